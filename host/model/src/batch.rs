@@ -1,0 +1,65 @@
+//! A batch: the columns of N rows under one schema.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch};
+
+use crate::schema::Schema;
+use crate::verdict::Threshold;
+
+/// The columns of N rows, as far as they have been asked for. A column's place is its field's index in the schema.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// What the columns mean.
+    pub schema: Arc<Schema>,
+    /// N.
+    pub rows: usize,
+    /// One place per field; None where the column was not asked for yet. Every column has `rows` values and the Arrow type of
+    /// its field.
+    pub columns: Vec<Option<ArrayRef>>,
+}
+
+/// Rows that were kept, on their way to a sink. All columns are there.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// The path they came along: the name of its probe.
+    pub path: Arc<str>,
+    /// What the columns mean, those of enrichers included.
+    pub schema: Arc<Schema>,
+    /// The columns, in the order of the schema's fields.
+    pub batch: RecordBatch,
+    /// The threshold each row was kept under; one per row.
+    pub thresholds: Vec<Threshold>,
+    /// The randomness each row was compared with, 56 bits; one per row.
+    pub randomness: Vec<u64>,
+    /// True if the sampler chose the randomness: it goes out as `ot=rv`. Else it is the low 56 bits of the trace id.
+    pub explicit_randomness: bool,
+    /// What is added to CLOCK_MONOTONIC nanoseconds to get Unix time.
+    pub unix_offset_ns: u64,
+}
+
+// === impl Batch ===
+
+impl Batch {
+    /// A batch of `rows` rows without columns.
+    #[must_use]
+    pub fn new(schema: Arc<Schema>, rows: usize) -> Self {
+        let columns = vec![None; schema.fields.len()];
+        Self { schema, rows, columns }
+    }
+
+    /// The column of a field, if it has been asked for.
+    #[must_use]
+    pub fn column(&self, field: usize) -> Option<&ArrayRef> {
+        self.columns.get(field)?.as_ref()
+    }
+
+    /// Puts the columns of `fields` in their places.
+    pub fn put(&mut self, fields: &[usize], columns: Vec<ArrayRef>) {
+        for (&field, column) in fields.iter().zip(columns) {
+            if let Some(place) = self.columns.get_mut(field) {
+                *place = Some(column);
+            }
+        }
+    }
+}

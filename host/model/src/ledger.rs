@@ -1,0 +1,185 @@
+//! The ledger: every record is counted at every stage, and the sums balance.
+//!
+//! ```text
+//! produced          = lost_in_ring + received + in_ring
+//! received          = decoded + undecodable
+//! rows + raw        = kept + sampled_out
+//! kept              = exported + dropped_at_export + in_flight
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use serde::{Deserialize, Serialize};
+
+/// The sums of one path at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Records that passed the kernel-side filters, whether or not the ring had room.
+    pub produced: u64,
+    /// Hits that the kernel-side filters or the kernel plan dropped.
+    pub filtered_in_kernel: u64,
+    /// Hits that the kernel itself did not run the program for (recursion), and user memory that could not be read. Not in
+    /// `produced`: the program never saw the first, and the record of the second came without the text.
+    pub missed_in_kernel: u64,
+    /// Produced, but the ring had no room.
+    pub lost_in_ring: u64,
+    /// Waiting in the ring.
+    pub in_ring: u64,
+    /// Taken out of the ring.
+    pub received: u64,
+    /// Records a decoder made rows of.
+    pub decoded: u64,
+    /// Records no decoder could read.
+    pub undecodable: u64,
+    /// Rows that decoders made. Equal to `decoded` where a decoder makes one row per record.
+    pub rows: u64,
+    /// Raw events that stand for undecodable records.
+    pub raw: u64,
+    /// Rows that the sampler dropped.
+    pub sampled_out: u64,
+    /// Rows that go on.
+    pub kept: u64,
+    /// Rows that the collector (or the output, where there is no collector) took.
+    pub exported: u64,
+    /// Rows given up: queue full, refused by the collector, or not sent before the end.
+    pub dropped_at_export: u64,
+    /// Kept, not yet exported or dropped.
+    pub in_flight: u64,
+}
+
+/// The counters of one path. Written by its worker and its sink, read by anyone; relaxed, because each is a sum of its own.
+#[derive(Debug, Default)]
+pub struct PathCounters {
+    /// See [`Ledger::produced`].
+    pub produced: AtomicU64,
+    /// See [`Ledger::filtered_in_kernel`].
+    pub filtered_in_kernel: AtomicU64,
+    /// See [`Ledger::missed_in_kernel`].
+    pub missed_in_kernel: AtomicU64,
+    /// See [`Ledger::lost_in_ring`].
+    pub lost_in_ring: AtomicU64,
+    /// See [`Ledger::in_ring`].
+    pub in_ring: AtomicU64,
+    /// See [`Ledger::received`].
+    pub received: AtomicU64,
+    /// See [`Ledger::decoded`].
+    pub decoded: AtomicU64,
+    /// See [`Ledger::undecodable`].
+    pub undecodable: AtomicU64,
+    /// See [`Ledger::rows`].
+    pub rows: AtomicU64,
+    /// See [`Ledger::raw`].
+    pub raw: AtomicU64,
+    /// See [`Ledger::sampled_out`].
+    pub sampled_out: AtomicU64,
+    /// See [`Ledger::kept`].
+    pub kept: AtomicU64,
+    /// Shared with the sink.
+    pub delivery: Arc<DeliveryCounters>,
+}
+
+/// What became of kept rows. Shared between a path and its sink.
+#[derive(Debug, Default)]
+pub struct DeliveryCounters {
+    /// See [`Ledger::exported`].
+    pub exported: AtomicU64,
+    /// The queue was at its cap.
+    pub dropped_queue_full: AtomicU64,
+    /// The collector refused them for good, or a partial success left them out.
+    pub dropped_rejected: AtomicU64,
+    /// Not delivered before the end of the drain.
+    pub dropped_at_shutdown: AtomicU64,
+}
+
+// === impl Ledger ===
+
+impl Ledger {
+    /// Whether every sum holds. `in_ring` is what the worker saw waiting when it read the kernel's counters, so the first
+    /// line is a measurement and not a definition.
+    #[must_use]
+    pub const fn balanced(&self) -> bool {
+        self.produced == self.lost_in_ring + self.received + self.in_ring
+            && self.received == self.decoded + self.undecodable
+            && self.rows + self.raw == self.kept + self.sampled_out
+            && self.kept == self.exported + self.dropped_at_export + self.in_flight
+    }
+}
+
+// === impl PathCounters ===
+
+impl PathCounters {
+    /// Adds to a counter.
+    pub fn add(counter: &AtomicU64, amount: u64) {
+        counter.fetch_add(amount, Relaxed);
+    }
+
+    /// The sums now. Sums that are still moving are read from the end of the path to its start, so that a row is never counted
+    /// behind a stage without being counted before it; take the ledger from the path's worker where it must balance.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        let delivery = &self.delivery;
+        let exported = delivery.exported.load(Relaxed);
+        let dropped_at_export = delivery.dropped();
+        let kept = self.kept.load(Relaxed);
+        Ledger {
+            exported,
+            dropped_at_export,
+            kept,
+            in_flight: kept.saturating_sub(exported + dropped_at_export),
+            sampled_out: self.sampled_out.load(Relaxed),
+            raw: self.raw.load(Relaxed),
+            rows: self.rows.load(Relaxed),
+            undecodable: self.undecodable.load(Relaxed),
+            decoded: self.decoded.load(Relaxed),
+            received: self.received.load(Relaxed),
+            in_ring: self.in_ring.load(Relaxed),
+            lost_in_ring: self.lost_in_ring.load(Relaxed),
+            missed_in_kernel: self.missed_in_kernel.load(Relaxed),
+            filtered_in_kernel: self.filtered_in_kernel.load(Relaxed),
+            produced: self.produced.load(Relaxed),
+        }
+    }
+}
+
+// === impl DeliveryCounters ===
+
+impl DeliveryCounters {
+    /// Rows given up, for whatever reason.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped_queue_full.load(Relaxed) + self.dropped_rejected.load(Relaxed) + self.dropped_at_shutdown.load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BALANCED: Ledger = Ledger {
+        produced: 10,
+        filtered_in_kernel: 5,
+        missed_in_kernel: 0,
+        lost_in_ring: 1,
+        in_ring: 2,
+        received: 7,
+        decoded: 6,
+        undecodable: 1,
+        rows: 6,
+        raw: 1,
+        sampled_out: 3,
+        kept: 4,
+        exported: 2,
+        dropped_at_export: 1,
+        in_flight: 1,
+    };
+
+    #[test]
+    fn one_record_missing_at_any_stage_is_seen() {
+        assert!(BALANCED.balanced());
+        assert!(!Ledger { produced: 11, ..BALANCED }.balanced());
+        assert!(!Ledger { decoded: 5, ..BALANCED }.balanced());
+        assert!(!Ledger { sampled_out: 2, ..BALANCED }.balanced());
+        assert!(!Ledger { exported: 1, ..BALANCED }.balanced());
+    }
+}

@@ -1,0 +1,37 @@
+//! The nouns of the path and the traits of its stages, in the order an event meets them.
+//!
+//! A *probe* writes *records* into a ring; a *run* of them is decoded into the columns of a *batch*; a sampler gives each
+//! row a *threshold*; what is kept goes to an enricher and then to a *sink*. The *ledger* counts every step.
+//!
+//! There is no I/O here, no tokio, no wasmtime and no kernel: everything above depends on this crate, and it on none of them.
+
+#![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod fault;
+pub mod layout;
+pub mod ledger;
+pub mod metric;
+pub mod plan;
+pub mod plugin;
+pub mod probe;
+pub mod run;
+pub mod schema;
+pub mod stage;
+pub mod verdict;
+
+pub use batch::{Batch, Kept};
+pub use fault::{Fault, FaultKind};
+pub use layout::{Layout, Member, MemberKind};
+pub use ledger::{DeliveryCounters, Ledger, PathCounters};
+pub use metric::{AttributeValue, Histogram, MetricData, MetricPoint, PointValue};
+pub use plan::{KernelPlan, PlanError, Rule, Stats, Subject};
+pub use plugin::{CallStats, Digest, PluginId, Role};
+pub use probe::{Filter, Probe, ProbeState};
+pub use run::Run;
+pub use schema::{ColumnType, Field, FieldUse, Instrument, Metric, Schema, Sensitivity, Signal};
+pub use stage::{
+    Added, Decoded, Decoder, Enricher, KernelCounters, MapAccess, MapError, Plugin, Sampler, Sink, Source, State, TableError,
+    Tables, Waker,
+};
+pub use verdict::{Decisions, NEVER, Threshold};

@@ -1,0 +1,155 @@
+//! Who a plugin is, and what its calls cost.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use serde::{Deserialize, Serialize};
+
+/// What a component does on the path: which interface it exports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Records to rows.
+    Decoder,
+    /// Which rows are kept.
+    Sampler,
+    /// Columns added to kept rows.
+    Enricher,
+}
+
+/// SHA-256 of a component's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+/// The one identity of a plugin: in logs, metrics, status and errors.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PluginId {
+    /// The slot it is in: `sampler`, `decoder.file`, `enricher.process`.
+    pub slot: Arc<str>,
+    /// Its name, from its own bytes.
+    pub name: Arc<str>,
+    /// Its version, from its own bytes.
+    pub version: Arc<str>,
+    /// Its digest.
+    pub digest: Digest,
+    /// How many plugins the slot has had, this one included.
+    pub generation: u64,
+}
+
+/// What the calls of one plugin on one path cost. Written by its worker, read by anyone.
+#[derive(Debug)]
+pub struct CallStats {
+    /// Calls into the component.
+    pub calls: AtomicU64,
+    /// Rows that went in.
+    pub rows: AtomicU64,
+    /// Calls that ended in a trap, a missed deadline, or a result that broke the contract.
+    pub traps: AtomicU64,
+    /// Linear memory of the instance, bytes.
+    pub memory_bytes: AtomicU64,
+    /// All the time spent in calls, nanoseconds.
+    pub total_ns: AtomicU64,
+    /// Calls by duration: bucket i holds durations in [2^(i/4), 2^((i+1)/4)) nanoseconds.
+    durations: [AtomicU64; BUCKETS],
+}
+
+/// Four buckets per power of two up to 2^40 ns, 18 minutes.
+const BUCKETS: usize = 160;
+
+// === impl Role ===
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Decoder => "decoder",
+            Self::Sampler => "sampler",
+            Self::Enricher => "enricher",
+        })
+    }
+}
+
+// === impl Digest ===
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+// === impl PluginId ===
+
+/// `sampler-ratio@0.1.0 (sampler, generation 2)`
+impl fmt::Display for PluginId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{} ({}, generation {})", self.name, self.version, self.slot, self.generation)
+    }
+}
+
+// === impl CallStats ===
+
+impl Default for CallStats {
+    fn default() -> Self {
+        Self {
+            calls: AtomicU64::new(0),
+            rows: AtomicU64::new(0),
+            traps: AtomicU64::new(0),
+            memory_bytes: AtomicU64::new(0),
+            total_ns: AtomicU64::new(0),
+            durations: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+}
+
+impl CallStats {
+    /// Counts one call of `rows` rows that took `nanos` nanoseconds.
+    pub fn record(&self, rows: u64, nanos: u64) {
+        self.calls.fetch_add(1, Relaxed);
+        self.rows.fetch_add(rows, Relaxed);
+        self.total_ns.fetch_add(nanos, Relaxed);
+        let nanos = nanos.max(1);
+        let exponent = nanos.ilog2() as usize;
+        let quarter = if exponent >= 2 { (nanos >> (exponent - 2)) as usize & 3 } else { 0 };
+        if let Some(bucket) = self.durations.get((exponent * 4 + quarter).min(BUCKETS - 1)) {
+            bucket.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// The duration that this share of calls did not exceed, nanoseconds, within 25 %. 0 before the first call.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count is a count")]
+    pub fn quantile_ns(&self, share: f64) -> u64 {
+        let counts: Vec<u64> = self.durations.iter().map(|bucket| bucket.load(Relaxed)).collect();
+        let total: u64 = counts.iter().sum();
+        if total == 0 {
+            return 0;
+        }
+        let rank = (total as f64 * share).ceil() as u64;
+        let mut seen = 0;
+        for (index, count) in counts.iter().enumerate() {
+            seen += count;
+            if seen >= rank.max(1) {
+                let (exponent, quarter) = (index / 4, index as u64 % 4);
+                return (1 << exponent) + ((quarter + 1) << exponent) / 4;
+            }
+        }
+        u64::MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_within_a_quarter() {
+        let stats = CallStats::default();
+        (0..99).for_each(|_| stats.record(1, 1_000));
+        stats.record(1, 1_000_000);
+        let (p50, p99, max) = (stats.quantile_ns(0.5), stats.quantile_ns(0.99), stats.quantile_ns(1.0));
+        assert!((1_000..=1_250).contains(&p50), "{p50}");
+        assert!((1_000..=1_250).contains(&p99), "{p99}");
+        assert!((1_000_000..=1_250_000).contains(&max), "{max}");
+    }
+}

@@ -1,0 +1,49 @@
+//! A probe: BPF programs with one ring, and what became of them on this kernel.
+
+use serde::{Deserialize, Serialize};
+
+use crate::layout::Layout;
+
+/// Whose events the kernel side lets through; all conditions must hold. The host's own process is always left out, or the
+/// export of an event would be an event.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// Process id (thread group).
+    pub pid: Option<u32>,
+    /// Id of a cgroup v2; its descendants are let through as well.
+    pub cgroup: Option<u64>,
+    /// Command name, at most 15 bytes.
+    pub comm: Option<String>,
+}
+
+/// What became of a probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "state", content = "reason")]
+pub enum ProbeState {
+    /// Its programs fire.
+    Attached,
+    /// This kernel cannot run it; the reason.
+    Failed(String),
+    /// Not asked for, or unloaded.
+    Detached,
+}
+
+/// One probe as `host probe list` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The name: of the probe, its folder, its path and its decoder.
+    pub name: String,
+    /// True for the probes in the binary, false for an object loaded at run time.
+    pub built_in: bool,
+    /// What became of it.
+    #[serde(flatten)]
+    pub state: ProbeState,
+    /// The hooks its programs are attached to, such as `tp/syscalls/sys_enter_openat`.
+    pub hooks: Vec<String>,
+    /// The record it writes.
+    pub layout: Option<Layout>,
+    /// Size of its ring, bytes.
+    pub ring_bytes: u32,
+    /// The capabilities that loading and attaching it takes.
+    pub capabilities: Vec<String>,
+}

@@ -1,0 +1,379 @@
+//! What a row means: field names, units, uses, and which OpenTelemetry signal a kept row becomes.
+//!
+//! The words are those of `wit/v0.1/schema.wit`; see there for what each promises.
+
+use arrow_schema::DataType;
+use serde::{Deserialize, Serialize};
+
+/// The physical type of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnType {
+    /// One byte per row, 0 or 1.
+    Boolean,
+    /// Unsigned 32-bit.
+    U32,
+    /// Unsigned 64-bit.
+    U64,
+    /// Signed 64-bit.
+    I64,
+    /// 64-bit float.
+    F64,
+    /// UTF-8.
+    Text,
+    /// Bytes.
+    Bytes,
+}
+
+/// What the host does with a field's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FieldUse {
+    /// An attribute.
+    Plain,
+    /// Start of the event, CLOCK_MONOTONIC nanoseconds, `U64`.
+    Time,
+    /// Nanoseconds, `U64`.
+    Duration,
+    /// An attribute that separates metric series.
+    Dimension,
+    /// Body of a log record, `Text`.
+    Body,
+    /// Name of the row's span or event, `Text`.
+    Name,
+    /// OpenTelemetry span kind, `U32`.
+    Kind,
+    /// `error.type`, `Text`; not empty means failed. A dimension too.
+    Error,
+    /// W3C `traceparent`, `Text`.
+    TraceParent,
+    /// Threshold under which the kernel plan let the row through, `U64`.
+    Threshold,
+}
+
+/// What a field may reveal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sensitivity {
+    /// Safe to export.
+    Public,
+    /// What a program sent, read or was given.
+    Payload,
+    /// Who.
+    Identity,
+}
+
+/// One field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// OpenTelemetry attribute name.
+    pub name: String,
+    /// Type of its column.
+    pub column_type: ColumnType,
+    /// UCUM unit, or empty.
+    pub unit: String,
+    /// What the host does with it.
+    pub field_use: FieldUse,
+    /// What it may reveal.
+    pub sensitivity: Sensitivity,
+    /// 0 or empty means "not known" and is not exported.
+    pub omit_zero: bool,
+}
+
+/// How a metric adds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Instrument {
+    /// Counts rows.
+    Counter,
+    /// Adds values.
+    Sum,
+    /// Distribution of values.
+    Histogram,
+}
+
+/// A metric over every row, counted before sampling.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metric {
+    /// OpenTelemetry metric name.
+    pub name: String,
+    /// One sentence.
+    pub description: String,
+    /// How it adds up.
+    pub instrument: Instrument,
+    /// Index of the measured field; without meaning for a counter.
+    pub value: usize,
+}
+
+/// What a kept row becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Signal {
+    /// A span.
+    Span,
+    /// A log record.
+    Log,
+    /// Nothing; only metrics leave.
+    None,
+}
+
+/// A schema, fixed for the life of a decoder instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schema {
+    /// Name of the event: `file.open`.
+    pub event: String,
+    /// What a kept row becomes.
+    pub signal: Signal,
+    /// The fields; a column's place is its field's index.
+    pub fields: Vec<Field>,
+    /// The metrics.
+    pub metrics: Vec<Metric>,
+}
+
+/// Why a schema is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// More fields than [`MAX_FIELDS`].
+    #[error("{0} fields; at most {MAX_FIELDS} are allowed")]
+    TooMany(usize),
+    /// A name that is empty, too long or has other characters than lower-case letters, digits, `.` and `_`.
+    #[error("{0:?} is not a name; a name is 1 to {MAX_NAME} of a-z, 0-9, `.`, `_` and `-`")]
+    Name(String),
+    /// Two fields of one name.
+    #[error("two fields are named `{0}`")]
+    Twice(String),
+    /// A use whose column must have another type.
+    #[error("field `{name}` is used as {field_use:?}, so its type must be {must:?}, not {is:?}")]
+    Type {
+        /// The field.
+        name: String,
+        /// Its use.
+        field_use: FieldUse,
+        /// The type the use asks for.
+        must: ColumnType,
+        /// The type it has.
+        is: ColumnType,
+    },
+    /// A use that may appear once appears twice, or `time` not at all.
+    #[error("{count} fields are used as {field_use:?}; there must be {must}")]
+    Count {
+        /// The use.
+        field_use: FieldUse,
+        /// How often it appears.
+        count: usize,
+        /// How often it must.
+        must: &'static str,
+    },
+    /// A metric measures a field that is not there or is no number.
+    #[error("metric `{metric}` measures field {value}, which is not a u32 or u64 field of the schema")]
+    Measures {
+        /// The metric.
+        metric: String,
+        /// The index it gave.
+        value: usize,
+    },
+    /// An added field with a use that only decoders have.
+    #[error("the added field `{name}` is used as {field_use:?}; an enricher may add only plain and body")]
+    Added {
+        /// The field.
+        name: String,
+        /// Its use.
+        field_use: FieldUse,
+    },
+}
+
+/// Fields a schema may have: a bound on what a plugin can make the host allocate per batch.
+pub const MAX_FIELDS: usize = 256;
+/// Bytes a field, metric or event name may have.
+pub const MAX_NAME: usize = 128;
+
+// === impl ColumnType ===
+
+impl ColumnType {
+    /// The Arrow type of the column in the host.
+    #[must_use]
+    pub const fn data_type(self) -> DataType {
+        match self {
+            Self::Boolean => DataType::UInt8,
+            Self::U32 => DataType::UInt32,
+            Self::U64 => DataType::UInt64,
+            Self::I64 => DataType::Int64,
+            Self::F64 => DataType::Float64,
+            Self::Text => DataType::Utf8,
+            Self::Bytes => DataType::Binary,
+        }
+    }
+}
+
+// === impl Schema ===
+
+impl Schema {
+    /// Checks what a guest declared.
+    ///
+    /// # Errors
+    /// The first rule of `wit/v0.1/schema.wit` that it breaks.
+    pub fn check(&self) -> Result<(), SchemaError> {
+        if self.fields.len() > MAX_FIELDS {
+            return Err(SchemaError::TooMany(self.fields.len()));
+        }
+        check_name(&self.event)?;
+        let mut seen = std::collections::HashSet::new();
+        for field in &self.fields {
+            check_name(&field.name)?;
+            if !seen.insert(&field.name) {
+                return Err(SchemaError::Twice(field.name.clone()));
+            }
+            if let Some(must) = field.field_use.column_type()
+                && must != field.column_type
+            {
+                return Err(SchemaError::Type {
+                    name: field.name.clone(),
+                    field_use: field.field_use,
+                    must,
+                    is: field.column_type,
+                });
+            }
+        }
+        let times = self.count(FieldUse::Time);
+        if times != 1 {
+            return Err(SchemaError::Count { field_use: FieldUse::Time, count: times, must: "exactly one" });
+        }
+        for field_use in
+            [FieldUse::Duration, FieldUse::Body, FieldUse::Name, FieldUse::Kind, FieldUse::Error, FieldUse::TraceParent]
+        {
+            let count = self.count(field_use);
+            if count > 1 {
+                return Err(SchemaError::Count { field_use, count, must: "at most one" });
+            }
+        }
+        for metric in &self.metrics {
+            check_name(&metric.name)?;
+            let measured = self.fields.get(metric.value).map(|field| field.column_type);
+            if metric.instrument != Instrument::Counter && !matches!(measured, Some(ColumnType::U32 | ColumnType::U64)) {
+                return Err(SchemaError::Measures { metric: metric.name.clone(), value: metric.value });
+            }
+        }
+        Ok(())
+    }
+
+    /// This schema with an enricher's fields behind its own.
+    ///
+    /// # Errors
+    /// A name that is already there, or a use that enrichers may not add.
+    pub fn extend(&self, added: &[Field]) -> Result<Self, SchemaError> {
+        if let Some(field) = added.iter().find(|field| !matches!(field.field_use, FieldUse::Plain | FieldUse::Body)) {
+            return Err(SchemaError::Added { name: field.name.clone(), field_use: field.field_use });
+        }
+        let mut extended = self.clone();
+        extended.fields.extend_from_slice(added);
+        extended.check()?;
+        Ok(extended)
+    }
+
+    /// The index of the field with this use.
+    #[must_use]
+    pub fn position(&self, field_use: FieldUse) -> Option<usize> {
+        self.fields.iter().position(|field| field.field_use == field_use)
+    }
+
+    /// The index of the field with this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|field| field.name == name)
+    }
+
+    /// Indices of the fields that tell metric series apart.
+    pub fn dimensions(&self) -> impl Iterator<Item = usize> + '_ {
+        let is_dimension = |field: &Field| matches!(field.field_use, FieldUse::Dimension | FieldUse::Error);
+        self.fields.iter().enumerate().filter(move |(_, field)| is_dimension(field)).map(|(index, _)| index)
+    }
+
+    /// The Arrow schema of a whole batch.
+    #[must_use]
+    pub fn arrow(&self) -> arrow_schema::Schema {
+        let field = |field: &Field| arrow_schema::Field::new(&field.name, field.column_type.data_type(), false);
+        arrow_schema::Schema::new(self.fields.iter().map(field).collect::<Vec<_>>())
+    }
+
+    fn count(&self, field_use: FieldUse) -> usize {
+        self.fields.iter().filter(|field| field.field_use == field_use).count()
+    }
+}
+
+// === impl FieldUse ===
+
+impl FieldUse {
+    /// The column type this use asks for, if it does.
+    const fn column_type(self) -> Option<ColumnType> {
+        match self {
+            Self::Plain | Self::Dimension => None,
+            Self::Time | Self::Duration | Self::Threshold => Some(ColumnType::U64),
+            Self::Body | Self::Name | Self::Error | Self::TraceParent => Some(ColumnType::Text),
+            Self::Kind => Some(ColumnType::U32),
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), SchemaError> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-');
+    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(allowed) {
+        return Err(SchemaError::Name(name.chars().take(40).collect()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(name: &str, column_type: ColumnType, field_use: FieldUse) -> Field {
+        Field {
+            name: name.into(),
+            column_type,
+            unit: String::new(),
+            field_use,
+            sensitivity: Sensitivity::Public,
+            omit_zero: false,
+        }
+    }
+
+    fn schema(fields: Vec<Field>) -> Schema {
+        Schema { event: "file.open".into(), signal: Signal::Span, fields, metrics: Vec::new() }
+    }
+
+    #[test]
+    fn a_schema_without_time_is_refused() {
+        let error = schema(vec![field("a", ColumnType::U32, FieldUse::Plain)]).check().unwrap_err();
+        assert!(matches!(error, SchemaError::Count { field_use: FieldUse::Time, count: 0, .. }));
+    }
+
+    #[test]
+    fn two_fields_of_one_name_are_refused() {
+        let time = field("time", ColumnType::U64, FieldUse::Time);
+        assert_eq!(schema(vec![time.clone(), time]).check(), Err(SchemaError::Twice("time".into())));
+    }
+
+    #[test]
+    fn a_name_with_a_terminal_escape_is_refused() {
+        let error = schema(vec![field("a\x1b[31m", ColumnType::U64, FieldUse::Time)]).check().unwrap_err();
+        assert!(!error.to_string().contains('\x1b'), "{error}");
+    }
+
+    #[test]
+    fn a_metric_that_measures_text_is_refused() {
+        let mut schema =
+            schema(vec![field("time", ColumnType::U64, FieldUse::Time), field("path", ColumnType::Text, FieldUse::Plain)]);
+        let metric = |value| Metric { name: "m".into(), description: String::new(), instrument: Instrument::Histogram, value };
+        schema.metrics = vec![metric(0)];
+        assert_eq!(schema.check(), Ok(()));
+        schema.metrics = vec![metric(1)];
+        assert!(matches!(schema.check(), Err(SchemaError::Measures { .. })));
+    }
+
+    #[test]
+    fn an_enricher_cannot_replace_a_field() {
+        let base = schema(vec![field("time", ColumnType::U64, FieldUse::Time)]);
+        assert!(base.extend(&[field("time", ColumnType::U64, FieldUse::Plain)]).is_err());
+        assert!(base.extend(&[field("user.name", ColumnType::Text, FieldUse::Plain)]).is_ok());
+    }
+}

@@ -1,0 +1,238 @@
+//! The traits of the stages. The pipeline knows these and nothing behind them, so it runs in tests with a ring that is a
+//! vector and plugins that are closures.
+//!
+//! All methods are called by the one worker that owns the stage, and none may block beyond what its text says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::ArrayRef;
+
+use crate::batch::{Batch, Kept};
+use crate::fault::Fault;
+use crate::metric::MetricData;
+use crate::plan::{KernelPlan, PlanError, Stats};
+use crate::plugin::{CallStats, PluginId};
+use crate::run::Run;
+use crate::schema::{Field, Schema};
+use crate::verdict::Decisions;
+
+/// What the kernel side of one probe has counted since it was loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KernelCounters {
+    /// Records that passed the filters, lost ones included.
+    pub produced: u64,
+    /// Hits that the filters or the plan dropped.
+    pub filtered: u64,
+    /// Records that did not fit into the ring.
+    pub lost: u64,
+    /// Hits the kernel did not run the program for, and failed reads of user memory.
+    pub missed: u64,
+}
+
+/// Where records come from: a ring buffer with its counters, or a capture.
+pub trait Source: Send {
+    /// Waits until a run is worth taking (`ready_bytes` are waiting), `timeout` has passed, or the [`Waker`] fires.
+    fn wait(&mut self, ready_bytes: usize, timeout: Duration);
+
+    /// Bytes waiting, busy records included. Cheap: two loads.
+    fn waiting_bytes(&self) -> usize;
+
+    /// The run at the head, at most this many records and bytes (but always one record, if there is one). The same run is
+    /// returned until it is released.
+    fn run(&mut self, max_records: usize, max_bytes: usize) -> Run<'_>;
+
+    /// Gives the last run back to the kernel.
+    fn release(&mut self);
+
+    /// Records that wait: a count that walks the ring, for the ledger.
+    fn waiting_records(&mut self) -> u64;
+
+    /// The kernel's counters.
+    fn counters(&mut self) -> KernelCounters;
+
+    /// Writes a plan into the kernel's filter.
+    ///
+    /// # Errors
+    /// What this probe cannot do, or what the kernel refused; the plan before stays.
+    fn apply(&mut self, plan: &KernelPlan) -> Result<(), PlanError>;
+
+    /// Nothing will come any more. False for a ring, true for a capture that has been read to its end.
+    fn ended(&self) -> bool;
+
+    /// Wakes `wait` from another thread.
+    fn waker(&self) -> Arc<dyn Waker>;
+
+    /// What is added to CLOCK_MONOTONIC nanoseconds to get Unix time.
+    fn unix_offset_ns(&self) -> u64;
+}
+
+/// Wakes a [`Source`] that waits.
+pub trait Waker: Send + Sync {
+    /// Makes the current or next `wait` return.
+    fn wake(&self);
+}
+
+/// State that one generation hands to the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Version of the plugin's own format.
+    pub version: u32,
+    /// The state.
+    pub bytes: Vec<u8>,
+}
+
+/// What the stages share: who they are, what they cost, what they hand over.
+pub trait Plugin: Send {
+    /// Who.
+    fn id(&self) -> &PluginId;
+
+    /// What its calls cost.
+    fn stats(&self) -> &Arc<CallStats>;
+
+    /// The state for a successor; None if the plugin hands nothing over. Called once, as the last call.
+    ///
+    /// # Errors
+    /// The fault; the successor starts cold.
+    fn export_state(&mut self) -> Result<Option<State>, Fault>;
+
+    /// Takes the state of a predecessor. Called at most once, before the first batch. False if it takes none.
+    ///
+    /// # Errors
+    /// The fault; it starts cold.
+    fn import_state(&mut self, state: &State) -> Result<bool, Fault>;
+}
+
+/// Rows of one run.
+#[derive(Debug, Clone)]
+pub struct Decoded {
+    /// The columns that were asked for.
+    pub batch: Batch,
+    /// Indices of the run's records that could not be read, rising.
+    pub undecodable: Vec<u32>,
+}
+
+/// Records to rows.
+pub trait Decoder: Plugin {
+    /// What the rows mean.
+    fn schema(&self) -> &Arc<Schema>;
+
+    /// The rows of a run, with the columns of `fields`. Called once per batch.
+    ///
+    /// # Errors
+    /// The fault; every record of the run is then kept as a raw event.
+    fn decode(&mut self, run: Run<'_>, fields: &[usize]) -> Result<Decoded, Fault>;
+
+    /// The columns of `fields` for some `rows` of the last `decode`, rising. Called at most once after it.
+    ///
+    /// # Errors
+    /// The fault; the rows go on with these columns empty.
+    fn complete(&mut self, rows: &[u32], fields: &[usize]) -> Result<Vec<ArrayRef>, Fault>;
+}
+
+/// Which rows are kept.
+pub trait Sampler: Plugin {
+    /// The fields that `decide` reads.
+    fn wanted(&self) -> &[usize];
+
+    /// A threshold for each row. Called once per batch; all wanted columns are there.
+    ///
+    /// # Errors
+    /// The fault; the whole batch is then kept.
+    fn decide(&mut self, batch: &Batch) -> Result<Decisions, Fault>;
+
+    /// A new plan for the kernel, or None to leave it. Called about once a second.
+    ///
+    /// # Errors
+    /// The fault; the plan stays.
+    fn tune(&mut self, stats: &Stats) -> Result<Option<KernelPlan>, Fault>;
+}
+
+/// What an enricher added to a batch.
+pub type Added = Vec<ArrayRef>;
+
+/// Columns added to kept rows.
+pub trait Enricher: Plugin {
+    /// The fields that `enrich` reads.
+    fn wanted(&self) -> &[usize];
+
+    /// The fields it adds.
+    fn added(&self) -> &[Field];
+
+    /// One column per added field. Called once per batch of kept rows; all wanted columns are there.
+    ///
+    /// # Errors
+    /// The fault; the rows go on with these columns empty.
+    fn enrich(&mut self, batch: &Batch) -> Result<Added, Fault>;
+}
+
+/// Where kept rows and metrics go. It encodes and queues on the worker's thread, and never waits for the network: what has no
+/// room is counted in the path's delivery counters.
+pub trait Sink: Send {
+    /// Takes kept rows.
+    fn write(&mut self, kept: &Kept);
+
+    /// Takes metrics, about every ten seconds and once at the end.
+    fn metrics(&mut self, metrics: &[MetricData]);
+
+    /// Hands on what is buffered. Called when a path has been idle for a batch's age, and at the end.
+    fn flush(&mut self);
+
+    /// Bytes that wait, and the most that may.
+    fn queue(&self) -> (u64, u64);
+}
+
+/// Why a table has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// There is no such table.
+    #[error("there is no table `{0}`")]
+    NoTable(String),
+    /// The table has no such column.
+    #[error("the table has no column `{0}`")]
+    NoColumn(String),
+}
+
+/// What the host knows about the node. Called from workers: it must answer from memory or from /proc, never wait.
+pub trait Tables: Send + Sync {
+    /// For every key one value of every column.
+    ///
+    /// # Errors
+    /// An unknown table or column.
+    fn lookup(&self, table: &str, keys: &[u64], columns: &[String]) -> Result<Vec<ArrayRef>, TableError>;
+}
+
+/// Why a map has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MapError {
+    /// There is no such map.
+    #[error("there is no such map")]
+    NoMap,
+    /// Key or value has another size.
+    #[error("the map wants {0} bytes")]
+    Size(u32),
+    /// errno.
+    #[error("the kernel refused: errno {0}")]
+    Kernel(i32),
+}
+
+/// The BPF maps of one path's object.
+pub trait MapAccess: Send + Sync {
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// See [`MapError`].
+    fn lookup(&self, map: &str, key: &[u8]) -> Result<Option<Vec<u8>>, MapError>;
+
+    /// Sets the value of a key.
+    ///
+    /// # Errors
+    /// See [`MapError`].
+    fn update(&self, map: &str, key: &[u8], value: &[u8]) -> Result<(), MapError>;
+
+    /// Removes a key.
+    ///
+    /// # Errors
+    /// See [`MapError`].
+    fn delete(&self, map: &str, key: &[u8]) -> Result<(), MapError>;
+}
