@@ -1,1 +1,47 @@
-//! stub
+//! What drives the real binary: a host under test, load of known counts, a real collector, and a look at what the kernel still
+//! holds. Nothing here knows the crates of the host: it uses what an operator has, the command line and its JSON.
+
+pub mod collector;
+pub mod daemon;
+pub mod kernel;
+pub mod load;
+pub mod process;
+pub mod turn;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Polls until `condition` gives a value.
+///
+/// # Panics
+/// If it gives none within `within`.
+pub fn wait_for<T>(what: &str, within: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(start.elapsed() < within, "waited {within:?} for {what}, in vain");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The root of the repository.
+#[must_use]
+pub fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().map(PathBuf::from).unwrap_or_default()
+}
+
+/// A binary that was built beside this test.
+///
+/// # Panics
+/// If it was not.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    // Tests run in `release/deps`, binaries in `release`.
+    let found = own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| {
+        panic!("there is no `{name}` beside {}: run `cargo build --release --workspace` first", own.display())
+    })
+}

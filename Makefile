@@ -1,0 +1,45 @@
+# The commands of this house. Every one of them first sees to its tools (`setup`), so each works as the only command.
+SHELL := /bin/bash
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+HOST := $(TARGET)/release/host
+SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench bench-peers build fmt clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Installs what a fresh Debian or Ubuntu with rustup lacks; quick when nothing does
+	@.ci/setup build
+
+run: build ## Builds, then shows what the kernel is doing (ARGS="--probe file --comm bash")
+	@$(SUDO) $(HOST) run $(ARGS)
+
+test: ## Everything: unit tests and the real binary under real load; as root with real eBPF
+	@.ci/setup build test
+	@.ci/test
+
+check: setup ## Format, clippy, licences, laws of the house
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	cargo test --release -p host-tests --test architecture
+	@.ci/deny
+
+bench: setup ## The path native and in Wasm, and the way out: ns per record (target/bench/path.json)
+	cargo bench -p host-export
+	cargo bench -p host-tests --bench path
+
+bench-peers: ## CPU per event beside a bare C reader, opensnoop and bpftrace (target/bench/peers.json); needs root
+	@.ci/setup build peers
+	cargo build --release -p host -p host-tests
+	$(MAKE) --no-print-directory -C tests/benches/limit OUT=$(abspath $(TARGET))/bench/limit
+	@$(SUDO) unshare --mount $(TARGET)/release/bench-peers $(ARGS)
+
+build: setup ## The binary, with its plugins and probes inside
+	cargo build --release -p host
+
+fmt: setup ## Formats the Rust code
+	cargo fmt --all
+
+clean: ## Removes what was built
+	cargo clean

@@ -1,0 +1,363 @@
+//! The laws of the house: what ARCHITECTURE.md promises about its shape, each law a test that lists its offenders.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use toml::Table;
+
+/// The crates of the host and their levels. A crate depends only on lower levels. `bpf` and `plugins` are what the build makes
+/// of C and of guests: bytes, below everything.
+const LEVELS: &[(&str, &str, u8)] = &[
+    ("bpf", "bpf", 0),
+    ("plugins", "plugins", 0),
+    ("host/model", "host-model", 1),
+    ("host/kernel", "host-kernel", 2),
+    ("host/plugin", "host-plugin", 2),
+    ("host/export", "host-export", 2),
+    ("host/pipeline", "host-pipeline", 3),
+    ("host/daemon", "host-daemon", 4),
+    ("host/cli", "host", 5),
+];
+
+/// Outside crates that only some of ours may know, and why.
+const OWNED: &[(&str, &[&str])] = &[
+    ("wasmtime", &["host/plugin"]),
+    ("wasmparser", &["host/plugin"]),
+    ("libbpf-", &["host/kernel"]),
+    ("tonic", &["host/export"]),
+    ("reqwest", &["host/export"]),
+    ("rustls", &["host/export"]),
+    ("opentelemetry", &["host/export", "host/daemon"]),
+    ("axum", &["host/daemon"]),
+    ("clap", &["host/cli"]),
+    ("anyhow", &["host/cli"]),
+    ("comfy-table", &["host/cli"]),
+    ("crossterm", &["host/cli"]),
+    ("tokio", &["host/export", "host/daemon", "host/cli"]),
+];
+
+/// Lines that a room may have, its tests included.
+const ROOM: usize = 500;
+
+/// Names that say nothing.
+const NAMELESS: &[&str] = &["util", "utils", "common", "helper", "helpers", "misc", "types"];
+
+// === Crates ===
+
+#[test]
+fn a_crate_depends_only_on_lower_levels() {
+    let level = |name: &str| LEVELS.iter().find(|(_, package, _)| *package == name).map(|(_, _, level)| *level);
+    let mut offenders = Vec::new();
+    for (folder, package, own) in LEVELS {
+        for dependency in dependencies(folder, &["dependencies", "build-dependencies"]) {
+            if level(&dependency).is_some_and(|other| other >= *own) {
+                offenders.push(format!("{package} depends on {dependency}, which is not below it"));
+            }
+        }
+    }
+    none(&offenders);
+}
+
+#[test]
+fn every_crate_of_the_host_has_a_level() {
+    let known = |folder: &str| LEVELS.iter().any(|(listed, ..)| *listed == folder);
+    let offenders: Vec<String> = crates().into_iter().filter(|folder| folder.starts_with("host/") && !known(folder)).collect();
+    none(&offenders);
+}
+
+#[test]
+fn a_crate_is_named_after_its_path() {
+    let offenders = crates().into_iter().filter_map(|folder| {
+        let name = manifest(&folder)["package"]["name"].as_str()?.to_owned();
+        let expected = match folder.as_str() {
+            "host/cli" => "host".to_owned(),
+            "plugins/sdk" => "plugin-sdk".to_owned(),
+            "tests" => "host-tests".to_owned(),
+            _ if folder.starts_with("host/") => folder.replace('/', "-"),
+            _ => folder.rsplit('/').next()?.to_owned(),
+        };
+        (name != expected).then(|| format!("{folder} is named {name}, not {expected}"))
+    });
+    none(&offenders.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_plugin_knows_the_sdk_and_nothing_of_the_host() {
+    let mut offenders = Vec::new();
+    for folder in crates().iter().filter(|folder| folder.starts_with("plugins/")) {
+        for dependency in dependencies(folder, &["dependencies"]) {
+            if dependency.starts_with("host") || ["bpf", "plugins"].contains(&dependency.as_str()) {
+                offenders.push(format!("{folder} depends on {dependency}"));
+            }
+        }
+    }
+    none(&offenders);
+}
+
+#[test]
+fn an_outside_crate_has_the_owner_it_should_have() {
+    let mut offenders = Vec::new();
+    for (folder, package, _) in LEVELS {
+        for dependency in dependencies(folder, &["dependencies", "build-dependencies"]) {
+            for (owned, owners) in OWNED {
+                if dependency.starts_with(owned) && !owners.contains(folder) {
+                    offenders.push(format!("{package} depends on {dependency}, which belongs to {}", owners.join(" and ")));
+                }
+            }
+        }
+    }
+    none(&offenders);
+}
+
+#[test]
+fn every_crate_keeps_the_lints_of_the_workspace() {
+    let keeps = |folder: &str| manifest(folder).get("lints").is_some_and(|lints| lints["workspace"].as_bool() == Some(true));
+    // All of `tests` is test.
+    none(&crates().into_iter().filter(|folder| folder != "tests" && !keeps(folder)).collect::<Vec<_>>());
+}
+
+// === Unsafe ===
+
+#[test]
+fn unsafe_code_is_forbidden_everywhere_but_in_host_kernel() {
+    let mut offenders = Vec::new();
+    for (folder, ..) in LEVELS.iter().filter(|(folder, ..)| *folder != "host/kernel") {
+        for door in ["src/lib.rs", "src/main.rs"].map(|door| root().join(folder).join(door)) {
+            if door.exists() && !read(&door).contains("#![forbid(unsafe_code)]") {
+                offenders.push(relative(&door));
+            }
+        }
+    }
+    none(&offenders);
+}
+
+#[test]
+fn every_unsafe_block_says_why_it_is_safe() {
+    let mut offenders = Vec::new();
+    for file in files(&["rs"]).iter().filter(|file| file.starts_with(root().join("host"))) {
+        let text = read(file);
+        let lines: Vec<&str> = text.lines().collect();
+        for (index, line) in lines.iter().enumerate() {
+            let code = line.split("//").next().unwrap_or("");
+            let is_unsafe = ["unsafe {", "unsafe impl "].iter().any(|word| code.contains(word));
+            let reason = lines[index.saturating_sub(6)..=index].iter().any(|line| line.contains("SAFETY:"));
+            if is_unsafe && !reason {
+                offenders.push(format!("{}:{}", relative(file), index + 1));
+            }
+        }
+    }
+    none(&offenders);
+}
+
+// === Rooms ===
+
+#[test]
+fn a_room_has_at_most_500_lines() {
+    let rooms = files(&["rs", "c", "h", "wit"]).into_iter().filter(|file| !is_vendored(file));
+    let long = rooms.map(|file| (read(&file).lines().count(), file)).filter(|(lines, _)| *lines > ROOM);
+    none(&long.map(|(lines, file)| format!("{}: {lines} lines", relative(&file))).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_room_is_nameless() {
+    let stem = |file: &Path| file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let nameless = |file: &&PathBuf| {
+        let named = |part: &str| NAMELESS.contains(&part);
+        named(&stem(file)) || relative(file).split('/').any(named)
+    };
+    none(&files(&["rs", "c", "h", "wit"]).iter().filter(nameless).map(|file| relative(file)).collect::<Vec<_>>());
+}
+
+#[test]
+fn submodules_are_foo_rs_beside_foo() {
+    let offends = |file: &&PathBuf| {
+        let stem = file.file_stem();
+        stem.is_some_and(|stem| stem == "mod") || stem == file.parent().and_then(Path::file_name)
+    };
+    none(&files(&["rs"]).iter().filter(offends).map(|file| relative(file)).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_door_says_what_is_behind_it() {
+    let is_door = |file: &PathBuf| file.ends_with("src/lib.rs") || file.ends_with("src/main.rs");
+    let silent = |file: &PathBuf| !read(file).trim_start().starts_with("//!");
+    let doors = files(&["rs"]).into_iter().filter(|file| is_door(file) && silent(file));
+    none(&doors.map(|file| relative(&file)).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_folder_at_the_top_and_every_crate_has_a_readme() {
+    let mut folders = crates();
+    let top = entries(&root()).into_iter().filter(|path| path.is_dir());
+    folders.extend(top.map(|path| relative(&path)));
+    folders.sort();
+    folders.dedup();
+    folders.retain(|folder| !root().join(folder).join("README.md").exists());
+    none(&folders);
+}
+
+#[test]
+fn every_probe_and_every_plugin_has_the_same_rooms() {
+    let mut offenders = Vec::new();
+    let mut expect = |folder: &Path, rooms: &[&str]| {
+        offenders.extend(rooms.iter().map(|room| folder.join(room)).filter(|room| !room.exists()).map(|room| relative(&room)));
+    };
+    for probe in entries(&root().join("bpf")).iter().filter(|path| path.join("record.h").exists()) {
+        expect(probe, &["probe.bpf.c", "README.md"]);
+        let name = probe.file_name().unwrap_or_default().to_string_lossy();
+        expect(&root().join("plugins").join(format!("decoder-{name}")), &["Cargo.toml"]);
+    }
+    for plugin in entries(&root().join("plugins")).iter().filter(|path| path.join("Cargo.toml").exists()) {
+        expect(plugin, &["README.md", "src/lib.rs"]);
+    }
+    none(&offenders);
+}
+
+// === Text ===
+
+#[test]
+fn a_wit_folder_holds_the_version_it_is_named_after() {
+    let mut offenders = Vec::new();
+    for folder in entries(&root().join("wit")).into_iter().filter(|path| path.is_dir()) {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Some(version) = name.strip_prefix('v') else { continue };
+        let expected = format!("package probe:plugin@{version}.");
+        let rooms: Vec<_> =
+            entries(&folder).into_iter().filter(|path| path.extension().is_some_and(|ext| ext == "wit")).collect();
+        let declared = |path: &PathBuf| read(path).lines().any(|line| line.starts_with(&expected));
+        let other =
+            |path: &PathBuf| read(path).lines().any(|line| line.starts_with("package ") && !line.starts_with(&expected));
+        if !rooms.iter().any(declared) || rooms.iter().any(other) {
+            offenders.push(format!("wit/{name} does not hold `{expected}*` alone"));
+        }
+    }
+    none(&offenders);
+}
+
+#[test]
+fn nothing_names_a_place_on_the_machine_it_was_written_on() {
+    let places = ["/work/", "/root/", "/home/", "/tmp/t-"];
+    let mut offenders = Vec::new();
+    for file in files(&["rs", "c", "h", "wit", "md", "toml", "sh", "json"]) {
+        if file.file_name().is_some_and(|name| name == "architecture.rs") {
+            continue;
+        }
+        for (index, line) in read(&file).lines().enumerate() {
+            if places.iter().any(|place| line.contains(place)) {
+                offenders.push(format!("{}:{}: {}", relative(&file), index + 1, line.trim()));
+            }
+        }
+    }
+    none(&offenders);
+}
+
+#[test]
+fn no_test_is_put_aside_and_nothing_is_left_to_do() {
+    let words = ["#[ignore", "todo!(", "unimplemented!(", "TODO", "FIXME", "XXX"];
+    let mut offenders = Vec::new();
+    for file in files(&["rs", "c", "h", "wit"]) {
+        if is_vendored(&file) || file.file_name().is_some_and(|name| name == "architecture.rs") {
+            continue;
+        }
+        for (index, line) in read(&file).lines().enumerate() {
+            if words.iter().any(|word| line.contains(word)) {
+                offenders.push(format!("{}:{}: {}", relative(&file), index + 1, line.trim()));
+            }
+        }
+    }
+    none(&offenders);
+}
+
+// === The house, read ===
+
+fn none(offenders: &[String]) {
+    assert!(offenders.is_empty(), "{} offender(s):\n  {}", offenders.len(), offenders.join("\n  "));
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// Headers that are others' work: the kernel's types, and libbpf's.
+fn is_vendored(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| name == "vmlinux.h") || relative(file).starts_with("bpf/include/bpf/")
+}
+
+fn relative(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+fn read(path: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()
+}
+
+/// What is in a folder, without what is hidden and what a build made.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        !name.starts_with('.') && name != "target"
+    });
+    paths.sort();
+    paths
+}
+
+/// Every file of the house with one of these extensions.
+fn files(extensions: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for path in entries(&folder) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted)) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// Folders of all members of the workspace.
+fn crates() -> Vec<String> {
+    let members = manifest("")["workspace"]["members"].as_array().unwrap().clone();
+    let listed = members.iter().map(|member| member.as_str().unwrap().to_owned());
+    // `plugins/decoder-*` stands for every folder that matches.
+    listed
+        .flat_map(|member| match member.split_once('*') {
+            None => vec![member],
+            Some((before, _)) => {
+                let parent = root().join(before).parent().map(Path::to_path_buf).unwrap_or_default();
+                let folders = entries(&parent).into_iter().filter(|path| path.join("Cargo.toml").exists());
+                folders.map(|path| relative(&path)).filter(|path| path.starts_with(before)).collect()
+            }
+        })
+        .collect()
+}
+
+fn manifest(folder: &str) -> Table {
+    read(&root().join(folder).join("Cargo.toml")).parse().unwrap()
+}
+
+/// Names of the dependencies in these sections, those for some targets only included.
+fn dependencies(folder: &str, sections: &[&str]) -> Vec<String> {
+    let manifest = manifest(folder);
+    let mut tables = vec![&manifest];
+    if let Some(targets) = manifest.get("target").and_then(|targets| targets.as_table()) {
+        tables.extend(targets.values().filter_map(|target| target.as_table()));
+    }
+    let mut names = BTreeMap::new();
+    for table in tables {
+        for section in sections.iter().filter_map(|section| table.get(*section)?.as_table()) {
+            names.extend(section.iter().map(|(name, value)| (package(name, value), ())));
+        }
+    }
+    names.into_keys().collect()
+}
+
+/// A dependency may be renamed; its package is what counts.
+fn package(name: &str, value: &toml::Value) -> String {
+    value.get("package").and_then(|package| package.as_str()).unwrap_or(name).to_owned()
+}

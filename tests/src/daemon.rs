@@ -1,0 +1,291 @@
+//! A host under test: the real binary, started as an operator starts it, asked through its own command line.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+
+use crate::wait_for;
+
+/// `host run` in a folder of its own. Killed when dropped.
+pub struct Host {
+    child: Child,
+    folder: tempfile::TempDir,
+    /// From start to the ready file.
+    pub started_in: Duration,
+}
+
+/// `host status --format json`, as far as scripts may rely on it.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs, reason = "the names are the contract")]
+pub struct Status {
+    pub balanced: bool,
+    pub paths: Vec<PathStatus>,
+    pub swaps: Vec<Swap>,
+    pub process: ProcessStatus,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs, reason = "the names are the contract")]
+pub struct PathStatus {
+    pub probe: String,
+    pub ledger: Ledger,
+    pub plugins: Vec<PluginStatus>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[allow(missing_docs, reason = "the names are the contract")]
+pub struct Ledger {
+    pub produced: u64,
+    pub filtered_in_kernel: u64,
+    pub lost_in_ring: u64,
+    pub received: u64,
+    pub undecodable: u64,
+    pub decoded: u64,
+    pub sampled_out: u64,
+    pub kept: u64,
+    pub exported: u64,
+    pub dropped_at_export: u64,
+    pub in_flight: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs, reason = "the names are the contract")]
+pub struct PluginStatus {
+    pub slot: String,
+    pub name: String,
+    pub version: String,
+    pub digest: String,
+    pub generation: u64,
+    pub state: String,
+    pub calls: u64,
+    pub rows: u64,
+    pub traps: u64,
+    pub p50_ns: u64,
+    pub p99_ns: u64,
+    pub memory_bytes: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs, reason = "the names are the contract")]
+pub struct Swap {
+    pub slot: String,
+    pub from: String,
+    pub to: String,
+    pub pause_ns: u64,
+    pub rows_during: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs, reason = "the names are the contract")]
+pub struct ProcessStatus {
+    pub rss_bytes: u64,
+    pub cpu_seconds: f64,
+}
+
+/// The binary under test: `HOST_BIN`, or what was built beside this test.
+#[must_use]
+pub fn host_binary() -> PathBuf {
+    std::env::var_os("HOST_BIN").map_or_else(|| crate::binary("host"), PathBuf::from)
+}
+
+/// Runs `host` with these arguments to its end.
+///
+/// # Panics
+/// If it cannot be started.
+#[must_use]
+pub fn host(arguments: &[&str]) -> Output {
+    Command::new(host_binary()).args(arguments).env("NO_COLOR", "1").stdin(Stdio::null()).output().unwrap()
+}
+
+/// What a command wrote to standard error.
+#[must_use]
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+// === impl Host ===
+
+impl Host {
+    /// Starts `host run` with these arguments beside `--socket` and `--ready-file`, and waits until it is ready.
+    ///
+    /// # Panics
+    /// If it ends or is not ready within 30 s; with what it said.
+    #[must_use]
+    pub fn run(arguments: &[&str]) -> Self {
+        Self::run_with(arguments, |_| {})
+    }
+
+    /// As [`Host::run`]; `prepare` may change the command, its environment above all.
+    ///
+    /// # Panics
+    /// As [`Host::run`].
+    #[must_use]
+    pub fn run_with(arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+        let mut host = Self::spawn(arguments, prepare);
+        let start = Instant::now();
+        wait_for("the ready file", Duration::from_secs(30), || {
+            if let Some(status) = host.child.try_wait().unwrap() {
+                panic!("host ended before it was ready, {status}:\n{}", host.stderr());
+            }
+            host.path("ready").exists().then_some(())
+        });
+        host.started_in = start.elapsed();
+        host
+    }
+
+    /// Starts `host run` and does not wait.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn spawn(arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| File::create(folder.path().join(name)).unwrap();
+        let mut command = Command::new(host_binary());
+        command.arg("run").args(arguments);
+        command.arg("--socket").arg(folder.path().join("socket"));
+        command.arg("--ready-file").arg(folder.path().join("ready"));
+        command.env("NO_COLOR", "1").stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
+        prepare(&mut command);
+        let child = command.spawn().unwrap();
+        Self { child, folder, started_in: Duration::ZERO }
+    }
+
+    /// A file in its folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Data it wrote so far.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.path("stdout")).unwrap_or_default()).into_owned()
+    }
+
+    /// Talk it wrote so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.path("stderr")).unwrap_or_default()).into_owned()
+    }
+
+    /// Runs `host` with these arguments and its socket.
+    #[must_use]
+    pub fn ask(&self, arguments: &[&str]) -> Output {
+        let socket = self.path("socket");
+        host(&[arguments, &["--socket", socket.to_str().unwrap()]].concat())
+    }
+
+    /// Its status.
+    ///
+    /// # Panics
+    /// If it gives none, or other JSON than the contract says.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let output = self.ask(&["status", "--format", "json"]);
+        assert!(output.status.success(), "host status: {}\n{}", stderr(&output), self.stderr());
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// The status once `condition` holds.
+    ///
+    /// # Panics
+    /// If it does not within `within`; with the last status.
+    #[must_use]
+    pub fn status_when(&self, what: &str, within: Duration, condition: impl Fn(&Status) -> bool) -> Status {
+        let start = Instant::now();
+        loop {
+            let status = self.status();
+            if condition(&status) {
+                return status;
+            }
+            assert!(start.elapsed() < within, "waited {within:?} for {what}, in vain: {status:#?}\n{}", self.stderr());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Loads a plugin into a slot.
+    #[must_use]
+    pub fn load(&self, file: &Path, slot: &str, config: Option<&str>) -> Output {
+        let file = file.to_str().unwrap();
+        let config = config.map(|config| ["--config", config]);
+        let arguments = ["plugin", "load", file, "--slot", slot];
+        self.ask(&[&arguments[..], config.as_ref().map_or(&[], |config| &config[..])].concat())
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// If it is gone.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// If it does not end within 30 s.
+    pub fn wait(&mut self) -> ExitStatus {
+        wait_for("the end of host", Duration::from_secs(30), || self.child.try_wait().unwrap())
+    }
+
+    /// Asks it to drain and end, and gives what it wrote to standard output and to standard error.
+    ///
+    /// # Panics
+    /// If it does not end well.
+    pub fn stop(&mut self) -> (String, String) {
+        self.signal(Signal::TERM);
+        let status = self.wait();
+        assert!(status.success(), "host ended with {status}:\n{}", self.stderr());
+        (self.stdout(), self.stderr())
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+// === impl Status ===
+
+impl Status {
+    /// The ledger of a path.
+    ///
+    /// # Panics
+    /// If there is no such path.
+    #[must_use]
+    pub fn ledger(&self, probe: &str) -> Ledger {
+        self.path(probe).ledger
+    }
+
+    /// A path.
+    ///
+    /// # Panics
+    /// If there is no such path.
+    #[must_use]
+    pub fn path(&self, probe: &str) -> &PathStatus {
+        self.paths.iter().find(|path| path.probe == probe).unwrap_or_else(|| panic!("there is no path `{probe}`: {self:#?}"))
+    }
+
+    /// A plugin of a path.
+    ///
+    /// # Panics
+    /// If nothing is in that slot.
+    #[must_use]
+    pub fn plugin(&self, probe: &str, slot: &str) -> &PluginStatus {
+        let path = self.path(probe);
+        path.plugins.iter().find(|plugin| plugin.slot == slot).unwrap_or_else(|| panic!("nothing is in `{slot}`: {path:#?}"))
+    }
+}

@@ -1,0 +1,103 @@
+//! Programs that load the machine when told to, and the cgroup they do it in.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A load program that waits for its sign. Killed when dropped.
+pub struct Load {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+/// A cgroup v2 of a test's own. Removed when dropped.
+pub struct Cgroup {
+    folder: PathBuf,
+}
+
+// === impl Load ===
+
+impl Load {
+    /// Starts `load` or `open-load` and waits until it is ready to go.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start(binary: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(binary);
+        let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut load = Self { child, lines };
+        assert_eq!(load.line(), "ready");
+        load
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Gives the sign.
+    ///
+    /// # Panics
+    /// If it is gone.
+    pub fn go(&mut self) {
+        self.child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+    }
+
+    /// Waits for its next line: `done`, or what it measured.
+    ///
+    /// # Panics
+    /// If it ended without one.
+    pub fn line(&mut self) -> String {
+        self.lines.next().unwrap_or_else(|| panic!("the load ended too early: {:?}", self.child.wait())).unwrap()
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+// === impl Cgroup ===
+
+impl Cgroup {
+    /// Makes an empty cgroup. Needs root.
+    ///
+    /// # Panics
+    /// If there is no cgroup v2 hierarchy.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let mounts = fs::read_to_string("/proc/mounts").unwrap();
+        let mount = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|fields| fields[2] == "cgroup2");
+        let root = PathBuf::from(mount.expect("cgroup v2 is mounted")[1]);
+        let folder = root.join(format!("host-tests-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        Self { folder }
+    }
+
+    /// Where it is.
+    ///
+    /// # Panics
+    /// If its path is not UTF-8.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.folder.to_str().unwrap()
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // What was killed may take a moment to leave.
+        for _ in 0..1000 {
+            if fs::remove_dir(&self.folder).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+}
