@@ -75,6 +75,8 @@ pub struct PathCounters {
     pub sampled_out: AtomicU64,
     /// See [`Ledger::kept`].
     pub kept: AtomicU64,
+    /// Metric series the path counts; not part of the ledger.
+    pub series: AtomicU64,
     /// Shared with the sink.
     pub delivery: Arc<DeliveryCounters>,
 }

@@ -238,9 +238,15 @@ impl Schema {
         if times != 1 {
             return Err(SchemaError::Count { field_use: FieldUse::Time, count: times, must: "exactly one" });
         }
-        for field_use in
-            [FieldUse::Duration, FieldUse::Body, FieldUse::Name, FieldUse::Kind, FieldUse::Error, FieldUse::TraceParent]
-        {
+        for field_use in [
+            FieldUse::Duration,
+            FieldUse::Body,
+            FieldUse::Name,
+            FieldUse::Kind,
+            FieldUse::Error,
+            FieldUse::TraceParent,
+            FieldUse::Threshold,
+        ] {
             let count = self.count(field_use);
             if count > 1 {
                 return Err(SchemaError::Count { field_use, count, must: "at most one" });

@@ -1,2 +1,22 @@
 //! The path of an event, on a thread of its own: source, decoder, metrics, sampler, enrichers, sink.
+//!
+//! A [`Blueprint`] says what a path is made of, [`start`] builds it, [`Running`] is the handle: ask for the ledger, switch
+//! a plugin between two batches, stop. The crate knows the traits in `host-model` and nothing behind them: no kernel, no
+//! wasmtime, no network.
+
 #![forbid(unsafe_code)]
+
+mod binding;
+mod blueprint;
+mod columns;
+mod metrics;
+mod passage;
+mod raw;
+mod running;
+mod sampling;
+mod switch;
+mod worker;
+
+pub use blueprint::{BatchLimits, Blueprint, Stages, StartError};
+pub use running::{Running, start};
+pub use switch::{Change, Handover, Outcome, SwitchError, Switched};

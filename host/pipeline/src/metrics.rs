@@ -1,0 +1,273 @@
+//! RED metrics: every row is counted here before the sampler sees it, so they are exact whatever it drops.
+
+mod buckets;
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type, UInt8Type, UInt32Type, UInt64Type};
+use arrow_array::{Array, ArrayRef};
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use host_model::{AttributeValue, Batch, ColumnType, Instrument, MetricData, MetricPoint, PointValue, Schema};
+use std::hash::BuildHasher;
+
+use buckets::Buckets;
+
+/// The series of one path.
+pub(crate) struct Metrics {
+    schema: Arc<Schema>,
+    dimensions: Vec<usize>,
+    cardinality: usize,
+    series: Vec<Series>,
+    index: HashTable<usize>,
+    hasher: FixedState,
+    /// The dimensions of the row at hand, and the series of the row before: rows of a kind come together.
+    key: Vec<u8>,
+    last: Option<usize>,
+    start_unix_ns: u64,
+}
+
+struct Series {
+    key: Vec<u8>,
+    attributes: Vec<(String, AttributeValue)>,
+    /// One per metric of the schema.
+    sums: Vec<Sum>,
+}
+
+enum Sum {
+    Count(u64),
+    Sum(u64),
+    Buckets(Buckets),
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    pub(crate) fn new(schema: &Arc<Schema>, cardinality: usize) -> Self {
+        Self {
+            schema: Arc::clone(schema),
+            dimensions: if schema.metrics.is_empty() { Vec::new() } else { schema.dimensions().collect() },
+            cardinality,
+            series: Vec::new(),
+            index: HashTable::new(),
+            hasher: FixedState::default(),
+            key: Vec::new(),
+            last: None,
+            start_unix_ns: unix_ns(),
+        }
+    }
+
+    /// What the rows mean.
+    pub(crate) fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// The fields that the metrics of a schema need of every row.
+    pub(crate) fn wanted(schema: &Schema) -> Vec<usize> {
+        if schema.metrics.is_empty() {
+            return Vec::new();
+        }
+        let measured = schema.metrics.iter().filter(|metric| metric.instrument != Instrument::Counter);
+        schema.dimensions().chain(measured.map(|metric| metric.value)).collect()
+    }
+
+    /// How many series there are.
+    pub(crate) fn series(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Counts every row of a batch.
+    pub(crate) fn record(&mut self, batch: &Batch) {
+        if self.schema.metrics.is_empty() {
+            return;
+        }
+        let dimensions: Vec<(ColumnType, &ArrayRef)> =
+            self.dimensions.iter().filter_map(|&field| typed(batch, field)).collect();
+        let values: Vec<Option<Values<'_>>> =
+            self.schema.metrics.iter().map(|metric| typed(batch, metric.value).and_then(Values::new)).collect();
+        for row in 0..batch.rows {
+            self.key.clear();
+            for (_, column) in &dimensions {
+                append(&mut self.key, column, row);
+            }
+            let same = self.last.filter(|&last| self.series.get(last).is_some_and(|series| series.key == self.key));
+            let place = same.unwrap_or_else(|| self.find(&dimensions, row));
+            self.last = Some(place);
+            if let Some(series) = self.series.get_mut(place) {
+                for (sum, values) in series.sums.iter_mut().zip(&values) {
+                    sum.add(values.as_ref().map_or(0, |values| values.get(row)));
+                }
+            }
+        }
+    }
+
+    /// What has been counted, cumulative since the start.
+    pub(crate) fn collect(&self) -> Vec<MetricData> {
+        let now = unix_ns();
+        let metrics = self.schema.metrics.iter().enumerate();
+        metrics
+            .map(|(index, metric)| {
+                let unit = self.schema.fields.get(metric.value).map_or("", |field| field.unit.as_str());
+                MetricData {
+                    name: metric.name.clone(),
+                    description: metric.description.clone(),
+                    unit: match metric.instrument {
+                        Instrument::Counter => "1",
+                        Instrument::Histogram if unit == "ns" => "s",
+                        Instrument::Histogram | Instrument::Sum => unit,
+                    }
+                    .to_owned(),
+                    start_unix_ns: self.start_unix_ns,
+                    unix_ns: now,
+                    points: self.series.iter().filter_map(|series| series.point(index)).collect(),
+                }
+            })
+            .collect()
+    }
+
+    /// The series of the key at hand; a new one if there is room, else the one for all that is over.
+    fn find(&mut self, dimensions: &[(ColumnType, &ArrayRef)], row: usize) -> usize {
+        let hash = self.hasher.hash_one(&self.key);
+        let found = self.index.find(hash, |&place| self.series.get(place).is_some_and(|series| series.key == self.key));
+        if let Some(&place) = found {
+            return place;
+        }
+        if self.series.len() >= self.cardinality {
+            return self.overflow();
+        }
+        let names = self.dimensions.iter().filter_map(|&field| self.schema.fields.get(field));
+        let attributes = names
+            .zip(dimensions)
+            .filter_map(|(field, (_, column))| Some((field.name.clone(), attribute(column, row, field.omit_zero)?)))
+            .collect();
+        let place = self.push(self.key.clone(), attributes);
+        let (series, hasher) = (&self.series, &self.hasher);
+        self.index.insert_unique(hash, place, |&place| series.get(place).map_or(0, |series| hasher.hash_one(&series.key)));
+        place
+    }
+
+    /// The series that OpenTelemetry reserves for what is over the cardinality limit. It stands behind all others.
+    fn overflow(&mut self) -> usize {
+        if self.series.len() == self.cardinality {
+            // No row has this key: a real one is as long as its dimensions are.
+            self.push(b"overflow".repeat(64), vec![("otel.metric.overflow".to_owned(), AttributeValue::Bool(true))]);
+        }
+        self.cardinality
+    }
+
+    fn push(&mut self, key: Vec<u8>, attributes: Vec<(String, AttributeValue)>) -> usize {
+        let sums = self.schema.metrics.iter().map(|metric| match metric.instrument {
+            Instrument::Counter => Sum::Count(0),
+            Instrument::Sum => Sum::Sum(0),
+            Instrument::Histogram => {
+                let in_seconds = self.schema.fields.get(metric.value).is_some_and(|field| field.unit == "ns");
+                Sum::Buckets(Buckets::new(if in_seconds { 1e-9 } else { 1.0 }))
+            }
+        });
+        self.series.push(Series { key, attributes, sums: sums.collect() });
+        self.series.len() - 1
+    }
+}
+
+// === impl Series ===
+
+impl Series {
+    fn point(&self, metric: usize) -> Option<MetricPoint> {
+        let value = match self.sums.get(metric)? {
+            Sum::Count(sum) | Sum::Sum(sum) => PointValue::Sum(*sum),
+            Sum::Buckets(buckets) => PointValue::Histogram(buckets.histogram()),
+        };
+        Some(MetricPoint { attributes: self.attributes.clone(), value })
+    }
+}
+
+// === impl Sum ===
+
+impl Sum {
+    fn add(&mut self, value: u64) {
+        match self {
+            Self::Count(count) => *count += 1,
+            Self::Sum(sum) => *sum = sum.saturating_add(value),
+            Self::Buckets(buckets) => buckets.record(value),
+        }
+    }
+}
+
+/// A measured column.
+enum Values<'a> {
+    U32(&'a [u32]),
+    U64(&'a [u64]),
+}
+
+// === impl Values ===
+
+impl<'a> Values<'a> {
+    fn new((_, column): (ColumnType, &'a ArrayRef)) -> Option<Self> {
+        let narrow = column.as_primitive_opt::<UInt32Type>().map(|column| Self::U32(column.values()));
+        narrow.or_else(|| column.as_primitive_opt::<UInt64Type>().map(|column| Self::U64(column.values())))
+    }
+
+    fn get(&self, row: usize) -> u64 {
+        match self {
+            Self::U32(values) => values.get(row).copied().unwrap_or(0).into(),
+            Self::U64(values) => values.get(row).copied().unwrap_or(0),
+        }
+    }
+}
+
+fn typed(batch: &Batch, field: usize) -> Option<(ColumnType, &ArrayRef)> {
+    Some((batch.schema.fields.get(field)?.column_type, batch.column(field)?))
+}
+
+/// Appends a value in a form that differs for different values: text carries its length.
+fn append(key: &mut Vec<u8>, column: &ArrayRef, row: usize) {
+    if row >= column.len() {
+        return;
+    }
+    if let Some(text) = column.as_string_opt::<i32>() {
+        let text = text.value(row).as_bytes();
+        key.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        key.extend_from_slice(text);
+    } else if let Some(bytes) = column.as_binary_opt::<i32>() {
+        let bytes = bytes.value(row);
+        key.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        key.extend_from_slice(bytes);
+    } else {
+        key.extend_from_slice(&number(column, row).unwrap_or(0).to_le_bytes());
+    }
+}
+
+fn attribute(column: &ArrayRef, row: usize, omit_zero: bool) -> Option<AttributeValue> {
+    if let Some(text) = column.as_string_opt::<i32>() {
+        let text = text.value(row);
+        return (!(omit_zero && text.is_empty())).then(|| AttributeValue::Text(text.to_owned()));
+    }
+    let number = number(column, row)?;
+    (!(omit_zero && number == 0)).then_some(AttributeValue::Int(number))
+}
+
+fn number(column: &ArrayRef, row: usize) -> Option<i64> {
+    if let Some(column) = column.as_primitive_opt::<UInt32Type>() {
+        return column.values().get(row).copied().map(i64::from);
+    }
+    if let Some(column) = column.as_primitive_opt::<UInt64Type>() {
+        return column.values().get(row).copied().map(u64::cast_signed);
+    }
+    if let Some(column) = column.as_primitive_opt::<Int64Type>() {
+        return column.values().get(row).copied();
+    }
+    if let Some(column) = column.as_primitive_opt::<UInt8Type>() {
+        return column.values().get(row).copied().map(i64::from);
+    }
+    let float = column.as_primitive_opt::<Float64Type>()?.values().get(row).copied()?;
+    Some(float.to_bits().cast_signed())
+}
+
+fn unix_ns() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, StringArray, UInt64Array};
+use host_model::{
+    AttributeValue, Batch, ColumnType, Field, FieldUse, Instrument, Metric, PointValue, Schema, Sensitivity, Signal,
+};
+
+use super::Metrics;
+
+fn schema() -> Arc<Schema> {
+    let field = |name: &str, column_type, field_use, unit: &str| Field {
+        name: name.into(),
+        column_type,
+        unit: unit.into(),
+        field_use,
+        sensitivity: Sensitivity::Public,
+        omit_zero: true,
+    };
+    let metric = |name: &str, instrument, value| Metric { name: name.into(), description: String::new(), instrument, value };
+    Arc::new(Schema {
+        event: "file.open".into(),
+        signal: Signal::Span,
+        fields: vec![
+            field("time", ColumnType::U64, FieldUse::Time, "ns"),
+            field("duration", ColumnType::U64, FieldUse::Duration, "ns"),
+            field("error.type", ColumnType::Text, FieldUse::Error, ""),
+        ],
+        metrics: vec![metric("opens", Instrument::Counter, 0), metric("open.duration", Instrument::Histogram, 1)],
+    })
+}
+
+fn batch(rows: &[(u64, &str)]) -> Batch {
+    let mut batch = Batch::new(schema(), rows.len());
+    let durations: ArrayRef = Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.0)));
+    let errors: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.1)));
+    batch.put(&[1, 2], vec![durations, errors]);
+    batch
+}
+
+fn opens(metrics: &Metrics) -> Vec<(Vec<(String, AttributeValue)>, PointValue)> {
+    metrics.collect()[0].points.iter().map(|point| (point.attributes.clone(), point.value.clone())).collect()
+}
+
+#[test]
+fn rows_are_counted_by_their_dimensions() {
+    let mut metrics = Metrics::new(&schema(), 100);
+    metrics.record(&batch(&[(1_000, ""), (2_000, "ENOENT"), (3_000, ""), (4_000, "ENOENT"), (5_000, "EACCES")]));
+    let error = |name: &str| vec![("error.type".to_owned(), AttributeValue::Text(name.into()))];
+    assert_eq!(
+        opens(&metrics),
+        [(vec![], PointValue::Sum(2)), (error("ENOENT"), PointValue::Sum(2)), (error("EACCES"), PointValue::Sum(1))]
+    );
+}
+
+#[test]
+fn durations_in_nanoseconds_leave_in_seconds() {
+    let mut metrics = Metrics::new(&schema(), 100);
+    metrics.record(&batch(&[(1_500_000_000, ""), (500_000_000, "")]));
+    let data = metrics.collect();
+    assert_eq!(data[1].unit, "s");
+    let PointValue::Histogram(histogram) = &data[1].points[0].value else { panic!("no histogram") };
+    assert_eq!((histogram.count, histogram.sum, histogram.min, histogram.max), (2, 2.0, 0.5, 1.5));
+}
+
+#[test]
+fn what_is_over_the_cardinality_is_folded_and_still_counted() {
+    let mut metrics = Metrics::new(&schema(), 2);
+    metrics.record(&batch(&[(1, "A"), (1, "B"), (1, "C"), (1, "D"), (1, "A"), (1, "C")]));
+    let counted = opens(&metrics);
+    assert_eq!(counted.len(), 3);
+    assert_eq!(counted[2], (vec![("otel.metric.overflow".to_owned(), AttributeValue::Bool(true))], PointValue::Sum(3)));
+}
+
+#[test]
+fn text_that_runs_together_is_not_taken_for_the_same_series() {
+    let mut metrics = Metrics::new(&schema(), 100);
+    metrics.record(&batch(&[(1, "A"), (1, "AA"), (1, "")]));
+    assert_eq!(opens(&metrics).len(), 3);
+}

@@ -1,0 +1,68 @@
+//! Raw events: what stands for records that no decoder could read, so that they are seen and not lost.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, BinaryArray, StringArray, UInt64Array};
+use host_model::{Batch, ColumnType, Field, FieldUse, Run, Schema, Sensitivity, Signal};
+
+/// The schema of raw events: log records named `host.undecodable`.
+pub(crate) fn schema() -> Schema {
+    let field = |name: &str, column_type, field_use, sensitivity| Field {
+        name: name.to_owned(),
+        column_type,
+        unit: String::new(),
+        field_use,
+        sensitivity,
+        omit_zero: true,
+    };
+    Schema {
+        event: "host.undecodable".to_owned(),
+        signal: Signal::Log,
+        fields: vec![
+            // 0 stands for the time of export: the record's own time is among what could not be read.
+            field("time", ColumnType::U64, FieldUse::Time, Sensitivity::Public),
+            field("body", ColumnType::Text, FieldUse::Body, Sensitivity::Public),
+            field("error.type", ColumnType::Text, FieldUse::Error, Sensitivity::Public),
+            field("host.record", ColumnType::Bytes, FieldUse::Plain, Sensitivity::Payload),
+        ],
+        metrics: Vec::new(),
+    }
+}
+
+/// One row for each record whose index is in `indices` (all records, if None), with `reason` as its body.
+pub(crate) fn rows(schema: &Arc<Schema>, run: Run<'_>, indices: Option<&[u32]>, kind: &str, reason: &str) -> Batch {
+    let chosen = |index: usize| {
+        indices.is_none_or(|indices| u32::try_from(index).is_ok_and(|index| indices.binary_search(&index).is_ok()))
+    };
+    let records: Vec<&[u8]> = run.iter().enumerate().filter(|&(index, _)| chosen(index)).map(|(_, record)| record).collect();
+    let count = records.len();
+    let mut batch = Batch::new(Arc::clone(schema), count);
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(UInt64Array::from(vec![0; count])),
+        Arc::new(StringArray::from(vec![reason; count])),
+        Arc::new(StringArray::from(vec![kind; count])),
+        Arc::new(BinaryArray::from(records)),
+    ];
+    batch.put(&[0, 1, 2, 3], columns);
+    batch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_keeps_its_own_rules() {
+        assert_eq!(schema().check(), Ok(()));
+    }
+
+    #[test]
+    fn only_the_named_records_become_raw_events() {
+        let mut bytes = Vec::new();
+        ["a", "b", "c"].iter().for_each(|text| Run::push(&mut bytes, text.as_bytes()));
+        let run = Run::parse(&bytes).unwrap();
+        let schema = Arc::new(schema());
+        assert_eq!(rows(&schema, run, Some(&[1]), "refused", "no").rows, 1);
+        assert_eq!(rows(&schema, run, None, "trap", "no").rows, 3);
+    }
+}

@@ -1,0 +1,140 @@
+//! A switch: plugins replaced between two batches, all or none.
+
+use std::sync::Arc;
+
+use host_model::{Decoder, Enricher, Plugin, Sampler};
+
+use crate::binding::Binding;
+use crate::blueprint::StartError;
+use crate::passage::Passage;
+
+/// What to replace. What is None stays.
+#[derive(Default)]
+pub struct Change {
+    /// Records to rows. If its schema differs from the one before, sampler and enrichers must come with it.
+    pub decoder: Option<Box<dyn Decoder>>,
+    /// `Some(None)` takes the sampler away: everything is kept.
+    pub sampler: Option<Option<Box<dyn Sampler>>>,
+    /// All enrichers, in order.
+    pub enrichers: Option<Vec<Box<dyn Enricher>>>,
+}
+
+/// What a switch did.
+pub struct Switched {
+    /// How long the path stood still, nanoseconds.
+    pub pause_ns: u64,
+    /// Rows that came along the path from the request to the switch.
+    pub rows_during: u64,
+    /// What became of the state of each slot that was there before and after.
+    pub handovers: Vec<Handover>,
+    /// The plugins that were replaced. Drop them off the hot path.
+    pub retired: Vec<Box<dyn Plugin>>,
+}
+
+/// What became of the state of one slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handover {
+    /// The slot.
+    pub slot: String,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a slot's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// One of the two hands no state over.
+    Stateless,
+    /// The successor goes on where its predecessor stopped.
+    Warm,
+    /// It was refused; the successor starts cold.
+    Cold(String),
+}
+
+/// Why nothing was switched.
+#[derive(Debug, thiserror::Error)]
+pub enum SwitchError {
+    /// The worker has ended.
+    #[error("path {0} has ended")]
+    Ended(Arc<str>),
+    /// The new decoder's schema differs, and what was bound to the old one would stay.
+    #[error("path {0}: the new decoder has another schema, so sampler and enrichers must be bound anew with it")]
+    Unbound(Arc<str>),
+    /// The new stages do not fit together.
+    #[error(transparent)]
+    Schema(#[from] StartError),
+}
+
+// === impl Change ===
+
+impl Change {
+    /// Replaces stages of `passage`. On an error everything is as it was.
+    pub(crate) fn make(self, passage: &mut Passage) -> Result<Switched, SwitchError> {
+        let stages = &mut passage.stages;
+        let new_schema = self.decoder.as_ref().is_some_and(|new| new.schema() != stages.decoder.schema());
+        let bound_to_old =
+            (stages.sampler.is_some() && self.sampler.is_none()) || (!stages.enrichers.is_empty() && self.enrichers.is_none());
+        if new_schema && bound_to_old {
+            return Err(SwitchError::Unbound(Arc::clone(&passage.path)));
+        }
+        let binding = Binding::new(
+            &passage.path,
+            self.decoder.as_deref().unwrap_or(&*stages.decoder),
+            self.sampler.as_ref().unwrap_or(&stages.sampler).as_deref(),
+            self.enrichers.as_ref().unwrap_or(&stages.enrichers),
+            passage.planned,
+        )?;
+
+        let mut replaced = Replaced::default();
+        if let Some(new) = self.decoder {
+            let old = std::mem::replace(&mut stages.decoder, new);
+            replaced.hand_over(old, &mut *stages.decoder);
+        }
+        if let Some(new) = self.sampler {
+            match (std::mem::replace(&mut stages.sampler, new), stages.sampler.as_deref_mut()) {
+                (Some(old), Some(new)) => replaced.hand_over(old, new),
+                (Some(old), None) => replaced.retired.push(old),
+                (None, _) => {}
+            }
+        }
+        if let Some(new) = self.enrichers {
+            for old in std::mem::replace(&mut stages.enrichers, new) {
+                let slot = Arc::clone(&old.id().slot);
+                match stages.enrichers.iter_mut().find(|new| new.id().slot == slot) {
+                    Some(new) => replaced.hand_over(old, &mut **new),
+                    None => replaced.retired.push(old),
+                }
+            }
+        }
+        passage.rebind(binding);
+        // The worker, who knows when the path stood still, fills in the rest.
+        Ok(Switched { pause_ns: 0, rows_during: 0, handovers: replaced.handovers, retired: replaced.retired })
+    }
+}
+
+/// Plugins that were replaced so far.
+#[derive(Default)]
+struct Replaced {
+    handovers: Vec<Handover>,
+    retired: Vec<Box<dyn Plugin>>,
+}
+
+// === impl Replaced ===
+
+impl Replaced {
+    /// Gives the state of `old` to `new`; a plugin of the same digest whose instance is merely bound anew counts as well.
+    fn hand_over(&mut self, mut old: Box<dyn Plugin>, new: &mut dyn Plugin) {
+        let handed = match old.export_state() {
+            Ok(Some(state)) => new.import_state(&state),
+            Ok(None) => Ok(false),
+            Err(fault) => Err(fault),
+        };
+        let outcome = match handed {
+            Ok(true) => Outcome::Warm,
+            Ok(false) => Outcome::Stateless,
+            Err(fault) => Outcome::Cold(fault.to_string()),
+        };
+        self.handovers.push(Handover { slot: old.id().slot.to_string(), outcome });
+        self.retired.push(old);
+    }
+}

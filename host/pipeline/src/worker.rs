@@ -1,0 +1,266 @@
+//! The worker: the thread that owns a path. It naps until a batch is worth taking, takes what is there, and between two
+//! batches does what it is told.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::time::{Duration, Instant};
+
+use host_model::{KernelPlan, Ledger, PathCounters, Sink, Source, Stats};
+
+use crate::blueprint::BatchLimits;
+use crate::passage::Passage;
+use crate::switch::{Change, SwitchError, Switched};
+
+/// How often a sampler may change the kernel plan.
+const TUNE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a drain may take at the end, in case the source does not dry up.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+/// How often the kernel's counters are read while nobody asks.
+const AUDIT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What a worker is told.
+pub(crate) enum Command {
+    /// Count everything now.
+    Ledger(SyncSender<Ledger>),
+    /// Replace plugins. `rows` is what the path had counted when the switch was asked for.
+    Switch { change: Box<Change>, rows: u64, reply: SyncSender<Result<Switched, SwitchError>> },
+    /// Take what is left, and end.
+    Stop,
+}
+
+/// All that one worker owns.
+pub(crate) struct Worker {
+    pub(crate) source: Box<dyn Source>,
+    pub(crate) passage: Passage,
+    pub(crate) sink: Box<dyn Sink>,
+    pub(crate) counters: Arc<PathCounters>,
+    pub(crate) limits: BatchLimits,
+    pub(crate) commands: Receiver<Command>,
+    /// Set by whoever sends a command, so that a batch boundary costs one load.
+    pub(crate) asked: Arc<AtomicBool>,
+    /// Set when the source has ended and everything that came from it has been handed to the sink.
+    pub(crate) finished: Arc<AtomicBool>,
+    pub(crate) clock: Clock,
+}
+
+/// When the slow things were last done.
+pub(crate) struct Clock {
+    flushed: Instant,
+    measured: Instant,
+    audited: Instant,
+    tuned: Instant,
+    /// What the sampler was told last.
+    told: Ledger,
+}
+
+// === impl Clock ===
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        let now = Instant::now();
+        Self { flushed: now, measured: now, audited: now, tuned: now, told: Ledger::default() }
+    }
+}
+
+// === impl Worker ===
+
+impl Worker {
+    /// The life of the thread.
+    pub(crate) fn run(mut self) {
+        loop {
+            if self.obey() {
+                break;
+            }
+            if self.source.ended() && self.source.waiting_bytes() == 0 {
+                self.finish();
+                if self.wait_for_stop() {
+                    break;
+                }
+            }
+            self.source.wait(self.limits.bytes, self.limits.age);
+            self.take();
+            self.tick();
+        }
+        self.drain();
+        self.finish();
+    }
+
+    /// Takes what waits at this moment. What arrives meanwhile is left for the next round, unless it is worth a batch: so a
+    /// trickle is read in batches of an age, and a flood in batches of full size.
+    fn take(&mut self) {
+        let mut owed = self.source.waiting_bytes();
+        while owed > 0 {
+            let taken = self.batch();
+            if taken == 0 {
+                break;
+            }
+            owed = owed.saturating_sub(taken);
+            if self.asked.load(Ordering::Acquire) {
+                break;
+            }
+        }
+    }
+
+    /// One batch. Returns its bytes in the ring.
+    fn batch(&mut self) -> usize {
+        let offset = self.source.unix_offset_ns();
+        let run = self.source.run(self.limits.rows, self.limits.bytes);
+        let taken = run.bytes.len();
+        if taken > 0 {
+            self.passage.pass(run, offset, &mut *self.sink);
+            self.source.release();
+        }
+        taken
+    }
+
+    /// Does what has been asked for. True: stop.
+    fn obey(&mut self) -> bool {
+        if !self.asked.swap(false, Ordering::AcqRel) {
+            return false;
+        }
+        loop {
+            match self.commands.try_recv() {
+                Ok(command) => {
+                    if self.carry_out(command) {
+                        return true;
+                    }
+                }
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => return true,
+            }
+        }
+    }
+
+    /// Waits for commands after the source has ended. True: stop.
+    fn wait_for_stop(&mut self) -> bool {
+        while let Ok(command) = self.commands.recv() {
+            if self.carry_out(command) {
+                return true;
+            }
+        }
+        true
+    }
+
+    fn carry_out(&mut self, command: Command) -> bool {
+        match command {
+            Command::Stop => return true,
+            Command::Ledger(reply) => {
+                self.audit();
+                // Whoever asked may have given up waiting.
+                let _ = reply.try_send(self.counters.ledger());
+            }
+            Command::Switch { change, rows, reply } => {
+                let began = Instant::now();
+                if change.decoder.is_some() {
+                    // Its metrics may be others: what was counted so far goes out under the old names.
+                    self.sink.metrics(&self.passage.metrics.collect());
+                }
+                let mut switched = change.make(&mut self.passage);
+                if let Ok(switched) = &mut switched {
+                    switched.pause_ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                    switched.rows_during = self.counters.ledger().rows.saturating_sub(rows);
+                }
+                let _ = reply.try_send(switched);
+            }
+        }
+        false
+    }
+
+    /// The slow things, when their time has come.
+    fn tick(&mut self) {
+        let now = Instant::now();
+        if now.duration_since(self.clock.flushed) >= self.limits.age {
+            self.clock.flushed = now;
+            self.sink.flush();
+        }
+        if now.duration_since(self.clock.audited) >= AUDIT_INTERVAL {
+            self.audit();
+        }
+        if now.duration_since(self.clock.measured) >= self.limits.metric_interval {
+            self.clock.measured = now;
+            self.sink.metrics(&self.passage.metrics.collect());
+        }
+        if now.duration_since(self.clock.tuned) >= TUNE_INTERVAL {
+            self.tune(now);
+        }
+    }
+
+    /// Reads the kernel's counters so that the ledger balances: what waits in the ring is counted between two readings, and
+    /// must lie between what they say.
+    fn audit(&mut self) {
+        const ATTEMPTS: usize = 8;
+        self.clock.audited = Instant::now();
+        self.counters.series.store(self.passage.metrics.series() as u64, Relaxed);
+        let received = self.counters.ledger().received;
+        let counters = &self.counters;
+        for attempt in 1..=ATTEMPTS {
+            let before = self.source.counters();
+            let waiting = self.source.waiting_records();
+            let after = self.source.counters();
+            let seen = received + waiting;
+            let fits = before.produced.saturating_sub(after.lost) <= seen && seen <= after.produced.saturating_sub(before.lost);
+            if fits || attempt == ATTEMPTS {
+                // Between the two readings there was a moment when exactly this had been produced.
+                let produced = if fits { seen + before.lost } else { after.produced };
+                counters.produced.store(produced, Relaxed);
+                counters.lost_in_ring.store(before.lost, Relaxed);
+                counters.in_ring.store(waiting, Relaxed);
+                counters.filtered_in_kernel.store(after.filtered, Relaxed);
+                counters.missed_in_kernel.store(after.missed, Relaxed);
+                return;
+            }
+        }
+    }
+
+    /// Tells the sampler what was measured, and the kernel what the sampler wants.
+    fn tune(&mut self, now: Instant) {
+        let elapsed = now.duration_since(self.clock.tuned);
+        self.clock.tuned = now;
+        let Some(sampler) = self.passage.stages.sampler.as_mut() else { return };
+        let ledger = self.counters.ledger();
+        let told = std::mem::replace(&mut self.clock.told, ledger);
+        let (queue_bytes, queue_cap_bytes) = self.sink.queue();
+        let stats = Stats {
+            elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
+            produced: ledger.produced.saturating_sub(told.produced),
+            lost_in_ring: ledger.lost_in_ring.saturating_sub(told.lost_in_ring),
+            filtered_in_kernel: ledger.filtered_in_kernel.saturating_sub(told.filtered_in_kernel),
+            rows: ledger.rows.saturating_sub(told.rows),
+            kept: ledger.kept.saturating_sub(told.kept),
+            queue_bytes,
+            queue_cap_bytes,
+        };
+        // A fault is counted with the plugin; the plan stays.
+        let Ok(Some(plan)) = sampler.tune(&stats) else { return };
+        if let Err(reason) = self.apply(&plan) {
+            tracing::warn!(path = %self.passage.path, %reason, "the sampler's kernel plan was refused; the plan before stays");
+        }
+    }
+
+    fn apply(&mut self, plan: &KernelPlan) -> Result<(), String> {
+        plan.check().map_err(|error| error.to_string())?;
+        self.source.apply(plan).map_err(|error| error.to_string())?;
+        self.passage.expect_plan().map_err(|error| error.to_string())
+    }
+
+    /// Takes everything that is still in the ring.
+    fn drain(&mut self) {
+        let deadline = Instant::now() + DRAIN_DEADLINE;
+        while self.source.waiting_bytes() > 0 && Instant::now() < deadline {
+            if self.batch() == 0 {
+                // The record at the head is still being written.
+                self.source.wait(1, Duration::from_millis(1));
+            }
+        }
+    }
+
+    /// Hands over the last rows and metrics, and counts.
+    fn finish(&mut self) {
+        self.sink.metrics(&self.passage.metrics.collect());
+        self.sink.flush();
+        self.audit();
+        self.finished.store(true, Ordering::Release);
+    }
+}
