@@ -1,0 +1,194 @@
+/* Opens: openat and openat2, from call to return.
+ *
+ * The tracepoints of the two system calls fire for nothing else. Where they cannot be attached (no tracefs), the fallback
+ * programs sit on all system calls, at about 80 ns for each of every task. */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include "ring.h"
+#include "filter.h"
+#include "record.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+RING_RECORD(file_record);
+
+/* A call that has begun. Kept in the task, so neither a lock nor an allocation per call; time_ns is 0 between calls. */
+struct call {
+	__u64 time_ns;
+	__u64 threshold;
+	const char *path;
+	__u32 flags;
+	__u32 mode;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct call);
+} calls SEC(".maps");
+
+/* struct open_how, user memory of openat2 */
+struct open_how_head {
+	__u64 flags;
+	__u64 mode;
+};
+
+static __always_inline bool passes(__u64 *threshold)
+{
+	struct filter_owner owner = {.pid = bpf_get_current_pid_tgid() >> 32};
+
+	if (!filter_pid(owner.pid) || !filter_current_cgroup())
+		return false;
+	if (filter.by_comm || filter_plans.active) {
+		bpf_get_current_comm(owner.comm, sizeof(owner.comm));
+		if (!filter_comm(owner.comm))
+			return false;
+		owner.cgroup_id = bpf_get_current_cgroup_id();
+	}
+	return filter_draw(&owner, threshold);
+}
+
+static __always_inline int begin(const char *path, __u32 flags, __u32 mode)
+{
+	struct call *call;
+	__u64 threshold;
+
+	if (!passes(&threshold)) {
+		ring_count(filtered);
+		return 0;
+	}
+	call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!call) {
+		ring_count(untracked);
+		return 0;
+	}
+	call->threshold = threshold;
+	call->path = path;
+	call->flags = flags;
+	call->mode = mode;
+	call->time_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+static __always_inline int begin_openat2(const char *path, const void *how)
+{
+	struct open_how_head head = {};
+
+	if (bpf_probe_read_user(&head, sizeof(head), how))
+		ring_count(faults);
+	return begin(path, head.flags, head.mode);
+}
+
+/* The path is read at the return: the kernel has just read it, so its page is there. The record is built on the stack, which is
+ * hot and cannot be shared by programs that interrupt each other, and only its used bytes go into the ring. */
+static __always_inline int end(__s32 ret)
+{
+	union {
+		struct file_record record;
+		char bytes[sizeof(struct file_record) + FILE_PATH_MAX];
+	} on_stack;
+	struct file_record *record = &on_stack.record;
+	struct call *call;
+	__u64 now, identity;
+	long length;
+
+	if (!filter_pid(bpf_get_current_pid_tgid() >> 32))
+		return 0;
+	call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), 0, 0);
+	if (!call || !call->time_ns)
+		return 0;
+	now = bpf_ktime_get_ns();
+	record->time_ns = call->time_ns;
+	record->duration_ns = now - call->time_ns;
+	call->time_ns = 0;
+	if (ret >= 0 && !filter_duration(record->duration_ns)) {
+		ring_count(filtered);
+		return 0;
+	}
+	record->cgroup_id = bpf_get_current_cgroup_id();
+	record->threshold = call->threshold;
+	identity = bpf_get_current_pid_tgid();
+	record->pid = identity >> 32;
+	record->tid = identity;
+	record->uid = bpf_get_current_uid_gid();
+	record->ret = ret;
+	record->flags = call->flags;
+	record->mode = call->mode;
+	bpf_get_current_comm(record->comm, sizeof(record->comm));
+	length = bpf_probe_read_user_str(record->path, FILE_PATH_MAX, call->path);
+	if (length <= 0 || length > FILE_PATH_MAX) {
+		ring_count(faults);
+		record->path[0] = 0;
+		length = 1;
+	}
+	ring_output(record, sizeof(*record) + length);
+	return 0;
+}
+
+/* === the two system calls === */
+
+SEC("tp/syscalls/sys_enter_openat")
+int file_enter_openat(struct trace_event_raw_sys_enter *ctx)
+{
+	return begin((const char *)ctx->args[1], ctx->args[2], (__u16)ctx->args[3]);
+}
+
+SEC("tp/syscalls/sys_exit_openat")
+int file_exit_openat(struct trace_event_raw_sys_exit *ctx)
+{
+	return end(ctx->ret);
+}
+
+SEC("tp/syscalls/sys_enter_openat2")
+int file_enter_openat2(struct trace_event_raw_sys_enter *ctx)
+{
+	return begin_openat2((const char *)ctx->args[1], (const void *)ctx->args[2]);
+}
+
+SEC("tp/syscalls/sys_exit_openat2")
+int file_exit_openat2(struct trace_event_raw_sys_exit *ctx)
+{
+	return end(ctx->ret);
+}
+
+/* === all system calls, where those cannot be attached === */
+
+#define NR_OPENAT2 437
+#if defined(__TARGET_ARCH_x86)
+#define NR_OPENAT 257
+#elif defined(__TARGET_ARCH_arm64)
+#define NR_OPENAT 56
+#endif
+
+/* A 32-bit task has other numbers. */
+static __always_inline bool is_32_bit(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+#if defined(__TARGET_ARCH_x86)
+	return BPF_CORE_READ(task, thread_info.status) & 2; /* TS_COMPAT */
+#elif defined(__TARGET_ARCH_arm64)
+	return BPF_CORE_READ(task, thread_info.flags) & (1 << 22); /* TIF_32BIT */
+#endif
+}
+
+SEC("raw_tp/sys_enter")
+int BPF_PROG(fallback_enter, struct pt_regs *regs, long id)
+{
+	const char *path;
+
+	if ((id != NR_OPENAT && id != NR_OPENAT2) || is_32_bit())
+		return 0;
+	path = (const char *)PT_REGS_PARM2_CORE_SYSCALL(regs);
+	if (id == NR_OPENAT2)
+		return begin_openat2(path, (const void *)PT_REGS_PARM3_CORE_SYSCALL(regs));
+	return begin(path, PT_REGS_PARM3_CORE_SYSCALL(regs), (__u16)PT_REGS_PARM4_CORE_SYSCALL(regs));
+}
+
+/* Returns of other system calls find no call that has begun. */
+SEC("raw_tp/sys_exit")
+int BPF_PROG(fallback_exit, struct pt_regs *regs, long ret)
+{
+	return end(ret);
+}

@@ -1,0 +1,102 @@
+/* The ring of a probe, its account, and when its reader is woken.
+ *
+ * Include once per object, after vmlinux.h and bpf/bpf_helpers.h. Write records with ring_output(), or with ring_reserve() and
+ * ring_submit(); name the record's type once with RING_RECORD(). */
+#pragma once
+
+#ifndef RING_BYTES
+#define RING_BYTES (8 << 20) /* the loader may set another size */
+#endif
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, RING_BYTES);
+} ring SEC(".maps");
+
+/* Forces the BTF of `struct NAME_record` into the object: the host reads its layout there. */
+#define RING_RECORD(type) struct type *ring_record_type SEC(".data.record")
+
+/* Slots are shared by CPUs that are equal modulo this; atomic additions keep them exact all the same. */
+#define RING_SLOTS 256
+
+/* One cache line per CPU. `produced` rises before a record enters the ring and `settled` after it has entered or was lost, so a
+ * reader that finds both sums equal knows that no record is in between. */
+struct ring_counters {
+	__u64 produced;	 /* records that passed the filters */
+	__u64 settled;	 /* of them, those that are in the ring or lost */
+	__u64 lost;	 /* no room in the ring */
+	__u64 filtered;	 /* hits that a filter or the plan dropped */
+	__u64 faults;	 /* reads of user memory that failed; the record came without the text */
+	__u64 untracked; /* hits for which there was no memory to remember their beginning */
+	__u64 spare[2];
+};
+
+/* A reader that is about to sleep writes how many bytes are worth waking it for, then that it waits. The first record after
+ * which so much is in the ring clears the mark and wakes it: one wake-up per sleep, none while it works. A mark that a record on
+ * another CPU missed is seen by the next record. */
+struct ring_reader {
+	__u64 wake_at;
+	__u32 waiting;
+	__u32 spare[13];
+};
+
+/* Mapped into the host: counters are read without a system call. */
+struct ring_state {
+	struct ring_reader reader;
+	struct ring_counters counters[RING_SLOTS];
+};
+
+struct ring_state ring_state SEC(".data.ring") __attribute__((aligned(64)));
+
+static __always_inline struct ring_counters *ring_counters(void)
+{
+	return &ring_state.counters[bpf_get_smp_processor_id() & (RING_SLOTS - 1)];
+}
+
+/* Counts one hit: ring_count(filtered). */
+#define ring_count(member) ((void)__sync_fetch_and_add(&ring_counters()->member, 1))
+
+static __always_inline __u64 ring_wakeup(__u64 arriving)
+{
+	volatile struct ring_reader *reader = &ring_state.reader;
+
+	if (!reader->waiting || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) + arriving < reader->wake_at)
+		return BPF_RB_NO_WAKEUP;
+	reader->waiting = 0;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
+/* Copies a record of `size` bytes into the ring, or counts it as lost. */
+static __always_inline void ring_output(void *record, __u64 size)
+{
+	struct ring_counters *counters = ring_counters();
+
+	__sync_fetch_and_add(&counters->produced, 1);
+	if (bpf_ringbuf_output(&ring, record, size, ring_wakeup(size + 8)))
+		__sync_fetch_and_add(&counters->lost, 1);
+	__sync_fetch_and_add(&counters->settled, 1);
+}
+
+/* Room for a record of constant size, or NULL, which is counted as lost. */
+static __always_inline void *ring_reserve(__u64 size)
+{
+	struct ring_counters *counters = ring_counters();
+	void *record = bpf_ringbuf_reserve(&ring, size, 0);
+
+	if (!record) {
+		__sync_fetch_and_add(&counters->produced, 1);
+		__sync_fetch_and_add(&counters->lost, 1);
+		__sync_fetch_and_add(&counters->settled, 1);
+	}
+	return record;
+}
+
+/* Hands a reserved record to the reader. */
+static __always_inline void ring_submit(void *record)
+{
+	struct ring_counters *counters = ring_counters();
+
+	__sync_fetch_and_add(&counters->produced, 1);
+	bpf_ringbuf_submit(record, ring_wakeup(0));
+	__sync_fetch_and_add(&counters->settled, 1);
+}
