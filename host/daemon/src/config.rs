@@ -1,0 +1,279 @@
+//! The configuration: what `host.toml` may say, and what holds where it says nothing.
+//!
+//! Nothing needs to be said. The three probes in the binary run, `sampler-ratio` samples and `enricher-process` enriches; a file
+//! adds to that or overrides it key by key, and `enabled = false` takes something away.
+
+mod error;
+mod named;
+mod quantity;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use error::ConfigError;
+pub use named::Named;
+pub use quantity::{Size, Span};
+
+use crate::slot::Slot;
+
+/// All of `host.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The control socket. Default: `$XDG_RUNTIME_DIR/host.sock`, for root `/run/host.sock`.
+    pub socket: Option<PathBuf>,
+    /// A folder whose `*.bpf.o` are loaded as probes at the start. The part of the file name before `.bpf.o` is the probe's name.
+    pub probe_dir: Option<PathBuf>,
+    /// Probes by name. `exec`, `file` and `tcp` are in the binary; any other needs an `object`.
+    #[schemars(with = "BTreeMap<String, ProbeConfig>")]
+    pub probes: Named<String, ProbeConfig>,
+    /// Plugins by slot: `decoder.<probe>`, `sampler`, `sampler.<probe>`, `enricher.<name>`. Enrichers work in the order of the file.
+    #[schemars(with = "BTreeMap<String, PluginConfig>")]
+    pub plugins: Named<Slot, PluginConfig>,
+    /// Where kept rows and metrics go.
+    pub export: ExportConfig,
+    /// When a batch closes: whichever comes first.
+    pub batch: BatchConfig,
+    /// Metrics that are counted before sampling.
+    pub metrics: MetricsConfig,
+    /// What the host says about itself.
+    pub telemetry: TelemetryConfig,
+}
+
+/// One probe.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProbeConfig {
+    /// `true`: it must run, and it is an error if this kernel cannot. `false`: it does not run. Unset: it runs if it can.
+    pub enabled: Option<bool>,
+    /// An object of your own (`*.bpf.o`), relative to this file. Unset for the probes in the binary.
+    pub object: Option<PathBuf>,
+    /// Size of its ring, a power of two. Default 8MiB.
+    pub ring_bytes: Option<Size>,
+    /// Sizes of its other maps, by map name.
+    pub max_entries: BTreeMap<String, u32>,
+    /// Whose events the kernel side lets through.
+    pub filter: FilterConfig,
+}
+
+/// Whose events the kernel side lets through; all conditions must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FilterConfig {
+    /// Process id (thread group).
+    pub pid: Option<u32>,
+    /// Command name, at most 15 bytes.
+    pub comm: Option<String>,
+    /// Path of a cgroup v2; its descendants are let through as well. Relative paths start at `/sys/fs/cgroup`.
+    pub cgroup: Option<PathBuf>,
+}
+
+/// One plugin.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PluginConfig {
+    /// `false` leaves the slot empty.
+    pub enabled: Option<bool>,
+    /// Name of a component in the binary, or path of a file relative to this one (with a `/` or ending in `.wasm`). Default: the
+    /// component in the binary that is named after the slot; for a decoder without one, `decoder-btf`.
+    pub component: Option<String>,
+    /// Passed to the plugin at bind, as JSON.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// What it may import: `log`, `config`, `clock`, `tables`, `maps`, narrowed as the host's documentation says. Default: `log`
+    /// and `config`; `enricher.process` has `tables` too.
+    pub grants: Option<Vec<String>>,
+    /// What a call may cost.
+    pub limits: LimitsConfig,
+}
+
+/// What a call may cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Time that one call may take.
+    pub deadline: Option<Span>,
+    /// Memory that one instance may have.
+    pub memory_bytes: Option<Size>,
+    /// Bytes that one call may return.
+    pub output_bytes: Option<Size>,
+}
+
+/// Where kept rows and metrics go. What is unset here comes from `OTEL_EXPORTER_OTLP_*`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExportConfig {
+    /// URL of an OpenTelemetry collector.
+    pub endpoint: Option<String>,
+    /// How it is spoken to. Default grpc.
+    pub protocol: Option<ProtocolName>,
+    /// Headers of every request.
+    pub headers: BTreeMap<String, String>,
+    /// Default none.
+    pub compression: Option<CompressionName>,
+    /// Time that one request may take. Default 10s.
+    pub timeout: Option<Span>,
+    /// Bytes that may wait for the collector. Default 32MiB.
+    pub queue_bytes: Option<Size>,
+    /// Names of fields that go out although they may reveal what a program sent or who did it, such as `process.command_args`.
+    pub sensitive: Option<Vec<String>>,
+    /// Where rows are shown. With an `endpoint` it is a view beside it; without one it is the way out.
+    pub output: Option<OutputName>,
+}
+
+/// How a collector is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum ProtocolName {
+    /// OTLP over gRPC.
+    #[serde(rename = "grpc")]
+    Grpc,
+    /// OTLP over HTTP, protobuf.
+    #[serde(rename = "http/protobuf")]
+    HttpProtobuf,
+}
+
+/// Compression of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CompressionName {
+    /// None.
+    None,
+    /// gzip.
+    Gzip,
+}
+
+/// Where rows are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputName {
+    /// One JSON object per line on stdout.
+    Jsonl,
+    /// One readable line per row on stdout.
+    Console,
+    /// Nowhere; rows count as exported.
+    None,
+}
+
+/// When a batch closes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BatchConfig {
+    /// Rows. Default 1024.
+    pub rows: Option<u32>,
+    /// Bytes of records. Default 256KiB.
+    pub bytes: Option<Size>,
+    /// Age of its first record. Default 50ms.
+    pub age: Option<Span>,
+}
+
+/// Metrics that are counted before sampling.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsConfig {
+    /// How often they go out. Default 10s.
+    pub interval: Option<Span>,
+    /// Series that one path may have. Default 2000; what is over it is counted in one series of its own.
+    pub cardinality: Option<u32>,
+}
+
+/// What the host says about itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TelemetryConfig {
+    /// Its own log, as `RUST_LOG`, which overrides it. Default info.
+    pub log: Option<String>,
+    /// How often its own metrics go out. Default 10s.
+    pub interval: Option<Span>,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads a file. Paths in it are made relative to its folder.
+    ///
+    /// # Errors
+    /// What is wrong, at which line and column, and the nearest known key.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { file: path.to_owned(), source })?;
+        let mut config = Self::parse(path, &text)?;
+        if let Some(folder) = path.parent() {
+            config.resolve(folder);
+        }
+        Ok(config)
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError::locate(file, text, &error))
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
+        self.socket.iter_mut().for_each(resolve);
+        self.probe_dir.iter_mut().for_each(resolve);
+        self.probes.values_mut().for_each(|probe| probe.object.iter_mut().for_each(resolve));
+        for component in self.plugins.values_mut().filter_map(|plugin| plugin.component.as_mut()) {
+            if is_file(component) {
+                *component = folder.join(&*component).to_string_lossy().into_owned();
+            }
+        }
+    }
+}
+
+/// Whether a `component` is a file, not a name in the binary.
+#[must_use]
+pub fn is_file(component: &str) -> bool {
+    component.contains('/') || component.ends_with(".wasm")
+}
+
+/// The JSON schema of `host.toml`, for editors.
+#[must_use]
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_example_is_read() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/host.toml");
+        let config = Config::load(&path).unwrap();
+        assert!(!config.probes.is_empty() && !config.plugins.is_empty());
+    }
+
+    #[test]
+    fn enrichers_keep_the_order_of_the_file() {
+        let text = "[plugins.\"enricher.z\"]\n[plugins.\"enricher.a\"]\n[plugins.sampler]\n";
+        let config = Config::parse(Path::new("host.toml"), text).unwrap();
+        let slots: Vec<_> = config.plugins.iter().map(|(slot, _)| slot.to_string()).collect();
+        assert_eq!(slots, ["enricher.z", "enricher.a", "sampler"]);
+    }
+
+    #[test]
+    fn a_relative_path_starts_at_the_files_folder_and_a_name_stays_a_name() {
+        let text = "probe_dir = \"probes\"\n[plugins.sampler]\ncomponent = \"sampler-ratio\"\n[plugins.\"enricher.x\"]\ncomponent = \"./x.wasm\"";
+        let mut config = Config::parse(Path::new("host.toml"), text).unwrap();
+        config.resolve(Path::new("/etc/host"));
+        assert_eq!(config.probe_dir.unwrap(), Path::new("/etc/host/probes"));
+        let components: Vec<_> = config.plugins.iter().map(|(_, plugin)| plugin.component.clone().unwrap()).collect();
+        assert_eq!(components, ["sampler-ratio", "/etc/host/./x.wasm"]);
+    }
+
+    #[test]
+    fn the_json_schema_knows_the_same_keys() {
+        let schema = json_schema();
+        let keys = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>();
+        for key in ["socket", "probe_dir", "probes", "plugins", "export", "batch", "metrics", "telemetry"] {
+            assert!(keys.contains(&key), "{key} is missing in {keys:?}");
+        }
+        assert_eq!(schema["additionalProperties"], false);
+    }
+}

@@ -1,0 +1,206 @@
+//! What is wrong with a configuration: where, and what was probably meant.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {source}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What it says is not TOML, or not a configuration.
+    #[error("{}:{line}:{column}: {problem}", file.display())]
+    Line {
+        /// The file.
+        file: PathBuf,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+        /// What is wrong there.
+        problem: Problem,
+    },
+    /// Keys that are well written but cannot hold together.
+    #[error("{key}: {message}")]
+    Value {
+        /// The key, dotted.
+        key: String,
+        /// What is wrong with its value, and what to write.
+        message: String,
+    },
+}
+
+/// What is wrong at one place of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// A key that nothing reads.
+    UnknownKey {
+        /// The key, dotted.
+        key: String,
+        /// The known key that is nearest to it, if one is near.
+        nearest: Option<String>,
+        /// The keys known there.
+        known: Vec<String>,
+    },
+    /// A value that does not fit.
+    Value {
+        /// The key it belongs to, dotted; empty if the file is not TOML.
+        key: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// How like a known key an unknown one must be to be taken for a slip, 0 to 1.
+const NEAR: f64 = 0.6;
+
+// === impl ConfigError ===
+
+impl ConfigError {
+    /// What to do about it.
+    #[must_use]
+    pub fn cure(&self) -> String {
+        match self {
+            Self::Read { file, .. } => format!("check that {} exists and is readable, or leave --config out", file.display()),
+            Self::Line { problem: Problem::UnknownKey { nearest: Some(nearest), .. }, .. } => format!("write `{nearest}`"),
+            Self::Line { problem: Problem::UnknownKey { .. }, .. } => {
+                "remove the key, or see docs/host.toml for those there are".into()
+            }
+            Self::Line { line, .. } => format!("correct line {line}; docs/host.toml shows every key"),
+            Self::Value { key, .. } => format!("correct `{key}`; docs/host.toml shows every key"),
+        }
+    }
+
+    /// Finds the place and the key of what the parser found wrong.
+    pub(super) fn locate(file: &Path, text: &str, error: &toml::de::Error) -> Self {
+        let span = error.span().unwrap_or(0..0);
+        let (line, column) = position(text, span.start);
+        let message = error.message();
+        let mut path = Vec::new();
+        if let Ok(document) = DeTable::parse(text) {
+            find(document.get_ref(), &span, &mut path);
+        }
+        let problem = match unknown(message) {
+            Some((key, known)) => {
+                let nearest = known
+                    .iter()
+                    .map(|candidate| (strsim::jaro_winkler(&key, candidate), candidate))
+                    .filter(|(likeness, _)| *likeness >= NEAR)
+                    .max_by(|a, b| a.0.total_cmp(&b.0))
+                    .map(|(_, candidate)| candidate.clone());
+                if path.last() != Some(&key) {
+                    path.push(key);
+                }
+                Problem::UnknownKey { key: path.join("."), nearest, known }
+            }
+            None => Problem::Value { key: path.join("."), message: message.replace('\n', ", ") },
+        };
+        Self::Line { file: file.to_owned(), line, column, problem }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownKey { key, nearest, known } => {
+                write!(f, "unknown key `{key}`")?;
+                match nearest {
+                    Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
+                    None => write!(f, "; known here: {}", known.join(", ")),
+                }
+            }
+            Self::Value { key, message } if key.is_empty() => f.write_str(message),
+            Self::Value { key, message } => write!(f, "{key}: {message}"),
+        }
+    }
+}
+
+/// Line and column, both from 1, of a byte.
+fn position(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
+}
+
+/// The unknown key and the known ones, out of serde's sentence about them.
+fn unknown(message: &str) -> Option<(String, Vec<String>)> {
+    let rest = message.strip_prefix("unknown field ")?;
+    let mut quoted = rest.split('`').skip(1).step_by(2).map(str::to_owned);
+    let key = quoted.next()?;
+    Some((key, quoted.collect()))
+}
+
+/// The dotted path to the innermost value, or key, that holds the span.
+fn find(table: &DeTable<'_>, span: &Range<usize>, path: &mut Vec<String>) -> bool {
+    for (key, value) in table {
+        path.push(key.get_ref().to_string());
+        if holds(&key.span(), span) || inside(value.get_ref(), &value.span(), span, path) {
+            return true;
+        }
+        path.pop();
+    }
+    false
+}
+
+fn inside(value: &DeValue<'_>, place: &Range<usize>, span: &Range<usize>, path: &mut Vec<String>) -> bool {
+    let deeper = match value {
+        DeValue::Table(table) => find(table, span, path),
+        DeValue::Array(array) => array.iter().any(|item| inside(item.get_ref(), &item.span(), span, path)),
+        _ => false,
+    };
+    deeper || holds(place, span)
+}
+
+const fn holds(place: &Range<usize>, span: &Range<usize>) -> bool {
+    place.start <= span.start && span.start < place.end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn error(text: &str) -> String {
+        Config::parse(Path::new("host.toml"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_unknown_key_is_told_with_its_line_and_the_nearest_known_key() {
+        let text = "[probes.file]\nenabled = true\nfilter = { com = \"x\" }\n";
+        assert_eq!(error(text), "host.toml:3:12: unknown key `probes.file.filter.com`; did you mean `comm`?");
+        assert_eq!(error("\n[exprot]\n"), "host.toml:2:2: unknown key `exprot`; did you mean `export`?");
+    }
+
+    #[test]
+    fn a_key_that_is_like_no_other_is_told_with_those_there_are() {
+        let error = error("[batch]\nzzzz = 1\n");
+        assert_eq!(error, "host.toml:2:1: unknown key `batch.zzzz`; known here: rows, bytes, age");
+    }
+
+    #[test]
+    fn a_bad_value_is_told_with_its_line_and_its_key() {
+        let error = error("[plugins.sampler.limits]\ndeadline = \"50\"\n");
+        assert!(error.starts_with("host.toml:2:12: plugins.sampler.limits.deadline: "), "{error}");
+        assert!(error.contains("\"50ms\""), "{error}");
+    }
+
+    #[test]
+    fn a_slot_that_does_not_exist_is_told_with_its_line() {
+        let error = error("[plugins.samplr]\n");
+        assert!(error.starts_with("host.toml:1:10: plugins.samplr: \"samplr\" is not a slot"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_toml_is_told_with_its_line() {
+        assert!(error("a = 1\nb = \n").starts_with("host.toml:2:"), "{}", error("a = 1\nb = \n"));
+    }
+}

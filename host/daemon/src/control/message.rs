@@ -1,0 +1,115 @@
+//! What goes over the control socket, as JSON.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::slot::Slot;
+
+/// `POST /v1/plugins/load`. Exactly one of `path` and `bytes_base64`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoadPlugin {
+    /// A file that the daemon can read, or the name of a component in the binary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// The component itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_base64: Option<String>,
+    /// The slot; inferred from the component's role and name if it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Slot>,
+    /// The plugin's configuration; that of the slot if it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// What is live after a load or a rollback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Live {
+    /// The slot.
+    pub slot: Slot,
+    /// The plugin's name, from its own bytes.
+    pub name: String,
+    /// Its version, from its own bytes.
+    pub version: String,
+    /// `sha256:` and 64 hexadecimal digits.
+    pub digest: String,
+    /// How many plugins the slot has had, this one included.
+    pub generation: u64,
+    /// The longest time that a path stood still.
+    pub pause_ns: u64,
+    /// Rows that came out of the paths while they switched one after the other.
+    pub rows_during: u64,
+    /// The same bytes with the same configuration were live already; nothing was done.
+    pub unchanged: bool,
+}
+
+/// `POST /v1/plugins/unload`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnloadPlugin {
+    /// The slot that is to be empty.
+    pub slot: Slot,
+}
+
+/// `POST /v1/plugins/rollback`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackPlugin {
+    /// The slot.
+    pub slot: Slot,
+    /// The generation to go back to; the one before the live one if it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+}
+
+/// `POST /v1/probes/load`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadProbe {
+    /// A BPF object that the daemon can read, or the name of a probe in the binary.
+    pub path: PathBuf,
+    /// The probe's name; that of the file without `.bpf.o` if it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Sizes of maps.
+    #[serde(default)]
+    pub max_entries: BTreeMap<String, u32>,
+}
+
+/// `POST /v1/probes/unload`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnloadProbe {
+    /// The probe's name.
+    pub probe: String,
+}
+
+/// The answer to what the daemon does not do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Why.
+    pub error: Refusal,
+}
+
+/// Why something was not done: at which step, what is wrong, and the cure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{step}: {message}")]
+pub struct Refusal {
+    /// The step that failed: `inspect`, `grant`, `bind`.
+    pub step: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it; empty if there is nothing to do.
+    pub cure: String,
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    pub(crate) fn new(step: &str, message: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { step: step.into(), message: message.into(), cure: cure.into() }
+    }
+}

@@ -1,0 +1,51 @@
+//! What one run of the daemon is told beside its configuration: the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::{Config, FilterConfig, OutputName};
+
+/// One run of the daemon. What is set here goes before the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The configuration; the default one is complete.
+    pub config: Config,
+    /// Probes that were asked for by name: only these run, and it is an error if one cannot. Empty: those of the configuration.
+    pub probes: Vec<String>,
+    /// Whose events every probe lets through; goes before the filters of the configuration, condition by condition.
+    pub filter: FilterConfig,
+    /// Where records come from.
+    pub input: Input,
+    /// How long to run.
+    pub duration: Option<Duration>,
+    /// Where rows are shown.
+    pub output: Option<OutputName>,
+    /// URL of the collector.
+    pub otlp_endpoint: Option<String>,
+    /// The control socket.
+    pub socket: Option<PathBuf>,
+    /// Written when every probe is attached and every plugin is bound, removed at the end.
+    pub ready_file: Option<PathBuf>,
+    /// A capture file that every record is also written to.
+    pub record: Option<PathBuf>,
+}
+
+/// Where records come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Input {
+    /// From this kernel.
+    #[default]
+    Kernel,
+    /// From the capture in the binary, at the pace it was taken.
+    Embedded {
+        /// Again and again until the end of the run; else once.
+        looping: bool,
+    },
+    /// From a capture file.
+    Capture {
+        /// The file.
+        file: PathBuf,
+        /// Again and again until the end of the run; else once.
+        looping: bool,
+    },
+}

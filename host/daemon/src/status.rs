@@ -1,0 +1,176 @@
+//! What `host status` shows. The JSON names are a contract with scripts; all numbers are integers.
+
+use host_model::{Ledger, Probe};
+use serde::{Deserialize, Serialize};
+
+/// The daemon at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Whether the sums of every path hold.
+    pub balanced: bool,
+    /// Version of the daemon.
+    pub version: String,
+    /// Milliseconds since it was started.
+    pub uptime_ms: u64,
+    /// Where records come from.
+    pub mode: Origin,
+    /// The paths, in the order of the configuration.
+    pub paths: Vec<PathStatus>,
+    /// The probes, those that failed included.
+    pub probes: Vec<Probe>,
+    /// The last swaps, oldest first; at most [`MAX_SWAPS`].
+    pub swaps: Vec<Swap>,
+    /// The way out.
+    pub export: ExportStatus,
+    /// The daemon's own process.
+    pub process: ProcessStatus,
+}
+
+/// Where records come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// From this kernel.
+    Live,
+    /// From a capture.
+    Replay,
+}
+
+/// One path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathStatus {
+    /// Its probe, which is its name.
+    pub probe: String,
+    /// Its sums.
+    pub ledger: Ledger,
+    /// Its plugins, in the order an event meets them.
+    pub plugins: Vec<PluginStatus>,
+    /// Metric series that the path counts before sampling.
+    pub metrics_series: u64,
+}
+
+/// One plugin on one path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginStatus {
+    /// The slot it is in.
+    pub slot: String,
+    /// Its name, from its own bytes.
+    pub name: String,
+    /// Its version, from its own bytes.
+    pub version: String,
+    /// `sha256:` and 64 hexadecimal digits.
+    pub digest: String,
+    /// How many plugins the slot has had, this one included.
+    pub generation: u64,
+    /// What it is doing.
+    pub state: PluginState,
+    /// Calls into it since it went live.
+    pub calls: u64,
+    /// Rows that went in.
+    pub rows: u64,
+    /// Calls that ended in a trap, a missed deadline or a broken contract.
+    pub traps: u64,
+    /// Half of the calls took no longer.
+    pub p50_ns: u64,
+    /// 99 of 100 calls took no longer.
+    pub p99_ns: u64,
+    /// Its linear memory.
+    pub memory_bytes: u64,
+    /// All the time spent in it.
+    pub total_ns: u64,
+}
+
+/// What a plugin is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PluginState {
+    /// It is called with every batch.
+    Live,
+    /// It has faulted since the status was taken last, or is not called for a while because of faults.
+    Faulting,
+    /// Its path has ended.
+    Ended,
+}
+
+/// A plugin and the path it is on, as `host plugin list` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginOnPath {
+    /// The path.
+    pub path: String,
+    /// The plugin.
+    #[serde(flatten)]
+    pub plugin: PluginStatus,
+}
+
+/// One change of what a slot holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swap {
+    /// The slot.
+    pub slot: String,
+    /// What it held: `name@version (generation)`; empty if nothing.
+    pub from: String,
+    /// What it holds: `name@version (generation)`; empty if nothing.
+    pub to: String,
+    /// The longest time that a path stood still.
+    pub pause_ns: u64,
+    /// Rows that came out of the paths between the order to switch and the switch of the last path.
+    pub rows_during: u64,
+    /// What became of the old plugin's state, the worst over all paths: `cold`, `warm` or `failed: ` and why.
+    pub handover: String,
+}
+
+/// The way out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportStatus {
+    /// The collector; none if rows go to an output or nowhere.
+    pub endpoint: Option<String>,
+    /// Bytes that wait for it.
+    pub queue_bytes: u64,
+    /// The most that may wait.
+    pub queue_cap_bytes: u64,
+    /// What it last answered that was not success.
+    pub last_error: Option<String>,
+    /// Requests that were sent again.
+    pub retries: u64,
+}
+
+/// The daemon's own process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessStatus {
+    /// Resident memory.
+    pub rss_bytes: u64,
+    /// CPU time, user and system, whole seconds.
+    pub cpu_seconds: u64,
+    /// The same in milliseconds.
+    pub cpu_ms: u64,
+}
+
+/// What was true at the end, after everything was drained.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinalReport {
+    /// Whether the sums of every path hold.
+    pub balanced: bool,
+    /// Why it ended.
+    pub cause: Cause,
+    /// Milliseconds from the start to the end of the drain.
+    pub uptime_ms: u64,
+    /// Name and sums of every path, those that were unloaded included.
+    pub paths: Vec<(String, Ledger)>,
+}
+
+/// Why a daemon ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// SIGINT or SIGTERM.
+    Signal,
+    /// The time it was given has passed.
+    Duration,
+    /// It was asked to, over the control socket or by the program.
+    Stop,
+    /// Every capture was read to its end.
+    Ended,
+}
+
+/// Swaps that are remembered.
+pub const MAX_SWAPS: usize = 4096;
