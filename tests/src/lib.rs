@@ -1,12 +1,17 @@
 //! What drives the real binary: a host under test, load of known counts, a real collector, and a look at what the kernel still
 //! holds. Nothing here knows the crates of the host: it uses what an operator has, the command line and its JSON.
 
-pub mod collector;
-pub mod daemon;
-pub mod kernel;
-pub mod load;
-pub mod process;
 pub mod turn;
+
+pub mod daemon;
+pub mod load;
+
+pub mod collector;
+pub mod kernel;
+pub mod process;
+
+pub mod contender;
+pub mod sink;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
