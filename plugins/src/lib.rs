@@ -1,1 +1,24 @@
-//! stub
+//! The plugins that come with the host, as components inside the binary.
+
+#![forbid(unsafe_code)]
+
+/// One component.
+#[derive(Debug, Clone, Copy)]
+pub struct Component {
+    /// The name of the plugin: its folder and its crate.
+    pub name: &'static str,
+    /// The component.
+    pub bytes: &'static [u8],
+}
+
+/// All of them, in the order in which an event meets them.
+pub static COMPONENTS: &[Component] = &[
+    Component { name: "decoder-file", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/decoder-file.wasm")) },
+    Component { name: "sampler-ratio", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/sampler-ratio.wasm")) },
+];
+
+/// The component of this name.
+#[must_use]
+pub fn component(name: &str) -> Option<&'static Component> {
+    COMPONENTS.iter().find(|component| component.name == name)
+}

@@ -1,1 +1,67 @@
-//! stub
+//! What a plugin author works with.
+//!
+//! A plugin is a type that implements one of the role traits, and one line that exports it:
+//!
+//! ```
+//! use plugin_sdk::{Columns, Config, Decisions, EventSchema, Sampler};
+//!
+//! /// Keeps one row in eight.
+//! struct OneInEight;
+//!
+//! impl Sampler for OneInEight {
+//!     fn bind(_: &EventSchema, config: Config<'_>) -> Result<Self, String> {
+//!         config.none()?;
+//!         Ok(Self)
+//!     }
+//!     fn wanted(&self) -> Vec<u32> {
+//!         Vec::new()
+//!     }
+//!     fn decide(&mut self, _: &Columns) -> Result<Decisions, String> {
+//!         Ok(Decisions::all(plugin_sdk::threshold(0.125)))
+//!     }
+//! }
+//!
+//! plugin_sdk::export!(sampler: OneInEight);
+//! ```
+//!
+//! Everything here compiles natively too, so a plugin is tested with plain `cargo test`: only what [`export!`] writes is for
+//! Wasm alone. The words are those of `wit/v0.1`; the types in [`wit`] are made from it.
+
+// What `wit_bindgen` generates names this crate by its full path, here as in plugins.
+extern crate self as plugin_sdk;
+
+pub mod wit;
+
+mod columns;
+mod config;
+pub mod errno;
+mod export;
+mod field;
+mod flat;
+#[doc(hidden)]
+pub mod instance;
+mod record;
+mod role;
+mod run;
+mod table;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
+mod text;
+
+pub use columns::Columns;
+pub use config::Config;
+pub use field::threshold;
+pub use flat::{Flat, Rows};
+pub use record::{Bytes, Chars, Raw, Record, Rest};
+#[doc(hidden)]
+pub use record::{Read, Shape};
+pub use role::{Decoder, Enricher, Handover, Sampler};
+pub use run::Records;
+pub use table::Table;
+pub use text::Text;
+pub use wit::{
+    Column, ColumnType, Decisions, Decoded, EventSchema, Field, FieldUse, Instrument, KernelPlan, Member, MemberKind, Metric,
+    RecordLayout, Rule, Sensitivity, Signal, State, Stats, Subject, Values,
+};
+#[doc(hidden)]
+pub use wit_bindgen;

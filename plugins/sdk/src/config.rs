@@ -1,0 +1,78 @@
+//! The slot's configuration.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// The configuration that a plugin is bound with: a JSON object, `{}` when there is none.
+///
+/// ```
+/// #[derive(Default, serde::Deserialize)]
+/// #[serde(deny_unknown_fields, default)]
+/// struct Settings {
+///     ratio: f64,
+/// }
+///
+/// let config = plugin_sdk::Config::new(r#"{"ratoi": 0.5}"#);
+/// let error = config.parse::<Settings>().err().unwrap();
+/// assert!(error.contains("unknown field `ratoi`, expected `ratio`"), "{error}");
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Config<'a> {
+    json: &'a str,
+}
+
+/// What a plugin without settings accepts.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+// === impl Config ===
+
+impl<'a> Config<'a> {
+    /// A configuration out of JSON text.
+    #[must_use]
+    pub const fn new(json: &'a str) -> Self {
+        Self { json }
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub const fn json(self) -> &'a str {
+        self.json
+    }
+
+    /// The settings. Give the type `#[serde(deny_unknown_fields, default)]`, so that a misspelt key is an error that names the
+    /// known ones.
+    ///
+    /// # Errors
+    /// Where the text is not what the type wants, for the operator.
+    pub fn parse<T: DeserializeOwned>(self) -> Result<T, String> {
+        let json = if self.json.trim().is_empty() { "{}" } else { self.json };
+        serde_json::from_str(json).map_err(|error| format!("configuration: {error}"))
+    }
+
+    /// For plugins without settings.
+    ///
+    /// # Errors
+    /// There is a setting.
+    pub fn none(self) -> Result<(), String> {
+        match self.json.trim() {
+            "" | "{}" => Ok(()),
+            _ => self.parse::<Nothing>().map(drop),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    #[test]
+    fn a_plugin_without_settings_refuses_any_by_name() {
+        assert_eq!(Config::new("{}").none(), Ok(()));
+        assert_eq!(Config::new("").none(), Ok(()));
+        assert_eq!(Config::new("{ }").none(), Ok(()));
+        let error = Config::new(r#"{"ratio": 1}"#).none().unwrap_err();
+        assert!(error.contains("`ratio`"), "{error}");
+    }
+}

@@ -1,0 +1,51 @@
+//! Decoders of flat records: one record, one row, every field read from its own place.
+
+use crate::config::Config;
+use crate::record::Record;
+use crate::role::Decoder;
+use crate::table::Table;
+use crate::wit::{Column, Decoded, EventSchema, RecordLayout};
+
+/// A decoder that is a [`Table`]. `Rows<Self>` is the [`Decoder`].
+///
+/// Late materialisation comes with it: `decode` makes only the columns that were asked for, `complete` the others for the rows
+/// that were kept, out of the bytes of the run.
+pub trait Flat: 'static {
+    /// The record.
+    type Record: Record;
+
+    /// The table for a probe whose records have this layout.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration or the layout, and the cure, for the operator.
+    fn table(probe: &str, layout: &RecordLayout, config: Config<'_>) -> Result<Table<Self::Record>, String>;
+}
+
+/// The decoder of a [`Flat`] record.
+pub struct Rows<F: Flat> {
+    table: Table<F::Record>,
+}
+
+// === impl Rows ===
+
+impl<F: Flat> Decoder for Rows<F> {
+    fn expects(_: &str) -> Option<RecordLayout> {
+        F::Record::layout()
+    }
+
+    fn bind(probe: &str, layout: &RecordLayout, config: Config<'_>) -> Result<Self, String> {
+        Ok(Self { table: F::table(probe, layout, config)? })
+    }
+
+    fn schema(&self) -> &EventSchema {
+        self.table.schema()
+    }
+
+    fn decode(&mut self, run: &[u8], fields: &[u32]) -> Result<Decoded, String> {
+        self.table.decode(run, fields)
+    }
+
+    fn complete(&mut self, run: &[u8], rows: &[u32], fields: &[u32]) -> Result<Vec<Column>, String> {
+        self.table.complete(run, rows, fields)
+    }
+}

@@ -1,0 +1,112 @@
+//! The one instance of a plugin inside its component, and what the exported functions do with it. For [`export!`](crate::export!).
+
+use std::cell::RefCell;
+
+use crate::columns::Columns;
+use crate::config::Config;
+use crate::role::{Decoder, Enricher, Handover, Sampler};
+use crate::wit::{Binding, Column, Decisions, Decoded, EventSchema, KernelPlan, RecordLayout, State, Stats};
+
+/// A bound plugin, and for decoders the run of its last `decode`, which `complete` reads again.
+pub struct Instance<T> {
+    bound: RefCell<Option<Bound<T>>>,
+}
+
+struct Bound<T> {
+    plugin: T,
+    run: Vec<u8>,
+}
+
+// === impl Instance ===
+
+impl<T> Instance<T> {
+    /// Nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { bound: RefCell::new(None) }
+    }
+
+    fn put(&self, plugin: T) {
+        *self.bound.borrow_mut() = Some(Bound { plugin, run: Vec::new() });
+    }
+
+    fn with<R>(&self, call: impl FnOnce(&mut Bound<T>) -> Result<R, String>) -> Result<R, String> {
+        self.bound.borrow_mut().as_mut().map_or_else(|| Err("called before bind".into()), call)
+    }
+}
+
+impl<T> Default for Instance<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Decoder> Instance<T> {
+    /// `decoder.bind`
+    pub fn bind_decoder(&self, probe: &str, layout: &RecordLayout, config: &str) -> Result<EventSchema, String> {
+        let plugin = T::bind(probe, layout, Config::new(config))?;
+        let schema = plugin.schema().clone();
+        self.put(plugin);
+        Ok(schema)
+    }
+
+    /// `decoder.decode`
+    pub fn decode(&self, run: Vec<u8>, fields: &[u32]) -> Result<Decoded, String> {
+        self.with(|bound| {
+            bound.run = run;
+            bound.plugin.decode(&bound.run, fields)
+        })
+    }
+
+    /// `decoder.complete`
+    pub fn complete(&self, rows: &[u32], fields: &[u32]) -> Result<Vec<Column>, String> {
+        self.with(|bound| bound.plugin.complete(&bound.run, rows, fields))
+    }
+}
+
+impl<T: Sampler> Instance<T> {
+    /// `sampler.bind`
+    pub fn bind_sampler(&self, schema: &EventSchema, config: &str) -> Result<Vec<u32>, String> {
+        let plugin = T::bind(schema, Config::new(config))?;
+        let wanted = plugin.wanted();
+        self.put(plugin);
+        Ok(wanted)
+    }
+
+    /// `sampler.decide`
+    pub fn decide(&self, rows: u32, columns: Vec<Column>) -> Result<Decisions, String> {
+        self.with(|bound| bound.plugin.decide(&Columns::new(rows as usize, columns)))
+    }
+
+    /// `sampler.tune`
+    pub fn tune(&self, stats: Stats) -> Option<KernelPlan> {
+        self.with(|bound| Ok(bound.plugin.tune(stats))).ok().flatten()
+    }
+}
+
+impl<T: Enricher> Instance<T> {
+    /// `enricher.bind`
+    pub fn bind_enricher(&self, schema: &EventSchema, config: &str) -> Result<Binding, String> {
+        let plugin = T::bind(schema, Config::new(config))?;
+        let binding = Binding { wanted: plugin.wanted(), added: plugin.added() };
+        self.put(plugin);
+        Ok(binding)
+    }
+
+    /// `enricher.enrich`
+    pub fn enrich(&self, rows: u32, columns: Vec<Column>) -> Result<Vec<Column>, String> {
+        self.with(|bound| bound.plugin.enrich(&Columns::new(rows as usize, columns)))
+    }
+}
+
+impl<T: Handover> Instance<T> {
+    /// `handover.export-state`
+    pub fn export_state(&self) -> Result<State, String> {
+        self.with(|bound| bound.plugin.export_state())
+    }
+
+    /// `handover.import-state`
+    pub fn import_state(&self, state: State) -> Result<(), String> {
+        self.with(|bound| bound.plugin.import_state(state))
+    }
+}

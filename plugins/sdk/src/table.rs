@@ -1,0 +1,278 @@
+//! A table of columns: fields declared once, for records that become one row each.
+
+use crate::record::Record;
+use crate::run::{Records, Span};
+use crate::text::Text;
+use crate::wit::{Column, ColumnType, Decoded, EventSchema, Field, FieldUse, Instrument, Metric, Sensitivity, Signal};
+
+/// What one kind of record becomes: the event, its fields, and for each field how to read it from a record.
+///
+/// A field costs one call through a pointer per batch and nothing per row: the closure that reads it is compiled into the loop
+/// over the records.
+///
+/// ```
+/// use plugin_sdk::{FieldUse, Signal, Table};
+/// plugin_sdk::record! {
+///     /// One tick.
+///     pub struct Tick = "tick_record" {
+///         /// When.
+///         time_ns: u64,
+///         /// How long.
+///         took_ns: u32,
+///     }
+/// }
+///
+/// let table = Table::<Tick<'static>>::new("tick", Signal::Log)
+///     .u64("time", |tick| tick.time_ns()).used(FieldUse::Time)
+///     .u32("tick.duration", |tick| tick.took_ns()).unit("ns")
+///     .histogram("tick.duration", "How long ticks take.", "tick.duration");
+/// assert_eq!(table.schema().fields.len(), 2);
+/// ```
+pub struct Table<R: Record> {
+    schema: EventSchema,
+    readers: Vec<Reader>,
+    /// Fewer bytes than this are no record.
+    least: usize,
+    /// The records of the last run that are rows, in order.
+    rows: Vec<Span>,
+    /// The rows that `complete` was asked for.
+    chosen: Vec<Span>,
+    record: std::marker::PhantomData<R>,
+}
+
+/// Makes the column of one field from some records of a run.
+type Reader = Box<dyn Fn(&[u8], &[Span]) -> Column>;
+
+// === impl Table: fields ===
+
+/// Declares one method per type of number.
+macro_rules! numbers {
+    ($($(#[$doc:meta])* $method:ident: $type:ty => $case:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $method(self, name: &str, value: impl for<'a> Fn(R::View<'a>) -> $type + 'static) -> Self {
+            self.field(name, ColumnType::$case, move |run, rows| {
+                Column::$case(rows.iter().map(|row| row.of(run).and_then(R::view).map(&value).unwrap_or_default()).collect())
+            })
+        }
+    )+};
+}
+
+impl<R: Record> Table<R> {
+    /// An event without fields. Fields, and then what qualifies the field before, are added by the methods below.
+    #[must_use]
+    pub fn new(event: &str, signal: Signal) -> Self {
+        Self {
+            schema: EventSchema { event: event.into(), signal, fields: Vec::new(), metrics: Vec::new() },
+            readers: Vec::new(),
+            least: R::SIZE,
+            rows: Vec::new(),
+            chosen: Vec::new(),
+            record: std::marker::PhantomData,
+        }
+    }
+
+    numbers! {
+        /// A field of 0 or 1.
+        boolean: u8 => Boolean,
+        /// A field of unsigned 32-bit numbers.
+        u32: u32 => U32,
+        /// A field of unsigned 64-bit numbers.
+        u64: u64 => U64,
+        /// A field of signed numbers.
+        i64: i64 => I64,
+        /// A field of floating-point numbers.
+        f64: f64 => F64,
+    }
+
+    /// A field of text as the kernel wrote it: up to the first NUL, with U+FFFD for what is not UTF-8.
+    #[must_use]
+    pub fn chars(self, name: &str, value: impl for<'a> Fn(&'a R::View<'a>) -> &'a [u8] + 'static) -> Self {
+        self.field(name, ColumnType::Text, move |run, rows| {
+            let mut text = Text::with_capacity(rows.len(), rows.len() * 16);
+            for row in rows {
+                if let Some(record) = row.of(run).and_then(R::view) {
+                    text.chars(value(&record));
+                }
+                text.end();
+            }
+            text.finish()
+        })
+    }
+
+    /// A field of text that the closure adds to the row.
+    #[must_use]
+    pub fn text(self, name: &str, write: impl for<'a> Fn(R::View<'a>, &mut Text) + 'static) -> Self {
+        self.field(name, ColumnType::Text, move |run, rows| {
+            let mut text = Text::with_capacity(rows.len(), rows.len() * 16);
+            for row in rows {
+                if let Some(record) = row.of(run).and_then(R::view) {
+                    write(record, &mut text);
+                }
+                text.end();
+            }
+            text.finish()
+        })
+    }
+
+    /// A field of text that is one of a few.
+    #[must_use]
+    pub fn label(self, name: &str, value: impl for<'a> Fn(R::View<'a>) -> &'static str + 'static) -> Self {
+        self.text(name, move |record, text| {
+            text.str(value(record));
+        })
+    }
+
+    /// A field of bytes.
+    #[must_use]
+    pub fn bytes(self, name: &str, value: impl for<'a> Fn(&'a R::View<'a>) -> &'a [u8] + 'static) -> Self {
+        self.field(name, ColumnType::Bytes, move |run, rows| {
+            let mut bytes = Text::with_capacity(rows.len(), rows.len() * 16);
+            for row in rows {
+                if let Some(record) = row.of(run).and_then(R::view) {
+                    bytes.raw(value(&record));
+                }
+                bytes.end();
+            }
+            Column::Bytes(bytes.values())
+        })
+    }
+
+    fn field(mut self, name: &str, column_type: ColumnType, reader: impl Fn(&[u8], &[Span]) -> Column + 'static) -> Self {
+        self.schema.fields.push(Field::new(name, column_type));
+        self.readers.push(Box::new(reader));
+        self
+    }
+}
+
+// === impl Table: what the last field is, and metrics ===
+
+impl<R: Record> Table<R> {
+    /// What the host does with the field before. Without it: an attribute.
+    #[must_use]
+    pub fn used(self, field_use: FieldUse) -> Self {
+        self.last(|field| field.use_ = field_use)
+    }
+
+    /// The UCUM unit of the field before.
+    #[must_use]
+    pub fn unit(self, unit: &str) -> Self {
+        self.last(|field| field.unit = unit.into())
+    }
+
+    /// What the field before may reveal. Without it: nothing.
+    #[must_use]
+    pub fn reveals(self, sensitivity: Sensitivity) -> Self {
+        self.last(|field| field.sensitivity = sensitivity)
+    }
+
+    /// In the field before, 0 or empty means "not known".
+    #[must_use]
+    pub fn omit_zero(self) -> Self {
+        self.last(|field| field.omit_zero = true)
+    }
+
+    /// A metric that counts rows.
+    #[must_use]
+    pub fn counter(self, name: &str, description: &str) -> Self {
+        self.metric(name, description, Instrument::Counter, "")
+    }
+
+    /// A metric that adds up a field.
+    #[must_use]
+    pub fn sum(self, name: &str, description: &str, field: &str) -> Self {
+        self.metric(name, description, Instrument::Sum, field)
+    }
+
+    /// A metric of how a field is distributed.
+    #[must_use]
+    pub fn histogram(self, name: &str, description: &str, field: &str) -> Self {
+        self.metric(name, description, Instrument::Histogram, field)
+    }
+
+    /// Records of fewer bytes than this cannot be read.
+    #[must_use]
+    pub fn at_least(mut self, bytes: usize) -> Self {
+        self.least = bytes.max(R::SIZE);
+        self
+    }
+
+    fn last(mut self, change: impl FnOnce(&mut Field)) -> Self {
+        self.schema.fields.last_mut().map(change);
+        self
+    }
+
+    /// A field that is not there is one the host refuses.
+    fn metric(mut self, name: &str, description: &str, instrument: Instrument, field: &str) -> Self {
+        let value = self.schema.fields.iter().position(|known| known.name == field).unwrap_or(if field.is_empty() {
+            0
+        } else {
+            usize::MAX
+        });
+        let value = u32::try_from(value).unwrap_or(u32::MAX);
+        self.schema.metrics.push(Metric { name: name.into(), description: description.into(), instrument, value });
+        self
+    }
+}
+
+// === impl Table: rows ===
+
+impl<R: Record> Table<R> {
+    /// What the rows mean.
+    #[must_use]
+    pub const fn schema(&self) -> &EventSchema {
+        &self.schema
+    }
+
+    /// The rows of a run: see `decode` in the contract.
+    ///
+    /// # Errors
+    /// The framing of the run is broken, or there is no such field.
+    pub fn decode(&mut self, run: &[u8], fields: &[u32]) -> Result<Decoded, String> {
+        let mut undecodable = Vec::new();
+        self.rows.clear();
+        let mut records = Records::new(run);
+        let mut index = 0;
+        while let Some(span) = records.next_span() {
+            if span.of(run).is_some_and(|record| record.len() >= self.least) {
+                self.rows.push(span);
+            } else {
+                undecodable.push(index);
+            }
+            index += 1;
+        }
+        if records.broken() {
+            self.rows.clear();
+            return Err("a record goes past the end of the run".into());
+        }
+        let columns = self.columns(run, &self.rows, fields)?;
+        Ok(Decoded { rows: self.rows.len() as u32, columns, undecodable })
+    }
+
+    /// The columns of other fields, for the rows that were kept. `run` is that of the last `decode`.
+    ///
+    /// # Errors
+    /// There is no such row or field.
+    pub fn complete(&mut self, run: &[u8], rows: &[u32], fields: &[u32]) -> Result<Vec<Column>, String> {
+        if rows.len() == self.rows.len() {
+            return self.columns(run, &self.rows, fields);
+        }
+        let mut chosen = std::mem::take(&mut self.chosen);
+        chosen.clear();
+        chosen.extend(rows.iter().filter_map(|&row| self.rows.get(row as usize)));
+        let columns = match chosen.len() == rows.len() {
+            true => self.columns(run, &chosen, fields),
+            false => Err(format!("a row is not among the {} of the last decode", self.rows.len())),
+        };
+        self.chosen = chosen;
+        columns
+    }
+
+    fn columns(&self, run: &[u8], rows: &[Span], fields: &[u32]) -> Result<Vec<Column>, String> {
+        let column = |&field: &u32| match self.readers.get(field as usize) {
+            Some(reader) => Ok(reader(run, rows)),
+            None => Err(format!("there is no field {field}")),
+        };
+        fields.iter().map(column).collect()
+    }
+}

@@ -1,0 +1,69 @@
+//! What the host relies on before it instantiates a component.
+
+use std::collections::BTreeSet;
+
+use plugins::COMPONENTS;
+use wasmparser::{ComponentExternalKind, Parser, Payload};
+
+/// The names of the interfaces that a component exports and imports, types only included.
+fn interfaces(bytes: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut exports, mut imports) = (BTreeSet::new(), BTreeSet::new());
+    let mut depth = 0;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.unwrap() {
+            Payload::ComponentSection { .. } | Payload::ModuleSection { .. } => depth += 1,
+            Payload::End(_) => depth -= 1,
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    let export = export.unwrap();
+                    assert_eq!(export.kind, ComponentExternalKind::Instance);
+                    exports.insert(export.name.name.to_string());
+                }
+            }
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                imports.extend(section.into_iter().map(|import| import.unwrap().name.name.to_string()));
+            }
+            _ => {}
+        }
+    }
+    (exports, imports)
+}
+
+/// The content of the custom section by which a plugin says who it is.
+fn identity(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let sections = Parser::new(0).parse_all(bytes).filter_map(|payload| match payload.unwrap() {
+        Payload::CustomSection(section) if section.name() == "probe:plugin" => Some(section.data().to_vec()),
+        _ => None,
+    });
+    sections.collect()
+}
+
+#[test]
+fn every_component_says_its_name_and_version_once() {
+    for component in COMPONENTS {
+        let wanted = format!("{}\0{}", component.name, env!("CARGO_PKG_VERSION"));
+        assert_eq!(identity(component.bytes), [wanted.into_bytes()], "{}", component.name);
+    }
+}
+
+#[test]
+fn every_component_exports_the_role_in_its_name_and_imports_only_what_it_uses() {
+    for component in COMPONENTS {
+        let (exports, imports) = interfaces(component.bytes);
+        let role = component.name.split('-').next().unwrap();
+        assert!(exports.contains(&format!("probe:plugin/{role}@0.1.0")), "{} exports {exports:?}", component.name);
+        let types = ["columns", "schema", "layout"].map(|name| format!("probe:plugin/{name}@0.1.0"));
+        let mut functions = imports.into_iter().filter(|import| !types.contains(import));
+        let wanted = (component.name == "enricher-process").then(|| "probe:plugin/tables@0.1.0".to_string());
+        assert_eq!(functions.next(), wanted, "{}", component.name);
+        assert_eq!(functions.next(), None, "{}", component.name);
+    }
+}
+
+#[test]
+fn no_component_is_larger_than_it_must_be() {
+    for component in COMPONENTS {
+        let kib = component.bytes.len() / 1024;
+        assert!(kib < 150, "{} has {kib} KiB", component.name);
+    }
+}
