@@ -108,7 +108,7 @@ fn host(pid: &str, sink: &Sink, ratio: &str) -> Host {
         .unwrap();
     let config_path = config.path().to_str().unwrap();
     let arguments = ["--config", config_path, "--probe", "file", "--pid", pid, "--otlp-endpoint", &sink.endpoint()];
-    Host::run_with(&arguments, |command| {
+    Host::run_with(&arguments, |command, _| {
         command.env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
     })
 }

@@ -116,15 +116,15 @@ impl Host {
     /// If it ends or is not ready within 30 s; with what it said.
     #[must_use]
     pub fn run(arguments: &[&str]) -> Self {
-        Self::run_with(arguments, |_| {})
+        Self::run_with(arguments, |_, _| {})
     }
 
-    /// As [`Host::run`]; `prepare` may change the command, its environment above all.
+    /// As [`Host::run`]; `prepare` may change the command and the folder that the host will use.
     ///
     /// # Panics
     /// As [`Host::run`].
     #[must_use]
-    pub fn run_with(arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+    pub fn run_with(arguments: &[&str], prepare: impl FnOnce(&mut Command, &Path)) -> Self {
         let mut host = Self::spawn(arguments, prepare);
         let start = Instant::now();
         wait_for("the ready file", Duration::from_secs(30), || {
@@ -142,7 +142,7 @@ impl Host {
     /// # Panics
     /// If it cannot be started.
     #[must_use]
-    pub fn spawn(arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+    pub fn spawn(arguments: &[&str], prepare: impl FnOnce(&mut Command, &Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| File::create(folder.path().join(name)).unwrap();
         let mut command = Command::new(host_binary());
@@ -150,7 +150,7 @@ impl Host {
         command.arg("--socket").arg(folder.path().join("socket"));
         command.arg("--ready-file").arg(folder.path().join("ready"));
         command.env("NO_COLOR", "1").stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
-        prepare(&mut command);
+        prepare(&mut command, folder.path());
         let child = command.spawn().unwrap();
         Self { child, folder, started_in: Duration::ZERO }
     }
@@ -201,7 +201,6 @@ impl Host {
     ///
     /// # Panics
     /// If it does not within `within`; with the last status.
-    #[must_use]
     pub fn status_when(&self, what: &str, within: Duration, condition: impl Fn(&Status) -> bool) -> Status {
         let start = Instant::now();
         loop {

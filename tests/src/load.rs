@@ -16,9 +16,40 @@ pub struct Cgroup {
     folder: PathBuf,
 }
 
+/// What `open-load` reports.
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+pub struct Report {
+    /// Opens done.
+    pub operations: u64,
+    /// CPU time of the load, nanoseconds.
+    pub cpu_ns: u64,
+    /// Time from the sign to the end, nanoseconds.
+    pub wall_ns: u64,
+}
+
 // === impl Load ===
 
 impl Load {
+    /// Starts `load`, which does what `work` says: `opens=N`, `failing=N`, `execs=N`, `program=PATH`, `connections=N`, `cgroup=PATH`.
+    #[must_use]
+    pub fn counted(work: &[&str]) -> Self {
+        Self::start(&crate::binary("load"), work)
+    }
+
+    /// Starts `open-load` at a rate per second, 0 for flat out, for at most so many seconds.
+    #[must_use]
+    pub fn paced(rate: u64, seconds: f64) -> Self {
+        Self::start(&crate::binary("open-load"), &["/dev/null", &rate.to_string(), &seconds.to_string()])
+    }
+
+    /// Waits for the report of `open-load`.
+    ///
+    /// # Panics
+    /// If it gives none.
+    pub fn report(&mut self) -> Report {
+        serde_json::from_str(&self.line()).unwrap()
+    }
+
     /// Starts `load` or `open-load` and waits until it is ready to go.
     ///
     /// # Panics
@@ -39,7 +70,7 @@ impl Load {
         self.child.id()
     }
 
-    /// Gives the sign.
+    /// Gives the sign to start; a second one tells `open-load` to stop.
     ///
     /// # Panics
     /// If it is gone.

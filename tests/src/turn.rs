@@ -26,8 +26,17 @@ pub fn turn_as_root() -> Option<Turn> {
 
 /// Says past the harness's capture that this test did not run; `.ci/test` counts it as skipped.
 pub fn skip(reason: &str) {
+    say("SKIPPED", reason);
+}
+
+/// Says past the harness's capture what this test measured.
+pub fn measured(figures: &str) {
+    say("MEASURED", figures);
+}
+
+fn say(what: &str, text: &str) {
     let thread = std::thread::current();
-    let line = format!("SKIPPED {}: {reason}\n", thread.name().unwrap_or("a_test_without_a_name"));
+    let line = format!("{what} {}: {text}\n", thread.name().unwrap_or("a_test_without_a_name"));
     // One write, so that lines of several threads stay whole.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }

@@ -76,24 +76,22 @@ fn main() {
 }
 
 fn measure(contender: Contender, rate: u64, seconds: f64, limit: &std::path::Path, sink: &Sink) -> Sample {
-    let open_load = host_tests::binary("open-load");
-    let mut load = Load::start(&open_load, &["/dev/null", &rate.to_string(), &seconds.to_string(), "0"]);
+    let mut load = Load::paced(rate, seconds);
     let tracer = contender.start(load.pid(), limit, sink);
     tracer.settle();
     let before = tracer.cpu_ns();
     load.go();
-    let report: Value = serde_json::from_str(&load.line()).expect("the load reports JSON");
+    let report = load.report();
     tracer.settle();
     let agent_ns = tracer.cpu_ns() - before;
     let rss_bytes = tracer.rss_bytes();
     let account = tracer.stop();
-    let number = |key: &str| report[key].as_u64().expect("the load reports numbers");
-    let operations = number("operations");
+    let operations = report.operations;
     let unseen = account.got.map_or(0, |got| operations.saturating_sub(got + account.lost));
     Sample {
-        load_ns: number("cpu_ns") as f64 / operations as f64,
+        load_ns: report.cpu_ns as f64 / operations as f64,
         agent_ns: agent_ns as f64 / operations as f64,
-        rate: operations as f64 * 1e9 / number("wall_ns") as f64,
+        rate: operations as f64 * 1e9 / report.wall_ns as f64,
         lost: account.lost + unseen,
         events: operations,
         rss_bytes,

@@ -1,6 +1,6 @@
 //! A load of known counts: opens that succeed and fail, programs executed, TCP connections on loopback.
 //!
-//! `load [--cgroup FOLDER] [opens=N] [failing=N] [execs=N] [connections=N] [program=PATH]`. It writes `ready`, waits for a line on
+//! `load [cgroup=FOLDER] [opens=N] [failing=N] [execs=N] [connections=N] [program=PATH]`. It writes `ready`, waits for a line on
 //! its standard input (so that a tracer can find its pid or its cgroup), works, writes `done`, and waits for another line, so
 //! that its own exit is not among what it is counted for.
 
@@ -42,12 +42,7 @@ fn main() {
 impl Work {
     fn from_arguments() -> Self {
         let mut work = Self::default();
-        let mut arguments = std::env::args().skip(1);
-        while let Some(argument) = arguments.next() {
-            if argument == "--cgroup" {
-                work.cgroup = arguments.next().map(PathBuf::from);
-                continue;
-            }
+        for argument in std::env::args().skip(1) {
             let (name, value) = argument.split_once('=').expect("NAME=VALUE");
             let number = || value.parse().expect("a number");
             match name {
@@ -55,6 +50,7 @@ impl Work {
                 "failing" => work.failing = number(),
                 "execs" => work.execs = number(),
                 "connections" => work.connections = number(),
+                "cgroup" => work.cgroup = Some(PathBuf::from(value)),
                 "program" => work.program = PathBuf::from(value),
                 other => panic!("`{other}` is not something this load can do"),
             }

@@ -1,8 +1,11 @@
 //! Opens and closes one file at a rate, pinned to one CPU, and reports what that cost.
 //!
 //! `open-load PATH RATE SECONDS [CPU]`: RATE per second, in batches of 1 ms; 0 is flat out. It writes `ready`, waits for a line
-//! on its standard input (so that a tracer can find its pid), works, and writes one line of JSON.
+//! on its standard input (so that a tracer can find its pid), works until the time is over or another line comes, and writes
+//! one line of JSON.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -22,14 +25,20 @@ fn main() {
     rustix::thread::sched_setaffinity(None, &set).expect("the CPU exists");
 
     println!("ready");
-    std::io::stdin().read_line(&mut String::new()).expect("standard input is open");
+    wait_for_line();
+    let stopped = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&stopped);
+    std::thread::spawn(move || {
+        wait_for_line();
+        stop.store(true, Relaxed);
+    });
 
     let path = std::ffi::CString::new(path.as_str()).expect("PATH has no NUL");
     let open = || drop(openat(CWD, &path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).expect("PATH can be opened"));
     let (start, cpu_start) = (Instant::now(), cpu_ns());
     let end = Duration::from_secs_f64(seconds);
     let mut operations = 0_u64;
-    while start.elapsed() < end {
+    while start.elapsed() < end && !stopped.load(Relaxed) {
         if rate == 0 {
             (0..1000).for_each(|_| open());
             operations += 1000;
@@ -44,6 +53,10 @@ fn main() {
     }
     let (wall_ns, cpu_ns) = (start.elapsed().as_nanos(), cpu_ns() - cpu_start);
     println!(r#"{{"operations":{operations},"cpu_ns":{cpu_ns},"wall_ns":{wall_ns}}}"#);
+}
+
+fn wait_for_line() {
+    std::io::stdin().read_line(&mut String::new()).expect("standard input is open");
 }
 
 fn cpu_ns() -> u64 {
