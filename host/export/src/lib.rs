@@ -1,1 +1,39 @@
-//! stub
+//! The way out: kept rows and metrics to OTLP bytes to a collector, or to lines on an output; and runs of records into captures
+//! and back.
+//!
+//! A path's sink *plans* a schema once, encodes its rows straight from their columns, and puts the bytes into a *queue* that is
+//! bounded by bytes. A *deliverer* per signal wraps what waits into requests and sends them until they are taken or refused.
+//! Every row is counted in its path's delivery counters when its fate is known, and only then.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "protobuf is made of them")]
+
+mod settings;
+
+mod exporter;
+mod sink;
+
+mod plan;
+
+mod ids;
+
+mod otlp;
+
+mod buffer;
+mod queue;
+
+mod deliver;
+
+mod lines;
+
+mod printable;
+mod status;
+
+pub use deliver::transport::TransportError;
+pub use exporter::{ExportError, Exporter};
+pub use lines::{ConsoleStyle, Output};
+pub use printable::printable;
+pub use settings::{
+    Compression, Endpoint, Explicit, ExportSettings, LINGER, OtlpSettings, Protocol, QUEUE_BYTES, SettingsError,
+};
+pub use status::ExportStatus;

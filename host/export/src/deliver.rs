@@ -1,0 +1,125 @@
+//! From a queue to the collector: requests, retries, and the account of every row in them.
+
+mod backoff;
+
+mod body;
+
+mod grpc;
+
+mod http;
+
+mod outcome;
+
+pub(crate) mod transport;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::deliver::backoff::Backoff;
+use crate::deliver::outcome::Outcome;
+use crate::deliver::transport::Transport;
+use crate::otlp::answer::Partial;
+use crate::otlp::request::{self, Resource};
+use crate::printable::printable;
+use crate::queue::{Parcel, Queue};
+use crate::status::Shared;
+
+/// Requests of one signal under way at the same time: enough to fill a line of some delay, few enough to stay in order.
+const UNDER_WAY: usize = 4;
+/// A collector that answers, but only with "later", is given this long. One that does not answer is waited for without end:
+/// the queue is what is bounded then.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Characters of a collector's message that are shown.
+const MESSAGE: usize = 512;
+
+/// What the deliverer of one signal works with.
+#[derive(Debug)]
+pub(crate) struct Deliverer {
+    pub queue: Arc<Queue>,
+    pub transport: Transport,
+    pub resource: Arc<Resource>,
+    pub shared: Arc<Shared>,
+    pub linger: Duration,
+}
+
+// === impl Deliverer ===
+
+impl Deliverer {
+    /// Sends until the queue is closed and empty and every request has been answered. Dropped before that, it gives up what
+    /// it holds.
+    pub(crate) async fn run(self) {
+        let this = Arc::new(self);
+        let mut under_way = JoinSet::new();
+        loop {
+            while under_way.len() >= UNDER_WAY {
+                under_way.join_next().await;
+            }
+            let Some(parcels) = this.queue.next(this.linger).await else { break };
+            while under_way.try_join_next().is_some() {}
+            let this = Arc::clone(&this);
+            under_way.spawn(async move { this.deliver(parcels).await });
+        }
+        while under_way.join_next().await.is_some() {}
+    }
+
+    async fn deliver(&self, parcels: Vec<Parcel>) {
+        let items: Vec<_> = parcels.iter().map(|parcel| (Arc::clone(&parcel.scope), parcel.bytes.clone())).collect();
+        let frames = self.transport.prepare(request::assemble(&self.resource, &items)).await;
+        drop(items);
+        match self.send(&frames).await {
+            Ok(partial) => self.settle(parcels, &partial),
+            Err(reason) => self.refuse(parcels, &reason),
+        }
+    }
+
+    /// One request until it is taken or refused for good.
+    async fn send(&self, frames: &[Bytes]) -> Result<Partial, String> {
+        let mut backoff = Backoff::default();
+        let mut answered: Option<Instant> = None;
+        loop {
+            let (reason, after) = match self.transport.attempt(frames).await {
+                Outcome::Taken(partial) => {
+                    self.shared.reached(self.transport.signal);
+                    self.shared.sent(frames.iter().map(|frame| frame.len() as u64).sum());
+                    return Ok(partial);
+                }
+                Outcome::Refused(reason) => return Err(reason),
+                Outcome::Unreachable(reason) => (reason, None),
+                Outcome::Later { reason, after } => {
+                    let since = *answered.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= PATIENCE {
+                        return Err(format!("{reason}, for {} minutes", PATIENCE.as_secs() / 60));
+                    }
+                    (reason, after)
+                }
+            };
+            self.shared.retried(self.transport.signal, &reason);
+            self.shared.pause(backoff.next(after)).await;
+        }
+    }
+
+    /// The collector took the request. What it left out is taken from the parcels in their order: it does not say which.
+    fn settle(&self, parcels: Vec<Parcel>, partial: &Partial) {
+        let mut rejected = partial.rejected;
+        if rejected > 0 || !partial.message.is_empty() {
+            let message = printable(&partial.message, MESSAGE);
+            self.shared.partial(self.transport.signal, rejected, &message);
+        }
+        for mut parcel in parcels {
+            rejected -= parcel.receipt.rejected(rejected);
+            parcel.receipt.exported();
+        }
+    }
+
+    fn refuse(&self, parcels: Vec<Parcel>, reason: &str) {
+        let rows = parcels.iter().map(|parcel| parcel.receipt.rows()).sum();
+        self.shared.refused(self.transport.signal, rows, &printable(reason, MESSAGE));
+        for mut parcel in parcels {
+            parcel.receipt.rejected(u64::MAX);
+        }
+    }
+}

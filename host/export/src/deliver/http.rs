@@ -1,0 +1,157 @@
+//! OTLP over HTTP with protobuf bodies.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use reqwest::{Client, redirect};
+
+use crate::deliver::body::{self, Frames};
+use crate::deliver::outcome::{Outcome, causes};
+use crate::deliver::transport::{self, TransportError};
+use crate::otlp::answer;
+use crate::settings::{Compression, Endpoint};
+
+/// One signal's way to a collector.
+#[derive(Debug)]
+pub(crate) struct Http {
+    client: Client,
+    url: String,
+}
+
+// === impl Http ===
+
+impl Http {
+    pub(crate) fn new(endpoint: &Endpoint) -> Result<Self, TransportError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &endpoint.headers {
+            let name = HeaderName::try_from(name).map_err(|_| TransportError::Header(name.clone()))?;
+            let mut value = HeaderValue::try_from(value).map_err(|_| TransportError::Header(name.to_string()))?;
+            value.set_sensitive(true);
+            headers.append(name, value);
+        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        if endpoint.compression == Compression::Gzip {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        let mut client = Client::builder()
+            .default_headers(headers)
+            .user_agent(transport::USER_AGENT)
+            .timeout(endpoint.timeout)
+            // A redirect would send the rows, and the keys in the headers, to whom nobody named.
+            .redirect(redirect::Policy::none())
+            .tcp_nodelay(true);
+        if let Some(path) = &endpoint.certificate {
+            let bundle = reqwest::Certificate::from_pem_bundle(&transport::read(path)?);
+            client = client.tls_certs_only(bundle.map_err(|error| TransportError::tls(path, &error))?);
+        } else if endpoint.url.starts_with("http://") {
+            // No TLS: the system's certificates need not be read.
+            client = client.tls_certs_only([]);
+        }
+        if let Some((certificate, key)) = &endpoint.client {
+            let mut pem = transport::read(certificate)?;
+            pem.push(b'\n');
+            pem.extend_from_slice(&transport::read(key)?);
+            let identity = reqwest::Identity::from_pem(&pem);
+            client = client.identity(identity.map_err(|error| TransportError::tls(certificate, &error))?);
+        }
+        let client = client.build().map_err(|error| TransportError::Client(causes(&error)))?;
+        Ok(Self { client, url: endpoint.url.clone() })
+    }
+
+    pub(crate) async fn attempt(&self, frames: &[Bytes]) -> Outcome {
+        let body = reqwest::Body::wrap(Frames::new(frames.iter().cloned()));
+        let response = match self.client.post(&self.url).body(body).send().await {
+            Ok(response) => response,
+            Err(error) if error.is_builder() => return Outcome::Refused(causes(&error.without_url())),
+            Err(error) if error.is_timeout() && !error.is_connect() => {
+                return Outcome::Later { reason: "no answer in time".to_owned(), after: None };
+            }
+            Err(error) => return Outcome::Unreachable(explained(&error.without_url())),
+        };
+        let (status, after) = (response.status(), retry_after(response.headers()));
+        let response: http::Response<reqwest::Body> = response.into();
+        let read = body::read(response.into_body()).await;
+        if status.is_success() {
+            // It is in the collector's hands, even if the answer cannot be read.
+            let answer = read.ok().and_then(|(data, _)| data).unwrap_or_default();
+            return Outcome::Taken(answer::partial_success(&answer));
+        }
+        let message = read.ok().and_then(|(data, _)| data).and_then(|data| answer::status_message(&data));
+        let reason = match message.filter(|message| !message.is_empty()) {
+            Some(message) => format!("{status}: {message}"),
+            None => format!("{status}{}", hint(status)),
+        };
+        match status {
+            StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => Outcome::Later { reason, after },
+            _ => Outcome::Refused(reason),
+        }
+    }
+}
+
+fn explained(error: &reqwest::Error) -> String {
+    let text = causes(error);
+    if text.contains("invalid HTTP version") || text.contains("http2 error") || text.contains("connection closed before message completed") {
+        return format!("{text}; does this port speak gRPC? Then set the protocol to grpc");
+    }
+    text
+}
+
+fn hint(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "; check the headers: the collector wants a key",
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => "; check the endpoint's path: collectors listen on /v1/traces",
+        StatusCode::PAYLOAD_TOO_LARGE => "; raise the collector's limit on request bodies over 1 MiB",
+        status if status.is_redirection() => "; redirects are not followed: name the place it points to as the endpoint",
+        _ => "",
+    }
+}
+
+/// `Retry-After`: seconds, or a date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => Some(http_date(value)?.duration_since(SystemTime::now()).unwrap_or_default()),
+    }
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that may still be sent.
+fn http_date(text: &str) -> Option<SystemTime> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut parts = text.split_once(", ")?.1.strip_suffix(" GMT")?.split([' ', ':']);
+    let day: u64 = parts.next()?.parse().ok()?;
+    let month = parts.next()?;
+    let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
+    let [year, hour, minute, second] = std::array::from_fn(|_| parts.next().and_then(|part| part.parse::<u64>().ok()));
+    let days = crate::lines::time::days_from_civil(year?, month, day)?;
+    let seconds = days.checked_mul(86_400)?.checked_add(hour? * 3600 + minute? * 60 + second?)?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn retry_after_may_be_seconds_or_a_date() {
+        assert_eq!(retry_after(&headers("17")), Some(Duration::from_secs(17)));
+        assert_eq!(retry_after(&headers("Sun, 06 Nov 1994 08:49:37 GMT")), Some(Duration::ZERO));
+        let wait = retry_after(&headers("Fri, 06 Nov 2189 08:49:37 GMT")).unwrap();
+        assert!(wait > Duration::from_secs(86_400));
+        assert_eq!(retry_after(&headers("soon")), None);
+    }
+
+    #[test]
+    fn a_date_is_read_to_the_second() {
+        let time = http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        assert_eq!(time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs(), 784_111_777);
+    }
+}

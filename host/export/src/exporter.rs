@@ -1,0 +1,259 @@
+//! The exporter: one per process; it hands a sink to every path and delivers what they encode.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use host_model::{DeliveryCounters, MetricData, Signal, Sink};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::buffer::Pool;
+use crate::deliver::Deliverer;
+use crate::deliver::transport::{self, Transport, TransportError};
+use crate::lines::writer::Lines;
+use crate::lines::{Format, Output};
+use crate::otlp::metric;
+use crate::otlp::request::{Resource, Scope};
+use crate::plan::Allowed;
+use crate::queue::{Budget, Overflow, Queue};
+use crate::settings::{Endpoint, ExportSettings};
+use crate::sink::PathSink;
+use crate::status::{ExportStatus, Shared};
+
+/// The share of the queue's bytes that metrics have to themselves: they tell of the outage that fills the rest.
+const METRICS_SHARE: u64 = 16;
+
+/// Delivers kept rows and metrics. Dropped without [`Exporter::drain`], it gives up what waits and counts it.
+#[derive(Debug)]
+pub struct Exporter {
+    settings: ExportSettings,
+    ways: Arc<Ways>,
+    own: Arc<Scope>,
+    deliverers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Why an exporter cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// One signal's endpoint is no use.
+    #[error("OTLP {signal} to {url}: {reason}")]
+    Endpoint {
+        /// `traces`, `metrics` or `logs`.
+        signal: &'static str,
+        /// Where it was to go.
+        url: String,
+        /// What is wrong.
+        reason: TransportError,
+    },
+    /// The system gave no thread.
+    #[error("the thread that writes lines cannot start: {0}")]
+    Thread(std::io::Error),
+}
+
+/// The ways out, shared by all sinks.
+#[derive(Debug)]
+pub(crate) struct Ways {
+    traces: Option<Arc<Queue>>,
+    metrics: Option<Arc<Queue>>,
+    logs: Option<Arc<Queue>>,
+    collects: bool,
+    lines: Option<LinesWay>,
+    rows: Arc<Budget>,
+    points: Arc<Budget>,
+    pub shared: Arc<Shared>,
+}
+
+/// The way to an output.
+#[derive(Debug)]
+pub(crate) struct LinesWay {
+    pub format: Format,
+    pub writer: Arc<Lines>,
+    pub budget: Arc<Budget>,
+}
+
+// === impl Exporter ===
+
+impl Exporter {
+    /// Starts delivery on `runtime`. Nothing is connected yet: a collector that is not there is waited for.
+    ///
+    /// # Errors
+    /// Certificates, keys, headers or URLs that are no use.
+    pub fn start(settings: ExportSettings, output: Output, runtime: &Handle) -> Result<Self, ExportError> {
+        // Which of several compiled-in providers rustls is to use must be said once per process; who said it first is right.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let _within = runtime.enter();
+        let shared = Shared::new();
+        let points = Budget::new(settings.queue_bytes / METRICS_SHARE);
+        let rows = Budget::new(settings.queue_bytes - settings.queue_bytes / METRICS_SHARE);
+        let otlp = settings.otlp.clone().unwrap_or_default();
+        let resource = Arc::new(Resource::new(&settings.resource));
+        let mut deliverers = Vec::new();
+        let mut way = |signal, endpoint: Option<Endpoint>, budget: &Arc<Budget>, overflow| -> Result<_, ExportError> {
+            let Some(endpoint) = endpoint else { return Ok(None) };
+            let transport = Transport::new(&endpoint, signal);
+            let failed = |reason| ExportError::Endpoint { signal: signal.name(), url: without_user(&endpoint.url), reason };
+            let queue = Queue::new(Arc::clone(budget), overflow);
+            deliverers.push(Deliverer {
+                queue: Arc::clone(&queue),
+                transport: transport.map_err(failed)?,
+                resource: Arc::clone(&resource),
+                shared: Arc::clone(&shared),
+                linger: settings.linger,
+            });
+            Ok(Some(queue))
+        };
+        let traces = way(transport::Signal::Traces, otlp.traces, &rows, Overflow::DropNewest)?;
+        let logs = way(transport::Signal::Logs, otlp.logs, &rows, Overflow::DropNewest)?;
+        let metrics = way(transport::Signal::Metrics, otlp.metrics, &points, Overflow::DropOldest)?;
+        let lines = match output.open() {
+            None => None,
+            Some((format, output)) => {
+                let writer = Lines::start(output).map_err(ExportError::Thread)?;
+                // A view has bytes of its own: it must not take those of the collector's queue.
+                let budget = match settings.otlp {
+                    None => Arc::clone(&rows),
+                    Some(_) => Budget::new(settings.queue_bytes / METRICS_SHARE),
+                };
+                Some(LinesWay { format, writer, budget })
+            }
+        };
+        let deliverers = deliverers.into_iter().map(|deliverer| runtime.spawn(deliverer.run())).collect();
+        let collects = settings.otlp.is_some();
+        let ways = Arc::new(Ways { traces, metrics, logs, collects, lines, rows, points, shared });
+        let own = Arc::new(Scope::new("host", &settings.version));
+        Ok(Self { settings, ways, own, deliverers: Mutex::new(deliverers) })
+    }
+
+    /// The sink of a path. What becomes of its rows is counted in `counters`.
+    #[must_use]
+    pub fn sink(&self, path: &str, counters: Arc<DeliveryCounters>) -> Box<dyn Sink> {
+        let allowed = Allowed::new(&self.settings.sensitive);
+        Box::new(PathSink::new(path, counters, Arc::clone(&self.ways), allowed, &self.settings.version))
+    }
+
+    /// Sends metrics of the host itself.
+    pub fn telemetry(&self, metrics: &[MetricData]) {
+        self.ways.metrics(&self.own, metrics);
+    }
+
+    /// The state now.
+    #[must_use]
+    pub fn status(&self) -> ExportStatus {
+        let (rows, row_cap) = self.ways.rows.level();
+        let (points, point_cap) = self.ways.points.level();
+        let otlp = self.settings.otlp.as_ref();
+        let endpoint = otlp.and_then(|otlp| otlp.traces.as_ref().or(otlp.logs.as_ref()).or(otlp.metrics.as_ref()));
+        let mut status = ExportStatus {
+            endpoint: endpoint.map(|endpoint| without_user(&endpoint.url)),
+            queue_bytes: rows + points,
+            queue_cap_bytes: row_cap + point_cap,
+            output_closed: self.ways.lines.as_ref().is_some_and(|lines| *lines.writer.closed().borrow()),
+            ..ExportStatus::default()
+        };
+        self.ways.shared.fill(&mut status);
+        status
+    }
+
+    /// Returns once the reader of the output has gone (`host run | head`): time to stop. Never without an output.
+    pub async fn output_closed(&self) {
+        match &self.ways.lines {
+            Some(lines) => {
+                let _ = lines.writer.closed().wait_for(|closed| *closed).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Delivers what waits, for at most this long, and takes nothing more in. What is left then counts as dropped at shutdown:
+    /// afterwards no row of any path is in flight.
+    pub async fn drain(&self, deadline: Duration) {
+        let end = tokio::time::Instant::now() + deadline;
+        for queue in self.ways.queues() {
+            queue.close();
+        }
+        self.ways.shared.drain();
+        let deliverers = std::mem::take(&mut *self.deliverers.lock().unwrap_or_else(PoisonError::into_inner));
+        for mut deliverer in deliverers {
+            if tokio::time::timeout_at(end, &mut deliverer).await.is_err() {
+                deliverer.abort();
+                let _ = deliverer.await;
+            }
+        }
+        for queue in self.ways.queues() {
+            queue.clear();
+        }
+        if let Some(lines) = &self.ways.lines {
+            let writer = Arc::clone(&lines.writer);
+            let _ = tokio::task::spawn_blocking(move || writer.drain(end.into_std())).await;
+        }
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        for deliverer in self.deliverers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            deliverer.abort();
+        }
+        for queue in self.ways.queues() {
+            queue.close();
+            queue.clear();
+        }
+    }
+}
+
+// === impl Ways ===
+
+impl Ways {
+    /// The queue of a signal; None if it does not go to a collector.
+    pub(crate) fn queue(&self, signal: Signal) -> Option<&Arc<Queue>> {
+        match signal {
+            Signal::Span => self.traces.as_ref(),
+            Signal::Log => self.logs.as_ref(),
+            Signal::None => None,
+        }
+    }
+
+    pub(crate) const fn lines(&self) -> Option<&LinesWay> {
+        self.lines.as_ref()
+    }
+
+    /// Whether there is a collector.
+    pub(crate) const fn collects(&self) -> bool {
+        self.collects
+    }
+
+    /// Encodes metrics and puts them into their queue.
+    pub(crate) fn metrics(&self, scope: &Arc<Scope>, metrics: &[MetricData]) {
+        let Some(queue) = &self.metrics else { return };
+        let mut encoded = Vec::new();
+        let points = metric::encode(&mut encoded, metrics);
+        if points > 0 {
+            queue.push(scope, Pool::default().take(&mut encoded), points, None);
+        }
+    }
+
+    pub(crate) fn hurry(&self) {
+        self.queues().for_each(|queue| queue.hurry());
+    }
+
+    /// Bytes of rows that wait, and the most that may.
+    pub(crate) fn level(&self) -> (u64, u64) {
+        self.rows.level()
+    }
+
+    fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        [&self.traces, &self.logs, &self.metrics].into_iter().flatten()
+    }
+}
+
+/// A URL without the user and password that somebody may have put into it.
+fn without_user(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+            format!("{scheme}://{host}{path}")
+        }
+        None => url.to_owned(),
+    }
+}

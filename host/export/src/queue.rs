@@ -1,0 +1,273 @@
+//! Encoded rows that wait, bounded by their bytes, and the account of each: a row that was taken in ends as exported or as
+//! dropped for one reason, whatever becomes of the task that holds it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use host_model::DeliveryCounters;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::buffer::Taken;
+use crate::otlp::request::Scope;
+
+/// What a request holds at most: a fraction of the 4 MiB that gRPC servers take by default.
+pub(crate) const REQUEST_BYTES: usize = 512 << 10;
+/// Rows a request holds at most.
+pub(crate) const REQUEST_ROWS: u64 = 4096;
+
+/// The bytes that may wait, shared by the queues that draw on it.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    cap: u64,
+    used: AtomicU64,
+}
+
+/// The account of some rows. Dropped without a word, its rows count as dropped at shutdown.
+#[derive(Debug)]
+pub(crate) struct Receipt {
+    rows: u64,
+    counters: Option<Arc<DeliveryCounters>>,
+    budget: Arc<Budget>,
+    held: u64,
+}
+
+/// Encoded items of one scope.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    /// Whose they are.
+    pub scope: Arc<Scope>,
+    /// The items.
+    pub bytes: Bytes,
+    /// Their account.
+    pub receipt: Receipt,
+}
+
+/// What happens to a parcel that finds no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overflow {
+    /// It is dropped.
+    DropNewest,
+    /// The oldest parcels make room: right for cumulative metrics, whose newest points say all.
+    DropOldest,
+}
+
+/// Parcels of one signal, first in, first out.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    changed: Notify,
+    budget: Arc<Budget>,
+    overflow: Overflow,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    parcels: VecDeque<Parcel>,
+    bytes: usize,
+    rows: u64,
+    urgent: bool,
+    closed: bool,
+}
+
+// === impl Budget ===
+
+impl Budget {
+    pub(crate) fn new(cap: u64) -> Arc<Self> {
+        Arc::new(Self { cap, used: AtomicU64::new(0) })
+    }
+
+    /// Bytes that wait, and the most that may.
+    pub(crate) fn level(&self) -> (u64, u64) {
+        (self.used.load(Relaxed), self.cap)
+    }
+
+    fn take(&self, bytes: u64) -> bool {
+        let grown = |used: u64| used.checked_add(bytes).filter(|&sum| sum <= self.cap);
+        self.used.fetch_update(Relaxed, Relaxed, grown).is_ok()
+    }
+
+    /// A receipt for rows whose bytes fit, or None.
+    pub(crate) fn admit(self: &Arc<Self>, bytes: u64, rows: u64, counters: Option<&Arc<DeliveryCounters>>) -> Option<Receipt> {
+        self.take(bytes).then(|| Receipt { rows, counters: counters.cloned(), budget: Arc::clone(self), held: bytes })
+    }
+}
+
+// === impl Receipt ===
+
+impl Receipt {
+    /// The rows that are still open.
+    pub(crate) const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The collector, or the output, took all that is open.
+    pub(crate) fn exported(mut self) {
+        let rows = std::mem::take(&mut self.rows);
+        self.count(rows, |counters| &counters.exported);
+    }
+
+    /// At most `rows` of what is open were refused; returns how many.
+    pub(crate) fn rejected(&mut self, rows: u64) -> u64 {
+        let rows = rows.min(self.rows);
+        self.rows -= rows;
+        self.count(rows, |counters| &counters.dropped_rejected);
+        rows
+    }
+
+    /// What is open had to make room.
+    fn displaced(mut self) {
+        let rows = std::mem::take(&mut self.rows);
+        self.count(rows, |counters| &counters.dropped_queue_full);
+    }
+
+    fn count(&self, rows: u64, counter: impl Fn(&DeliveryCounters) -> &AtomicU64) {
+        if let Some(counters) = &self.counters {
+            counter(counters).fetch_add(rows, Relaxed);
+        }
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        self.count(self.rows, |counters| &counters.dropped_at_shutdown);
+        self.budget.used.fetch_sub(self.held, Relaxed);
+    }
+}
+
+// === impl Queue ===
+
+impl Queue {
+    pub(crate) fn new(budget: Arc<Budget>, overflow: Overflow) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), changed: Notify::new(), budget, overflow })
+    }
+
+    /// Puts rows at the end; false if there was no room, which is then counted.
+    pub(crate) fn push(&self, scope: &Arc<Scope>, taken: Taken, rows: u64, counters: Option<&Arc<DeliveryCounters>>) -> bool {
+        let Taken { bytes, held } = taken;
+        let mut state = self.state();
+        let receipt = loop {
+            match (self.budget.admit(held, rows, counters), self.overflow) {
+                (Some(receipt), _) => break receipt,
+                (None, Overflow::DropOldest) if !state.parcels.is_empty() => {
+                    let oldest = state.pop();
+                    oldest.into_iter().for_each(|parcel| parcel.receipt.displaced());
+                }
+                (None, _) => {
+                    if let Some(counters) = counters {
+                        counters.dropped_queue_full.fetch_add(rows, Relaxed);
+                    }
+                    return false;
+                }
+            }
+        };
+        if state.closed {
+            return true;
+        }
+        let wakes = state.parcels.is_empty();
+        state.bytes += bytes.len();
+        state.rows += rows;
+        state.parcels.push_back(Parcel { scope: Arc::clone(scope), bytes, receipt });
+        let wakes = wakes || state.full();
+        drop(state);
+        if wakes {
+            self.changed.notify_one();
+        }
+        true
+    }
+
+    /// What waits is to leave now, without waiting for company.
+    pub(crate) fn hurry(&self) {
+        let mut state = self.state();
+        if !state.parcels.is_empty() && !state.urgent {
+            state.urgent = true;
+            self.changed.notify_one();
+        }
+    }
+
+    /// Nothing more is taken in; what waits still leaves.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_one();
+    }
+
+    /// Gives up what waits.
+    pub(crate) fn clear(&self) {
+        let parcels = {
+            let mut state = self.state();
+            (state.bytes, state.rows) = (0, 0);
+            std::mem::take(&mut state.parcels)
+        };
+        drop(parcels);
+    }
+
+    /// The parcels of the next request: as soon as there are enough for a full one, `linger` has passed since there are any,
+    /// or someone is in a hurry. None once the queue is closed and empty.
+    pub(crate) async fn next(&self, linger: Duration) -> Option<Vec<Parcel>> {
+        let mut first_seen = None;
+        loop {
+            let changed = self.changed.notified();
+            let deadline = {
+                let mut state = self.state();
+                if state.parcels.is_empty() {
+                    if state.closed {
+                        return None;
+                    }
+                    None
+                } else {
+                    let deadline = *first_seen.get_or_insert_with(|| Instant::now() + linger);
+                    if state.closed || state.urgent || state.full() || Instant::now() >= deadline {
+                        return Some(state.take_request());
+                    }
+                    Some(deadline)
+                }
+            };
+            match deadline {
+                None => changed.await,
+                Some(deadline) => {
+                    let _ = tokio::time::timeout_at(deadline, changed).await;
+                }
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn full(&self) -> bool {
+        self.bytes >= REQUEST_BYTES || self.rows >= REQUEST_ROWS
+    }
+
+    fn pop(&mut self) -> Option<Parcel> {
+        let parcel = self.parcels.pop_front()?;
+        self.bytes -= parcel.bytes.len();
+        self.rows -= parcel.receipt.rows();
+        Some(parcel)
+    }
+
+    /// As many parcels as one request holds, at least one.
+    fn take_request(&mut self) -> Vec<Parcel> {
+        let (mut bytes, mut rows) = (0, 0);
+        let mut request = Vec::new();
+        while let Some(next) = self.parcels.front() {
+            bytes += next.bytes.len();
+            rows += next.receipt.rows();
+            if !request.is_empty() && (bytes > REQUEST_BYTES || rows > REQUEST_ROWS) {
+                break;
+            }
+            request.extend(self.pop());
+        }
+        if self.parcels.is_empty() {
+            self.urgent = false;
+        }
+        request
+    }
+}

@@ -1,0 +1,142 @@
+//! Where rows go, and what may go with them.
+
+mod environment;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use environment::{Explicit, SettingsError};
+
+/// Bytes that may wait for a collector. At 250 bytes a row it holds a quarter of a million rows, and it is what the host grows
+/// by while a collector is away.
+pub const QUEUE_BYTES: u64 = 64 << 20;
+/// How long rows wait for company before a request leaves.
+pub const LINGER: Duration = Duration::from_millis(100);
+
+/// All that an [`Exporter`](crate::Exporter) is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportSettings {
+    /// The collector; None: rows go to the [`Output`](crate::Output) only.
+    pub otlp: Option<OtlpSettings>,
+    /// Names of payload and identity fields that may leave; `*` for all. All others are withheld and counted.
+    pub sensitive: Vec<String>,
+    /// Encoded bytes that may wait; what comes beyond is dropped and counted.
+    pub queue_bytes: u64,
+    /// How long rows wait for company before a request leaves, unless their path goes idle.
+    pub linger: Duration,
+    /// Attributes of the resource, `service.name` among them.
+    pub resource: Vec<(String, String)>,
+    /// The version in the instrumentation scope of every path.
+    pub version: String,
+}
+
+/// Where each signal goes; None: its rows count as exported at once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OtlpSettings {
+    /// Spans.
+    pub traces: Option<Endpoint>,
+    /// Metrics.
+    pub metrics: Option<Endpoint>,
+    /// Log records.
+    pub logs: Option<Endpoint>,
+}
+
+/// Where one signal goes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Over HTTP the whole URL, path included; over gRPC the origin.
+    pub url: String,
+    /// How.
+    pub protocol: Protocol,
+    /// Sent with every request. Not shown by `Debug`: they hold keys.
+    pub headers: Vec<(String, String)>,
+    /// Whether bodies are compressed.
+    pub compression: Compression,
+    /// What one attempt may take.
+    pub timeout: Duration,
+    /// PEM file of the authority that the collector's certificate is checked against; None: those of the system.
+    pub certificate: Option<PathBuf>,
+    /// PEM files of the host's own certificate and key, for mutual TLS.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// How OTLP is carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// `grpc`
+    Grpc,
+    /// `http/protobuf`
+    Http,
+}
+
+/// How bodies are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// gzip at its fastest level.
+    Gzip,
+}
+
+// === impl ExportSettings ===
+
+impl Default for ExportSettings {
+    fn default() -> Self {
+        Self {
+            otlp: None,
+            sensitive: Vec::new(),
+            queue_bytes: QUEUE_BYTES,
+            linger: LINGER,
+            resource: environment::resource(&|_| None),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+impl ExportSettings {
+    /// What the environment and the operator's own words add up to. The standard `OTEL_*` variables are read through
+    /// `variable`; what is `explicit` (flags, configuration) wins over them.
+    ///
+    /// OTLP is on when an endpoint is named anywhere, or a signal's exporter is set to `otlp`.
+    ///
+    /// # Errors
+    /// The variable or setting that cannot be read, and what it may be.
+    pub fn merge(variable: &dyn Fn(&str) -> Option<String>, explicit: &Explicit) -> Result<Self, SettingsError> {
+        environment::merge(variable, explicit)
+    }
+}
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// An endpoint with the defaults of the specification: no headers, no compression, ten seconds.
+    #[must_use]
+    pub fn new(url: impl Into<String>, protocol: Protocol) -> Self {
+        Self {
+            url: url.into(),
+            protocol,
+            headers: Vec::new(),
+            compression: Compression::None,
+            timeout: Duration::from_secs(10),
+            certificate: None,
+            client: None,
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Endpoint")
+            .field("url", &self.url)
+            .field("protocol", &self.protocol)
+            .field("headers", &names)
+            .field("compression", &self.compression)
+            .field("timeout", &self.timeout)
+            .field("certificate", &self.certificate)
+            .field("client", &self.client)
+            .finish()
+    }
+}

@@ -1,0 +1,172 @@
+//! What the exporter tells about itself: numbers for the status page, and lines for the log that do not repeat.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::deliver::transport::Signal;
+
+/// How often the same complaint is logged.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// The state of an exporter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ExportStatus {
+    /// Where the rows go; None without a collector.
+    pub endpoint: Option<String>,
+    /// Encoded bytes that wait.
+    pub queue_bytes: u64,
+    /// The most that may.
+    pub queue_cap_bytes: u64,
+    /// What the collector, or the way to it, said last when something failed. Printable.
+    pub last_error: Option<String>,
+    /// Attempts that had to be repeated.
+    pub retries: u64,
+    /// Requests that were taken.
+    pub requests: u64,
+    /// Their bytes.
+    pub sent_bytes: u64,
+    /// Values of payload and identity fields that were not exported.
+    pub withheld_values: u64,
+    /// Rows that a view beside the collector had no room for.
+    pub unseen_rows: u64,
+    /// The reader of the output has gone.
+    pub output_closed: bool,
+}
+
+/// What sinks and deliverers count together.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub withheld: AtomicU64,
+    pub unseen: AtomicU64,
+    retries: AtomicU64,
+    requests: AtomicU64,
+    sent_bytes: AtomicU64,
+    last_error: Mutex<Option<String>>,
+    away: [AtomicBool; 3],
+    complaints: [Mutex<Complaint>; 3],
+    draining: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Complaint {
+    last: Option<Instant>,
+    rows: u64,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            withheld: AtomicU64::new(0),
+            unseen: AtomicU64::new(0),
+            retries: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            sent_bytes: AtomicU64::new(0),
+            last_error: Mutex::default(),
+            away: Default::default(),
+            complaints: Default::default(),
+            draining: watch::Sender::new(false),
+        })
+    }
+
+    /// Fills in what is counted here.
+    pub(crate) fn fill(&self, status: &mut ExportStatus) {
+        status.last_error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        status.retries = self.retries.load(Relaxed);
+        status.requests = self.requests.load(Relaxed);
+        status.sent_bytes = self.sent_bytes.load(Relaxed);
+        status.withheld_values = self.withheld.load(Relaxed);
+        status.unseen_rows = self.unseen.load(Relaxed);
+    }
+
+    /// A request was taken.
+    pub(crate) fn sent(&self, bytes: u64) {
+        self.requests.fetch_add(1, Relaxed);
+        self.sent_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// The collector answers; said once after an outage.
+    pub(crate) fn reached(&self, signal: Signal) {
+        if self.away(signal).swap(false, Relaxed) {
+            tracing::info!(signal = signal.name(), "the collector takes {} again", signal.name());
+        }
+    }
+
+    /// An attempt has to be repeated; said once per outage.
+    pub(crate) fn retried(&self, signal: Signal, reason: &str) {
+        let reason = crate::printable(reason, 512);
+        self.retries.fetch_add(1, Relaxed);
+        if !self.away(signal).swap(true, Relaxed) {
+            tracing::warn!(signal = signal.name(), "the collector does not take {}: {reason}; trying again", signal.name());
+        }
+        self.failed(signal, &reason);
+    }
+
+    /// The collector refused rows for good.
+    pub(crate) fn refused(&self, signal: Signal, rows: u64, reason: &str) {
+        self.failed(signal, reason);
+        self.complain(signal, rows, |rows| {
+            tracing::error!(signal = signal.name(), rows, "the collector refused {}: {reason}", signal.name());
+        });
+    }
+
+    /// The collector took a request and left rows out, or has something to say.
+    pub(crate) fn partial(&self, signal: Signal, rows: u64, message: &str) {
+        if rows > 0 {
+            self.failed(signal, message);
+        }
+        self.complain(signal, rows, |rows| {
+            tracing::warn!(signal = signal.name(), rows, "the collector left out {}: {message}", signal.name());
+        });
+    }
+
+    /// Waits before the next attempt; less when the exporter begins to drain, which is worth an attempt.
+    pub(crate) async fn pause(&self, wait: Duration) {
+        let mut draining = self.draining.subscribe();
+        if *draining.borrow_and_update() {
+            tokio::time::sleep(wait).await;
+        } else {
+            let _ = tokio::time::timeout(wait, draining.changed()).await;
+        }
+    }
+
+    /// Ends pauses.
+    pub(crate) fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    fn failed(&self, signal: Signal, reason: &str) {
+        let text = format!("{}: {reason}", signal.name());
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+
+    fn away(&self, signal: Signal) -> &AtomicBool {
+        let [traces, metrics, logs] = &self.away;
+        match signal {
+            Signal::Traces => traces,
+            Signal::Metrics => metrics,
+            Signal::Logs => logs,
+        }
+    }
+
+    /// Logs at most once per interval, with the rows of all complaints since.
+    fn complain(&self, signal: Signal, rows: u64, log: impl FnOnce(u64)) {
+        let [traces, metrics, logs] = &self.complaints;
+        let complaint = match signal {
+            Signal::Traces => traces,
+            Signal::Metrics => metrics,
+            Signal::Logs => logs,
+        };
+        let mut complaint = complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        complaint.rows += rows;
+        if complaint.last.is_none_or(|last| last.elapsed() >= INTERVAL) {
+            complaint.last = Some(Instant::now());
+            log(std::mem::take(&mut complaint.rows));
+        }
+    }
+}
