@@ -13,8 +13,12 @@ pub struct Component {
 
 /// All of them, in the order in which an event meets them.
 pub static COMPONENTS: &[Component] = &[
+    Component { name: "decoder-exec", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/decoder-exec.wasm")) },
     Component { name: "decoder-file", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/decoder-file.wasm")) },
+    Component { name: "decoder-tcp", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/decoder-tcp.wasm")) },
+    Component { name: "decoder-btf", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/decoder-btf.wasm")) },
     Component { name: "sampler-ratio", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/sampler-ratio.wasm")) },
+    Component { name: "enricher-process", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/enricher-process.wasm")) },
 ];
 
 /// The component of this name.

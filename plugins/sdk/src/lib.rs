@@ -32,26 +32,35 @@ extern crate self as plugin_sdk;
 
 pub mod wit;
 
-mod columns;
-mod config;
-pub mod errno;
+// What a plugin is.
 mod export;
-mod field;
-mod flat;
 #[doc(hidden)]
 pub mod instance;
-mod record;
 mod role;
+
+// What decoders are made of.
+pub mod errno;
+mod flat;
+mod record;
 mod run;
 mod table;
+mod text;
+
+// What all are made of.
+mod columns;
+mod config;
+mod field;
+mod host;
+
+// What their tests are made of.
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
-mod text;
 
 pub use columns::Columns;
 pub use config::Config;
 pub use field::threshold;
 pub use flat::{Flat, Rows};
+pub use host::{HostTables, Lookup};
 pub use record::{Bytes, Chars, Raw, Record, Rest};
 #[doc(hidden)]
 pub use record::{Read, Shape};

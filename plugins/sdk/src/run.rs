@@ -76,6 +76,12 @@ impl<'a> Iterator for Records<'a> {
 // === impl Span ===
 
 impl Span {
+    /// Bytes of the record.
+    #[inline(always)]
+    pub(crate) const fn len(self) -> usize {
+        self.len as usize
+    }
+
     /// The record, in the run that the span came from.
     #[inline(always)]
     pub(crate) fn of(self, run: &[u8]) -> Option<&[u8]> {

@@ -33,6 +33,7 @@ pub struct Table<R: Record> {
     readers: Vec<Reader>,
     /// Fewer bytes than this are no record.
     least: usize,
+    refuse: Option<Refuse>,
     /// The records of the last run that are rows, in order.
     rows: Vec<Span>,
     /// The rows that `complete` was asked for.
@@ -42,6 +43,9 @@ pub struct Table<R: Record> {
 
 /// Makes the column of one field from some records of a run.
 type Reader = Box<dyn Fn(&[u8], &[Span]) -> Column>;
+
+/// Which of some records of a run are no rows after all: their places, rising.
+type Refuse = Box<dyn Fn(&[u8], &[Span]) -> Vec<usize>>;
 
 // === impl Table: fields ===
 
@@ -66,6 +70,7 @@ impl<R: Record> Table<R> {
             schema: EventSchema { event: event.into(), signal, fields: Vec::new(), metrics: Vec::new() },
             readers: Vec::new(),
             least: R::SIZE,
+            refuse: None,
             rows: Vec::new(),
             chosen: Vec::new(),
             record: std::marker::PhantomData,
@@ -197,6 +202,17 @@ impl<R: Record> Table<R> {
         self
     }
 
+    /// Records for which this is false cannot be read.
+    #[must_use]
+    pub fn valid_if(mut self, valid: impl for<'a> Fn(R::View<'a>) -> bool + 'static) -> Self {
+        let refused = move |run: &[u8], row: &Span| !row.of(run).and_then(R::view).is_some_and(&valid);
+        let places = move |run: &[u8], rows: &[Span]| {
+            rows.iter().enumerate().filter(|(_, row)| refused(run, row)).map(|(place, _)| place).collect()
+        };
+        self.refuse = Some(Box::new(places));
+        self
+    }
+
     fn last(mut self, change: impl FnOnce(&mut Field)) -> Self {
         self.schema.fields.last_mut().map(change);
         self
@@ -234,7 +250,7 @@ impl<R: Record> Table<R> {
         let mut records = Records::new(run);
         let mut index = 0;
         while let Some(span) = records.next_span() {
-            if span.of(run).is_some_and(|record| record.len() >= self.least) {
+            if span.len() >= self.least {
                 self.rows.push(span);
             } else {
                 undecodable.push(index);
@@ -244,6 +260,10 @@ impl<R: Record> Table<R> {
         if records.broken() {
             self.rows.clear();
             return Err("a record goes past the end of the run".into());
+        }
+        let refused = self.refuse.as_ref().map(|refuse| refuse(run, &self.rows)).unwrap_or_default();
+        if !refused.is_empty() {
+            self.drop_rows(&refused, &mut undecodable);
         }
         let columns = self.columns(run, &self.rows, fields)?;
         Ok(Decoded { rows: self.rows.len() as u32, columns, undecodable })
@@ -268,11 +288,93 @@ impl<R: Record> Table<R> {
         columns
     }
 
+    /// Turns rows into undecodable records.
+    #[cold]
+    fn drop_rows(&mut self, refused: &[usize], undecodable: &mut Vec<u32>) {
+        let records = self.rows.len() + undecodable.len();
+        let mut short = std::mem::take(undecodable).into_iter().peekable();
+        let mut refused = refused.iter().peekable();
+        let mut place = 0;
+        let mut kept = Vec::with_capacity(self.rows.len());
+        for index in 0..records as u32 {
+            if short.next_if_eq(&index).is_some() {
+                undecodable.push(index);
+                continue;
+            }
+            match refused.next_if_eq(&&place) {
+                Some(_) => undecodable.push(index),
+                None => kept.extend(self.rows.get(place)),
+            }
+            place += 1;
+        }
+        self.rows = kept;
+    }
+
     fn columns(&self, run: &[u8], rows: &[Span], fields: &[u32]) -> Result<Vec<Column>, String> {
         let column = |&field: &u32| match self.readers.get(field as usize) {
             Some(reader) => Ok(reader(run, rows)),
             None => Err(format!("there is no field {field}")),
         };
         fields.iter().map(column).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Table;
+    use crate::testing::{run, texts};
+    use crate::wit::{Column, Signal};
+    use crate::{Chars, Rest};
+
+    crate::record! {
+        /// A record.
+        pub struct Entry = "entry_record" {
+            /// A number.
+            number: u32,
+            /// A name.
+            name: Chars<4>,
+            /// The end.
+            rest: Rest,
+        }
+    }
+
+    fn table() -> Table<Entry<'static>> {
+        Table::<Entry<'static>>::new("entry", Signal::Log)
+            .u32("number", |entry| entry.number())
+            .chars("name", |entry| entry.name())
+            .chars("rest", |entry| entry.rest())
+            .valid_if(|entry| entry.number() < 100)
+    }
+
+    fn entry(number: u8, rest: &[u8]) -> Vec<u8> {
+        [&[number, 0, 0, 0, b'a', b'b', 0, b'x'], rest].concat()
+    }
+
+    #[test]
+    fn short_and_invalid_records_are_undecodable_by_index_and_the_rest_are_rows() {
+        let (one, bad, two) = (entry(1, b"first"), entry(200, b""), entry(2, b"second\0more"));
+        let run = run([&one[..], &[1, 2, 3], &bad, &two, &[], &bad] as [&[u8]; 6]);
+        let decoded = table().decode(&run, &[2, 0]).unwrap();
+        assert_eq!((decoded.rows, &decoded.undecodable[..]), (2, &[1, 2, 4, 5][..]));
+        assert_eq!(texts(&decoded.columns[0]), ["first", "second"]);
+        assert!(matches!(&decoded.columns[1], Column::U32(numbers) if numbers == &[1, 2]));
+    }
+
+    #[test]
+    fn the_rows_that_were_kept_are_completed_from_the_same_run() {
+        let entries: Vec<_> = (0..5).map(|number| entry(number, &[b'a' + number])).collect();
+        let run = run(entries.iter().map(Vec::as_slice));
+        let mut table = table();
+        assert!(table.decode(&run, &[]).unwrap().columns.is_empty());
+        assert_eq!(texts(&table.complete(&run, &[1, 3], &[2]).unwrap()[0]), ["b", "d"]);
+        assert_eq!(texts(&table.complete(&run, &[0, 1, 2, 3, 4], &[1]).unwrap()[0]), ["ab"; 5]);
+        assert!(table.complete(&run, &[5], &[0]).unwrap_err().contains("not among the 5"));
+    }
+
+    #[test]
+    fn a_broken_run_and_an_unknown_field_are_errors() {
+        let mut table = table();
+        assert!(table.decode(&[9, 0, 0, 0, 0, 0, 0, 0, 1], &[]).is_err());
+        assert!(table.decode(&[], &[3]).unwrap_err().contains("no field 3"));
     }
 }

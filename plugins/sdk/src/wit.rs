@@ -11,6 +11,7 @@ pub mod decoder {
         runtime_path: "::plugin_sdk::wit_bindgen::rt",
         default_bindings_module: "::plugin_sdk::wit::decoder",
         pub_export_macro: true,
+        additional_derives: [PartialEq],
         generate_all,
     });
 }
@@ -23,6 +24,7 @@ pub mod sampler {
         runtime_path: "::plugin_sdk::wit_bindgen::rt",
         default_bindings_module: "::plugin_sdk::wit::sampler",
         pub_export_macro: true,
+        additional_derives: [PartialEq],
         with: {
             "probe:plugin/columns@0.1.0": super::decoder::probe::plugin::columns,
             "probe:plugin/schema@0.1.0": super::decoder::probe::plugin::schema,
@@ -44,6 +46,7 @@ pub mod enricher {
         runtime_path: "::plugin_sdk::wit_bindgen::rt",
         default_bindings_module: "::plugin_sdk::wit::enricher",
         pub_export_macro: true,
+        additional_derives: [PartialEq],
         with: {
             "probe:plugin/columns@0.1.0": super::decoder::probe::plugin::columns,
             "probe:plugin/schema@0.1.0": super::decoder::probe::plugin::schema,
@@ -65,6 +68,7 @@ pub mod stateful {
         runtime_path: "::plugin_sdk::wit_bindgen::rt",
         default_bindings_module: "::plugin_sdk::wit::stateful",
         pub_export_macro: true,
+        additional_derives: [PartialEq],
     });
 }
 
