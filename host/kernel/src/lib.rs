@@ -1,1 +1,45 @@
-//! stub
+//! The way in: BPF objects are loaded and attached here, and their rings are read.
+//!
+//! ```text
+//! object bytes -> load (filter set, sizes set, verified) -> attach (each program on its own) -> source (runs of records)
+//! ```
+//!
+//! All that needs privilege is behind this crate's few names, and this is the only crate with `unsafe`: memory shared with the
+//! kernel. Once a probe is attached, reading it takes no privilege. Nothing here knows what a record means.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use host_kernel::{LoadOptions, catalog};
+//!
+//! let probe = catalog::find("file").ok_or("no such probe")?;
+//! let mut loaded = host_kernel::load(probe.name, probe.object, &LoadOptions::default())?;
+//! loaded.attach()?;
+//! let mut source = loaded.source()?;
+//! source.wait(64 * 1024, Duration::from_millis(50));
+//! let run = source.run(1024, 256 * 1024);
+//! println!("{} records", run.records);
+//! source.release();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Dropping a [`LoadedProbe`] detaches it; its source may be read to the end after that.
+#![allow(unsafe_code, reason = "memory shared with the kernel, and system calls that std does not have")]
+
+pub mod catalog;
+mod object;
+mod layout;
+mod filter;
+mod attach;
+mod tracepoint;
+mod ring;
+mod plan;
+mod clock;
+mod maps;
+pub mod cgroup;
+pub mod capabilities;
+mod talk;
+mod error;
+
+pub use catalog::BuiltIn;
+pub use error::KernelError;
+pub use object::{LoadOptions, LoadedProbe, load};

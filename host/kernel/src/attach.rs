@@ -1,0 +1,132 @@
+//! Each program to its hook, on its own.
+
+use std::fmt::Write as _;
+use std::io::Read;
+use std::os::fd::IntoRawFd;
+
+use libbpf_rs::{ErrorKind, Iter, Link, Object, ProgramMut};
+
+use crate::error::KernelError;
+use crate::{capabilities, talk, tracepoint};
+
+/// Programs whose name starts so are attached only where one of the others cannot be.
+const FALLBACK: &str = "fallback_";
+
+/// Programs at their hooks. Dropping it detaches them.
+#[derive(Debug, Default)]
+pub(crate) struct Attached {
+    links: Vec<Link>,
+    /// Sections: `tp_btf/sched_process_exec`.
+    pub(crate) hooks: Vec<String>,
+}
+
+/// Attaches an object's programs: all but the fallbacks, or, if one of them cannot be attached, only the fallbacks.
+///
+/// Iterators (`iter/...`) are run once, after that; that they cannot is no error.
+pub(crate) fn attach(probe: &str, object: &Object) -> Result<Attached, KernelError> {
+    let first = attach_those(probe, object, |name| !name.starts_with(FALLBACK));
+    let has_fallback = object.progs_mut().any(|program| text(program.name()).starts_with(FALLBACK));
+    let attached = match first {
+        Err(reason) if has_fallback => {
+            tracing::info!(probe, %reason, "attaching the fallback programs");
+            attach_those(probe, object, |name| name.starts_with(FALLBACK))?
+        }
+        first => first?,
+    };
+    for program in object.progs_mut().filter(is_iterator) {
+        if let Err(reason) = run(&program) {
+            tracing::warn!(probe, program = %text(program.name()), %reason, "what is older than the probe stays unknown");
+        }
+    }
+    Ok(attached)
+}
+
+fn attach_those(probe: &str, object: &Object, wanted: impl Fn(&str) -> bool) -> Result<Attached, KernelError> {
+    let mut attached = Attached::default();
+    for program in object.progs_mut() {
+        if !program.autoload() || is_iterator(&program) || !wanted(&text(program.name())) {
+            continue;
+        }
+        let hook = text(program.section());
+        attached.links.push(attach_one(probe, &program, &hook)?);
+        attached.hooks.push(hook);
+    }
+    Ok(attached)
+}
+
+fn attach_one(probe: &str, program: &ProgramMut<'_>, hook: &str) -> Result<Link, KernelError> {
+    let failed = |reason: String| KernelError::Attach { probe: probe.into(), hook: hook.into(), reason };
+    let denied = || KernelError::Permission {
+        probe: probe.into(),
+        step: format!("attaching to {hook}"),
+        cure: capabilities::cure(Some(hook)),
+    };
+    let Some((category, name)) = tracepoint_of(hook) else {
+        let (link, said) = talk::listen(|| program.attach());
+        return link.map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied => denied(),
+            ErrorKind::NotFound => failed("this kernel has no such hook".into()),
+            _ => failed(explain(&error, &said)),
+        });
+    };
+    let event = tracepoint::open(category, name).map_err(|error| match error.kind() {
+        std::io::ErrorKind::PermissionDenied => denied(),
+        std::io::ErrorKind::NotFound => failed("this kernel has no such tracepoint".into()),
+        _ => failed(error.to_string()),
+    })?;
+    let event = event.into_raw_fd();
+    let (link, said) = talk::listen(|| program.attach_perf_event(event));
+    link.map_err(|error| {
+        // SAFETY: libbpf takes the descriptor only on success.
+        unsafe { libc::close(event) };
+        match error.kind() {
+            ErrorKind::PermissionDenied => denied(),
+            _ => failed(explain(&error, &said)),
+        }
+    })
+}
+
+/// Runs an iterator to its end; what it prints is dropped.
+fn run(program: &ProgramMut<'_>) -> Result<(), String> {
+    let (link, said) = talk::listen(|| program.attach());
+    let link = link.map_err(|error| explain(&error, &said))?;
+    let mut iterator = Iter::new(&link).map_err(|error| error.to_string())?;
+    std::io::copy(&mut iterator.by_ref(), &mut std::io::sink()).map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+/// Category and name of `tp/CATEGORY/NAME`.
+fn tracepoint_of(section: &str) -> Option<(&str, &str)> {
+    section.strip_prefix("tp/").or_else(|| section.strip_prefix("tracepoint/"))?.split_once('/')
+}
+
+pub(crate) fn is_iterator(program: &ProgramMut<'_>) -> bool {
+    let section = text(program.section());
+    section.starts_with("iter/") || section.starts_with("iter.s/")
+}
+
+/// An error of libbpf with what it said meanwhile.
+pub(crate) fn explain(error: &libbpf_rs::Error, said: &str) -> String {
+    let mut reason = format!("{error:#}");
+    let gist = talk::gist(said);
+    if !gist.is_empty() {
+        let _ = write!(reason, " ({gist})");
+    }
+    reason
+}
+
+fn text(name: &std::ffi::OsStr) -> String {
+    name.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tracepoint_of;
+
+    #[test]
+    fn only_named_tracepoints_go_through_tracefs() {
+        assert_eq!(tracepoint_of("tp/sched/sched_switch"), Some(("sched", "sched_switch")));
+        assert_eq!(tracepoint_of("tracepoint/sched/sched_switch"), Some(("sched", "sched_switch")));
+        assert_eq!(tracepoint_of("tp_btf/sched_switch"), None);
+    }
+}

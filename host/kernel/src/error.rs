@@ -1,0 +1,107 @@
+//! Why a probe does not run, who says so, and what helps.
+
+use crate::layout::LayoutError;
+
+/// An error of a probe: which, at what step, why, and the cure.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// The file is something else.
+    #[error("probe `{probe}`: not a BPF object: {reason}; compile it with `clang -g -O2 -target bpf -c`")]
+    NotAnObject {
+        /// The probe.
+        probe: String,
+        /// What it is.
+        reason: String,
+    },
+    /// There is nothing to read.
+    #[error(
+        "probe `{probe}`: an object needs exactly one map of type BPF_MAP_TYPE_RINGBUF, this one has {found}; including ring.h declares it"
+    )]
+    Rings {
+        /// The probe.
+        probe: String,
+        /// Ring buffers in it.
+        found: usize,
+    },
+    /// The record cannot be described.
+    #[error("probe `{probe}`: {reason}")]
+    Layout {
+        /// The probe.
+        probe: String,
+        /// What is wrong with it.
+        reason: LayoutError,
+    },
+    /// Shared memory has another shape than this host expects.
+    #[error("probe `{probe}`: section {section} has {found} bytes, this host expects {expected}; compile it with this version's bpf/include")]
+    Headers {
+        /// The probe.
+        probe: String,
+        /// The section.
+        section: &'static str,
+        /// Its size.
+        found: usize,
+        /// The size in this version.
+        expected: usize,
+    },
+    /// A filter was given, but the object would not obey it.
+    #[error("probe `{probe}`: it cannot filter; include filter.h and ask its conditions, or run it without --pid, --cgroup, --comm")]
+    NoFilter {
+        /// The probe.
+        probe: String,
+    },
+    /// A condition that cannot hold.
+    #[error("filter: {0}")]
+    Filter(String),
+    /// `max_entries` for a map that is not there.
+    #[error("probe `{probe}`: it has no map `{map}`; it has {have}")]
+    NoMap {
+        /// The probe.
+        probe: String,
+        /// The map asked for.
+        map: String,
+        /// The maps there are.
+        have: String,
+    },
+    /// Not allowed to.
+    #[error("probe `{probe}`: {step} is not permitted: {cure}")]
+    Permission {
+        /// The probe.
+        probe: String,
+        /// Loading, or attaching where.
+        step: String,
+        /// What is missing.
+        cure: String,
+    },
+    /// The kernel does not describe itself.
+    #[error("probe `{probe}`: this kernel has no BTF (/sys/kernel/btf/vmlinux); it takes one built with CONFIG_DEBUG_INFO_BTF")]
+    NoKernelBtf {
+        /// The probe.
+        probe: String,
+    },
+    /// The kernel refused the object.
+    #[error("probe `{probe}`: the kernel refused to load it: {reason}")]
+    Load {
+        /// The probe.
+        probe: String,
+        /// The end of the verifier's log, or libbpf's words.
+        reason: String,
+    },
+    /// A program cannot be attached.
+    #[error("probe `{probe}`: attaching to {hook} failed: {reason}")]
+    Attach {
+        /// The probe.
+        probe: String,
+        /// Where, such as `tp_btf/sched_process_exec`.
+        hook: String,
+        /// Why, and the cure where there is one.
+        reason: String,
+    },
+    /// The ring cannot be mapped, or somebody has it already.
+    #[error("probe `{probe}`: its ring cannot be read: {reason}")]
+    Ring {
+        /// The probe.
+        probe: String,
+        /// Why.
+        reason: String,
+    },
+}

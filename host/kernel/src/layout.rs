@@ -1,0 +1,158 @@
+//! From an object's BTF to the layout of the record that it writes.
+
+use std::ffi::OsStr;
+
+use host_model::{Layout, Member, MemberKind};
+use libbpf_rs::btf::types::{Array, Composite, Enum, Enum64, Float, Int, IntEncoding, MemberAttr, Ptr, Struct};
+use libbpf_rs::btf::{Btf, BtfType, HasSize};
+
+/// Nested structs without a name are flattened this deep.
+const MAX_DEPTH: u32 = 8;
+
+/// Why a record cannot be described.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LayoutError {
+    /// The object was compiled without type information.
+    #[error("it has no BTF; compile it with `clang -g`")]
+    NoBtf,
+    /// No struct is called a record.
+    #[error("its BTF has no `struct <name>_record`; name it once with RING_RECORD(<name>_record)")]
+    NoRecord,
+    /// Which one is it?
+    #[error("its BTF has more than one record ({0}); exactly one struct may be called <name>_record")]
+    Records(String),
+    /// A member that columns cannot hold.
+    #[error("`{record}.{member}` is a bit field; records have whole bytes")]
+    BitField {
+        /// The struct.
+        record: String,
+        /// The member.
+        member: String,
+    },
+}
+
+/// The layout of the one `struct <name>_record`. Where there are more, the one called after the object wins.
+pub(crate) fn read(object: &str, btf: &Btf<'_>) -> Result<Layout, LayoutError> {
+    let named = |record: &Struct<'_>| text(record.name()).ends_with("_record");
+    let mut records: Vec<Struct<'_>> = btf.type_by_kind::<Struct<'_>>().filter(named).collect();
+    if records.len() > 1 {
+        let names: Vec<String> = records.iter().map(|record| text(record.name())).collect();
+        records.retain(|record| text(record.name()) == format!("{object}_record"));
+        if records.is_empty() {
+            return Err(LayoutError::Records(names.join(", ")));
+        }
+    }
+    let record = records.first().ok_or(LayoutError::NoRecord)?;
+    let size = u32::try_from(record.size()).unwrap_or(u32::MAX);
+    let mut layout = Layout { name: text(record.name()), size, members: Vec::new() };
+    flatten(btf, &mut layout, (*record).into(), 0, 0)?;
+    layout.members.sort_by_key(|member| member.offset);
+    Ok(layout)
+}
+
+fn flatten(btf: &Btf<'_>, layout: &mut Layout, composite: Composite<'_>, base: u32, depth: u32) -> Result<(), LayoutError> {
+    for index in 0..composite.len() {
+        let Some(member) = composite.get(index) else { continue };
+        let name = text(member.name);
+        let bits = match member.attr {
+            MemberAttr::Normal { offset } => offset,
+            MemberAttr::BitField { .. } => return Err(LayoutError::BitField { record: layout.name.clone(), member: name }),
+        };
+        let offset = base + bits / 8;
+        let Some(kind) = btf.type_by_id::<BtfType<'_>>(member.ty) else { continue };
+        let kind = kind.skip_mods_and_typedefs();
+        if name.is_empty() {
+            if let (Ok(inner), true) = (Composite::try_from(kind), depth < MAX_DEPTH) {
+                flatten(btf, layout, inner, offset, depth + 1)?;
+            }
+            continue;
+        }
+        layout.members.push(Member { name, offset, size: size_of(kind), kind: kind_of(kind) });
+    }
+    Ok(())
+}
+
+fn kind_of(member: BtfType<'_>) -> MemberKind {
+    if let Ok(int) = Int::try_from(member) {
+        return match int.encoding {
+            IntEncoding::Signed => MemberKind::Signed,
+            _ => MemberKind::Unsigned,
+        };
+    }
+    if let Ok(array) = Array::try_from(member) {
+        let element = array.contained_type().skip_mods_and_typedefs();
+        return if element.name() == Some(OsStr::new("char")) { MemberKind::Chars } else { MemberKind::Bytes };
+    }
+    let signed = Enum::try_from(member).map(|it| it.is_signed()).or_else(|it| Enum64::try_from(it).map(|it| it.is_signed()));
+    match signed {
+        Ok(true) => MemberKind::Signed,
+        Ok(false) => MemberKind::Unsigned,
+        Err(_) if Ptr::try_from(member).is_ok() => MemberKind::Unsigned,
+        Err(_) => MemberKind::Bytes,
+    }
+}
+
+/// Bytes; 0 for a flexible array.
+fn size_of(member: BtfType<'_>) -> u32 {
+    let size = if let Ok(array) = Array::try_from(member) {
+        array.capacity() * size_of(array.contained_type().skip_mods_and_typedefs()) as usize
+    } else if let Ok(int) = Int::try_from(member) {
+        int.size()
+    } else if let Ok(composite) = Composite::try_from(member) {
+        composite.size()
+    } else if let Ok(it) = Enum::try_from(member) {
+        it.size()
+    } else if let Ok(it) = Enum64::try_from(member) {
+        it.size()
+    } else if let Ok(it) = Float::try_from(member) {
+        it.size()
+    } else {
+        // A pointer: the BPF machine has 64 bits.
+        8
+    };
+    u32::try_from(size).unwrap_or(u32::MAX)
+}
+
+fn text(name: Option<&OsStr>) -> String {
+    name.unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout_of(name: &str) -> Layout {
+        let object = bpf::PROBES.iter().find(|object| object.name == name).unwrap();
+        read(name, &Btf::from_raw(name, object.bytes).unwrap().unwrap()).unwrap()
+    }
+
+    fn member(layout: &Layout, name: &str) -> (u32, u32, MemberKind) {
+        let member = layout.members.iter().find(|member| member.name == name).unwrap();
+        (member.offset, member.size, member.kind)
+    }
+
+    #[test]
+    fn the_layout_of_file_record_is_that_of_its_header() {
+        let layout = layout_of("file");
+        assert_eq!((layout.name.as_str(), layout.size, layout.members.len()), ("file_record", 72, 12));
+        assert_eq!(member(&layout, "time_ns"), (0, 8, MemberKind::Unsigned));
+        assert_eq!(member(&layout, "ret"), (44, 4, MemberKind::Signed));
+        assert_eq!(member(&layout, "comm"), (56, 16, MemberKind::Chars));
+        assert_eq!(member(&layout, "path"), (72, 0, MemberKind::Chars));
+    }
+
+    #[test]
+    fn byte_arrays_are_bytes_and_not_text() {
+        let layout = layout_of("tcp");
+        assert_eq!(layout.size, 128);
+        assert_eq!(member(&layout, "local_address"), (80, 16, MemberKind::Bytes));
+        assert_eq!(member(&layout, "role"), (78, 1, MemberKind::Unsigned));
+    }
+
+    #[test]
+    fn the_layout_of_exec_record_ends_with_its_data() {
+        let layout = layout_of("exec");
+        assert_eq!(layout.members.last().map(|member| (member.name.as_str(), member.size)), Some(("data", 0)));
+        assert_eq!(member(&layout, "exit_code"), (48, 4, MemberKind::Signed));
+    }
+}

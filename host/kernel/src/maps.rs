@@ -1,0 +1,77 @@
+//! The maps of one object, by name.
+
+use std::collections::BTreeMap;
+
+use host_model::{MapAccess, MapError};
+use libbpf_rs::{ErrorKind, MapCore, MapFlags, MapHandle, MapType, Object};
+
+/// Maps whose content is the host's own business: filter, plan, ring and its account.
+const PRIVATE: [&str; 6] = [".data.ring", ".data.record", ".data.plan", ".rodata.filter", "filter_rules", "ring"];
+
+/// Handles that outlive the object.
+#[derive(Debug)]
+pub(crate) struct Maps {
+    by_name: BTreeMap<String, MapHandle>,
+}
+
+// === impl Maps ===
+
+impl Maps {
+    pub(crate) fn new(object: &Object) -> Result<Self, libbpf_rs::Error> {
+        let mut by_name = BTreeMap::new();
+        for map in object.maps() {
+            let name = map.name().to_string_lossy().into_owned();
+            if map.map_type() != MapType::RingBuf && !PRIVATE.contains(&name.as_str()) {
+                by_name.insert(name, MapHandle::try_from(&map)?);
+            }
+        }
+        Ok(Self { by_name })
+    }
+
+    fn get(&self, map: &str, key: &[u8]) -> Result<&MapHandle, MapError> {
+        let handle = self.by_name.get(map).ok_or(MapError::NoMap)?;
+        if key.len() == handle.key_size() as usize { Ok(handle) } else { Err(MapError::Size(handle.key_size())) }
+    }
+}
+
+impl MapAccess for Maps {
+    /// The values of all CPUs, one behind the other, for a map that has one per CPU.
+    fn lookup(&self, map: &str, key: &[u8]) -> Result<Option<Vec<u8>>, MapError> {
+        let handle = self.get(map, key)?;
+        let found = if handle.map_type().is_percpu() {
+            handle.lookup_percpu(key, MapFlags::ANY).map(|found| found.map(|values| values.concat()))
+        } else {
+            handle.lookup(key, MapFlags::ANY)
+        };
+        found.map_err(|error| MapError::Kernel(errno(&error)))
+    }
+
+    fn update(&self, map: &str, key: &[u8], value: &[u8]) -> Result<(), MapError> {
+        let handle = self.get(map, key)?;
+        if value.len() != handle.value_size() as usize {
+            return Err(MapError::Size(handle.value_size()));
+        }
+        if handle.map_type().is_percpu() {
+            return Err(MapError::Kernel(libc::EOPNOTSUPP));
+        }
+        handle.update(key, value, MapFlags::ANY).map_err(|error| MapError::Kernel(errno(&error)))
+    }
+
+    fn delete(&self, map: &str, key: &[u8]) -> Result<(), MapError> {
+        self.get(map, key)?.delete(key).map_err(|error| MapError::Kernel(errno(&error)))
+    }
+}
+
+/// The errno behind an error of libbpf-rs, which keeps only its kind.
+fn errno(error: &libbpf_rs::Error) -> i32 {
+    match error.kind() {
+        ErrorKind::NotFound => libc::ENOENT,
+        ErrorKind::PermissionDenied => libc::EPERM,
+        ErrorKind::AlreadyExists => libc::EEXIST,
+        ErrorKind::InvalidInput => libc::EINVAL,
+        ErrorKind::OutOfMemory => libc::ENOMEM,
+        ErrorKind::TooBig => libc::E2BIG,
+        ErrorKind::WouldBlock => libc::EAGAIN,
+        _ => libc::EIO,
+    }
+}

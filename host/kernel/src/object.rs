@@ -1,0 +1,247 @@
+//! An object on its way into the kernel: opened, configured, verified; then attached, and read.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use host_model::{Filter, Layout, MapAccess, Source};
+use libbpf_rs::btf::Btf;
+use libbpf_rs::{ErrorKind, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject};
+
+use crate::attach::{self, Attached};
+use crate::error::KernelError;
+use crate::layout::{self, LayoutError};
+use crate::maps::Maps;
+use crate::plan::{self, Plan};
+use crate::ring::{Account, Parts, Ring, page_size};
+use crate::{capabilities, filter, talk};
+
+/// How an object is to be loaded.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// Whose events; fixed once loaded. An object without filter.h is refused if there is any condition.
+    pub filter: Filter,
+    /// Size of the ring, rounded up to a power of two of pages.
+    pub ring_bytes: u32,
+    /// Other sizes for maps, by name.
+    pub max_entries: Vec<(String, u32)>,
+    /// A process whose events are left out: the host itself, or exporting an event would be an event.
+    pub exclude_pid: Option<u32>,
+}
+
+/// A probe in the kernel. Dropping it detaches its programs.
+pub struct LoadedProbe {
+    name: String,
+    // Before the object: links go first.
+    attached: Attached,
+    object: Object,
+    layout: Layout,
+    ring_bytes: u32,
+    ring: Option<MapHandle>,
+    maps: Arc<Maps>,
+}
+
+/// Loads an object; nothing is attached yet.
+///
+/// `name` is the probe's: for an object of the user's own, its file name without `.bpf.o`.
+///
+/// # Errors
+/// What is wrong with the object, the options, the kernel or our permissions; with the end of the verifier's log where that is it.
+pub fn load(name: &str, object: &[u8], options: &LoadOptions) -> Result<LoadedProbe, KernelError> {
+    check_elf(name, object)?;
+    let layout = read_layout(name, object)?;
+    let (object, ring_bytes) = match verified(name, object, options, true) {
+        // Iterators are a bonus that older kernels may not have.
+        Err(KernelError::Load { .. }) => verified(name, object, options, false)?,
+        first => first?,
+    };
+    let ring = object.maps().find(|map| map.map_type() == MapType::RingBuf).map(|map| MapHandle::try_from(&map));
+    let failed = |reason: libbpf_rs::Error| KernelError::Ring { probe: name.into(), reason: format!("{reason:#}") };
+    let ring = ring.transpose().map_err(failed)?;
+    let maps = Arc::new(Maps::new(&object).map_err(failed)?);
+    Ok(LoadedProbe { name: name.into(), attached: Attached::default(), object, layout, ring_bytes, ring, maps })
+}
+
+// === impl LoadOptions ===
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { filter: Filter::default(), ring_bytes: 8 << 20, max_entries: Vec::new(), exclude_pid: Some(std::process::id()) }
+    }
+}
+
+// === impl LoadedProbe ===
+
+impl LoadedProbe {
+    /// The probe's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The record that it writes.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Size of its ring, bytes.
+    #[must_use]
+    pub fn ring_bytes(&self) -> u32 {
+        self.ring_bytes
+    }
+
+    /// Where its programs are attached, such as `tp_btf/sched_process_exec`; empty before [`Self::attach`].
+    #[must_use]
+    pub fn hooks(&self) -> &[String] {
+        &self.attached.hooks
+    }
+
+    /// What loading and attaching it takes.
+    #[must_use]
+    pub fn capabilities(&self) -> Vec<&'static str> {
+        capabilities::needed(self.attached.hooks.iter().map(String::as_str))
+    }
+
+    /// Its maps, without the host's own.
+    #[must_use]
+    pub fn maps(&self) -> Arc<dyn MapAccess> {
+        self.maps.clone()
+    }
+
+    /// Attaches its programs; on an error none stays attached.
+    ///
+    /// # Errors
+    /// The first hook that this kernel refuses, and why.
+    pub fn attach(&mut self) -> Result<(), KernelError> {
+        if self.attached.hooks.is_empty() {
+            self.attached = attach::attach(&self.name, &self.object)?;
+        }
+        Ok(())
+    }
+
+    /// Its ring. A ring has one reader, so this can be called once.
+    ///
+    /// # Errors
+    /// It has been called before, or the ring cannot be mapped.
+    pub fn source(&mut self) -> Result<Box<dyn Source>, KernelError> {
+        let failed = |reason: String| KernelError::Ring { probe: self.name.clone(), reason };
+        let ring = self.ring.take().ok_or_else(|| failed("it has a reader already".into()))?;
+        let parts = self.parts().map_err(|error| failed(error.to_string()))?;
+        let opened = Ring::open(&ring, self.ring_bytes as usize, parts).map_err(|error| failed(error.to_string()))?;
+        Ok(Box::new(opened))
+    }
+
+    fn parts(&self) -> std::io::Result<Parts> {
+        let find = |name: &str| self.object.maps().find(|map| map.name() == name);
+        let cpus = libbpf_rs::num_possible_cpus().map_err(std::io::Error::other)?;
+        let account = find(crate::ring::SECTION).map(|map| Account::open(map.as_fd(), cpus)).transpose()?;
+        let plan = match (find(plan::SECTION), find(plan::RULES)) {
+            (Some(map), Some(rules)) => {
+                Some(Plan::open(map.as_fd(), MapHandle::try_from(&rules).map_err(std::io::Error::other)?)?)
+            }
+            _ => None,
+        };
+        let programs = self.object.progs_mut().filter(|program| program.autoload());
+        let programs = programs.map(|program| program.as_fd().try_clone_to_owned()).collect::<Result<_, _>>()?;
+        Ok(Parts { probe: self.name.clone(), account, plan, programs })
+    }
+}
+
+impl std::fmt::Debug for LoadedProbe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoadedProbe").field("name", &self.name).field("hooks", &self.attached.hooks).finish_non_exhaustive()
+    }
+}
+
+fn check_elf(probe: &str, object: &[u8]) -> Result<(), KernelError> {
+    const EM_BPF: u16 = 247;
+    let reason = match object {
+        [] => "the file is empty",
+        [0x7f, b'E', b'L', b'F', ..] => match object.get(18..20).and_then(|machine| machine.try_into().ok()) {
+            Some(machine) if u16::from_le_bytes(machine) == EM_BPF => return Ok(()),
+            _ => "an ELF file, but not for the BPF machine",
+        },
+        [0, b'a', b's', b'm', ..] => "a WebAssembly file: plugins are loaded with `host plugin load`",
+        _ => "not an ELF file",
+    };
+    Err(KernelError::NotAnObject { probe: probe.into(), reason: reason.into() })
+}
+
+fn read_layout(probe: &str, object: &[u8]) -> Result<Layout, KernelError> {
+    let (btf, said) = talk::listen(|| Btf::from_raw(probe, object));
+    let btf = btf.map_err(|error| KernelError::NotAnObject { probe: probe.into(), reason: attach::explain(&error, &said) })?;
+    let layout = btf.as_ref().ok_or(LayoutError::NoBtf).and_then(|btf| layout::read(probe, btf));
+    layout.map_err(|reason| KernelError::Layout { probe: probe.into(), reason })
+}
+
+/// Opens, configures and loads; with or without the object's iterators.
+fn verified(probe: &str, object: &[u8], options: &LoadOptions, iterators: bool) -> Result<(Object, u32), KernelError> {
+    let open = || ObjectBuilder::default().name(probe).and_then(|builder| builder.open_memory(object));
+    let (opened, said) = talk::listen(open);
+    let mut opened =
+        opened.map_err(|error| KernelError::NotAnObject { probe: probe.into(), reason: attach::explain(&error, &said) })?;
+    let ring_bytes = configure(probe, &mut opened, options)?;
+    for mut program in opened.progs_mut() {
+        if !iterators && program.section().to_string_lossy().starts_with("iter") {
+            program.set_autoload(false);
+        }
+    }
+    let (loaded, said) = talk::listen(|| opened.load());
+    match loaded {
+        Ok(object) => Ok((object, ring_bytes)),
+        Err(_) if !Path::new("/sys/kernel/btf/vmlinux").exists() => Err(KernelError::NoKernelBtf { probe: probe.into() }),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && !said.contains("BEGIN PROG LOAD LOG") => {
+            Err(KernelError::Permission { probe: probe.into(), step: "loading".into(), cure: capabilities::cure(None) })
+        }
+        Err(error) => Err(KernelError::Load { probe: probe.into(), reason: attach::explain(&error, &said) }),
+    }
+}
+
+/// Sets sizes and the filter; returns the size of the ring.
+fn configure(probe: &str, object: &mut OpenObject, options: &LoadOptions) -> Result<u32, KernelError> {
+    let rings = object.maps().filter(|map| map.map_type() == MapType::RingBuf).count();
+    if rings != 1 {
+        return Err(KernelError::Rings { probe: probe.into(), found: rings });
+    }
+    let names: Vec<String> = object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect();
+    if let Some((map, _)) = options.max_entries.iter().find(|(map, _)| !names.contains(map)) {
+        return Err(KernelError::NoMap { probe: probe.into(), map: map.clone(), have: names.join(", ") });
+    }
+    if options.filter != Filter::default() && !names.iter().any(|name| name == filter::SECTION) {
+        return Err(KernelError::NoFilter { probe: probe.into() });
+    }
+    let page = u32::try_from(page_size()).unwrap_or(4096);
+    let ring_bytes = options.ring_bytes.clamp(page, 1 << 30).next_power_of_two();
+    let conditions = filter::conditions(&options.filter, options.exclude_pid)?;
+    for mut map in object.maps_mut() {
+        let name = map.name().to_string_lossy().into_owned();
+        let refused =
+            |error: libbpf_rs::Error| KernelError::Load { probe: probe.into(), reason: format!("map `{name}`: {error:#}") };
+        check_section(probe, &name, map.initial_value().map(<[u8]>::len))?;
+        if name == filter::SECTION {
+            map.set_initial_value(&conditions).map_err(refused)?;
+        }
+        if map.map_type() == MapType::RingBuf {
+            map.set_max_entries(ring_bytes).map_err(refused)?;
+        } else if let Some((_, entries)) = options.max_entries.iter().find(|(map, _)| *map == name) {
+            map.set_max_entries(*entries).map_err(refused)?;
+        }
+    }
+    Ok(ring_bytes)
+}
+
+/// The sections that our headers put into an object must have the shape that this host knows.
+fn check_section(probe: &str, name: &str, found: Option<usize>) -> Result<(), KernelError> {
+    let known = [
+        (filter::SECTION, filter::SIZE),
+        (plan::SECTION, plan::SIZE),
+        (crate::ring::SECTION, crate::ring::ACCOUNT_SIZE),
+    ];
+    match (known.into_iter().find(|(section, _)| *section == name), found) {
+        (Some((section, expected)), Some(found)) if found != expected => {
+            Err(KernelError::Headers { probe: probe.into(), section, found, expected })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,84 @@
+//! Tracepoints by name (`tp/syscalls/sys_enter_openat`): their ids are in tracefs, which need not be mounted.
+
+use std::ffi::CStr;
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+const MOUNTED_AT: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+
+/// Opens a perf event that counts a tracepoint; a BPF program can then be set on it.
+pub(crate) fn open(category: &str, name: &str) -> io::Result<OwnedFd> {
+    const PERF_TYPE_TRACEPOINT: u32 = 2;
+    const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;
+    /// PERF_ATTR_SIZE_VER0, the least that every kernel takes.
+    const ATTR_SIZE: u32 = 64;
+    let id = id(category, name)?;
+    let mut attr = [0_u64; ATTR_SIZE as usize / 8];
+    let [head, config, ..] = &mut attr;
+    // Two u32: type, size.
+    let mut bytes = [0; 8];
+    let (kind, size) = bytes.split_at_mut(4);
+    kind.copy_from_slice(&PERF_TYPE_TRACEPOINT.to_ne_bytes());
+    size.copy_from_slice(&ATTR_SIZE.to_ne_bytes());
+    *head = u64::from_ne_bytes(bytes);
+    *config = id;
+    let (every_process, any_cpu, no_group) = (-1, 0, -1);
+    // SAFETY: reads `size` bytes of attr, which lives until the call returns.
+    let fd = unsafe {
+        libc::syscall(libc::SYS_perf_event_open, attr.as_ptr(), every_process, any_cpu, no_group, PERF_FLAG_FD_CLOEXEC)
+    };
+    owned(fd)
+}
+
+/// The number of a tracepoint.
+fn id(category: &str, name: &str) -> io::Result<u64> {
+    let file = format!("events/{category}/{name}/id");
+    for mount in MOUNTED_AT {
+        match fs::read_to_string(format!("{mount}/{file}")) {
+            Ok(id) => return parse(&id),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mount = private_mount()?;
+    parse(&fs::read_to_string(format!("/proc/self/fd/{}/{file}", mount.as_raw_fd()))?)
+}
+
+/// A tracefs that only this process sees and that is gone with the descriptor. Takes CAP_SYS_ADMIN.
+fn private_mount() -> io::Result<OwnedFd> {
+    const FSCONFIG_CMD_CREATE: libc::c_uint = 6;
+    const TRACEFS: &CStr = c"tracefs";
+    // SAFETY: reads a C string that lives for ever.
+    let context = owned(unsafe { libc::syscall(libc::SYS_fsopen, TRACEFS.as_ptr(), 1_u32) })?;
+    let null = std::ptr::null::<libc::c_char>();
+    // SAFETY: this command takes neither key nor value.
+    let created = unsafe { libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), FSCONFIG_CMD_CREATE, null, null, 0) };
+    if created < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: integers only.
+    owned(unsafe { libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), 1_u32, 0_u32) })
+}
+
+fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
+    match i32::try_from(fd) {
+        // SAFETY: a descriptor that the kernel has just made for us.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn parse(id: &str) -> io::Result<u64> {
+    id.trim().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the id of the tracepoint is not a number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_tracepoint_has_no_id() {
+        assert!(id("syscalls", "sys_enter_no_such_call").is_err());
+    }
+}
