@@ -43,7 +43,9 @@ fn compile(source: &Path, probe: &str, arch: &str, object: &Path) -> Result<(), 
         .arg("-o")
         .arg(object)
         .output()
-        .map_err(|error| format!("`{clang}` does not start ({error}): run `make setup`, or set BPF_CLANG to a clang from 14 on"))?;
+        .map_err(|error| {
+            format!("`{clang}` does not start ({error}): run `make setup`, or set BPF_CLANG to a clang from 14 on")
+        })?;
     if output.status.success() {
         return Ok(());
     }

@@ -19,7 +19,9 @@ pub fn needed<'a>(hooks: impl IntoIterator<Item = &'a str>) -> Vec<&'static str>
     for hook in hooks {
         let kind = hook.split(['/', '.']).next().unwrap_or(hook);
         let more = match kind {
-            "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall" | "uprobe" | "uretprobe" if !hook.contains(".multi") => "CAP_SYS_ADMIN",
+            "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall" | "uprobe" | "uretprobe" if !hook.contains(".multi") => {
+                "CAP_SYS_ADMIN"
+            }
             "xdp" | "tc" | "tcx" | "cgroup" | "sockops" | "sk_skb" | "sk_msg" | "sk_lookup" | "netfilter" => "CAP_NET_ADMIN",
             _ => continue,
         };
@@ -75,8 +77,11 @@ pub(crate) fn cure(hook: Option<&str>) -> String {
         Some("fentry" | "fexit" | "fmod_ret" | "lsm" | "freplace") => {
             "the capabilities are there, but this kernel refuses BPF trampolines; use tp_btf or raw_tp instead".into()
         }
-        Some("tp" | "tracepoint") => "tracefs is not readable, or kernel.perf_event_paranoid forbids it; grant CAP_SYS_ADMIN, or use raw_tp".into(),
-        _ => "the capabilities are there, but the kernel refuses: lockdown, a security module or a container's seccomp filter".into(),
+        Some("tp" | "tracepoint") => {
+            "tracefs is not readable, or kernel.perf_event_paranoid forbids it; grant CAP_SYS_ADMIN, or use raw_tp".into()
+        }
+        _ => "the capabilities are there, but the kernel refuses: lockdown, a security module or a container's seccomp filter"
+            .into(),
     }
 }
 

@@ -32,7 +32,9 @@ pub enum KernelError {
         reason: LayoutError,
     },
     /// Shared memory has another shape than this host expects.
-    #[error("probe `{probe}`: section {section} has {found} bytes, this host expects {expected}; compile it with this version's bpf/include")]
+    #[error(
+        "probe `{probe}`: section {section} has {found} bytes, this host expects {expected}; compile it with this version's bpf/include"
+    )]
     Headers {
         /// The probe.
         probe: String,
@@ -44,7 +46,9 @@ pub enum KernelError {
         expected: usize,
     },
     /// A filter was given, but the object would not obey it.
-    #[error("probe `{probe}`: it cannot filter; include filter.h and ask its conditions, or run it without --pid, --cgroup, --comm")]
+    #[error(
+        "probe `{probe}`: it cannot filter; include filter.h and ask its conditions, or run it without --pid, --cgroup, --comm"
+    )]
     NoFilter {
         /// The probe.
         probe: String,

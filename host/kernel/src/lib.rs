@@ -25,20 +25,20 @@
 //! Dropping a [`LoadedProbe`] detaches it; its source may be read to the end after that.
 #![allow(unsafe_code, reason = "memory shared with the kernel, and system calls that std does not have")]
 
-pub mod catalog;
-mod object;
-mod layout;
-mod filter;
 mod attach;
-mod tracepoint;
-mod ring;
-mod plan;
-mod clock;
-mod maps;
-pub mod cgroup;
 pub mod capabilities;
-mod talk;
+pub mod catalog;
+pub mod cgroup;
+mod clock;
 mod error;
+mod filter;
+mod layout;
+mod maps;
+mod object;
+mod plan;
+mod ring;
+mod talk;
+mod tracepoint;
 
 pub use catalog::BuiltIn;
 pub use error::KernelError;

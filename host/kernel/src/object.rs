@@ -233,11 +233,8 @@ fn configure(probe: &str, object: &mut OpenObject, options: &LoadOptions) -> Res
 
 /// The sections that our headers put into an object must have the shape that this host knows.
 fn check_section(probe: &str, name: &str, found: Option<usize>) -> Result<(), KernelError> {
-    let known = [
-        (filter::SECTION, filter::SIZE),
-        (plan::SECTION, plan::SIZE),
-        (crate::ring::SECTION, crate::ring::ACCOUNT_SIZE),
-    ];
+    let known =
+        [(filter::SECTION, filter::SIZE), (plan::SECTION, plan::SIZE), (crate::ring::SECTION, crate::ring::ACCOUNT_SIZE)];
     match (known.into_iter().find(|(section, _)| *section == name), found) {
         (Some((section, expected)), Some(found)) if found != expected => {
             Err(KernelError::Headers { probe: probe.into(), section, found, expected })

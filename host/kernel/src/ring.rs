@@ -1,9 +1,9 @@
 //! A ring as a [`Source`]: runs of records straight from the kernel's pages.
 
-mod pages;
-mod walk;
 mod account;
+mod pages;
 mod sleep;
+mod walk;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
@@ -153,7 +153,9 @@ impl Source for Ring {
             Some(walked) => walked,
             None => self.find(Limits { records: max_records, bytes: max_bytes }),
         };
-        self.lent = Some(walked);
+        if walked.bytes > 0 {
+            self.lent = Some(walked);
+        }
         if walked.straddles {
             let mut together = mem::take(&mut self.straddling);
             self.data().join(self.position, walked.bytes, &mut together);

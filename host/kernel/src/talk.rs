@@ -38,13 +38,16 @@ pub(crate) fn gist(talk: &str) -> String {
     const BEGIN: &str = "-- BEGIN PROG LOAD LOG --";
     const END: &str = "-- END PROG LOAD LOG --";
     let Some((before, log)) = talk.split_once(BEGIN) else {
-        let lines: Vec<&str> = talk.lines().map(|line| line.trim_start_matches("libbpf: ")).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&str> =
+            talk.lines().map(|line| line.trim_start_matches("libbpf: ")).filter(|line| !line.is_empty()).collect();
         return lines.get(lines.len().saturating_sub(2)..).unwrap_or_default().join("; ");
     };
     let program = before.lines().last().unwrap_or_default().trim_start_matches("libbpf: ").trim();
     let log = log.split(END).next().unwrap_or_default();
-    let lines: Vec<&str> =
-        log.lines().filter(|line| !line.is_empty() && !line.starts_with("processed ") && !line.starts_with("libbpf:")).collect();
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with("processed ") && !line.starts_with("libbpf:"))
+        .collect();
     let tail = lines.get(lines.len().saturating_sub(SHOWN_LINES)..).unwrap_or_default();
     format!("the verifier rejects {}:\n  {}", program.trim_end_matches(':'), tail.join("\n  "))
 }

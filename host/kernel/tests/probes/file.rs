@@ -1,0 +1,90 @@
+//! Opens: every one, with its path, flags, error and latency.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::PathBuf;
+
+use host_kernel::LoadOptions;
+use host_model::Filter;
+
+use crate::reading::{by_comm, on_thread, start};
+
+const OPENS: usize = 20_000;
+const FAILING: usize = 100;
+
+#[test]
+fn every_open_makes_one_record_and_every_failure_is_among_them_needs_root() {
+    let mut probe = start("file", &by_comm("load-every-open"));
+    assert!(probe.loaded.hooks().iter().all(|hook| hook.starts_with("tp/syscalls/")), "{:?}", probe.loaded.hooks());
+    let mut records = Vec::new();
+    // In portions, so that the ring has room for each.
+    for _ in 0..10 {
+        on_thread("load-every-open", || {
+            for index in 0..OPENS / 10 {
+                let fails = index % (OPENS / FAILING) == 0;
+                let opened = File::open(if fails { "/no/such/file" } else { "/proc/version" });
+                assert_eq!(opened.is_err(), fails);
+            }
+        });
+        records.extend(probe.drain());
+    }
+    let counters = probe.counters(records.len());
+    assert_eq!((counters.produced, counters.lost, counters.missed), (OPENS as u64, 0, 0));
+    assert_eq!(records.len(), OPENS);
+    let failed: Vec<_> = records.iter().filter(|record| record.number("ret") < 0).collect();
+    assert_eq!(failed.len(), FAILING);
+    assert!(failed.iter().all(|record| record.number("ret") == -2 && record.text("path") == "/no/such/file"));
+    let opened: Vec<_> = records.iter().filter(|record| record.number("ret") >= 0).collect();
+    assert!(opened.iter().all(|record| record.text("path") == "/proc/version"));
+    assert!(records.iter().all(|record| record.number("duration_ns") > 0 && record.text("comm") == "load-every-open"));
+    assert!(records.iter().all(|record| record.number("pid") == i64::from(std::process::id())));
+    assert!(counters.filtered > 0, "other threads open files, too");
+}
+
+#[test]
+fn a_record_has_only_the_bytes_of_its_path_and_the_flags_as_given_needs_root() {
+    let mut probe = start("file", &by_comm("load-bytes"));
+    let directory = std::env::temp_dir().join(format!("host-kernel-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    let short = directory.join("s");
+    let long = directory.join("l".repeat(250)).join("m".repeat(250));
+    let (ours, theirs): (PathBuf, PathBuf) = (short.clone(), long.clone());
+    on_thread("load-bytes", move || {
+        OpenOptions::new().write(true).create(true).truncate(true).open(&ours).unwrap();
+        assert!(File::open(&theirs).is_err());
+    });
+    let records = probe.drain();
+    fs::remove_dir_all(&directory).unwrap();
+    assert_eq!(records.len(), 2);
+    let fixed = probe.loaded.layout().size as usize;
+    let path = short.to_str().unwrap();
+    assert_eq!(records[0].text("path"), path);
+    assert_eq!(records[0].bytes.len(), fixed + path.len() + 1);
+    let (wronly, creat, trunc) = (1, 0o100, 0o1000);
+    assert_eq!(records[0].number("flags") & (wronly | creat | trunc), wronly | creat | trunc);
+    assert_eq!(records[0].number("mode"), 0o666);
+    assert_eq!(records[1].bytes.len(), fixed + 256, "a long path is cut");
+    assert_eq!(records[1].text("path"), long.to_str().unwrap()[..255]);
+}
+
+#[test]
+fn the_excluded_process_makes_no_records_needs_root() {
+    let options = LoadOptions { exclude_pid: Some(std::process::id()), ..by_comm("load-excluded") };
+    let mut probe = start("file", &options);
+    on_thread("load-excluded", || File::open("/proc/version").unwrap());
+    assert!(probe.drain().is_empty());
+}
+
+#[test]
+fn a_pid_filter_lets_only_that_process_through_needs_root() {
+    let options = LoadOptions {
+        filter: Filter { pid: Some(std::process::id()), ..Filter::default() },
+        exclude_pid: None,
+        ..LoadOptions::default()
+    };
+    let mut probe = start("file", &options);
+    assert!(std::process::Command::new("cat").arg("/proc/version").output().unwrap().status.success());
+    on_thread("load-by-pid", || File::open("/proc/self/comm").unwrap());
+    let records = probe.drain();
+    assert!(records.iter().all(|record| record.number("pid") == i64::from(std::process::id())));
+    assert_eq!(records.iter().filter(|record| record.text("comm") == "load-by-pid").count(), 1);
+}
