@@ -1,1 +1,63 @@
-//! stub
+//! A component made safe: the life of a plugin, from its bytes to its calls.
+//!
+//! ```text
+//! bytes -> inspect -> grant -> compile -> instantiate -> expects, bind -> calls
+//! ```
+//!
+//! What comes out are the stages of `host-model`: a [`Decoder`](host_model::Decoder), [`Sampler`](host_model::Sampler) or
+//! [`Enricher`](host_model::Enricher) that happens to run in a sandbox. Whatever a guest does (trap, loop, lie, grow) ends as
+//! a [`Fault`](host_model::Fault) or a [`PluginError`], never as a panic or a stall.
+//!
+//! This crate knows no files to watch, no slots and no paths: that is the daemon's. It verifies no signatures.
+
+#![forbid(unsafe_code)]
+
+mod backoff;
+mod breach;
+mod columns;
+mod component;
+mod decoder;
+mod engine;
+mod enricher;
+pub mod grant;
+mod guard;
+mod imports;
+pub mod inspect;
+mod instance;
+mod limiter;
+pub mod limits;
+mod refusal;
+mod sampler;
+pub mod text;
+mod version;
+
+pub use component::Component;
+pub use engine::{Engine, EngineError};
+pub use grant::{GrantError, Grants, MapGrant, TableGrant};
+pub use imports::{Clock, Host, SystemClock};
+pub use inspect::{Inspection, inspect, read};
+pub use limits::Limits;
+pub use refusal::{PluginError, Refusal, Step};
+pub use version::SPOKEN;
+
+/// What one slot gives its plugin.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Its configuration: a JSON object.
+    pub config: String,
+    /// What it may reach.
+    pub grants: Grants,
+    /// What it may use.
+    pub limits: Limits,
+    /// The host that it reaches.
+    pub host: Host,
+}
+
+// === impl Setup ===
+
+impl Default for Setup {
+    /// No configuration, no grants, the default limits, and a host without tables and maps.
+    fn default() -> Self {
+        Self { config: "{}".into(), grants: Grants::default(), limits: Limits::default(), host: Host::default() }
+    }
+}

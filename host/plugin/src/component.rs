@@ -1,0 +1,103 @@
+//! A component, compiled once and instantiated for each path.
+
+use std::sync::Arc;
+
+use host_model::{CallStats, Decoder, Enricher, Layout, PluginId, Role, Sampler, Schema};
+
+use crate::Setup;
+use crate::decoder::{DecoderRole, WasmDecoder};
+use crate::engine::Engine;
+use crate::enricher::{EnricherRole, WasmEnricher};
+use crate::guard::Guard;
+use crate::inspect::{Inspection, inspect};
+use crate::instance::{self, Blueprint};
+use crate::refusal::{PluginError, Refusal, Step};
+use crate::sampler::{SamplerRole, WasmSampler};
+
+/// A component as machine code. A clone shares it.
+#[derive(Clone)]
+pub struct Component {
+    engine: Engine,
+    inspection: Arc<Inspection>,
+    wasm: wasmtime::component::Component,
+}
+
+// === impl Component ===
+
+impl Component {
+    /// Inspects and compiles. Takes milliseconds to seconds: not for a worker's thread. A component without a name is named
+    /// after its file: `stem`.
+    ///
+    /// # Errors
+    /// At step inspect what the bytes are instead of a plugin, at step compile what is wrong with their code.
+    pub fn compile(engine: &Engine, bytes: &[u8], stem: &str) -> Result<Self, PluginError> {
+        let inspection = inspect(bytes).map_err(|refusal| refusal.of(stem))?.or_named(stem);
+        let wasm = wasmtime::component::Component::new(engine.wasm(), bytes).map_err(|error| {
+            PluginError::new(
+                &inspection.label(),
+                Step::Compile,
+                &format!("{error:#}"),
+                "look what `wasm-tools validate` says; threads, garbage collection and exceptions are not taken",
+            )
+        })?;
+        Ok(Self { engine: engine.clone(), inspection: Arc::new(inspection), wasm })
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn inspection(&self) -> &Inspection {
+        &self.inspection
+    }
+
+    /// An instance that decodes the records of one probe. `layout` is what the probe's object really has.
+    ///
+    /// # Errors
+    /// The step that failed: inspect (it is no decoder), grant, instantiate, expects, bind.
+    pub fn decoder(&self, id: PluginId, probe: &str, layout: &Layout, setup: Setup) -> Result<Box<dyn Decoder>, PluginError> {
+        let role = DecoderRole { probe: probe.into(), layout: layout.clone() };
+        Ok(Box::new(WasmDecoder::new(self.guard(Role::Decoder, role, id, setup)?)))
+    }
+
+    /// An instance that samples rows of one schema.
+    ///
+    /// # Errors
+    /// As of [`Component::decoder`].
+    pub fn sampler(&self, id: PluginId, schema: &Arc<Schema>, setup: Setup) -> Result<Box<dyn Sampler>, PluginError> {
+        let role = SamplerRole { schema: schema.clone() };
+        Ok(Box::new(WasmSampler::new(self.guard(Role::Sampler, role, id, setup)?)))
+    }
+
+    /// An instance that enriches rows of one schema: that of the decoder with the fields of the enrichers before it.
+    ///
+    /// # Errors
+    /// As of [`Component::decoder`].
+    pub fn enricher(&self, id: PluginId, schema: &Arc<Schema>, setup: Setup) -> Result<Box<dyn Enricher>, PluginError> {
+        let role = EnricherRole { schema: schema.clone() };
+        Ok(Box::new(WasmEnricher::new(self.guard(Role::Enricher, role, id, setup)?)))
+    }
+
+    fn guard<R: instance::Role>(&self, wanted: Role, role: R, id: PluginId, mut setup: Setup) -> Result<Guard<R>, PluginError> {
+        let plugin = id.to_string();
+        if !self.inspection.roles.contains(&wanted) {
+            return Err(Refusal::OtherRole { wanted, exports: self.inspection.exports.clone() }.of(&plugin));
+        }
+        setup.grants.check(&self.inspection).map_err(|refusal| refusal.of(&plugin))?;
+        setup.limits = setup.limits.bounded();
+        let config = serde_json::from_str(&setup.config).map_err(|error| {
+            let problem = format!("its configuration is not a JSON object: {error}");
+            PluginError::new(&plugin, Step::Bind, &problem, "write the slot's `config` as an object: `{\"key\": value}`")
+        })?;
+        let pre = self.engine.linker().instantiate_pre(&self.wasm).map_err(|error| {
+            let cure = "build the plugin against wit/v0.1: an import has another shape there";
+            PluginError::new(&plugin, Step::Instantiate, &format!("{error:#}"), cure)
+        })?;
+        let (engine, stats) = (self.engine.clone(), Arc::new(CallStats::default()));
+        Guard::start(Blueprint { id, role, engine, pre, config: Arc::new(config), setup, stats })
+    }
+}
+
+impl std::fmt::Debug for Component {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Component").field("inspection", &self.inspection).finish_non_exhaustive()
+    }
+}

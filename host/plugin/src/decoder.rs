@@ -1,0 +1,160 @@
+//! A component as a [`Decoder`]: records in, columns out.
+
+use std::sync::Arc;
+
+use arrow_array::ArrayRef;
+use host_model::{Batch, CallStats, Decoded, Decoder, Fault, FaultKind, Field, Layout, Plugin, PluginId, Run, Schema, State};
+use wasmtime::Store;
+use wasmtime::component::{Instance, InstancePre};
+
+use crate::breach::Breach;
+use crate::columns;
+use crate::guard::Guard;
+use crate::imports::Imports;
+use crate::instance::{Failure, Role};
+use crate::refusal::Step;
+use crate::version::v0_1::exports::probe::plugin::decoder::{self, Guest, GuestIndices};
+use crate::version::v0_1::{nouns, probe::plugin::layout::RecordLayoutParam};
+
+/// Metrics that a schema may have: each is counted for every row.
+pub(crate) const MAX_METRICS: usize = 64;
+
+/// The probe whose records are decoded.
+pub(crate) struct DecoderRole {
+    pub(crate) probe: String,
+    pub(crate) layout: Layout,
+}
+
+/// A decoder on one path.
+pub(crate) struct WasmDecoder {
+    guard: Guard<DecoderRole>,
+    /// The fields of the call, as the guest counts them; kept for its room.
+    asked: Vec<u32>,
+    /// Rows of the last `decode`, if the instance that made them still lives.
+    rows: Option<usize>,
+}
+
+// === impl DecoderRole ===
+
+impl Role for DecoderRole {
+    type Guest = Guest;
+    type Bound = Arc<Schema>;
+
+    fn guest(pre: &InstancePre<Imports>, store: &mut Store<Imports>, instance: &Instance) -> wasmtime::Result<Guest> {
+        GuestIndices::new(pre)?.load(store, instance)
+    }
+
+    fn bind(&self, store: &mut Store<Imports>, guest: &Guest, config: &str) -> Result<Arc<Schema>, Failure> {
+        let expected = guest.call_expects(&mut *store, &self.probe).map_err(|error| Failure::Ended(Step::Expects, error))?;
+        if let Some(expected) = expected {
+            self.layout.satisfies(&nouns::layout(expected)).map_err(Failure::Mismatch)?;
+        }
+        let members = nouns::members(&self.layout);
+        let layout = RecordLayoutParam { name: &self.layout.name, size: self.layout.size, members: &members };
+        let schema = guest
+            .call_bind(&mut *store, &self.probe, layout, config)
+            .map_err(|error| Failure::Ended(Step::Bind, error))?
+            .map_err(Failure::Refused)?;
+        let schema = nouns::schema(schema);
+        let breach = |breach| Failure::Breach(Step::Bind, breach);
+        if schema.metrics.len() > MAX_METRICS {
+            return Err(breach(Breach::Metrics(schema.metrics.len())));
+        }
+        schema.check().map_err(|error| breach(error.into()))?;
+        Ok(Arc::new(schema))
+    }
+}
+
+// === impl WasmDecoder ===
+
+impl WasmDecoder {
+    pub(crate) fn new(guard: Guard<DecoderRole>) -> Self {
+        Self { guard, asked: Vec::new(), rows: None }
+    }
+
+    fn ask(&mut self, fields: &[usize]) {
+        self.asked.clear();
+        self.asked.extend(fields.iter().map(|&field| u32::try_from(field).unwrap_or(u32::MAX)));
+    }
+}
+
+impl Decoder for WasmDecoder {
+    fn schema(&self) -> &Arc<Schema> {
+        self.guard.bound()
+    }
+
+    fn decode(&mut self, run: Run<'_>, fields: &[usize]) -> Result<Decoded, Fault> {
+        self.rows = None;
+        self.ask(fields);
+        let Self { guard, asked, .. } = self;
+        let output_bytes = guard.output_bytes();
+        let decoded = guard.call(
+            "decode",
+            run.records as usize,
+            |store, guest| guest.call_decode(store, run.bytes, asked),
+            |decoded, schema| checked(decoded, schema, fields, run.records, output_bytes),
+        )?;
+        self.rows = Some(decoded.batch.rows);
+        Ok(decoded)
+    }
+
+    fn complete(&mut self, rows: &[u32], fields: &[usize]) -> Result<Vec<ArrayRef>, Fault> {
+        if self.rows.take().is_none() {
+            return Err(self.guard.fault("complete", FaultKind::Refused, "there is no decoded run to complete".into()));
+        }
+        self.ask(fields);
+        let Self { guard, asked, .. } = self;
+        guard.call(
+            "complete",
+            rows.len(),
+            |store, guest| guest.call_complete(store, rows, asked),
+            |columns, schema| columns::lift(columns, asked_of(schema, fields), rows.len()),
+        )
+    }
+}
+
+impl Plugin for WasmDecoder {
+    fn id(&self) -> &PluginId {
+        self.guard.id()
+    }
+
+    fn stats(&self) -> &Arc<CallStats> {
+        self.guard.stats()
+    }
+
+    fn export_state(&mut self) -> Result<Option<State>, Fault> {
+        self.guard.export_state()
+    }
+
+    fn import_state(&mut self, state: &State) -> Result<bool, Fault> {
+        self.guard.import_state(state)
+    }
+}
+
+/// The fields of these indices.
+fn asked_of<'a>(schema: &'a Schema, fields: &'a [usize]) -> impl Iterator<Item = &'a Field> + Clone {
+    fields.iter().filter_map(|&field| schema.fields.get(field))
+}
+
+fn checked(
+    decoded: decoder::Decoded,
+    schema: &Arc<Schema>,
+    fields: &[usize],
+    records: u32,
+    output_bytes: usize,
+) -> Result<Decoded, Breach> {
+    let rows = decoded.rows as usize;
+    // Rows cost the host memory even where no column was asked for: 8 bytes each, and those count as output.
+    if rows > output_bytes / 8 {
+        return Err(Breach::TooManyRows { rows });
+    }
+    let columns = columns::lift(decoded.columns, asked_of(schema, fields), rows)?;
+    let undecodable = decoded.undecodable;
+    let rising = undecodable.is_sorted_by(|before, after| before < after);
+    if !rising || undecodable.last().is_some_and(|&last| last >= records) {
+        return Err(Breach::Undecodable { records });
+    }
+    let mut batch = Batch::new(schema.clone(), rows);
+    batch.put(fields, columns);
+    Ok(Decoded { batch, undecodable })
+}

@@ -1,0 +1,172 @@
+//! The engine: one per process. It compiles, and its ticker ends calls that take too long.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
+
+use wasmtime::component::Linker;
+use wasmtime::{Config, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::imports::{self, Imports};
+use crate::limits::{CORE_INSTANCES, LONGEST_DEADLINE, MEMORIES, TABLES};
+
+/// One per process; a clone is the same engine.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    wasm: wasmtime::Engine,
+    linker: Linker<Imports>,
+    ticker: Ticker,
+}
+
+/// Why there is no engine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the WebAssembly engine does not start: {0}; check the limits on address space (`ulimit -v`) and threads of this process"
+)]
+pub struct EngineError(String);
+
+/// Resolution of deadlines. 10 ms: a tenth of the shortest default, and a hundred wake-ups a second cost under 0.1 % of a core.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Instances that live at the same time. Paths times stages, twice during a swap; every one takes 4 GiB of addresses, no memory.
+const INSTANCES: u32 = 256;
+
+/// Ticks without a call after which the ticker rests.
+const PATIENCE: u128 = LONGEST_DEADLINE.as_millis() / TICK.as_millis() + 2;
+
+/// Advances the epoch while calls are made, and sleeps without a wake-up when there are none.
+struct Ticker {
+    shared: Arc<Shared>,
+    thread: Thread,
+    handle: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// A call was made since the last tick.
+    used: AtomicBool,
+    /// The thread rests until it is woken.
+    resting: AtomicBool,
+    stop: AtomicBool,
+}
+
+// === impl Engine ===
+
+impl Engine {
+    /// Starts the engine and its ticker.
+    ///
+    /// # Errors
+    /// The process may not reserve the addresses, or may not start a thread.
+    pub fn new() -> Result<Self, EngineError> {
+        let fail = |error: &dyn std::fmt::Display| EngineError(crate::text::printable(&error.to_string(), 200));
+        let wasm = wasmtime::Engine::new(&config()).map_err(|error| fail(&format!("{error:#}")))?;
+        let mut linker = Linker::new(&wasm);
+        imports::link(&mut linker).map_err(|error| fail(&error))?;
+        let ticker = Ticker::start(wasm.weak()).map_err(|error| fail(&error))?;
+        Ok(Self { inner: Arc::new(Inner { wasm, linker, ticker }) })
+    }
+
+    pub(crate) fn wasm(&self) -> &wasmtime::Engine {
+        &self.inner.wasm
+    }
+
+    pub(crate) fn linker(&self) -> &Linker<Imports> {
+        &self.inner.linker
+    }
+
+    /// Ticks after which a call is stopped that may take this long. Makes sure that they come.
+    pub(crate) fn arm(&self, deadline: Duration) -> u64 {
+        self.inner.ticker.keep_going();
+        u64::try_from(deadline.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX).saturating_add(1)
+    }
+}
+
+fn config() -> Config {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(INSTANCES)
+        .total_core_instances(INSTANCES * 8)
+        .total_memories(INSTANCES * 2)
+        .total_tables(INSTANCES * 8)
+        .max_core_instances_per_component(CORE_INSTANCES as u32)
+        .max_memories_per_component(MEMORIES as u32)
+        .max_tables_per_component(TABLES as u32);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .epoch_interruption(true)
+        // Calls are synchronous; without this each would set up a task.
+        .concurrency_support(false)
+        // A trap names the function it happened in; more frames help nobody without the source.
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(4))
+        // Nothing here is debugged with a native debugger.
+        .generate_address_map(false)
+        .native_unwind_info(false);
+    config
+}
+
+// === impl Ticker ===
+
+impl Ticker {
+    fn start(engine: EngineWeak) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let of_thread = shared.clone();
+        let handle = std::thread::Builder::new()
+            .name("plugin-ticker".into())
+            .stack_size(64 << 10)
+            .spawn(move || of_thread.tick(&engine))?;
+        Ok(Self { shared, thread: handle.thread().clone(), handle: Some(handle) })
+    }
+
+    /// Called for every call: one load, as long as the ticker runs.
+    fn keep_going(&self) {
+        if !self.shared.used.load(Ordering::Relaxed) {
+            self.shared.used.store(true, Ordering::SeqCst);
+            if self.shared.resting.swap(false, Ordering::SeqCst) {
+                self.thread.unpark();
+            }
+        }
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+        if let Some(handle) = self.handle.take() {
+            // The thread cannot panic, and there is nobody to tell.
+            let _ = handle.join();
+        }
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn tick(&self, engine: &EngineWeak) {
+        let mut quiet = 0;
+        while !self.stop.load(Ordering::SeqCst) {
+            std::thread::park_timeout(TICK);
+            let Some(engine) = engine.upgrade() else { return };
+            engine.increment_epoch();
+            quiet = if self.used.swap(false, Ordering::SeqCst) { 0 } else { quiet + 1 };
+            if quiet > PATIENCE {
+                self.rest();
+                quiet = 0;
+            }
+        }
+    }
+
+    /// No call that began before can still run. Sleeps until the next one begins.
+    fn rest(&self) {
+        self.resting.store(true, Ordering::SeqCst);
+        while !self.stop.load(Ordering::SeqCst) && !self.used.load(Ordering::SeqCst) {
+            std::thread::park();
+        }
+        self.resting.store(false, Ordering::SeqCst);
+    }
+}

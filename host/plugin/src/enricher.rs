@@ -1,0 +1,107 @@
+//! A component as an [`Enricher`]: columns of kept rows in, more columns out.
+
+use std::sync::Arc;
+
+use host_model::{Added, Batch, CallStats, Enricher, Fault, FaultKind, Field, Plugin, PluginId, Schema, State};
+use wasmtime::Store;
+use wasmtime::component::{Instance, InstancePre};
+
+use crate::columns;
+use crate::guard::Guard;
+use crate::imports::Imports;
+use crate::instance::{Failure, Role};
+use crate::refusal::Step;
+use crate::version::v0_1::exports::probe::plugin::enricher::{Guest, GuestIndices};
+use crate::version::v0_1::{nouns, probe::plugin::schema::EventSchemaParam};
+
+/// The schema whose rows are enriched.
+pub(crate) struct EnricherRole {
+    pub(crate) schema: Arc<Schema>,
+}
+
+/// What an enricher reads and adds.
+#[derive(PartialEq)]
+pub(crate) struct Binding {
+    wanted: Vec<usize>,
+    added: Vec<Field>,
+}
+
+/// An enricher on one path.
+pub(crate) struct WasmEnricher {
+    guard: Guard<EnricherRole>,
+}
+
+// === impl EnricherRole ===
+
+impl Role for EnricherRole {
+    type Guest = Guest;
+    type Bound = Binding;
+
+    fn guest(pre: &InstancePre<Imports>, store: &mut Store<Imports>, instance: &Instance) -> wasmtime::Result<Guest> {
+        GuestIndices::new(pre)?.load(store, instance)
+    }
+
+    fn bind(&self, store: &mut Store<Imports>, guest: &Guest, config: &str) -> Result<Binding, Failure> {
+        let (fields, metrics) = (nouns::fields(&self.schema), nouns::metrics(&self.schema));
+        let signal = nouns::signal_out(self.schema.signal);
+        let schema = EventSchemaParam { event: &self.schema.event, signal, fields: &fields, metrics: &metrics };
+        let binding = guest
+            .call_bind(store, schema, config)
+            .map_err(|error| Failure::Ended(Step::Bind, error))?
+            .map_err(Failure::Refused)?;
+        let breach = |breach| Failure::Breach(Step::Bind, breach);
+        let added: Vec<Field> = binding.added.into_iter().map(nouns::field).collect();
+        self.schema.extend(&added).map_err(|error| breach(error.into()))?;
+        Ok(Binding { wanted: columns::wanted(&binding.wanted, fields.len()).map_err(breach)?, added })
+    }
+}
+
+// === impl WasmEnricher ===
+
+impl WasmEnricher {
+    pub(crate) fn new(guard: Guard<EnricherRole>) -> Self {
+        Self { guard }
+    }
+}
+
+impl Enricher for WasmEnricher {
+    fn wanted(&self) -> &[usize] {
+        &self.guard.bound().wanted
+    }
+
+    fn added(&self) -> &[Field] {
+        &self.guard.bound().added
+    }
+
+    fn enrich(&mut self, batch: &Batch) -> Result<Added, Fault> {
+        let batch = columns::rebased(batch, self.wanted());
+        let Some(columns) = columns::lower(&batch, self.wanted()) else {
+            return Err(self.guard.fault("enrich", FaultKind::Refused, "the batch lacks a column that it wants".into()));
+        };
+        let rows = batch.rows;
+        self.guard.call(
+            "enrich",
+            rows,
+            |store, guest| guest.call_enrich(store, u32::try_from(rows).unwrap_or(u32::MAX), &columns),
+            |columns, bound| columns::lift(columns, bound.added.iter(), rows),
+        )
+    }
+}
+
+impl Plugin for WasmEnricher {
+    fn id(&self) -> &PluginId {
+        self.guard.id()
+    }
+
+    fn stats(&self) -> &Arc<CallStats> {
+        self.guard.stats()
+    }
+
+    fn export_state(&mut self) -> Result<Option<State>, Fault> {
+        self.guard.export_state()
+    }
+
+    fn import_state(&mut self, state: &State) -> Result<bool, Fault> {
+        self.guard.import_state(state)
+    }
+}

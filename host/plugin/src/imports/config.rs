@@ -1,0 +1,10 @@
+//! The slot's configuration, by key.
+
+use super::Imports;
+use crate::version::v0_1::probe::plugin::config::Host;
+
+impl Host for Imports {
+    fn get(&mut self, key: String) -> Option<String> {
+        self.config.get(&key).map(serde_json::Value::to_string)
+    }
+}

@@ -1,0 +1,166 @@
+//! One instance: one Store with one owner. A call that ends in an error of the runtime leaves it unusable; it is built again
+//! from its blueprint, never entered again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use host_model::layout::Mismatch;
+use host_model::{CallStats, FaultKind, PluginId};
+use wasmtime::component::{Instance as WasmInstance, InstancePre};
+use wasmtime::{Store, Trap, WasmBacktrace};
+
+use crate::Setup;
+use crate::breach::Breach;
+use crate::engine::Engine;
+use crate::imports::Imports;
+use crate::refusal::{PluginError, Step};
+use crate::text::printable;
+use crate::version::v0_1::exports::probe::plugin::handover;
+
+/// What one role adds to an instance.
+pub(crate) trait Role: Send {
+    /// The functions that it exports.
+    type Guest: Send;
+    /// What `bind` answered, checked.
+    type Bound: PartialEq + Send;
+
+    /// Finds the functions.
+    fn guest(pre: &InstancePre<Imports>, store: &mut Store<Imports>, instance: &WasmInstance) -> wasmtime::Result<Self::Guest>;
+
+    /// Calls `bind`, and what comes before it.
+    fn bind(&self, store: &mut Store<Imports>, guest: &Self::Guest, config: &str) -> Result<Self::Bound, Failure>;
+}
+
+/// What an instance is built of.
+pub(crate) struct Blueprint<R> {
+    pub(crate) id: PluginId,
+    pub(crate) role: R,
+    pub(crate) engine: Engine,
+    pub(crate) pre: InstancePre<Imports>,
+    pub(crate) config: Arc<serde_json::Map<String, serde_json::Value>>,
+    pub(crate) setup: Setup,
+    pub(crate) stats: Arc<CallStats>,
+}
+
+/// A live instance.
+pub(crate) struct Instance<G> {
+    pub(crate) store: Store<Imports>,
+    pub(crate) guest: G,
+    pub(crate) handover: Option<handover::Guest>,
+}
+
+/// Why an instance did not come to life.
+pub(crate) enum Failure {
+    /// The runtime ended it.
+    Ended(Step, wasmtime::Error),
+    /// It said no.
+    Refused(String),
+    /// Its answer breaks the contract.
+    Breach(Step, Breach),
+    /// It reads another record than the probe writes.
+    Mismatch(Mismatch),
+}
+
+/// A [`Failure`] in words.
+pub(crate) struct Explained {
+    pub(crate) step: Step,
+    pub(crate) kind: FaultKind,
+    pub(crate) problem: String,
+    pub(crate) cure: &'static str,
+}
+
+// === impl Blueprint ===
+
+impl<R: Role> Blueprint<R> {
+    /// Builds an instance and binds it.
+    pub(crate) fn build(&self) -> Result<(Instance<R::Guest>, R::Bound), Explained> {
+        let Setup { grants, limits, host, config } = &self.setup;
+        let imports = Imports::new(&self.id, self.config.clone(), grants, host, limits, self.stats.clone());
+        let mut store = Store::new(self.engine.wasm(), imports);
+        store.limiter(|imports| &mut imports.limiter);
+        store.set_hostcall_fuel(limits.output_bytes);
+        store.set_epoch_deadline(self.engine.arm(limits.bind_deadline));
+        let live = self.instantiate(&mut store).map_err(|error| Failure::Ended(Step::Instantiate, error));
+        let bound = live.and_then(|(guest, handover)| Ok((self.role.bind(&mut store, &guest, config)?, guest, handover)));
+        match bound {
+            Ok((bound, guest, handover)) => Ok((Instance { store, guest, handover }, bound)),
+            Err(failure) => Err(failure.explain(&store, limits.bind_deadline)),
+        }
+    }
+
+    fn instantiate(&self, store: &mut Store<Imports>) -> wasmtime::Result<(R::Guest, Option<handover::Guest>)> {
+        let instance = self.pre.instantiate(&mut *store)?;
+        let guest = R::guest(&self.pre, store, &instance)?;
+        let handover = match handover::GuestIndices::new(&self.pre) {
+            Ok(indices) => Some(indices.load(&mut *store, &instance)?),
+            Err(_) => None,
+        };
+        Ok((guest, handover))
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    fn explain(self, store: &Store<Imports>, deadline: Duration) -> Explained {
+        match self {
+            Self::Ended(step, error) => {
+                let (kind, problem) = explain(&error, store, deadline);
+                let cure = match (step, kind, store.data().limiter.refusal().is_some()) {
+                    (_, FaultKind::Deadline, _) => "look for an endless loop, or raise `limits` of its slot",
+                    (_, _, true) => "raise `memory_bytes` in `limits` of its slot, or load a plugin that takes less",
+                    (Step::Instantiate, FaultKind::Contract, _) => {
+                        "build the plugin against wit/v0.1: an import or export has another shape there"
+                    }
+                    _ => "this is a bug of the plugin: tell its author, or load another version",
+                };
+                Explained { step, kind, problem, cure }
+            }
+            Self::Refused(words) => Explained {
+                step: Step::Bind,
+                kind: FaultKind::Refused,
+                problem: printable(&words, 512),
+                cure: "correct the slot's `config`; the plugin's README lists what it takes",
+            },
+            Self::Breach(step, breach) => Explained {
+                step,
+                kind: FaultKind::Contract,
+                problem: printable(&breach.to_string(), 512),
+                cure: "this is a bug of the plugin: wit/v0.1 says what it may return",
+            },
+            Self::Mismatch(mismatch) => Explained {
+                step: Step::Expects,
+                kind: FaultKind::Refused,
+                problem: printable(&mismatch.to_string(), 512),
+                cure: "build the decoder against the probe's record.h, or load the probe that it was built for",
+            },
+        }
+    }
+}
+
+// === impl Explained ===
+
+impl Explained {
+    pub(crate) fn refuse(&self, id: &PluginId) -> PluginError {
+        PluginError::new(&id.to_string(), self.step, &self.problem, self.cure)
+    }
+}
+
+/// An error of the runtime in words, and what kind of fault it is.
+pub(crate) fn explain(error: &wasmtime::Error, store: &Store<Imports>, deadline: Duration) -> (FaultKind, String) {
+    let cause = error.root_cause().to_string();
+    if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
+        return (FaultKind::Deadline, format!("it did not return within {} ms", deadline.as_millis()));
+    }
+    // The runtime's error for this has no public type.
+    if cause.contains("fuel allocated for hostcalls") {
+        return (FaultKind::Output, "what it returned is larger than its output may be (`output_bytes`)".into());
+    }
+    if let Some(refusal) = store.data().limiter.refusal() {
+        return (FaultKind::Trap, format!("{refusal}; then: {}", printable(&cause, 200)));
+    }
+    let kind = if error.is::<Trap>() { FaultKind::Trap } else { FaultKind::Contract };
+    let function = error.downcast_ref::<WasmBacktrace>().and_then(|trace| trace.frames().first()?.func_name());
+    let place = function.map(|name| format!(" in `{}`", printable(name, 120))).unwrap_or_default();
+    (kind, format!("it ended with \"{}\"{place}", printable(&cause, 300)))
+}

@@ -1,0 +1,180 @@
+//! Why a plugin was not loaded: who, at which step, what is wrong, and the cure.
+
+use std::fmt;
+
+use crate::text::printable;
+
+/// The steps of a load, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The file was read.
+    Read,
+    /// Role, contract and imports were read from the bytes.
+    Inspect,
+    /// The imports were compared with what the operator granted.
+    Grant,
+    /// Wasm became machine code.
+    Compile,
+    /// Memory was laid out and start functions ran.
+    Instantiate,
+    /// The record it expects was compared with the probe's.
+    Expects,
+    /// Its `bind` was called.
+    Bind,
+}
+
+/// A load that failed. The plugin that was there before stays.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("plugin {plugin}: {step} failed: {problem}")]
+pub struct PluginError {
+    /// Who: `name@version` where the bytes tell, else the digest or the file.
+    pub plugin: String,
+    /// Where the load stopped.
+    pub step: Step,
+    /// What is wrong; printable.
+    pub problem: String,
+    /// What to do about it; printable.
+    pub cure: String,
+}
+
+/// Why bytes are not a plugin that this host can run. All of it is read before anything is compiled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No bytes.
+    #[error("the file is empty")]
+    Empty,
+    /// More bytes than are looked at.
+    #[error("the file has {0} bytes, more than {max} MiB", max = crate::limits::LARGEST_COMPONENT >> 20)]
+    TooLarge(usize),
+    /// Something else.
+    #[error("this is not WebAssembly but {0}")]
+    NotWasm(&'static str),
+    /// A module without the component around it.
+    #[error("this is a core WebAssembly module, not a component")]
+    CoreModule,
+    /// Cut or damaged.
+    #[error("the component ends early or is damaged at byte {offset}: {problem}")]
+    Damaged {
+        /// Where.
+        offset: u64,
+        /// The parser's words.
+        problem: String,
+    },
+    /// It exports no role.
+    #[error("it has no known role: it exports {}", list(.0))]
+    NoRole(Vec<String>),
+    /// It does not have the role that is asked for.
+    #[error("it is not a {wanted}: it exports {}", list(.exports))]
+    OtherRole {
+        /// The role of the slot.
+        wanted: host_model::Role,
+        /// What it exports.
+        exports: Vec<String>,
+    },
+    /// It speaks another version of the contract.
+    #[error("`{name}` is of a contract that this host does not speak; it speaks probe:plugin {speaks}", speaks = crate::version::SPOKEN)]
+    Contract {
+        /// The import or export.
+        name: String,
+    },
+    /// It imports what no host of this contract offers.
+    #[error("it imports `{0}`, which this host does not offer")]
+    UnknownImport(String),
+    /// It imports what the operator has not granted.
+    #[error("it imports `{import}`, which is not granted")]
+    NotGranted {
+        /// The interface.
+        import: String,
+        /// A grant that would do.
+        grant: &'static str,
+    },
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// The step at which it was found.
+    #[must_use]
+    pub const fn step(&self) -> Step {
+        match self {
+            Self::UnknownImport(_) | Self::NotGranted { .. } => Step::Grant,
+            _ => Step::Inspect,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn cure(&self) -> String {
+        match self {
+            Self::Empty => "build the plugin again and look whether the build failed".into(),
+            Self::TooLarge(_) => "strip debug information: `wasm-tools strip`".into(),
+            Self::NotWasm(_) => "give the file that the build wrote as a component, usually NAME.wasm".into(),
+            Self::CoreModule => {
+                "make a component of it: `wasm-tools component new MODULE.wasm -o PLUGIN.wasm` (its bindings must come from wit/v0.1)"
+                    .into()
+            }
+            Self::Damaged { .. } => {
+                "copy the file again and compare its SHA-256 with the original's; `wasm-tools validate` tells more".into()
+            }
+            Self::NoRole(_) => {
+                "export `decoder`, `sampler` or `enricher` of probe:plugin: build against a world of wit/v0.1/world.wit".into()
+            }
+            Self::OtherRole { exports, .. } => {
+                format!("load it into a slot of its own role ({}), or export the wanted interface", list(exports))
+            }
+            Self::Contract { .. } => {
+                format!("build the plugin against probe:plugin {} (wit/v0.1), or take a host that speaks its version", crate::version::SPOKEN)
+            }
+            Self::UnknownImport(import) if import.starts_with("wasi:") => {
+                "plugins get no WASI: build for wasm32-unknown-unknown, or adapt with a stub adapter \
+                 (`wasm-tools component new --adapt wasi_snapshot_preview1=STUB.wasm`)"
+                    .into()
+            }
+            Self::UnknownImport(_) => "import only log, config, maps, tables and clock of probe:plugin (wit/v0.1/host.wit)".into(),
+            Self::NotGranted { grant, .. } => {
+                format!("add `{grant}` to `grants` of its slot in the configuration, or load a plugin that does without")
+            }
+        }
+    }
+
+    /// With a name.
+    #[must_use]
+    pub fn of(self, plugin: &str) -> PluginError {
+        PluginError::new(plugin, self.step(), &self.to_string(), &self.cure())
+    }
+}
+
+// === impl PluginError ===
+
+impl PluginError {
+    /// An error whose words are made printable.
+    #[must_use]
+    pub fn new(plugin: &str, step: Step, problem: &str, cure: &str) -> Self {
+        Self { plugin: printable(plugin, 160), step, problem: printable(problem, 1024), cure: printable(cure, 512) }
+    }
+}
+
+// === impl Step ===
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Inspect => "inspect",
+            Self::Grant => "grant",
+            Self::Compile => "compile",
+            Self::Instantiate => "instantiate",
+            Self::Expects => "expects",
+            Self::Bind => "bind",
+        })
+    }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "nothing".into();
+    }
+    let shown: Vec<String> = names.iter().take(8).map(|name| format!("`{}`", printable(name, 80))).collect();
+    let rest = names.len().saturating_sub(shown.len());
+    if rest == 0 { shown.join(", ") } else { format!("{} and {rest} more", shown.join(", ")) }
+}

@@ -1,0 +1,163 @@
+//! The nouns of `wit/v0.1` as the host's, and back. Text of guests is made printable here.
+
+use host_model::{
+    ColumnType, Field, FieldUse, Instrument, KernelPlan, Layout, Member, MemberKind, Metric, Rule, Schema, Sensitivity, Signal,
+    Stats, Subject, Threshold,
+};
+
+use super::exports::probe::plugin::sampler;
+use super::probe::plugin::{columns, layout, schema};
+use crate::text::printable;
+
+/// Bytes of a description or a unit that are kept.
+const TEXT: usize = 256;
+
+/// Two enums with the same cases, both ways.
+macro_rules! same {
+    ($ours:ident, $theirs:path, $into:ident, $from:ident, $($case:ident),+) => {
+        pub(crate) const fn $into(value: $ours) -> $theirs {
+            use $theirs as Theirs;
+            match value {
+                $($ours::$case => Theirs::$case,)+
+            }
+        }
+
+        pub(crate) const fn $from(value: $theirs) -> $ours {
+            use $theirs as Theirs;
+            match value {
+                $(Theirs::$case => $ours::$case,)+
+            }
+        }
+    };
+}
+
+same!(ColumnType, columns::ColumnType, column_type_out, column_type, Boolean, U32, U64, I64, F64, Text, Bytes);
+same!(
+    FieldUse,
+    schema::FieldUse,
+    field_use_out,
+    field_use,
+    Plain,
+    Time,
+    Duration,
+    Dimension,
+    Body,
+    Name,
+    Kind,
+    Error,
+    TraceParent,
+    Threshold
+);
+same!(Sensitivity, schema::Sensitivity, sensitivity_out, sensitivity, Public, Payload, Identity);
+same!(Instrument, schema::Instrument, instrument_out, instrument, Counter, Sum, Histogram);
+same!(Signal, schema::Signal, signal_out, signal, Span, Log, None);
+same!(MemberKind, layout::MemberKind, member_kind_out, member_kind, Unsigned, Signed, Chars, Bytes);
+
+/// A layout's members, as `bind` takes them.
+pub(crate) fn members(layout: &Layout) -> Vec<layout::MemberParam<'_>> {
+    layout
+        .members
+        .iter()
+        .map(|of| layout::MemberParam { name: &of.name, offset: of.offset, size: of.size, kind: member_kind_out(of.kind) })
+        .collect()
+}
+
+/// The layout that a decoder expects.
+pub(crate) fn layout(layout: layout::RecordLayoutResult) -> Layout {
+    let member = |member: layout::MemberResult| Member {
+        name: printable(&member.name, TEXT),
+        offset: member.offset,
+        size: member.size,
+        kind: member_kind(member.kind),
+    };
+    Layout { name: printable(&layout.name, TEXT), size: layout.size, members: layout.members.into_iter().map(member).collect() }
+}
+
+/// The schema that a decoder declares; not checked yet.
+pub(crate) fn schema(schema: schema::EventSchemaResult) -> Schema {
+    let metric = |metric: schema::MetricResult| Metric {
+        name: metric.name,
+        description: printable(&metric.description, TEXT),
+        instrument: instrument(metric.instrument),
+        value: metric.value as usize,
+    };
+    Schema {
+        event: schema.event,
+        signal: signal(schema.signal),
+        fields: schema.fields.into_iter().map(field).collect(),
+        metrics: schema.metrics.into_iter().map(metric).collect(),
+    }
+}
+
+/// A field that a guest declares; not checked yet.
+pub(crate) fn field(field: schema::FieldResult) -> Field {
+    Field {
+        name: field.name,
+        column_type: column_type(field.column_type),
+        unit: printable(&field.unit, TEXT),
+        field_use: field_use(field.use_),
+        sensitivity: sensitivity(field.sensitivity),
+        omit_zero: field.omit_zero,
+    }
+}
+
+/// A schema's fields, as `bind` takes them.
+pub(crate) fn fields(schema: &Schema) -> Vec<schema::FieldParam<'_>> {
+    schema
+        .fields
+        .iter()
+        .map(|of| schema::FieldParam {
+            name: &of.name,
+            column_type: column_type_out(of.column_type),
+            unit: &of.unit,
+            use_: field_use_out(of.field_use),
+            sensitivity: sensitivity_out(of.sensitivity),
+            omit_zero: of.omit_zero,
+        })
+        .collect()
+}
+
+/// A schema's metrics, as `bind` takes them.
+pub(crate) fn metrics(schema: &Schema) -> Vec<schema::MetricParam<'_>> {
+    schema
+        .metrics
+        .iter()
+        .map(|of| schema::MetricParam {
+            name: &of.name,
+            description: &of.description,
+            instrument: instrument_out(of.instrument),
+            value: u32::try_from(of.value).unwrap_or(u32::MAX),
+        })
+        .collect()
+}
+
+/// What the host measured, as `tune` takes it.
+pub(crate) const fn stats(stats: &Stats) -> sampler::Stats {
+    sampler::Stats {
+        elapsed_ns: stats.elapsed_ns,
+        produced: stats.produced,
+        lost_in_ring: stats.lost_in_ring,
+        filtered_in_kernel: stats.filtered_in_kernel,
+        rows: stats.rows,
+        kept: stats.kept,
+        queue_bytes: stats.queue_bytes,
+        queue_cap_bytes: stats.queue_cap_bytes,
+    }
+}
+
+/// The plan that a sampler returned; not checked yet.
+pub(crate) fn plan(plan: sampler::KernelPlan) -> KernelPlan {
+    let rule = |rule: sampler::Rule| Rule {
+        subject: match rule.subject {
+            sampler::Subject::Pid(pid) => Subject::Pid(pid),
+            sampler::Subject::Cgroup(id) => Subject::Cgroup(id),
+            sampler::Subject::Comm(comm) => Subject::Comm(comm),
+        },
+        threshold: Threshold::new(rule.threshold),
+    };
+    KernelPlan {
+        default_threshold: Threshold::new(plan.default_threshold),
+        rules: plan.rules.into_iter().map(rule).collect(),
+        min_duration_ns: plan.min_duration_ns,
+    }
+}
