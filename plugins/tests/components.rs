@@ -1,5 +1,7 @@
 //! What the host relies on before it instantiates a component.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
+
 use std::collections::BTreeSet;
 
 use plugins::COMPONENTS;

@@ -1,6 +1,5 @@
 //! The slot's configuration.
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// The configuration that a plugin is bound with: a JSON object, `{}` when there is none.
@@ -21,10 +20,8 @@ pub struct Config<'a> {
     json: &'a str,
 }
 
-/// What a plugin without settings accepts.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
+/// Characters of a configuration that an error shows.
+const SHOWN: usize = 100;
 
 // === impl Config ===
 
@@ -51,14 +48,15 @@ impl<'a> Config<'a> {
         serde_json::from_str(json).map_err(|error| format!("configuration: {error}"))
     }
 
-    /// For plugins without settings.
+    /// For plugins without settings. It knows `{}` without a JSON parser, which such a plugin need not carry.
     ///
     /// # Errors
     /// There is a setting.
     pub fn none(self) -> Result<(), String> {
-        match self.json.trim() {
+        let bare: String = self.json.chars().filter(|c| !c.is_whitespace()).take(SHOWN).collect();
+        match &*bare {
             "" | "{}" => Ok(()),
-            _ => self.parse::<Nothing>().map(drop),
+            _ => Err(format!("configuration: this plugin has no settings, but was given {bare}")),
         }
     }
 }
@@ -71,8 +69,8 @@ mod tests {
     fn a_plugin_without_settings_refuses_any_by_name() {
         assert_eq!(Config::new("{}").none(), Ok(()));
         assert_eq!(Config::new("").none(), Ok(()));
-        assert_eq!(Config::new("{ }").none(), Ok(()));
+        assert_eq!(Config::new("{\n }").none(), Ok(()));
         let error = Config::new(r#"{"ratio": 1}"#).none().unwrap_err();
-        assert!(error.contains("`ratio`"), "{error}");
+        assert!(error.contains(r#"{"ratio":1}"#), "{error}");
     }
 }

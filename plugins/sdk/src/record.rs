@@ -83,10 +83,10 @@ pub struct Shape {
 /// ```
 #[macro_export]
 macro_rules! record {
-    ($(#[$about:meta])* pub struct $record:ident = $name:literal { $($(#[$doc:meta])* $member:ident : $type:ty),+ $(,)? }) => {
+    ($(#[$about:meta])* $vis:vis struct $record:ident = $name:literal { $($(#[$doc:meta])* $member:ident : $type:ty),+ $(,)? }) => {
         $(#[$about])*
         #[derive(Debug, Clone, Copy)]
-        pub struct $record<'a> {
+        $vis struct $record<'a> {
             head: &'a [u8; $record::SIZE],
             rest: &'a [u8],
         }
@@ -98,7 +98,7 @@ macro_rules! record {
             /// A view of these bytes; none if they are fewer than the struct has.
             #[must_use]
             #[inline(always)]
-            pub fn new(bytes: &'a [u8]) -> Option<Self> {
+            $vis fn new(bytes: &'a [u8]) -> Option<Self> {
                 let (head, rest) = bytes.split_first_chunk()?;
                 Some(Self { head, rest })
             }
@@ -107,7 +107,7 @@ macro_rules! record {
                 $(#[$doc])*
                 #[must_use]
                 #[inline(always)]
-                pub fn $member(self) -> <$type as $crate::Read>::Value<'a> {
+                $vis fn $member(self) -> <$type as $crate::Read>::Value<'a> {
                     const OFFSET: usize = $crate::Shape::offset($record::SHAPES, stringify!($member));
                     <$type as $crate::Read>::read(self.head, self.rest, OFFSET)
                 }

@@ -328,7 +328,7 @@ mod tests {
 
     crate::record! {
         /// A record.
-        pub struct Entry = "entry_record" {
+        struct Entry = "entry_record" {
             /// A number.
             number: u32,
             /// A name.
