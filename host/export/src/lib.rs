@@ -6,7 +6,12 @@
 //! Every row is counted in its path's delivery counters when its fate is known, and only then.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "protobuf is made of them")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "protobuf is made of them"
+)]
 
 mod settings;
 
@@ -25,6 +30,8 @@ mod queue;
 mod deliver;
 
 mod lines;
+
+pub mod capture;
 
 mod printable;
 mod status;

@@ -89,7 +89,10 @@ impl Grpc {
             return judge(&status, &[]);
         }
         if !response.status().is_success() {
-            return Outcome::Refused(format!("{}; does this port speak gRPC? Else set the protocol to http/protobuf", response.status()));
+            return Outcome::Refused(format!(
+                "{}; does this port speak gRPC? Else set the protocol to http/protobuf",
+                response.status()
+            ));
         }
         match body::read(response.into_body()).await {
             // Longer than any answer may be: the trailers that follow are not waited for.
@@ -149,12 +152,8 @@ mod tests {
     #[test]
     fn a_collector_that_is_full_is_asked_again_only_if_it_says_when() {
         assert!(matches!(judge(&Status::resource_exhausted("full"), &[]), Outcome::Refused(_)));
-        let retry_info = [
-            &[0x1a, 48, 0x0a, 40][..],
-            b"type.googleapis.com/google.rpc.RetryInfo",
-            &[0x12, 4, 0x0a, 2, 0x08, 9],
-        ]
-        .concat();
+        let retry_info =
+            [&[0x1a, 48, 0x0a, 40][..], b"type.googleapis.com/google.rpc.RetryInfo", &[0x12, 4, 0x0a, 2, 0x08, 9]].concat();
         let status = Status::with_details(Code::ResourceExhausted, "full", retry_info.into());
         let after = Some(Duration::from_secs(9));
         assert_eq!(judge(&status, &[]), Outcome::Later { reason: "ResourceExhausted: full".into(), after });

@@ -94,7 +94,10 @@ impl Http {
 
 fn explained(error: &reqwest::Error) -> String {
     let text = causes(error);
-    if text.contains("invalid HTTP version") || text.contains("http2 error") || text.contains("connection closed before message completed") {
+    if text.contains("invalid HTTP version")
+        || text.contains("http2 error")
+        || text.contains("connection closed before message completed")
+    {
         return format!("{text}; does this port speak gRPC? Then set the protocol to grpc");
     }
     text
@@ -103,7 +106,9 @@ fn explained(error: &reqwest::Error) -> String {
 fn hint(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "; check the headers: the collector wants a key",
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => "; check the endpoint's path: collectors listen on /v1/traces",
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+            "; check the endpoint's path: collectors listen on /v1/traces"
+        }
         StatusCode::PAYLOAD_TOO_LARGE => "; raise the collector's limit on request bodies over 1 MiB",
         status if status.is_redirection() => "; redirects are not followed: name the place it points to as the endpoint",
         _ => "",

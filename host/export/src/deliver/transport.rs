@@ -35,7 +35,7 @@ pub(crate) struct Transport {
 #[derive(Debug)]
 enum Carrier {
     Http(Http),
-    Grpc(Grpc),
+    Grpc(Box<Grpc>),
 }
 
 /// Why there is no way to a collector. Found at start, never later.
@@ -92,7 +92,7 @@ impl Transport {
     pub(crate) fn new(endpoint: &Endpoint, signal: Signal) -> Result<Self, TransportError> {
         let carrier = match endpoint.protocol {
             Protocol::Http => Carrier::Http(Http::new(endpoint)?),
-            Protocol::Grpc => Carrier::Grpc(Grpc::new(endpoint, signal)?),
+            Protocol::Grpc => Carrier::Grpc(Box::new(Grpc::new(endpoint, signal)?)),
         };
         Ok(Self { signal, compression: endpoint.compression, carrier })
     }

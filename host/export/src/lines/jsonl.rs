@@ -21,7 +21,8 @@ pub(crate) fn encode(buf: &mut Vec<u8>, path: &str, plan: &Plan, columns: &Colum
     match plan.schema.signal {
         Signal::Span => span(buf, plan, columns, row, failed),
         signal => {
-            let name = if signal == Signal::Log { &b",\"signal\":\"log\",\"name\":"[..] } else { b",\"signal\":\"none\",\"name\":" };
+            let name =
+                if signal == Signal::Log { &b",\"signal\":\"log\",\"name\":"[..] } else { b",\"signal\":\"none\",\"name\":" };
             buf.extend_from_slice(name);
             text(buf, plan.name_of(columns, row.index));
             member(buf, "severity", |buf| text(buf, log::severity(failed).1.as_bytes()));

@@ -62,7 +62,9 @@ fn duration(retry_info: &[u8]) -> Duration {
         let Field::Bytes(1, duration) = field else { continue };
         for field in Fields(duration) {
             match field {
-                Field::Number(1, seconds) if seconds <= i64::MAX as u64 => delay = delay.saturating_add(Duration::from_secs(seconds)),
+                Field::Number(1, seconds) if seconds <= i64::MAX as u64 => {
+                    delay = delay.saturating_add(Duration::from_secs(seconds))
+                }
                 Field::Number(2, nanos) if nanos < 1_000_000_000 => delay = delay.saturating_add(Duration::from_nanos(nanos)),
                 _ => {}
             }

@@ -47,8 +47,11 @@ pub(crate) fn encode(buf: &mut Vec<u8>, plan: &Plan, columns: &Columns<'_>, row:
     if let Some(parent) = &row.ids.parent {
         wire::bytes(buf, TRACE_ID, &row.ids.trace);
         wire::bytes(buf, SPAN_ID, parent);
-        buf.push(FLAGS);
-        buf.extend_from_slice(&(row.ids.flags & TRACE_FLAGS).to_le_bytes());
+        let flags = row.ids.flags & TRACE_FLAGS;
+        if flags != 0 {
+            buf.push(FLAGS);
+            buf.extend_from_slice(&flags.to_le_bytes());
+        }
     }
     wire::bytes(buf, EVENT_NAME, plan.name_of(columns, row.index));
     wire::close(buf, at);

@@ -50,8 +50,11 @@ pub(crate) fn encode(buf: &mut Vec<u8>, metrics: &[MetricData]) -> u64 {
             }
             let at = wire::open(buf, ITEM);
             wire::bytes(buf, NAME, metric.name.as_bytes());
-            wire::bytes(buf, DESCRIPTION, metric.description.as_bytes());
-            wire::bytes(buf, UNIT, metric.unit.as_bytes());
+            for (tag, text) in [(DESCRIPTION, &metric.description), (UNIT, &metric.unit)] {
+                if !text.is_empty() {
+                    wire::bytes(buf, tag, text.as_bytes());
+                }
+            }
             let data = wire::open(buf, kind);
             if kind != GAUGE {
                 buf.extend_from_slice(&CUMULATIVE);
@@ -103,7 +106,9 @@ fn encode_histogram(buf: &mut Vec<u8>, histogram: &Histogram) {
     wire::fixed64(buf, COUNT, histogram.count);
     wire::fixed64(buf, TOTAL, histogram.sum.to_bits());
     wire::number(buf, SCALE, zigzag(histogram.scale));
-    wire::fixed64(buf, ZERO_COUNT, histogram.zero_count);
+    if histogram.zero_count > 0 {
+        wire::fixed64(buf, ZERO_COUNT, histogram.zero_count);
+    }
     if !histogram.buckets.is_empty() {
         let at = wire::open(buf, POSITIVE);
         wire::number(buf, OFFSET, zigzag(histogram.offset));

@@ -16,7 +16,7 @@ pub(crate) const fn tag(field: u8, wire: u8) -> u8 {
 
 /// Bytes that `value` takes as a varint.
 pub(crate) const fn varint_len(value: u64) -> usize {
-    ((64 - (value | 1).leading_zeros() as usize) + 6) / 7
+    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }
 
 /// Appends a varint.

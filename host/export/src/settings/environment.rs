@@ -55,7 +55,8 @@ const LOGS: SignalNames = SignalNames { upper: "LOGS", path: "v1/logs" };
 
 pub(super) fn merge(variable: Variables<'_>, explicit: &Explicit) -> Result<ExportSettings, SettingsError> {
     // An empty variable counts as one that is not set.
-    let variable: Variables<'_> = &|name: &str| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+    let variable: Variables<'_> =
+        &|name: &str| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
     let disabled = explicit.endpoint.is_none() && variable("OTEL_SDK_DISABLED").is_some_and(|v| v.eq_ignore_ascii_case("true"));
     let signals = [TRACES, METRICS, LOGS];
     let wanted = explicit.endpoint.is_some()
@@ -115,7 +116,9 @@ fn endpoint(signal: &SignalNames, variable: Variables<'_>, explicit: &Explicit) 
     let insecure = signal.setting("INSECURE", variable).is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"));
     let url = match (own, base, protocol) {
         (Some(url), _, Protocol::Http) => check(signal.own("ENDPOINT"), &url, insecure)?,
-        (None, Some(url), Protocol::Http) => format!("{}/{}", check(name.to_owned(), &url, insecure)?.trim_end_matches('/'), signal.path),
+        (None, Some(url), Protocol::Http) => {
+            format!("{}/{}", check(name.to_owned(), &url, insecure)?.trim_end_matches('/'), signal.path)
+        }
         (None, None, Protocol::Http) => format!("http://localhost:4318/{}", signal.path),
         (Some(url), _, Protocol::Grpc) => check(signal.own("ENDPOINT"), &url, insecure)?,
         (None, Some(url), Protocol::Grpc) => check(name.to_owned(), &url, insecure)?,
@@ -176,7 +179,12 @@ fn protocol(name: String, value: String) -> Result<Protocol, SettingsError> {
     match value.as_str() {
         "grpc" => Ok(Protocol::Grpc),
         "http/protobuf" => Ok(Protocol::Http),
-        _ => Err(SettingsError { name, value, wrong: "there is no such protocol".to_owned(), cure: "set it to `grpc` or `http/protobuf`" }),
+        _ => Err(SettingsError {
+            name,
+            value,
+            wrong: "there is no such protocol".to_owned(),
+            cure: "set it to `grpc` or `http/protobuf`",
+        }),
     }
 }
 
@@ -184,7 +192,12 @@ fn compression(name: String, value: String) -> Result<Compression, SettingsError
     match value.as_str() {
         "gzip" => Ok(Compression::Gzip),
         "none" => Ok(Compression::None),
-        _ => Err(SettingsError { name, value, wrong: "there is no such compression".to_owned(), cure: "set it to `gzip` or `none`" }),
+        _ => Err(SettingsError {
+            name,
+            value,
+            wrong: "there is no such compression".to_owned(),
+            cure: "set it to `gzip` or `none`",
+        }),
     }
 }
 
@@ -205,7 +218,8 @@ fn headers(name: &str, text: &str) -> Result<Vec<(String, String)>, SettingsErro
     };
     let pair = |pair: &str| {
         let (key, value) = pair.split_once('=').ok_or_else(|| wrong("a part has no `=`".to_owned()))?;
-        let key = http::HeaderName::try_from(key.trim()).map_err(|_| wrong(format!("{:?} is not a header name", key.trim())))?;
+        let key =
+            http::HeaderName::try_from(key.trim()).map_err(|_| wrong(format!("{:?} is not a header name", key.trim())))?;
         let value = percent_decoded(value.trim());
         match http::HeaderValue::try_from(&value) {
             Ok(_) => Ok((key.as_str().to_owned(), value)),

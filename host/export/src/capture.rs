@@ -1,0 +1,107 @@
+//! Captures: the runs of records that probes wrote, in a file, and the same runs as a source again.
+//!
+//! A capture is an Arrow IPC stream, its bodies LZ4-compressed, that any Arrow library reads. Its schema's metadata holds the
+//! version of the format, the probes with the layouts of their records (JSON), and what turns monotonic into Unix time. Each
+//! row is one run: the index of its probe, when it was taken (CLOCK_MONOTONIC nanoseconds), how many records it holds, and its
+//! bytes as the ring had them, headers included.
+
+mod frame;
+
+mod reader;
+
+mod replay;
+
+mod writer;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema};
+use host_model::Layout;
+use serde::{Deserialize, Serialize};
+
+pub use reader::{CapturedRun, Reader, Runs};
+pub use replay::{Pace, Replay};
+pub use writer::Writer;
+
+/// The format that is written, and the only one that is read.
+pub const VERSION: u32 = 1;
+
+/// Keys of the schema's metadata.
+const VERSION_KEY: &str = "capture.version";
+const OFFSET_KEY: &str = "capture.unix_offset_ns";
+const PROBES_KEY: &str = "capture.probes";
+
+/// Probes a capture may hold: the index is one byte.
+const PROBES: usize = 256;
+/// Bytes of one run, and of one message when it is unpacked: what a hostile file can make a reader allocate.
+const RUN_BYTES: usize = 32 << 20;
+const MESSAGE_BYTES: usize = 64 << 20;
+
+/// One probe of a capture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapturedProbe {
+    /// Its name.
+    pub name: String,
+    /// The record it wrote; None where its object had no BTF.
+    pub layout: Option<Layout>,
+}
+
+/// What is wrong with a capture, or with writing one.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The file cannot be read or written.
+    #[error("the capture cannot be read or written: {0}")]
+    Io(#[from] std::io::Error),
+    /// It is something else, or its head is broken.
+    #[error("this is not a capture: {0}; `host record` writes them")]
+    Not(String),
+    /// It is of a version that this host does not know.
+    #[error("the capture has format version {0}, this host reads {VERSION}; record it again, or use the host that wrote it")]
+    Version(String),
+    /// It ends within a message.
+    #[error("the capture ends early: {0} bytes in, within a message; what came before it is whole")]
+    Truncated(u64),
+    /// A message is broken.
+    #[error("the capture is broken {at} bytes in: {wrong}")]
+    Broken {
+        /// Where the message begins.
+        at: u64,
+        /// What is wrong with it.
+        wrong: String,
+    },
+    /// There is no such probe in it.
+    #[error("the capture has no probe `{wanted}`; it has {has}")]
+    NoProbe {
+        /// The probe that was asked for.
+        wanted: String,
+        /// Those that are there.
+        has: String,
+    },
+    /// A run that cannot be written.
+    #[error("a run of probe {probe} cannot be captured: {wrong}")]
+    Run {
+        /// The index that was given.
+        probe: usize,
+        /// What is wrong.
+        wrong: String,
+    },
+}
+
+/// The columns of a capture.
+fn columns() -> Vec<Arc<Field>> {
+    let field = |name: &str, data_type| Arc::new(Field::new(name, data_type, false));
+    vec![
+        field("probe", DataType::UInt8),
+        field("time_ns", DataType::UInt64),
+        field("records", DataType::UInt32),
+        field("run", DataType::Binary),
+    ]
+}
+
+fn schema(unix_offset_ns: u64, probes: &[CapturedProbe]) -> Schema {
+    let probes = serde_json::to_string(probes).unwrap_or_default();
+    let metadata = [(VERSION_KEY, VERSION.to_string()), (OFFSET_KEY, unix_offset_ns.to_string()), (PROBES_KEY, probes)];
+    let metadata: HashMap<String, String> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    Schema::new(columns()).with_metadata(metadata)
+}

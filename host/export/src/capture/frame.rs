@@ -1,0 +1,168 @@
+//! The messages of an Arrow IPC stream, taken apart and checked before Arrow sees them: a file comes from anywhere, and its
+//! lengths are only claims.
+
+use std::collections::HashMap;
+use std::io::{ErrorKind, Read};
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::RecordBatchDecoder;
+use arrow_ipc::{MessageHeader, convert, root_as_message};
+use arrow_schema::{Schema, SchemaRef};
+
+use super::{CaptureError, MESSAGE_BYTES};
+
+/// Stands before the length of every message.
+const CONTINUATION: [u8; 4] = [0xff; 4];
+/// Bytes of a message's description: our longest is the schema, with 256 layouts.
+const DESCRIPTION_BYTES: usize = 8 << 20;
+/// Runs in one message.
+const ROWS: i64 = 1 << 20;
+/// Before compressed bytes stands how many they were.
+const SIZE: usize = 8;
+/// Claimed by a buffer that was not worth compressing.
+const NOT_COMPRESSED: i64 = -1;
+
+/// Reads messages.
+pub(super) struct Frames<R> {
+    input: R,
+    /// Bytes read.
+    read: u64,
+    /// Where the current message begins.
+    at: u64,
+}
+
+/// One message.
+pub(super) struct Frame {
+    description: Vec<u8>,
+    body: Vec<u8>,
+}
+
+// === impl Frames ===
+
+impl<R: Read> Frames<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self { input, read: 0, at: 0 }
+    }
+
+    /// The next message; None at the end. A file that ends between two messages has ended.
+    pub(super) fn next(&mut self) -> Result<Option<Frame>, CaptureError> {
+        self.at = self.read;
+        let mut word = [0; 4];
+        if !self.fill(&mut word)? {
+            return Ok(None);
+        }
+        if word != CONTINUATION {
+            return Err(self.broken("no message begins here"));
+        }
+        self.exactly(&mut word)?;
+        let length = u32::from_le_bytes(word) as usize;
+        if length == 0 {
+            return Ok(None);
+        }
+        if length > DESCRIPTION_BYTES {
+            return Err(self.broken(&format!("a description of {length} bytes, at most {DESCRIPTION_BYTES} are read")));
+        }
+        let description = self.bytes(length)?;
+        let body = match root_as_message(&description) {
+            Ok(message) => usize::try_from(message.bodyLength()).ok().filter(|&length| length <= MESSAGE_BYTES),
+            Err(error) => return Err(self.broken(&format!("its description is none: {error}"))),
+        };
+        let body = body.ok_or_else(|| self.broken(&format!("its body is longer than {MESSAGE_BYTES} bytes")))?;
+        Ok(Some(Frame { body: self.bytes(body)?, description }))
+    }
+
+    pub(super) fn broken(&self, wrong: &str) -> CaptureError {
+        CaptureError::Broken { at: self.at, wrong: wrong.to_owned() }
+    }
+
+    /// False if the input ends before the first byte.
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<bool, CaptureError> {
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.input.read(rest) {
+                Ok(0) if filled == 0 => return Ok(false),
+                Ok(0) => return Err(CaptureError::Truncated(self.read)),
+                Ok(count) => {
+                    filled += count;
+                    self.read += count as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+
+    fn exactly(&mut self, bytes: &mut [u8]) -> Result<(), CaptureError> {
+        match self.fill(bytes)? {
+            true => Ok(()),
+            false => Err(CaptureError::Truncated(self.read)),
+        }
+    }
+
+    /// As many bytes; memory is taken as they come, not as they are claimed.
+    fn bytes(&mut self, length: usize) -> Result<Vec<u8>, CaptureError> {
+        let mut bytes = Vec::new();
+        self.read += (&mut self.input).take(length as u64).read_to_end(&mut bytes)? as u64;
+        if bytes.len() < length { Err(CaptureError::Truncated(self.read)) } else { Ok(bytes) }
+    }
+}
+
+// === impl Frame ===
+
+impl Frame {
+    /// The schema, if that is what this message is.
+    pub(super) fn schema(&self) -> Option<Schema> {
+        let message = root_as_message(&self.description).ok()?;
+        convert::try_fb_to_schema(message.header_as_schema()?).ok()
+    }
+
+    /// The rows, if that is what this message is.
+    pub(super) fn rows(self, schema: &SchemaRef) -> Result<RecordBatch, String> {
+        let message = root_as_message(&self.description).map_err(|error| error.to_string())?;
+        if message.header_type() != MessageHeader::RecordBatch {
+            return Err(format!("a message of kind {:?}", message.header_type()));
+        }
+        let batch = message.header_as_record_batch().ok_or("rows without a description")?;
+        check(&batch, &self.body)?;
+        let body = Buffer::from_vec(self.body);
+        let version = message.version();
+        let no_dictionaries = HashMap::new();
+        let decoder = RecordBatchDecoder::try_new(&body, batch, Arc::clone(schema), &no_dictionaries, &version);
+        decoder.and_then(RecordBatchDecoder::read_record_batch).map_err(|error| error.to_string())
+    }
+}
+
+/// Checks what a description claims about a body: Arrow allocates and slices by it.
+fn check(batch: &arrow_ipc::RecordBatch<'_>, body: &[u8]) -> Result<(), String> {
+    if !(0..=ROWS).contains(&batch.length()) {
+        return Err(format!("{} rows, at most {ROWS} are read", batch.length()));
+    }
+    for node in batch.nodes().into_iter().flatten() {
+        if node.length() != batch.length() || node.null_count() != 0 {
+            return Err("a column is not as long as the others, or has gaps".to_owned());
+        }
+    }
+    let compressed = batch.compression().is_some();
+    let mut unpacked = 0usize;
+    for buffer in batch.buffers().into_iter().flatten() {
+        let range = usize::try_from(buffer.offset()).ok().zip(usize::try_from(buffer.length()).ok());
+        let bytes = range.and_then(|(start, length)| body.get(start..start.checked_add(length)?));
+        let bytes = bytes.ok_or("a buffer that is not within the body")?;
+        let size = match (compressed, bytes.split_first_chunk::<SIZE>()) {
+            (true, Some((size, rest))) => match i64::from_le_bytes(*size) {
+                NOT_COMPRESSED => rest.len(),
+                size => usize::try_from(size).map_err(|_| format!("a buffer that unpacks to {size} bytes"))?,
+            },
+            (true, None) if !bytes.is_empty() => return Err("a compressed buffer without its size".to_owned()),
+            _ => bytes.len(),
+        };
+        unpacked = unpacked.saturating_add(size);
+    }
+    if unpacked > MESSAGE_BYTES {
+        return Err(format!("it unpacks to {unpacked} bytes, at most {MESSAGE_BYTES} are read"));
+    }
+    Ok(())
+}
