@@ -1,0 +1,61 @@
+//! Builds the guests of `tests/guests` once per test run and makes components of them.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use wit_component::ComponentEncoder;
+
+/// The component that does what its configuration says.
+pub(crate) fn faulty() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| component(&core("faulty")))
+}
+
+/// The component that asks the host.
+pub(crate) fn curious() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| component(&core("curious")))
+}
+
+/// The core module of a guest.
+pub(crate) fn core(name: &str) -> Vec<u8> {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(build);
+    std::fs::read(folder.join(name).with_extension("wasm")).unwrap()
+}
+
+/// A component with every `from` replaced by a `to` of the same length.
+pub(crate) fn patched(component: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = component.to_vec();
+    let mut at = 0;
+    let mut found = false;
+    while let Some(next) = bytes[at..].windows(from.len()).position(|window| window == from.as_bytes()) {
+        at += next;
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        found = true;
+    }
+    assert!(found, "the component does not contain {from}");
+    bytes
+}
+
+fn component(module: &[u8]) -> Vec<u8> {
+    ComponentEncoder::default().validate(true).module(module).unwrap().encode().unwrap()
+}
+
+/// Cargo sees to it that nothing is built twice, also across test runs and processes.
+fn build() -> PathBuf {
+    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("guests");
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests/Cargo.toml");
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--locked", "--quiet", "--target", "wasm32-unknown-unknown", "--manifest-path", manifest])
+        .arg("--target-dir")
+        .arg(&target)
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .status()
+        .unwrap();
+    assert!(status.success(), "the guests do not build: is the target wasm32-unknown-unknown installed? (make setup)");
+    target.join("wasm32-unknown-unknown/release")
+}

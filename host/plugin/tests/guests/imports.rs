@@ -1,0 +1,120 @@
+//! What a guest gets of the host: what was granted, and a reason for what was not.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, StringArray, UInt32Array};
+use host_model::{MapAccess, MapError, TableError, Tables};
+use host_plugin::{Clock, Grants, Host, Setup};
+
+use crate::{batch, curious, schema};
+
+/// One table, `process`, with a text and a number for every key.
+struct Processes;
+
+impl Tables for Processes {
+    fn lookup(&self, table: &str, keys: &[u64], columns: &[String]) -> Result<Vec<ArrayRef>, TableError> {
+        if table != "process" {
+            return Err(TableError::NoTable(table.into()));
+        }
+        let column = |name: &String| match name.as_str() {
+            "executable.path" => {
+                Ok(Arc::new(StringArray::from_iter_values(keys.iter().map(|key| format!("/bin/{key}")))) as ArrayRef)
+            }
+            "parent_pid" => Ok(Arc::new(UInt32Array::from_iter_values(keys.iter().map(|&key| key as u32 + 100))) as ArrayRef),
+            other => Err(TableError::NoColumn(other.into())),
+        };
+        columns.iter().map(column).collect()
+    }
+}
+
+/// Maps that are a hash map.
+#[derive(Default)]
+struct Maps(Mutex<HashMap<Vec<u8>, Vec<u8>>>);
+
+impl MapAccess for Maps {
+    fn lookup(&self, _map: &str, key: &[u8]) -> Result<Option<Vec<u8>>, MapError> {
+        Ok(self.0.lock().unwrap().get(key).cloned())
+    }
+
+    fn update(&self, _map: &str, key: &[u8], value: &[u8]) -> Result<(), MapError> {
+        self.0.lock().unwrap().insert(key.into(), value.into());
+        Ok(())
+    }
+
+    fn delete(&self, _map: &str, key: &[u8]) -> Result<(), MapError> {
+        self.0.lock().unwrap().remove(key).map(drop).ok_or(MapError::Kernel(2))
+    }
+}
+
+/// A clock that stands.
+struct Noon;
+
+impl Clock for Noon {
+    fn monotonic(&self) -> u64 {
+        12
+    }
+
+    fn realtime(&self) -> u64 {
+        1200
+    }
+}
+
+/// What the guest wrote into the column of each of two rows, whose keys are 0 and 1.
+fn answers(host: &Host, grants: &[&str], config: &str) -> [String; 2] {
+    let setup = Setup { config: config.into(), grants: Grants::parse(grants).unwrap(), host: host.clone(), ..Setup::default() };
+    let mut enricher = curious().enricher(curious().inspection().id("enricher.curious", 1), &schema(), setup).unwrap();
+    let columns = enricher.enrich(&batch(2)).unwrap();
+    let answers = columns[0].as_string::<i32>();
+    [answers.value(0).into(), answers.value(1).into()]
+}
+
+fn host() -> Host {
+    Host { tables: Arc::new(Processes), maps: Arc::new(Maps::default()), clock: Arc::new(Noon) }
+}
+
+#[test]
+fn a_table_answers_for_every_key() {
+    let grants = ["tables:process", "maps:a", "clock"];
+    let ask =
+        |column: &str| answers(&host(), &grants, &format!(r#"{{"ask": "table", "name": "process", "column": "{column}"}}"#));
+    assert_eq!(ask("executable.path"), ["/bin/0", "/bin/1"]);
+    assert_eq!(ask("parent_pid"), ["100", "101"]);
+    assert!(ask("shoe.size")[0].contains("NoSuchColumn"), "{:?}", ask("shoe.size"));
+}
+
+#[test]
+fn a_table_that_is_not_granted_says_which_words_would_grant_it() {
+    let grants = ["tables:process:executable.path", "maps:a", "clock"];
+    let ask = |name: &str, column: &str| {
+        answers(&host(), &grants, &format!(r#"{{"ask": "table", "name": "{name}", "column": "{column}"}}"#))[0].clone()
+    };
+    assert!(ask("process", "parent_pid").contains("tables:process:parent_pid"));
+    assert!(ask("dns", "name").contains("tables:dns"));
+}
+
+#[test]
+fn a_map_is_read_and_written_within_its_grant() {
+    let host = host();
+    let rows = ["maps:rates:rw:00", "tables", "clock"];
+    let ask = |way: &str, grants: &[&str]| answers(&host, grants, &format!(r#"{{"ask": "{way}", "name": "rates"}}"#));
+    let written = ask("write", &rows);
+    assert_eq!(written[0], "Ok(())");
+    assert!(written[1].contains("NotGranted"), "its key does not begin with 00: {written:?}");
+    let read = ask("map", &["maps:rates", "tables", "clock"]);
+    assert_eq!(read[0], format!("Ok(Some({:?}))", b"v"));
+    assert_eq!(read[1], "Ok(None)");
+    assert!(ask("write", &["maps:rates", "tables", "clock"])[0].contains("maps:rates:rw"));
+    assert_eq!(ask("delete", &rows)[0], "Ok(())");
+    assert!(ask("delete", &rows)[0].contains("Kernel(2)"));
+}
+
+#[test]
+fn clocks_are_those_that_the_host_was_given() {
+    assert_eq!(answers(&host(), &["maps:a", "tables", "clock"], r#"{"ask": "clock"}"#), ["12 1200", "12 1200"]);
+    let host = Host::default();
+    let [times, _] = answers(&host, &["maps:a", "tables", "clock"], r#"{"ask": "clock"}"#);
+    let real: u64 = times.split_once(' ').unwrap().1.parse().unwrap();
+    assert!(real > 1_700_000_000_000_000_000, "{times}");
+}

@@ -1,0 +1,85 @@
+//! A decoder, a sampler and an enricher that behave, unless `{"do": ...}` in the configuration says how not to.
+
+mod decoder;
+mod enricher;
+mod handover;
+mod sampler;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+wit_bindgen::generate!({
+    path: "../../../wit/v0.1",
+    inline: "
+        package guest:faulty;
+        world faulty {
+            include probe:plugin/imports@0.1.0;
+            export probe:plugin/decoder@0.1.0;
+            export probe:plugin/sampler@0.1.0;
+            export probe:plugin/enricher@0.1.0;
+            export probe:plugin/handover@0.1.0;
+        }
+    ",
+    world: "guest:faulty/faulty",
+    generate_all,
+});
+
+export!(Faulty);
+
+struct Faulty;
+
+#[unsafe(link_section = "probe:plugin")]
+#[used]
+static IDENTITY: [u8; 12] = *b"faulty\x001.2.3";
+
+static WAY: OnceLock<String> = OnceLock::new();
+
+/// Calls of the hot functions so far.
+static CALLS: AtomicU32 = AtomicU32::new(0);
+
+/// Whether the configuration asks for this behaviour.
+fn told(way: &str) -> bool {
+    WAY.get_or_init(|| probe::plugin::config::get("do").unwrap_or_default().trim_matches('"').to_owned()) == way
+}
+
+/// Counts a call and does what any hot function may be told to do.
+fn misbehave() -> Result<(), String> {
+    let call = CALLS.fetch_add(1, Relaxed) + 1;
+    if told("trap") || (told("trap-on-second-call") && call == 2) {
+        trap();
+    } else if told("loop") {
+        forever();
+    } else if told("hoard") {
+        hoard();
+    } else if told("recurse") {
+        return Err(deep(0).to_string());
+    } else if told("error") {
+        return Err("\x1b[31mnot today".into());
+    } else if told("noisy") {
+        use probe::plugin::log::{Level, write};
+        (0..1000).for_each(|line| write(Level::Info, &format!("\x1b[2Jline {line}")));
+    }
+    Ok(())
+}
+
+fn trap() -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+fn forever() {
+    loop {
+        std::hint::black_box(());
+    }
+}
+
+/// Takes memory until there is none.
+fn hoard() {
+    loop {
+        std::mem::forget(std::hint::black_box(vec![1u8; 1 << 20]));
+    }
+}
+
+#[allow(unconditional_recursion)]
+fn deep(level: u64) -> u64 {
+    std::hint::black_box(deep(std::hint::black_box(level + 1))) + 1
+}
