@@ -6,10 +6,11 @@ use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 use wasmtime::component::Linker;
-use wasmtime::{Config, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
+use crate::deadline::{LONGEST_CALL, TICK};
 use crate::imports::{self, Imports};
-use crate::limits::{CORE_INSTANCES, LONGEST_DEADLINE, MEMORIES, TABLES};
+use crate::limits::{CORE_INSTANCES, MEMORIES, TABLES};
 
 /// One per process; a clone is the same engine.
 #[derive(Clone)]
@@ -30,14 +31,11 @@ struct Inner {
 )]
 pub struct EngineError(String);
 
-/// Resolution of deadlines. 10 ms: a tenth of the shortest default, and a hundred wake-ups a second cost under 0.1 % of a core.
-const TICK: Duration = Duration::from_millis(10);
-
 /// Instances that live at the same time. Paths times stages, twice during a swap; every one takes 4 GiB of addresses, no memory.
 const INSTANCES: u32 = 256;
 
 /// Ticks without a call after which the ticker rests.
-const PATIENCE: u128 = LONGEST_DEADLINE.as_millis() / TICK.as_millis() + 2;
+const PATIENCE: u128 = LONGEST_CALL.as_millis() / TICK.as_millis() + 2;
 
 /// Advances the epoch while calls are made, and sleeps without a wake-up when there are none.
 struct Ticker {
@@ -79,10 +77,11 @@ impl Engine {
         &self.inner.linker
     }
 
-    /// Ticks after which a call is stopped that may take this long. Makes sure that they come.
-    pub(crate) fn arm(&self, deadline: Duration) -> u64 {
+    /// Sees to it that a call which begins now ends at its deadline.
+    pub(crate) fn arm(&self, store: &mut Store<Imports>, deadline: Duration) {
         self.inner.ticker.keep_going();
-        u64::try_from(deadline.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX).saturating_add(1)
+        let ticks = store.data_mut().deadline.start(deadline);
+        store.set_epoch_deadline(ticks);
     }
 }
 

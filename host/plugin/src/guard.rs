@@ -139,7 +139,7 @@ impl<R: Role> Guard<R> {
         let Some(instance) = &mut self.live else {
             return Err(self.fault(step, FaultKind::Trap, "its instance is gone after a fault".into()));
         };
-        instance.store.set_epoch_deadline(self.blueprint.engine.arm(deadline));
+        self.blueprint.engine.arm(&mut instance.store, deadline);
         match call(instance) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(words)) => Err(self.fault(step, FaultKind::Refused, words)),

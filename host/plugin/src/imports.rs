@@ -13,6 +13,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 pub use clock::{Clock, SystemClock};
 
+use crate::deadline::Deadline;
 use crate::grant::Grants;
 use crate::limiter::Limiter;
 use crate::limits::Limits;
@@ -36,6 +37,7 @@ pub(crate) struct Imports {
     grants: Grants,
     host: Host,
     pub(crate) limiter: Limiter,
+    pub(crate) deadline: Deadline,
 }
 
 /// Gives every component the interfaces; whether it may have them was decided before.
@@ -67,6 +69,7 @@ impl Imports {
             grants: grants.clone(),
             host: host.clone(),
             limiter: Limiter::new(limits, stats),
+            deadline: Deadline::default(),
         }
     }
 }

@@ -79,7 +79,8 @@ impl<R: Role> Blueprint<R> {
         let mut store = Store::new(self.engine.wasm(), imports);
         store.limiter(|imports| &mut imports.limiter);
         store.set_hostcall_fuel(limits.output_bytes);
-        store.set_epoch_deadline(self.engine.arm(limits.bind_deadline));
+        store.epoch_deadline_callback(|mut store| Ok(store.data_mut().deadline.passed()));
+        self.engine.arm(&mut store, limits.bind_deadline);
         let live = self.instantiate(&mut store).map_err(|error| Failure::Ended(Step::Instantiate, error));
         let bound = live.and_then(|(guest, handover)| Ok((self.role.bind(&mut store, &guest, config)?, guest, handover)));
         match bound {

@@ -12,24 +12,30 @@
 
 #![forbid(unsafe_code)]
 
-mod backoff;
-mod breach;
-mod columns;
-mod component;
-mod decoder;
-mod engine;
-mod enricher;
+// What the bytes say, and whether that may be.
 pub mod grant;
-mod guard;
-mod imports;
 pub mod inspect;
+mod refusal;
+mod version;
+
+// From machine code to a live instance.
+mod component;
+mod deadline;
+mod engine;
+mod imports;
 mod instance;
 mod limiter;
 pub mod limits;
-mod refusal;
+
+// Calls.
+mod backoff;
+mod breach;
+mod columns;
+mod decoder;
+mod enricher;
+mod guard;
 mod sampler;
 pub mod text;
-mod version;
 
 pub use component::Component;
 pub use engine::{Engine, EngineError};

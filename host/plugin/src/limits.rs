@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-/// Limits of one plugin. Memory and counts hold for its whole instance, times and output for each call.
+/// Limits of one plugin. Memory and counts hold for its whole instance, times and output for each call. Times are the
+/// plugin's own: a worker that is not run, because the machine is busy, is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Instantiation, `expects` and `bind`. A second: interpreters start here, and a load that hangs longer looks broken.
+    /// Instantiation, `expects` and `bind` together. A second: interpreters start here, and a load that hangs longer looks broken.
     pub bind_deadline: Duration,
     /// `decode`, `complete`, `decide`, `tune`, `enrich`. 100 ms: a call of 1024 rows takes microseconds, and a ring of 8 MiB
     /// holds the events of about that time at a million records a second.
@@ -22,7 +23,7 @@ pub struct Limits {
     pub log_lines_per_second: u32,
 }
 
-/// No deadline is longer: the epoch ticker may rest once this time has passed without a call.
+/// No deadline is longer: a path would stand still for it.
 pub const LONGEST_DEADLINE: Duration = Duration::from_secs(10);
 
 /// No output is larger: Arrow's offsets are signed 32-bit.
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_beyond_the_tickers_patience_is_shortened() {
+    fn a_deadline_of_an_hour_is_shortened() {
         let limits = Limits { call_deadline: Duration::from_secs(3600), ..Limits::default() }.bounded();
         assert_eq!(limits.call_deadline, LONGEST_DEADLINE);
     }

@@ -1,0 +1,94 @@
+//! How long a call may take, in time of its own.
+//!
+//! The wall clock alone would end good plugins on a machine that is short of processors: a worker that is not run for a while
+//! is late through no fault of its guest. So the second half of a deadline is measured in processor time. A guest cannot
+//! wait, so its processor time is all the time it takes.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use wasmtime::UpdateDeadline;
+
+use crate::limits::LONGEST_DEADLINE;
+
+/// Resolution of deadlines. 10 ms: a tenth of the shortest default, and a hundred wake-ups a second cost under 0.1 % of a core.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// Halves that are added for a worker that is not run, at most; a guest that sleeps in some way unheard of ends here.
+const EXTENSIONS: u32 = 18;
+
+/// No call takes longer, on however busy a machine: the ticker may rest once this time has passed without a call.
+pub(crate) const LONGEST_CALL: Duration = LONGEST_DEADLINE.saturating_mul(EXTENSIONS.div_ceil(2) + 1);
+
+/// The deadline of the call that is under way.
+#[derive(Debug, Default)]
+pub(crate) struct Deadline {
+    half: Duration,
+    /// Processor time of the worker when the first half had passed.
+    since: Option<Duration>,
+    extensions: u32,
+}
+
+// === impl Deadline ===
+
+impl Deadline {
+    /// The ticks after which a call that begins now is looked at.
+    pub(crate) fn start(&mut self, limit: Duration) -> u64 {
+        *self = Self { half: limit / 2, since: None, extensions: 0 };
+        ticks(self.half)
+    }
+
+    /// These ticks have passed.
+    pub(crate) fn passed(&mut self) -> UpdateDeadline {
+        self.decide(processor_time())
+    }
+
+    fn decide(&mut self, now: Duration) -> UpdateDeadline {
+        let Some(since) = self.since else {
+            self.since = Some(now);
+            return UpdateDeadline::Continue(ticks(self.half));
+        };
+        let left = self.half.saturating_sub(now.saturating_sub(since));
+        if left <= TICK || self.extensions == EXTENSIONS {
+            return UpdateDeadline::Interrupt;
+        }
+        self.extensions += 1;
+        UpdateDeadline::Continue(ticks(left))
+    }
+}
+
+/// Ticks that take at least this long.
+fn ticks(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX).saturating_add(1)
+}
+
+/// Of this thread.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(100);
+
+    #[test]
+    fn a_guest_that_uses_all_of_its_time_is_stopped() {
+        let mut deadline = Deadline::default();
+        assert_eq!(deadline.start(LIMIT), 6);
+        assert!(matches!(deadline.decide(Duration::ZERO), UpdateDeadline::Continue(6)));
+        assert!(matches!(deadline.decide(Duration::from_millis(48)), UpdateDeadline::Interrupt));
+    }
+
+    #[test]
+    fn a_worker_that_was_not_run_gets_the_rest_of_its_time_but_not_for_ever() {
+        let mut deadline = Deadline::default();
+        deadline.start(LIMIT);
+        deadline.decide(Duration::ZERO);
+        assert!(matches!(deadline.decide(Duration::from_millis(10)), UpdateDeadline::Continue(5)));
+        let halves = (0..100).take_while(|_| matches!(deadline.decide(Duration::ZERO), UpdateDeadline::Continue(_))).count();
+        assert_eq!(halves, EXTENSIONS as usize - 1);
+    }
+}
