@@ -83,8 +83,8 @@ pub struct PluginConfig {
     /// Passed to the plugin at bind, as JSON.
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub config: serde_json::Map<String, serde_json::Value>,
-    /// What it may import: `log`, `config`, `clock`, `tables`, `maps`, narrowed as the host's documentation says. Default: `log`
-    /// and `config`; `enricher.process` has `tables` too.
+    /// What it may import besides `log` and `config`: `clock`, `tables`, `tables:TABLE:COLUMN,COLUMN`, `maps:MAP`, `maps:MAP:rw`,
+    /// `maps:MAP:rw:HEX-PREFIX`. Default: nothing; `enricher.process` has `tables`.
     pub grants: Option<Vec<String>>,
     /// What a call may cost.
     pub limits: LimitsConfig,
@@ -108,7 +108,7 @@ pub struct LimitsConfig {
 pub struct ExportConfig {
     /// URL of an OpenTelemetry collector.
     pub endpoint: Option<String>,
-    /// How it is spoken to. Default grpc.
+    /// How it is spoken to. Default grpc at port 4317, else http/protobuf.
     pub protocol: Option<ProtocolName>,
     /// Headers of every request.
     pub headers: BTreeMap<String, String>,
@@ -116,8 +116,10 @@ pub struct ExportConfig {
     pub compression: Option<CompressionName>,
     /// Time that one request may take. Default 10s.
     pub timeout: Option<Span>,
-    /// Bytes that may wait for the collector. Default 32MiB.
+    /// Bytes that may wait for the collector. Default 64MiB.
     pub queue_bytes: Option<Size>,
+    /// Time for the collector to take what waits at the end. Default 5s.
+    pub drain: Option<Span>,
     /// Names of fields that go out although they may reveal what a program sent or who did it, such as `process.command_args`.
     pub sensitive: Option<Vec<String>>,
     /// Where rows are shown. With an `endpoint` it is a view beside it; without one it is the way out.

@@ -2,6 +2,8 @@
 
 pub mod client;
 pub mod message;
+pub(crate) mod server;
+pub(crate) mod socket;
 
 use std::path::PathBuf;
 

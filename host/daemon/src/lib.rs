@@ -2,15 +2,53 @@
 //!
 //! It composes what the levels below offer and adds no stage of its own: which probe is loaded, which component is in which
 //! slot, who may ask for a change, and what is true at the end.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use host_daemon::{Daemon, Settings};
+//!
+//! let daemon = Daemon::start(Settings::default()).await?;
+//! println!("ready: {} paths", daemon.status().await.paths.len());
+//! daemon.wait().await;
+//! let report = daemon.stop().await;
+//! println!("balanced: {}", report.balanced);
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 
 pub mod config;
-pub mod control;
 pub mod settings;
+
+mod attached;
+mod bind;
+mod loading;
+mod path;
+mod record;
+mod replay;
 pub mod slot;
+mod slots;
+mod start;
+mod wanted;
+mod wiring;
+
+mod change;
+mod daemon;
+mod signals;
+mod swap;
+
+pub mod control;
+mod process;
 pub mod status;
+mod tables;
+mod telemetry;
 
 pub use config::Config;
+pub use control::message::Refusal;
+pub use daemon::Daemon;
 pub use settings::{Input, Settings};
 pub use status::{FinalReport, Status};
+
+/// What a start of the daemon, or a request to it, fails with.
+pub type DaemonError = Refusal;

@@ -1,6 +1,9 @@
 //! What one run of the daemon is told beside its configuration: the command line.
 
+use std::fmt;
+use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Config, FilterConfig, OutputName};
@@ -20,6 +23,8 @@ pub struct Settings {
     pub duration: Option<Duration>,
     /// Where rows are shown.
     pub output: Option<OutputName>,
+    /// Where the lines of `output` go instead of stdout.
+    pub view: Option<View>,
     /// URL of the collector.
     pub otlp_endpoint: Option<String>,
     /// The control socket.
@@ -29,6 +34,10 @@ pub struct Settings {
     /// A capture file that every record is also written to.
     pub record: Option<PathBuf>,
 }
+
+/// Opens the place that lines go to.
+#[derive(Clone)]
+pub struct View(Arc<dyn Fn() -> Box<dyn Write + Send> + Send + Sync>);
 
 /// Where records come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,4 +57,24 @@ pub enum Input {
         /// Again and again until the end of the run; else once.
         looping: bool,
     },
+}
+
+// === impl View ===
+
+impl View {
+    /// A view that `open` opens, once per start of a daemon.
+    #[must_use]
+    pub fn new(open: impl Fn() -> Box<dyn Write + Send> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(open))
+    }
+
+    pub(crate) fn open(&self) -> Box<dyn Write + Send> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("View")
+    }
 }

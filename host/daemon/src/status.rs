@@ -170,6 +170,8 @@ pub enum Cause {
     Stop,
     /// Every capture was read to its end.
     Ended,
+    /// Nobody reads its output any more.
+    Closed,
 }
 
 /// Swaps that are remembered.

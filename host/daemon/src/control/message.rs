@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::slot::Slot;
+use crate::slots::Generation;
 
 /// `POST /v1/plugins/load`. Exactly one of `path` and `bytes_base64`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,23 @@ pub struct Live {
     pub rows_during: u64,
     /// The same bytes with the same configuration were live already; nothing was done.
     pub unchanged: bool,
+}
+
+/// One generation of a slot, as `GET /v1/slots` lists them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotGeneration {
+    /// The slot.
+    pub slot: Slot,
+    /// How many plugins the slot had had when this one came, it included.
+    pub generation: u64,
+    /// The plugin's name, from its own bytes.
+    pub name: String,
+    /// Its version, from its own bytes.
+    pub version: String,
+    /// `sha256:` and 64 hexadecimal digits.
+    pub digest: String,
+    /// Whether it is the one that works; the others are kept for a rollback.
+    pub live: bool,
 }
 
 /// `POST /v1/plugins/unload`.
@@ -104,6 +122,22 @@ pub struct Refusal {
     pub message: String,
     /// What to do about it; empty if there is nothing to do.
     pub cure: String,
+}
+
+// === impl SlotGeneration ===
+
+impl SlotGeneration {
+    pub(crate) fn new(generation: &Generation, live: bool) -> Self {
+        let inspection = generation.inspection();
+        Self {
+            slot: generation.slot.clone(),
+            generation: generation.number,
+            name: inspection.name.clone(),
+            version: inspection.version.clone(),
+            digest: inspection.digest.to_string(),
+            live,
+        }
+    }
 }
 
 // === impl Refusal ===

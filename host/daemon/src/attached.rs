@@ -1,0 +1,50 @@
+//! What keeps a path's probe alive: programs in the kernel, or a capture that needs nothing.
+
+use host_kernel::{KernelError, LoadedProbe};
+use host_model::{Probe, ProbeState};
+
+/// The probe of a path.
+pub(crate) struct Attached {
+    probe: Probe,
+    /// None for a capture, and once it is detached. Dropping it detaches.
+    loaded: Option<LoadedProbe>,
+}
+
+// === impl Attached ===
+
+impl Attached {
+    /// A probe that is loaded and not attached.
+    pub(crate) const fn loaded(probe: Probe, loaded: LoadedProbe) -> Self {
+        Self { probe, loaded: Some(loaded) }
+    }
+
+    /// A capture in the place of a probe.
+    pub(crate) const fn capture(probe: Probe) -> Self {
+        Self { probe, loaded: None }
+    }
+
+    pub(crate) const fn probe(&self) -> &Probe {
+        &self.probe
+    }
+
+    /// From here on records come.
+    pub(crate) fn attach(&mut self) -> Result<(), KernelError> {
+        let attached = self.loaded.as_mut().map_or(Ok(()), LoadedProbe::attach);
+        self.probe.state = match &attached {
+            Ok(()) => ProbeState::Attached,
+            Err(error) => ProbeState::Failed(error.to_string()),
+        };
+        // Which hooks they are, and so what they take, depends on what this kernel has.
+        if let Some(loaded) = &self.loaded {
+            self.probe.hooks = loaded.hooks().to_vec();
+            self.probe.capabilities = loaded.capabilities().into_iter().map(str::to_owned).collect();
+        }
+        attached
+    }
+
+    /// From here on none come; what is in the ring can still be read.
+    pub(crate) fn detach(&mut self) {
+        self.loaded = None;
+        self.probe.state = ProbeState::Detached;
+    }
+}

@@ -1,0 +1,243 @@
+//! The daemon as a whole: started, asked, stopped.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use host_model::{PathCounters, Probe};
+use host_plugin::Engine;
+use tokio::sync::{OnceCell, watch};
+use tokio::task::JoinHandle;
+
+use crate::control::message::{Refusal, SlotGeneration};
+use crate::path::Path;
+use crate::process;
+use crate::settings::Settings;
+use crate::slots::Slots;
+use crate::status::{Cause, ExportStatus, FinalReport, MAX_SWAPS, Origin, PathStatus, PluginOnPath, Status, Swap};
+use crate::telemetry;
+use crate::wiring::Parts;
+
+/// A daemon that runs: every probe is attached, every plugin is bound.
+///
+/// Stop it with [`Daemon::stop`]; one that is dropped ends its paths, but delivers nothing more.
+pub struct Daemon {
+    pub(crate) core: Arc<Core>,
+    /// The control socket answers until this is true.
+    pub(crate) closed: watch::Sender<bool>,
+    pub(crate) server: JoinHandle<()>,
+    /// Watch for what ends the daemon, and send its telemetry.
+    pub(crate) watchers: Vec<JoinHandle<()>>,
+}
+
+/// Everything that may be asked of a daemon.
+pub(crate) struct Core {
+    pub(crate) settings: Settings,
+    pub(crate) origin: Origin,
+    pub(crate) started: Instant,
+    pub(crate) start_unix_ns: u64,
+    pub(crate) engine: Engine,
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) state: Mutex<State>,
+    /// Held while slots or probes change, so that changes happen one after the other.
+    pub(crate) changes: tokio::sync::Mutex<()>,
+    pub(crate) ending: watch::Sender<Option<Cause>>,
+    pub(crate) report: OnceCell<FinalReport>,
+}
+
+/// What changes while a daemon runs. Held only to look or to put; never while something is waited for.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) slots: Slots,
+    pub(crate) paths: Vec<Arc<Path>>,
+    /// Probes without a path: failed, unloaded, or not asked for.
+    pub(crate) idle: Vec<Probe>,
+    pub(crate) swaps: VecDeque<Swap>,
+    /// Paths of probes that were unloaded.
+    pub(crate) gone: Vec<(String, Arc<PathCounters>)>,
+}
+
+/// Time for the collector to take what waits at the end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+// === impl Daemon ===
+
+impl Daemon {
+    /// What it is doing.
+    pub async fn status(&self) -> Status {
+        self.core.status().await
+    }
+
+    /// Returns when it is time to stop: after a signal, the time it was given, a request over the socket, the end of all
+    /// captures, or when nobody reads its output any more.
+    pub async fn wait(&self) -> Cause {
+        let mut ending = self.core.ending.subscribe();
+        let cause = ending.wait_for(Option::is_some).await;
+        cause.ok().and_then(|cause| *cause).unwrap_or(Cause::Stop)
+    }
+
+    /// Detaches, drains, flushes, and says what became of every record.
+    pub async fn stop(mut self) -> FinalReport {
+        let report = self.core.stop(Cause::Stop).await;
+        self.closed.send_replace(true);
+        if let Err(error) = (&mut self.server).await {
+            tracing::error!(%error, "the control socket's task failed");
+        }
+        report
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.server.abort();
+        self.watchers.iter().for_each(JoinHandle::abort);
+        if let Some(file) = &self.core.settings.ready_file {
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}
+
+// === impl Core ===
+
+impl Core {
+    pub(crate) async fn status(&self) -> Status {
+        let paths = self.path_statuses().await;
+        let export = self.parts.exporter.status();
+        let state = self.state();
+        Status {
+            balanced: paths.iter().all(|path| path.ledger.balanced()),
+            version: env!("CARGO_PKG_VERSION").into(),
+            uptime_ms: self.uptime_ms(),
+            mode: self.origin,
+            paths,
+            probes: state.probes(),
+            swaps: state.swaps.iter().cloned().collect(),
+            export: ExportStatus {
+                endpoint: export.endpoint,
+                queue_bytes: export.queue_bytes,
+                queue_cap_bytes: export.queue_cap_bytes,
+                last_error: export.last_error,
+                retries: export.retries,
+            },
+            process: process::status(),
+        }
+    }
+
+    pub(crate) async fn plugins(&self) -> Vec<PluginOnPath> {
+        let on_path =
+            |path: PathStatus| path.plugins.into_iter().map(move |plugin| PluginOnPath { path: path.probe.clone(), plugin });
+        self.path_statuses().await.into_iter().flat_map(on_path).collect()
+    }
+
+    pub(crate) fn slots(&self) -> Vec<SlotGeneration> {
+        self.state().slots.generations().map(|(generation, live)| SlotGeneration::new(generation, live)).collect()
+    }
+
+    pub(crate) fn probes(&self) -> Vec<Probe> {
+        self.state().probes()
+    }
+
+    /// Ends everything; the first caller's cause counts, and all get the same report.
+    pub(crate) async fn stop(&self, cause: Cause) -> FinalReport {
+        self.end(cause);
+        self.report.get_or_init(|| self.drain()).await.clone()
+    }
+
+    /// Makes it time to stop.
+    pub(crate) fn end(&self, cause: Cause) {
+        self.ending.send_if_modified(|ending| {
+            let first = ending.is_none();
+            ending.get_or_insert(cause);
+            first
+        });
+    }
+
+    /// Sends the host's own metrics.
+    pub(crate) async fn tell(&self) {
+        let metrics = telemetry::metrics(&self.status().await, self.start_unix_ns, unix_ns());
+        self.parts.exporter.telemetry(&metrics);
+    }
+
+    pub(crate) fn paths(&self) -> Vec<Arc<Path>> {
+        self.state().paths.clone()
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn drain(&self) -> FinalReport {
+        let _changes = self.changes.lock().await;
+        let paths = self.paths();
+        // All at once: one that still has records in its ring must not hold up the others.
+        let stopping: Vec<_> = paths
+            .iter()
+            .map(|path| {
+                tokio::task::spawn_blocking({
+                    let path = Arc::clone(path);
+                    move || path.stop()
+                })
+            })
+            .collect();
+        for stopped in stopping {
+            if let Err(error) = stopped.await {
+                tracing::error!(%error, "stopping a path failed");
+            }
+        }
+        if let Some(recorder) = &self.parts.recorder {
+            recorder.finish();
+        }
+        self.tell().await;
+        let deadline = self.settings.config.export.drain.map_or(DRAIN, |drain| drain.0);
+        self.parts.exporter.drain(deadline).await;
+        let state = self.state();
+        let running = state.paths.iter().map(|path| (path.name().to_owned(), path.counters.ledger()));
+        let gone = state.gone.iter().map(|(name, counters)| (name.clone(), counters.ledger()));
+        let paths: Vec<_> = running.chain(gone).collect();
+        FinalReport {
+            balanced: paths.iter().all(|(_, ledger)| ledger.balanced()),
+            cause: self.ending.borrow().unwrap_or(Cause::Stop),
+            uptime_ms: self.uptime_ms(),
+            paths,
+        }
+    }
+
+    async fn path_statuses(&self) -> Vec<PathStatus> {
+        let paths = self.paths();
+        let asked = tokio::task::spawn_blocking(move || paths.iter().map(|path| path.status()).collect());
+        asked.await.unwrap_or_default()
+    }
+
+    fn uptime_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// Remembers a swap, and forgets the oldest if there are too many.
+    pub(crate) fn note(&mut self, swap: Swap) {
+        if self.swaps.len() >= MAX_SWAPS {
+            self.swaps.pop_front();
+        }
+        self.swaps.push_back(swap);
+    }
+
+    fn probes(&self) -> Vec<Probe> {
+        let mut probes: Vec<Probe> = self.paths.iter().map(|path| path.probe()).chain(self.idle.iter().cloned()).collect();
+        probes.sort_by(|a, b| b.built_in.cmp(&a.built_in).then_with(|| a.name.cmp(&b.name)));
+        probes
+    }
+}
+
+/// Unix time, nanoseconds.
+pub(crate) fn unix_ns() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What cannot be done because a task ended in a way that it never should.
+pub(crate) fn lost(error: &tokio::task::JoinError) -> Refusal {
+    Refusal::new("internal", error.to_string(), "this is a fault of the host; see its log")
+}

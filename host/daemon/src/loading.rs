@@ -1,0 +1,167 @@
+//! From a component's bytes to a generation of a slot: read, inspect, grant, compile.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use host_model::Role;
+use host_plugin::{Component, Engine, Grants, Inspection, Limits, PluginError};
+
+use crate::config::{self, Config, PluginConfig};
+use crate::control::message::Refusal;
+use crate::slot::Slot;
+use crate::slots::Generation;
+
+type Json = serde_json::Map<String, serde_json::Value>;
+
+/// What a component is to become.
+pub(crate) struct Order<'a> {
+    pub(crate) slot: Slot,
+    pub(crate) number: u64,
+    pub(crate) bytes: &'a [u8],
+    /// What it is called if its bytes give it no name.
+    pub(crate) stem: &'a str,
+    pub(crate) config: Arc<Json>,
+}
+
+/// What the configuration puts into a slot.
+pub(crate) struct Choice {
+    pub(crate) slot: Slot,
+    /// A name in the binary or a file.
+    pub(crate) component: String,
+    pub(crate) config: Json,
+}
+
+/// The slots that hold something without a word of the configuration.
+const DEFAULTS: [&str; 2] = ["sampler", ENRICHER];
+/// Granted the tables without a word of the configuration.
+const ENRICHER: &str = "enricher.process";
+/// Reads any record; for probes without a decoder of their own.
+const ANY_RECORD: &str = "decoder-btf";
+
+/// The plugins of all paths, in the order of the configuration; defaults that it does not name go first.
+pub(crate) fn choices(config: &Config) -> Vec<Choice> {
+    let defaults = DEFAULTS.iter().filter_map(|slot| slot.parse().ok()).filter(|slot| config.plugins.get(slot).is_none());
+    let named = config.plugins.iter().filter(|(slot, plugin)| plugin.enabled != Some(false) && slot.role() != Role::Decoder);
+    defaults.chain(named.map(|(slot, _)| slot.clone())).map(|slot| choice(config, slot)).collect()
+}
+
+/// The decoder of a probe.
+pub(crate) fn decoder(config: &Config, probe: &str) -> Choice {
+    choice(config, Slot::Decoder(probe.to_owned()))
+}
+
+/// Reads a component: a name in the binary, or a file.
+pub(crate) fn read(component: &Path) -> Result<Vec<u8>, Refusal> {
+    let name = component.to_string_lossy();
+    match plugins::component(&name) {
+        Some(built_in) => Ok(built_in.bytes.to_vec()),
+        None if config::is_file(&name) || component.exists() => host_plugin::read(component).map_err(Refusal::from),
+        None => {
+            let known: Vec<&str> = plugins::COMPONENTS.iter().map(|component| component.name).collect();
+            let cure = format!("in the binary are {}; a file is named with its path or ends in .wasm", known.join(", "));
+            Err(Refusal::new("read", format!("there is no component `{name}` in the binary, and no such file"), cure))
+        }
+    }
+}
+
+/// What a component is called whose bytes give it no name: the file's name without `.wasm`.
+pub(crate) fn stem(component: &Path) -> String {
+    component.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What bytes say of themselves.
+pub(crate) fn inspect(bytes: &[u8], name: &str) -> Result<Inspection, Refusal> {
+    let inspection = host_plugin::inspect(bytes).map_err(|refusal| Refusal::from(refusal.of(name)))?;
+    Ok(inspection.or_named(name))
+}
+
+/// The slot of a component for which none was named: by its role, and its name after the role (`decoder-file` is for
+/// `decoder.file`).
+pub(crate) fn infer(inspection: &Inspection, probes: &[String]) -> Result<Slot, Refusal> {
+    let refuse = |message: String, cure: String| Err(Refusal::new("slot", message, cure));
+    let name = &inspection.name;
+    let [role] = inspection.roles.as_slice() else {
+        let roles: Vec<String> = inspection.roles.iter().map(ToString::to_string).collect();
+        return refuse(format!("{name} has more than one role: {}", roles.join(", ")), "name its slot with --slot".into());
+    };
+    let suffix = name.strip_prefix(&format!("{role}-")).unwrap_or(name);
+    match role {
+        Role::Sampler => Ok(Slot::Sampler),
+        Role::Decoder if probes.iter().any(|probe| probe == suffix) => Ok(Slot::Decoder(suffix.to_owned())),
+        Role::Decoder => {
+            let slots: Vec<String> = probes.iter().map(|probe| format!("decoder.{probe}")).collect();
+            refuse(format!("no path is named after decoder {name}"), format!("name its slot with --slot: {}", slots.join(", ")))
+        }
+        Role::Enricher => format!("enricher.{suffix}")
+            .parse()
+            .or_else(|_| refuse(format!("{name:?} cannot name a slot"), "name its slot with --slot enricher.NAME".into())),
+    }
+}
+
+/// Makes a generation. Compiling takes its time: call it where that may block.
+pub(crate) fn compile(engine: &Engine, config: &Config, order: Order<'_>) -> Result<Generation, Refusal> {
+    let Order { slot, number, bytes, stem, config: plugin_config } = order;
+    let inspection = inspect(bytes, stem)?;
+    if !inspection.roles.contains(&slot.role()) {
+        let refusal = host_plugin::Refusal::OtherRole { wanted: slot.role(), exports: inspection.exports.clone() };
+        return Err(refusal.of(&label(&inspection)).into());
+    }
+    let (grants, limits) = rules(config, &slot)?;
+    grants.check(&inspection).map_err(|refusal| {
+        let mut refusal = Refusal::from(refusal.of(&label(&inspection)));
+        if refusal.step == "grant" {
+            refusal.cure = format!("{} (its slot is [plugins.{:?}])", refusal.cure, slot.to_string());
+        }
+        refusal
+    })?;
+    let component = Component::compile(engine, bytes, stem).map_err(Refusal::from)?;
+    Ok(Generation { slot, number, component, config: plugin_config, grants, limits })
+}
+
+/// What a slot is granted and may cost, whoever is in it.
+fn rules(config: &Config, slot: &Slot) -> Result<(Grants, Limits), Refusal> {
+    let unset = PluginConfig::default();
+    let plugin = config.plugins.get(slot).unwrap_or(&unset);
+    let by_default: &[&str] = if slot.to_string() == ENRICHER { &["tables"] } else { &[] };
+    let words: Vec<&str> = match &plugin.grants {
+        Some(words) => words.iter().map(String::as_str).collect(),
+        None => by_default.to_vec(),
+    };
+    let grants = Grants::parse(&words)
+        .map_err(|error| Refusal::new("configure", format!("plugins.{slot}.grants: {error}"), "correct the grant"))?;
+    let mut limits = Limits::default();
+    if let Some(deadline) = plugin.limits.deadline {
+        limits.call_deadline = deadline.0;
+    }
+    let bytes = |size: config::Size| usize::try_from(size.0).unwrap_or(usize::MAX);
+    if let Some(size) = plugin.limits.memory_bytes {
+        limits.memory_bytes = bytes(size);
+    }
+    if let Some(size) = plugin.limits.output_bytes {
+        limits.output_bytes = bytes(size);
+    }
+    Ok((grants, limits.bounded()))
+}
+
+fn choice(config: &Config, slot: Slot) -> Choice {
+    let plugin = config.plugins.get(&slot).cloned().unwrap_or_default();
+    let component = plugin.component.unwrap_or_else(|| match &slot {
+        Slot::Decoder(probe) => {
+            let own = format!("decoder-{probe}");
+            if plugins::component(&own).is_some() { own } else { ANY_RECORD.into() }
+        }
+        Slot::Sampler | Slot::SamplerOf(_) => "sampler-ratio".into(),
+        Slot::Enricher(name) => format!("enricher-{name}"),
+    });
+    Choice { slot, component, config: plugin.config }
+}
+
+fn label(inspection: &Inspection) -> String {
+    format!("{}@{}", inspection.name, inspection.version)
+}
+
+impl From<PluginError> for Refusal {
+    fn from(error: PluginError) -> Self {
+        Self::new(&error.step.to_string(), error.to_string(), error.cure)
+    }
+}

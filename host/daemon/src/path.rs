@@ -1,0 +1,188 @@
+//! A path that runs, and what may be asked of it from outside.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use host_model::{Kept, Ledger, MetricData, PathCounters, Probe, Schema, Sink};
+use host_pipeline::{BatchLimits, Blueprint, Running, StartError, SwitchError, Switched};
+
+use crate::attached::Attached;
+use crate::bind::{Card, Cards, Place, Rebound};
+use crate::slots::Lineup;
+use crate::status::{PathStatus, PluginState, PluginStatus};
+
+/// One path.
+pub(crate) struct Path {
+    pub(crate) place: Place,
+    pub(crate) counters: Arc<PathCounters>,
+    series: Arc<AtomicU64>,
+    /// None once it was stopped. Asking takes the read half, so that stopping waits for whoever asks.
+    running: RwLock<Option<Running>>,
+    made_of: Mutex<MadeOf>,
+    attached: Mutex<Attached>,
+}
+
+/// What a path is made of now.
+#[derive(Clone)]
+pub(crate) struct MadeOf {
+    pub(crate) lineup: Lineup,
+    pub(crate) cards: Cards,
+    /// Schema of the decoder.
+    pub(crate) schema: Arc<Schema>,
+}
+
+/// Counts the metric series that go by.
+struct Counted {
+    sink: Box<dyn Sink>,
+    series: Arc<AtomicU64>,
+}
+
+/// The worker answers between two batches: within a call's deadline at the worst.
+const LEDGER_TIMEOUT: Duration = Duration::from_millis(500);
+
+// === impl Path ===
+
+impl Path {
+    /// Starts the worker. Nothing is attached yet, so nothing comes.
+    pub(crate) fn start(
+        place: Place,
+        source: Box<dyn host_model::Source>,
+        stages: host_pipeline::Stages,
+        lineup: Lineup,
+        sink: Box<dyn Sink>,
+        counters: Arc<PathCounters>,
+        limits: BatchLimits,
+        attached: Attached,
+    ) -> Result<Self, StartError> {
+        let made_of = MadeOf { lineup, cards: Cards::of(&stages), schema: Arc::clone(stages.decoder.schema()) };
+        let series = Arc::new(AtomicU64::new(0));
+        let sink = Box::new(Counted { sink, series: Arc::clone(&series) });
+        let name = Arc::clone(&place.probe);
+        let running = host_pipeline::start(Blueprint { name, source, stages, sink, counters: Arc::clone(&counters), limits })?;
+        Ok(Self {
+            place,
+            counters,
+            series,
+            running: RwLock::new(Some(running)),
+            made_of: Mutex::new(made_of),
+            attached: Mutex::new(attached),
+        })
+    }
+
+    /// The name of its probe.
+    pub(crate) fn name(&self) -> &str {
+        &self.place.probe
+    }
+
+    /// Its probe.
+    pub(crate) fn probe(&self) -> Probe {
+        self.attached().probe().clone()
+    }
+
+    /// Attaches its programs.
+    pub(crate) fn attach(&self) -> Result<(), host_kernel::KernelError> {
+        self.attached().attach()
+    }
+
+    /// What it is made of now.
+    pub(crate) fn made_of(&self) -> MadeOf {
+        self.lock_made_of().clone()
+    }
+
+    /// The ledger, taken between two batches. Blocks.
+    pub(crate) fn ledger(&self) -> Ledger {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().map_or_else(|| self.counters.ledger(), |running| running.ledger(LEDGER_TIMEOUT))
+    }
+
+    /// Whether a capture was read to its end, or the worker is gone.
+    pub(crate) fn finished(&self) -> bool {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().is_none_or(Running::finished)
+    }
+
+    /// Replaces plugins between two batches. Blocks.
+    pub(crate) fn switch(&self, rebound: Rebound, lineup: Lineup) -> Result<Switched, SwitchError> {
+        let Rebound { change, cards, schema } = rebound;
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        let running = running.as_ref().ok_or_else(|| SwitchError::Ended(Arc::clone(&self.place.probe)))?;
+        let switched = running.switch(change)?;
+        *self.lock_made_of() = MadeOf { lineup, cards, schema };
+        Ok(switched)
+    }
+
+    /// Detaches, takes what is left in the ring, hands it to the sink. Blocks.
+    pub(crate) fn stop(&self) {
+        self.attached().detach();
+        let running = self.running.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(running) = running {
+            running.stop();
+        }
+    }
+
+    /// All about it. Blocks.
+    pub(crate) fn status(&self) -> PathStatus {
+        let ledger = self.ledger();
+        let ended = self.finished();
+        let cards = self.lock_made_of().cards.clone();
+        PathStatus {
+            probe: self.name().to_owned(),
+            ledger,
+            plugins: cards.iter().map(|card| card.status(ended)).collect(),
+            metrics_series: self.series.load(Relaxed),
+        }
+    }
+
+    fn lock_made_of(&self) -> MutexGuard<'_, MadeOf> {
+        self.made_of.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attached(&self) -> MutexGuard<'_, Attached> {
+        self.attached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Card ===
+
+impl Card {
+    pub(crate) fn status(&self, ended: bool) -> PluginStatus {
+        let Self { id, stats } = self;
+        PluginStatus {
+            slot: id.slot.to_string(),
+            name: id.name.to_string(),
+            version: id.version.to_string(),
+            digest: id.digest.to_string(),
+            generation: id.generation,
+            state: if ended { PluginState::Ended } else { PluginState::Live },
+            calls: stats.calls.load(Relaxed),
+            rows: stats.rows.load(Relaxed),
+            traps: stats.traps.load(Relaxed),
+            p50_ns: stats.quantile_ns(0.5),
+            p99_ns: stats.quantile_ns(0.99),
+            memory_bytes: stats.memory_bytes.load(Relaxed),
+            total_ns: stats.total_ns.load(Relaxed),
+        }
+    }
+}
+
+// === impl Counted ===
+
+impl Sink for Counted {
+    fn write(&mut self, kept: &Kept) {
+        self.sink.write(kept);
+    }
+
+    fn metrics(&mut self, metrics: &[MetricData]) {
+        self.series.store(metrics.iter().map(|metric| metric.points.len() as u64).sum(), Relaxed);
+        self.sink.metrics(metrics);
+    }
+
+    fn flush(&mut self) {
+        self.sink.flush();
+    }
+
+    fn queue(&self) -> (u64, u64) {
+        self.sink.queue()
+    }
+}

@@ -1,0 +1,209 @@
+//! Captures in the place of the kernel: the one in the binary, or a file, once or again and again.
+
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use host_export::capture::{CaptureError, CapturedProbe, Pace, Reader, Replay};
+use host_model::{KernelCounters, KernelPlan, MapAccess, MapError, PlanError, Probe, ProbeState, Run, Source, Waker};
+
+use crate::attached::Attached;
+use crate::bind::Place;
+use crate::control::message::Refusal;
+use crate::daemon::unix_ns;
+use crate::settings::Input;
+use crate::wiring::Opened;
+
+/// Where a capture is.
+#[derive(Debug, Clone)]
+enum Tape {
+    Embedded,
+    File(PathBuf),
+}
+
+/// One probe of a capture, again and again; every round looks as if it happened now.
+struct Looping {
+    tape: Tape,
+    probe: String,
+    replay: Replay,
+    /// Records of the rounds before.
+    before: u64,
+    /// Time of the capture's first run.
+    first_ns: u64,
+    unix_offset_ns: u64,
+    relay: Arc<Relay>,
+}
+
+/// Passes on to the replay of this round.
+struct Relay(Mutex<Arc<dyn Waker>>);
+
+/// A capture has no maps.
+struct NoMaps;
+
+/// Real events of the three built-in probes.
+const EMBEDDED: &[u8] = include_bytes!("../captures/default.capture");
+
+/// The probes of a capture, ready to be read: those in `wanted`, or all if it is empty.
+pub(crate) fn open(input: &Input, wanted: &[String]) -> Result<Vec<Opened>, Refusal> {
+    let (tape, looping) = match input {
+        Input::Kernel => return Ok(Vec::new()),
+        Input::Embedded { looping } => (Tape::Embedded, *looping),
+        Input::Capture { file, looping } => (Tape::File(file.clone()), *looping),
+    };
+    let failed = |error: CaptureError| {
+        Refusal::new("replay", format!("{}: {error}", tape.name()), "give a file that `host record` wrote")
+    };
+    let mut reader = Reader::new(tape.open().map_err(failed)?).map_err(failed)?;
+    let probes = reader.probes().to_vec();
+    let first_ns = reader.read().map_err(failed)?.and_then(|runs| runs.iter().next().map(|run| run.time_ns)).unwrap_or(0);
+    if let Some(missing) = wanted.iter().find(|name| probes.iter().all(|probe| probe.name != **name)) {
+        let has: Vec<&str> = probes.iter().map(|probe| probe.name.as_str()).collect();
+        let message = format!("{} has no probe `{missing}`", tape.name());
+        return Err(Refusal::new("replay", message, format!("it has {}", has.join(", "))));
+    }
+    let chosen = probes.into_iter().filter(|probe| wanted.is_empty() || wanted.contains(&probe.name));
+    chosen
+        .map(|CapturedProbe { name, layout }| {
+            let pace = if looping { Pace::Real } else { Pace::Fast };
+            let replay = tape.replay(&name, pace).map_err(failed)?;
+            let source: Box<dyn Source> = match looping {
+                true => Box::new(Looping::new(tape.clone(), name.clone(), replay, first_ns)),
+                false => Box::new(replay),
+            };
+            let layout = layout.ok_or_else(|| {
+                let message = format!("{}: the record of probe `{name}` is not described", tape.name());
+                Refusal::new("replay", message, "record it again with an object that has BTF (`clang -g`)")
+            })?;
+            Ok(Opened {
+                place: Place { probe: name.as_str().into(), layout: layout.clone(), maps: Arc::new(NoMaps) },
+                source,
+                attached: Attached::capture(Probe {
+                    built_in: host_kernel::catalog::find(&name).is_some(),
+                    name,
+                    state: ProbeState::Attached,
+                    hooks: vec![tape.name()],
+                    layout: Some(layout),
+                    ring_bytes: 0,
+                    capabilities: Vec::new(),
+                }),
+            })
+        })
+        .collect()
+}
+
+// === impl Tape ===
+
+impl Tape {
+    fn name(&self) -> String {
+        match self {
+            Self::Embedded => "the capture in the binary".into(),
+            Self::File(file) => file.display().to_string(),
+        }
+    }
+
+    fn open(&self) -> Result<Box<dyn Read + Send>, CaptureError> {
+        Ok(match self {
+            Self::Embedded => Box::new(Cursor::new(EMBEDDED)),
+            Self::File(file) => Box::new(BufReader::new(File::open(file)?)),
+        })
+    }
+
+    fn replay(&self, probe: &str, pace: Pace) -> Result<Replay, CaptureError> {
+        Replay::open(self.open()?, probe, pace)
+    }
+}
+
+// === impl Looping ===
+
+impl Looping {
+    fn new(tape: Tape, probe: String, replay: Replay, first_ns: u64) -> Self {
+        let relay = Arc::new(Relay(Mutex::new(replay.waker())));
+        let unix_offset_ns = unix_ns().saturating_sub(first_ns);
+        Self { tape, probe, replay, before: 0, first_ns, unix_offset_ns, relay }
+    }
+
+    /// Begins the next round if this one is over.
+    fn again(&mut self) {
+        // A capture without a record of this probe would turn without end.
+        let empty = self.replay.counters().produced == 0;
+        if !self.replay.ended() || empty {
+            return;
+        }
+        match self.tape.replay(&self.probe, Pace::Real) {
+            Ok(next) => {
+                self.before += self.replay.counters().produced;
+                self.unix_offset_ns = unix_ns().saturating_sub(self.first_ns);
+                *self.relay.0.lock().unwrap_or_else(PoisonError::into_inner) = next.waker();
+                self.replay = next;
+            }
+            Err(error) => tracing::error!(%error, probe = self.probe, "the capture cannot be read again"),
+        }
+    }
+}
+
+impl Source for Looping {
+    fn wait(&mut self, ready_bytes: usize, timeout: Duration) {
+        self.again();
+        self.replay.wait(ready_bytes, timeout);
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.replay.waiting_bytes()
+    }
+
+    fn run(&mut self, max_records: usize, max_bytes: usize) -> Run<'_> {
+        self.replay.run(max_records, max_bytes)
+    }
+
+    fn release(&mut self) {
+        self.replay.release();
+    }
+
+    fn waiting_records(&mut self) -> u64 {
+        self.replay.waiting_records()
+    }
+
+    fn counters(&mut self) -> KernelCounters {
+        let mut counters = self.replay.counters();
+        counters.produced += self.before;
+        counters
+    }
+
+    fn apply(&mut self, plan: &KernelPlan) -> Result<(), PlanError> {
+        self.replay.apply(plan)
+    }
+
+    fn ended(&self) -> bool {
+        false
+    }
+
+    fn waker(&self) -> Arc<dyn Waker> {
+        Arc::clone(&self.relay) as Arc<dyn Waker>
+    }
+
+    fn unix_offset_ns(&self) -> u64 {
+        self.unix_offset_ns
+    }
+}
+
+impl Waker for Relay {
+    fn wake(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).wake();
+    }
+}
+
+impl MapAccess for NoMaps {
+    fn lookup(&self, _map: &str, _key: &[u8]) -> Result<Option<Vec<u8>>, MapError> {
+        Err(MapError::NoMap)
+    }
+
+    fn update(&self, _map: &str, _key: &[u8], _value: &[u8]) -> Result<(), MapError> {
+        Err(MapError::NoMap)
+    }
+
+    fn delete(&self, _map: &str, _key: &[u8]) -> Result<(), MapError> {
+        Err(MapError::NoMap)
+    }
+}

@@ -1,0 +1,185 @@
+//! What is in the slots: the generations of each, and which of them is live.
+//!
+//! A change is made on a copy. The copy says what every path would be made of; only when every path has switched does it become
+//! the truth.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use host_plugin::{Component, Grants, Inspection, Limits};
+
+use crate::control::message::Refusal;
+use crate::slot::Slot;
+
+/// One plugin that a slot has had.
+pub(crate) struct Generation {
+    pub(crate) slot: Slot,
+    /// How many plugins the slot has had, this one included.
+    pub(crate) number: u64,
+    pub(crate) component: Component,
+    pub(crate) config: Arc<serde_json::Map<String, serde_json::Value>>,
+    pub(crate) grants: Grants,
+    pub(crate) limits: Limits,
+}
+
+/// All slots, in the order of the configuration.
+#[derive(Clone, Default)]
+pub(crate) struct Slots {
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    slot: Slot,
+    generations: VecDeque<Arc<Generation>>,
+    count: u64,
+    live: Option<Arc<Generation>>,
+}
+
+/// What one path is made of.
+#[derive(Clone)]
+pub(crate) struct Lineup {
+    pub(crate) decoder: Arc<Generation>,
+    pub(crate) sampler: Option<Arc<Generation>>,
+    pub(crate) enrichers: Vec<Arc<Generation>>,
+}
+
+/// Generations that are kept for a rollback: compiled, so that going back is as quick as going forward.
+pub(crate) const KEPT: usize = 8;
+
+// === impl Slots ===
+
+impl Slots {
+    /// What is live in a slot.
+    pub(crate) fn live(&self, slot: &Slot) -> Option<&Arc<Generation>> {
+        self.entry(slot)?.live.as_ref()
+    }
+
+    /// The number that the next plugin of a slot gets.
+    pub(crate) fn next_number(&self, slot: &Slot) -> u64 {
+        self.entry(slot).map_or(1, |entry| entry.count + 1)
+    }
+
+    /// Makes a plugin live. The oldest generation is forgotten if there are more than [`KEPT`].
+    pub(crate) fn put(&mut self, generation: Arc<Generation>) {
+        let index = match self.entries.iter().position(|entry| entry.slot == generation.slot) {
+            Some(index) => index,
+            None => {
+                self.entries.push(Entry { slot: generation.slot.clone(), generations: VecDeque::new(), count: 0, live: None });
+                self.entries.len() - 1
+            }
+        };
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.count = entry.count.max(generation.number);
+            entry.generations.push_back(Arc::clone(&generation));
+            if entry.generations.len() > KEPT {
+                entry.generations.pop_front();
+            }
+            entry.live = Some(generation);
+        }
+    }
+
+    /// Empties a slot; its generations stay for a rollback.
+    pub(crate) fn clear(&mut self, slot: &Slot) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.slot == *slot) {
+            entry.live = None;
+        }
+    }
+
+    /// Makes an earlier generation live: the one of this number, else the one before the live one, else the last one.
+    pub(crate) fn roll_back(&mut self, slot: &Slot, number: Option<u64>) -> Result<Arc<Generation>, Refusal> {
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.slot == *slot) else {
+            return Err(Refusal::new(
+                "rollback",
+                format!("slot {slot} has never held a plugin"),
+                "load one with `host plugin load`",
+            ));
+        };
+        let live = entry.live.as_ref().map_or(u64::MAX, |live| live.number);
+        let wanted = |generation: &&Arc<Generation>| match number {
+            Some(number) => generation.number == number,
+            None => generation.number < live,
+        };
+        let Some(found) = entry.generations.iter().rev().find(wanted).cloned() else {
+            let kept: Vec<String> = entry.generations.iter().map(|generation| generation.number.to_string()).collect();
+            let message = match number {
+                Some(number) => format!("slot {slot} has no generation {number}"),
+                None => format!("slot {slot} has no generation before {live}"),
+            };
+            return Err(Refusal::new("rollback", message, format!("generations there are: {}", kept.join(", "))));
+        };
+        entry.live = Some(Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// What a path would be made of; None without a decoder.
+    pub(crate) fn lineup(&self, probe: &str) -> Option<Lineup> {
+        let live = |wanted: &dyn Fn(&Slot) -> bool| {
+            self.entries.iter().find(|entry| wanted(&entry.slot)).and_then(|entry| entry.live.clone())
+        };
+        let own = |slot: &Slot| matches!(slot, Slot::SamplerOf(of) if of == probe);
+        Some(Lineup {
+            decoder: live(&|slot| matches!(slot, Slot::Decoder(of) if of == probe))?,
+            sampler: live(&own).or_else(|| live(&|slot| *slot == Slot::Sampler)),
+            enrichers: self
+                .entries
+                .iter()
+                .filter(|entry| matches!(entry.slot, Slot::Enricher(_)))
+                .filter_map(|entry| entry.live.clone())
+                .collect(),
+        })
+    }
+
+    /// The generations of all slots, oldest first, each with whether it is live.
+    pub(crate) fn generations(&self) -> impl Iterator<Item = (&Generation, bool)> {
+        self.entries.iter().flat_map(|entry| {
+            let live = entry.live.as_ref().map(|live| live.number);
+            entry.generations.iter().map(move |generation| (&**generation, live == Some(generation.number)))
+        })
+    }
+
+    fn entry(&self, slot: &Slot) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.slot == *slot)
+    }
+}
+
+// === impl Generation ===
+
+impl Generation {
+    /// What its bytes say.
+    pub(crate) fn inspection(&self) -> &Inspection {
+        self.component.inspection()
+    }
+
+    /// `name@version (generation)`
+    pub(crate) fn label(&self) -> String {
+        let Inspection { name, version, .. } = self.inspection();
+        format!("{name}@{version} ({})", self.number)
+    }
+
+    /// Whether this is the same plugin with the same configuration.
+    pub(crate) fn does_the_same(&self, other: &Self) -> bool {
+        self.slot == other.slot
+            && self.inspection().digest == other.inspection().digest
+            && self.config == other.config
+            && self.grants == other.grants
+            && self.limits == other.limits
+    }
+}
+
+// === impl Lineup ===
+
+impl Lineup {
+    /// Whether two paths would have the same decoder, sampler, enrichers.
+    pub(crate) fn differs(&self, other: &Self) -> (bool, bool, bool) {
+        let decoder = !Arc::ptr_eq(&self.decoder, &other.decoder);
+        let sampler = match (&self.sampler, &other.sampler) {
+            (Some(a), Some(b)) => !Arc::ptr_eq(a, b),
+            (None, None) => false,
+            _ => true,
+        };
+        let enrichers = self.enrichers.len() != other.enrichers.len()
+            || self.enrichers.iter().zip(&other.enrichers).any(|(a, b)| !Arc::ptr_eq(a, b));
+        (decoder, sampler, enrichers)
+    }
+}

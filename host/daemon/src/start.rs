@@ -1,0 +1,287 @@
+//! The start of a daemon: from its settings to paths whose probes fire.
+
+use std::io::IsTerminal;
+use std::path::Path as FilePath;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use host_export::{ConsoleStyle, Explicit, ExportSettings, Exporter, Output};
+use host_model::ProbeState;
+use host_plugin::{Engine, SystemClock};
+use tokio::runtime::Handle;
+use tokio::sync::{OnceCell, watch};
+use tokio::task::JoinHandle;
+
+use crate::bind::Binder;
+use crate::config::{CompressionName, OutputName, ProtocolName};
+use crate::control::default_socket;
+use crate::control::message::Refusal;
+use crate::control::server;
+use crate::control::socket::{Socket, SocketError};
+use crate::daemon::{Core, Daemon, State, lost, unix_ns};
+use crate::loading::{self, Choice, Order};
+use crate::path::Path;
+use crate::record::Recorder;
+use crate::replay;
+use crate::settings::{Input, Settings, View};
+use crate::signals::Signals;
+use crate::slots::{Generation, Slots};
+use crate::status::{Cause, Origin};
+use crate::tables::Node;
+use crate::wanted::{self, Wanted};
+use crate::wiring::{self, Opened, Parts};
+
+/// How often a replay is looked at whether it has ended.
+const LOOK: Duration = Duration::from_millis(10);
+/// How often the host's own metrics go out.
+const TELL: Duration = Duration::from_secs(10);
+
+// === impl Daemon ===
+
+impl Daemon {
+    /// Starts; returns when every probe is attached and every plugin is bound. A probe that this kernel cannot run is listed
+    /// with the reason and the others run, unless it was asked for by name.
+    ///
+    /// # Errors
+    /// The step that failed, what is wrong, and the cure. Nothing is left behind.
+    pub async fn start(settings: Settings) -> Result<Self, Refusal> {
+        // From here on a signal drains.
+        let signals = Signals::listen().map_err(|error| Refusal::new("start", format!("signals: {error}"), ""))?;
+        let path = settings.socket.clone().or_else(|| settings.config.socket.clone()).unwrap_or_else(default_socket);
+        let socket = Socket::bind(&path)?;
+        let core = tokio::task::spawn_blocking(move || compose(settings, &Handle::current())).await;
+        let core = Arc::new(core.map_err(|error| lost(&error))??);
+        let closed = watch::Sender::new(false);
+        let server = tokio::spawn(server::serve(socket, Arc::clone(&core), closed.subscribe()));
+        let daemon = Self { watchers: watch(&core, signals), core, closed, server };
+        if let Some(file) = &daemon.core.settings.ready_file {
+            announce(file)?;
+        }
+        Ok(daemon)
+    }
+}
+
+/// Builds everything in the order in which an event meets it, and attaches last. Blocks.
+fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
+    let started = Instant::now();
+    let start_unix_ns = unix_ns();
+    let engine = Engine::new().map_err(|error| Refusal::new("start", error.to_string(), ""))?;
+    let (opened, mut idle) = open(&settings)?;
+    let parts = Parts {
+        recorder: settings
+            .record
+            .as_deref()
+            .map(|file| Recorder::begin(file, opened.iter().map(|opened| (&opened.place, &*opened.source))))
+            .transpose()?,
+        binder: Binder { tables: Arc::new(Node::default()), clock: Arc::new(SystemClock) },
+        exporter: exporter(&settings, runtime)?,
+        limits: wiring::limits(&settings.config),
+    };
+    let slots = slots(&engine, &settings, &opened)?;
+    let paths = opened.into_iter().map(|opened| wiring::path(&parts, &slots, opened).map(Arc::new));
+    let paths = paths.collect::<Result<Vec<_>, _>>()?;
+    // Everything that could be wrong has been found by now.
+    let paths = attach(&settings, paths, &mut idle)?;
+    let origin = if settings.input == Input::Kernel { Origin::Live } else { Origin::Replay };
+    Ok(Core {
+        settings,
+        origin,
+        started,
+        start_unix_ns,
+        engine,
+        parts: Arc::new(parts),
+        state: Mutex::new(State { slots, paths, idle, ..State::default() }),
+        changes: tokio::sync::Mutex::default(),
+        ending: watch::Sender::new(None),
+        report: OnceCell::new(),
+    })
+}
+
+/// Loads the probes, or opens the capture. Those that do not run and were not asked for by name are only listed.
+fn open(settings: &Settings) -> Result<(Vec<Opened>, Vec<host_model::Probe>), Refusal> {
+    if settings.input != Input::Kernel {
+        return Ok((replay::open(&settings.input, &settings.probes)?, Vec::new()));
+    }
+    let wanted = wanted::wanted(settings)?;
+    let mut idle = wanted::detached(&wanted);
+    let mut opened = Vec::new();
+    for wanted in &wanted {
+        match wiring::open(wanted) {
+            Ok(one) => opened.push(one),
+            Err(refusal) if wanted.must => return Err(refusal),
+            Err(refusal) => {
+                tracing::warn!(probe = wanted.name, "{refusal}");
+                idle.push(failed(wanted, &refusal));
+            }
+        }
+    }
+    if opened.is_empty() {
+        let reasons: Vec<String> = idle.iter().filter_map(|probe| reason(&probe.state)).collect();
+        let message = if reasons.is_empty() { "no probe is to run".to_owned() } else { reasons.join("; ") };
+        return Err(Refusal::new("probe", message, "`host doctor` tells what this machine lacks"));
+    }
+    Ok((opened, idle))
+}
+
+/// Attaches all, last of all: from here on records come.
+fn attach(settings: &Settings, paths: Vec<Arc<Path>>, idle: &mut Vec<host_model::Probe>) -> Result<Vec<Arc<Path>>, Refusal> {
+    let must = |name: &str| {
+        let enabled = settings.config.probes.get(name).and_then(|probe| probe.enabled);
+        settings.probes.iter().any(|probe| probe == name) || enabled == Some(true)
+    };
+    let mut attached = Vec::new();
+    for path in paths {
+        match path.attach() {
+            Ok(()) => attached.push(path),
+            Err(error) if must(path.name()) => return Err(wiring::kernel(error)),
+            Err(error) => {
+                tracing::warn!(probe = path.name(), "{error}");
+                idle.push(path.probe());
+                path.stop();
+            }
+        }
+    }
+    match attached.is_empty() {
+        false => Ok(attached),
+        true => {
+            let reasons: Vec<String> = idle.iter().filter_map(|probe| reason(&probe.state)).collect();
+            Err(Refusal::new("probe", reasons.join("; "), "`host doctor` tells what this machine lacks"))
+        }
+    }
+}
+
+/// Compiles what is in the slots: the plugins of all paths, and the decoder of each. All at once: it is most of a start.
+fn slots(engine: &Engine, settings: &Settings, opened: &[Opened]) -> Result<Slots, Refusal> {
+    let config = &settings.config;
+    let decoders = opened.iter().map(|opened| loading::decoder(config, &opened.place.probe));
+    let choices: Vec<Choice> = decoders.chain(loading::choices(config)).collect();
+    let compiled: Vec<_> = std::thread::scope(|scope| {
+        let compiling: Vec<_> =
+            choices.into_iter().map(|choice| scope.spawn(|| generation(engine, settings, 1, choice))).collect();
+        compiling.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+    });
+    let mut slots = Slots::default();
+    for generation in compiled {
+        let generation =
+            generation.map_err(|_| Refusal::new("compile", "the compiler panicked", "this is a fault of the host"))?;
+        slots.put(Arc::new(generation?));
+    }
+    Ok(slots)
+}
+
+/// The plugin that the configuration puts into a slot.
+pub(crate) fn generation(engine: &Engine, settings: &Settings, number: u64, choice: Choice) -> Result<Generation, Refusal> {
+    let Choice { slot, component, config } = choice;
+    let component = FilePath::new(&component);
+    let (bytes, stem) = (loading::read(component)?, loading::stem(component));
+    loading::compile(engine, &settings.config, Order { slot, number, bytes: &bytes, stem: &stem, config: Arc::new(config) })
+}
+
+/// The way out, by flags, configuration and environment.
+fn exporter(settings: &Settings, runtime: &Handle) -> Result<Exporter, Refusal> {
+    let config = &settings.config.export;
+    let explicit = Explicit {
+        endpoint: settings.otlp_endpoint.clone().or_else(|| config.endpoint.clone()),
+        protocol: config.protocol.map(|protocol| match protocol {
+            ProtocolName::Grpc => "grpc".into(),
+            ProtocolName::HttpProtobuf => "http/protobuf".into(),
+        }),
+        headers: config.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        compression: config.compression.map(|compression| match compression {
+            CompressionName::None => "none".into(),
+            CompressionName::Gzip => "gzip".into(),
+        }),
+        timeout_ms: config.timeout.map(|timeout| u64::try_from(timeout.0.as_millis()).unwrap_or(u64::MAX)),
+        queue_bytes: config.queue_bytes.map(|size| size.0),
+        sensitive: config.sensitive.clone().unwrap_or_default(),
+    };
+    let variable = |name: &str| std::env::var(name).ok();
+    let export =
+        ExportSettings::merge(&variable, &explicit).map_err(|error| Refusal::new("export", error.to_string(), error.cure))?;
+    let lines = || settings.view.as_ref().map_or_else(|| Box::new(std::io::stdout()) as _, View::open);
+    let output = match settings.output.or(config.output).unwrap_or(OutputName::None) {
+        OutputName::None => Output::None,
+        OutputName::Jsonl => Output::Jsonl(lines()),
+        OutputName::Console => Output::Console(lines(), style()),
+    };
+    Exporter::start(export, output, runtime)
+        .map_err(|error| Refusal::new("export", error.to_string(), "correct the endpoint or its certificates"))
+}
+
+fn style() -> ConsoleStyle {
+    let terminal = std::io::stdout().is_terminal();
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let width = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| size.ws_col);
+    ConsoleStyle { colour: terminal && !plain, width: if terminal && width > 0 { width } else { u16::MAX } }
+}
+
+/// Watches for what ends the daemon, and sends its telemetry.
+fn watch(core: &Arc<Core>, mut signals: Signals) -> Vec<JoinHandle<()>> {
+    let of = |core: &Arc<Core>| Arc::clone(core);
+    let mut watchers = Vec::new();
+    let ends = of(core);
+    watchers.push(tokio::spawn(async move {
+        signals.next().await;
+        ends.end(Cause::Signal);
+        let second = signals.next().await;
+        tracing::warn!("a second signal: ending at once");
+        std::process::exit(128 + second);
+    }));
+    if let Some(duration) = core.settings.duration {
+        let ends = of(core);
+        watchers.push(tokio::spawn(async move {
+            tokio::time::sleep(duration).await;
+            ends.end(Cause::Duration);
+        }));
+    }
+    if core.origin == Origin::Replay {
+        let ends = of(core);
+        watchers.push(tokio::spawn(async move {
+            while !ends.paths().iter().all(|path| path.finished()) {
+                tokio::time::sleep(LOOK).await;
+            }
+            ends.end(Cause::Ended);
+        }));
+    }
+    let ends = of(core);
+    watchers.push(tokio::spawn(async move {
+        ends.parts.exporter.output_closed().await;
+        ends.end(Cause::Closed);
+    }));
+    let tells = of(core);
+    let interval = core.settings.config.telemetry.interval.map_or(TELL, |interval| interval.0.max(Duration::from_millis(100)));
+    watchers.push(tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(interval).await;
+            tells.tell().await;
+        }
+    }));
+    watchers
+}
+
+/// Writes the ready file, whole or not at all: who waits for it may read it at once.
+fn announce(file: &FilePath) -> Result<(), Refusal> {
+    let mut temporary = file.as_os_str().to_owned();
+    temporary.push(".new");
+    let written = std::fs::write(&temporary, format!("{}\n", std::process::id()));
+    written.and_then(|()| std::fs::rename(&temporary, file)).map_err(|error| {
+        Refusal::new("start", format!("ready file {}: {error}", file.display()), "name a file that can be written")
+    })
+}
+
+fn failed(wanted: &Wanted, refusal: &Refusal) -> host_model::Probe {
+    wanted::idle(&wanted.name, wanted.object.built_in(), ProbeState::Failed(refusal.message.clone()))
+}
+
+fn reason(state: &ProbeState) -> Option<String> {
+    match state {
+        ProbeState::Failed(reason) => Some(reason.clone()),
+        ProbeState::Attached | ProbeState::Detached => None,
+    }
+}
+
+impl From<SocketError> for Refusal {
+    fn from(error: SocketError) -> Self {
+        Self::new("socket", error.to_string(), error.cure())
+    }
+}

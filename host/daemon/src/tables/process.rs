@@ -1,0 +1,229 @@
+//! The table `process`: /proc behind a bounded cache.
+//!
+//! A row is read again after [`TTL`], because a process may execute another program. A process that has ended keeps its last
+//! row as long as the cache does, because its events are often on the way still; a pid that was given to another process is
+//! told by the time that one started.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::users::Users;
+
+/// What is known of one process; empty or 0 where nothing is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Process {
+    pub(super) executable: String,
+    pub(super) command_line: String,
+    pub(super) parent_pid: u32,
+    pub(super) cgroup: String,
+    pub(super) container: String,
+    pub(super) user: String,
+    /// When it started, clock ticks after boot.
+    started: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Processes {
+    cache: Mutex<Cache>,
+    users: Users,
+}
+
+/// Two halves: when the young one is full it becomes the old one, and what the old one held and nobody asked for is forgotten.
+#[derive(Debug, Default)]
+struct Cache {
+    young: HashMap<u64, Entry>,
+    old: HashMap<u64, Entry>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    read: Instant,
+    row: Arc<Process>,
+}
+
+/// Longer than a batch waits, short enough that an exec is seen.
+const TTL: Duration = Duration::from_secs(1);
+/// Entries of one half. 16,384 rows of 500 bytes are 8 MiB.
+const HALF: usize = 8192;
+/// Bytes that are read of any one file: a page, the length of a command line that people read.
+const MAX_FILE: u64 = 4096;
+
+// === impl Processes ===
+
+impl Processes {
+    /// One row per pid.
+    pub(super) fn rows(&self, pids: &[u64]) -> Vec<Arc<Process>> {
+        let now = Instant::now();
+        pids.iter().map(|&pid| self.row(pid, now)).collect()
+    }
+
+    fn row(&self, pid: u64, now: Instant) -> Arc<Process> {
+        let known = self.cache().get(pid);
+        if let Some(entry) = &known
+            && now.saturating_duration_since(entry.read) < TTL
+        {
+            return Arc::clone(&entry.row);
+        }
+        // The lock is not held here: another path must not wait for this one's /proc.
+        let row = match (self.read(pid), known) {
+            (Some(row), _) => Arc::new(row),
+            (None, Some(last)) => last.row,
+            (None, None) => Arc::default(),
+        };
+        self.cache().put(pid, Entry { read: now, row: Arc::clone(&row) });
+        row
+    }
+
+    /// None if there is no such process, or if it ended while it was read.
+    fn read(&self, pid: u64) -> Option<Process> {
+        let (parent_pid, started) = parse_stat(&read_text(pid, "stat")?)?;
+        let cgroup = parse_cgroup(&read_text(pid, "cgroup").unwrap_or_default());
+        let row = Process {
+            executable: std::fs::read_link(format!("/proc/{pid}/exe"))
+                .map(|path| path.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            command_line: read_text(pid, "cmdline").unwrap_or_default().trim_end_matches('\0').replace('\0', " "),
+            parent_pid,
+            container: container_id(&cgroup).unwrap_or_default().to_owned(),
+            cgroup,
+            user: read_text(pid, "status").and_then(|status| self.users.name(parse_uid(&status)?)).unwrap_or_default(),
+            started,
+        };
+        // If the pid was given away in between, the row is a mixture of two processes.
+        let still = read_text(pid, "stat").and_then(|stat| parse_stat(&stat));
+        still.filter(|(_, now)| *now == row.started).map(|_| row)
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Cache ===
+
+impl Cache {
+    fn get(&mut self, pid: u64) -> Option<Entry> {
+        if let Some(entry) = self.young.get(&pid) {
+            return Some(entry.clone());
+        }
+        let entry = self.old.remove(&pid)?;
+        self.put(pid, entry.clone());
+        Some(entry)
+    }
+
+    fn put(&mut self, pid: u64, entry: Entry) {
+        if self.young.len() >= HALF && !self.young.contains_key(&pid) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(pid, entry);
+    }
+}
+
+fn read_text(pid: u64, file: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    File::open(format!("/proc/{pid}/{file}")).ok()?.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Parent and start time. The second field is the command name in parentheses and may hold anything, parentheses too.
+fn parse_stat(stat: &str) -> Option<(u32, u64)> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let parent = fields.nth(1)?.parse().ok()?;
+    let started = fields.nth(17)?.parse().ok()?;
+    Some((parent, started))
+}
+
+/// The real uid.
+fn parse_uid(status: &str) -> Option<u32> {
+    status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// The path in the unified hierarchy; on a machine without it, the path of the first controller that names a container.
+fn parse_cgroup(text: &str) -> String {
+    let path = |line: &str| line.splitn(3, ':').nth(2).unwrap_or_default().to_owned();
+    let unified = text.lines().find(|line| line.starts_with("0::")).map(path);
+    match unified {
+        Some(unified) if unified != "/" => unified,
+        other => text.lines().map(path).find(|path| container_id(path).is_some()).or(other).unwrap_or_default(),
+    }
+}
+
+/// The 64 hexadecimal digits that docker, containerd, CRI-O and podman name a container's cgroup by, alone or as
+/// `docker-….scope`, `cri-containerd-….scope`, `crio-….scope`, `libpod-….scope`.
+fn container_id(cgroup: &str) -> Option<&str> {
+    cgroup.rsplit('/').find_map(|part| {
+        let part = part.strip_suffix(".scope").unwrap_or(part);
+        let id = part.rsplit(['-', ':']).next()?;
+        (id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn a_container_is_found_in_every_runtimes_cgroup() {
+        for path in [
+            format!("/system.slice/docker-{ID}.scope"),
+            format!("/docker/{ID}"),
+            format!("/kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope"),
+            format!("/kubepods/besteffort/pod0-1/{ID}"),
+            format!("/kubepods.slice/crio-{ID}.scope/container"),
+            format!("/machine.slice/libpod-{ID}.scope"),
+        ] {
+            assert_eq!(container_id(&path), Some(ID), "{path}");
+        }
+        assert_eq!(container_id("/user.slice/user-1000.slice/session-2.scope"), None);
+        assert_eq!(container_id(&format!("/docker/{}", ID.replace('a', "g"))), None);
+    }
+
+    #[test]
+    fn a_command_name_with_parentheses_does_not_shift_the_fields() {
+        let stat = "42 (a) S 9 (b) S 7 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0";
+        assert_eq!(parse_stat(stat), Some((7, 12345)));
+    }
+
+    #[test]
+    fn a_machine_without_the_unified_hierarchy_still_tells_the_container() {
+        let text = format!("5:cpu:/docker/{ID}\n1:name=systemd:/x\n0::/\n");
+        assert_eq!(parse_cgroup(&text), format!("/docker/{ID}"));
+        assert_eq!(parse_cgroup("0::/system.slice/a.service\n"), "/system.slice/a.service");
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_keeps_what_is_asked_for() {
+        let mut cache = Cache::default();
+        let entry = Entry { read: Instant::now(), row: Arc::default() };
+        for pid in 0..10 * HALF as u64 {
+            cache.put(pid, entry.clone());
+            assert!(cache.get(0).is_some(), "{pid}");
+        }
+        assert!(cache.young.len() + cache.old.len() <= 2 * HALF);
+        assert!(cache.get(1).is_none());
+    }
+
+    #[test]
+    fn an_ended_process_keeps_its_row_and_a_new_one_of_that_pid_does_not_get_it() {
+        let processes = Processes::default();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = u64::from(child.id());
+        let start = Instant::now();
+        let row = processes.row(pid, start);
+        assert!(row.parent_pid == std::process::id(), "{row:?}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(processes.row(pid, start + 2 * TTL), row);
+
+        // The same pid, but the process that has it started at another time.
+        let me = u64::from(std::process::id());
+        processes.cache().put(me, Entry { read: start, row });
+        assert_ne!(processes.row(me, start + 2 * TTL).parent_pid, std::process::id());
+    }
+}

@@ -1,0 +1,155 @@
+//! What the host says about itself: its ledger, its plugins and its process as OTLP metrics.
+
+use host_model::{AttributeValue, Ledger, MetricData, MetricPoint, PointValue};
+
+use crate::status::{PathStatus, PluginStatus, Status};
+
+/// The status as metrics. Sums count since `start_unix_ns`.
+pub(crate) fn metrics(status: &Status, start_unix_ns: u64, unix_ns: u64) -> Vec<MetricData> {
+    let metric = |name: &str, unit: &str, description: &str, points: Vec<MetricPoint>| MetricData {
+        name: name.into(),
+        description: description.into(),
+        unit: unit.into(),
+        start_unix_ns,
+        unix_ns,
+        points,
+    };
+    let whole = |value| vec![MetricPoint { attributes: Vec::new(), value }];
+    let of_paths = |points: fn(&PathStatus) -> Vec<MetricPoint>| status.paths.iter().flat_map(points).collect();
+    let of_plugins = |value: &dyn Fn(&PluginStatus) -> PointValue| {
+        let plugins = status.paths.iter().flat_map(|path| path.plugins.iter().map(move |plugin| (path, plugin)));
+        plugins.map(|(path, plugin)| MetricPoint { attributes: who(path, plugin), value: value(plugin) }).collect()
+    };
+    let mut metrics = vec![
+        metric("host.records", "{record}", "Records by the stage that counted them.", of_paths(records)),
+        metric("host.rows", "{row}", "Rows by the stage that counted them.", of_paths(rows)),
+        metric("host.waiting", "{record}", "Records in the ring and rows on the way out.", of_paths(waiting)),
+        metric("host.metric.series", "{series}", "Metric series counted before sampling.", of_paths(series)),
+        metric("host.plugin.calls", "{call}", "Calls into plugins.", of_plugins(&|plugin| PointValue::Sum(plugin.calls))),
+        metric("host.plugin.rows", "{row}", "Rows that went into plugins.", of_plugins(&|plugin| PointValue::Sum(plugin.rows))),
+        metric("host.plugin.traps", "{call}", "Calls that trapped.", of_plugins(&|plugin| PointValue::Sum(plugin.traps))),
+        metric("host.plugin.time", "ns", "Time spent in plugins.", of_plugins(&|plugin| PointValue::Sum(plugin.total_ns))),
+        metric("host.plugin.call.p50", "s", "Half of the calls took no longer.", of_plugins(&|plugin| seconds(plugin.p50_ns))),
+        metric("host.plugin.call.p99", "s", "99 of 100 calls took no longer.", of_plugins(&|plugin| seconds(plugin.p99_ns))),
+        metric("host.plugin.memory", "By", "Memory of plugins.", of_plugins(&|plugin| gauge(plugin.memory_bytes))),
+        metric("host.export.queue", "By", "Bytes that wait for the collector.", whole(gauge(status.export.queue_bytes))),
+        metric("host.export.retries", "{request}", "Requests sent again.", whole(PointValue::Sum(status.export.retries))),
+        metric("process.memory.usage", "By", "Resident memory of the host.", whole(gauge(status.process.rss_bytes))),
+        metric("process.cpu.time", "s", "CPU time of the host.", whole(PointValue::Sum(status.process.cpu_seconds))),
+    ];
+    metrics.retain(|metric| !metric.points.is_empty());
+    metrics
+}
+
+fn records(path: &PathStatus) -> Vec<MetricPoint> {
+    let Ledger { produced, filtered_in_kernel, missed_in_kernel, lost_in_ring, received, decoded, undecodable, .. } =
+        path.ledger;
+    stages(
+        path,
+        &[
+            ("produced", produced),
+            ("filtered_in_kernel", filtered_in_kernel),
+            ("missed_in_kernel", missed_in_kernel),
+            ("lost_in_ring", lost_in_ring),
+            ("received", received),
+            ("decoded", decoded),
+            ("undecodable", undecodable),
+        ],
+        PointValue::Sum,
+    )
+}
+
+fn rows(path: &PathStatus) -> Vec<MetricPoint> {
+    let Ledger { rows, raw, sampled_out, kept, exported, dropped_at_export, .. } = path.ledger;
+    stages(
+        path,
+        &[
+            ("rows", rows),
+            ("raw", raw),
+            ("sampled_out", sampled_out),
+            ("kept", kept),
+            ("exported", exported),
+            ("dropped_at_export", dropped_at_export),
+        ],
+        PointValue::Sum,
+    )
+}
+
+fn waiting(path: &PathStatus) -> Vec<MetricPoint> {
+    stages(path, &[("in_ring", path.ledger.in_ring), ("in_flight", path.ledger.in_flight)], gauge)
+}
+
+fn series(path: &PathStatus) -> Vec<MetricPoint> {
+    vec![MetricPoint { attributes: vec![text("host.probe", &path.probe)], value: gauge(path.metrics_series) }]
+}
+
+fn stages(path: &PathStatus, counts: &[(&str, u64)], value: fn(u64) -> PointValue) -> Vec<MetricPoint> {
+    let point = |&(stage, count): &(&str, u64)| MetricPoint {
+        attributes: vec![text("host.probe", &path.probe), text("host.stage", stage)],
+        value: value(count),
+    };
+    counts.iter().map(point).collect()
+}
+
+fn who(path: &PathStatus, plugin: &PluginStatus) -> Vec<(String, AttributeValue)> {
+    vec![
+        text("host.probe", &path.probe),
+        text("host.plugin.slot", &plugin.slot),
+        text("host.plugin.name", &plugin.name),
+        text("host.plugin.version", &plugin.version),
+        ("host.plugin.generation".into(), AttributeValue::Int(i64::try_from(plugin.generation).unwrap_or(i64::MAX))),
+    ]
+}
+
+fn text(name: &str, value: &str) -> (String, AttributeValue) {
+    (name.into(), AttributeValue::Text(value.into()))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "OTLP has gauges as f64; 2^53 bytes are out of reach")]
+fn gauge(value: u64) -> PointValue {
+    PointValue::Gauge(value as f64)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a duration in seconds needs no more than 53 bits")]
+fn seconds(nanos: u64) -> PointValue {
+    PointValue::Gauge(nanos as f64 / 1e9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::{ExportStatus, Origin, ProcessStatus};
+
+    #[test]
+    fn every_sum_of_the_ledger_goes_out_with_its_probe_and_stage() {
+        let path = |probe: &str| PathStatus {
+            probe: probe.into(),
+            ledger: Ledger { produced: 7, exported: 5, in_flight: 2, ..Ledger::default() },
+            plugins: Vec::new(),
+            metrics_series: 3,
+        };
+        let status = Status {
+            balanced: true,
+            version: "0".into(),
+            uptime_ms: 1,
+            mode: Origin::Live,
+            paths: vec![path("file"), path("tcp")],
+            probes: Vec::new(),
+            swaps: Vec::new(),
+            export: ExportStatus { endpoint: None, queue_bytes: 9, queue_cap_bytes: 10, last_error: None, retries: 0 },
+            process: ProcessStatus::default(),
+        };
+        let metrics = metrics(&status, 1, 2);
+        let value = |name: &str, probe: &str, stage: &str| {
+            let metric = metrics.iter().find(|metric| metric.name == name).unwrap();
+            let wanted = vec![text("host.probe", probe), text("host.stage", stage)];
+            metric.points.iter().find(|point| point.attributes == wanted).unwrap().value.clone()
+        };
+        assert_eq!(value("host.records", "tcp", "produced"), PointValue::Sum(7));
+        assert_eq!(value("host.rows", "file", "exported"), PointValue::Sum(5));
+        assert_eq!(value("host.waiting", "file", "in_flight"), PointValue::Gauge(2.0));
+        assert!(metrics.iter().all(|metric| metric.name != "host.plugin.calls"), "no plugin, no points");
+        let counted = |path: &PathStatus| records(path).len() + rows(path).len() + waiting(path).len();
+        assert_eq!(counted(&status.paths[0]), 15, "as many as the ledger has fields");
+    }
+}

@@ -1,0 +1,89 @@
+//! The composition: from a probe to a running path, in the order in which an event meets its parts.
+
+use std::sync::Arc;
+
+use host_export::Exporter;
+use host_kernel::KernelError;
+use host_model::{PathCounters, Probe, ProbeState, Source};
+use host_pipeline::BatchLimits;
+
+use crate::attached::Attached;
+use crate::bind::{Binder, Place};
+use crate::config::Config;
+use crate::control::message::Refusal;
+use crate::path::Path;
+use crate::record::Recorder;
+use crate::slots::Slots;
+use crate::wanted::Wanted;
+
+/// A probe with its record and its ring, before anything reads it.
+pub(crate) struct Opened {
+    pub(crate) place: Place,
+    pub(crate) source: Box<dyn Source>,
+    pub(crate) attached: Attached,
+}
+
+/// What all paths share.
+pub(crate) struct Parts {
+    pub(crate) binder: Binder,
+    pub(crate) exporter: Exporter,
+    pub(crate) recorder: Option<Recorder>,
+    pub(crate) limits: BatchLimits,
+}
+
+/// Builds the path of one probe and starts it. Nothing is attached yet: nothing is produced before it can be read. Blocks.
+pub(crate) fn path(parts: &Parts, slots: &Slots, opened: Opened) -> Result<Path, Refusal> {
+    let Opened { place, source, attached } = opened;
+    // The record comes out of the ring, and into a capture if one is taken,
+    let source = match &parts.recorder {
+        Some(recorder) => recorder.tap(&place, source),
+        None => source,
+    };
+    // is decoded, sampled and enriched by what is in the slots, each bound to the layout or schema in front of it,
+    let lineup = slots.lineup(&place.probe).ok_or_else(|| {
+        Refusal::new("bind", format!("path {} has no decoder", place.probe), format!("load one into decoder.{}", place.probe))
+    })?;
+    let stages = parts.binder.stages(&place, &lineup)?;
+    // and goes out; every step is counted.
+    let counters = Arc::new(PathCounters::default());
+    let sink = parts.exporter.sink(&place.probe, Arc::clone(&counters.delivery));
+    Path::start(place, source, stages, lineup, sink, counters, parts.limits, attached)
+        .map_err(|error| Refusal::new("start", error.to_string(), "see the limits on threads of this process"))
+}
+
+/// Loads a probe into the kernel. Nothing is attached yet. Blocks.
+pub(crate) fn open(wanted: &Wanted) -> Result<Opened, Refusal> {
+    let object = wanted.object.read()?;
+    let mut loaded = host_kernel::load(&wanted.name, &object, &wanted.options).map_err(kernel)?;
+    let source = loaded.source().map_err(kernel)?;
+    let layout = loaded.layout().clone();
+    let place = Place { probe: wanted.name.as_str().into(), layout: layout.clone(), maps: loaded.maps() };
+    let probe = Probe {
+        name: wanted.name.clone(),
+        built_in: wanted.object.built_in(),
+        state: ProbeState::Detached,
+        hooks: Vec::new(),
+        layout: Some(layout),
+        ring_bytes: loaded.ring_bytes(),
+        capabilities: loaded.capabilities().into_iter().map(str::to_owned).collect(),
+    };
+    Ok(Opened { place, source, attached: Attached::loaded(probe, loaded) })
+}
+
+/// When a batch closes, by the configuration.
+pub(crate) fn limits(config: &Config) -> BatchLimits {
+    let defaults = BatchLimits::default();
+    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    BatchLimits {
+        rows: config.batch.rows.map_or(defaults.rows, |rows| count(rows.max(1).into())),
+        bytes: config.batch.bytes.map_or(defaults.bytes, |bytes| count(bytes.0)),
+        age: config.batch.age.map_or(defaults.age, |age| age.0),
+        metric_interval: config.metrics.interval.map_or(defaults.metric_interval, |interval| interval.0),
+        cardinality: config.metrics.cardinality.map_or(defaults.cardinality, |series| count(series.into())),
+    }
+}
+
+/// A kernel's refusal; its text ends in the cure.
+pub(crate) fn kernel(error: KernelError) -> Refusal {
+    Refusal::new("probe", error.to_string(), "`host doctor` tells what this machine lacks; --probe NAME runs the others alone")
+}
