@@ -1,19 +1,13 @@
 //! The real binary on a real kernel, driven as an operator drives it. See ../README.md for what each room proves.
 
 mod ground_truth;
-
 mod swaps;
-
 mod refusals;
-
 mod collector;
-
 mod signals;
-
 mod idle;
-
 mod configuration;
-
 mod user_probe;
-
 mod unprivileged;
+
+mod guests;

@@ -7,6 +7,8 @@ use host_tests::daemon::{Host, stderr};
 use host_tests::load::Load;
 use host_tests::turn::turn_as_root;
 
+use crate::guests::{built_in, faulty};
+
 /// One thing that must be refused.
 struct Refused {
     /// What is wrong with it, in our words.
@@ -63,6 +65,8 @@ fn all(folder: &Path) -> Vec<Refused> {
         path
     };
     let sampler = fs::read(built_in(folder, "sampler-ratio")).unwrap();
+    let faulty = faulty(folder);
+    let misbehaving = |what, config, says| Refused { what, file: faulty.clone(), slot: "sampler", config: Some(config), says };
     let refused = |what, file, says| Refused { what, file, slot: "sampler", config: None, says };
     vec![
         refused("not wasm", file("text.wasm", b"#!/bin/sh\necho no\n"), &["not webassembly", "not wasm", "magic"]),
@@ -77,6 +81,11 @@ fn all(folder: &Path) -> Vec<Refused> {
         refused("a core module", file("core.wasm", b"\0asm\x01\0\0\0"), &["core module"]),
         refused("a component without a role", file("no-role.wasm", b"\0asm\x0d\0\x01\0"), &["role"]),
         refused("a contract from the future", file("future.wasm", &renamed(&sampler, b"@0.1.0", b"@9.1.0")), &["9.1.0"]),
+        misbehaving("an error of its own in bind", r#"{"do": "refuse"}"#, &["must be between 0 and 1"]),
+        misbehaving("a trap in bind", r#"{"do": "trap-in-bind"}"#, &["trap"]),
+        misbehaving("an endless loop in bind", r#"{"do": "loop-in-bind"}"#, &["deadline", "in time", "too long"]),
+        misbehaving("memory over the cap", r#"{"do": "hoard-in-bind"}"#, &["memory"]),
+        misbehaving("a field that is not there", r#"{"do": "want-what-is-not-there"}"#, &["999"]),
         Refused {
             what: "a configuration that it refuses in bind",
             file: built_in(folder, "sampler-ratio"),
@@ -106,13 +115,6 @@ fn all(folder: &Path) -> Vec<Refused> {
             says: &["tables"],
         },
     ]
-}
-
-/// Writes a built-in plugin to a file.
-pub(crate) fn built_in(folder: &Path, name: &str) -> PathBuf {
-    let path = folder.join(name).with_extension("wasm");
-    fs::write(&path, plugins::component(name).unwrap().bytes).unwrap();
-    path
 }
 
 /// Every occurrence of a name by another of the same length.

@@ -6,7 +6,7 @@ use host_tests::daemon::{Host, stderr};
 use host_tests::load::Load;
 use host_tests::turn::{measured, turn_as_root};
 
-use crate::refusals::built_in;
+use crate::guests::{built_in, faulty};
 
 const SWAPS: usize = 100;
 const RATE: u64 = 60_000;
@@ -78,4 +78,25 @@ fn a_rollback_brings_the_policy_before_back_needs_root() {
     assert!(rolled_back.status.success(), "{}", stderr(&rolled_back));
     let before = dropping.ledger("file").kept;
     host.status_when("rows kept again", within, |status| status.ledger("file").kept > before + 5_000);
+}
+
+#[test]
+fn a_sampler_that_traps_keeps_everything_and_is_counted_needs_root() {
+    let Some(_turn) = turn_as_root() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut load = Load::paced(5_000, 60.0);
+    let host = Host::run(&["--probe", "file", "--pid", &load.pid().to_string(), "--output", "none"]);
+    let loaded = host.load(&faulty(folder.path()), "sampler", Some("{\"do\": \"trap\"}"));
+    assert!(loaded.status.success(), "{}", stderr(&loaded));
+    load.go();
+    host.status_when("a trap", Duration::from_secs(10), |status| {
+        status.ledger("file").received > 5_000 && status.plugin("file", "sampler").traps > 0
+    });
+    load.go();
+    let operations = load.report().operations;
+    let status = host.status_when("the path to run dry", Duration::from_secs(10), |status| {
+        status.balanced && status.ledger("file").received == operations && status.ledger("file").in_flight == 0
+    });
+    let ledger = status.ledger("file");
+    assert_eq!((ledger.kept, ledger.exported, ledger.sampled_out), (operations, operations, 0), "{ledger:?}");
 }

@@ -37,6 +37,17 @@ pub fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().map(PathBuf::from).unwrap_or_default()
 }
 
+/// The target folder that this program was built into.
+///
+/// # Panics
+/// If it was not built by cargo.
+#[must_use]
+pub fn target_folder() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let release = own.ancestors().find(|folder| folder.ends_with("release")).expect("it was built by cargo");
+    release.parent().map(PathBuf::from).unwrap_or_default()
+}
+
 /// A binary that was built beside this test.
 ///
 /// # Panics

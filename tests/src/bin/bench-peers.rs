@@ -51,8 +51,7 @@ fn main() {
         let mounted = Command::new("mount").args(["-t", "tracefs", "none", "/sys/kernel/tracing"]).status();
         assert!(mounted.is_ok_and(|status| status.success()), "tracefs must be mounted: run as root");
     }
-    let release = host_tests::binary("open-load").parent().expect("it is in a folder").to_path_buf();
-    let bench = release.parent().expect("release is in a folder").join("bench");
+    let bench = host_tests::target_folder().join("bench");
     let sink = Sink::start();
 
     let mut samples = Samples::new();
