@@ -202,14 +202,15 @@ fn exporter(settings: &Settings, runtime: &Handle) -> Result<Exporter, Refusal> 
     let output = match settings.output.or(config.output).unwrap_or(OutputName::None) {
         OutputName::None => Output::None,
         OutputName::Jsonl => Output::Jsonl(lines()),
-        OutputName::Console => Output::Console(lines(), style()),
+        OutputName::Console => Output::Console(lines(), style(settings.view.is_none())),
     };
     Exporter::start(export, output, runtime)
         .map_err(|error| Refusal::new("export", error.to_string(), "correct the endpoint or its certificates"))
 }
 
-fn style() -> ConsoleStyle {
-    let terminal = std::io::stdout().is_terminal();
+/// Only lines that a person reads on standard output are coloured and cut.
+fn style(on_stdout: bool) -> ConsoleStyle {
+    let terminal = on_stdout && std::io::stdout().is_terminal();
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let width = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| size.ws_col);
     ConsoleStyle { colour: terminal && !plain, width: if terminal && width > 0 { width } else { u16::MAX } }
