@@ -219,7 +219,7 @@ fn recognise(bytes: &[u8]) -> Result<(), Refusal> {
 }
 
 fn damaged(error: wasmparser::BinaryReaderError) -> Refusal {
-    Refusal::Damaged { offset: error.offset() as u64, problem: printable(error.message(), 200) }
+    Refusal::Damaged { offset: error.offset(), problem: printable(error.message(), 200) }
 }
 
 #[cfg(test)]
