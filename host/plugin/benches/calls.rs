@@ -3,6 +3,8 @@
 //!
 //!     cargo bench -p host-plugin --profile release
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a bench may stop at the first wrong answer")]
+
 #[path = "../tests/guests/build.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod build;
