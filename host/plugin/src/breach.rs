@@ -19,6 +19,8 @@ pub(crate) enum Breach {
     Falling { field: String },
     #[error("the last offset of column `{field}` is {is}, its bytes are {must}")]
     LastOffset { field: String, is: u32, must: usize },
+    #[error("a value of column `{field}` is neither 0 nor 1")]
+    Boolean { field: String },
     #[error("a value of column `{field}` is not UTF-8")]
     Utf8 { field: String },
     #[error("{rows} rows are more than its output may have")]

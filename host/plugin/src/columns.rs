@@ -119,7 +119,12 @@ fn rebase(array: &ArrayRef) -> Option<ArrayRef> {
 
 fn array(column: ColumnResult, field: &Field, rows: usize) -> Result<ArrayRef, Breach> {
     Ok(match (column, field.column_type) {
-        (ColumnResult::Boolean(values), ColumnType::Boolean) => primitive::<UInt8Type>(values, field, rows)?,
+        (ColumnResult::Boolean(values), ColumnType::Boolean) => {
+            if values.iter().any(|&value| value > 1) {
+                return Err(Breach::Boolean { field: field.name.clone() });
+            }
+            primitive::<UInt8Type>(values, field, rows)?
+        }
         (ColumnResult::U32(values), ColumnType::U32) => primitive::<UInt32Type>(values, field, rows)?,
         (ColumnResult::U64(values), ColumnType::U64) => primitive::<UInt64Type>(values, field, rows)?,
         (ColumnResult::I64(values), ColumnType::I64) => primitive::<Int64Type>(values, field, rows)?,
@@ -238,6 +243,8 @@ mod tests {
     fn a_column_of_the_wrong_length_or_type_is_refused() {
         let short = lifted(ColumnResult::U64(vec![1]), ColumnType::U64, 2).unwrap_err();
         assert_eq!(short, Breach::Rows { field: "path".into(), is: 1, must: 2 });
+        let third = lifted(ColumnResult::Boolean(vec![1, 2]), ColumnType::Boolean, 2).unwrap_err();
+        assert_eq!(third, Breach::Boolean { field: "path".into() });
         let other = lifted(ColumnResult::U32(vec![1, 2]), ColumnType::U64, 2).unwrap_err();
         assert!(matches!(other, Breach::Type { is: ColumnType::U32, must: ColumnType::U64, .. }));
     }

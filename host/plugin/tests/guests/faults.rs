@@ -105,6 +105,16 @@ fn a_run_that_was_not_decoded_cannot_be_completed() {
 }
 
 #[test]
+fn a_trap_in_complete_costs_only_this_run() {
+    let mut decoder = decoder(told("trap-in-complete")).unwrap();
+    let bytes = records(3);
+    let run = Run::parse(&bytes).unwrap();
+    decoder.decode(run, &[0]).unwrap();
+    assert_eq!(fault(decoder.complete(&[0], &[2])).kind, FaultKind::Trap);
+    assert_eq!(decoder.decode(run, &[0, 2]).unwrap().batch.rows, 3);
+}
+
+#[test]
 fn a_noisy_guest_neither_fails_nor_slows_the_path_to_its_deadline() {
     let mut sampler = sampler(told("noisy")).unwrap();
     assert!(sampler.decide(&batch(1)).is_ok());

@@ -1,11 +1,12 @@
 //! What a guest gets of the host: what was granted, and a reason for what was not.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, StringArray, UInt32Array};
-use host_model::{MapAccess, MapError, TableError, Tables};
+use host_model::{FaultKind, MapAccess, MapError, TableError, Tables};
 use host_plugin::{Clock, Grants, Host, Setup};
 
 use crate::{batch, curious, schema};
@@ -95,6 +96,12 @@ fn a_table_that_is_not_granted_says_which_words_would_grant_it() {
 }
 
 #[test]
+fn a_lookup_that_would_hold_up_the_path_is_not_made() {
+    let config = r#"{"ask": "too-much", "name": "process", "column": "executable.path"}"#;
+    assert!(answers(&host(), &["tables", "maps:a", "clock"], config)[0].contains("at most 262144 values"));
+}
+
+#[test]
 fn a_map_is_read_and_written_within_its_grant() {
     let host = host();
     let rows = ["maps:rates:rw:00", "tables", "clock"];
@@ -108,6 +115,36 @@ fn a_map_is_read_and_written_within_its_grant() {
     assert!(ask("write", &["maps:rates", "tables", "clock"])[0].contains("maps:rates:rw"));
     assert_eq!(ask("delete", &rows)[0], "Ok(())");
     assert!(ask("delete", &rows)[0].contains("Kernel(2)"));
+}
+
+/// A clock that runs.
+#[derive(Default)]
+struct Running(AtomicU64);
+
+impl Clock for Running {
+    fn monotonic(&self) -> u64 {
+        self.0.fetch_add(1, Relaxed)
+    }
+
+    fn realtime(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn an_instance_that_binds_differently_when_it_is_built_again_is_not_called() {
+    let setup = Setup {
+        config: r#"{"ask": "nothing", "drift": true}"#.into(),
+        grants: Grants::parse(&["maps:a", "tables", "clock"]).unwrap(),
+        host: Host { clock: Arc::new(Running::default()), ..Host::default() },
+        ..Setup::default()
+    };
+    let mut enricher = curious().enricher(curious().inspection().id("enricher.curious", 1), &schema(), setup).unwrap();
+    assert_eq!(enricher.added()[0].name, "guest.answer0");
+    assert_eq!(enricher.enrich(&batch(1)).unwrap_err().kind, FaultKind::Trap);
+    let fault = enricher.enrich(&batch(1)).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Contract);
+    assert!(fault.detail.contains("answered `bind` differently"), "{fault}");
 }
 
 #[test]

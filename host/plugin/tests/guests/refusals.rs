@@ -66,6 +66,14 @@ fn an_unknown_contract_version_is_refused() {
 }
 
 #[test]
+fn a_later_patch_of_the_contract_is_taken() {
+    let component = compile(&patched(faulty_bytes(), "@0.1.0", "@0.1.7")).unwrap();
+    assert_eq!(component.inspection().contract, "0.1.7");
+    let mut sampler = component.sampler(component.inspection().id("sampler", 1), &schema(), Setup::default()).unwrap();
+    assert!(sampler.decide(&crate::batch(3)).is_ok());
+}
+
+#[test]
 fn a_component_without_a_known_role_is_refused() {
     let bytes = patched(curious_bytes(), "probe:plugin/enricher", "probe:plugin/polisher");
     let error = refused(compile(&bytes), Step::Inspect, "no known role", "export `decoder`, `sampler` or `enricher`");

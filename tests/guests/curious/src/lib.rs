@@ -21,8 +21,10 @@ static IDENTITY: [u8; 13] = *b"curious\x001.2.3";
 
 impl Guest for Curious {
     fn bind(_schema: EventSchema, _config: String) -> Result<Binding, String> {
+        let name =
+            if config::get("drift").is_some() { format!("guest.answer{}", clock::monotonic()) } else { "guest.answer".into() };
         let added = Field {
-            name: "guest.answer".into(),
+            name,
             column_type: ColumnType::Text,
             unit: String::new(),
             use_: FieldUse::Plain,
@@ -37,6 +39,11 @@ impl Guest for Curious {
         let word = |key: &str| config::get(key).unwrap_or_default().trim_matches('"').to_owned();
         let name = word("name");
         let answers: Vec<String> = match word("ask").as_str() {
+            "too-much" => {
+                let keys = vec![0; 1 << 17];
+                let columns = [word("column"), word("column"), word("column")];
+                vec![format!("{:?}", tables::lookup(&name, &keys, &columns).map(|_| ())); rows as usize]
+            }
             "table" => match tables::lookup(&name, keys, &[word("column")]) {
                 Ok(columns) => texts(&columns),
                 Err(error) => vec![format!("{error:?}"); keys.len()],
@@ -44,6 +51,7 @@ impl Guest for Curious {
             "map" => keys.iter().map(|key| format!("{:?}", maps::lookup(&name, &key.to_le_bytes()))).collect(),
             "write" => keys.iter().map(|key| format!("{:?}", maps::update(&name, &key.to_le_bytes(), b"v"))).collect(),
             "delete" => keys.iter().map(|key| format!("{:?}", maps::delete(&name, &key.to_le_bytes()))).collect(),
+            "nothing" => core::arch::wasm32::unreachable(),
             _ => vec![format!("{} {}", clock::monotonic(), clock::realtime()); keys.len()],
         };
         assert_eq!(answers.len(), rows as usize);
