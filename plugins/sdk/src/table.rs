@@ -38,14 +38,14 @@ pub struct Table<R: Record> {
     rows: Vec<Span>,
     /// The rows that `complete` was asked for.
     chosen: Vec<Span>,
-    record: std::marker::PhantomData<R>,
+    record: std::marker::PhantomData<fn() -> R>,
 }
 
 /// Makes the column of one field from some records of a run.
-type Reader = Box<dyn Fn(&[u8], &[Span]) -> Column>;
+type Reader = Box<dyn Fn(&[u8], &[Span]) -> Column + Send>;
 
 /// Which of some records of a run are no rows after all: their places, rising.
-type Refuse = Box<dyn Fn(&[u8], &[Span]) -> Vec<usize>>;
+type Refuse = Box<dyn Fn(&[u8], &[Span]) -> Vec<usize> + Send>;
 
 // === impl Table: fields ===
 
@@ -54,7 +54,7 @@ macro_rules! numbers {
     ($($(#[$doc:meta])* $method:ident: $type:ty => $case:ident),+ $(,)?) => {$(
         $(#[$doc])*
         #[must_use]
-        pub fn $method(self, name: &str, value: impl for<'a> Fn(R::View<'a>) -> $type + 'static) -> Self {
+        pub fn $method(self, name: &str, value: impl for<'a> Fn(R::View<'a>) -> $type + Send + 'static) -> Self {
             self.field(name, ColumnType::$case, move |run, rows| {
                 Column::$case(rows.iter().map(|row| row.of(run).and_then(R::view).map(&value).unwrap_or_default()).collect())
             })
@@ -92,7 +92,7 @@ impl<R: Record> Table<R> {
 
     /// A field of text as the kernel wrote it: up to the first NUL, with U+FFFD for what is not UTF-8.
     #[must_use]
-    pub fn chars(self, name: &str, value: impl for<'a> Fn(&'a R::View<'a>) -> &'a [u8] + 'static) -> Self {
+    pub fn chars(self, name: &str, value: impl for<'a> Fn(&'a R::View<'a>) -> &'a [u8] + Send + 'static) -> Self {
         self.field(name, ColumnType::Text, move |run, rows| {
             let mut text = Text::with_capacity(rows.len(), rows.len() * 16);
             for row in rows {
@@ -107,7 +107,7 @@ impl<R: Record> Table<R> {
 
     /// A field of text that the closure adds to the row.
     #[must_use]
-    pub fn text(self, name: &str, write: impl for<'a> Fn(R::View<'a>, &mut Text) + 'static) -> Self {
+    pub fn text(self, name: &str, write: impl for<'a> Fn(R::View<'a>, &mut Text) + Send + 'static) -> Self {
         self.field(name, ColumnType::Text, move |run, rows| {
             let mut text = Text::with_capacity(rows.len(), rows.len() * 16);
             for row in rows {
@@ -122,7 +122,7 @@ impl<R: Record> Table<R> {
 
     /// A field of text that is one of a few.
     #[must_use]
-    pub fn label(self, name: &str, value: impl for<'a> Fn(R::View<'a>) -> &'static str + 'static) -> Self {
+    pub fn label(self, name: &str, value: impl for<'a> Fn(R::View<'a>) -> &'static str + Send + 'static) -> Self {
         self.text(name, move |record, text| {
             text.str(value(record));
         })
@@ -130,7 +130,7 @@ impl<R: Record> Table<R> {
 
     /// A field of bytes.
     #[must_use]
-    pub fn bytes(self, name: &str, value: impl for<'a> Fn(&'a R::View<'a>) -> &'a [u8] + 'static) -> Self {
+    pub fn bytes(self, name: &str, value: impl for<'a> Fn(&'a R::View<'a>) -> &'a [u8] + Send + 'static) -> Self {
         self.field(name, ColumnType::Bytes, move |run, rows| {
             let mut bytes = Text::with_capacity(rows.len(), rows.len() * 16);
             for row in rows {
@@ -143,7 +143,12 @@ impl<R: Record> Table<R> {
         })
     }
 
-    fn field(mut self, name: &str, column_type: ColumnType, reader: impl Fn(&[u8], &[Span]) -> Column + 'static) -> Self {
+    fn field(
+        mut self,
+        name: &str,
+        column_type: ColumnType,
+        reader: impl Fn(&[u8], &[Span]) -> Column + Send + 'static,
+    ) -> Self {
         self.schema.fields.push(Field::new(name, column_type));
         self.readers.push(Box::new(reader));
         self
@@ -204,7 +209,7 @@ impl<R: Record> Table<R> {
 
     /// Records for which this is false cannot be read.
     #[must_use]
-    pub fn valid_if(mut self, valid: impl for<'a> Fn(R::View<'a>) -> bool + 'static) -> Self {
+    pub fn valid_if(mut self, valid: impl for<'a> Fn(R::View<'a>) -> bool + Send + 'static) -> Self {
         let refused = move |run: &[u8], row: &Span| !row.of(run).and_then(R::view).is_some_and(&valid);
         let places = move |run: &[u8], rows: &[Span]| {
             rows.iter().enumerate().filter(|(_, row)| refused(run, row)).map(|(place, _)| place).collect()
