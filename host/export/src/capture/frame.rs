@@ -24,6 +24,9 @@ const SIZE: usize = 8;
 /// Claimed by a buffer that was not worth compressing.
 const NOT_COMPRESSED: i64 = -1;
 
+/// Bytes of a value in each buffer: of every column the validity and the values, and before the runs their offsets.
+const WIDTHS: [usize; 9] = [1, 1, 1, 8, 1, 4, 1, 4, 1];
+
 /// Reads messages.
 pub(super) struct Frames<R> {
     input: R,
@@ -146,8 +149,12 @@ fn check(batch: &arrow_ipc::RecordBatch<'_>, body: &[u8]) -> Result<(), String> 
         }
     }
     let compressed = batch.compression().is_some();
+    let buffers = batch.buffers().ok_or("no buffers")?;
+    if buffers.len() != WIDTHS.len() {
+        return Err(format!("{} buffers, there must be {}", buffers.len(), WIDTHS.len()));
+    }
     let mut unpacked = 0usize;
-    for buffer in batch.buffers().into_iter().flatten() {
+    for (buffer, width) in buffers.iter().zip(WIDTHS) {
         let range = usize::try_from(buffer.offset()).ok().zip(usize::try_from(buffer.length()).ok());
         let bytes = range.and_then(|(start, length)| body.get(start..start.checked_add(length)?));
         let bytes = bytes.ok_or("a buffer that is not within the body")?;
@@ -159,6 +166,9 @@ fn check(batch: &arrow_ipc::RecordBatch<'_>, body: &[u8]) -> Result<(), String> 
             (true, None) if !bytes.is_empty() => return Err("a compressed buffer without its size".to_owned()),
             _ => bytes.len(),
         };
+        if size % width != 0 {
+            return Err(format!("a buffer of {size} bytes for values of {width}"));
+        }
         unpacked = unpacked.saturating_add(size);
     }
     if unpacked > MESSAGE_BYTES {

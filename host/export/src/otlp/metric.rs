@@ -103,7 +103,9 @@ fn encode_point(buf: &mut Vec<u8>, metric: &MetricData, point: &MetricPoint) {
 }
 
 fn encode_histogram(buf: &mut Vec<u8>, histogram: &Histogram) {
-    wire::fixed64(buf, COUNT, histogram.count);
+    if histogram.count > 0 {
+        wire::fixed64(buf, COUNT, histogram.count);
+    }
     wire::fixed64(buf, TOTAL, histogram.sum.to_bits());
     wire::number(buf, SCALE, zigzag(histogram.scale));
     if histogram.zero_count > 0 {

@@ -1,0 +1,29 @@
+//! The exporter against collectors in the same process: what arrives is decoded with the reference implementation's own types,
+//! and what is counted must be what arrived.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first wrong answer"
+)]
+
+#![allow(unreachable_pub, reason = "nothing is reachable in a test binary")]
+
+mod collector;
+mod rows;
+
+mod logs;
+mod metrics;
+mod spans;
+
+mod delivery;
+mod grpc;
+mod retries;
+
+mod environment;
+
+mod lines;
+
+mod captures;
