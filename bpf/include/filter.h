@@ -3,10 +3,10 @@
  * - `filter`, constant once loaded: conditions that were not asked for are removed by the verifier and cost nothing.
  * - the *plan*, which a sampler may change at any time: thresholds by pid, cgroup or comm, and a least duration.
  *
- * Both are about the owner of an event, who need not be the task that runs when the program does. Include after ring.h. */
+ * Both are about the owner of an event, who need not be the task that runs when the program does. Include after vmlinux.h and
+ * ring.h. */
 #pragma once
 
-#include "vmlinux.h"
 #include <bpf/bpf_core_read.h>
 
 #define FILTER_RULES_MAX 2048 /* two plans of 1024 rules: the one that holds and the one being written */

@@ -116,6 +116,10 @@ struct css_set {
 
 /* Tasks */
 
+struct cred {
+	kuid_t uid;
+};
+
 struct signal_struct {
 	atomic_t live;
 	int group_exit_code;
@@ -144,6 +148,7 @@ struct task_struct {
 	char comm[16];
 	struct signal_struct *signal;
 	struct css_set *cgroups;
+	const struct cred *cred;
 };
 
 struct linux_binprm {

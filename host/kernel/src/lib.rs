@@ -25,20 +25,20 @@
 //! Dropping a [`LoadedProbe`] detaches it; its source may be read to the end after that.
 #![allow(unsafe_code, reason = "memory shared with the kernel, and system calls that std does not have")]
 
-mod attach;
-pub mod capabilities;
 pub mod catalog;
-pub mod cgroup;
-mod clock;
-mod error;
-mod filter;
-mod layout;
-mod maps;
 mod object;
-mod plan;
-mod ring;
-mod talk;
+mod layout;
+mod filter;
+pub mod cgroup;
+mod attach;
 mod tracepoint;
+mod ring;
+mod clock;
+mod plan;
+mod maps;
+pub mod capabilities;
+mod talk;
+mod error;
 
 pub use catalog::BuiltIn;
 pub use error::KernelError;

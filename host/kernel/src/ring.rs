@@ -1,9 +1,9 @@
 //! A ring as a [`Source`]: runs of records straight from the kernel's pages.
 
-mod account;
 mod pages;
-mod sleep;
 mod walk;
+mod account;
+mod sleep;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
@@ -123,7 +123,7 @@ impl Source for Ring {
             }
             if ready {
                 // The ring's descriptor stays readable while a record is busy: polling it would spin.
-                if self.sleeper.nap(left.min(BACK_OFF)) == Woken::ByWaker {
+                if self.sleeper.nap(left.min(BACK_OFF)) == Woken::Bell {
                     return;
                 }
                 continue;
@@ -131,14 +131,14 @@ impl Source for Ring {
             let Some(account) = &self.parts.account else {
                 // A program that wakes for every record is listened to once per back-off.
                 match self.sleeper.sleep(left) {
-                    Woken::ByRing if self.sleeper.nap(left.min(BACK_OFF)) != Woken::ByWaker => continue,
+                    Woken::Ring if self.sleeper.nap(left.min(BACK_OFF)) != Woken::Bell => continue,
                     _ => return,
                 }
             };
             account.sleep_until(ready_bytes as u64);
-            let woken = if self.waiting_bytes() >= ready_bytes { Woken::ByRing } else { self.sleeper.sleep(left) };
+            let woken = if self.waiting_bytes() >= ready_bytes { Woken::Ring } else { self.sleeper.sleep(left) };
             account.awake();
-            if woken != Woken::ByRing {
+            if woken != Woken::Ring {
                 return;
             }
         }

@@ -15,9 +15,9 @@ const RING: u64 = 1;
 /// Why a sleep ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Woken {
-    ByTime,
-    ByRing,
-    ByWaker,
+    Timeout,
+    Ring,
+    Bell,
 }
 
 /// An epoll instance over the ring (told once per notification) and a bell.
@@ -73,9 +73,9 @@ impl Sleeper {
         let told = events.get(..count).unwrap_or_default();
         if told.iter().any(|event| event.u64 == BELL) {
             self.bell.silence();
-            return Woken::ByWaker;
+            return Woken::Bell;
         }
-        if told.is_empty() { Woken::ByTime } else { Woken::ByRing }
+        if told.is_empty() { Woken::Timeout } else { Woken::Ring }
     }
 }
 

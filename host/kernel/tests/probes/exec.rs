@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use host_kernel::{LoadOptions, cgroup};
 use host_model::Filter;
 
-use crate::reading::{Record, require_root, start};
+use crate::reading::{Record, start};
 
 const CHILDREN: usize = 200;
 
@@ -18,7 +18,6 @@ pub(crate) struct Cgroup {
 
 impl Cgroup {
     pub(crate) fn new(name: &str) -> Self {
-        require_root();
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let mount = mounts.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4)).unwrap();
         let path = PathBuf::from(format!("{mount}/host-kernel-{name}-{}", std::process::id()));
@@ -63,6 +62,7 @@ fn kind(records: &[Record], kind: i64) -> Vec<&Record> {
 
 #[test]
 fn every_exec_and_every_exit_makes_one_record_needs_root() {
+    needs_root!();
     let cgroup = Cgroup::new("exec");
     let mut probe = start("exec", &cgroup.options());
     let shell = cgroup.run(&format!("i=0; while [ $i -lt {CHILDREN} ]; do /bin/sleep 0 && i=$((i+1)); done"));
@@ -85,6 +85,7 @@ fn every_exec_and_every_exit_makes_one_record_needs_root() {
 
 #[test]
 fn codes_and_signals_are_told_apart_needs_root() {
+    needs_root!();
     let cgroup = Cgroup::new("codes");
     let mut probe = start("exec", &cgroup.options());
     cgroup.run("/bin/sh -c 'exit 7'; /bin/sh -c 'kill -9 $$'; exit 0");
@@ -95,6 +96,7 @@ fn codes_and_signals_are_told_apart_needs_root() {
 
 #[test]
 fn a_process_with_threads_ends_once_needs_root() {
+    needs_root!();
     let cgroup = Cgroup::new("threads");
     let mut probe = start("exec", &cgroup.options());
     let script =
@@ -112,6 +114,7 @@ fn a_process_with_threads_ends_once_needs_root() {
 
 #[test]
 fn descendants_of_a_cgroup_pass_its_filter_and_others_do_not_needs_root() {
+    needs_root!();
     let cgroup = Cgroup::new("tree");
     fs::create_dir(cgroup.path.join("child")).unwrap();
     let mut probe = start("exec", &cgroup.options());
@@ -125,6 +128,7 @@ fn descendants_of_a_cgroup_pass_its_filter_and_others_do_not_needs_root() {
 
 #[test]
 fn arguments_that_are_too_long_are_cut_and_their_length_told_needs_root() {
+    needs_root!();
     let cgroup = Cgroup::new("long");
     let mut probe = start("exec", &cgroup.options());
     cgroup.run(&format!("/bin/sleep 0 {}; exit 0", "0".repeat(3000)));

@@ -3,16 +3,17 @@
 use std::fs::{self, File, OpenOptions};
 use std::path::PathBuf;
 
-use host_kernel::LoadOptions;
+use host_kernel::{LoadOptions, catalog};
 use host_model::Filter;
 
-use crate::reading::{by_comm, on_thread, start};
+use crate::reading::{Probe, by_comm, on_thread, start};
 
 const OPENS: usize = 20_000;
 const FAILING: usize = 100;
 
 #[test]
 fn every_open_makes_one_record_and_every_failure_is_among_them_needs_root() {
+    needs_root!();
     let mut probe = start("file", &by_comm("load-every-open"));
     assert!(probe.loaded.hooks().iter().all(|hook| hook.starts_with("tp/syscalls/")), "{:?}", probe.loaded.hooks());
     let mut records = Vec::new();
@@ -42,6 +43,7 @@ fn every_open_makes_one_record_and_every_failure_is_among_them_needs_root() {
 
 #[test]
 fn a_record_has_only_the_bytes_of_its_path_and_the_flags_as_given_needs_root() {
+    needs_root!();
     let mut probe = start("file", &by_comm("load-bytes"));
     let directory = std::env::temp_dir().join(format!("host-kernel-{}", std::process::id()));
     fs::create_dir_all(&directory).unwrap();
@@ -68,6 +70,7 @@ fn a_record_has_only_the_bytes_of_its_path_and_the_flags_as_given_needs_root() {
 
 #[test]
 fn the_excluded_process_makes_no_records_needs_root() {
+    needs_root!();
     let options = LoadOptions { exclude_pid: Some(std::process::id()), ..by_comm("load-excluded") };
     let mut probe = start("file", &options);
     on_thread("load-excluded", || File::open("/proc/version").unwrap());
@@ -76,6 +79,7 @@ fn the_excluded_process_makes_no_records_needs_root() {
 
 #[test]
 fn a_pid_filter_lets_only_that_process_through_needs_root() {
+    needs_root!();
     let options = LoadOptions {
         filter: Filter { pid: Some(std::process::id()), ..Filter::default() },
         exclude_pid: None,
@@ -87,4 +91,30 @@ fn a_pid_filter_lets_only_that_process_through_needs_root() {
     let records = probe.drain();
     assert!(records.iter().all(|record| record.number("pid") == i64::from(std::process::id())));
     assert_eq!(records.iter().filter(|record| record.text("comm") == "load-by-pid").count(), 1);
+}
+
+#[test]
+fn where_the_tracepoints_are_missing_all_system_calls_are_watched_with_the_same_result_needs_root() {
+    needs_root!();
+    let mut object = catalog::find("file").unwrap().object.to_vec();
+    let hook = b"sys_enter_openat\0";
+    // Wherever the section is named: in the ELF file, and in its BTF.
+    let named: Vec<usize> = (0..object.len() - hook.len()).filter(|&at| object[at..].starts_with(hook)).collect();
+    named.into_iter().for_each(|at| object[at] = b'x');
+    let mut loaded = host_kernel::load("file", &object, &by_comm("load-fallback")).unwrap();
+    loaded.attach().unwrap();
+    assert_eq!(loaded.hooks(), ["raw_tp/sys_enter", "raw_tp/sys_exit"]);
+    let source = loaded.source().unwrap();
+    let mut probe = Probe { loaded, source };
+    on_thread("load-fallback", || {
+        for _ in 0..1_000 {
+            drop(OpenOptions::new().write(true).open("/dev/null").unwrap());
+            assert!(File::open("/no/such/file").is_err());
+        }
+    });
+    let records = probe.drain();
+    assert_eq!((records.len(), probe.counters(2_000).lost), (2_000, 0));
+    let (opened, failed): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.number("ret") >= 0);
+    assert!(opened.len() == 1_000 && opened.iter().all(|it| it.text("path") == "/dev/null" && it.number("flags") & 3 == 1));
+    assert!(failed.len() == 1_000 && failed.iter().all(|it| it.text("path") == "/no/such/file" && it.number("ret") == -2));
 }

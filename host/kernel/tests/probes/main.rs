@@ -4,10 +4,12 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-mod exec;
-mod file;
-mod objects;
-mod plans;
+#[macro_use]
 mod reading;
-mod rings;
+mod file;
+mod exec;
 mod tcp;
+mod plans;
+mod rings;
+mod objects;
+mod privilege;

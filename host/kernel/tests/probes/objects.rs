@@ -1,22 +1,28 @@
 //! Objects of the user's own, and what is said about those that cannot be loaded.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use host_kernel::{KernelError, LoadOptions, LoadedProbe};
 use host_model::{Filter, MapError};
 
-use crate::reading::{Probe, require_root};
+use crate::reading::Probe;
 
 const HEADERS: &str = "#include <vmlinux.h>\n#include <bpf/bpf_helpers.h>\nchar LICENSE[] SEC(\"license\") = \"GPL\";\n";
 const RECORD: &str = "struct mine_record { __u32 pid; int value; enum { A, B } kind; char name[8]; __u8 raw[3]; };\n";
 
 /// Compiles a source with the headers that users have.
 fn compile(name: &str, source: &str) -> Vec<u8> {
-    let bpf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bpf/include");
-    let base = std::env::temp_dir().join(format!("host-kernel-{name}-{}", std::process::id()));
-    let (c, o): (PathBuf, PathBuf) = (base.with_extension("bpf.c"), base.with_extension("bpf.o"));
+    let c = std::env::temp_dir().join(format!("host-kernel-{name}-{}.bpf.c", std::process::id()));
     std::fs::write(&c, format!("{HEADERS}{source}")).unwrap();
+    let object = compile_file(name, &c);
+    std::fs::remove_file(c).unwrap();
+    object
+}
+
+fn compile_file(name: &str, c: &Path) -> Vec<u8> {
+    let bpf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bpf/include");
+    let o = std::env::temp_dir().join(format!("host-kernel-{name}-{}.bpf.o", std::process::id()));
     let clang = std::env::var("BPF_CLANG").unwrap_or_else(|_| "clang".into());
     let arch = if cfg!(target_arch = "x86_64") { "x86" } else { "arm64" };
     let compiled = Command::new(clang)
@@ -26,7 +32,6 @@ fn compile(name: &str, source: &str) -> Vec<u8> {
         .status();
     assert!(compiled.unwrap().success());
     let object = std::fs::read(&o).unwrap();
-    std::fs::remove_file(c).unwrap();
     std::fs::remove_file(o).unwrap();
     object
 }
@@ -72,7 +77,7 @@ const MINE: &str = "#include \"ring.h\"\nRING_RECORD(mine_record);\n\
 
 #[test]
 fn a_users_object_is_loaded_read_and_its_maps_are_there_needs_root() {
-    require_root();
+    needs_root!();
     let object = compile("mine", &format!("{RECORD}{MINE}"));
     let options = LoadOptions { max_entries: vec![("seen".into(), 99)], ..LoadOptions::default() };
     let mut loaded = load("mine", &object, &options).unwrap();
@@ -105,7 +110,7 @@ fn a_users_object_is_loaded_read_and_its_maps_are_there_needs_root() {
 
 #[test]
 fn options_that_an_object_cannot_follow_are_refused_needs_root() {
-    require_root();
+    needs_root!();
     let object = compile("deaf", &format!("{RECORD}{MINE}"));
     let filter = Filter { pid: Some(1), ..Filter::default() };
     let error = load("deaf", &object, &LoadOptions { filter, ..LoadOptions::default() }).err().unwrap();
@@ -117,7 +122,7 @@ fn options_that_an_object_cannot_follow_are_refused_needs_root() {
 
 #[test]
 fn a_verifier_refusal_ends_with_its_reason_needs_root() {
-    require_root();
+    needs_root!();
     let source = format!(
         "{RECORD}#include \"ring.h\"\nRING_RECORD(mine_record);\nSEC(\"raw_tp/sys_enter\") int bad(__u64 *ctx) {{ return *(int *)ctx[0]; }}\n"
     );
@@ -127,7 +132,7 @@ fn a_verifier_refusal_ends_with_its_reason_needs_root() {
 
 #[test]
 fn a_hook_that_is_not_there_is_named_needs_root() {
-    require_root();
+    needs_root!();
     let source = format!(
         "{RECORD}#include \"ring.h\"\nRING_RECORD(mine_record);\nSEC(\"tp/syscalls/sys_enter_none\") int p(void *ctx) {{ return 0; }}\n"
     );
@@ -135,4 +140,22 @@ fn a_hook_that_is_not_there_is_named_needs_root() {
     let error = loaded.attach().unwrap_err().to_string();
     assert!(error.contains("tp/syscalls/sys_enter_none") && error.contains("no such tracepoint"), "{error}");
     assert!(loaded.hooks().is_empty());
+}
+
+#[test]
+fn the_example_of_a_custom_probe_sees_signals_needs_root() {
+    needs_root!();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/custom-probe/signal.bpf.c");
+    let filter = Filter { pid: Some(std::process::id()), ..Filter::default() };
+    let options = LoadOptions { filter, exclude_pid: None, ..LoadOptions::default() };
+    let mut loaded = load("signal", &compile_file("signal", &source), &options).unwrap();
+    loaded.attach().unwrap();
+    let source = loaded.source().unwrap();
+    let mut probe = Probe { loaded, source };
+    let mut child = Command::new("/bin/sleep").arg("60").spawn().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let records = probe.drain();
+    let killed = records.iter().find(|record| record.number("target_pid") == i64::from(child.id())).unwrap();
+    assert_eq!((killed.number("signal"), killed.number("result"), killed.number("pid")), (9, 0, i64::from(std::process::id())));
 }

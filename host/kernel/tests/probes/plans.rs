@@ -12,6 +12,7 @@ fn open(times: usize) {
 
 #[test]
 fn a_ratio_keeps_about_that_many_and_each_carries_its_threshold_needs_root() {
+    needs_root!();
     let mut probe = start("file", &by_comm("load-plan"));
     let half = Threshold::from_ratio(0.5);
     probe.source.apply(&KernelPlan { default_threshold: half, ..KernelPlan::default() }).unwrap();
@@ -30,6 +31,7 @@ fn a_ratio_keeps_about_that_many_and_each_carries_its_threshold_needs_root() {
 
 #[test]
 fn a_rule_outranks_the_default_and_a_new_plan_replaces_the_old_needs_root() {
+    needs_root!();
     let mut probe = start("file", &by_comm("load-rules"));
     let open = || on_thread("load-rules", || drop(File::open("/proc/version").unwrap()));
     let rule = |subject, threshold| KernelPlan {
@@ -59,6 +61,7 @@ fn a_rule_outranks_the_default_and_a_new_plan_replaces_the_old_needs_root() {
 
 #[test]
 fn short_events_are_dropped_unless_they_failed_needs_root() {
+    needs_root!();
     let mut probe = start("file", &by_comm("load-short"));
     probe.source.apply(&KernelPlan { min_duration_ns: 3_600_000_000_000, ..KernelPlan::default() }).unwrap();
     on_thread("load-short", || {
@@ -71,6 +74,7 @@ fn short_events_are_dropped_unless_they_failed_needs_root() {
 
 #[test]
 fn a_full_plan_fits_twice_over_needs_root() {
+    needs_root!();
     let mut probe = start("file", &by_comm("load-full"));
     let plan = |first: u32| KernelPlan {
         rules: (first..first + 1024).map(|pid| Rule { subject: Subject::Pid(pid), threshold: NEVER }).collect(),

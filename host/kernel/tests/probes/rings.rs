@@ -12,6 +12,7 @@ use crate::reading::{by_comm, on_thread, start};
 
 #[test]
 fn a_full_ring_loses_exactly_what_the_counters_say_needs_root() {
+    needs_root!();
     let options = LoadOptions { ring_bytes: 4096, ..by_comm("load-overflow") };
     let mut probe = start("file", &options);
     assert_eq!(probe.loaded.ring_bytes(), 4096);
@@ -51,6 +52,7 @@ fn a_full_ring_loses_exactly_what_the_counters_say_needs_root() {
 
 #[test]
 fn a_wait_ends_when_enough_bytes_are_there_and_not_before_needs_root() {
+    needs_root!();
     let mut probe = start("file", &by_comm("load-wait"));
     let begun = Instant::now();
     probe.source.wait(1, Duration::from_millis(30));
@@ -74,6 +76,7 @@ fn a_wait_ends_when_enough_bytes_are_there_and_not_before_needs_root() {
 
 #[test]
 fn a_waker_ends_a_wait_from_another_thread_needs_root() {
+    needs_root!();
     let mut probe = start("file", &by_comm("load-waker"));
     let waker = probe.source.waker();
     waker.wake();
@@ -87,6 +90,7 @@ fn a_waker_ends_a_wait_from_another_thread_needs_root() {
 
 #[test]
 fn a_run_stays_the_same_until_it_is_released_needs_root() {
+    needs_root!();
     let mut probe = start("file", &by_comm("load-same"));
     let open = || on_thread("load-same", || drop(File::open("/proc/version").unwrap()));
     open();
@@ -101,6 +105,7 @@ fn a_run_stays_the_same_until_it_is_released_needs_root() {
 
 #[test]
 fn detached_probes_write_no_more_and_can_be_read_to_the_end_needs_root() {
+    needs_root!();
     let mut probe = start("file", &by_comm("load-detach"));
     let open = || on_thread("load-detach", || drop(File::open("/proc/version").unwrap()));
     open();
@@ -111,6 +116,7 @@ fn detached_probes_write_no_more_and_can_be_read_to_the_end_needs_root() {
 
 #[test]
 fn a_ring_has_one_reader_needs_root() {
+    needs_root!();
     let mut probe = start("file", &by_comm("load-reader"));
     let error = probe.loaded.source().err().unwrap().to_string();
     assert!(error.contains("reader already"), "{error}");

@@ -43,6 +43,7 @@ fn of_role(records: &[Record], role: i64) -> Vec<&Record> {
 
 #[test]
 fn each_end_of_every_connection_makes_one_record_for_its_owner_needs_root() {
+    needs_root!();
     let mut clients = start("tcp", &by_comm("tcp-client"));
     let mut servers = start("tcp", &by_comm("tcp-server"));
     let (address, server) = serve("tcp-server", "127.0.0.1:0", CONNECTIONS);
@@ -69,6 +70,7 @@ fn each_end_of_every_connection_makes_one_record_for_its_owner_needs_root() {
 
 #[test]
 fn a_refused_connection_tells_its_error_needs_root() {
+    needs_root!();
     let mut probe = start("tcp", &by_comm("tcp-refused"));
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     on_thread("tcp-refused", move || TcpStream::connect(closed).unwrap_err());
@@ -82,6 +84,7 @@ fn a_refused_connection_tells_its_error_needs_root() {
 
 #[test]
 fn ipv6_addresses_are_whole_and_mapped_ones_are_ipv4_needs_root() {
+    needs_root!();
     let mut probe = start("tcp", &by_comm("tcp-six"));
     let (six, first) = serve("tcp-six-server", "[::1]:0", 1);
     let (any, second) = serve("tcp-any-server", "[::]:0", 1);
@@ -100,6 +103,7 @@ fn ipv6_addresses_are_whole_and_mapped_ones_are_ipv4_needs_root() {
 
 #[test]
 fn a_listener_older_than_the_probe_has_its_owner_all_the_same_needs_root() {
+    needs_root!();
     let (address, server) = serve("tcp-old-server", "127.0.0.1:0", 1);
     // Sockets belong to processes, and iterators see the process: its name is that of the main thread.
     let own = std::fs::read_to_string("/proc/self/comm").unwrap();
@@ -113,6 +117,7 @@ fn a_listener_older_than_the_probe_has_its_owner_all_the_same_needs_root() {
 
 #[test]
 fn a_connection_older_than_the_probe_has_no_role_and_no_duration_needs_root() {
+    needs_root!();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (accepted, _) = listener.accept().unwrap();
@@ -131,6 +136,7 @@ fn a_connection_older_than_the_probe_has_no_role_and_no_duration_needs_root() {
 
 #[test]
 fn the_cgroup_is_that_of_the_socket_needs_root() {
+    needs_root!();
     let cgroup = crate::exec::Cgroup::new("tcp");
     let mut probe = start("tcp", &cgroup.options());
     let (address, server) = serve("tcp-cg-server", "127.0.0.1:0", 1);
