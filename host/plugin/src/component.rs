@@ -32,13 +32,9 @@ impl Component {
     /// At step inspect what the bytes are instead of a plugin, at step compile what is wrong with their code.
     pub fn compile(engine: &Engine, bytes: &[u8], stem: &str) -> Result<Self, PluginError> {
         let inspection = inspect(bytes).map_err(|refusal| refusal.of(stem))?.or_named(stem);
-        let wasm = wasmtime::component::Component::new(engine.wasm(), bytes).map_err(|error| {
-            PluginError::new(
-                &inspection.label(),
-                Step::Compile,
-                &format!("{error:#}"),
-                "look what `wasm-tools validate` says; threads, garbage collection and exceptions are not taken",
-            )
+        let wasm = engine.compile(bytes).map_err(|error| {
+            let cure = "look what `wasm-tools validate` says; threads, garbage collection and exceptions are not taken";
+            PluginError::new(&inspection.label(), Step::Compile, &format!("{error:#}"), cure)
         })?;
         Ok(Self { engine: engine.clone(), inspection: Arc::new(inspection), wasm })
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
 use crate::deadline::{LONGEST_CALL, TICK};
@@ -21,6 +21,7 @@ pub struct Engine {
 struct Inner {
     wasm: wasmtime::Engine,
     linker: Linker<Imports>,
+    compilers: rayon::ThreadPool,
     ticker: Ticker,
 }
 
@@ -33,6 +34,10 @@ pub struct EngineError(String);
 
 /// Instances that live at the same time. Paths times stages, twice during a swap; every one takes 4 GiB of addresses, no memory.
 const INSTANCES: u32 = 256;
+
+/// Threads that compile. Four: the largest function is what takes long, and each thread keeps the memory that it once used;
+/// without this there would be one for each processor.
+const COMPILERS: usize = 4;
 
 /// Ticks without a call after which the ticker rests.
 const PATIENCE: u128 = LONGEST_CALL.as_millis() / TICK.as_millis() + 2;
@@ -66,11 +71,19 @@ impl Engine {
         let mut linker = Linker::new(&wasm);
         imports::link(&mut linker).map_err(|error| fail(&error))?;
         let ticker = Ticker::start(wasm.weak()).map_err(|error| fail(&error))?;
-        Ok(Self { inner: Arc::new(Inner { wasm, linker, ticker }) })
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(COMPILERS);
+        let compilers = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|_| "plugin-compiler".into());
+        let compilers = compilers.build().map_err(|error| fail(&error))?;
+        Ok(Self { inner: Arc::new(Inner { wasm, linker, compilers, ticker }) })
     }
 
     pub(crate) fn wasm(&self) -> &wasmtime::Engine {
         &self.inner.wasm
+    }
+
+    /// Compiles, and waits for it.
+    pub(crate) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
+        self.inner.compilers.install(|| Component::new(&self.inner.wasm, bytes))
     }
 
     pub(crate) fn linker(&self) -> &Linker<Imports> {
@@ -89,7 +102,7 @@ fn config() -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES)
         .total_core_instances(INSTANCES * 8)
-        .total_memories(INSTANCES * 2)
+        .total_memories(INSTANCES)
         .total_tables(INSTANCES * 8)
         .max_core_instances_per_component(CORE_INSTANCES as u32)
         .max_memories_per_component(MEMORIES as u32)

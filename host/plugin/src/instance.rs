@@ -7,7 +7,7 @@ use std::time::Duration;
 use host_model::layout::Mismatch;
 use host_model::{CallStats, FaultKind, PluginId};
 use wasmtime::component::{Instance as WasmInstance, InstancePre};
-use wasmtime::{Store, Trap, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
 
 use crate::Setup;
 use crate::breach::Breach;
@@ -108,6 +108,7 @@ impl Failure {
             Self::Ended(step, error) => {
                 let (kind, problem) = explain(&error, store, deadline);
                 let cure = match (step, kind, store.data().limiter.refusal().is_some()) {
+                    _ if error.is::<PoolConcurrencyLimitError>() => "unload a plugin or a probe: the host is full",
                     (_, FaultKind::Deadline, _) => "look for an endless loop, or raise `limits` of its slot",
                     (_, _, true) => "raise `memory_bytes` in `limits` of its slot, or load a plugin that takes less",
                     (Step::Instantiate, FaultKind::Contract, _) => {

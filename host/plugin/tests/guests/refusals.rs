@@ -1,7 +1,7 @@
 //! Loads that fail: each says the step, what is wrong, and the cure.
 
 use host_model::{Layout, Role};
-use host_plugin::{Component, Grants, Inspection, Limits, PluginError, Refusal, Setup, Step, inspect};
+use host_plugin::{Component, Engine, Grants, Inspection, Limits, PluginError, Refusal, Setup, Step, inspect};
 use std::time::{Duration, Instant};
 
 use crate::build::{core, curious as curious_bytes, faulty as faulty_bytes, patched};
@@ -162,6 +162,24 @@ fn memory_over_the_cap_is_refused_in_bind_and_at_birth() {
     refused(bound, Step::Bind, "more than the 8 MiB of memory", "`memory_bytes`");
     let born = sampler(Setup { limits: limits(64 << 10), ..Setup::default() });
     refused(born, Step::Instantiate, "more than the 0.0625 MiB of memory", "`memory_bytes`");
+}
+
+#[test]
+fn a_host_that_is_full_says_so_and_has_room_again_when_one_is_dropped() {
+    let engine = Engine::new().unwrap();
+    let component = Component::compile(&engine, faulty_bytes(), "given").unwrap();
+    let bind = || component.sampler(component.inspection().id("sampler", 1), &schema(), Setup::default());
+    let mut live = Vec::new();
+    let full = loop {
+        match bind() {
+            Ok(sampler) => live.push(sampler),
+            Err(full) => break full,
+        }
+    };
+    assert!(live.len() >= 100, "{}", live.len());
+    refused::<()>(Err(full), Step::Instantiate, "limit", "unload a plugin");
+    live.pop();
+    assert!(bind().is_ok());
 }
 
 #[test]
