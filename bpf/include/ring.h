@@ -19,16 +19,15 @@ struct {
 /* Slots are shared by CPUs that are equal modulo this; atomic additions keep them exact all the same. */
 #define RING_SLOTS 256
 
-/* One cache line per CPU. `produced` rises before a record enters the ring and `settled` after it has entered or was lost, so a
- * reader that finds both sums equal knows that no record is in between. */
+/* One cache line per CPU. A record is counted as produced once it is in the ring or lost, so what the sums say has happened, has
+ * happened; a reader that looks at them before and after it looks at the ring has bounds that meet. */
 struct ring_counters {
-	__u64 produced;	 /* records that passed the filters */
-	__u64 settled;	 /* of them, those that are in the ring or lost */
+	__u64 produced;	 /* records that passed the filters, lost ones included */
 	__u64 lost;	 /* no room in the ring */
 	__u64 filtered;	 /* hits that a filter or the plan dropped */
 	__u64 faults;	 /* reads of user memory that failed; the record came without the text */
 	__u64 untracked; /* hits for which there was no memory to remember their beginning */
-	__u64 spare[2];
+	__u64 spare[3];
 };
 
 /* A reader that is about to sleep writes how many bytes are worth waking it for, then that it waits. The first record after
@@ -36,9 +35,12 @@ struct ring_counters {
  * another CPU missed is seen by the next record. */
 struct ring_reader {
 	__u64 wake_at;
-	__u32 waiting;
-	__u32 spare[13];
+	__u64 waiting;
+	__u64 version; /* of the shapes in ring.h and filter.h; the host refuses any other */
+	__u64 spare[5];
 };
+
+#define RING_VERSION 1
 
 /* Mapped into the host: counters are read without a system call. */
 struct ring_state {
@@ -46,7 +48,7 @@ struct ring_state {
 	struct ring_counters counters[RING_SLOTS];
 };
 
-struct ring_state ring_state SEC(".data.ring") __attribute__((aligned(64)));
+struct ring_state ring_state SEC(".data.ring") __attribute__((aligned(64))) = {.reader.version = RING_VERSION};
 
 static __always_inline struct ring_counters *ring_counters(void)
 {
@@ -66,37 +68,34 @@ static __always_inline __u64 ring_wakeup(__u64 arriving)
 	return BPF_RB_FORCE_WAKEUP;
 }
 
+static __always_inline void ring_count_lost(void)
+{
+	ring_count(lost);
+	ring_count(produced);
+}
+
 /* Copies a record of `size` bytes into the ring, or counts it as lost. */
 static __always_inline void ring_output(void *record, __u64 size)
 {
-	struct ring_counters *counters = ring_counters();
-
-	__sync_fetch_and_add(&counters->produced, 1);
 	if (bpf_ringbuf_output(&ring, record, size, ring_wakeup(size + 8)))
-		__sync_fetch_and_add(&counters->lost, 1);
-	__sync_fetch_and_add(&counters->settled, 1);
+		ring_count_lost();
+	else
+		ring_count(produced);
 }
 
 /* Room for a record of constant size, or NULL, which is counted as lost. */
 static __always_inline void *ring_reserve(__u64 size)
 {
-	struct ring_counters *counters = ring_counters();
 	void *record = bpf_ringbuf_reserve(&ring, size, 0);
 
-	if (!record) {
-		__sync_fetch_and_add(&counters->produced, 1);
-		__sync_fetch_and_add(&counters->lost, 1);
-		__sync_fetch_and_add(&counters->settled, 1);
-	}
+	if (!record)
+		ring_count_lost();
 	return record;
 }
 
 /* Hands a reserved record to the reader. */
 static __always_inline void ring_submit(void *record)
 {
-	struct ring_counters *counters = ring_counters();
-
-	__sync_fetch_and_add(&counters->produced, 1);
 	bpf_ringbuf_submit(record, ring_wakeup(0));
-	__sync_fetch_and_add(&counters->settled, 1);
+	ring_count(produced);
 }

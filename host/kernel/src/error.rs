@@ -33,17 +33,17 @@ pub enum KernelError {
     },
     /// Shared memory has another shape than this host expects.
     #[error(
-        "probe `{probe}`: section {section} has {found} bytes, this host expects {expected}; compile it with this version's bpf/include"
+        "probe `{probe}`: its {section} has {found}, this host expects {expected}; compile it with this version's bpf/include"
     )]
     Headers {
         /// The probe.
         probe: String,
         /// The section.
         section: &'static str,
-        /// Its size.
-        found: usize,
-        /// The size in this version.
-        expected: usize,
+        /// Its size or version.
+        found: String,
+        /// Those of this host.
+        expected: String,
     },
     /// A filter was given, but the object would not obey it.
     #[error(

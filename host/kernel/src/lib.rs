@@ -42,4 +42,5 @@ mod error;
 
 pub use catalog::BuiltIn;
 pub use error::KernelError;
+pub use layout::LayoutError;
 pub use object::{LoadOptions, LoadedProbe, load};

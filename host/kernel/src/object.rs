@@ -13,7 +13,7 @@ use crate::error::KernelError;
 use crate::layout::{self, LayoutError};
 use crate::maps::Maps;
 use crate::plan::{self, Plan};
-use crate::ring::{Account, Parts, Ring, page_size};
+use crate::ring::{self, Account, Parts, Ring, page_size};
 use crate::{capabilities, filter, talk};
 
 /// How an object is to be loaded.
@@ -135,7 +135,7 @@ impl LoadedProbe {
     fn parts(&self) -> std::io::Result<Parts> {
         let find = |name: &str| self.object.maps().find(|map| map.name() == name);
         let cpus = libbpf_rs::num_possible_cpus().map_err(std::io::Error::other)?;
-        let account = find(crate::ring::SECTION).map(|map| Account::open(map.as_fd(), cpus)).transpose()?;
+        let account = find(ring::SECTION).map(|map| Account::open(map.as_fd(), cpus)).transpose()?;
         let plan = match (find(plan::SECTION), find(plan::RULES)) {
             (Some(map), Some(rules)) => {
                 Some(Plan::open(map.as_fd(), MapHandle::try_from(&rules).map_err(std::io::Error::other)?)?)
@@ -218,7 +218,7 @@ fn configure(probe: &str, object: &mut OpenObject, options: &LoadOptions) -> Res
         let name = map.name().to_string_lossy().into_owned();
         let refused =
             |error: libbpf_rs::Error| KernelError::Load { probe: probe.into(), reason: format!("map `{name}`: {error:#}") };
-        check_section(probe, &name, map.initial_value().map(<[u8]>::len))?;
+        check_section(probe, &name, map.initial_value())?;
         if name == filter::SECTION {
             map.set_initial_value(&conditions).map_err(refused)?;
         }
@@ -232,13 +232,34 @@ fn configure(probe: &str, object: &mut OpenObject, options: &LoadOptions) -> Res
 }
 
 /// The sections that our headers put into an object must have the shape that this host knows.
-fn check_section(probe: &str, name: &str, found: Option<usize>) -> Result<(), KernelError> {
-    let known =
-        [(filter::SECTION, filter::SIZE), (plan::SECTION, plan::SIZE), (crate::ring::SECTION, crate::ring::ACCOUNT_SIZE)];
-    match (known.into_iter().find(|(section, _)| *section == name), found) {
-        (Some((section, expected)), Some(found)) if found != expected => {
-            Err(KernelError::Headers { probe: probe.into(), section, found, expected })
-        }
-        _ => Ok(()),
+fn check_section(probe: &str, name: &str, content: Option<&[u8]>) -> Result<(), KernelError> {
+    let known = [(filter::SECTION, filter::SIZE), (plan::SECTION, plan::SIZE), (ring::SECTION, ring::ACCOUNT_SIZE)];
+    let (Some((section, size)), Some(content)) = (known.into_iter().find(|(section, _)| *section == name), content) else {
+        return Ok(());
+    };
+    let refused = |found: String, expected: String| KernelError::Headers { probe: probe.into(), section, found, expected };
+    if content.len() != size {
+        return Err(refused(format!("{} bytes", content.len()), size.to_string()));
+    }
+    let version = ring::version(content);
+    if section == ring::SECTION && version != ring::VERSION {
+        return Err(refused(format!("version {version}"), ring::VERSION.to_string()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_with_headers_of_another_version_is_refused() {
+        let mut content = vec![0; ring::ACCOUNT_SIZE];
+        content[16] = 1;
+        assert!(check_section("x", ring::SECTION, Some(&content)).is_ok());
+        content[16] = 2;
+        let error = check_section("x", ring::SECTION, Some(&content)).unwrap_err().to_string();
+        assert!(error.contains("version 2, this host expects 1"), "{error}");
+        assert!(check_section("x", filter::SECTION, Some(&[0; 8])).is_err());
     }
 }

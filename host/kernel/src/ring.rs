@@ -13,7 +13,7 @@ use std::{io, mem};
 
 use host_model::{KernelCounters, KernelPlan, PlanError, Run, Source, Waker};
 
-pub(crate) use self::account::{Account, SECTION, SIZE as ACCOUNT_SIZE};
+pub(crate) use self::account::{Account, SECTION, SIZE as ACCOUNT_SIZE, VERSION, version};
 pub(crate) use self::pages::{Pages, page_size};
 use self::sleep::{Sleeper, Woken};
 use self::walk::{Data, Limits, Walked};
@@ -182,7 +182,7 @@ impl Source for Ring {
             let produced = self.received + self.waiting_records();
             return KernelCounters { produced, missed, ..KernelCounters::default() };
         };
-        let mut counters = account.settled();
+        let mut counters = account.read();
         counters.missed += missed;
         counters
     }

@@ -1,9 +1,8 @@
 //! What ring.h shares with its reader: the counters, and the mark of a reader that sleeps.
 
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::time::{Duration, Instant};
-use std::{io, thread};
 
 use host_model::KernelCounters;
 
@@ -14,23 +13,29 @@ pub(crate) const SECTION: &str = ".data.ring";
 /// Its size: the reader's line, then one line per slot.
 pub(crate) const SIZE: usize = LINE + SLOTS * LINE;
 
+/// `RING_VERSION`.
+pub(crate) const VERSION: u64 = 1;
+
 const LINE: usize = 64;
 const SLOTS: usize = 256;
 const WAKE_AT: usize = 0;
 const WAITING: usize = 8;
+const VERSION_AT: usize = 16;
 
-/// How long to wait for a program that is between two counts. It takes nanoseconds, unless its CPU was taken away.
-const PATIENCE: Duration = Duration::from_millis(5);
+/// The version that an object was compiled with, from the section's first content.
+pub(crate) fn version(content: &[u8]) -> u64 {
+    let bytes = content.get(VERSION_AT..VERSION_AT + 8).and_then(|bytes| bytes.try_into().ok());
+    bytes.map_or(0, u64::from_ne_bytes)
+}
 
 /// One counter of `struct ring_counters`.
 #[derive(Debug, Clone, Copy)]
 enum Counter {
     Produced = 0,
-    Settled = 8,
-    Lost = 16,
-    Filtered = 24,
-    Faults = 32,
-    Untracked = 40,
+    Lost = 8,
+    Filtered = 16,
+    Faults = 24,
+    Untracked = 32,
 }
 
 /// `struct ring_state`, mapped: read and written without system calls.
@@ -59,22 +64,12 @@ impl Account {
         self.pages.word(WAITING).store(0, Ordering::Relaxed);
     }
 
-    /// The counters at one moment when no record was between being counted and being in the ring (or lost).
-    ///
-    /// `settled` never runs ahead of `produced`. So if their sums are equal, `settled` read first and `produced` last, nothing
-    /// was in between while the others were read.
-    pub(super) fn settled(&self) -> KernelCounters {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let settled = self.sum(Counter::Settled);
-            let lost = self.sum(Counter::Lost);
-            let filtered = self.sum(Counter::Filtered);
-            let missed = self.sum(Counter::Faults) + self.sum(Counter::Untracked);
-            let produced = self.sum(Counter::Produced);
-            if settled == produced || Instant::now() > deadline {
-                return KernelCounters { produced, filtered, lost, missed };
-            }
-            thread::yield_now();
+    pub(super) fn read(&self) -> KernelCounters {
+        KernelCounters {
+            produced: self.sum(Counter::Produced),
+            filtered: self.sum(Counter::Filtered),
+            lost: self.sum(Counter::Lost),
+            missed: self.sum(Counter::Faults) + self.sum(Counter::Untracked),
         }
     }
 
