@@ -92,7 +92,7 @@ impl Exporter {
             let Some(endpoint) = endpoint else { return Ok(None) };
             let transport = Transport::new(&endpoint, signal);
             let failed = |reason| ExportError::Endpoint { signal: signal.name(), url: without_user(&endpoint.url), reason };
-            let queue = Queue::new(Arc::clone(budget), overflow);
+            let queue = Queue::new(Arc::clone(budget), overflow, settings.request);
             deliverers.push(Deliverer {
                 queue: Arc::clone(&queue),
                 transport: transport.map_err(failed)?,

@@ -41,6 +41,6 @@ pub use exporter::{ExportError, Exporter};
 pub use lines::{ConsoleStyle, Output};
 pub use printable::printable;
 pub use settings::{
-    Compression, Endpoint, Explicit, ExportSettings, LINGER, OtlpSettings, Protocol, QUEUE_BYTES, SettingsError,
+    Compression, Endpoint, Explicit, ExportSettings, LINGER, OtlpSettings, Protocol, QUEUE_BYTES, RequestLimits, SettingsError,
 };
 pub use status::ExportStatus;

@@ -13,11 +13,7 @@ use tokio::time::Instant;
 
 use crate::buffer::Taken;
 use crate::otlp::request::Scope;
-
-/// What a request holds at most: a fraction of the 4 MiB that gRPC servers take by default.
-pub(crate) const REQUEST_BYTES: usize = 512 << 10;
-/// Rows a request holds at most.
-pub(crate) const REQUEST_ROWS: u64 = 4096;
+use crate::settings::RequestLimits;
 
 /// The bytes that may wait, shared by the queues that draw on it.
 #[derive(Debug)]
@@ -62,6 +58,7 @@ pub(crate) struct Queue {
     changed: Notify,
     budget: Arc<Budget>,
     overflow: Overflow,
+    request: RequestLimits,
 }
 
 #[derive(Debug, Default)]
@@ -141,8 +138,8 @@ impl Drop for Receipt {
 // === impl Queue ===
 
 impl Queue {
-    pub(crate) fn new(budget: Arc<Budget>, overflow: Overflow) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), changed: Notify::new(), budget, overflow })
+    pub(crate) fn new(budget: Arc<Budget>, overflow: Overflow, request: RequestLimits) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), changed: Notify::new(), budget, overflow, request })
     }
 
     /// Puts rows at the end; false if there was no room, which is then counted.
@@ -171,7 +168,7 @@ impl Queue {
         state.bytes += bytes.len();
         state.rows += rows;
         state.parcels.push_back(Parcel { scope: Arc::clone(scope), bytes, receipt });
-        let wakes = wakes || state.full();
+        let wakes = wakes || state.fills(self.request);
         drop(state);
         if wakes {
             self.changed.notify_one();
@@ -219,8 +216,8 @@ impl Queue {
                     None
                 } else {
                     let deadline = *first_seen.get_or_insert_with(|| Instant::now() + linger);
-                    if state.closed || state.urgent || state.full() || Instant::now() >= deadline {
-                        return Some(state.take_request());
+                    if state.closed || state.urgent || state.fills(self.request) || Instant::now() >= deadline {
+                        return Some(state.take(self.request));
                     }
                     Some(deadline)
                 }
@@ -242,8 +239,8 @@ impl Queue {
 // === impl State ===
 
 impl State {
-    fn full(&self) -> bool {
-        self.bytes >= REQUEST_BYTES || self.rows >= REQUEST_ROWS
+    fn fills(&self, request: RequestLimits) -> bool {
+        self.bytes >= request.bytes || self.rows >= request.rows
     }
 
     fn pop(&mut self) -> Option<Parcel> {
@@ -254,13 +251,13 @@ impl State {
     }
 
     /// As many parcels as one request holds, at least one.
-    fn take_request(&mut self) -> Vec<Parcel> {
+    fn take(&mut self, limits: RequestLimits) -> Vec<Parcel> {
         let (mut bytes, mut rows) = (0, 0);
         let mut request = Vec::new();
         while let Some(next) = self.parcels.front() {
             bytes += next.bytes.len();
             rows += next.receipt.rows();
-            if !request.is_empty() && (bytes > REQUEST_BYTES || rows > REQUEST_ROWS) {
+            if !request.is_empty() && (bytes > limits.bytes || rows > limits.rows) {
                 break;
             }
             request.extend(self.pop());

@@ -25,10 +25,21 @@ pub struct ExportSettings {
     pub queue_bytes: u64,
     /// How long rows wait for company before a request leaves, unless their path goes idle.
     pub linger: Duration,
+    /// What one request holds at most.
+    pub request: RequestLimits,
     /// Attributes of the resource, `service.name` among them.
     pub resource: Vec<(String, String)>,
     /// The version in the instrumentation scope of every path.
     pub version: String,
+}
+
+/// What one request holds at most; it always holds one encoded batch of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// Rows.
+    pub rows: u64,
+    /// Encoded bytes, before compression.
+    pub bytes: usize,
 }
 
 /// Where each signal goes; None: its rows count as exported at once.
@@ -89,6 +100,7 @@ impl Default for ExportSettings {
             sensitive: Vec::new(),
             queue_bytes: QUEUE_BYTES,
             linger: LINGER,
+            request: RequestLimits::default(),
             resource: environment::resource(&|_| None),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
@@ -105,6 +117,15 @@ impl ExportSettings {
     /// The variable or setting that cannot be read, and what it may be.
     pub fn merge(variable: &dyn Fn(&str) -> Option<String>, explicit: &Explicit) -> Result<Self, SettingsError> {
         environment::merge(variable, explicit)
+    }
+}
+
+// === impl RequestLimits ===
+
+impl Default for RequestLimits {
+    /// 4096 rows, 512 KiB: an eighth of what gRPC servers take by default, so that one large batch more does no harm.
+    fn default() -> Self {
+        Self { rows: 4096, bytes: 512 << 10 }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Compression, Endpoint, ExportSettings, LINGER, OtlpSettings, Protocol, QUEUE_BYTES};
+use super::{Compression, Endpoint, ExportSettings, LINGER, OtlpSettings, Protocol, QUEUE_BYTES, RequestLimits};
 
 /// What the operator said in flags or configuration; it wins over the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,6 +76,7 @@ pub(super) fn merge(variable: Variables<'_>, explicit: &Explicit) -> Result<Expo
         sensitive: explicit.sensitive.clone(),
         queue_bytes: explicit.queue_bytes.unwrap_or(QUEUE_BYTES),
         linger: LINGER,
+        request: RequestLimits::default(),
         resource: resource(variable),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
