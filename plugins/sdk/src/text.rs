@@ -45,9 +45,12 @@ impl Text {
     }
 
     /// Adds text to the row.
-    #[inline]
+    #[inline(always)]
     pub fn str(&mut self, text: &str) -> &mut Self {
-        self.bytes.extend_from_slice(text.as_bytes());
+        // Copying nothing costs a call all the same, and in most columns most rows are empty.
+        if !text.is_empty() {
+            self.bytes.extend_from_slice(text.as_bytes());
+        }
         self
     }
 
@@ -69,23 +72,24 @@ impl Text {
     }
 
     /// Adds text as the kernel wrote it: up to the first NUL, with U+FFFD for what is not UTF-8.
-    #[inline]
+    #[inline(always)]
     pub fn chars(&mut self, chars: &[u8]) -> &mut Self {
         // Nearly all of it is ASCII: copied eight bytes at a time, until a NUL or something else turns up.
         let mut rest = chars;
         while let Some((eight, behind)) = rest.split_first_chunk::<8>() {
-            let word = u64::from_le_bytes(*eight);
-            let stop = (word.wrapping_sub(ONES) | word) & HIGH;
-            if stop != 0 {
-                let ascii = (stop.trailing_zeros() / 8) as usize;
-                self.bytes.extend_from_slice(eight);
-                self.bytes.truncate(self.bytes.len() - 8 + ascii);
-                return self.tail(rest.get(ascii..).unwrap_or_default());
+            let ascii = self.word(u64::from_le_bytes(*eight));
+            if ascii < 8 {
+                return self.behind_ascii(rest.get(ascii..).unwrap_or_default());
             }
-            self.bytes.extend_from_slice(eight);
             rest = behind;
         }
-        self.tail(rest)
+        let ascii = match chars.last_chunk::<8>() {
+            _ if rest.is_empty() => 0,
+            // The last eight bytes, without those that were copied: zeros take their place, and zero is the end.
+            Some(last) => self.word(u64::from_le_bytes(*last) >> (64 - 8 * rest.len())),
+            None => self.word(rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))),
+        };
+        self.behind_ascii(rest.get(ascii..).unwrap_or_default())
     }
 
     /// The column.
@@ -100,17 +104,23 @@ impl Text {
         Values { offsets: self.offsets, bytes: self.bytes }
     }
 
-    /// What is left of kernel text behind whole words of ASCII.
-    #[inline]
-    fn tail(&mut self, rest: &[u8]) -> &mut Self {
-        for (index, &byte) in rest.iter().enumerate() {
-            match byte {
-                0 => return self,
-                1..=0x7f => self.bytes.push(byte),
-                _ => return self.lossy(rest.get(index..).unwrap_or_default()),
-            }
+    /// Adds the bytes of a word up to the first that is NUL or not ASCII; how many those are.
+    #[inline(always)]
+    fn word(&mut self, word: u64) -> usize {
+        let stop = (word.wrapping_sub(ONES) | word) & HIGH;
+        let ascii = (stop.trailing_zeros() / 8) as usize;
+        self.bytes.extend_from_slice(&word.to_le_bytes());
+        self.bytes.truncate(self.bytes.len() - 8 + ascii);
+        ascii
+    }
+
+    /// What follows ASCII: nothing, the end, or what is not ASCII.
+    #[inline(always)]
+    fn behind_ascii(&mut self, rest: &[u8]) -> &mut Self {
+        match rest.first() {
+            None | Some(0) => self,
+            Some(_) => self.lossy(rest),
         }
-        self
     }
 
     #[cold]
