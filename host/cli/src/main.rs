@@ -1,2 +1,55 @@
-//! stub
-fn main(){}
+//! The binary `host`: arguments in, tables or JSON out. What it does is done by the levels below; here are its words.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod run;
+mod status;
+mod ledger;
+mod plugin;
+mod probe;
+mod doctor;
+mod config;
+mod generate;
+mod ask;
+mod output;
+mod printable;
+mod style;
+mod exit;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::exit::{Code, Done, Failure};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match perform(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn perform(command: Command) -> Done {
+    match command {
+        Command::Run(args) => run::run(*args),
+        Command::Status(args) => wait(status::status(args)),
+        Command::Plugin(command) => wait(plugin::plugin(command)),
+        Command::Probe(command) => wait(probe::probe(command)),
+        Command::Doctor(args) => wait(doctor::doctor(args)),
+        Command::Config(command) => config::config(command),
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man(args) => generate::man(&args),
+    }
+}
+
+/// Runs a command that asks something of others; one thread is enough for that.
+fn wait(command: impl Future<Output = Done>) -> Done {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Code::Failed, format!("cannot start the runtime: {error}")))?
+        .block_on(command)
+}

@@ -1,0 +1,187 @@
+//! The words of the command line. Help, completions and man pages all come from this one tree.
+
+mod help;
+mod plugin;
+mod probe;
+mod run;
+mod value;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+pub(crate) use plugin::{InspectArgs, LoadArgs, PluginCommand, RollbackArgs, UnloadArgs};
+pub(crate) use probe::{ProbeCommand, ProbeLoadArgs, ProbeUnloadArgs};
+pub(crate) use run::{LogFormat, OtlpProtocol, Output, RunArgs};
+
+/// See what the kernel does, through plugins that you can replace while events flow.
+#[derive(Debug, Parser)]
+#[command(
+    name = "host",
+    version,
+    about,
+    long_about = help::ABOUT,
+    after_help = help::AFTER_SHORT,
+    after_long_help = help::AFTER,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Attach the probes and send what the plugins keep
+    #[command(long_about = help::RUN, after_long_help = help::RUN_AFTER)]
+    Run(Box<RunArgs>),
+    /// Show where the events of a running host went
+    #[command(long_about = help::STATUS, after_long_help = help::STATUS_AFTER)]
+    Status(DataArgs),
+    /// Load, replace and look into plugins
+    #[command(subcommand, after_long_help = help::PLUGIN_AFTER)]
+    Plugin(PluginCommand),
+    /// Load, unload and list probes
+    #[command(subcommand, after_long_help = help::PROBE_AFTER)]
+    Probe(ProbeCommand),
+    /// Say what this machine lacks, and the cure
+    #[command(long_about = help::DOCTOR)]
+    Doctor(DoctorArgs),
+    /// Check a configuration file, or print its schema
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the completions of a shell
+    #[command(long_about = help::COMPLETIONS)]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of a command, or write all of them to a folder
+    #[command(long_about = help::MAN)]
+    Man(ManArgs),
+}
+
+/// Where the running host listens.
+#[derive(Debug, Args)]
+pub(crate) struct SocketArgs {
+    /// The control socket of the running host [default: /run/host.sock as root, else $XDG_RUNTIME_DIR/host.sock]
+    #[arg(long, value_name = "PATH", env = "HOST_SOCKET", hide_env_values = true, value_hint = ValueHint::FilePath)]
+    pub(crate) socket: Option<PathBuf>,
+}
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct FormatArgs {
+    /// How data is printed
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: Format,
+}
+
+/// A command that asks the running host and prints the answer.
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people: aligned columns
+    Table,
+    /// For programs: one JSON document, as the host sent it
+    Json,
+}
+
+/// `host doctor`
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Also check this configuration and the collector it names
+    #[arg(long, value_name = "FILE", env = "HOST_CONFIG", hide_env_values = true, value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// The collector to reach; otherwise the configuration's, or OTEL_EXPORTER_OTLP_ENDPOINT
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) otlp_endpoint: Option<String>,
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+/// `host config`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Read a configuration as `host run` would, and say what is wrong with it
+    Check {
+        /// The file.
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Print the JSON schema of the configuration, for editors
+    Schema,
+}
+
+/// `host man`
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The command, such as `plugin load`; without one the page of `host` itself
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+    /// Write every page to this folder instead
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, conflicts_with = "command")]
+    pub(crate) all: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_every_flag_says_what_it_does() {
+        fn walk(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "`{}` says nothing about itself", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "`{} {}` has no help", command.get_name(), argument.get_id());
+            }
+            command.get_subcommands().for_each(walk);
+        }
+        walk(&Cli::command());
+    }
+
+    #[test]
+    fn the_flags_that_scripts_rely_on_are_there() {
+        let line = "host run --config F --probe exec --probe file --comm NAME --pid 7 --cgroup /sys/fs/cgroup/a --duration 10s \
+                    --output jsonl --otlp-endpoint http://localhost:4317 --socket S --ready-file R";
+        assert!(Cli::try_parse_from(line.split_whitespace()).is_ok());
+        for line in [
+            "host status --format json",
+            "host plugin load F --slot sampler --config {}",
+            "host plugin unload sampler",
+            "host plugin list",
+            "host plugin inspect F",
+            "host plugin rollback sampler",
+            "host probe list",
+            "host probe load F.bpf.o --map events.max_entries=10",
+            "host probe unload mine",
+            "host doctor",
+            "host completions bash",
+            "host man",
+        ] {
+            assert!(Cli::try_parse_from(line.split_whitespace()).is_ok(), "{line}");
+        }
+    }
+}

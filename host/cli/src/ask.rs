@@ -1,0 +1,66 @@
+//! Asking the running host, and what it means when it says no or nothing.
+
+use std::path::PathBuf;
+
+use host_daemon::Refusal;
+use host_daemon::control::client::{Client, ClientError};
+use host_daemon::control::default_socket;
+use serde_json::value::RawValue;
+
+use crate::args::SocketArgs;
+use crate::exit::{Code, Done, Failure};
+use crate::output;
+
+/// The socket that is meant.
+pub(crate) fn socket(args: SocketArgs) -> PathBuf {
+    args.socket.unwrap_or_else(default_socket)
+}
+
+/// A client of the host at the socket that is meant.
+pub(crate) fn client(args: SocketArgs) -> Client {
+    Client::new(socket(args))
+}
+
+/// The answer, or the failure with its cure.
+pub(crate) async fn answer<T>(answer: impl Future<Output = Result<T, ClientError>>) -> Result<T, Failure> {
+    answer.await.map_err(Failure::from)
+}
+
+/// Prints what a `GET` answers, untouched.
+pub(crate) async fn pass_through(client: &Client, path: &str) -> Done {
+    let answer: Box<RawValue> = answer(client.get(path)).await?;
+    output::print(&format!("{}\n", answer.get()))
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let code = match error {
+            ClientError::Refused(refusal) => return Self::of(&refusal, Code::Refused),
+            ClientError::NoDaemon { .. } => Code::Unreachable,
+            ClientError::Timeout { .. } | ClientError::Garbled { .. } => Code::Failed,
+        };
+        Self::new(code, error.to_string()).cured_by(error.cure())
+    }
+}
+
+/// Why a start was refused.
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let code = match refusal.step.as_str() {
+            "configure" | "export" => Code::Usage,
+            "start" | "socket" | "replay" | "record" | "internal" => Code::Failed,
+            _ => Code::Refused,
+        };
+        Self::of(&refusal, code)
+    }
+}
+
+impl Failure {
+    /// The step is said once.
+    fn of(refusal: &Refusal, code: Code) -> Self {
+        let Refusal { step, message, cure } = refusal;
+        let said = message.starts_with(step.as_str()) || message.contains(&format!("{step} failed"));
+        let message = if said { message.clone() } else { format!("{step}: {message}") };
+        Self::new(code, message).cured_by(cure)
+    }
+}

@@ -1,0 +1,141 @@
+//! Data to standard output: aligned columns for people, JSON for programs.
+
+use std::io::{self, Write};
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::exit::{Done, Failure};
+use crate::printable::printable;
+
+/// How a column stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Align {
+    /// Names and text.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// Writes text to standard output.
+pub(crate) fn print(text: &str) -> Done {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()?;
+    Ok(())
+}
+
+/// Writes one JSON document to standard output.
+pub(crate) fn print_json(value: &impl Serialize) -> Done {
+    print(&json(value)?)
+}
+
+/// One JSON document and a line's end.
+pub(crate) fn json(value: &impl Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::new(crate::exit::Code::Failed, format!("cannot write JSON: {error}")))?;
+    Ok(text + "\n")
+}
+
+/// Rows under headings, two spaces apart. A row is a line, so that it can be searched.
+pub(crate) fn columns(headings: &[(&str, Align)], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(headings.iter().map(|(heading, _)| *heading));
+    for (column, (_, align)) in table.column_iter_mut().zip(headings) {
+        column.set_padding((0, 2));
+        if *align == Align::Right {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    for row in rows {
+        table.add_row(row.iter().map(|cell| printable(cell)));
+    }
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// At most five characters and a unit: `950`, `12.3k`, `4.56M`.
+pub(crate) fn short(number: f64) -> String {
+    let (value, unit) = match number {
+        n if n < 999.5 => return if n < 9.95 && n.fract() > 0.05 { format!("{n:.1}") } else { format!("{n:.0}") },
+        n if n < 999_500.0 => (n / 1e3, "k"),
+        n if n < 999_500_000.0 => (n / 1e6, "M"),
+        n => (n / 1e9, "G"),
+    };
+    let digits = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
+    format!("{value:.digits$}{unit}")
+}
+
+/// A duration: `850 ns`, `12.3 us`, `4.56 ms`, `1.20 s`.
+pub(crate) fn nanos(ns: u64) -> String {
+    let value = ns as f64;
+    match ns {
+        0..1_000 => format!("{ns} ns"),
+        1_000..1_000_000 => format!("{:.1} us", value / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} ms", value / 1e6),
+        _ => format!("{:.2} s", value / 1e9),
+    }
+}
+
+/// A size: `512 B`, `64.0 KiB`, `1.5 MiB`.
+pub(crate) fn bytes(size: u64) -> String {
+    let value = size as f64;
+    match size {
+        0..1_024 => format!("{size} B"),
+        1_024..1_048_576 => format!("{:.1} KiB", value / 1_024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", value / 1_048_576.0),
+        _ => format!("{:.1} GiB", value / 1_073_741_824.0),
+    }
+}
+
+/// A time since a start: `850ms`, `42s`, `3m12s`, `2h05m`, `3d04h`.
+pub(crate) fn since(millis: u64) -> String {
+    let seconds = millis / 1_000;
+    match seconds {
+        0 => format!("{millis}ms"),
+        1..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_stay_readable() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0.0, 0.4, 12.0, 999.4, 999.6, 12_345.0, 999_499.0, 999_501.0, 4.5e9].map(short),
+            ["0", "0.4", "12", "999", "1.00k", "12.3k", "999k", "1.00M", "4.50G"]
+        );
+        assert_eq!([850, 12_300, 4_560_000, 1_200_000_000].map(nanos), ["850 ns", "12.3 us", "4.6 ms", "1.20 s"]);
+        assert_eq!([512, 65_536, 1_572_864].map(bytes), ["512 B", "64.0 KiB", "1.5 MiB"]);
+        assert_eq!([850, 42_000, 192_000, 7_500_000, 273_600_000].map(since), ["850ms", "42s", "3m12s", "2h05m", "3d04h"]);
+    }
+
+    #[test]
+    fn columns_align_and_a_cell_cannot_escape() {
+        let table = columns(
+            &[("NAME", Align::Left), ("ROWS", Align::Right)],
+            [vec!["a\x1b[31m".to_owned(), "7".to_owned()], vec!["bb".to_owned(), "1,234".to_owned()]],
+        );
+        assert_eq!(table, "NAME     ROWS\na\u{fffd}[31m      7\nbb      1,234\n");
+    }
+}

@@ -1,0 +1,135 @@
+//! `host plugin`: the slots of a running host.
+
+mod list;
+mod inspect;
+
+use std::path::{Path, PathBuf};
+
+use host_daemon::config::is_file;
+use host_daemon::control::client::Client;
+use host_daemon::control::message::{Live, LoadPlugin, RollbackPlugin, UnloadPlugin};
+use host_daemon::slot::Slot;
+
+use crate::args::{DataArgs, Format, LoadArgs, PluginCommand, RollbackArgs, UnloadArgs};
+use crate::ask;
+use crate::exit::{Code, Done, Failure};
+use crate::output::{self, grouped, nanos};
+use crate::printable::printable;
+
+/// `host plugin`
+pub(crate) async fn plugin(command: PluginCommand) -> Done {
+    match command {
+        PluginCommand::Load(args) => load(args).await,
+        PluginCommand::Unload(args) => unload(args).await,
+        PluginCommand::List(args) => show(args).await,
+        PluginCommand::Inspect(args) => inspect::inspect(args).await,
+        PluginCommand::Rollback(args) => rollback(args).await,
+    }
+}
+
+async fn load(args: LoadArgs) -> Done {
+    let config = match args.config {
+        Some(serde_json::Value::Object(config)) => Some(config),
+        _ => None,
+    };
+    let load = LoadPlugin {
+        path: Some(component(&args.file)?),
+        bytes_base64: None,
+        slot: args.slot.as_deref().map(slot).transpose()?,
+        config,
+    };
+    let (client, format) = parts(args.data);
+    went_live(format, &ask::answer(client.load_plugin(&load)).await?)
+}
+
+async fn rollback(args: RollbackArgs) -> Done {
+    let rollback = RollbackPlugin { slot: slot(&args.slot)?, generation: args.generation };
+    let (client, format) = parts(args.data);
+    went_live(format, &ask::answer(client.rollback_plugin(&rollback)).await?)
+}
+
+async fn unload(args: UnloadArgs) -> Done {
+    let unload = UnloadPlugin { slot: slot(&args.slot)? };
+    let (client, format) = parts(args.data);
+    let answer = ask::answer(client.unload_plugin(&unload)).await?;
+    match format {
+        Format::Json => output::print_json(&answer),
+        Format::Table => output::print(&format!("{} is empty\n", unload.slot)),
+    }
+}
+
+async fn show(args: DataArgs) -> Done {
+    let (client, format) = parts(args);
+    match format {
+        Format::Json => ask::pass_through(&client, "/v1/plugins").await,
+        Format::Table => output::print(&list::table(&ask::answer(client.plugins()).await?)),
+    }
+}
+
+/// What is live now, and what the change cost.
+fn went_live(format: Format, live: &Live) -> Done {
+    match format {
+        Format::Json => output::print_json(live),
+        Format::Table => output::print(&sentence(live)),
+    }
+}
+
+fn sentence(live: &Live) -> String {
+    let who = format!("{}: {}@{}", live.slot, printable(&live.name), printable(&live.version));
+    if live.unchanged {
+        return format!("{who} was live already, as generation {}\n", live.generation);
+    }
+    format!(
+        "{who} is live as generation {}; paused {}, {} rows passed meanwhile\n{}\n",
+        live.generation,
+        nanos(live.pause_ns),
+        grouped(live.rows_during),
+        printable(&live.digest)
+    )
+}
+
+fn parts(args: DataArgs) -> (Client, Format) {
+    (ask::client(args.socket), args.format.format)
+}
+
+/// A slot by its name.
+fn slot(name: &str) -> Result<Slot, Failure> {
+    name.parse()
+        .map_err(|error| Failure::new(Code::Usage, format!("{error}")).cured_by("`host plugin list` shows the slots there are"))
+}
+
+/// A file, or the name of a component in the binary.
+fn component(file: &Path) -> Result<PathBuf, Failure> {
+    let name = file.to_string_lossy();
+    if is_file(&name) || file.exists() { absolute(file) } else { Ok(file.to_owned()) }
+}
+
+/// The file as the host, which has another working directory, will find it.
+pub(crate) fn absolute(file: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(file).map_err(|error| Failure::new(Code::Usage, format!("{}: {error}", file.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_live_is_said_with_what_it_cost() {
+        let mut live = Live {
+            slot: Slot::Sampler,
+            name: "sampler-rate".into(),
+            version: "0.3.0".into(),
+            digest: "sha256:00".into(),
+            generation: 2,
+            pause_ns: 41_300,
+            rows_during: 1_024,
+            unchanged: false,
+        };
+        assert_eq!(
+            sentence(&live),
+            "sampler: sampler-rate@0.3.0 is live as generation 2; paused 41.3 us, 1,024 rows passed meanwhile\nsha256:00\n"
+        );
+        live.unchanged = true;
+        assert_eq!(sentence(&live), "sampler: sampler-rate@0.3.0 was live already, as generation 2\n");
+    }
+}

@@ -1,0 +1,200 @@
+//! `host plugin inspect`: what a component is and asks for, without running any of it.
+
+use std::path::Path;
+
+use host_daemon::config::is_file;
+use host_daemon::slot::Slot;
+use host_model::Role;
+use host_plugin::{Grants, Inspection, Refusal};
+use serde::Serialize;
+
+use super::list;
+use crate::args::{Format, InspectArgs};
+use crate::ask;
+use crate::exit::{Code, Done, Failure};
+use crate::output;
+use crate::printable::printable;
+
+/// What is said about a component.
+#[derive(Debug, Serialize)]
+struct Card {
+    name: String,
+    version: String,
+    roles: Vec<Role>,
+    /// Version of the contract that its roles speak.
+    contract: String,
+    /// Whether it hands its state to a successor.
+    handover: bool,
+    digest: String,
+    size_bytes: u64,
+    exports: Vec<String>,
+    imports: Vec<Import>,
+}
+
+/// One import, and what it takes.
+#[derive(Debug, Serialize)]
+struct Import {
+    name: String,
+    /// The word that grants it, in `grants` of its slot; none if it is free.
+    grant: Option<&'static str>,
+}
+
+/// `host plugin inspect`
+pub(super) async fn inspect(args: InspectArgs) -> Done {
+    let on_disk = Path::new(&args.subject).exists() || is_file(&args.subject);
+    match args.subject.parse::<Slot>() {
+        Ok(slot) if !on_disk => of_slot(args, &slot).await,
+        _ => of_component(&args),
+    }
+}
+
+/// What the running host knows of a slot.
+async fn of_slot(args: InspectArgs, slot: &Slot) -> Done {
+    let client = ask::client(args.socket);
+    let mut plugins = ask::answer(client.plugins()).await?;
+    plugins.retain(|entry| entry.plugin.slot == slot.to_string());
+    if plugins.is_empty() {
+        let failure = Failure::new(Code::Failed, format!("{slot} is empty"));
+        return Err(failure.cured_by("`host plugin list` shows the slots that are not"));
+    }
+    match args.format.format {
+        Format::Json => output::print_json(&plugins),
+        Format::Table => output::print(&list::table(&plugins)),
+    }
+}
+
+/// What a file, or a component in this binary, says of itself.
+fn of_component(args: &InspectArgs) -> Done {
+    let bytes = read(&args.subject)?;
+    let stem = Path::new(&args.subject).file_stem().unwrap_or_default().to_string_lossy();
+    let inspection = host_plugin::inspect(&bytes).map_err(|refusal| refused(&args.subject, &refusal))?.or_named(&stem);
+    let card = card(inspection, bytes.len() as u64).map_err(|refusal| refused(&args.subject, &refusal))?;
+    match args.format.format {
+        Format::Json => output::print_json(&card),
+        Format::Table => output::print(&card.table()),
+    }
+}
+
+fn read(subject: &str) -> Result<Vec<u8>, Failure> {
+    match plugins::component(subject) {
+        Some(component) if !Path::new(subject).exists() => Ok(component.bytes.to_vec()),
+        _ => host_plugin::read(Path::new(subject))
+            .map_err(|error| Failure::new(Code::Refused, error.to_string()).cured_by(error.cure)),
+    }
+}
+
+fn refused(subject: &str, refusal: &Refusal) -> Failure {
+    Failure::new(Code::Refused, format!("plugin {subject}: {} failed: {refusal}", refusal.step())).cured_by(refusal.cure())
+}
+
+/// The card of a component; the refusal if it imports what no host offers.
+fn card(inspection: Inspection, size_bytes: u64) -> Result<Card, Refusal> {
+    let mut imports = Vec::new();
+    for name in &inspection.imports {
+        let alone = Inspection { imports: vec![name.clone()], ..inspection.clone() };
+        let grant = match Grants::default().check(&alone) {
+            Ok(()) => None,
+            Err(Refusal::NotGranted { grant, .. }) => Some(grant),
+            Err(refusal) => return Err(refusal),
+        };
+        imports.push(Import { name: name.clone(), grant });
+    }
+    Ok(Card {
+        name: inspection.name,
+        version: inspection.version,
+        roles: inspection.roles,
+        contract: inspection.contract,
+        handover: inspection.handover,
+        digest: inspection.digest.to_string(),
+        size_bytes,
+        exports: inspection.exports,
+        imports,
+    })
+}
+
+// === impl Card ===
+
+impl Card {
+    fn table(&self) -> String {
+        let roles: Vec<String> = self.roles.iter().map(Role::to_string).collect();
+        let mut text = String::new();
+        let mut line = |label: &str, value: &str| text.push_str(&format!("{label:<10}{}\n", printable(value)));
+        line("name", &self.name);
+        line("version", &self.version);
+        line("role", &roles.join(", "));
+        line("contract", &format!("probe:plugin {}", self.contract));
+        line("handover", if self.handover { "yes" } else { "no" });
+        line("size", &output::bytes(self.size_bytes));
+        line("digest", &self.digest);
+        for (index, export) in self.exports.iter().enumerate() {
+            line(if index == 0 { "exports" } else { "" }, export);
+        }
+        if self.imports.is_empty() {
+            line("imports", "nothing");
+        }
+        for (index, import) in self.imports.iter().enumerate() {
+            let takes = import.grant.map_or_else(|| "free".to_owned(), |grant| format!("takes the grant `{grant}`"));
+            line(if index == 0 { "imports" } else { "" }, &format!("{:<36}{takes}", import.name));
+        }
+        text + &self.cure()
+    }
+
+    /// The lines of a configuration that grant what it imports.
+    fn cure(&self) -> String {
+        let grants: Vec<String> =
+            self.imports.iter().filter_map(|import| import.grant).map(|word| format!("{word:?}")).collect();
+        if grants.is_empty() {
+            return String::new();
+        }
+        let slot = self.roles.first().map(|role| slot(*role, &self.name)).unwrap_or_default();
+        format!("\nto grant it that, in the configuration:\n  [plugins.{slot}]\n  grants = [{}]\n", grants.join(", "))
+    }
+}
+
+/// The slot that a component would go to by its name, as a key of the configuration.
+fn slot(role: Role, name: &str) -> String {
+    let rest = name.strip_prefix(&format!("{role}-")).unwrap_or(name);
+    match role {
+        Role::Sampler => "sampler".to_owned(),
+        Role::Decoder | Role::Enricher => format!("\"{role}.{}\"", printable(rest)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use host_model::Digest;
+
+    use super::*;
+
+    fn inspection(imports: &[&str]) -> Inspection {
+        Inspection {
+            roles: vec![Role::Enricher],
+            handover: false,
+            name: "enricher-pod".into(),
+            version: "1.2.0".into(),
+            digest: Digest([0; 32]),
+            contract: "0.1.0".into(),
+            imports: imports.iter().map(|name| (*name).to_owned()).collect(),
+            exports: vec!["probe:plugin/enricher@0.1.0".into()],
+        }
+    }
+
+    #[test]
+    fn a_card_says_which_lines_would_grant_what_is_imported() {
+        let card = card(inspection(&["probe:plugin/log@0.1.0", "probe:plugin/tables@0.1.0"]), 49_152).unwrap();
+        let expected = format!(
+            "name      enricher-pod\nversion   1.2.0\nrole      enricher\ncontract  probe:plugin 0.1.0\nhandover  no\n\
+             size      48.0 KiB\ndigest    sha256:{}\nexports   probe:plugin/enricher@0.1.0\n\
+             imports   probe:plugin/log@0.1.0              free\n\
+             \x20         probe:plugin/tables@0.1.0           takes the grant `tables`\n\n\
+             to grant it that, in the configuration:\n  [plugins.\"enricher.pod\"]\n  grants = [\"tables\"]\n",
+            "0".repeat(64)
+        );
+        assert_eq!(card.table(), expected);
+    }
+
+    #[test]
+    fn an_import_that_no_host_offers_is_a_refusal() {
+        assert!(matches!(card(inspection(&["wasi:filesystem/types@0.2.0"]), 1), Err(Refusal::UnknownImport(_))));
+    }
+}

@@ -1,0 +1,41 @@
+//! Text that came from a guest, the kernel or another process, made safe for a terminal.
+
+/// Replaces control characters, and the format characters that reorder text, so that nobody else moves our cursor or
+/// disguises a name. A tab becomes a space.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|letter| match letter {
+            '\t' => ' ',
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+            letter if letter.is_control() => '\u{fffd}',
+            letter => letter,
+        })
+        .collect()
+}
+
+/// The same, cut to this many characters; what is cut shows as an ellipsis.
+pub(crate) fn clipped(text: &str, width: usize) -> String {
+    let text = printable(text);
+    if text.chars().count() <= width {
+        return text;
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_moves_our_cursor() {
+        assert_eq!(printable("a\x1b[2Jb\rc\u{9b}d\te"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d e");
+        assert_eq!(printable("gpj.\u{202e}exe"), "gpj.\u{fffd}exe");
+        assert_eq!(printable("naïve 日本"), "naïve 日本");
+    }
+
+    #[test]
+    fn long_text_is_cut_by_characters_and_says_so() {
+        assert_eq!(clipped("日本語です", 3), "日本…");
+        assert_eq!(clipped("abc", 3), "abc");
+    }
+}

@@ -1,0 +1,119 @@
+//! `host probe`: what is attached to the kernel.
+
+use host_daemon::control::message::{LoadProbe, UnloadProbe};
+use host_model::{Probe, ProbeState};
+
+use crate::args::{DataArgs, Format, ProbeCommand, ProbeLoadArgs, ProbeUnloadArgs};
+use crate::ask;
+use crate::exit::Done;
+use crate::output::{self, Align, bytes, columns};
+use crate::plugin::absolute;
+use crate::printable::{clipped, printable};
+use crate::status::failure;
+
+/// `host probe`
+pub(crate) async fn probe(command: ProbeCommand) -> Done {
+    match command {
+        ProbeCommand::List(args) => list(args).await,
+        ProbeCommand::Load(args) => load(args).await,
+        ProbeCommand::Unload(args) => unload(args).await,
+    }
+}
+
+async fn list(args: DataArgs) -> Done {
+    let client = ask::client(args.socket);
+    match args.format.format {
+        Format::Json => ask::pass_through(&client, "/v1/probes").await,
+        Format::Table => output::print(&table(&ask::answer(client.probes()).await?)),
+    }
+}
+
+async fn load(args: ProbeLoadArgs) -> Done {
+    let load = LoadProbe { path: absolute(&args.file)?, name: None, max_entries: args.maps.into_iter().collect() };
+    let client = ask::client(args.data.socket);
+    let probe = ask::answer(client.load_probe(&load)).await?;
+    match args.data.format.format {
+        Format::Json => output::print_json(&probe),
+        Format::Table => output::print(&table(std::slice::from_ref(&probe))),
+    }
+}
+
+async fn unload(args: ProbeUnloadArgs) -> Done {
+    let client = ask::client(args.data.socket);
+    let answer = ask::answer(client.unload_probe(&UnloadProbe { probe: args.probe.clone() })).await?;
+    match args.data.format.format {
+        Format::Json => output::print_json(&answer),
+        Format::Table => output::print(&format!("{} is detached and its path has ended\n", printable(&args.probe))),
+    }
+}
+
+/// A line per probe, its hooks below; then a line for each that failed.
+fn table(probes: &[Probe]) -> String {
+    let headings = [
+        ("PROBE", Align::Left),
+        ("STATE", Align::Left),
+        ("ORIGIN", Align::Left),
+        ("RECORD", Align::Left),
+        ("RING", Align::Right),
+        ("HOOKS", Align::Left),
+    ];
+    let mut rows = Vec::new();
+    for probe in probes {
+        let state = match probe.state {
+            ProbeState::Attached => "attached",
+            ProbeState::Failed(_) => "FAILED",
+            ProbeState::Detached => "detached",
+        };
+        let mut hooks = probe.hooks.iter().map(|hook| clipped(hook, 60));
+        rows.push(vec![
+            clipped(&probe.name, 24),
+            state.to_owned(),
+            if probe.built_in { "built in" } else { "loaded" }.to_owned(),
+            probe.layout.as_ref().map_or_else(|| "-".to_owned(), |layout| clipped(&layout.name, 24)),
+            bytes(u64::from(probe.ring_bytes)),
+            hooks.next().unwrap_or_else(|| "-".to_owned()),
+        ]);
+        rows.extend(hooks.map(|hook| vec![String::new(), String::new(), String::new(), String::new(), String::new(), hook]));
+    }
+    let mut text = columns(&headings, rows);
+    let failed: String = probes.iter().filter_map(failure).collect();
+    if !failed.is_empty() {
+        text.push('\n');
+        text.push_str(&failed);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_that_failed_says_why_below_the_table() {
+        let attached = Probe {
+            name: "file".into(),
+            built_in: true,
+            state: ProbeState::Attached,
+            hooks: vec!["tp/syscalls/sys_enter_openat".into(), "tp/syscalls/sys_exit_openat".into()],
+            layout: None,
+            ring_bytes: 8 << 20,
+            capabilities: vec![],
+        };
+        let failed = Probe {
+            name: "mine".into(),
+            built_in: false,
+            state: ProbeState::Failed("no BTF\x1b[2J".into()),
+            hooks: vec![],
+            ..attached.clone()
+        };
+        let expected = "\
+PROBE  STATE     ORIGIN    RECORD     RING  HOOKS
+file   attached  built in  -       8.0 MiB  tp/syscalls/sys_enter_openat
+                                            tp/syscalls/sys_exit_openat
+mine   FAILED    loaded    -       8.0 MiB  -
+
+probe mine FAILED: no BTF\u{fffd}[2J
+";
+        assert_eq!(table(&[attached, failed]), expected);
+    }
+}

@@ -1,0 +1,162 @@
+//! `host run`: starts the daemon, shows what it does until it ends, and prints the ledger.
+
+mod settings;
+mod log;
+mod rates;
+mod screen;
+mod terminal;
+mod feed;
+mod lines;
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use host_daemon::config::OutputName;
+use host_daemon::settings::View;
+use host_daemon::status::{FinalReport, Origin, Status};
+use host_daemon::{Daemon, Settings};
+use host_model::{Ledger, ProbeState};
+use serde::Serialize;
+use tokio::time::MissedTickBehavior;
+
+use crate::args::{Format, RunArgs};
+use crate::exit::{Code, Done, Failure};
+use crate::ledger;
+use crate::output;
+use crate::style;
+use feed::Feed;
+use rates::History;
+use screen::Canvas;
+use terminal::Terminal;
+
+/// Time between two frames of the live table.
+const FRAME: Duration = Duration::from_millis(500);
+/// Threads for the control socket and the way out; the paths have threads of their own.
+const WORKERS: usize = 2;
+
+/// The ledger at the end, as `--format json` prints it.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    balanced: bool,
+    cause: host_daemon::status::Cause,
+    uptime_ms: u64,
+    paths: Vec<PathReport<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct PathReport<'a> {
+    probe: &'a str,
+    ledger: &'a Ledger,
+}
+
+/// `host run`
+pub(crate) fn run(args: RunArgs) -> Done {
+    let mut settings = settings::settings(&args)?;
+    let feed = settings::live(&args, &settings).then(Feed::default);
+    let place = feed.clone().map_or(log::Place::Stderr, log::Place::Feed);
+    log::start(settings.config.telemetry.log.as_deref(), args.log_format, place)?;
+    if feed.is_some() {
+        settings::show(&args, &mut settings);
+    }
+    settings.view = feed.clone().map(|feed| View::new(move || Box::new(feed.clone())));
+    let to_stdout = feed.is_some() || settings.output == Some(OutputName::None);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Code::Failed, format!("cannot start the runtime: {error}")))?;
+    let report = runtime.block_on(watch(settings, feed))?;
+    tell(&report, to_stdout, args.format.format)
+}
+
+/// From the start to the end of the drain.
+async fn watch(settings: Settings, feed: Option<Feed>) -> Result<FinalReport, Failure> {
+    let daemon = match Daemon::start(settings).await {
+        Ok(daemon) => daemon,
+        Err(refusal) => {
+            feed.iter().flat_map(|feed| feed.last(usize::MAX)).for_each(|line| style::plain(&line));
+            return Err(refusal.into());
+        }
+    };
+    announce(&daemon.status().await);
+    match feed {
+        Some(feed) => on_screen(&daemon, &feed).await?,
+        None => in_lines(&daemon).await,
+    }
+    // The screen is gone by now: a second signal, which ends at once, finds the terminal as it was.
+    Ok(daemon.stop().await)
+}
+
+/// What runs, in the log.
+fn announce(status: &Status) {
+    for probe in &status.probes {
+        match &probe.state {
+            ProbeState::Attached => tracing::info!("probe {} reads {}", probe.name, probe.hooks.join(", ")),
+            ProbeState::Failed(reason) => tracing::warn!("probe {} failed, the others go on: {reason}", probe.name),
+            ProbeState::Detached => {}
+        }
+    }
+    for path in &status.paths {
+        let plugins: Vec<String> = path.plugins.iter().map(|plugin| format!("{}@{}", plugin.name, plugin.version)).collect();
+        tracing::info!("path {}: {}", path.probe, plugins.join(" -> "));
+    }
+    let replay = if status.mode == Origin::Replay { ", replaying a capture: these events are not of this machine" } else { "" };
+    tracing::info!("ready{replay}");
+}
+
+/// The live table, until it is time to stop.
+async fn on_screen(daemon: &Daemon, feed: &Feed) -> Result<(), Failure> {
+    let mut terminal = Terminal::enter()?;
+    let coloured = style::coloured(&io::stderr());
+    let mut history = History::default();
+    let mut frames = tokio::time::interval(FRAME);
+    frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ending = std::pin::pin!(daemon.wait());
+    loop {
+        tokio::select! {
+            _ = &mut ending => return Ok(()),
+            _ = frames.tick() => {
+                let status = daemon.status().await;
+                history.push(Instant::now(), status);
+                let (width, height) = terminal.size();
+                let canvas = Canvas { width, height, coloured };
+                terminal.draw(&screen::frame(&history, &feed.last(height), canvas))?;
+            }
+        }
+    }
+}
+
+/// A summary in the log from time to time, until it is time to stop.
+async fn in_lines(daemon: &Daemon) {
+    let mut history = History::default();
+    let mut summaries = tokio::time::interval(lines::EVERY);
+    summaries.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ending = std::pin::pin!(daemon.wait());
+    loop {
+        tokio::select! {
+            _ = &mut ending => return,
+            _ = summaries.tick() => {
+                let first = history.last().is_none();
+                history.push(Instant::now(), daemon.status().await);
+                if !first {
+                    history.rates().iter().for_each(|rate| tracing::info!("{}", lines::summary(rate)));
+                }
+            }
+        }
+    }
+}
+
+/// The ledger: data where standard output carries no events, talk where it does.
+fn tell(report: &FinalReport, to_stdout: bool, format: Format) -> Done {
+    let text = match format {
+        Format::Table => ledger::table(report.paths.iter().map(|(name, ledger)| (name.as_str(), ledger))),
+        Format::Json => {
+            let paths = report.paths.iter().map(|(probe, ledger)| PathReport { probe, ledger }).collect();
+            let FinalReport { balanced, cause, uptime_ms, .. } = *report;
+            output::json(&Report { balanced, cause, uptime_ms, paths })?
+        }
+    };
+    if to_stdout {
+        return output::print(&text);
+    }
+    // Whether anybody reads talk is not our concern.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! The host's own log: to standard error, or into the live table.
+
+use std::io::{self, Write};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::feed::Feed;
+use crate::args::LogFormat;
+use crate::exit::{Code, Failure};
+use crate::style;
+
+/// Where log lines go.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    /// Standard error.
+    Stderr,
+    /// The lines below the live table.
+    Feed(Feed),
+}
+
+/// Starts the log. `RUST_LOG` goes before `filter`.
+pub(super) fn start(filter: Option<&str>, format: LogFormat, place: Place) -> Result<(), Failure> {
+    let variable = std::env::var("RUST_LOG").ok().filter(|words| !words.is_empty());
+    let words = variable.as_deref().or(filter).unwrap_or("info");
+    let filter = EnvFilter::try_new(words).map_err(|error| {
+        Failure::new(Code::Usage, format!("the log filter {words:?} cannot be read: {error}"))
+            .cured_by("write it as info, or as warn,host_plugin=debug")
+    })?;
+    let coloured = matches!(place, Place::Stderr) && style::coloured(&io::stderr());
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(coloured).with_writer(place);
+    // Nothing else in this process sets a log up, so this one takes.
+    let _ = match format {
+        LogFormat::Text => subscriber.with_target(false).try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+    };
+    Ok(())
+}
+
+// === impl Place ===
+
+impl<'a> MakeWriter<'a> for Place {
+    type Writer = Box<dyn Write + 'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        match self {
+            Self::Stderr => Box::new(io::stderr().lock()),
+            Self::Feed(feed) => Box::new(feed.clone()),
+        }
+    }
+}

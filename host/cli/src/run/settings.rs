@@ -1,0 +1,104 @@
+//! From flags to what the daemon is told.
+
+use std::io::{self, IsTerminal};
+
+use host_daemon::config::{Config, FilterConfig, OutputName, ProtocolName};
+use host_daemon::settings::{Input, Settings};
+use host_kernel::capabilities;
+
+use crate::args::{OtlpProtocol, Output, RunArgs};
+use crate::exit::{Code, Failure};
+use crate::style;
+
+/// Variables that name a collector.
+const COLLECTORS: [&str; 4] = [
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+];
+
+/// The settings of a run: the flags, then the configuration.
+pub(super) fn settings(args: &RunArgs) -> Result<Settings, Failure> {
+    let mut config = args.config.as_deref().map(Config::load).transpose()?.unwrap_or_default();
+    if let Some(protocol) = args.otlp_protocol {
+        config.export.protocol = Some(match protocol {
+            OtlpProtocol::Grpc => ProtocolName::Grpc,
+            OtlpProtocol::HttpProtobuf => ProtocolName::HttpProtobuf,
+        });
+    }
+    let named = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let collector =
+        args.otlp_endpoint.is_some() || config.export.endpoint.is_some() || COLLECTORS.iter().any(|name| named(&name));
+    Ok(Settings {
+        output: Some(output(args.output, config.export.output, collector)),
+        probes: args.probes.clone(),
+        filter: FilterConfig { pid: args.pid, comm: args.comm.clone(), cgroup: args.cgroup.clone() },
+        input: input(args)?,
+        duration: args.duration,
+        otlp_endpoint: args.otlp_endpoint.clone(),
+        socket: args.socket.socket.clone(),
+        ready_file: args.ready_file.clone(),
+        record: args.record.clone(),
+        config,
+        ..Settings::default()
+    })
+}
+
+/// Whether the live table is drawn: a person sees both streams, and did not ask for events or lines there.
+pub(super) fn live(args: &RunArgs, settings: &Settings) -> bool {
+    let events_asked_for =
+        matches!(args.output, Some(Output::Jsonl | Output::Console)) || settings.config.export.output.is_some();
+    !args.plain && !events_asked_for && io::stdout().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Below the live table events are seen beside the collector as well, unless the operator wants none.
+pub(super) fn show(args: &RunArgs, settings: &mut Settings) {
+    if args.output.is_none() {
+        settings.output = Some(OutputName::Console);
+    }
+}
+
+/// Events are seen somewhere: on the screen, unless they go to a collector.
+fn output(flag: Option<Output>, config: Option<OutputName>, collector: bool) -> OutputName {
+    let flag = flag.map(|output| match output {
+        Output::Jsonl => OutputName::Jsonl,
+        Output::Console => OutputName::Console,
+        Output::None => OutputName::None,
+    });
+    flag.or(config).unwrap_or(if collector { OutputName::None } else { OutputName::Console })
+}
+
+/// The kernel; a capture if one is named, or if the privilege is missing and nobody minds.
+fn input(args: &RunArgs) -> Result<Input, Failure> {
+    if let Some(file) = &args.replay {
+        return Ok(Input::Capture { file: file.clone(), looping: false });
+    }
+    let missing = capabilities::missing();
+    if missing.is_empty() {
+        return Ok(Input::Kernel);
+    }
+    let missing = missing.join(" and ");
+    if args.no_replay {
+        let failure = Failure::new(Code::Privilege, format!("{missing} missing: no probe can be attached"));
+        return Err(failure.cured_by("run as root, or: sudo setcap cap_bpf,cap_perfmon+ep $(command -v host)"));
+    }
+    style::note(&format!(
+        "{missing} missing: replaying the capture in this binary, over and over, through the same path\n\
+         run as root to see this machine; --no-replay makes this an error"
+    ));
+    Ok(Input::Embedded { looping: true })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_shown_unless_they_go_to_a_collector_or_the_operator_says_otherwise() {
+        assert_eq!(output(None, None, false), OutputName::Console);
+        assert_eq!(output(None, None, true), OutputName::None);
+        assert_eq!(output(None, Some(OutputName::Jsonl), true), OutputName::Jsonl);
+        assert_eq!(output(Some(Output::None), Some(OutputName::Jsonl), false), OutputName::None);
+    }
+}

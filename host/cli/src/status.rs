@@ -1,0 +1,236 @@
+//! `host status`: where the events of a running host went.
+
+use host_daemon::status::{ExportStatus, Origin, PathStatus, PluginState, PluginStatus, Status, Swap};
+use host_model::{Probe, ProbeState};
+
+use crate::args::{DataArgs, Format};
+use crate::ask;
+use crate::exit::Done;
+use crate::ledger;
+use crate::output::{self, Align, bytes, columns, grouped, nanos, short, since};
+use crate::printable::clipped;
+
+/// Swaps that the table shows; JSON has them all.
+const SWAPS_SHOWN: usize = 3;
+
+/// `host status`
+pub(crate) async fn status(args: DataArgs) -> Done {
+    let client = ask::client(args.socket);
+    match args.format.format {
+        Format::Json => ask::pass_through(&client, "/v1/status").await,
+        Format::Table => output::print(&table(&ask::answer(client.status()).await?)),
+    }
+}
+
+/// Everything in a status, for a person.
+pub(crate) fn table(status: &Status) -> String {
+    let mut text = head(status);
+    if !status.paths.is_empty() {
+        text.push('\n');
+        text.push_str(&ledger::of_paths(&status.paths));
+        text.push('\n');
+        text.push_str(&plugins(&status.paths));
+    }
+    let failed: String = status.probes.iter().filter_map(failure).collect();
+    for part in [failed, swaps(&status.swaps)] {
+        if !part.is_empty() {
+            text.push('\n');
+            text.push_str(&part);
+        }
+    }
+    text
+}
+
+/// Who answers, and whether all is well, in two or three lines.
+fn head(status: &Status) -> String {
+    let mode = match status.mode {
+        Origin::Live => "live",
+        Origin::Replay => "REPLAY of a capture",
+    };
+    let balance = if status.balanced { "balanced" } else { "UNBALANCED" };
+    let process = &status.process;
+    format!(
+        "host {}  {mode}  up {}  {balance}  memory {}  cpu {} s\n{}",
+        clipped(&status.version, 16),
+        since(status.uptime_ms),
+        bytes(process.rss_bytes),
+        process.cpu_seconds,
+        export(&status.export),
+    )
+}
+
+pub(crate) fn export(export: &ExportStatus) -> String {
+    let Some(endpoint) = &export.endpoint else {
+        return "no collector\n".to_owned();
+    };
+    let mut text = format!(
+        "collector {}  waiting {} of {}  retries {}\n",
+        clipped(endpoint, 40),
+        bytes(export.queue_bytes),
+        bytes(export.queue_cap_bytes),
+        grouped(export.retries)
+    );
+    if let Some(error) = &export.last_error {
+        text.push_str(&format!("  last error: {}\n", clipped(error, 200)));
+    }
+    text
+}
+
+/// A line for a probe that is not attached although it was wanted.
+pub(crate) fn failure(probe: &Probe) -> Option<String> {
+    match &probe.state {
+        ProbeState::Failed(reason) => {
+            let reason = reason.strip_prefix(&format!("probe `{}`: ", probe.name)).unwrap_or(reason);
+            Some(format!("probe {} FAILED: {}\n", clipped(&probe.name, 32), clipped(reason, 400)))
+        }
+        ProbeState::Attached | ProbeState::Detached => None,
+    }
+}
+
+/// Plugins by path, and what a row costs in them.
+fn plugins(paths: &[PathStatus]) -> String {
+    let headings = [
+        ("PATH", Align::Left),
+        ("SLOT", Align::Left),
+        ("PLUGIN", Align::Left),
+        ("GEN", Align::Right),
+        ("ROWS", Align::Right),
+        ("NS/ROW", Align::Right),
+        ("TRAPS", Align::Right),
+    ];
+    let row = |path: &PathStatus, plugin: &PluginStatus| {
+        let mark = if plugin.state == PluginState::Faulting { " FAULTING" } else { "" };
+        vec![
+            clipped(&path.probe, 12),
+            clipped(&plugin.slot, 20),
+            format!("{}@{}{mark}", clipped(&plugin.name, 24), clipped(&plugin.version, 12)),
+            plugin.generation.to_string(),
+            short(plugin.rows as f64),
+            per_row(plugin.total_ns, plugin.rows),
+            grouped(plugin.traps),
+        ]
+    };
+    columns(&headings, paths.iter().flat_map(|path| path.plugins.iter().map(|plugin| row(path, plugin))))
+}
+
+/// Nanoseconds per row; `-` before the first.
+pub(crate) fn per_row(total_ns: u64, rows: u64) -> String {
+    if rows == 0 { "-".to_owned() } else { format!("{:.0}", total_ns as f64 / rows as f64) }
+}
+
+/// The last swaps, newest first.
+fn swaps(swaps: &[Swap]) -> String {
+    if swaps.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("swaps: {}; the last, with their pause and handover:\n", grouped(swaps.len() as u64));
+    for swap in swaps.iter().rev().take(SWAPS_SHOWN) {
+        text.push_str(&line(swap));
+        text.push('\n');
+    }
+    text
+}
+
+/// A swap in one line.
+pub(crate) fn line(swap: &Swap) -> String {
+    let name = |name: &str| if name.is_empty() { "nothing".to_owned() } else { clipped(name, 48) };
+    format!(
+        "{}: {} -> {}, {}, {}",
+        clipped(&swap.slot, 20),
+        name(&swap.from),
+        name(&swap.to),
+        nanos(swap.pause_ns),
+        clipped(&swap.handover, 80)
+    )
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use host_daemon::status::ProcessStatus;
+
+    use super::*;
+    use crate::ledger::tests::FILE;
+
+    /// A host that has run for a while, with some of everything.
+    pub(crate) fn status() -> Status {
+        let plugin = PluginStatus {
+            slot: "decoder.file".into(),
+            name: "decoder-file".into(),
+            version: "0.1.0".into(),
+            digest: format!("sha256:{}", "0".repeat(64)),
+            generation: 1,
+            state: PluginState::Live,
+            calls: 197,
+            rows: 200_994,
+            traps: 1,
+            p50_ns: 9_800,
+            p99_ns: 21_400,
+            memory_bytes: 1 << 20,
+            total_ns: 2_009_940,
+        };
+        let sampler = PluginStatus {
+            slot: "sampler".into(),
+            name: "sampler-rate".into(),
+            version: "0.3.0".into(),
+            generation: 2,
+            state: PluginState::Faulting,
+            rows: 0,
+            traps: 0,
+            ..plugin.clone()
+        };
+        Status {
+            balanced: true,
+            version: "0.1.0".into(),
+            uptime_ms: 192_000,
+            mode: Origin::Live,
+            paths: vec![PathStatus { probe: "file".into(), ledger: FILE, plugins: vec![plugin, sampler], metrics_series: 3 }],
+            probes: vec![Probe {
+                name: "tcp".into(),
+                built_in: true,
+                state: ProbeState::Failed("raw_tp/inet_sock_set_state needs BTF, this kernel has none".into()),
+                hooks: vec![],
+                layout: None,
+                ring_bytes: 0,
+                capabilities: vec![],
+            }],
+            swaps: vec![Swap {
+                slot: "sampler".into(),
+                from: "sampler-ratio@0.1.0 (1)".into(),
+                to: "sampler-rate@0.3.0 (2)".into(),
+                pause_ns: 41_300,
+                rows_during: 1_024,
+                handover: "cold".into(),
+            }],
+            export: ExportStatus {
+                endpoint: Some("http://localhost:4317".into()),
+                queue_bytes: 512,
+                queue_cap_bytes: 32 << 20,
+                last_error: Some("UNAVAILABLE: connection refused".into()),
+                retries: 2,
+            },
+            process: ProcessStatus { rss_bytes: 41 << 20, cpu_seconds: 1, cpu_ms: 1_300 },
+        }
+    }
+
+    #[test]
+    fn a_status_is_readable_in_80_columns() {
+        let expected = "\
+host 0.1.0  live  up 3m12s  balanced  memory 41.0 MiB  cpu 1 s
+collector http://localhost:4317  waiting 512 B of 32.0 MiB  retries 2
+  last error: UNAVAILABLE: connection refused
+";
+        let text = table(&status());
+        assert!(text.starts_with(expected), "{text}");
+        assert!(text.contains("sampler-rate@0.3.0 FAULTING"), "{text}");
+        assert!(text.contains("probe tcp FAILED: raw_tp/inet_sock_set_state needs BTF"), "{text}");
+        assert!(text.contains("sampler-ratio@0.1.0 (1) -> sampler-rate@0.3.0 (2), 41.3 us, cold"), "{text}");
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(100), "{widest:?}\n{text}");
+    }
+
+    #[test]
+    fn no_cost_is_shown_before_the_first_row() {
+        assert_eq!(per_row(10, 0), "-");
+        assert_eq!(per_row(2_009_940, 200_994), "10");
+    }
+}

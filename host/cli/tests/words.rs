@@ -1,0 +1,195 @@
+//! What the binary says, word by word: help, errors, tables. Expected texts are in `expected/`; with `HOST_EXPECT=write` they
+//! are written anew, for a person to read the difference.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn host(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
+    for name in ["HOST_SOCKET", "HOST_CONFIG", "OTEL_EXPORTER_OTLP_ENDPOINT", "RUST_LOG", "COLUMNS"] {
+        command.env_remove(name);
+    }
+    command.args(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[track_caller]
+fn expect(name: &str, actual: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expected").join(name);
+    if std::env::var_os("HOST_EXPECT").is_some_and(|value| value == "write") {
+        fs::write(&file, actual).unwrap();
+    }
+    let expected = fs::read_to_string(&file).unwrap_or_default();
+    assert!(actual == expected, "{name} differs.\n--- expected\n{expected}\n--- actual\n{actual}");
+}
+
+/// A file in a folder that goes with the test.
+fn file(folder: &tempfile::TempDir, name: &str, content: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, content).unwrap();
+    path
+}
+
+#[test]
+fn help_teaches() {
+    for (name, arguments) in [
+        ("help-short.txt", &["-h"][..]),
+        ("help.txt", &["--help"]),
+        ("help-run.txt", &["run", "--help"]),
+        ("help-status.txt", &["status", "--help"]),
+        ("help-plugin.txt", &["plugin", "--help"]),
+        ("help-plugin-load.txt", &["plugin", "load", "--help"]),
+        ("help-probe.txt", &["probe", "--help"]),
+        ("help-doctor.txt", &["doctor", "--help"]),
+    ] {
+        let output = host(arguments);
+        assert!(output.status.success());
+        expect(name, &stdout(&output));
+    }
+}
+
+#[test]
+fn an_unknown_flag_is_a_usage_error_that_names_the_nearest() {
+    let output = host(&["run", "--prob", "file"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("'--probe'"), "{}", stderr(&output));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_value_that_cannot_be_is_refused_with_what_could() {
+    for (arguments, cure) in [
+        (["run", "--duration", "10 x"], "500ms, 10s, 2m or 1h30m"),
+        (["run", "--comm", "a-name-of-sixteen"], "15 bytes"),
+        (["run", "--pid", "0"], "the number of a process"),
+        (["run", "--output", "xml"], "jsonl, console, none"),
+    ] {
+        let output = host(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&output).contains(cure), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_bad_configuration_is_told_with_file_line_and_nearest_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = file(&folder, "host.toml", b"[probes.file]\nenabeld = true\n");
+    let config = config.to_str().unwrap();
+    for arguments in [&["config", "check", config][..], &["run", "--config", config]] {
+        let output = host(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let expected = format!(
+            "error: {config}:2:1: unknown key `probes.file.enabeld`; did you mean `enabled`?\n\
+             hint: `host config schema` prints all that a configuration may say\n"
+        );
+        assert_eq!(stderr(&output), expected);
+    }
+}
+
+#[test]
+fn a_sound_configuration_is_said_to_be_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = file(&folder, "host.toml", b"[probes.file]\nenabled = true\n");
+    let output = host(&["config", "check", config.to_str().unwrap()]);
+    assert!(output.status.success());
+    assert!(stdout(&output).ends_with("host.toml is sound\n"));
+}
+
+#[test]
+fn the_schema_of_the_configuration_is_json() {
+    let output = host(&["config", "schema"]);
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(schema["properties"]["probes"].is_object());
+}
+
+#[test]
+fn without_a_running_host_the_exit_code_is_4_and_the_cure_is_said() {
+    for arguments in [
+        &["status"][..],
+        &["plugin", "list"],
+        &["plugin", "load", "x.wasm"],
+        &["plugin", "unload", "sampler"],
+        &["plugin", "rollback", "sampler"],
+        &["probe", "list"],
+        &["probe", "unload", "mine"],
+    ] {
+        let output = host(&[arguments, &["--socket", "/nonexistent/host.sock"]].concat());
+        assert_eq!(output.status.code(), Some(4), "{arguments:?}");
+        assert!(output.stdout.is_empty());
+        expect("error-no-daemon.txt", &stderr(&output));
+    }
+}
+
+#[test]
+fn a_slot_that_cannot_be_is_a_usage_error() {
+    let output = host(&["plugin", "unload", "samplr"]);
+    assert_eq!(output.status.code(), Some(2));
+    expect("error-no-slot.txt", &stderr(&output));
+}
+
+#[test]
+fn nothing_is_coloured_where_nobody_sees_it() {
+    for arguments in [&["doctor"][..], &["status", "--socket", "/nonexistent/host.sock"], &["--help"]] {
+        let output = host(arguments);
+        assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_success() {
+    for arguments in ["config schema", "completions bash", "man", "--help"] {
+        let line = format!("'{}' {arguments} | true; exit ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_host"));
+        let output = Command::new("bash").args(["-c", &line]).output().unwrap();
+        assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()), "{arguments}");
+    }
+}
+
+#[test]
+fn the_doctor_says_the_same_in_words_and_in_json() {
+    let output = host(&["doctor", "--format", "json", "--socket", "/nonexistent/host.sock"]);
+    let diagnosis: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let healthy = diagnosis["healthy"].as_bool().unwrap();
+    assert_eq!(output.status.code(), Some(i32::from(!healthy)));
+    let table = stdout(&host(&["doctor", "--socket", "/nonexistent/host.sock"]));
+    for finding in diagnosis["findings"].as_array().unwrap() {
+        assert!(table.contains(finding["check"].as_str().unwrap()), "{finding}");
+        assert!(finding["verdict"] == "ok" || finding["cure"].is_string(), "{finding}");
+    }
+}
+
+#[test]
+fn the_doctor_finds_a_collector_that_does_not_listen() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let output = host(&["doctor", "--otlp-endpoint", &endpoint]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("FAULT  collector"), "{}", stdout(&output));
+}
+
+#[test]
+fn completions_know_the_commands() {
+    for (shell, word) in [("bash", "rollback"), ("zsh", "rollback"), ("fish", "rollback")] {
+        assert!(stdout(&host(&["completions", shell])).contains(word), "{shell}");
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(host(&["man", "--all", folder.path().to_str().unwrap()]).status.success());
+    for page in ["host.1", "host-run.1", "host-plugin-load.1", "host-probe-list.1"] {
+        let text = fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(text.contains(".SH SYNOPSIS"), "{page}");
+    }
+    assert!(stdout(&host(&["man", "plugin", "load"])).contains("Put a component into a slot"));
+    assert_eq!(host(&["man", "plugin", "lod"]).status.code(), Some(2));
+}
