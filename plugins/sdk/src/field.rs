@@ -2,8 +2,10 @@
 
 use crate::wit::{Column, ColumnType, Decisions, EventSchema, Field, FieldUse, Sensitivity};
 
-/// 2^56: no randomness reaches it.
-const NEVER: u64 = 1 << 56;
+/// The threshold that keeps a row whatever its randomness.
+pub const ALWAYS: u64 = 0;
+/// The threshold that no randomness reaches: 2^56.
+pub const NEVER: u64 = 1 << 56;
 
 /// The threshold that keeps rows with this probability, 0.0 to 1.0.
 #[must_use]

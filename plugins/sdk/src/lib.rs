@@ -58,7 +58,7 @@ pub mod testing;
 
 pub use columns::Columns;
 pub use config::Config;
-pub use field::threshold;
+pub use field::{ALWAYS, NEVER, threshold};
 pub use flat::{Flat, Rows};
 pub use host::{HostTables, Lookup};
 pub use record::{Bytes, Chars, Raw, Record, Rest};
