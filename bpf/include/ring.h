@@ -19,15 +19,16 @@ struct {
 /* Slots are shared by CPUs that are equal modulo this; atomic additions keep them exact all the same. */
 #define RING_SLOTS 256
 
-/* One cache line per CPU. A record is counted as produced once it is in the ring or lost, so what the sums say has happened, has
- * happened; a reader that looks at them before and after it looks at the ring has bounds that meet. */
+/* One cache line per CPU. A record is counted as begun before it enters the ring, and as produced once it is in the ring or lost. So
+ * what `produced` says has happened, and a reader that finds fewer produced than begun knows that it has to wait a moment. */
 struct ring_counters {
+	__u64 begun;
 	__u64 produced;	 /* records that passed the filters, lost ones included */
 	__u64 lost;	 /* no room in the ring */
 	__u64 filtered;	 /* hits that a filter or the plan dropped */
 	__u64 faults;	 /* reads of user memory that failed; the record came without the text */
 	__u64 untracked; /* hits for which there was no memory to remember their beginning */
-	__u64 spare[3];
+	__u64 spare[2];
 };
 
 /* A reader that is about to sleep writes how many bytes are worth waking it for, then that it waits. The first record after
@@ -68,19 +69,13 @@ static __always_inline __u64 ring_wakeup(__u64 arriving)
 	return BPF_RB_FORCE_WAKEUP;
 }
 
-static __always_inline void ring_count_lost(void)
-{
-	ring_count(lost);
-	ring_count(produced);
-}
-
 /* Copies a record of `size` bytes into the ring, or counts it as lost. */
 static __always_inline void ring_output(void *record, __u64 size)
 {
+	ring_count(begun);
 	if (bpf_ringbuf_output(&ring, record, size, ring_wakeup(size + 8)))
-		ring_count_lost();
-	else
-		ring_count(produced);
+		ring_count(lost);
+	ring_count(produced);
 }
 
 /* Room for a record of constant size, or NULL, which is counted as lost. */
@@ -88,14 +83,18 @@ static __always_inline void *ring_reserve(__u64 size)
 {
 	void *record = bpf_ringbuf_reserve(&ring, size, 0);
 
-	if (!record)
-		ring_count_lost();
+	if (!record) {
+		ring_count(begun);
+		ring_count(lost);
+		ring_count(produced);
+	}
 	return record;
 }
 
 /* Hands a reserved record to the reader. */
 static __always_inline void ring_submit(void *record)
 {
+	ring_count(begun);
 	bpf_ringbuf_submit(record, ring_wakeup(0));
 	ring_count(produced);
 }

@@ -182,7 +182,7 @@ impl Source for Ring {
             let produced = self.received + self.waiting_records();
             return KernelCounters { produced, missed, ..KernelCounters::default() };
         };
-        let mut counters = account.read();
+        let mut counters = account.settled();
         counters.missed += missed;
         counters
     }

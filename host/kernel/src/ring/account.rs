@@ -1,8 +1,9 @@
 //! What ring.h shares with its reader: the counters, and the mark of a reader that sleeps.
 
-use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::{Ordering, fence};
+use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use host_model::KernelCounters;
 
@@ -28,14 +29,18 @@ pub(crate) fn version(content: &[u8]) -> u64 {
     bytes.map_or(0, u64::from_ne_bytes)
 }
 
+/// How long to wait for programs that are between two counts. It takes nanoseconds, unless their CPU was taken away.
+const PATIENCE: Duration = Duration::from_millis(10);
+
 /// One counter of `struct ring_counters`.
 #[derive(Debug, Clone, Copy)]
 enum Counter {
-    Produced = 0,
-    Lost = 8,
-    Filtered = 16,
-    Faults = 24,
-    Untracked = 32,
+    Begun = 0,
+    Produced = 8,
+    Lost = 16,
+    Filtered = 24,
+    Faults = 32,
+    Untracked = 40,
 }
 
 /// `struct ring_state`, mapped: read and written without system calls.
@@ -64,7 +69,15 @@ impl Account {
         self.pages.word(WAITING).store(0, Ordering::Relaxed);
     }
 
-    pub(super) fn read(&self) -> KernelCounters {
+    /// The counters, once every record that had begun when this was called is in the ring or lost.
+    pub(super) fn settled(&self) -> KernelCounters {
+        let deadline = Instant::now() + PATIENCE;
+        for slot in 0..self.slots {
+            let begun = self.read(slot, Counter::Begun);
+            while self.read(slot, Counter::Produced) < begun && Instant::now() < deadline {
+                thread::yield_now();
+            }
+        }
         KernelCounters {
             produced: self.sum(Counter::Produced),
             filtered: self.sum(Counter::Filtered),
@@ -74,7 +87,10 @@ impl Account {
     }
 
     fn sum(&self, counter: Counter) -> u64 {
-        let read = |slot| self.pages.word(LINE + slot * LINE + counter as usize);
-        (0..self.slots).map(read).map(|word: &AtomicU64| word.load(Ordering::Acquire)).sum()
+        (0..self.slots).map(|slot| self.read(slot, counter)).sum()
+    }
+
+    fn read(&self, slot: usize, counter: Counter) -> u64 {
+        self.pages.word(LINE + slot * LINE + counter as usize).load(Ordering::Acquire)
     }
 }
