@@ -170,6 +170,12 @@ impl<'a> Columns<'a> {
         Self { columns: schema.fields.iter().map(column).collect(), rows: batch.num_rows() }
     }
 
+    /// The column of a field.
+    #[inline]
+    pub(crate) fn column(&self, field: usize) -> Column<'a> {
+        self.columns.get(field).copied().unwrap_or(Column::Absent)
+    }
+
     /// The value of a field; None if its column is missing.
     #[inline]
     pub(crate) fn value(&self, field: usize, row: usize) -> Option<Value<'a>> {

@@ -10,7 +10,7 @@ use crate::buffer::{PARCEL_BYTES, Pool};
 use crate::exporter::Ways;
 use crate::ids::{Identities, TraceParent};
 use crate::otlp::request::Scope;
-use crate::otlp::span::Row;
+use crate::otlp::span::{Row, ThresholdText};
 use crate::otlp::{log, span};
 use crate::plan::{Allowed, Columns, Plan};
 
@@ -29,6 +29,7 @@ pub(crate) struct PathSink {
     pool: Pool,
     encoded: Vec<u8>,
     lines: Vec<u8>,
+    thresholds: ThresholdText,
 }
 
 // === impl PathSink ===
@@ -46,6 +47,7 @@ impl PathSink {
             pool: Pool::default(),
             encoded: Vec::new(),
             lines: Vec::new(),
+            thresholds: ThresholdText::default(),
         }
     }
 
@@ -110,7 +112,7 @@ impl Sink for PathSink {
             if encodes {
                 match signal {
                     Signal::Log => log::encode(&mut self.encoded, &plan, &columns, &row, now),
-                    _ => span::encode(&mut self.encoded, &plan, &columns, &row),
+                    _ => span::encode(&mut self.encoded, &plan, &columns, &row, &mut self.thresholds),
                 }
                 waiting += 1;
                 if self.encoded.len() >= PARCEL_BYTES {

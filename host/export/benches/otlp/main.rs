@@ -43,13 +43,15 @@ fn main() {
     if sink::is_asked_for() {
         return sink::run();
     }
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let contenders: Vec<Contender> = CONTENDERS.into_iter().filter(|(name, _)| name.contains(&wanted)).collect();
     let sink = sink::Sink::start();
-    let mut figures: Vec<Vec<f64>> = vec![Vec::new(); CONTENDERS.len()];
-    for (_, run) in CONTENDERS {
+    let mut figures: Vec<Vec<f64>> = vec![Vec::new(); contenders.len()];
+    for (_, run) in &contenders {
         run(&sink.url, 512 * 20);
     }
     for _ in 0..ROUNDS {
-        for ((_, run), figures) in CONTENDERS.iter().zip(&mut figures) {
+        for ((_, run), figures) in contenders.iter().zip(&mut figures) {
             let before = cpu();
             run(&sink.url, ROWS);
             figures.push((cpu() - before).as_nanos() as f64 / ROWS as f64);
@@ -58,7 +60,7 @@ fn main() {
     let medians: Vec<f64> = figures.iter_mut().map(|figures| median(figures)).collect();
     println!("{:<46} {:>10} {:>10} {:>8}", "spans of 8 attributes", "ns CPU/row", "min-max", "x host");
     let mut entries = Vec::new();
-    for (((name, _), figures), median) in CONTENDERS.iter().zip(&figures).zip(&medians) {
+    for (((name, _), figures), median) in contenders.iter().zip(&figures).zip(&medians) {
         let (least, most) = (figures[0], figures[figures.len() - 1]);
         let ratio = median / medians[0];
         println!("{name:<46} {median:>10.0} {:>10} {ratio:>8.2}", format!("{least:.0}-{most:.0}"));

@@ -4,7 +4,7 @@
 use host_model::{AttributeValue, ColumnType, Field, Signal};
 
 use crate::otlp::wire::{self, BYTES, FIXED64, VARINT, tag};
-use crate::plan::{Columns, Value};
+use crate::plan::{Column, Columns, Value};
 
 /// `KeyValue.key` and `KeyValue.value`.
 const KEY: u8 = tag(1, BYTES);
@@ -19,6 +19,11 @@ const RAW: u8 = tag(7, BYTES);
 pub(crate) const SPAN_ATTRIBUTES: u8 = tag(9, BYTES);
 pub(crate) const LOG_ATTRIBUTES: u8 = tag(6, BYTES);
 
+/// Bytes that a prefix is padded to, so that it is copied in a few whole registers.
+const PADDED: usize = 48;
+/// As for text of up to this length, where as much lies behind its start.
+const SHORT_TEXT: usize = 64;
+
 /// One field that is exported as an attribute.
 #[derive(Debug)]
 pub(crate) struct Attribute {
@@ -30,6 +35,8 @@ pub(crate) struct Attribute {
     /// Tag, length, key, tag and length of the value, and the tag within the value. Both lengths are right where every value
     /// of the type takes as many bytes, and are written over where not.
     prefix: Vec<u8>,
+    /// The same, padded; None for a key that is too long for it.
+    padded: Option<[u8; PADDED]>,
 }
 
 // === impl Attribute ===
@@ -52,7 +59,9 @@ impl Attribute {
             _ => wire::varint(&mut prefix, body.len() as u64 + u64::from(value_len) - 1),
         }
         prefix.extend_from_slice(&body);
-        Self { field: index, name: field.name.clone(), omit_zero: field.omit_zero, prefix }
+        let mut padded = prefix.clone();
+        padded.resize(prefix.len().max(PADDED), 0);
+        Self { field: index, name: field.name.clone(), omit_zero: field.omit_zero, prefix, padded: padded.try_into().ok() }
     }
 
     /// The value that leaves; None where there is nothing to say.
@@ -63,48 +72,64 @@ impl Attribute {
 
     #[inline]
     pub(crate) fn encode(&self, buf: &mut Vec<u8>, columns: &Columns<'_>, row: usize) {
-        let Some(value) = self.value(columns, row) else { return };
-        match value {
-            Value::Bool(value) => {
-                buf.extend_from_slice(&self.prefix);
-                buf.push(u8::from(value));
-            }
-            Value::Float(value) => {
-                buf.extend_from_slice(&self.prefix);
-                buf.extend_from_slice(&value.to_le_bytes());
-            }
-            Value::Unsigned(value) if value > i64::MAX as u64 => self.decimal(buf, value),
-            Value::Unsigned(value) => self.integer(buf, value),
-            Value::Signed(value) => self.integer(buf, value as u64),
-            Value::Text(value) | Value::Bytes(value) => self.delimited(buf, value),
+        match columns.column(self.field) {
+            Column::U32(values) => self.integer(buf, values.get(row).map(|&value| u64::from(value))),
+            Column::U64(values) => match values.get(row) {
+                Some(&value) if value > i64::MAX as u64 => self.decimal(buf, value),
+                value => self.integer(buf, value.copied()),
+            },
+            Column::I64(values) => self.integer(buf, values.get(row).map(|&value| value as u64)),
+            Column::Text(offsets, bytes) | Column::Bytes(offsets, bytes) => self.delimited(buf, offsets, bytes, row),
+            Column::Boolean(_) | Column::F64(_) => self.fixed(buf, self.value(columns, row)),
+            Column::Absent => {}
         }
     }
 
     #[inline]
-    fn integer(&self, buf: &mut Vec<u8>, value: u64) {
-        let digits = wire::varint_len(value);
-        self.head(buf, digits);
+    fn integer(&self, buf: &mut Vec<u8>, value: Option<u64>) {
+        let Some(value) = value.filter(|&value| value != 0 || !self.omit_zero) else { return };
+        self.head(buf, wire::varint_len(value));
         wire::varint(buf, value);
     }
 
     #[inline]
-    fn delimited(&self, buf: &mut Vec<u8>, value: &[u8]) {
+    fn delimited(&self, buf: &mut Vec<u8>, offsets: &[i32], bytes: &[u8], row: usize) {
+        let (Some(&start), Some(&end)) = (offsets.get(row), offsets.get(row + 1)) else { return };
+        let (start, end) = (start as usize, end as usize);
+        let Some(value) = bytes.get(start..end) else { return };
+        if value.is_empty() && self.omit_zero {
+            return;
+        }
         self.head(buf, wire::varint_len(value.len() as u64) + value.len());
         wire::varint(buf, value.len() as u64);
-        buf.extend_from_slice(value);
+        match bytes.get(start..).and_then(<[u8]>::first_chunk::<SHORT_TEXT>) {
+            Some(chunk) if value.len() <= SHORT_TEXT => wire::prefix(buf, chunk, value.len()),
+            _ => buf.extend_from_slice(value),
+        }
+    }
+
+    fn fixed(&self, buf: &mut Vec<u8>, value: Option<Value<'_>>) {
+        let Some(value) = value else { return };
+        buf.extend_from_slice(&self.prefix);
+        match value {
+            Value::Bool(value) => buf.push(u8::from(value)),
+            Value::Float(value) => buf.extend_from_slice(&value.to_le_bytes()),
+            _ => {}
+        }
     }
 
     /// The prefix, before a value that takes `rest` bytes behind its tag.
     #[inline]
     fn head(&self, buf: &mut Vec<u8>, rest: usize) {
-        let body = self.prefix.len() - 2 + rest;
-        if body >= 0x80 {
+        let length = self.prefix.len();
+        let body = length - 2 + rest;
+        let Some(padded) = self.padded.as_ref().filter(|_| body < 0x80) else {
             return self.long_head(buf, self.prefix.last().copied().unwrap_or(TEXT), rest);
-        }
+        };
         let start = buf.len();
-        buf.extend_from_slice(&self.prefix);
-        if let Some([_, length, .., value_length, _]) = buf.get_mut(start..) {
-            *length = body as u8;
+        wire::prefix(buf, padded, length);
+        if let Some([_, body_length, .., value_length, _]) = buf.get_mut(start..) {
+            *body_length = body as u8;
             *value_length = rest as u8 + 1;
         }
     }

@@ -25,6 +25,9 @@ const FLAGS: [u8; 2] = [0x80 | FIXED32, 1];
 const FAILED: [u8; 4] = [STATUS, 2, tag(3, VARINT), 2];
 const INTERNAL: u64 = 1;
 const LAST_KIND: u64 = 5;
+/// Bytes of the members that every span has and that have a fixed size.
+const FIXED: usize = 54;
+const RANDOMNESS: &[u8] = b";rv:";
 
 /// What all outputs say about one row, beside its columns.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +42,13 @@ pub(crate) struct Row {
     pub threshold: Threshold,
     /// Values that do not leave.
     pub withheld: u64,
+}
+
+/// The threshold of the last row as tracestate has it: rows that follow each other mostly share theirs.
+#[derive(Debug, Default)]
+pub(crate) struct ThresholdText {
+    threshold: Threshold,
+    text: Vec<u8>,
 }
 
 // === impl Row ===
@@ -59,22 +69,28 @@ impl Row {
 
 /// Appends the span of one row.
 #[inline]
-pub(crate) fn encode(buf: &mut Vec<u8>, plan: &Plan, columns: &Columns<'_>, row: &Row) {
+pub(crate) fn encode(buf: &mut Vec<u8>, plan: &Plan, columns: &Columns<'_>, row: &Row, texts: &mut ThresholdText) {
     let at = wire::open(buf, ITEM);
     let ids = &row.ids;
-    buf.extend_from_slice(&[TRACE_ID, 16]);
-    buf.extend_from_slice(&ids.trace);
-    buf.extend_from_slice(&[SPAN_ID, 8]);
-    buf.extend_from_slice(&ids.span);
-    trace_state(buf, row);
+    let end = row.unix_ns.saturating_add(row.duration(plan, columns).unwrap_or(0));
+    // Members of a fixed size stand together, so that they are one copy.
+    let mut fixed = [0; FIXED];
+    fixed[..2].copy_from_slice(&[TRACE_ID, 16]);
+    fixed[2..18].copy_from_slice(&ids.trace);
+    fixed[18..20].copy_from_slice(&[SPAN_ID, 8]);
+    fixed[20..28].copy_from_slice(&ids.span);
+    fixed[28..31].copy_from_slice(&[KIND, row.kind(plan, columns) as u8, START]);
+    fixed[31..39].copy_from_slice(&row.unix_ns.to_le_bytes());
+    fixed[39] = END;
+    fixed[40..48].copy_from_slice(&end.to_le_bytes());
+    fixed[48..50].copy_from_slice(&FLAGS);
+    fixed[50..54].copy_from_slice(&ids.flags.to_le_bytes());
+    buf.extend_from_slice(&fixed);
+    trace_state(buf, row, texts);
     if let Some(parent) = &ids.parent {
         wire::bytes(buf, PARENT_SPAN_ID, parent);
     }
     wire::bytes(buf, NAME, plan.name_of(columns, row.index));
-    buf.extend_from_slice(&[KIND, row.kind(plan, columns) as u8]);
-    let end = row.unix_ns.saturating_add(row.duration(plan, columns).unwrap_or(0));
-    wire::fixed64(buf, START, row.unix_ns);
-    wire::fixed64(buf, END, end);
     for attribute in &plan.attributes {
         attribute.encode(buf, columns, row.index);
     }
@@ -82,24 +98,32 @@ pub(crate) fn encode(buf: &mut Vec<u8>, plan: &Plan, columns: &Columns<'_>, row:
     if plan.failed(columns, row.index) {
         buf.extend_from_slice(&FAILED);
     }
-    buf.extend_from_slice(&FLAGS);
-    buf.extend_from_slice(&ids.flags.to_le_bytes());
     wire::close(buf, at);
 }
 
 /// `ot=th:<threshold>`, and `;rv:<randomness>` where the trace id does not carry it.
 #[inline]
-fn trace_state(buf: &mut Vec<u8>, row: &Row) {
-    buf.extend_from_slice(&[TRACE_STATE, 0]);
-    let start = buf.len();
-    buf.extend_from_slice(b"ot=th:");
-    ids::write_threshold(buf, row.threshold);
-    if let Some(randomness) = row.ids.randomness {
-        buf.extend_from_slice(b";rv:");
-        ids::write_randomness(buf, randomness);
-    }
-    let length = (buf.len() - start) as u8;
-    if let Some(place) = buf.get_mut(start - 1) {
-        *place = length;
+fn trace_state(buf: &mut Vec<u8>, row: &Row, texts: &mut ThresholdText) {
+    let text = texts.of(row.threshold);
+    let Some(randomness) = row.ids.randomness else {
+        return wire::bytes(buf, TRACE_STATE, text);
+    };
+    buf.extend_from_slice(&[TRACE_STATE, (text.len() + RANDOMNESS.len() + 14) as u8]);
+    buf.extend_from_slice(text);
+    buf.extend_from_slice(RANDOMNESS);
+    ids::write_randomness(buf, randomness);
+}
+
+// === impl ThresholdText ===
+
+impl ThresholdText {
+    fn of(&mut self, threshold: Threshold) -> &[u8] {
+        if self.text.is_empty() || self.threshold != threshold {
+            self.threshold = threshold;
+            self.text.clear();
+            self.text.extend_from_slice(b"ot=th:");
+            ids::write_threshold(&mut self.text, threshold);
+        }
+        &self.text
     }
 }

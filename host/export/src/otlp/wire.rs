@@ -14,19 +14,42 @@ pub(crate) const fn tag(field: u8, wire: u8) -> u8 {
     field << 3 | wire
 }
 
-/// Bytes that `value` takes as a varint.
+/// Bytes that `value` takes as a varint: its bits by seven, rounded up, without a division.
 pub(crate) const fn varint_len(value: u64) -> usize {
-    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
+    (((value | 1).ilog2() * 9 + 73) / 64) as usize
 }
 
-/// Appends a varint.
+/// Appends a varint. The groups of seven bits are moved apart all at once: three steps, no loop.
 #[inline]
-pub(crate) fn varint(buf: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn varint(buf: &mut Vec<u8>, value: u64) {
+    if value < 0x80 {
+        buf.push(value as u8);
+    } else if value < 1 << 56 {
+        let halves = value & 0x0fff_ffff | (value & 0x00ff_ffff_f000_0000) << 4;
+        let quarters = halves & 0x0000_3fff_0000_3fff | (halves & 0x0fff_c000_0fff_c000) << 2;
+        let groups = quarters & 0x007f_007f_007f_007f | (quarters & 0x3f80_3f80_3f80_3f80) << 1;
+        let length = varint_len(value);
+        let continues = 0x8080_8080_8080_8080 & ((1 << (8 * (length - 1))) - 1);
+        prefix(buf, &(groups | continues).to_le_bytes(), length);
+    } else {
+        long_varint(buf, value);
+    }
+}
+
+fn long_varint(buf: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         buf.push(value as u8 | 0x80);
         value >>= 7;
     }
     buf.push(value as u8);
+}
+
+/// Appends the first `length` of N bytes. All N are copied, which is quicker than a copy whose length is known only now.
+#[inline]
+pub(crate) fn prefix<const N: usize>(buf: &mut Vec<u8>, bytes: &[u8; N], length: usize) {
+    let end = buf.len() + length;
+    buf.extend_from_slice(bytes);
+    buf.truncate(end);
 }
 
 /// Appends tag, length and bytes.
@@ -99,10 +122,12 @@ mod tests {
 
     #[test]
     fn a_varint_is_as_long_as_its_length_says() {
-        for value in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), 1 << 56, u64::MAX] {
-            let mut buf = Vec::new();
+        let edges = (0..64).flat_map(|bit| [(1u64 << bit) - 1, 1 << bit, (1 << bit) + 0x55]);
+        for value in edges.chain([u64::MAX, 0x1234_5678_9abc_def0]) {
+            let (mut buf, mut expected) = (Vec::new(), Vec::new());
             varint(&mut buf, value);
-            assert_eq!(buf.len(), varint_len(value), "{value}");
+            long_varint(&mut expected, value);
+            assert_eq!((buf.len(), &buf), (varint_len(value), &expected), "{value:x}");
         }
     }
 

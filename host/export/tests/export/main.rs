@@ -8,7 +8,6 @@
     clippy::indexing_slicing,
     reason = "a test may stop at the first wrong answer"
 )]
-
 #![allow(unreachable_pub, reason = "nothing is reachable in a test binary")]
 
 mod collector;
@@ -21,6 +20,7 @@ mod spans;
 mod delivery;
 mod grpc;
 mod retries;
+mod tls;
 
 mod environment;
 
