@@ -1,14 +1,14 @@
 //! Plugins bound to one path: from what is in the slots to the stages that its worker calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use host_model::{CallStats, Decoder, Enricher, Layout, MapAccess, Plugin, PluginId, Sampler, Schema};
+use host_model::{CallStats, Decoder, Enricher, Layout, MapAccess, Plugin, PluginId, Sampler, Schema, Tables};
 use host_pipeline::{Change, Stages};
 use host_plugin::{Clock, Host, PluginError, Setup};
 
 use crate::control::message::Refusal;
 use crate::slots::{Generation, Lineup};
-use crate::tables::Node;
 
 /// What plugins are bound to.
 pub(crate) struct Place {
@@ -18,12 +18,13 @@ pub(crate) struct Place {
     pub(crate) layout: Layout,
     /// The maps of its object.
     pub(crate) maps: Arc<dyn MapAccess>,
+    /// The system's clocks, or those of a replay.
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// Binds plugins to places.
 pub(crate) struct Binder {
-    pub(crate) tables: Arc<Node>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tables: Arc<dyn Tables>,
 }
 
 /// Who is on a path, and what its calls cost: all that remains known of a stage once the worker has it.
@@ -31,6 +32,14 @@ pub(crate) struct Binder {
 pub(crate) struct Card {
     pub(crate) id: PluginId,
     pub(crate) stats: Arc<CallStats>,
+    pub(crate) faults: Arc<Mutex<Faults>>,
+}
+
+/// The faults that somebody who looked has seen.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) seen: u64,
+    pub(crate) last: Option<Instant>,
 }
 
 /// The cards of one path, in the order an event meets them.
@@ -131,7 +140,7 @@ impl Binder {
     }
 
     fn setup(&self, place: &Place, plugin: &Generation) -> Setup {
-        let host = Host { tables: self.tables.clone(), maps: Arc::clone(&place.maps), clock: Arc::clone(&self.clock) };
+        let host = Host { tables: Arc::clone(&self.tables), maps: Arc::clone(&place.maps), clock: Arc::clone(&place.clock) };
         let config = serde_json::Value::Object((*plugin.config).clone()).to_string();
         Setup { config, grants: plugin.grants.clone(), limits: plugin.limits.clone(), host }
     }
@@ -141,7 +150,7 @@ impl Binder {
 
 impl Card {
     fn of(plugin: &(impl Plugin + ?Sized)) -> Self {
-        Self { id: plugin.id().clone(), stats: Arc::clone(plugin.stats()) }
+        Self { id: plugin.id().clone(), stats: Arc::clone(plugin.stats()), faults: Arc::default() }
     }
 }
 

@@ -145,7 +145,8 @@ impl Core {
         // A new version of the same plugin goes on with its configuration; another plugin would not understand it.
         let before = slots.live(&slot).filter(|live| live.inspection().name == inspection.name);
         let config = load.config.map(Arc::new).or_else(|| before.map(|live| Arc::clone(&live.config))).unwrap_or_default();
-        let order = Order { number: slots.next_number(&slot), slot, bytes: &bytes, stem: &stem, config };
+        let compiled = slots.compiled(&inspection);
+        let order = Order { number: slots.next_number(&slot), slot, bytes: &bytes, stem: &stem, config, compiled };
         loading::compile(&self.engine, &self.settings.config, order)
     }
 

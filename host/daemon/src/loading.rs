@@ -21,6 +21,8 @@ pub(crate) struct Order<'a> {
     /// What it is called if its bytes give it no name.
     pub(crate) stem: &'a str,
     pub(crate) config: Arc<Json>,
+    /// A component that was compiled from the same bytes.
+    pub(crate) compiled: Option<Component>,
 }
 
 /// What the configuration puts into a slot.
@@ -100,7 +102,7 @@ pub(crate) fn infer(inspection: &Inspection, probes: &[String]) -> Result<Slot, 
 
 /// Makes a generation. Compiling takes its time: call it where that may block.
 pub(crate) fn compile(engine: &Engine, config: &Config, order: Order<'_>) -> Result<Generation, Refusal> {
-    let Order { slot, number, bytes, stem, config: plugin_config } = order;
+    let Order { slot, number, bytes, stem, config: plugin_config, compiled } = order;
     let inspection = inspect(bytes, stem)?;
     if !inspection.roles.contains(&slot.role()) {
         let refusal = host_plugin::Refusal::OtherRole { wanted: slot.role(), exports: inspection.exports.clone() };
@@ -114,7 +116,10 @@ pub(crate) fn compile(engine: &Engine, config: &Config, order: Order<'_>) -> Res
         }
         refusal
     })?;
-    let component = Component::compile(engine, bytes, stem).map_err(Refusal::from)?;
+    let component = match compiled {
+        Some(compiled) => compiled,
+        None => Component::compile(engine, bytes, stem).map_err(Refusal::from)?,
+    };
     Ok(Generation { slot, number, component, config: plugin_config, grants, limits })
 }
 

@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use host_model::{Kept, Ledger, MetricData, PathCounters, Probe, Schema, Sink};
 use host_pipeline::{BatchLimits, Blueprint, Running, StartError, SwitchError, Switched};
 
 use crate::attached::Attached;
-use crate::bind::{Card, Cards, Place, Rebound};
+use crate::bind::{Card, Cards, Faults, Place, Rebound};
 use crate::slots::Lineup;
 use crate::status::{PathStatus, PluginState, PluginStatus};
 
@@ -40,6 +40,8 @@ struct Counted {
 
 /// The worker answers between two batches: within a call's deadline at the worst.
 const LEDGER_TIMEOUT: Duration = Duration::from_millis(500);
+/// A plugin without faults for this long is well again: after it, earlier ones no longer make it rest.
+const CALM: Duration = Duration::from_secs(60);
 
 // === impl Path ===
 
@@ -147,22 +149,42 @@ impl Path {
 
 impl Card {
     pub(crate) fn status(&self, ended: bool) -> PluginStatus {
-        let Self { id, stats } = self;
+        let Self { id, stats, faults } = self;
+        let traps = stats.traps.load(Relaxed);
+        let faulting = faults.lock().unwrap_or_else(PoisonError::into_inner).look(traps, Instant::now());
+        let state = match (ended, faulting) {
+            (true, _) => PluginState::Ended,
+            (false, true) => PluginState::Faulting,
+            (false, false) => PluginState::Live,
+        };
         PluginStatus {
             slot: id.slot.to_string(),
             name: id.name.to_string(),
             version: id.version.to_string(),
             digest: id.digest.to_string(),
             generation: id.generation,
-            state: if ended { PluginState::Ended } else { PluginState::Live },
+            state,
             calls: stats.calls.load(Relaxed),
             rows: stats.rows.load(Relaxed),
-            traps: stats.traps.load(Relaxed),
+            traps,
             p50_ns: stats.quantile_ns(0.5),
             p99_ns: stats.quantile_ns(0.99),
             memory_bytes: stats.memory_bytes.load(Relaxed),
             total_ns: stats.total_ns.load(Relaxed),
         }
+    }
+}
+
+// === impl Faults ===
+
+impl Faults {
+    /// Whether there was a fault within [`CALM`].
+    fn look(&mut self, traps: u64, now: Instant) -> bool {
+        if traps > self.seen {
+            self.seen = traps;
+            self.last = Some(now);
+        }
+        self.last.is_some_and(|last| now.saturating_duration_since(last) < CALM)
     }
 }
 
@@ -184,5 +206,21 @@ impl Sink for Counted {
 
     fn queue(&self) -> (u64, u64) {
         self.sink.queue()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_is_well_again_a_minute_after_its_last_fault() {
+        let (mut faults, start) = (Faults::default(), Instant::now());
+        assert!(!faults.look(0, start));
+        assert!(faults.look(1, start));
+        assert!(faults.look(1, start + CALM / 2));
+        assert!(faults.look(2, start + CALM / 2));
+        assert!(faults.look(2, start + CALM));
+        assert!(!faults.look(2, start + 2 * CALM));
     }
 }

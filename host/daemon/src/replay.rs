@@ -1,13 +1,18 @@
 //! Captures in the place of the kernel: the one in the binary, or a file, once or again and again.
+//!
+//! What a plugin sees of the node is what the capture knows: the time is that of the records, and the tables are empty, because
+//! a pid of then says nothing about the processes of now.
 
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use host_export::capture::{CaptureError, CapturedProbe, Pace, Reader, Replay};
 use host_model::{KernelCounters, KernelPlan, MapAccess, MapError, PlanError, Probe, ProbeState, Run, Source, Waker};
+use host_plugin::Clock;
 
 use crate::attached::Attached;
 use crate::bind::Place;
@@ -36,12 +41,28 @@ struct Looping {
     relay: Arc<Relay>,
 }
 
+/// A source that tells the time by its records.
+struct Clocked {
+    source: Box<dyn Source>,
+    /// Where a record has its time; None if it has none.
+    offset: Option<usize>,
+    time: Arc<RecordTime>,
+}
+
+/// The time of the last record that was handed out.
+struct RecordTime {
+    monotonic_ns: AtomicU64,
+    unix_offset_ns: AtomicU64,
+}
+
 /// Passes on to the replay of this round.
 struct Relay(Mutex<Arc<dyn Waker>>);
 
 /// A capture has no maps.
 struct NoMaps;
 
+/// The member of a record that is its time, by the custom of `bpf/`.
+const TIME: &str = "time_ns";
 /// Real events of the three built-in probes.
 const EMBEDDED: &[u8] = include_bytes!("../captures/default.capture");
 
@@ -76,9 +97,20 @@ pub(crate) fn open(input: &Input, wanted: &[String]) -> Result<Vec<Opened>, Refu
                 let message = format!("{}: the record of probe `{name}` is not described", tape.name());
                 Refusal::new("replay", message, "record it again with an object that has BTF (`clang -g`)")
             })?;
+            let time = Arc::new(RecordTime {
+                monotonic_ns: AtomicU64::new(first_ns),
+                unix_offset_ns: AtomicU64::new(source.unix_offset_ns()),
+            });
+            let offset = layout.members.iter().find(|member| member.name == TIME && member.size == 8);
+            let offset = offset.and_then(|member| usize::try_from(member.offset).ok());
             Ok(Opened {
-                place: Place { probe: name.as_str().into(), layout: layout.clone(), maps: Arc::new(NoMaps) },
-                source,
+                place: Place {
+                    probe: name.as_str().into(),
+                    layout: layout.clone(),
+                    maps: Arc::new(NoMaps),
+                    clock: Arc::clone(&time) as Arc<dyn Clock>,
+                },
+                source: Box::new(Clocked { source, offset, time }),
                 attached: Attached::capture(Probe {
                     built_in: host_kernel::catalog::find(&name).is_some(),
                     name,
@@ -185,6 +217,67 @@ impl Source for Looping {
 
     fn unix_offset_ns(&self) -> u64 {
         self.unix_offset_ns
+    }
+}
+
+// === impl Clocked ===
+
+impl Source for Clocked {
+    fn wait(&mut self, ready_bytes: usize, timeout: Duration) {
+        self.source.wait(ready_bytes, timeout);
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.source.waiting_bytes()
+    }
+
+    fn run(&mut self, max_records: usize, max_bytes: usize) -> Run<'_> {
+        let unix_offset_ns = self.source.unix_offset_ns();
+        let run = self.source.run(max_records, max_bytes);
+        let time = self.offset.and_then(|at| run.iter().last()?.get(at..)?.first_chunk().copied().map(u64::from_le_bytes));
+        if let Some(time) = time {
+            self.time.monotonic_ns.store(time, Relaxed);
+            self.time.unix_offset_ns.store(unix_offset_ns, Relaxed);
+        }
+        run
+    }
+
+    fn release(&mut self) {
+        self.source.release();
+    }
+
+    fn waiting_records(&mut self) -> u64 {
+        self.source.waiting_records()
+    }
+
+    fn counters(&mut self) -> KernelCounters {
+        self.source.counters()
+    }
+
+    fn apply(&mut self, plan: &KernelPlan) -> Result<(), PlanError> {
+        self.source.apply(plan)
+    }
+
+    fn ended(&self) -> bool {
+        self.source.ended()
+    }
+
+    fn waker(&self) -> Arc<dyn Waker> {
+        self.source.waker()
+    }
+
+    fn unix_offset_ns(&self) -> u64 {
+        self.source.unix_offset_ns()
+    }
+}
+
+impl Clock for RecordTime {
+    fn monotonic(&self) -> u64 {
+        self.monotonic_ns.load(Relaxed)
+    }
+
+    fn realtime(&self) -> u64 {
+        self.monotonic().saturating_add(self.unix_offset_ns.load(Relaxed))
     }
 }
 

@@ -138,6 +138,12 @@ impl Slots {
         })
     }
 
+    /// A component that was compiled from the bytes of this inspection, and is called the same.
+    pub(crate) fn compiled(&self, inspection: &Inspection) -> Option<Component> {
+        let mut all = self.entries.iter().flat_map(|entry| &entry.generations);
+        all.find(|generation| generation.inspection() == inspection).map(|found| found.component.clone())
+    }
+
     fn entry(&self, slot: &Slot) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.slot == *slot)
     }
@@ -181,5 +187,78 @@ impl Lineup {
         let enrichers = self.enrichers.len() != other.enrichers.len()
             || self.enrichers.iter().zip(&other.enrichers).any(|(a, b)| !Arc::ptr_eq(a, b));
         (decoder, sampler, enrichers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use host_plugin::Engine;
+
+    use super::*;
+
+    fn slot() -> Slot {
+        Slot::Sampler
+    }
+
+    /// Slots whose sampler has had this many plugins.
+    fn slots(count: u64) -> Slots {
+        let bytes = plugins::component("sampler-ratio").unwrap().bytes;
+        let component = Component::compile(&Engine::new().unwrap(), bytes, "sampler-ratio").unwrap();
+        let mut slots = Slots::default();
+        (0..count).for_each(|_| put(&mut slots, slot(), &component));
+        slots
+    }
+
+    fn put(slots: &mut Slots, slot: Slot, component: &Component) {
+        slots.put(Arc::new(Generation {
+            number: slots.next_number(&slot),
+            slot,
+            component: component.clone(),
+            config: Arc::default(),
+            grants: Grants::default(),
+            limits: Limits::default(),
+        }));
+    }
+
+    #[test]
+    fn the_last_eight_generations_are_kept_and_numbers_go_on() {
+        let slots = slots(10);
+        let kept: Vec<_> = slots.generations().map(|(generation, live)| (generation.number, live)).collect();
+        assert_eq!(kept.first(), Some(&(3, false)));
+        assert_eq!(kept.last(), Some(&(10, true)));
+        assert_eq!((kept.len(), slots.next_number(&slot())), (KEPT, 11));
+    }
+
+    #[test]
+    fn a_rollback_goes_to_the_one_before_and_to_any_that_is_kept() {
+        let mut slots = slots(3);
+        assert_eq!(slots.roll_back(&slot(), None).unwrap().number, 2);
+        assert_eq!(slots.roll_back(&slot(), None).unwrap().number, 1);
+        assert_eq!(slots.roll_back(&slot(), None).err().unwrap().step, "rollback");
+        assert_eq!(slots.roll_back(&slot(), Some(3)).unwrap().number, 3);
+        assert!(slots.roll_back(&slot(), Some(9)).err().unwrap().cure.contains("1, 2, 3"));
+        assert_eq!(slots.next_number(&slot()), 4, "numbers are not used twice");
+    }
+
+    #[test]
+    fn a_slot_that_was_emptied_can_be_rolled_back() {
+        let mut slots = slots(2);
+        slots.clear(&slot());
+        assert!(slots.live(&slot()).is_none());
+        assert_eq!(slots.roll_back(&slot(), None).unwrap().number, 2);
+    }
+
+    #[test]
+    fn a_paths_own_sampler_goes_before_that_of_all_paths() {
+        let mut slots = slots(1);
+        let component = slots.live(&slot()).unwrap().component.clone();
+        for slot in ["decoder.file", "decoder.tcp", "sampler.tcp", "enricher.z", "enricher.a"] {
+            put(&mut slots, slot.parse().unwrap(), &component);
+        }
+        let sampler = |probe: &str| slots.lineup(probe).unwrap().sampler.unwrap().slot.to_string();
+        assert_eq!((sampler("file").as_str(), sampler("tcp").as_str()), ("sampler", "sampler.tcp"));
+        let enrichers: Vec<_> = slots.lineup("tcp").unwrap().enrichers.iter().map(|plugin| plugin.slot.to_string()).collect();
+        assert_eq!(enrichers, ["enricher.z", "enricher.a"], "in the order they came");
+        assert!(slots.lineup("exec").is_none(), "a path without a decoder is none");
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use host_export::{ConsoleStyle, Explicit, ExportSettings, Exporter, Output};
 use host_model::ProbeState;
-use host_plugin::{Engine, SystemClock};
+use host_plugin::Engine;
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
@@ -65,6 +65,7 @@ impl Daemon {
 fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
     let started = Instant::now();
     let start_unix_ns = unix_ns();
+    let live = settings.input == Input::Kernel;
     let engine = Engine::new().map_err(|error| Refusal::new("start", error.to_string(), ""))?;
     let (opened, mut idle) = open(&settings)?;
     let parts = Parts {
@@ -73,7 +74,7 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
             .as_deref()
             .map(|file| Recorder::begin(file, opened.iter().map(|opened| (&opened.place, &*opened.source))))
             .transpose()?,
-        binder: Binder { tables: Arc::new(Node::default()), clock: Arc::new(SystemClock) },
+        binder: Binder { tables: if live { Arc::new(Node::default()) } else { Arc::new(Node::unknown()) } },
         exporter: exporter(&settings, runtime)?,
         limits: wiring::limits(&settings.config),
     };
@@ -82,7 +83,7 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
     let paths = paths.collect::<Result<Vec<_>, _>>()?;
     // Everything that could be wrong has been found by now.
     let paths = attach(&settings, paths, &mut idle)?;
-    let origin = if settings.input == Input::Kernel { Origin::Live } else { Origin::Replay };
+    let origin = if live { Origin::Live } else { Origin::Replay };
     Ok(Core {
         settings,
         origin,
@@ -174,7 +175,8 @@ pub(crate) fn generation(engine: &Engine, settings: &Settings, number: u64, choi
     let Choice { slot, component, config } = choice;
     let component = FilePath::new(&component);
     let (bytes, stem) = (loading::read(component)?, loading::stem(component));
-    loading::compile(engine, &settings.config, Order { slot, number, bytes: &bytes, stem: &stem, config: Arc::new(config) })
+    let order = Order { slot, number, bytes: &bytes, stem: &stem, config: Arc::new(config), compiled: None };
+    loading::compile(engine, &settings.config, order)
 }
 
 /// The way out, by flags, configuration and environment.

@@ -86,7 +86,7 @@ pub struct PluginStatus {
 pub enum PluginState {
     /// It is called with every batch.
     Live,
-    /// It has faulted since the status was taken last, or is not called for a while because of faults.
+    /// It is called, and has faulted within the last minute.
     Faulting,
     /// Its path has ended.
     Ended,

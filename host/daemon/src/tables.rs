@@ -14,9 +14,17 @@ use process::{Process, Processes};
 #[derive(Debug, Default)]
 pub(crate) struct Node {
     processes: Processes,
+    unknown: bool,
 }
 
 // === impl Node ===
+
+impl Node {
+    /// A node that nothing is known of: the one that a capture was taken on.
+    pub(crate) fn unknown() -> Self {
+        Self { unknown: true, ..Self::default() }
+    }
+}
 
 impl Tables for Node {
     fn lookup(&self, table: &str, keys: &[u64], columns: &[String]) -> Result<Vec<ArrayRef>, TableError> {
@@ -26,7 +34,7 @@ impl Tables for Node {
         if let Some(unknown) = columns.iter().find(|column| !COLUMNS.contains(&column.as_str())) {
             return Err(TableError::NoColumn(unknown.clone()));
         }
-        let rows = self.processes.rows(keys);
+        let rows = if self.unknown { vec![Arc::default(); keys.len()] } else { self.processes.rows(keys) };
         Ok(columns.iter().map(|column| gather(&rows, column)).collect())
     }
 }
@@ -78,6 +86,13 @@ mod tests {
         assert_eq!(columns[0].len(), 2);
         assert_eq!(columns[0].as_string::<i32>().value(0), "");
         assert_eq!(columns[1].as_primitive::<UInt32Type>().value(0), 0);
+    }
+
+    #[test]
+    fn a_replay_knows_no_process_of_this_node() {
+        let columns = ["command_line".to_owned()];
+        let rows = Node::unknown().lookup("process", &[std::process::id().into()], &columns).unwrap();
+        assert_eq!(rows[0].as_string::<i32>().value(0), "");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use host_export::Exporter;
 use host_kernel::KernelError;
 use host_model::{PathCounters, Probe, ProbeState, Source};
 use host_pipeline::BatchLimits;
+use host_plugin::SystemClock;
 
 use crate::attached::Attached;
 use crate::bind::{Binder, Place};
@@ -57,7 +58,8 @@ pub(crate) fn open(wanted: &Wanted) -> Result<Opened, Refusal> {
     let mut loaded = host_kernel::load(&wanted.name, &object, &wanted.options).map_err(kernel)?;
     let source = loaded.source().map_err(kernel)?;
     let layout = loaded.layout().clone();
-    let place = Place { probe: wanted.name.as_str().into(), layout: layout.clone(), maps: loaded.maps() };
+    let clock = Arc::new(SystemClock);
+    let place = Place { probe: wanted.name.as_str().into(), layout: layout.clone(), maps: loaded.maps(), clock };
     let probe = Probe {
         name: wanted.name.clone(),
         built_in: wanted.object.built_in(),

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use hyper::body::Body as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -143,6 +144,10 @@ async fn strangers() -> Response {
 async fn read<T: DeserializeOwned>(request: Request<Body>) -> Result<T, Refusal> {
     let broken =
         |message: String| Refusal::new("request", message, "send a JSON body, as the documentation of the socket shows");
+    let announced = request.body().size_hint().lower();
+    if announced > MAX_BODY as u64 {
+        return Err(broken(format!("a body of {announced} bytes is over {} MiB", MAX_BODY >> 20)));
+    }
     let body = tokio::time::timeout(READ_TIMEOUT, to_bytes(request.into_body(), MAX_BODY))
         .await
         .map_err(|_| broken(format!("the body did not come within {} s", READ_TIMEOUT.as_secs())))?

@@ -1,0 +1,106 @@
+//! The control socket, from the other end.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use crate::house::House;
+use host_daemon::control::client::ClientError;
+use host_daemon::control::message::LoadProbe;
+use host_daemon::status::{Cause, Origin};
+use host_daemon::{Daemon, Input};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+async fn playing(house: &House) -> Daemon {
+    Daemon::start(house.settings(Input::Embedded { looping: true })).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_is_told_as_scripts_expect_it() {
+    let house = House::new();
+    let daemon = playing(&house).await;
+    let status: serde_json::Value = house.client().get("/v1/status").await.unwrap();
+    assert_eq!((status["balanced"].as_bool(), status["mode"].as_str()), (Some(true), Some("replay")));
+    for name in ["produced", "filtered_in_kernel", "lost_in_ring", "received", "undecodable", "decoded", "sampled_out", "kept"]
+    {
+        assert!(status["paths"][0]["ledger"][name].is_u64(), "{name}");
+    }
+    for name in ["generation", "calls", "rows", "traps", "p50_ns", "p99_ns", "memory_bytes", "total_ns"] {
+        assert!(status["paths"][0]["plugins"][0][name].is_u64(), "{name}");
+    }
+    assert_eq!(status["paths"][0]["plugins"][0]["state"], "live");
+    assert!(status["paths"][0]["plugins"][0]["digest"].as_str().unwrap().starts_with("sha256:"));
+    assert!(status["process"]["rss_bytes"].as_u64() > Some(0) && status["process"]["cpu_seconds"].is_u64());
+    assert!(status["swaps"].is_array() && status["export"]["queue_cap_bytes"].as_u64() > Some(0));
+
+    let plugins = house.client().plugins().await.unwrap();
+    assert!(plugins.iter().any(|on| on.path == "tcp" && on.plugin.slot == "decoder.tcp"), "{plugins:?}");
+    assert_eq!(house.client().probes().await.unwrap().len(), 3);
+    assert_eq!(daemon.status().await.mode, Origin::Replay);
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_over_the_socket_answers_when_everything_is_drained() {
+    let house = House::new();
+    let (daemon, client) = (playing(&house).await, house.client());
+    assert_eq!(std::fs::metadata(client.socket()).unwrap().permissions().mode() & 0o777, 0o660);
+    let (asked, cause) = tokio::join!(client.stop(), daemon.wait());
+    assert_eq!(cause, Cause::Stop);
+    let report = daemon.stop().await;
+    assert_eq!(asked.unwrap(), report, "who asked is told the same");
+    assert!(report.paths.iter().all(|(_, ledger)| ledger.in_flight == 0 && ledger.in_ring == 0), "{report:?}");
+    assert!(matches!(client.status().await, Err(ClientError::NoDaemon { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_daemon_is_refused_with_the_pid_of_the_first() {
+    let house = House::new();
+    let daemon = playing(&house).await;
+    let refusal = Daemon::start(house.settings(Input::Embedded { looping: true })).await.err().unwrap();
+    assert_eq!(refusal.step, "socket");
+    assert!(refusal.message.contains(&format!("pid {}", std::process::id())), "{refusal:?}");
+    assert!(house.client().status().await.is_ok(), "the first one is not disturbed");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_understands_is_answered_in_json() {
+    let house = House::new();
+    let daemon = playing(&house).await;
+    let exchange = async |request: &str| {
+        let mut stream = UnixStream::connect(house.client().socket()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let nowhere = exchange("GET /v2/nothing HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(nowhere.starts_with("HTTP/1.1 404") && nowhere.contains("\"cure\""), "{nowhere}");
+    let head = "POST /v1/plugins/load HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ";
+    let broken = exchange(&format!("{head}9\r\n\r\nnot json!")).await;
+    assert!(broken.starts_with("HTTP/1.1 400") && broken.contains("\"step\":\"request\""), "{broken}");
+    let huge = exchange(&format!("{head}999999999999\r\n\r\n{{")).await;
+    assert!(huge.starts_with("HTTP/1.1 400"), "{huge}");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_loads_no_probe() {
+    let house = House::new();
+    let daemon = playing(&house).await;
+    let load = LoadProbe { path: "mine.bpf.o".into(), ..LoadProbe::default() };
+    let Err(ClientError::Refused(refusal)) = house.client().load_probe(&load).await else { panic!("it was loaded") };
+    assert!(refusal.message.contains("replay") && !refusal.cure.is_empty(), "{refusal:?}");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_given_time_ends_the_daemon() {
+    let house = House::new();
+    let mut settings = house.settings(Input::Embedded { looping: true });
+    settings.duration = Some(Duration::from_millis(1));
+    let daemon = Daemon::start(settings).await.unwrap();
+    assert_eq!(daemon.wait().await, Cause::Duration);
+    assert_eq!(daemon.stop().await.cause, Cause::Duration);
+}

@@ -1,0 +1,91 @@
+//! The embedded capture along the whole path, through the plugins in the binary, without privilege.
+
+use std::path::Path;
+
+use crate::house::{House, Lines};
+use host_daemon::config::OutputName;
+use host_daemon::status::Cause;
+use host_daemon::{Daemon, FinalReport, Input};
+use host_export::capture::Reader;
+
+/// Records of each probe of a capture.
+fn records(capture: &Path) -> Vec<(String, u64)> {
+    let mut reader = Reader::new(std::fs::File::open(capture).unwrap()).unwrap();
+    let mut counts: Vec<(String, u64)> = reader.probes().iter().map(|probe| (probe.name.clone(), 0)).collect();
+    while let Some(runs) = reader.read().unwrap() {
+        runs.iter().for_each(|run| counts[run.probe].1 += u64::from(run.run.records));
+    }
+    counts.sort();
+    counts
+}
+
+fn produced(report: &FinalReport) -> Vec<(String, u64)> {
+    let mut counts: Vec<_> = report.paths.iter().map(|(name, ledger)| (name.clone(), ledger.produced)).collect();
+    counts.sort();
+    counts
+}
+
+fn embedded() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/default.capture")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_record_of_the_capture_becomes_a_line_and_the_sums_balance() {
+    let (house, lines) = (House::new(), Lines::default());
+    let mut settings = house.settings(Input::Embedded { looping: false });
+    settings.output = Some(OutputName::Jsonl);
+    settings.view = Some(lines.view());
+    let daemon = Daemon::start(settings).await.unwrap();
+    assert!(house.ready_file().exists());
+    assert_eq!(daemon.wait().await, Cause::Ended);
+    let report = daemon.stop().await;
+
+    assert!(report.balanced, "{report:?}");
+    assert_eq!(produced(&report), records(&embedded()));
+    for (path, ledger) in &report.paths {
+        assert!(ledger.produced > 0 && ledger.undecodable == 0, "{path}: {ledger:?}");
+        assert_eq!((ledger.exported, ledger.in_flight, ledger.in_ring), (ledger.produced, 0, 0), "{path}: {ledger:?}");
+        let of_path = lines.all().iter().filter(|line| line["probe"] == path.as_str()).count();
+        assert_eq!(of_path as u64, ledger.exported, "{path}");
+    }
+    assert!(house.is_empty(), "the socket, its lock and the ready file are gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_of_a_replay_is_the_same_capture_again() {
+    let house = House::new();
+    let mut settings = house.settings(Input::Embedded { looping: false });
+    let tape = house.folder.path().join("again.capture");
+    settings.record = Some(tape.clone());
+    let daemon = Daemon::start(settings).await.unwrap();
+    daemon.wait().await;
+    daemon.stop().await;
+    assert_eq!(records(&tape), records(&embedded()));
+
+    let daemon = Daemon::start(house.settings(Input::Capture { file: tape.clone(), looping: false })).await.unwrap();
+    daemon.wait().await;
+    assert_eq!(produced(&daemon.stop().await), records(&tape));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_capture_that_loops_ends_only_when_it_is_stopped() {
+    let house = House::new();
+    let mut settings = house.settings(Input::Embedded { looping: true });
+    settings.probes = vec!["tcp".into()];
+    let daemon = Daemon::start(settings).await.unwrap();
+    let status = house.until(&daemon, |status| status.paths[0].ledger.received > 0).await;
+    assert_eq!(status.paths.len(), 1, "only what was asked for");
+    let report = daemon.stop().await;
+    assert_eq!(report.cause, Cause::Stop);
+    assert!(report.balanced, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_that_the_capture_does_not_have_is_refused_by_name() {
+    let house = House::new();
+    let mut settings = house.settings(Input::Embedded { looping: false });
+    settings.probes = vec!["dns".into()];
+    let refusal = Daemon::start(settings).await.err().unwrap();
+    assert!(refusal.message.contains("`dns`") && refusal.cure.contains("tcp"), "{refusal:?}");
+    assert!(house.is_empty(), "nothing is left behind");
+}

@@ -1,0 +1,155 @@
+//! Plugins are changed over the socket while the embedded capture plays.
+
+use crate::house::House;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use host_daemon::control::client::{Client, ClientError};
+use host_daemon::control::message::{Live, LoadPlugin, RollbackPlugin, UnloadPlugin};
+use host_daemon::{Daemon, Input, Refusal, Status};
+
+async fn playing(house: &House) -> Daemon {
+    Daemon::start(house.settings(Input::Embedded { looping: true })).await.unwrap()
+}
+
+async fn load(client: &Client, component: &str, slot: Option<&str>, config: Option<&str>) -> Result<Live, Refusal> {
+    let load = LoadPlugin {
+        path: Some(component.into()),
+        slot: slot.map(|slot| slot.parse().unwrap()),
+        config: config.map(|config| serde_json::from_str(config).unwrap()),
+        ..LoadPlugin::default()
+    };
+    refusal(client.load_plugin(&load).await)
+}
+
+fn refusal<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> Result<T, Refusal> {
+    answer.map_err(|error| match error {
+        ClientError::Refused(refusal) => refusal,
+        other => panic!("{other}"),
+    })
+}
+
+/// Generations of a slot, one per path.
+fn generations(status: &Status, slot: &str) -> Vec<u64> {
+    let plugins = status.paths.iter().flat_map(|path| &path.plugins);
+    plugins.filter(|plugin| plugin.slot == slot).map(|plugin| plugin.generation).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_is_live_on_every_path_when_its_answer_comes() {
+    let house = House::new();
+    let (daemon, client) = (playing(&house).await, house.client());
+    assert_eq!(generations(&client.status().await.unwrap(), "sampler"), [1, 1, 1]);
+
+    let live = load(&client, "sampler-ratio", None, Some(r#"{"ratio": 0.5}"#)).await.unwrap();
+    assert_eq!((live.slot.to_string().as_str(), live.generation, live.unchanged), ("sampler", 2, false));
+    let status = client.status().await.unwrap();
+    assert_eq!(generations(&status, "sampler"), [2, 2, 2]);
+    let [swap] = status.swaps.as_slice() else { panic!("{:?}", status.swaps) };
+    assert!(swap.from.ends_with("(1)") && swap.to.ends_with("(2)") && swap.pause_ns > 0, "{swap:?}");
+
+    let again = load(&client, "sampler-ratio", None, Some(r#"{"ratio": 0.5}"#)).await.unwrap();
+    assert_eq!((again.generation, again.unchanged), (2, true), "the same bytes and configuration are live already");
+    assert_eq!(client.status().await.unwrap().swaps.len(), 1);
+    assert!(daemon.stop().await.balanced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bind_that_fails_on_one_path_changes_none() {
+    let house = House::new();
+    let (daemon, client) = (playing(&house).await, house.client());
+    let refused = load(&client, "sampler-ratio", None, Some(r#"{"ratio": 7}"#)).await.unwrap_err();
+    assert_eq!(refused.step, "bind", "{refused:?}");
+    assert!(!refused.cure.is_empty() && refused.message.contains("ratio"), "{refused:?}");
+
+    // It fits the first path only.
+    let refused = load(&client, "decoder-exec", Some("decoder.file"), None).await.unwrap_err();
+    assert!(refused.message.contains("exec_record") && refused.message.contains("file_record"), "{refused:?}");
+
+    let status = client.status().await.unwrap();
+    assert_eq!(generations(&status, "sampler"), [1, 1, 1]);
+    assert_eq!(generations(&status, "decoder.file"), [1]);
+    assert!(status.swaps.is_empty());
+    assert_eq!(load(&client, "sampler-ratio", None, Some(r#"{"ratio": 0.5}"#)).await.unwrap().generation, 2);
+    assert!(daemon.stop().await.balanced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_schema_takes_new_instances_of_everything_behind_it_along() {
+    let house = House::new();
+    let (daemon, client) = (playing(&house).await, house.client());
+    let live = load(&client, "decoder-btf", Some("decoder.file"), None).await.unwrap();
+    assert_eq!((live.name.as_str(), live.generation), ("decoder-btf", 2));
+    let before = daemon.status().await;
+    let rows = |status: &Status| {
+        let path = status.paths.iter().find(|path| path.probe == "file").unwrap();
+        (path.ledger.decoded, path.plugins.iter().map(|plugin| plugin.traps).sum::<u64>())
+    };
+    let after = house.until(&daemon, |status| rows(status).0 > rows(&before).0 + 100).await;
+    assert_eq!(rows(&after).1, 0, "sampler and enricher read the new schema");
+
+    let rolled_back = RollbackPlugin { slot: "decoder.file".parse().unwrap(), generation: None };
+    let live = client.rollback_plugin(&rolled_back).await.unwrap();
+    assert_eq!((live.name.as_str(), live.generation), ("decoder-file", 1));
+    let refused = refusal(client.rollback_plugin(&rolled_back).await).unwrap_err();
+    assert_eq!(refused.step, "rollback");
+    assert!(daemon.stop().await.balanced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loads_at_the_same_time_go_one_after_the_other() {
+    let house = House::new();
+    let (daemon, client) = (playing(&house).await, house.client());
+    let (a, b, c) = tokio::join!(
+        load(&client, "sampler-ratio", None, Some(r#"{"ratio": 0.1}"#)),
+        load(&client, "sampler-ratio", None, Some(r#"{"ratio": 0.2}"#)),
+        load(&client, "enricher-process", None, Some("{}")),
+    );
+    let mut numbers = [a.unwrap().generation, b.unwrap().generation];
+    numbers.sort_unstable();
+    assert_eq!(numbers, [2, 3]);
+    assert!(c.unwrap().unchanged);
+    assert!(daemon.stop().await.balanced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_can_be_emptied_but_no_path_does_without_its_decoder() {
+    let house = House::new();
+    let (daemon, client) = (playing(&house).await, house.client());
+    client.unload_plugin(&UnloadPlugin { slot: "sampler".parse().unwrap() }).await.unwrap();
+    assert!(generations(&client.status().await.unwrap(), "sampler").is_empty());
+    let decoder = UnloadPlugin { slot: "decoder.tcp".parse().unwrap() };
+    assert!(refusal(client.unload_plugin(&decoder).await).unwrap_err().message.contains("decoder"));
+    assert_eq!(generations(&client.status().await.unwrap(), "decoder.tcp"), [1]);
+    let back = RollbackPlugin { slot: "sampler".parse().unwrap(), generation: None };
+    assert_eq!(client.rollback_plugin(&back).await.unwrap().generation, 1);
+    assert!(daemon.stop().await.balanced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_plugin_is_refused_with_its_step_and_cure() {
+    let house = House::new();
+    let (daemon, client) = (playing(&house).await, house.client());
+    let bytes = |bytes: &[u8]| LoadPlugin { bytes_base64: Some(STANDARD.encode(bytes)), ..LoadPlugin::default() };
+    let path = |path: &str| LoadPlugin { path: Some(path.into()), ..LoadPlugin::default() };
+    let sampler = plugins::component("sampler-ratio").unwrap().bytes;
+    let cases = [
+        (bytes(b""), "inspect"),
+        (bytes(b"\x7fELF"), "inspect"),
+        (bytes(&sampler[..sampler.len() / 2]), "inspect"),
+        (path("/"), "read"),
+        (path("/no/such/plugin.wasm"), "read"),
+        (path("sampler-nobody"), "read"),
+        (LoadPlugin { slot: Some("decoder.tcp".parse().unwrap()), ..path("sampler-ratio") }, "inspect"),
+        (LoadPlugin { slot: Some("decoder.dns".parse().unwrap()), ..path("decoder-tcp") }, "slot"),
+        (LoadPlugin { slot: Some("enricher.other".parse().unwrap()), ..path("enricher-process") }, "grant"),
+        (path("decoder-btf"), "slot"),
+        (LoadPlugin::default(), "request"),
+    ];
+    for (load, step) in cases {
+        let refused = refusal(client.load_plugin(&load).await).unwrap_err();
+        assert_eq!(refused.step, step, "{refused:?}");
+        assert!(!refused.message.is_empty() && !refused.cure.is_empty(), "{refused:?}");
+    }
+    assert!(client.status().await.unwrap().swaps.is_empty());
+    assert!(daemon.stop().await.balanced);
+}
