@@ -22,12 +22,11 @@ test: ## Everything: unit tests and the real binary under real load; as root wit
 check: setup ## Format, clippy, licences, laws of the house
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
-	cargo test --release -p host-tests --test architecture
+	cargo test --release --workspace --test architecture
 	@.ci/deny
 
 bench: setup ## The path native and in Wasm, and the way out: ns per record (target/bench/path.json)
-	cargo bench -p host-export
-	cargo bench -p host-tests --bench path
+	cargo bench --workspace --bench path --bench otlp
 
 bench-peers: ## CPU per event beside a bare C reader, opensnoop and bpftrace (target/bench/peers.json); needs root
 	@.ci/setup build peers

@@ -55,7 +55,7 @@ fn an_outage_of_the_collector_within_the_byte_cap_loses_nothing_needs_root() {
     let mut load = Load::paced(2_000, 60.0);
     let pid = load.pid().to_string();
     let endpoint = collector.grpc();
-    let mut host = Host::run(&["--probe", "file", "--pid", &pid, "--otlp-endpoint", &endpoint]);
+    let mut host = Host::run(&["--probe", "file", "--pid", &pid, "--otlp-endpoint", &endpoint, "--otlp-protocol", "grpc"]);
     load.go();
     host.status_when("the first delivery", SOON, |status| status.ledger("file").exported > 0);
     let before = process::rss_bytes(host.pid());

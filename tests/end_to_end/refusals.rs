@@ -78,7 +78,7 @@ fn all(folder: &Path) -> Vec<Refused> {
         ),
         refused("a directory", folder.to_path_buf(), &["directory"]),
         refused("nothing there", folder.join("absent.wasm"), &["no such file", "not found"]),
-        refused("a core module", file("core.wasm", b"\0asm\x01\0\0\0"), &["core module"]),
+        refused("a core module", file("core.wasm", host_tests::guests::FAULTY_CORE), &["core module"]),
         refused("a component without a role", file("no-role.wasm", b"\0asm\x0d\0\x01\0"), &["role"]),
         refused("a contract from the future", file("future.wasm", &renamed(&sampler, b"@0.1.0", b"@9.1.0")), &["9.1.0"]),
         misbehaving("an error of its own in bind", r#"{"do": "refuse"}"#, &["must be between 0 and 1"]),

@@ -27,10 +27,13 @@ fn ends_at_random_moments(signal: Signal) {
     let before = kernel::held();
     let mut random = Random::new();
     let mut ready = 0;
+    // Moments before anything is loaded, while it attaches, and while events flow, on a slow machine too.
+    let mut first = Host::run(&["--output", "none"]);
+    first.stop();
+    let latest = 2 * first.started_in.as_millis() as u64;
     for round in 0..ROUNDS {
         let mut host = Host::spawn(&["--output", "none"], |_, _| {});
-        // Before anything is loaded, while it attaches, and while events flow.
-        let moment = Duration::from_millis(random.below(600));
+        let moment = Duration::from_millis(random.below(latest));
         let start = Instant::now();
         while start.elapsed() < moment {
             std::thread::sleep(Duration::from_millis(1));

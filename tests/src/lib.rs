@@ -5,6 +5,7 @@ pub mod turn;
 
 pub mod daemon;
 pub mod load;
+pub mod guests;
 
 pub mod collector;
 pub mod kernel;

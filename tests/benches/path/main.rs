@@ -176,7 +176,7 @@ impl Workshop {
     }
 
     pub(crate) fn native_decoder(&self, tape: &'static [u8], schema: &Arc<Schema>) -> Box<dyn Decoder> {
-        Box::new(NativeDecoder::<decoder_file::Decoder>::bind(&self.layout, Arc::clone(schema), tape))
+        Box::new(NativeDecoder::new(&self.layout, Arc::clone(schema), tape))
     }
 
     pub(crate) fn sampler(&self, schema: &Arc<Schema>, config: &str) -> Box<dyn Sampler> {

@@ -1,6 +1,7 @@
 //! The plugins' own code without the sandbox: compiled natively into the host, behind the same stage traits. What a host would
 //! cost whose policies are built in.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -11,7 +12,7 @@ use arrow_schema::DataType;
 use host_model::{
     Batch, CallStats, Decisions, Decoded, Decoder, Fault, KernelPlan, Plugin, PluginId, Run, Sampler, Schema, State, Stats,
 };
-use plugin_sdk::{Column, Columns, Config, EventSchema, RecordLayout, Values};
+use plugin_sdk::{Column, Columns, Config, Decoder as _, EventSchema, RecordLayout, Values};
 
 /// Who, and what its calls cost: what every stage has.
 pub(crate) struct Identity {
@@ -19,10 +20,15 @@ pub(crate) struct Identity {
     stats: Arc<CallStats>,
 }
 
-/// A decoder without the sandbox.
-pub(crate) struct NativeDecoder<D> {
+thread_local! {
+    /// The decoder of this thread: plugins are written for one thread, so it is made where it works.
+    static DECODER: RefCell<Option<decoder_file::Decoder>> = const { RefCell::new(None) };
+}
+
+/// `decoder-file` without the sandbox.
+pub(crate) struct NativeDecoder {
     identity: Identity,
-    decoder: D,
+    layout: RecordLayout,
     schema: Arc<Schema>,
     /// All runs there will be. `complete` reads the last one in place: natively, nothing needs to be copied.
     tape: &'static [u8],
@@ -38,15 +44,20 @@ pub(crate) struct NativeSampler<S> {
 
 // === impl NativeDecoder ===
 
-impl<D: plugin_sdk::Decoder> NativeDecoder<D> {
-    pub(crate) fn bind(layout: &host_model::Layout, schema: Arc<Schema>, tape: &'static [u8]) -> Self {
-        let decoder = D::bind(&layout.name, &sdk_layout(layout), Config::new("{}")).unwrap();
-        assert_eq!(decoder.schema().fields.len(), schema.fields.len(), "both speak of the same fields");
-        Self { identity: Identity::new("decoder.file"), decoder, schema, tape, run: &[] }
+impl NativeDecoder {
+    pub(crate) fn new(layout: &host_model::Layout, schema: Arc<Schema>, tape: &'static [u8]) -> Self {
+        Self { identity: Identity::new("decoder.file"), layout: sdk_layout(layout), schema, tape, run: &[] }
+    }
+
+    fn with<T>(&self, call: impl FnOnce(&mut decoder_file::Decoder) -> T) -> T {
+        DECODER.with_borrow_mut(|decoder| {
+            let bind = || plugin_sdk::Decoder::bind("file", &self.layout, Config::new("{}")).unwrap();
+            call(decoder.get_or_insert_with(bind))
+        })
     }
 }
 
-impl<D: plugin_sdk::Decoder + Send> Decoder for NativeDecoder<D> {
+impl Decoder for NativeDecoder {
     fn schema(&self) -> &Arc<Schema> {
         &self.schema
     }
@@ -54,19 +65,19 @@ impl<D: plugin_sdk::Decoder + Send> Decoder for NativeDecoder<D> {
     fn decode(&mut self, run: Run<'_>, fields: &[usize]) -> Result<Decoded, Fault> {
         let start = run.bytes.as_ptr().addr() - self.tape.as_ptr().addr();
         self.run = &self.tape[start..start + run.bytes.len()];
-        let decoded = self.decoder.decode(self.run, &indices(fields)).unwrap();
+        let decoded = self.with(|decoder| decoder.decode(self.run, &indices(fields)).unwrap());
         let mut batch = Batch::new(Arc::clone(&self.schema), decoded.rows as usize);
         batch.put(fields, decoded.columns.into_iter().map(array).collect());
         Ok(Decoded { batch, undecodable: decoded.undecodable })
     }
 
     fn complete(&mut self, rows: &[u32], fields: &[usize]) -> Result<Vec<ArrayRef>, Fault> {
-        let columns = self.decoder.complete(self.run, rows, &indices(fields)).unwrap();
+        let columns = self.with(|decoder| decoder.complete(self.run, rows, &indices(fields)).unwrap());
         Ok(columns.into_iter().map(array).collect())
     }
 }
 
-impl<D: Send> Plugin for NativeDecoder<D> {
+impl Plugin for NativeDecoder {
     fn id(&self) -> &PluginId {
         &self.identity.id
     }

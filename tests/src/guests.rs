@@ -1,0 +1,10 @@
+//! Guests that misbehave on request: see tests/guests.
+
+/// The decoder, sampler and enricher that does what `{"do": ...}` in its configuration says.
+pub static FAULTY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/faulty.wasm"));
+
+/// Its core module: not yet a component.
+pub static FAULTY_CORE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/faulty.core.wasm"));
+
+/// The enricher that asks the host what its configuration says.
+pub static CURIOUS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/curious.wasm"));
