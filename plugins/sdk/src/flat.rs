@@ -10,6 +10,40 @@ use crate::wit::{Column, Decoded, EventSchema, RecordLayout};
 ///
 /// Late materialisation comes with it: `decode` makes only the columns that were asked for, `complete` the others for the rows
 /// that were kept, out of the bytes of the run.
+///
+/// ```
+/// use plugin_sdk::{Config, FieldUse, Flat, RecordLayout, Rest, Rows, Sensitivity, Signal, Table};
+///
+/// plugin_sdk::record! {
+///     /// One greeting.
+///     pub struct Greeting = "greeting_record" {
+///         /// When.
+///         time_ns: u64,
+///         /// Thread group.
+///         pid: u32,
+///         /// What was said, NUL-terminated.
+///         words: Rest,
+///     }
+/// }
+///
+/// pub struct Greetings;
+/// pub type Decoder = Rows<Greetings>;
+///
+/// impl Flat for Greetings {
+///     type Record = Greeting<'static>;
+///
+///     fn table(_: &str, _: &RecordLayout, config: Config<'_>) -> Result<Table<Self::Record>, String> {
+///         config.none()?;
+///         Ok(Table::<Self::Record>::new("greeting", Signal::Log)
+///             .u64("time", |greeting| greeting.time_ns()).used(FieldUse::Time)
+///             .u32("process.pid", |greeting| greeting.pid())
+///             .chars("body", |greeting| greeting.words()).used(FieldUse::Body).reveals(Sensitivity::Payload)
+///             .counter("greetings", "Greetings heard."))
+///     }
+/// }
+///
+/// plugin_sdk::export!(decoder: Decoder);
+/// ```
 pub trait Flat: 'static {
     /// The record.
     type Record: Record;
