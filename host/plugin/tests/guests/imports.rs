@@ -9,7 +9,7 @@ use arrow_array::{ArrayRef, StringArray, UInt32Array};
 use host_model::{FaultKind, MapAccess, MapError, TableError, Tables};
 use host_plugin::{Clock, Grants, Host, Setup};
 
-use crate::{batch, curious, schema};
+use crate::{batch, curious, sampler, schema, told};
 
 /// One table, `process`, with a text and a number for every key.
 struct Processes;
@@ -109,12 +109,47 @@ fn a_map_is_read_and_written_within_its_grant() {
     let written = ask("write", &rows);
     assert_eq!(written[0], "Ok(())");
     assert!(written[1].contains("NotGranted"), "its key does not begin with 00: {written:?}");
+    assert!(ask("map", &["maps:other", "tables", "clock"])[0].contains("`maps:rates` in `grants`"));
     let read = ask("map", &["maps:rates", "tables", "clock"]);
     assert_eq!(read[0], format!("Ok(Some({:?}))", b"v"));
     assert_eq!(read[1], "Ok(None)");
     assert!(ask("write", &["maps:rates", "tables", "clock"])[0].contains("maps:rates:rw"));
     assert_eq!(ask("delete", &rows)[0], "Ok(())");
     assert!(ask("delete", &rows)[0].contains("Kernel(2)"));
+}
+
+/// Log lines, as a subscriber writes them.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn lines_of_a_guest_carry_its_name_cannot_move_the_cursor_and_are_limited() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let mut sampler = sampler(told("noisy")).unwrap();
+        sampler.decide(&batch(1)).unwrap();
+    });
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(!text.contains('\x1b'), "{text}");
+    let written = text.lines().filter(|line| line.contains("[2Jline ")).count();
+    assert!((20..=40).contains(&written), "{written}");
+    assert!(text.contains("faulty@1.2.3 (sampler, generation 1)"), "{text}");
+    let suppressed: usize =
+        text.split("suppressed=").skip(1).map(|rest| rest.split_whitespace().next().unwrap().parse::<usize>().unwrap()).sum();
+    assert_eq!(written + suppressed, 1000);
 }
 
 /// A clock that runs.

@@ -63,6 +63,8 @@ fn an_unknown_contract_version_is_refused() {
     let bytes = patched(faulty_bytes(), "@0.1.0", "@0.9.0");
     let error = refused(compile(&bytes), Step::Inspect, "@0.9.0", "wit/v0.1");
     assert!(error.problem.contains("speaks probe:plugin 0.1"), "{error}");
+    let bytes = patched(faulty_bytes(), "probe:plugin/log@0.1.0", "probe:plugin/log@0.9.0");
+    refused(compile(&bytes), Step::Inspect, "probe:plugin/log@0.9.0", "wit/v0.1");
 }
 
 #[test]
