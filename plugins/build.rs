@@ -29,14 +29,14 @@ fn main() -> ExitCode {
 fn components() -> Result<(), Box<dyn Error>> {
     let here = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(variable("OUT_DIR")?);
-    for input in ["build.rs", "sdk/src", "sdk/Cargo.toml", "../wit/v0.1", "../Cargo.lock", "../rust-toolchain.toml"] {
+    for input in ["build.rs", "sdk/src", "sdk/Cargo.toml", "../wit/v0.1", "../Cargo.toml", "../Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", here.join(input).display());
     }
     refuse_without_target()?;
     for plugin in PLUGINS {
         println!("cargo::rerun-if-changed={}", here.join(plugin).join("src").display());
         println!("cargo::rerun-if-changed={}", here.join(plugin).join("Cargo.toml").display());
-        let core = build(&here.join(plugin), plugin, &out.join("wasm"))?;
+        let core = build(&here, plugin, &out.join("wasm"))?;
         let component = component(&core).map_err(|error| format!("{plugin} is not a component: {error}"))?;
         fs::write(out.join(plugin).with_extension("wasm"), component)?;
     }
@@ -58,17 +58,17 @@ fn refuse_without_target() -> Result<(), Box<dyn Error>> {
 }
 
 /// Compiles one plugin; its core module.
-fn build(folder: &Path, plugin: &str, target_dir: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
+fn build(here: &Path, plugin: &str, target_dir: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut cargo = Command::new(variable("CARGO")?);
     // `rustc --crate-type` and not a `crate-type` in the manifest: beside an rlib, a cdylib gets no link-time optimisation.
     cargo.args(["rustc", "--lib", "--crate-type", "cdylib", "--profile", "plugin", "--target", TARGET]);
-    cargo.arg("--manifest-path").arg(folder.join("Cargo.toml")).arg("--target-dir").arg(target_dir);
+    cargo.arg("--manifest-path").arg(here.join(plugin).join("Cargo.toml")).arg("--target-dir").arg(target_dir);
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(belongs_to_outer_build) {
             cargo.env_remove(name);
         }
     }
-    cargo.env("RUSTFLAGS", format!("-Clink-arg=-zstack-size={STACK_BYTES}"));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(here).join("\u{1f}"));
     if !cargo.status()?.success() {
         return Err(format!("building {plugin} for {TARGET} failed").into());
     }
@@ -76,9 +76,19 @@ fn build(folder: &Path, plugin: &str, target_dir: &Path) -> Result<Vec<u8>, Box<
     Ok(fs::read(module)?)
 }
 
+/// What rustc is told. Paths of this machine stay out of the components, so that the same source has the same digest anywhere.
+fn flags(here: &Path) -> Vec<String> {
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let places = [(here.parent().map(PathBuf::from), "."), (cargo_home, "cargo")];
+    let remap = |(place, name): (Option<PathBuf>, &str)| Some(format!("--remap-path-prefix={}={name}", place?.display()));
+    let mut flags: Vec<String> = places.into_iter().filter_map(remap).collect();
+    flags.push(format!("-Clink-arg=-zstack-size={STACK_BYTES}"));
+    flags
+}
+
 /// Variables that cargo set for this build script, or that shape the outer build.
 fn belongs_to_outer_build(name: &str) -> bool {
-    let kept = ["CARGO_HOME", "CARGO_MAKEFLAGS", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
+    let kept = ["CARGO_HOME", "CARGO_MAKEFLAGS", "RUSTC", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
     let kept_prefixes = ["CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTR", "CARGO_SOURCE_"];
     let shapes = ["CARGO", "RUST", "TARGET", "HOST", "OUT_DIR", "PROFILE", "OPT_LEVEL", "DEBUG", "NUM_JOBS"];
     shapes.iter().any(|shape| name.starts_with(shape))

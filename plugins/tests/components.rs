@@ -69,3 +69,14 @@ fn no_component_is_larger_than_it_must_be() {
         assert!(kib < 150, "{} has {kib} KiB", component.name);
     }
 }
+
+#[test]
+fn no_component_knows_the_machine_it_was_built_on() {
+    let places = [env!("CARGO_MANIFEST_DIR"), "/.cargo/"];
+    for component in COMPONENTS {
+        for place in places.map(str::as_bytes) {
+            let found = component.bytes.windows(place.len()).any(|bytes| bytes == place);
+            assert!(!found, "{} names {}", component.name, String::from_utf8_lossy(place));
+        }
+    }
+}

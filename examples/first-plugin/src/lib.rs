@@ -9,7 +9,8 @@ struct Settings {
     program: String,
 }
 
-struct OneProgram {
+/// The sampler.
+pub struct OneProgram {
     program: String,
     /// The columns that `decide` reads: the name, and the error.
     wanted: Vec<u32>,

@@ -1,5 +1,6 @@
 //! The two ends of a connection, and which of them this is.
 
+use std::fmt::Write;
 use std::net::Ipv6Addr;
 
 use plugin_sdk::Text;
@@ -27,7 +28,8 @@ impl End<'_> {
                 text.str(".").number(u64::from(byte));
             }
         } else {
-            text.str(&Ipv6Addr::from(*self.address).to_string());
+            // Writing into a column cannot fail.
+            let _ = write!(text, "{}", Ipv6Addr::from(*self.address));
         }
     }
 }

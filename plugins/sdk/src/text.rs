@@ -1,5 +1,7 @@
 //! Building a column of text or bytes.
 
+use std::fmt;
+
 use crate::wit::{Column, Values};
 
 /// A column of text while it grows, row by row: parts are added to the row, then the row ends.
@@ -139,6 +141,14 @@ impl Text {
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.bytes.extend_from_slice(bytes);
         self
+    }
+}
+
+/// `write!(text, ..)` adds to the row without an allocation of its own.
+impl fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.str(text);
+        Ok(())
     }
 }
 
