@@ -2,6 +2,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
+#define RING_BYTES (2 << 20) /* 2,000 commands with all their arguments between two naps of the reader */
 #include "ring.h"
 #include "filter.h"
 #include "record.h"

@@ -3,6 +3,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_endian.h>
+#define RING_BYTES (2 << 20) /* 15,000 connections between two naps of the reader */
 #include "ring.h"
 #include "filter.h"
 #include "record.h"

@@ -88,9 +88,7 @@ pub(crate) fn wanted(settings: &Settings) -> Result<Vec<Wanted>, Refusal> {
 /// How a probe is loaded that the configuration says this of.
 pub(crate) fn options(settings: &Settings, probe: &ProbeConfig) -> Result<LoadOptions, Refusal> {
     let mut options = LoadOptions { filter: filter(&settings.filter, &probe.filter)?, ..LoadOptions::default() };
-    if let Some(size) = probe.ring_bytes {
-        options.ring_bytes = u32::try_from(size.0).unwrap_or(u32::MAX);
-    }
+    options.ring_bytes = probe.ring_bytes.map(|size| u32::try_from(size.0).unwrap_or(u32::MAX));
     options.max_entries = probe.max_entries.iter().map(|(map, entries)| (map.clone(), *entries)).collect();
     Ok(options)
 }

@@ -21,8 +21,8 @@ use crate::{capabilities, filter, talk};
 pub struct LoadOptions {
     /// Whose events; fixed once loaded. An object without filter.h is refused if there is any condition.
     pub filter: Filter,
-    /// Size of the ring, rounded up to a power of two of pages.
-    pub ring_bytes: u32,
+    /// Size of the ring, rounded up to a power of two of pages; None for the size that the object says.
+    pub ring_bytes: Option<u32>,
     /// Other sizes for maps, by name.
     pub max_entries: Vec<(String, u32)>,
     /// A process whose events are left out: the host itself, or exporting an event would be an event.
@@ -66,7 +66,7 @@ pub fn load(name: &str, object: &[u8], options: &LoadOptions) -> Result<LoadedPr
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { filter: Filter::default(), ring_bytes: 8 << 20, max_entries: Vec::new(), exclude_pid: Some(std::process::id()) }
+        Self { filter: Filter::default(), ring_bytes: None, max_entries: Vec::new(), exclude_pid: Some(std::process::id()) }
     }
 }
 
@@ -212,7 +212,7 @@ fn configure(probe: &str, object: &mut OpenObject, options: &LoadOptions) -> Res
         return Err(KernelError::NoFilter { probe: probe.into() });
     }
     let page = u32::try_from(page_size()).unwrap_or(4096);
-    let ring_bytes = options.ring_bytes.clamp(page, 1 << 30).next_power_of_two();
+    let mut ring_bytes = 0;
     let conditions = filter::conditions(&options.filter, options.exclude_pid)?;
     for mut map in object.maps_mut() {
         let name = map.name().to_string_lossy().into_owned();
@@ -222,10 +222,13 @@ fn configure(probe: &str, object: &mut OpenObject, options: &LoadOptions) -> Res
         if name == filter::SECTION {
             map.set_initial_value(&conditions).map_err(refused)?;
         }
+        let asked = options.max_entries.iter().find(|(map, _)| *map == name).map(|&(_, entries)| entries);
         if map.map_type() == MapType::RingBuf {
+            let bytes = options.ring_bytes.or(asked).unwrap_or(map.max_entries());
+            ring_bytes = bytes.clamp(page, 1 << 30).next_power_of_two();
             map.set_max_entries(ring_bytes).map_err(refused)?;
-        } else if let Some((_, entries)) = options.max_entries.iter().find(|(map, _)| *map == name) {
-            map.set_max_entries(*entries).map_err(refused)?;
+        } else if let Some(entries) = asked {
+            map.set_max_entries(entries).map_err(refused)?;
         }
     }
     Ok(ring_bytes)

@@ -20,7 +20,7 @@ fn bounds_meet(probe: &mut Probe, received: u64) -> bool {
 #[test]
 fn a_full_ring_loses_exactly_what_the_counters_say_needs_root() {
     needs_root!();
-    let options = LoadOptions { ring_bytes: 4096, ..by_comm("load-overflow") };
+    let options = LoadOptions { ring_bytes: Some(4096), ..by_comm("load-overflow") };
     let mut probe = start("file", &options);
     assert_eq!(probe.loaded.ring_bytes(), 4096);
     let stop = Arc::new(AtomicBool::new(false));
