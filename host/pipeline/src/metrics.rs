@@ -86,7 +86,7 @@ impl Metrics {
         let dimensions: Vec<(ColumnType, &ArrayRef)> =
             self.dimensions.iter().filter_map(|&field| typed(batch, field)).collect();
         let values: Vec<Option<Values<'_>>> =
-            self.schema.metrics.iter().map(|metric| typed(batch, metric.value).and_then(Values::new)).collect();
+            self.schema.metrics.iter().map(|metric| Values::of(batch, metric.value)).collect();
         for row in 0..batch.rows {
             self.key.clear();
             for (_, column) in &dimensions {
@@ -97,7 +97,7 @@ impl Metrics {
             self.last = Some(place);
             if let Some(series) = self.series.get_mut(place) {
                 for (sum, values) in series.sums.iter_mut().zip(&values) {
-                    sum.add(values.as_ref().map_or(0, |values| values.get(row)));
+                    sum.add(values.as_ref().and_then(|values| values.known(row)));
                 }
             }
         }
@@ -186,17 +186,25 @@ impl Series {
 // === impl Sum ===
 
 impl Sum {
-    fn add(&mut self, value: u64) {
-        match self {
-            Self::Count(count) => *count += 1,
-            Self::Sum(sum) => *sum = sum.saturating_add(value),
-            Self::Buckets(buckets) => buckets.record(value),
+    /// Counts one row, with what was measured if that is known.
+    fn add(&mut self, value: Option<u64>) {
+        match (self, value) {
+            (Self::Count(count), _) => *count += 1,
+            (Self::Sum(sum), Some(value)) => *sum = sum.saturating_add(value),
+            (Self::Buckets(buckets), Some(value)) => buckets.record(value),
+            (Self::Sum(_) | Self::Buckets(_), None) => {}
         }
     }
 }
 
 /// A measured column.
-enum Values<'a> {
+struct Values<'a> {
+    numbers: Numbers<'a>,
+    /// A 0 is not a measurement.
+    omit_zero: bool,
+}
+
+enum Numbers<'a> {
     U32(&'a [u32]),
     U64(&'a [u64]),
 }
@@ -204,16 +212,21 @@ enum Values<'a> {
 // === impl Values ===
 
 impl<'a> Values<'a> {
-    fn new((_, column): (ColumnType, &'a ArrayRef)) -> Option<Self> {
-        let narrow = column.as_primitive_opt::<UInt32Type>().map(|column| Self::U32(column.values()));
-        narrow.or_else(|| column.as_primitive_opt::<UInt64Type>().map(|column| Self::U64(column.values())))
+    fn of(batch: &'a Batch, field: usize) -> Option<Self> {
+        let omit_zero = batch.schema.fields.get(field)?.omit_zero;
+        let column = batch.column(field)?;
+        let narrow = column.as_primitive_opt::<UInt32Type>().map(|column| Numbers::U32(column.values()));
+        let numbers = narrow.or_else(|| column.as_primitive_opt::<UInt64Type>().map(|column| Numbers::U64(column.values())))?;
+        Some(Self { numbers, omit_zero })
     }
 
-    fn get(&self, row: usize) -> u64 {
-        match self {
-            Self::U32(values) => values.get(row).copied().unwrap_or(0).into(),
-            Self::U64(values) => values.get(row).copied().unwrap_or(0),
-        }
+    /// The value of a row, unless it is not known.
+    fn known(&self, row: usize) -> Option<u64> {
+        let value = match self.numbers {
+            Numbers::U32(values) => values.get(row).copied()?.into(),
+            Numbers::U64(values) => values.get(row).copied()?,
+        };
+        (value != 0 || !self.omit_zero).then_some(value)
     }
 }
 

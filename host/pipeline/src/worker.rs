@@ -157,8 +157,12 @@ impl Worker {
                     // Its metrics may be others: what was counted so far goes out under the old names.
                     self.sink.metrics(&self.passage.metrics.collect());
                 }
+                let replans = change.sampler.is_some() && self.passage.planned;
                 let mut switched = change.make(&mut self.passage);
                 if let Ok(switched) = &mut switched {
+                    if replans {
+                        self.forget_plan();
+                    }
                     switched.pause_ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
                     switched.rows_during = self.counters.ledger().rows.saturating_sub(rows);
                 }
@@ -243,6 +247,13 @@ impl Worker {
         plan.check().map_err(|error| error.to_string())?;
         self.source.apply(plan).map_err(|error| error.to_string())?;
         self.passage.expect_plan().map_err(|error| error.to_string())
+    }
+
+    /// Lets everything through again: a plan ends with the sampler that made it.
+    fn forget_plan(&mut self) {
+        if let Err(reason) = self.apply(&KernelPlan::default()) {
+            tracing::warn!(path = %self.passage.path, %reason, "the kernel plan of the sampler before could not be taken back");
+        }
     }
 
     /// Takes everything that is still in the ring.

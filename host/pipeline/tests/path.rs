@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use arrow_array::cast::AsArray;
 use fakes::{Ring, Shelf, keep, numbers, tag};
 use host_model::{KernelPlan, Ledger, PointValue, Threshold};
-use host_pipeline::{BatchLimits, Blueprint, Running, Stages, start};
+use host_pipeline::{BatchLimits, Blueprint, Change, Running, Stages, start};
 
 fn path(ring: &Ring, shelf: &Shelf, stages: Stages) -> Running {
     let limits = BatchLimits { age: Duration::from_millis(5), ..BatchLimits::default() };
@@ -153,12 +153,15 @@ fn a_capture_that_has_ended_is_finished_and_still_answers() {
 }
 
 #[test]
-fn a_plan_reaches_the_kernel() {
+fn a_plan_reaches_the_kernel_and_ends_with_its_sampler() {
     let (ring, shelf) = (Ring::default(), Shelf::default());
     let mut sampler = keep(10);
     let plan = KernelPlan { default_threshold: Threshold::from_ratio(0.5), ..KernelPlan::default() };
     sampler.2 = Some(plan.clone());
     let path = path(&ring, &shelf, Stages { sampler: Some(Box::new(sampler)), ..stages() });
     until("the plan is applied", || ring.plan.lock().unwrap().as_ref() == Some(&plan));
-    drop(path);
+
+    // It ends with the sampler that made it.
+    path.switch(Change { sampler: Some(Some(Box::new(keep(10)))), ..Change::default() }).unwrap();
+    assert_eq!(ring.plan.lock().unwrap().as_ref(), Some(&KernelPlan::default()));
 }

@@ -77,3 +77,13 @@ fn text_that_runs_together_is_not_taken_for_the_same_series() {
     metrics.record(&batch(&[(1, "A"), (1, "AA"), (1, "")]));
     assert_eq!(opens(&metrics).len(), 3);
 }
+
+#[test]
+fn what_is_not_known_is_counted_as_a_row_and_not_as_a_measurement() {
+    let mut metrics = Metrics::new(&schema(), 100);
+    metrics.record(&batch(&[(0, ""), (500, "")]));
+    let data = metrics.collect();
+    assert_eq!(data[0].points[0].value, PointValue::Sum(2));
+    let PointValue::Histogram(histogram) = &data[1].points[0].value else { panic!("no histogram") };
+    assert_eq!((histogram.count, histogram.zero_count), (1, 0));
+}
