@@ -59,12 +59,12 @@ impl Budget {
         self.plan((stats.produced + stats.filtered_in_kernel) as f64 / seconds)
     }
 
-    /// The state for a successor: both ratios.
+    /// The state for a successor: the ratio. The kernel plan is not handed over: it ends with its sampler.
     pub(crate) fn state(&self) -> State {
-        State { version: STATE_VERSION, bytes: [self.ratio.to_le_bytes(), self.kernel_ratio.to_le_bytes()].concat() }
+        State { version: STATE_VERSION, bytes: self.ratio.to_le_bytes().to_vec() }
     }
 
-    /// Goes on from a predecessor's ratios. Empty: it had no budget.
+    /// Goes on from a predecessor's ratio. Empty: it had no budget.
     ///
     /// # Errors
     /// The state is of another version, or is none.
@@ -75,14 +75,12 @@ impl Budget {
         if state.bytes.is_empty() {
             return Ok(());
         }
-        let (ratios, rest) = state.bytes.as_chunks::<8>();
-        let ratios: Vec<f64> = ratios.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
-        let [ratio, kernel_ratio] = ratios[..] else { return Err("the state is not two ratios".into()) };
-        if !rest.is_empty() || ![ratio, kernel_ratio].iter().all(|ratio| (0.0..=1.0).contains(ratio)) {
-            return Err("the state is not two ratios".into());
+        let bytes = state.bytes.as_slice().try_into().map_err(|_| "the state is not a ratio")?;
+        let ratio = f64::from_le_bytes(bytes);
+        if !(0.0..=1.0).contains(&ratio) {
+            return Err("the state is not a ratio".into());
         }
         self.ratio = ratio.min(self.most);
-        self.kernel_ratio = kernel_ratio;
         Ok(())
     }
 
@@ -166,7 +164,7 @@ mod tests {
         assert_eq!(new.ratio(), 0.1);
         let state = |version, bytes| State { version, bytes };
         assert!(new.resume(&state(2, Vec::new())).unwrap_err().contains("version 2"));
-        assert!(new.resume(&state(STATE_VERSION, vec![0xff; 16])).is_err());
-        assert!(new.resume(&state(STATE_VERSION, vec![0; 17])).is_err());
+        assert!(new.resume(&state(STATE_VERSION, vec![0xff; 8])).is_err());
+        assert!(new.resume(&state(STATE_VERSION, vec![0; 9])).is_err());
     }
 }
