@@ -96,7 +96,7 @@ impl Binder {
         }
         if new_sampler || new_schema {
             let sampler = to.sampler.as_ref().map(|sampler| self.sampler(place, sampler, &schema)).transpose()?;
-            cards.sampler = sampler.as_deref().map(|sampler| Card::of(sampler));
+            cards.sampler = sampler.as_deref().map(Card::of);
             change.sampler = Some(sampler);
         }
         if new_enrichers || new_schema {
@@ -160,7 +160,7 @@ impl Cards {
     pub(crate) fn of(stages: &Stages) -> Self {
         Self {
             decoder: Card::of(&*stages.decoder),
-            sampler: stages.sampler.as_deref().map(|sampler| Card::of(sampler)),
+            sampler: stages.sampler.as_deref().map(Card::of),
             enrichers: stages.enrichers.iter().map(|enricher| Card::of(&**enricher)).collect(),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use host_model::{Kept, Ledger, MetricData, PathCounters, Probe, Schema, Sink};
-use host_pipeline::{BatchLimits, Blueprint, Running, StartError, SwitchError, Switched};
+use host_pipeline::{Blueprint, Running, StartError, SwitchError, Switched};
 
 use crate::attached::Attached;
 use crate::bind::{Card, Cards, Faults, Place, Rebound};
@@ -49,19 +49,16 @@ impl Path {
     /// Starts the worker. Nothing is attached yet, so nothing comes.
     pub(crate) fn start(
         place: Place,
-        source: Box<dyn host_model::Source>,
-        stages: host_pipeline::Stages,
         lineup: Lineup,
-        sink: Box<dyn Sink>,
-        counters: Arc<PathCounters>,
-        limits: BatchLimits,
         attached: Attached,
+        mut blueprint: Blueprint,
     ) -> Result<Self, StartError> {
-        let made_of = MadeOf { lineup, cards: Cards::of(&stages), schema: Arc::clone(stages.decoder.schema()) };
+        let stages = &blueprint.stages;
+        let made_of = MadeOf { lineup, cards: Cards::of(stages), schema: Arc::clone(stages.decoder.schema()) };
+        let counters = Arc::clone(&blueprint.counters);
         let series = Arc::new(AtomicU64::new(0));
-        let sink = Box::new(Counted { sink, series: Arc::clone(&series) });
-        let name = Arc::clone(&place.probe);
-        let running = host_pipeline::start(Blueprint { name, source, stages, sink, counters: Arc::clone(&counters), limits })?;
+        blueprint.sink = Box::new(Counted { sink: blueprint.sink, series: Arc::clone(&series) });
+        let running = host_pipeline::start(blueprint)?;
         Ok(Self {
             place,
             counters,

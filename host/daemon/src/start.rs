@@ -25,6 +25,7 @@ use crate::record::Recorder;
 use crate::replay;
 use crate::settings::{Input, Settings, View};
 use crate::signals::Signals;
+use crate::slot::Slot;
 use crate::slots::{Generation, Slots};
 use crate::status::{Cause, Origin};
 use crate::tables::Node;
@@ -161,6 +162,13 @@ fn slots(engine: &Engine, settings: &Settings, opened: &[Opened]) -> Result<Slot
             choices.into_iter().map(|choice| scope.spawn(|| generation(engine, settings, 1, choice))).collect();
         compiling.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
     });
+    for (slot, _) in config.plugins.iter() {
+        if let Slot::Decoder(probe) | Slot::SamplerOf(probe) = slot
+            && opened.iter().all(|opened| *opened.place.probe != **probe)
+        {
+            tracing::warn!(%slot, "there is no path `{probe}` now; this plugin waits for its probe");
+        }
+    }
     let mut slots = Slots::default();
     for generation in compiled {
         let generation =

@@ -115,7 +115,8 @@ pub struct Swap {
     pub pause_ns: u64,
     /// Rows that came out of the paths between the order to switch and the switch of the last path.
     pub rows_during: u64,
-    /// What became of the old plugin's state, the worst over all paths: `cold`, `warm` or `failed: ` and why.
+    /// What became of the old plugin's state, the worst over all paths: `stateless` (there is none), `warm` (it went over), or
+    /// `cold: ` and why; empty if there was no plugin before or after.
     pub handover: String,
 }
 

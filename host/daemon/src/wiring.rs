@@ -1,11 +1,12 @@
 //! The composition: from a probe to a running path, in the order in which an event meets its parts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use host_export::Exporter;
 use host_kernel::KernelError;
 use host_model::{PathCounters, Probe, ProbeState, Source};
-use host_pipeline::BatchLimits;
+use host_pipeline::{BatchLimits, Blueprint};
 use host_plugin::SystemClock;
 
 use crate::attached::Attached;
@@ -48,7 +49,8 @@ pub(crate) fn path(parts: &Parts, slots: &Slots, opened: Opened) -> Result<Path,
     // and goes out; every step is counted.
     let counters = Arc::new(PathCounters::default());
     let sink = parts.exporter.sink(&place.probe, Arc::clone(&counters.delivery));
-    Path::start(place, source, stages, lineup, sink, counters, parts.limits, attached)
+    let blueprint = Blueprint { name: Arc::clone(&place.probe), source, stages, sink, counters, limits: parts.limits };
+    Path::start(place, lineup, attached, blueprint)
         .map_err(|error| Refusal::new("start", error.to_string(), "see the limits on threads of this process"))
 }
 
@@ -79,8 +81,12 @@ pub(crate) fn limits(config: &Config) -> BatchLimits {
     BatchLimits {
         rows: config.batch.rows.map_or(defaults.rows, |rows| count(rows.max(1).into())),
         bytes: config.batch.bytes.map_or(defaults.bytes, |bytes| count(bytes.0)),
-        age: config.batch.age.map_or(defaults.age, |age| age.0),
-        metric_interval: config.metrics.interval.map_or(defaults.metric_interval, |interval| interval.0),
+        // A millisecond: less would turn napping into spinning.
+        age: config.batch.age.map_or(defaults.age, |age| age.0.max(Duration::from_millis(1))),
+        metric_interval: config
+            .metrics
+            .interval
+            .map_or(defaults.metric_interval, |interval| interval.0.max(Duration::from_millis(100))),
         cardinality: config.metrics.cardinality.map_or(defaults.cardinality, |series| count(series.into())),
     }
 }
