@@ -6,10 +6,20 @@ use bytes::Bytes;
 
 /// Encoded bytes after which a sink starts another parcel.
 pub(crate) const PARCEL_BYTES: usize = 256 << 10;
+/// What a buffer grows by when it holds a parcel.
+const STEP: usize = 32 << 10;
 /// Buffers that are kept for reuse: two parcels being written and two requests of two under way.
 const KEPT: usize = 6;
 /// A buffer that one huge row has stretched is not kept.
-const KEPT_CAPACITY: usize = 4 * PARCEL_BYTES;
+const KEPT_BYTES: usize = 4 * PARCEL_BYTES;
+
+/// Room to write to, and how much of it has been written. What is behind stays as it is: it was zeroed once, when it was made.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    room: Vec<u8>,
+    /// Where the next byte goes.
+    pub at: usize,
+}
 
 /// Buffers that have come back.
 #[derive(Debug, Default, Clone)]
@@ -24,31 +34,56 @@ pub(crate) struct Taken {
     pub held: u64,
 }
 
-/// A buffer under way; goes back to the pool when the last reader is done.
+/// Room under way; goes back to the pool when the last reader is done.
 struct Lent {
-    buffer: Vec<u8>,
+    room: Vec<u8>,
+    written: usize,
     pool: Pool,
+}
+
+// === impl Buffer ===
+
+impl Buffer {
+    /// The room, with at least so many bytes behind what has been written.
+    #[inline]
+    pub(crate) fn room(&mut self, more: usize) -> &mut [u8] {
+        let needed = self.at + more;
+        if self.room.len() < needed {
+            // Doubled while it is small; a whole parcel and its last row are to fill it almost.
+            let room = if needed < PARCEL_BYTES { needed.next_power_of_two() } else { needed.next_multiple_of(STEP) };
+            self.room.resize(room, 0);
+        }
+        &mut self.room
+    }
 }
 
 // === impl Pool ===
 
 impl Pool {
-    /// Takes what `buffer` holds and leaves it empty. A buffer that is mostly empty is copied from instead of given away, so
-    /// that small parcels do not keep large buffers.
-    pub(crate) fn take(&self, buffer: &mut Vec<u8>) -> Taken {
-        if buffer.len() < buffer.capacity() / 2 {
-            let bytes = Bytes::copy_from_slice(buffer);
-            buffer.clear();
+    /// Takes what has been written to `buffer`, which can then be written to again. A buffer that is mostly empty is copied
+    /// from instead of given away, so that small parcels do not keep large buffers.
+    pub(crate) fn take(&self, buffer: &mut Buffer) -> Taken {
+        let written = std::mem::take(&mut buffer.at);
+        if written < buffer.room.len() / 2 {
+            let bytes = Bytes::copy_from_slice(buffer.room.get(..written).unwrap_or_default());
             return Taken { held: bytes.len() as u64, bytes };
         }
-        let spare = self.buffers().pop().unwrap_or_default();
-        let buffer = std::mem::replace(buffer, spare);
-        let held = buffer.capacity() as u64;
-        Taken { bytes: Bytes::from_owner(Lent { buffer, pool: self.clone() }), held }
+        let spare = self.rooms().pop().unwrap_or_default();
+        let room = std::mem::replace(&mut buffer.room, spare);
+        let held = room.len() as u64;
+        Taken { bytes: Bytes::from_owner(Lent { room, written, pool: self.clone() }), held }
     }
 
-    fn buffers(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
+    fn rooms(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Taken ===
+
+impl From<Vec<u8>> for Taken {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { held: bytes.capacity() as u64, bytes: Bytes::from(bytes) }
     }
 }
 
@@ -56,17 +91,16 @@ impl Pool {
 
 impl AsRef<[u8]> for Lent {
     fn as_ref(&self) -> &[u8] {
-        &self.buffer
+        self.room.get(..self.written).unwrap_or_default()
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let mut kept = self.pool.buffers();
-        if kept.len() < KEPT && buffer.capacity() <= KEPT_CAPACITY {
-            buffer.clear();
-            kept.push(buffer);
+        let room = std::mem::take(&mut self.room);
+        let mut kept = self.pool.rooms();
+        if kept.len() < KEPT && room.len() <= KEPT_BYTES {
+            kept.push(room);
         }
     }
 }
@@ -75,25 +109,33 @@ impl Drop for Lent {
 mod tests {
     use super::*;
 
+    fn written(buffer: &mut Buffer, bytes: &[u8]) {
+        let at = buffer.at;
+        buffer.room(bytes.len())[at..at + bytes.len()].copy_from_slice(bytes);
+        buffer.at += bytes.len();
+    }
+
     #[test]
     fn a_full_buffer_is_handed_on_and_comes_back() {
         let pool = Pool::default();
-        let mut buffer = vec![7; 1000];
-        let place = buffer.as_ptr();
+        let mut buffer = Buffer::default();
+        written(&mut buffer, &[7; 1000]);
+        let place = buffer.room.as_ptr();
         let taken = pool.take(&mut buffer);
-        assert_eq!((taken.bytes.as_ptr(), taken.bytes.len(), buffer.len()), (place, 1000, 0));
+        assert_eq!((taken.bytes.as_ptr(), &taken.bytes[..], taken.held), (place, &[7; 1000][..], 1024));
         drop(taken);
-        buffer = vec![8; 10];
+        written(&mut buffer, &[8; 10]);
         pool.take(&mut buffer);
-        assert_eq!(buffer.as_ptr(), place);
+        assert_eq!((buffer.room.as_ptr(), buffer.at), (place, 0));
     }
 
     #[test]
     fn a_small_parcel_does_not_keep_a_large_buffer() {
         let pool = Pool::default();
-        let mut buffer = Vec::with_capacity(1 << 20);
-        buffer.extend_from_slice(b"few");
+        let mut buffer = Buffer::default();
+        buffer.room(1 << 20);
+        written(&mut buffer, b"few");
         let taken = pool.take(&mut buffer);
-        assert_eq!((&taken.bytes[..], taken.held, buffer.capacity()), (&b"few"[..], 3, 1 << 20));
+        assert_eq!((&taken.bytes[..], taken.held, buffer.room.len()), (&b"few"[..], 3, 1 << 20));
     }
 }

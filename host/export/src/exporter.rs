@@ -7,7 +7,7 @@ use host_model::{DeliveryCounters, MetricData, Signal, Sink};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::buffer::Pool;
+use crate::buffer::Taken;
 use crate::deliver::Deliverer;
 use crate::deliver::transport::{self, Transport, TransportError};
 use crate::lines::writer::Lines;
@@ -228,7 +228,7 @@ impl Ways {
         let mut encoded = Vec::new();
         let points = metric::encode(&mut encoded, metrics);
         if points > 0 {
-            queue.push(scope, Pool::default().take(&mut encoded), points, None);
+            queue.push(scope, Taken::from(encoded), points, None);
         }
     }
 

@@ -145,9 +145,9 @@ pub(crate) fn write_threshold(buf: &mut Vec<u8>, threshold: Threshold) {
     }
 }
 
-/// Appends 56 bits of randomness as `rv` wants them: 14 hexadecimal digits.
-pub(crate) fn write_randomness(buf: &mut Vec<u8>, randomness: u64) {
-    write_hex(buf, randomness.to_be_bytes().get(1..).unwrap_or_default());
+/// 56 bits of randomness as `rv` wants them: 14 hexadecimal digits.
+pub(crate) fn randomness_digits(randomness: u64) -> [u8; 14] {
+    std::array::from_fn(|place| digit((randomness >> (52 - 4 * place)) as u8 & 15))
 }
 
 const fn digit(value: u8) -> u8 {

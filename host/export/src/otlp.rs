@@ -1,5 +1,6 @@
 //! OTLP, written to protobuf bytes straight from columns: no struct per row stands between.
 
+pub(crate) mod pen;
 pub(crate) mod wire;
 
 pub(crate) mod attribute;

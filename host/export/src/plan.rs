@@ -10,6 +10,9 @@ use host_model::{ColumnType, Field, FieldUse, Schema, Sensitivity, Signal};
 
 use crate::otlp::attribute::Attribute;
 
+/// Room for all members of a row but its attributes, name and body: under 300 bytes.
+const BARE_ROW: usize = 512;
+
 /// Which sensitive fields may leave: names, or `*` for all.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Allowed(Arc<[String]>);
@@ -139,6 +142,13 @@ impl Plan {
         plan
     }
 
+    /// Room that one encoded row takes at most.
+    pub(crate) fn longest_row(&self, columns: &Columns<'_>) -> usize {
+        let texts = [self.name, self.body].into_iter().flatten().map(|field| columns.longest(field));
+        let attributes = self.attributes.iter().map(|attribute| attribute.longest(columns));
+        BARE_ROW + self.schema.event.len() + texts.chain(attributes).sum::<usize>()
+    }
+
     /// Values of one row that must not leave.
     #[inline]
     pub(crate) fn withheld_in(&self, columns: &Columns<'_>, row: usize) -> u64 {
@@ -180,6 +190,13 @@ impl<'a> Columns<'a> {
     #[inline]
     pub(crate) fn value(&self, field: usize, row: usize) -> Option<Value<'a>> {
         self.columns.get(field)?.value(row)
+    }
+
+    /// The length of the longest value of a text or bytes field.
+    pub(crate) fn longest(&self, field: usize) -> usize {
+        let (Column::Text(offsets, _) | Column::Bytes(offsets, _)) = self.column(field) else { return 0 };
+        let lengths = offsets.iter().zip(offsets.iter().skip(1)).map(|(start, end)| end.wrapping_sub(*start));
+        lengths.max().map_or(0, |longest| usize::try_from(longest).unwrap_or(0))
     }
 
     /// The value of a number field; 0 if there is none.

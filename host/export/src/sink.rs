@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use host_model::{DeliveryCounters, Kept, MetricData, PathCounters, Schema, Signal, Sink, Threshold};
 
-use crate::buffer::{PARCEL_BYTES, Pool};
+use crate::buffer::{Buffer, PARCEL_BYTES, Pool, Taken};
 use crate::exporter::Ways;
 use crate::ids::{Identities, TraceParent};
 use crate::otlp::request::Scope;
@@ -27,7 +27,7 @@ pub(crate) struct PathSink {
     plans: Vec<Arc<Plan>>,
     identities: Identities,
     pool: Pool,
-    encoded: Vec<u8>,
+    encoded: Buffer,
     lines: Vec<u8>,
     thresholds: ThresholdText,
 }
@@ -45,7 +45,7 @@ impl PathSink {
             plans: Vec::new(),
             identities: Identities::seeded(),
             pool: Pool::default(),
-            encoded: Vec::new(),
+            encoded: Buffer::default(),
             lines: Vec::new(),
             thresholds: ThresholdText::default(),
         }
@@ -80,7 +80,7 @@ impl PathSink {
             return;
         }
         let counters = (!self.ways.collects()).then_some(&self.counters);
-        let taken = self.pool.take(&mut self.lines);
+        let taken = Taken::from(std::mem::take(&mut self.lines));
         match lines.budget.admit(taken.held, rows, counters) {
             Some(receipt) => lines.writer.push(taken.bytes, receipt),
             None => match counters {
@@ -105,17 +105,19 @@ impl Sink for PathSink {
             return;
         }
         let now = unix_now();
+        let longest = plan.longest_row(&columns);
         let (mut waiting, mut shown, mut withheld) = (0, 0, 0);
         for index in 0..columns.rows {
             let row = self.row(kept, &plan, &columns, index, now);
             withheld += row.withheld;
             if encodes {
-                match signal {
-                    Signal::Log => log::encode(&mut self.encoded, &plan, &columns, &row, now),
-                    _ => span::encode(&mut self.encoded, &plan, &columns, &row, &mut self.thresholds),
-                }
+                let (at, room) = (self.encoded.at, self.encoded.room(longest));
+                self.encoded.at = match signal {
+                    Signal::Log => log::encode(room, at, &plan, &columns, &row, now, &mut self.thresholds),
+                    _ => span::encode(room, at, &plan, &columns, &row, &mut self.thresholds),
+                };
                 waiting += 1;
-                if self.encoded.len() >= PARCEL_BYTES {
+                if self.encoded.at >= PARCEL_BYTES {
                     self.hand_on(signal, std::mem::take(&mut waiting));
                 }
             }

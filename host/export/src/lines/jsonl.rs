@@ -43,7 +43,7 @@ pub(crate) fn encode(buf: &mut Vec<u8>, path: &str, plan: &Plan, columns: &Colum
     if let Some(randomness) = row.ids.randomness {
         member(buf, "randomness", |buf| {
             buf.push(b'"');
-            ids::write_randomness(buf, randomness);
+            buf.extend_from_slice(&ids::randomness_digits(randomness));
             buf.push(b'"');
         });
     }

@@ -3,6 +3,7 @@
 
 use host_model::{AttributeValue, ColumnType, Field, Signal};
 
+use crate::otlp::pen;
 use crate::otlp::wire::{self, BYTES, FIXED64, VARINT, tag};
 use crate::plan::{Column, Columns, Value};
 
@@ -23,6 +24,9 @@ pub(crate) const LOG_ATTRIBUTES: u8 = tag(6, BYTES);
 const PADDED: usize = 48;
 /// As for text of up to this length, where as much lies behind its start.
 const SHORT_TEXT: usize = 64;
+/// Room for the lengths before a key and a value, and for a number.
+const LENGTHS: usize = 24;
+const NUMBER: usize = 24;
 
 /// One field that is exported as an attribute.
 #[derive(Debug)]
@@ -70,107 +74,126 @@ impl Attribute {
         columns.value(self.field, row).filter(|value| !(self.omit_zero && value.is_zero()))
     }
 
+    /// Room that one row takes at most, padding of the copies included.
+    pub(crate) fn longest(&self, columns: &Columns<'_>) -> usize {
+        let value = match columns.column(self.field) {
+            Column::Text(..) | Column::Bytes(..) => columns.longest(self.field) + SHORT_TEXT,
+            _ => NUMBER,
+        };
+        PADDED.max(self.prefix.len()) + LENGTHS + value
+    }
+
+    /// Writes the attribute of one row; returns where it ends.
     #[inline]
-    pub(crate) fn encode(&self, buf: &mut Vec<u8>, columns: &Columns<'_>, row: usize) {
+    pub(crate) fn encode(&self, room: &mut [u8], at: usize, columns: &Columns<'_>, row: usize) -> usize {
         match columns.column(self.field) {
-            Column::U32(values) => self.integer(buf, values.get(row).map(|&value| u64::from(value))),
+            Column::U32(values) => self.integer(room, at, values.get(row).map(|&value| u64::from(value))),
             Column::U64(values) => match values.get(row) {
-                Some(&value) if value > i64::MAX as u64 => self.decimal(buf, value),
-                value => self.integer(buf, value.copied()),
+                Some(&value) if value > i64::MAX as u64 => self.decimal(room, at, value),
+                value => self.integer(room, at, value.copied()),
             },
-            Column::I64(values) => self.integer(buf, values.get(row).map(|&value| value as u64)),
-            Column::Text(offsets, bytes) | Column::Bytes(offsets, bytes) => self.delimited(buf, offsets, bytes, row),
-            Column::Boolean(_) | Column::F64(_) => self.fixed(buf, self.value(columns, row)),
-            Column::Absent => {}
+            Column::I64(values) => self.integer(room, at, values.get(row).map(|&value| value as u64)),
+            Column::Text(offsets, bytes) | Column::Bytes(offsets, bytes) => self.delimited(room, at, offsets, bytes, row),
+            Column::Boolean(_) | Column::F64(_) => self.fixed(room, at, self.value(columns, row)),
+            Column::Absent => at,
         }
     }
 
-    #[inline]
-    fn integer(&self, buf: &mut Vec<u8>, value: Option<u64>) {
-        let Some(value) = value.filter(|&value| value != 0 || !self.omit_zero) else { return };
-        self.head(buf, wire::varint_len(value));
-        wire::varint(buf, value);
+    #[inline(always)]
+    fn integer(&self, room: &mut [u8], at: usize, value: Option<u64>) -> usize {
+        let Some(value) = value.filter(|&value| value != 0 || !self.omit_zero) else { return at };
+        let at = self.head(room, at, wire::varint_len(value));
+        pen::varint(room, at, value)
     }
 
-    #[inline]
-    fn delimited(&self, buf: &mut Vec<u8>, offsets: &[i32], bytes: &[u8], row: usize) {
-        let (Some(&start), Some(&end)) = (offsets.get(row), offsets.get(row + 1)) else { return };
+    #[inline(always)]
+    fn delimited(&self, room: &mut [u8], at: usize, offsets: &[i32], bytes: &[u8], row: usize) -> usize {
+        let (Some(&start), Some(&end)) = (offsets.get(row), offsets.get(row + 1)) else { return at };
         let (start, end) = (start as usize, end as usize);
-        let Some(value) = bytes.get(start..end) else { return };
+        let Some(value) = bytes.get(start..end) else { return at };
         if value.is_empty() && self.omit_zero {
-            return;
+            return at;
         }
-        self.head(buf, wire::varint_len(value.len() as u64) + value.len());
-        wire::varint(buf, value.len() as u64);
+        let at = self.head(room, at, wire::varint_len(value.len() as u64) + value.len());
+        let at = pen::varint(room, at, value.len() as u64);
         match bytes.get(start..).and_then(<[u8]>::first_chunk::<SHORT_TEXT>) {
-            Some(chunk) if value.len() <= SHORT_TEXT => wire::prefix(buf, chunk, value.len()),
-            _ => buf.extend_from_slice(value),
+            Some(chunk) if value.len() <= SHORT_TEXT => pen::prefix(room, at, chunk, value.len()),
+            _ => pen::slice(room, at, value),
         }
     }
 
-    fn fixed(&self, buf: &mut Vec<u8>, value: Option<Value<'_>>) {
-        let Some(value) = value else { return };
-        buf.extend_from_slice(&self.prefix);
+    fn fixed(&self, room: &mut [u8], at: usize, value: Option<Value<'_>>) -> usize {
+        let Some(value) = value else { return at };
+        let at = pen::slice(room, at, &self.prefix);
         match value {
-            Value::Bool(value) => buf.push(u8::from(value)),
-            Value::Float(value) => buf.extend_from_slice(&value.to_le_bytes()),
-            _ => {}
+            Value::Bool(value) => pen::put(room, at, [u8::from(value)]),
+            Value::Float(value) => pen::put(room, at, value.to_le_bytes()),
+            _ => at,
         }
     }
 
     /// The prefix, before a value that takes `rest` bytes behind its tag.
-    #[inline]
-    fn head(&self, buf: &mut Vec<u8>, rest: usize) {
+    #[inline(always)]
+    fn head(&self, room: &mut [u8], at: usize, rest: usize) -> usize {
         let length = self.prefix.len();
         let body = length - 2 + rest;
         let Some(padded) = self.padded.as_ref().filter(|_| body < 0x80) else {
-            return self.long_head(buf, self.prefix.last().copied().unwrap_or(TEXT), rest);
+            return self.long_head(room, at, self.prefix.last().copied().unwrap_or(TEXT), rest);
         };
-        let start = buf.len();
-        wire::prefix(buf, padded, length);
-        if let Some([_, body_length, .., value_length, _]) = buf.get_mut(start..) {
+        let end = pen::prefix(room, at, padded, length);
+        if let Some([_, body_length, .., value_length, _]) = room.get_mut(at..end) {
             *body_length = body as u8;
             *value_length = rest as u8 + 1;
         }
+        end
     }
 
     /// As `head`, for lengths of more than one byte and for a value of another case.
-    fn long_head(&self, buf: &mut Vec<u8>, case: u8, rest: usize) {
-        let [first, _, key @ .., _, _] = self.prefix.as_slice() else { return };
+    fn long_head(&self, room: &mut [u8], at: usize, case: u8, rest: usize) -> usize {
+        let [first, _, key @ .., _, _] = self.prefix.as_slice() else { return at };
         let value_len = rest as u64 + 1;
-        buf.push(*first);
-        wire::varint(buf, (key.len() + wire::varint_len(value_len)) as u64 + value_len);
-        buf.extend_from_slice(key);
-        wire::varint(buf, value_len);
-        buf.push(case);
+        let at = pen::put(room, at, [*first]);
+        let at = pen::varint(room, at, (key.len() + wire::varint_len(value_len)) as u64 + value_len);
+        let at = pen::slice(room, at, key);
+        let at = pen::varint(room, at, value_len);
+        pen::put(room, at, [case])
     }
 
     /// A number that an OTLP integer cannot hold goes out as text, as the specification maps it.
     #[cold]
-    fn decimal(&self, buf: &mut Vec<u8>, value: u64) {
+    fn decimal(&self, room: &mut [u8], at: usize, value: u64) -> usize {
         let text = value.to_string();
-        self.long_head(buf, TEXT, 1 + text.len());
-        buf.push(text.len() as u8);
-        buf.extend_from_slice(text.as_bytes());
+        let at = self.long_head(room, at, TEXT, 1 + text.len());
+        let at = pen::put(room, at, [text.len() as u8]);
+        pen::slice(room, at, text.as_bytes())
     }
 }
 
-/// Appends a text attribute that no field stands behind; `write` appends its value.
+/// Writes a text attribute that no field stands behind; both texts are short.
+pub(crate) fn short_text(room: &mut [u8], at: usize, tag: u8, key: &str, value: &[u8]) -> usize {
+    let length = 6 + key.len() + value.len();
+    let at = pen::put(room, at, [tag, length as u8, KEY, key.len() as u8]);
+    let at = pen::slice(room, at, key.as_bytes());
+    let at = pen::put(room, at, [VALUE, value.len() as u8 + 2, TEXT, value.len() as u8]);
+    pen::slice(room, at, value)
+}
+
+/// Writes `AnyValue { text }` under a tag: a log's body.
 #[inline]
-pub(crate) fn text_with(buf: &mut Vec<u8>, tag: u8, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
-    let at = wire::open(buf, tag);
-    wire::bytes(buf, KEY, key.as_bytes());
-    let value = wire::open(buf, VALUE);
-    let text = wire::open(buf, TEXT);
-    write(buf);
-    wire::close(buf, text);
-    wire::close(buf, value);
-    wire::close(buf, at);
+pub(crate) fn any_text(room: &mut [u8], at: usize, tag: u8, value: &[u8]) -> usize {
+    let at = pen::put(room, at, [tag]);
+    let at = pen::varint(room, at, (1 + wire::varint_len(value.len() as u64) + value.len()) as u64);
+    pen::bytes(room, at, TEXT, value)
 }
 
 /// Appends a text attribute that no field stands behind.
 pub(crate) fn text(buf: &mut Vec<u8>, tag: u8, key: &str, value: &[u8]) {
-    text_with(buf, tag, key, |buf| buf.extend_from_slice(value));
+    let at = wire::open(buf, tag);
+    wire::bytes(buf, KEY, key.as_bytes());
+    let any = wire::open(buf, VALUE);
+    wire::bytes(buf, TEXT, value);
+    wire::close(buf, any);
+    wire::close(buf, at);
 }
 
 /// Appends an attribute of a metric point or resource.
@@ -185,12 +208,4 @@ pub(crate) fn owned(buf: &mut Vec<u8>, tag: u8, key: &str, value: &AttributeValu
     buf.extend_from_slice(&[VALUE, wire::varint_len(value.1) as u8 + 1, value.0]);
     wire::varint(buf, value.1);
     wire::close(buf, at);
-}
-
-/// Appends `AnyValue { text }` under a tag: a log's body.
-#[inline]
-pub(crate) fn any_text(buf: &mut Vec<u8>, tag: u8, value: &[u8]) {
-    buf.push(tag);
-    wire::varint(buf, (1 + wire::varint_len(value.len() as u64) + value.len()) as u64);
-    wire::bytes(buf, TEXT, value);
 }

@@ -2,10 +2,11 @@
 
 use host_model::Threshold;
 
-use crate::ids;
+use crate::ids::randomness_digits;
 use crate::otlp::attribute::{self, LOG_ATTRIBUTES};
-use crate::otlp::span::{ITEM, Row};
-use crate::otlp::wire::{self, BYTES, FIXED32, FIXED64, VARINT, tag};
+use crate::otlp::pen;
+use crate::otlp::span::{ITEM, Row, ThresholdText};
+use crate::otlp::wire::{BYTES, FIXED32, FIXED64, VARINT, tag};
 use crate::plan::{Columns, Plan};
 
 const TIME: u8 = tag(1, FIXED64);
@@ -27,49 +28,61 @@ pub(crate) const fn severity(failed: bool) -> (u8, &'static str) {
     if failed { (17, "ERROR") } else { (9, "INFO") }
 }
 
-/// Appends the log record of one row, which the host saw at `observed` (Unix nanoseconds).
+/// Writes the log record of one row, which the host saw at `observed` (Unix nanoseconds); returns where it ends.
 #[inline]
-pub(crate) fn encode(buf: &mut Vec<u8>, plan: &Plan, columns: &Columns<'_>, row: &Row, observed: u64) {
-    let at = wire::open(buf, ITEM);
-    wire::fixed64(buf, TIME, row.unix_ns);
-    wire::fixed64(buf, OBSERVED, observed);
-    let (number, text) = severity(plan.failed(columns, row.index));
-    buf.extend_from_slice(&[SEVERITY_NUMBER, number]);
-    wire::bytes(buf, SEVERITY_TEXT, text.as_bytes());
+pub(crate) fn encode(
+    room: &mut [u8],
+    at: usize,
+    plan: &Plan,
+    columns: &Columns<'_>,
+    row: &Row,
+    observed: u64,
+    texts: &mut ThresholdText,
+) -> usize {
+    let start = pen::open(room, at, ITEM);
+    let (severity, text) = severity(plan.failed(columns, row.index));
+    let at = pen::put(room, start, [TIME]);
+    let at = pen::put(room, at, row.unix_ns.to_le_bytes());
+    let at = pen::put(room, at, [OBSERVED]);
+    let at = pen::put(room, at, observed.to_le_bytes());
+    let at = pen::put(room, at, [SEVERITY_NUMBER, severity]);
+    let mut at = pen::bytes(room, at, SEVERITY_TEXT, text.as_bytes());
     if let Some(field) = plan.body {
-        attribute::any_text(buf, BODY, columns.text(field, row.index));
+        at = attribute::any_text(room, at, BODY, columns.text(field, row.index));
     }
     for attribute in &plan.attributes {
-        attribute.encode(buf, columns, row.index);
+        at = attribute.encode(room, at, columns, row.index);
     }
-    sampling(buf, row);
-    wire::number(buf, DROPPED_ATTRIBUTES, row.withheld);
+    at = sampling(room, at, row, texts);
+    if row.withheld > 0 {
+        at = pen::put(room, at, [DROPPED_ATTRIBUTES]);
+        at = pen::varint(room, at, row.withheld);
+    }
     if let Some(parent) = &row.ids.parent {
-        wire::bytes(buf, TRACE_ID, &row.ids.trace);
-        wire::bytes(buf, SPAN_ID, parent);
+        at = pen::bytes(room, at, TRACE_ID, &row.ids.trace);
+        at = pen::bytes(room, at, SPAN_ID, parent);
         let flags = row.ids.flags & TRACE_FLAGS;
         if flags != 0 {
-            buf.push(FLAGS);
-            buf.extend_from_slice(&flags.to_le_bytes());
+            at = pen::put(room, at, [FLAGS]);
+            at = pen::put(room, at, flags.to_le_bytes());
         }
     }
-    wire::bytes(buf, EVENT_NAME, plan.name_of(columns, row.index));
-    wire::close(buf, at);
+    at = pen::bytes(room, at, EVENT_NAME, plan.name_of(columns, row.index));
+    pen::close(room, start, at)
 }
 
 /// `sampling.threshold` and `sampling.randomness`, as the semantic conventions have it for logs; nothing where every row was
 /// kept. A log has no trace id of its own, so the randomness is told too, unless the caller's trace id carries it.
 #[inline]
-fn sampling(buf: &mut Vec<u8>, row: &Row) {
+fn sampling(room: &mut [u8], at: usize, row: &Row, texts: &mut ThresholdText) -> usize {
     if row.threshold == Threshold::ALWAYS {
-        return;
+        return at;
     }
-    attribute::text_with(buf, LOG_ATTRIBUTES, "sampling.threshold", |buf| ids::write_threshold(buf, row.threshold));
+    let at = attribute::short_text(room, at, LOG_ATTRIBUTES, "sampling.threshold", texts.of(row.threshold));
     let randomness = match row.ids.parent {
         Some(_) => row.ids.randomness,
         None => Some(row.ids.carried_randomness()),
     };
-    if let Some(randomness) = randomness {
-        attribute::text_with(buf, LOG_ATTRIBUTES, "sampling.randomness", |buf| ids::write_randomness(buf, randomness));
-    }
+    let Some(randomness) = randomness else { return at };
+    attribute::short_text(room, at, LOG_ATTRIBUTES, "sampling.randomness", &randomness_digits(randomness))
 }

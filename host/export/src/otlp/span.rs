@@ -2,8 +2,9 @@
 
 use host_model::Threshold;
 
-use crate::ids::{self, Ids};
-use crate::otlp::wire::{self, BYTES, FIXED32, FIXED64, VARINT, tag};
+use crate::ids::{self, Ids, randomness_digits};
+use crate::otlp::pen;
+use crate::otlp::wire::{BYTES, FIXED32, FIXED64, VARINT, tag};
 use crate::plan::{Columns, Plan};
 
 /// `ScopeSpans.spans`; `ScopeLogs.log_records` and `ScopeMetrics.metrics` have the same number.
@@ -25,9 +26,8 @@ const FLAGS: [u8; 2] = [0x80 | FIXED32, 1];
 const FAILED: [u8; 4] = [STATUS, 2, tag(3, VARINT), 2];
 const INTERNAL: u64 = 1;
 const LAST_KIND: u64 = 5;
-/// Bytes of the members that every span has and that have a fixed size.
-const FIXED: usize = 54;
-const RANDOMNESS: &[u8] = b";rv:";
+const PREFIX: &[u8; 6] = b"ot=th:";
+const RANDOMNESS: &[u8; 4] = b";rv:";
 
 /// What all outputs say about one row, beside its columns.
 #[derive(Debug, Clone, Copy)]
@@ -44,11 +44,11 @@ pub(crate) struct Row {
     pub withheld: u64,
 }
 
-/// The threshold of the last row as tracestate has it: rows that follow each other mostly share theirs.
+/// The digits of the last row's threshold: rows that follow each other mostly share theirs.
 #[derive(Debug, Default)]
 pub(crate) struct ThresholdText {
     threshold: Threshold,
-    text: Vec<u8>,
+    digits: Vec<u8>,
 }
 
 // === impl Row ===
@@ -67,63 +67,73 @@ impl Row {
     }
 }
 
-/// Appends the span of one row.
+/// Writes the span of one row; returns where it ends.
 #[inline]
-pub(crate) fn encode(buf: &mut Vec<u8>, plan: &Plan, columns: &Columns<'_>, row: &Row, texts: &mut ThresholdText) {
-    let at = wire::open(buf, ITEM);
+pub(crate) fn encode(
+    room: &mut [u8],
+    at: usize,
+    plan: &Plan,
+    columns: &Columns<'_>,
+    row: &Row,
+    texts: &mut ThresholdText,
+) -> usize {
+    let start = pen::open(room, at, ITEM);
     let ids = &row.ids;
     let end = row.unix_ns.saturating_add(row.duration(plan, columns).unwrap_or(0));
-    // Members of a fixed size stand together, so that they are one copy.
-    let mut fixed = [0; FIXED];
-    fixed[..2].copy_from_slice(&[TRACE_ID, 16]);
-    fixed[2..18].copy_from_slice(&ids.trace);
-    fixed[18..20].copy_from_slice(&[SPAN_ID, 8]);
-    fixed[20..28].copy_from_slice(&ids.span);
-    fixed[28..31].copy_from_slice(&[KIND, row.kind(plan, columns) as u8, START]);
-    fixed[31..39].copy_from_slice(&row.unix_ns.to_le_bytes());
-    fixed[39] = END;
-    fixed[40..48].copy_from_slice(&end.to_le_bytes());
-    fixed[48..50].copy_from_slice(&FLAGS);
-    fixed[50..54].copy_from_slice(&ids.flags.to_le_bytes());
-    buf.extend_from_slice(&fixed);
-    trace_state(buf, row, texts);
-    if let Some(parent) = &ids.parent {
-        wire::bytes(buf, PARENT_SPAN_ID, parent);
+    // Members of a fixed size stand together: they are written at known distances.
+    let at = pen::put(room, start, [TRACE_ID, 16]);
+    let at = pen::put(room, at, ids.trace);
+    let at = pen::put(room, at, [SPAN_ID, 8]);
+    let at = pen::put(room, at, ids.span);
+    let at = pen::put(room, at, [KIND, row.kind(plan, columns) as u8, START]);
+    let at = pen::put(room, at, row.unix_ns.to_le_bytes());
+    let at = pen::put(room, at, [END]);
+    let at = pen::put(room, at, end.to_le_bytes());
+    let at = pen::put(room, at, FLAGS);
+    let at = pen::put(room, at, ids.flags.to_le_bytes());
+    let mut at = trace_state(room, at, row, texts);
+    if let Some(parent) = ids.parent {
+        at = pen::put(room, at, [PARENT_SPAN_ID, 8]);
+        at = pen::put(room, at, parent);
     }
-    wire::bytes(buf, NAME, plan.name_of(columns, row.index));
+    at = pen::bytes(room, at, NAME, plan.name_of(columns, row.index));
     for attribute in &plan.attributes {
-        attribute.encode(buf, columns, row.index);
+        at = attribute.encode(room, at, columns, row.index);
     }
-    wire::number(buf, DROPPED_ATTRIBUTES, row.withheld);
+    if row.withheld > 0 {
+        at = pen::put(room, at, [DROPPED_ATTRIBUTES]);
+        at = pen::varint(room, at, row.withheld);
+    }
     if plan.failed(columns, row.index) {
-        buf.extend_from_slice(&FAILED);
+        at = pen::put(room, at, FAILED);
     }
-    wire::close(buf, at);
+    pen::close(room, start, at)
 }
 
 /// `ot=th:<threshold>`, and `;rv:<randomness>` where the trace id does not carry it.
 #[inline]
-fn trace_state(buf: &mut Vec<u8>, row: &Row, texts: &mut ThresholdText) {
-    let text = texts.of(row.threshold);
-    let Some(randomness) = row.ids.randomness else {
-        return wire::bytes(buf, TRACE_STATE, text);
-    };
-    buf.extend_from_slice(&[TRACE_STATE, (text.len() + RANDOMNESS.len() + 14) as u8]);
-    buf.extend_from_slice(text);
-    buf.extend_from_slice(RANDOMNESS);
-    ids::write_randomness(buf, randomness);
+fn trace_state(room: &mut [u8], at: usize, row: &Row, texts: &mut ThresholdText) -> usize {
+    let threshold = texts.of(row.threshold);
+    let randomness = row.ids.randomness.map(randomness_digits);
+    let length = PREFIX.len() + threshold.len() + randomness.map_or(0, |digits| RANDOMNESS.len() + digits.len());
+    let at = pen::put(room, at, [TRACE_STATE, length as u8]);
+    let at = pen::put(room, at, *PREFIX);
+    let at = pen::slice(room, at, threshold);
+    let Some(digits) = randomness else { return at };
+    let at = pen::put(room, at, *RANDOMNESS);
+    pen::put(room, at, digits)
 }
 
 // === impl ThresholdText ===
 
 impl ThresholdText {
-    fn of(&mut self, threshold: Threshold) -> &[u8] {
-        if self.text.is_empty() || self.threshold != threshold {
+    /// The digits of a threshold.
+    pub(crate) fn of(&mut self, threshold: Threshold) -> &[u8] {
+        if self.digits.is_empty() || self.threshold != threshold {
             self.threshold = threshold;
-            self.text.clear();
-            self.text.extend_from_slice(b"ot=th:");
-            ids::write_threshold(&mut self.text, threshold);
+            self.digits.clear();
+            ids::write_threshold(&mut self.digits, threshold);
         }
-        &self.text
+        &self.digits
     }
 }

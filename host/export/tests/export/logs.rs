@@ -79,3 +79,31 @@ async fn a_log_with_a_traceparent_is_its_callers() {
     assert_eq!(logs[0].attributes, [text("sampling.threshold", "8")], "the trace id carries the randomness");
     assert!(logs[1].trace_id.is_empty());
 }
+
+#[tokio::test]
+async fn texts_of_any_length_have_room() {
+    let texts: Vec<String> = [0, 1, 100, 127, 128, 16_383, 16_384, 300_000, 5].map(|length| "x".repeat(length)).into();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let kept = Rows::new(Signal::Log, 9)
+        .text("body", FieldUse::Body, texts.clone())
+        .text("name", FieldUse::Name, texts.clone())
+        .text("attribute", FieldUse::Plain, texts.clone())
+        .kept();
+    let collector = Collector::start().await;
+    let exporter = collector.exporter();
+    exporter.sink("exec", Arc::default()).write(&kept);
+    exporter.drain(std::time::Duration::from_secs(10)).await;
+    let mut logs = Vec::new();
+    for received in collector.received(1).await {
+        let request = ExportLogsServiceRequest::decode(received.body.clone()).unwrap();
+        assert_eq!(request.encoded_len(), received.body.len());
+        logs.extend(request.resource_logs.into_iter().flat_map(|of| of.scope_logs).flat_map(|of| of.log_records));
+    }
+    assert_eq!(logs.len(), texts.len());
+    for expected in texts {
+        let value = Some(AnyValue { value: Some(Value::StringValue(expected.into())) });
+        let name = if expected.is_empty() { "file.open" } else { expected };
+        let found = logs.iter().any(|log| log.body == value && log.event_name == name && log.attributes[0].value == value);
+        assert!(found, "text of {} bytes", expected.len());
+    }
+}
