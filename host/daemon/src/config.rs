@@ -51,7 +51,7 @@ pub struct ProbeConfig {
     pub enabled: Option<bool>,
     /// An object of your own (`*.bpf.o`), relative to this file. Unset for the probes in the binary.
     pub object: Option<PathBuf>,
-    /// Size of its ring, a power of two. Default 8MiB.
+    /// Size of its ring, a power of two. Default: what its object says.
     pub ring_bytes: Option<Size>,
     /// Sizes of its other maps, by map name.
     pub max_entries: BTreeMap<String, u32>,

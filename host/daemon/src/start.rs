@@ -1,7 +1,7 @@
 //! The start of a daemon: from its settings to paths whose probes fire.
 
 use std::io::IsTerminal;
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -50,11 +50,16 @@ impl Daemon {
         let signals = Signals::listen().map_err(|error| Refusal::new("start", format!("signals: {error}"), ""))?;
         let path = settings.socket.clone().or_else(|| settings.config.socket.clone()).unwrap_or_else(default_socket);
         let socket = Socket::bind(&path)?;
+        if let Some(file) = &settings.ready_file {
+            // One that was left behind by a daemon that was killed must not be taken for ours.
+            let _ = std::fs::remove_file(file);
+        }
+        let files = socket.files().into_iter().chain(settings.ready_file.clone()).collect();
         let core = tokio::task::spawn_blocking(move || compose(settings, &Handle::current())).await;
         let core = Arc::new(core.map_err(|error| lost(&error))??);
         let closed = watch::Sender::new(false);
         let server = tokio::spawn(server::serve(socket, Arc::clone(&core), closed.subscribe()));
-        let daemon = Self { watchers: watch(&core, signals), core, closed, server };
+        let daemon = Self { watchers: watch(&core, signals, files), core, closed, server };
         if let Some(file) = &daemon.core.settings.ready_file {
             announce(file)?;
         }
@@ -227,7 +232,7 @@ fn style(on_stdout: bool) -> ConsoleStyle {
 }
 
 /// Watches for what ends the daemon, and sends its telemetry.
-fn watch(core: &Arc<Core>, mut signals: Signals) -> Vec<JoinHandle<()>> {
+fn watch(core: &Arc<Core>, mut signals: Signals, files: Vec<PathBuf>) -> Vec<JoinHandle<()>> {
     let of = |core: &Arc<Core>| Arc::clone(core);
     let mut watchers = Vec::new();
     let ends = of(core);
@@ -236,6 +241,7 @@ fn watch(core: &Arc<Core>, mut signals: Signals) -> Vec<JoinHandle<()>> {
         ends.end(Cause::Signal);
         let second = signals.next().await;
         tracing::warn!("a second signal: ending at once");
+        files.iter().for_each(|file| drop(std::fs::remove_file(file)));
         std::process::exit(128 + second);
     }));
     if let Some(duration) = core.settings.duration {

@@ -75,6 +75,11 @@ impl Socket {
         Ok(Self { listener, path: path.to_owned(), lock, group, _locked: locked })
     }
 
+    /// What is left behind if this process ends without dropping it.
+    pub(crate) fn files(&self) -> [PathBuf; 2] {
+        [self.path.clone(), self.lock.clone()]
+    }
+
     /// Whether this peer may speak: the daemon's user, root, or a member of the socket's group.
     pub(super) fn admits(&self, peer: Peer) -> bool {
         let daemon = rustix::process::geteuid().as_raw();
