@@ -30,12 +30,12 @@ bench: setup ## The path native and in Wasm, and the way out: ns per record (tar
 
 bench-peers: ## CPU per event beside a bare C reader, opensnoop and bpftrace (target/bench/peers.json); needs root
 	@.ci/setup build peers
-	cargo build --release -p host -p host-tests
+	cargo build --release
 	$(MAKE) --no-print-directory -C tests/benches/limit OUT=$(abspath $(TARGET))/bench/limit
 	@$(SUDO) unshare --mount $(TARGET)/release/bench-peers $(ARGS)
 
 build: setup ## The binary, with its plugins and probes inside
-	cargo build --release -p host
+	cargo build --release
 
 fmt: setup ## Formats the Rust code
 	cargo fmt --all

@@ -3,7 +3,7 @@
 //!
 //! Native is the plugins' own code (or, where that only asks the host, the host's answer) behind the same stage traits, compiled
 //! into the host. Both sides end with Arrow arrays that were checked alike. The whole path is `host-pipeline` on its thread: drain,
-//! decode, metrics, sample, complete, enrich, and a sink that counts; its time is CPU time of the whole process.
+//! decode, metrics, sample, complete, enrich, and a sink that counts or sends OTLP; its time is CPU time of the whole process.
 
 mod enriching;
 mod native;
@@ -20,6 +20,7 @@ use serde_json::json;
 use enriching::{Census, NativeEnricher};
 use native::{NativeDecoder, NativeSampler};
 use tape::Tape;
+use whole::WayOut;
 
 const SIZES: [usize; 4] = [64, 256, 1024, 4096];
 /// Rounds of which the best counts; the two sides take turns.
@@ -45,6 +46,13 @@ pub(crate) struct Pair {
 }
 
 fn main() {
+    if std::env::args().any(|argument| argument == whole::COLLECT) {
+        let sink = host_tests::sink::Sink::start();
+        println!("{}", sink.endpoint());
+        loop {
+            std::thread::park();
+        }
+    }
     let workshop = Workshop::new();
     let mut rows = Vec::new();
     println!("| stage | rows | native ns | Wasm ns | ratio |");
@@ -66,13 +74,14 @@ fn main() {
 
 type Measure = fn(&Workshop, usize) -> Pair;
 
-const STAGES: [(&str, Measure); 6] = [
+const STAGES: [(&str, Measure); 7] = [
     ("ring drain", drain),
     ("decode", decode),
     ("sample", sample),
     ("enrich", enrich),
-    ("whole path", |workshop, size| whole::measure(workshop, size, ONE_IN_TEN)),
-    ("whole path, all kept", |workshop, size| whole::measure(workshop, size, ALL)),
+    ("whole path", |workshop, size| whole::measure(workshop, size, ONE_IN_TEN, &WayOut::Counted)),
+    ("whole path, all kept", |workshop, size| whole::measure(workshop, size, ALL, &WayOut::Counted)),
+    ("whole path, all kept, sent as OTLP", |workshop, size| whole::measure(workshop, size, ALL, &WayOut::otlp())),
 ];
 
 // === Stages ===
