@@ -69,7 +69,7 @@ pub(crate) enum Command {
 /// Where the running host listens.
 #[derive(Debug, Args)]
 pub(crate) struct SocketArgs {
-    /// The control socket of the running host [default: /run/host.sock as root, else $XDG_RUNTIME_DIR/host.sock]
+    /// The control socket of the running host [default: as root /run/host.sock, else $XDG_RUNTIME_DIR/host.sock]
     #[arg(long, value_name = "PATH", env = "HOST_SOCKET", hide_env_values = true, value_hint = ValueHint::FilePath)]
     pub(crate) socket: Option<PathBuf>,
 }

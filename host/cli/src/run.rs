@@ -111,7 +111,8 @@ async fn on_screen(daemon: &Daemon, feed: &Feed) -> Result<(), Failure> {
     let mut ending = std::pin::pin!(daemon.wait());
     loop {
         tokio::select! {
-            _ = &mut ending => return Ok(()),
+            biased;
+            // However short the run, one frame is drawn.
             _ = frames.tick() => {
                 let status = daemon.status().await;
                 history.push(Instant::now(), status);
@@ -119,6 +120,7 @@ async fn on_screen(daemon: &Daemon, feed: &Feed) -> Result<(), Failure> {
                 let canvas = Canvas { width, height, coloured };
                 terminal.draw(&screen::frame(&history, &feed.last(height), canvas))?;
             }
+            _ = &mut ending => return Ok(()),
         }
     }
 }

@@ -99,15 +99,15 @@ fn plugins(paths: &[PathStatus]) -> String {
         ("TRAPS", Align::Right),
     ];
     let row = |path: &PathStatus, plugin: &PluginStatus| {
-        let mark = if plugin.state == PluginState::Faulting { " FAULTING" } else { "" };
+        let mark = if plugin.state == PluginState::Faulting { "FAULTING " } else { "" };
         vec![
             clipped(&path.probe, 12),
             clipped(&plugin.slot, 20),
-            format!("{}@{}{mark}", clipped(&plugin.name, 24), clipped(&plugin.version, 12)),
+            format!("{}@{}", clipped(&plugin.name, 24), clipped(&plugin.version, 12)),
             plugin.generation.to_string(),
             short(plugin.rows as f64),
             per_row(plugin.total_ns, plugin.rows),
-            grouped(plugin.traps),
+            format!("{mark}{}", grouped(plugin.traps)),
         ]
     };
     columns(&headings, paths.iter().flat_map(|path| path.plugins.iter().map(|plugin| row(path, plugin))))
@@ -221,11 +221,11 @@ collector http://localhost:4317  waiting 512 B of 32.0 MiB  retries 2
 ";
         let text = table(&status());
         assert!(text.starts_with(expected), "{text}");
-        assert!(text.contains("sampler-rate@0.3.0 FAULTING"), "{text}");
+        assert!(text.contains("FAULTING 0"), "{text}");
         assert!(text.contains("probe tcp FAILED: raw_tp/inet_sock_set_state needs BTF"), "{text}");
         assert!(text.contains("sampler-ratio@0.1.0 (1) -> sampler-rate@0.3.0 (2), 41.3 us, cold"), "{text}");
         let widest = text.lines().map(|line| line.chars().count()).max();
-        assert!(widest <= Some(100), "{widest:?}\n{text}");
+        assert!(widest <= Some(80), "{widest:?}\n{text}");
     }
 
     #[test]

@@ -32,16 +32,18 @@ Exit codes:
 
 Environment variables:
   HOST_SOCKET, HOST_CONFIG      as --socket and --config
-  OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL, OTEL_EXPORTER_OTLP_HEADERS, ...
-                                the collector; a flag wins over the configuration, that over these
+  OTEL_EXPORTER_OTLP_*          the collector: ENDPOINT, PROTOCOL, HEADERS and so on; a flag wins
+                                over the configuration, and that over these
   OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES
-                                the resource that every event carries
+                                what every event says of its origin
   RUST_LOG                      which log lines are written, such as debug or host_plugin=debug
   NO_COLOR                      no colours
 
 Files:
-  /run/host.sock                control socket as root; else $XDG_RUNTIME_DIR/host.sock
-  host.toml                     any file, named by --config; `host config schema` prints what it may say
+  /run/host.sock                the control socket as root; else $XDG_RUNTIME_DIR/host.sock, or
+                                host-UID.sock in the folder for temporary files
+  host.toml                     the configuration, named by --config; `host config schema`
+                                prints what it may say
 
 Data goes to standard output, talk to standard error.";
 
