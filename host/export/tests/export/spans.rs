@@ -165,6 +165,27 @@ async fn randomness_of_the_samplers_own_travels_as_rv() {
 }
 
 #[tokio::test]
+async fn what_is_not_known_is_not_exported() {
+    let rows = Rows::new(Signal::Span, 2)
+        .u32("u32", FieldUse::Plain, vec![0, 1])
+        .omit_zero()
+        .u64("u64", FieldUse::Dimension, vec![0, 1])
+        .omit_zero()
+        .i64("i64", vec![0, -1])
+        .omit_zero()
+        .f64("f64", vec![0.0, 0.5])
+        .omit_zero()
+        .boolean("boolean", vec![0, 1])
+        .omit_zero()
+        .text("text", FieldUse::Plain, vec!["", "1"])
+        .omit_zero()
+        .bytes("bytes", vec![b"", b"1"])
+        .omit_zero();
+    let (spans, _) = arrive(rows.kept(), |_| {}).await;
+    assert_eq!((spans[0].attributes.len(), spans[1].attributes.len()), (0, 7));
+}
+
+#[tokio::test]
 async fn an_unknown_time_is_now() {
     let mut rows = Rows::new(Signal::Span, 1);
     rows = rows.u64("row", FieldUse::Plain, vec![0]);
