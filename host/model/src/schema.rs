@@ -154,6 +154,9 @@ pub enum SchemaError {
         /// The type it has.
         is: ColumnType,
     },
+    /// A dimension that may reveal something: metrics are not withheld, so it would leave with every series.
+    #[error("field `{0}` separates metric series, so it must be public; make it a plain field, or do not mark it sensitive")]
+    Reveals(String),
     /// A use that may appear once appears twice, or `time` not at all.
     #[error("{count} fields are used as {field_use:?}; there must be {must}")]
     Count {
@@ -233,6 +236,12 @@ impl Schema {
                     is: field.column_type,
                 });
             }
+        }
+        let reveals = |field: &&Field| {
+            matches!(field.field_use, FieldUse::Dimension | FieldUse::Error) && field.sensitivity != Sensitivity::Public
+        };
+        if let Some(field) = self.fields.iter().find(reveals) {
+            return Err(SchemaError::Reveals(field.name.clone()));
         }
         let times = self.count(FieldUse::Time);
         if times != 1 {
@@ -374,6 +383,15 @@ mod tests {
         assert_eq!(schema.check(), Ok(()));
         schema.metrics = vec![metric(1)];
         assert!(matches!(schema.check(), Err(SchemaError::Measures { .. })));
+    }
+
+    #[test]
+    fn a_dimension_that_reveals_something_is_refused() {
+        let mut user = field("user.name", ColumnType::Text, FieldUse::Dimension);
+        let time = field("time", ColumnType::U64, FieldUse::Time);
+        assert_eq!(schema(vec![time.clone(), user.clone()]).check(), Ok(()));
+        user.sensitivity = Sensitivity::Identity;
+        assert_eq!(schema(vec![time, user]).check(), Err(SchemaError::Reveals("user.name".into())));
     }
 
     #[test]
