@@ -33,7 +33,7 @@ async fn load(args: LoadArgs) -> Done {
         _ => None,
     };
     let load = LoadPlugin {
-        path: Some(component(&args.file)?),
+        path: Some(absolute(&args.file)?),
         bytes_base64: None,
         slot: args.slot.as_deref().map(slot).transpose()?,
         config,
@@ -98,20 +98,27 @@ fn slot(name: &str) -> Result<Slot, Failure> {
         .map_err(|error| Failure::new(Code::Usage, format!("{error}")).cured_by("`host plugin list` shows the slots there are"))
 }
 
-/// A file, or the name of a component in the binary.
-fn component(file: &Path) -> Result<PathBuf, Failure> {
-    let name = file.to_string_lossy();
-    if is_file(&name) || file.exists() { absolute(file) } else { Ok(file.to_owned()) }
-}
-
-/// The file as the host, which has another working directory, will find it.
+/// The file as the host, which has another working directory, will find it. A bare name that is no file here is left alone: it
+/// may be one that the binary knows.
 pub(crate) fn absolute(file: &Path) -> Result<PathBuf, Failure> {
+    let name = file.to_string_lossy();
+    if !file.exists() && !is_file(&name) && !name.ends_with(".o") {
+        return Ok(file.to_owned());
+    }
     std::path::absolute(file).map_err(|error| Failure::new(Code::Usage, format!("{}: {error}", file.display())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_in_the_binary_is_left_alone_and_a_file_is_named_absolutely() {
+        assert_eq!(absolute(Path::new("sampler-ratio")).unwrap(), Path::new("sampler-ratio"));
+        assert!(absolute(Path::new("mine.wasm")).unwrap().is_absolute());
+        assert!(absolute(Path::new("mine.bpf.o")).unwrap().is_absolute());
+        assert!(absolute(Path::new("./mine")).unwrap().is_absolute());
+    }
 
     #[test]
     fn what_went_live_is_said_with_what_it_cost() {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use host_daemon::config::OutputName;
 use host_daemon::settings::View;
 use host_daemon::status::{FinalReport, Origin, Status};
-use host_daemon::{Daemon, Settings};
+use host_daemon::{Daemon, Input, Settings};
 use host_model::{Ledger, ProbeState};
 use serde::Serialize;
 use tokio::time::MissedTickBehavior;
@@ -38,6 +38,7 @@ const WORKERS: usize = 2;
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     balanced: bool,
+    mode: Origin,
     cause: host_daemon::status::Cause,
     uptime_ms: u64,
     paths: Vec<PathReport<'a>>,
@@ -59,11 +60,12 @@ pub(crate) fn run(args: RunArgs) -> Done {
         settings::show(&args, &mut settings);
     }
     settings.view = feed.clone().map(|feed| View::new(move || Box::new(feed.clone())));
+    let replay = settings.input != Input::Kernel;
     let to_stdout = feed.is_some() || settings.output == Some(OutputName::None);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Code::Failed, format!("cannot start the runtime: {error}")))?;
     let report = runtime.block_on(watch(settings, feed))?;
-    tell(&report, to_stdout, args.format.format)
+    tell(&report, replay, to_stdout, args.format.format)
 }
 
 /// From the start to the end of the drain.
@@ -146,13 +148,17 @@ async fn in_lines(daemon: &Daemon) {
 }
 
 /// The ledger: data where standard output carries no events, talk where it does.
-fn tell(report: &FinalReport, to_stdout: bool, format: Format) -> Done {
+fn tell(report: &FinalReport, replay: bool, to_stdout: bool, format: Format) -> Done {
     let text = match format {
-        Format::Table => ledger::table(report.paths.iter().map(|(name, ledger)| (name.as_str(), ledger))),
+        Format::Table => {
+            let origin = if replay { "REPLAY of a capture, not of this machine\n" } else { "" };
+            origin.to_owned() + &ledger::table(report.paths.iter().map(|(name, ledger)| (name.as_str(), ledger)))
+        }
         Format::Json => {
             let paths = report.paths.iter().map(|(probe, ledger)| PathReport { probe, ledger }).collect();
+            let mode = if replay { Origin::Replay } else { Origin::Live };
             let FinalReport { balanced, cause, uptime_ms, .. } = *report;
-            output::json(&Report { balanced, cause, uptime_ms, paths })?
+            output::json(&Report { balanced, mode, cause, uptime_ms, paths })?
         }
     };
     if to_stdout {

@@ -134,14 +134,9 @@ fn swaps(swaps: &[Swap]) -> String {
 /// A swap in one line.
 pub(crate) fn line(swap: &Swap) -> String {
     let name = |name: &str| if name.is_empty() { "nothing".to_owned() } else { clipped(name, 48) };
-    format!(
-        "{}: {} -> {}, {}, {}",
-        clipped(&swap.slot, 20),
-        name(&swap.from),
-        name(&swap.to),
-        nanos(swap.pause_ns),
-        clipped(&swap.handover, 80)
-    )
+    let handover = if swap.handover.is_empty() { String::new() } else { format!(", {}", clipped(&swap.handover, 80)) };
+    let (from, to) = (name(&swap.from), name(&swap.to));
+    format!("{}: {from} -> {to}, {}{handover}", clipped(&swap.slot, 20), nanos(swap.pause_ns))
 }
 
 #[cfg(test)]

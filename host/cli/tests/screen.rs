@@ -1,5 +1,7 @@
 //! `host run` on a terminal: the live table comes and goes, and the terminal is as it was.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test stops at the first wrong answer")]
+
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};

@@ -1,6 +1,8 @@
 //! What the binary says, word by word: help, errors, tables. Expected texts are in `expected/`; with `HOST_EXPECT=write` they
 //! are written anew, for a person to read the difference.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test stops at the first wrong answer")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -192,4 +194,39 @@ fn every_command_has_a_manual_page() {
     }
     assert!(stdout(&host(&["man", "plugin", "load"])).contains("Put a component into a slot"));
     assert_eq!(host(&["man", "plugin", "lod"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_replayed_capture_ends_with_a_ledger_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("host.sock");
+    let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../daemon/captures/default.capture");
+    let run = ["run", "--replay", capture.to_str().unwrap(), "--output", "none", "--socket", socket.to_str().unwrap()];
+    let output = host(&run);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).starts_with("REPLAY of a capture"), "{}", stdout(&output));
+    assert!(stderr(&output).contains("ready, replaying"), "{}", stderr(&output));
+
+    let output = host(&[&run[..], &["--format", "json", "--log-format", "json"]].concat());
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["balanced"], &report["mode"], &report["cause"]), (&true.into(), &"replay".into(), &"ended".into()));
+    assert!(report["paths"][0]["ledger"]["produced"].as_u64().unwrap() > 0, "{report}");
+    for line in stderr(&output).lines() {
+        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn events_go_to_standard_output_and_the_ledger_beside_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("host.sock");
+    let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../daemon/captures/default.capture");
+    let capture = capture.to_str().unwrap();
+    let output = host(&["run", "--replay", capture, "--output", "jsonl", "--socket", socket.to_str().unwrap()]);
+    let events = stdout(&output);
+    assert!(events.lines().count() > 0);
+    for line in events.lines() {
+        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
+    }
+    assert!(stderr(&output).contains("exported"), "{}", stderr(&output));
 }

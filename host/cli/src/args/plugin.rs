@@ -26,7 +26,7 @@ pub(crate) enum PluginCommand {
 /// `host plugin load`
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
-    /// The component, a .wasm file
+    /// The component, a .wasm file, or the name of one in the binary
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
     /// The slot; needed where the component's role has more than one
@@ -52,7 +52,7 @@ pub(crate) struct UnloadArgs {
 /// `host plugin inspect`
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// A .wasm file, or a slot of the running host
+    /// A .wasm file, the name of a component in the binary, or a slot of the running host
     #[arg(value_name = "FILE|SLOT", value_hint = ValueHint::FilePath)]
     pub(crate) subject: String,
     #[command(flatten)]

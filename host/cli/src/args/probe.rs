@@ -21,7 +21,7 @@ pub(crate) enum ProbeCommand {
 /// `host probe load`
 #[derive(Debug, Args)]
 pub(crate) struct ProbeLoadArgs {
-    /// The BPF object, a .bpf.o file
+    /// The BPF object, a .bpf.o file, or the name of a probe in the binary
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
     /// Give a map another size; may be given more than once

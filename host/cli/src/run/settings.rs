@@ -28,8 +28,7 @@ pub(super) fn settings(args: &RunArgs) -> Result<Settings, Failure> {
         });
     }
     let named = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let collector =
-        args.otlp_endpoint.is_some() || config.export.endpoint.is_some() || COLLECTORS.iter().any(|name| named(&name));
+    let collector = args.otlp_endpoint.is_some() || config.export.endpoint.is_some() || COLLECTORS.iter().any(named);
     Ok(Settings {
         output: Some(output(args.output, config.export.output, collector)),
         probes: args.probes.clone(),

@@ -51,6 +51,10 @@ impl Terminal {
 
     /// Replaces what is shown, line over line, in one go: nothing is cleared first, so nothing flickers.
     pub(super) fn draw(&mut self, lines: &[String]) -> io::Result<()> {
+        // A thread that panicked has given the screen back for its last words; they stay.
+        if BEFORE.lock().is_ok_and(|before| before.is_none()) {
+            return Ok(());
+        }
         let mut stderr = io::BufWriter::new(io::stderr().lock());
         queue!(stderr, BeginSynchronizedUpdate)?;
         for (row, line) in lines.iter().enumerate() {
