@@ -7,6 +7,7 @@
 
 mod enriching;
 mod native;
+mod ring;
 mod tape;
 mod whole;
 
@@ -24,7 +25,7 @@ use whole::WayOut;
 
 const SIZES: [usize; 4] = [64, 256, 1024, 4096];
 /// Rounds of which the best counts; the two sides take turns.
-const ROUNDS: usize = 15;
+pub(crate) const ROUNDS: usize = 15;
 /// What the sampler does on the whole path: failed and slow rows, and one in ten of the others.
 const ONE_IN_TEN: &str = r#"{"ratio": 0.1, "slow_ms": 100}"#;
 /// It looks at every row as above, and then keeps it.
@@ -41,8 +42,8 @@ pub(crate) struct Workshop {
 /// Nanoseconds per record.
 #[derive(Clone, Copy)]
 pub(crate) struct Pair {
-    native: f64,
-    wasm: f64,
+    pub(crate) native: f64,
+    pub(crate) wasm: f64,
 }
 
 fn main() {
@@ -75,7 +76,7 @@ fn main() {
 type Measure = fn(&Workshop, usize) -> Pair;
 
 const STAGES: [(&str, Measure); 7] = [
-    ("ring drain", drain),
+    ("ring drain", ring::drain),
     ("decode", decode),
     ("sample", sample),
     ("enrich", enrich),
@@ -85,18 +86,6 @@ const STAGES: [(&str, Measure); 7] = [
 ];
 
 // === Stages ===
-
-/// Finding the run and giving it back. The same on both sides: the copy into the sandbox is counted where it happens, in `decode`.
-fn drain(workshop: &Workshop, size: usize) -> Pair {
-    let tape = workshop.tape(size);
-    let mut source = Tape::new(tape, usize::MAX);
-    let mut lap = move || {
-        std::hint::black_box(source.run(size, usize::MAX).records);
-        source.release();
-    };
-    let native = per_row(size, &mut lap);
-    Pair { native, wasm: native }
-}
 
 /// All columns of every row.
 fn decode(workshop: &Workshop, size: usize) -> Pair {
@@ -153,7 +142,7 @@ fn in_turns(size: usize, mut native: impl FnMut(), mut wasm: impl FnMut()) -> Pa
 }
 
 /// Nanoseconds of this thread's CPU time per row, over about 100,000 rows.
-fn per_row(size: usize, call: &mut impl FnMut()) -> f64 {
+pub(crate) fn per_row(size: usize, call: &mut impl FnMut()) -> f64 {
     let calls = 100_000 / size;
     let start = cpu_ns(ClockId::ThreadCPUTime);
     (0..calls).for_each(|_| call());
