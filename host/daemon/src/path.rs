@@ -1,10 +1,10 @@
 //! A path that runs, and what may be asked of it from outside.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use host_model::{Kept, Ledger, MetricData, PathCounters, Probe, Schema, Sink};
+use host_model::{Ledger, PathCounters, Probe, Schema};
 use host_pipeline::{Blueprint, Running, StartError, SwitchError, Switched};
 
 use crate::attached::Attached;
@@ -16,7 +16,6 @@ use crate::status::{PathStatus, PluginState, PluginStatus};
 pub(crate) struct Path {
     pub(crate) place: Place,
     pub(crate) counters: Arc<PathCounters>,
-    series: Arc<AtomicU64>,
     /// None once it was stopped. Asking takes the read half, so that stopping waits for whoever asks.
     running: RwLock<Option<Running>>,
     made_of: Mutex<MadeOf>,
@@ -32,12 +31,6 @@ pub(crate) struct MadeOf {
     pub(crate) schema: Arc<Schema>,
 }
 
-/// Counts the metric series that go by.
-struct Counted {
-    sink: Box<dyn Sink>,
-    series: Arc<AtomicU64>,
-}
-
 /// The worker answers between two batches: within a call's deadline at the worst.
 const LEDGER_TIMEOUT: Duration = Duration::from_millis(500);
 /// A plugin without faults for this long is well again: after it, earlier ones no longer make it rest.
@@ -47,22 +40,14 @@ const CALM: Duration = Duration::from_secs(60);
 
 impl Path {
     /// Starts the worker. Nothing is attached yet, so nothing comes.
-    pub(crate) fn start(
-        place: Place,
-        lineup: Lineup,
-        attached: Attached,
-        mut blueprint: Blueprint,
-    ) -> Result<Self, StartError> {
+    pub(crate) fn start(place: Place, lineup: Lineup, attached: Attached, blueprint: Blueprint) -> Result<Self, StartError> {
         let stages = &blueprint.stages;
         let made_of = MadeOf { lineup, cards: Cards::of(stages), schema: Arc::clone(stages.decoder.schema()) };
         let counters = Arc::clone(&blueprint.counters);
-        let series = Arc::new(AtomicU64::new(0));
-        blueprint.sink = Box::new(Counted { sink: blueprint.sink, series: Arc::clone(&series) });
         let running = host_pipeline::start(blueprint)?;
         Ok(Self {
             place,
             counters,
-            series,
             running: RwLock::new(Some(running)),
             made_of: Mutex::new(made_of),
             attached: Mutex::new(attached),
@@ -129,7 +114,7 @@ impl Path {
             probe: self.name().to_owned(),
             ledger,
             plugins: cards.iter().map(|card| card.status(ended)).collect(),
-            metrics_series: self.series.load(Relaxed),
+            metrics_series: self.counters.series.load(Relaxed),
         }
     }
 
@@ -182,27 +167,6 @@ impl Faults {
             self.last = Some(now);
         }
         self.last.is_some_and(|last| now.saturating_duration_since(last) < CALM)
-    }
-}
-
-// === impl Counted ===
-
-impl Sink for Counted {
-    fn write(&mut self, kept: &Kept) {
-        self.sink.write(kept);
-    }
-
-    fn metrics(&mut self, metrics: &[MetricData]) {
-        self.series.store(metrics.iter().map(|metric| metric.points.len() as u64).sum(), Relaxed);
-        self.sink.metrics(metrics);
-    }
-
-    fn flush(&mut self) {
-        self.sink.flush();
-    }
-
-    fn queue(&self) -> (u64, u64) {
-        self.sink.queue()
     }
 }
 
