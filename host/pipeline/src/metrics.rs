@@ -33,10 +33,10 @@ struct Series {
     key: Vec<u8>,
     attributes: Vec<(String, AttributeValue)>,
     /// One per metric of the schema.
-    sums: Vec<Sum>,
+    totals: Vec<Total>,
 }
 
-enum Sum {
+enum Total {
     Count(u64),
     Sum(u64),
     Buckets(Buckets),
@@ -96,8 +96,8 @@ impl Metrics {
             let place = same.unwrap_or_else(|| self.find(&dimensions, row));
             self.last = Some(place);
             if let Some(series) = self.series.get_mut(place) {
-                for (sum, values) in series.sums.iter_mut().zip(&values) {
-                    sum.add(values.as_ref().and_then(|values| values.known(row)));
+                for (total, values) in series.totals.iter_mut().zip(&values) {
+                    total.add(values.as_ref().and_then(|values| values.known(row)));
                 }
             }
         }
@@ -158,15 +158,15 @@ impl Metrics {
     }
 
     fn push(&mut self, key: Vec<u8>, attributes: Vec<(String, AttributeValue)>) -> usize {
-        let sums = self.schema.metrics.iter().map(|metric| match metric.instrument {
-            Instrument::Counter => Sum::Count(0),
-            Instrument::Sum => Sum::Sum(0),
+        let totals = self.schema.metrics.iter().map(|metric| match metric.instrument {
+            Instrument::Counter => Total::Count(0),
+            Instrument::Sum => Total::Sum(0),
             Instrument::Histogram => {
                 let in_seconds = self.schema.fields.get(metric.value).is_some_and(|field| field.unit == "ns");
-                Sum::Buckets(Buckets::new(if in_seconds { 1e-9 } else { 1.0 }))
+                Total::Buckets(Buckets::new(if in_seconds { 1e-9 } else { 1.0 }))
             }
         });
-        self.series.push(Series { key, attributes, sums: sums.collect() });
+        self.series.push(Series { key, attributes, totals: totals.collect() });
         self.series.len() - 1
     }
 }
@@ -175,17 +175,17 @@ impl Metrics {
 
 impl Series {
     fn point(&self, metric: usize) -> Option<MetricPoint> {
-        let value = match self.sums.get(metric)? {
-            Sum::Count(sum) | Sum::Sum(sum) => PointValue::Sum(*sum),
-            Sum::Buckets(buckets) => PointValue::Histogram(buckets.histogram()),
+        let value = match self.totals.get(metric)? {
+            Total::Count(sum) | Total::Sum(sum) => PointValue::Sum(*sum),
+            Total::Buckets(buckets) => PointValue::Histogram(buckets.histogram()),
         };
         Some(MetricPoint { attributes: self.attributes.clone(), value })
     }
 }
 
-// === impl Sum ===
+// === impl Total ===
 
-impl Sum {
+impl Total {
     /// Counts one row, with what was measured if that is known.
     fn add(&mut self, value: Option<u64>) {
         match (self, value) {

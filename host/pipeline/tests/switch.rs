@@ -1,5 +1,7 @@
 //! Plugins replaced while records flow: nothing lost, nothing twice, state handed over, and all or nothing.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first wrong answer")]
+
 mod fakes;
 
 use std::sync::Arc;

@@ -9,13 +9,13 @@ const SCALE: i32 = 3;
 
 /// Mantissas of 2^(1/8) to 2^(7/8), as the low 52 bits of a double.
 const MANTISSAS: [u64; 7] = [
-    0x172b_83c7_d517b,
-    0x306f_e0a3_1b715,
-    0x4bfd_ad53_62a27,
-    0x6a09_e667_f3bcd,
-    0x8ace_5422_aa0db,
-    0xae89_f995_ad3ad,
-    0xd581_8dcf_ba487,
+    0x0001_72b8_3c7d_517b,
+    0x0003_06fe_0a31_b715,
+    0x0004_bfda_d536_2a27,
+    0x0006_a09e_667f_3bcd,
+    0x0008_ace5_422a_a0db,
+    0x000a_e89f_995a_d3ad,
+    0x000d_5818_dcfb_a487,
 ];
 
 /// Counts of values in one unit, kept in the unit they are exported in.

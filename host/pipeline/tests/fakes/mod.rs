@@ -10,7 +10,11 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
 use arrow_array::{ArrayRef, StringArray, UInt64Array};
 use host_model::stage::Plugin;
-use host_model::*;
+use host_model::{
+    Added, Batch, CallStats, ColumnType, Decisions, Decoded, Decoder, Digest, Enricher, Fault, FaultKind, Field, FieldUse,
+    Instrument, Kept, KernelCounters, KernelPlan, Metric, MetricData, PathCounters, PlanError, PluginId, Run, Sampler, Schema,
+    Sensitivity, Signal, Sink, Source, State, Stats, Waker,
+};
 
 /// A ring that a test fills. Records are one u64 each; `u64::MAX` cannot be decoded.
 #[derive(Clone, Default)]
