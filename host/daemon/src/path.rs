@@ -132,7 +132,7 @@ impl Path {
 impl Card {
     pub(crate) fn status(&self, ended: bool) -> PluginStatus {
         let Self { id, stats, faults } = self;
-        let traps = stats.traps.load(Relaxed);
+        let traps = stats.offences();
         let faulting = faults.lock().unwrap_or_else(PoisonError::into_inner).look(traps, Instant::now());
         let state = match (ended, faulting) {
             (true, _) => PluginState::Ended,

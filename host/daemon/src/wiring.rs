@@ -49,7 +49,9 @@ pub(crate) fn path(parts: &Parts, slots: &Slots, opened: Opened) -> Result<Path,
     // and goes out; every step is counted.
     let counters = Arc::new(PathCounters::default());
     let sink = parts.exporter.sink(&place.probe, Arc::clone(&counters.delivery));
-    let blueprint = Blueprint { name: Arc::clone(&place.probe), source, stages, sink, counters, limits: parts.limits };
+    let observer = Arc::new(());
+    let blueprint =
+        Blueprint { name: Arc::clone(&place.probe), source, stages, sink, observer, counters, limits: parts.limits };
     Path::start(place, lineup, attached, blueprint)
         .map_err(|error| Refusal::new("start", error.to_string(), "see the limits on threads of this process"))
 }

@@ -1,14 +1,19 @@
-//! A fault: what a plugin did instead of its work.
+//! A fault: what a plugin did instead of its work; and who is told of it.
 
+use crate::batch::Batch;
 use crate::plugin::PluginId;
+use crate::run::Run;
 
 /// What kind of fault; counted apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// It trapped. The instance is gone and is built again before the next call.
     Trap,
     /// It did not return in time. As a trap.
     Deadline,
+    /// It called the host more often than one call may. As a trap.
+    HostCalls,
     /// It returned something that the contract forbids: wrong lengths, offsets that run backwards, text that is not UTF-8.
     Contract,
     /// Its result is over the output cap.
@@ -17,6 +22,8 @@ pub enum FaultKind {
     Refused,
     /// It is not called for a while because of earlier faults.
     BackingOff,
+    /// It is not called any more because of earlier faults.
+    Quarantined,
 }
 
 /// A call that failed. The pipeline falls back by role and counts; nothing is lost.
@@ -33,15 +40,83 @@ pub struct Fault {
     pub detail: String,
 }
 
+/// What a call that failed was given.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// Records, and the fields that were asked for.
+    Run(Run<'a>, &'a [usize]),
+    /// Rows, with the columns that there were.
+    Batch(&'a Batch),
+    /// Something that is not kept: statistics, state, rows of a run before.
+    Other,
+}
+
+/// Is told of every fault on a path, on its worker: must be quick, and must not wait.
+pub trait Observer: Send + Sync {
+    /// A call failed. Called for each batch that a plugin which rests or is quarantined did not see, too.
+    fn fault(&self, fault: &Fault, input: Input<'_>);
+}
+
+// === impl FaultKind ===
+
+impl FaultKind {
+    /// Every kind, in the order of [`FaultKind::index`].
+    pub const ALL: [Self; 8] = [
+        Self::Trap,
+        Self::Deadline,
+        Self::HostCalls,
+        Self::Contract,
+        Self::Output,
+        Self::Refused,
+        Self::BackingOff,
+        Self::Quarantined,
+    ];
+
+    /// Its place in [`FaultKind::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Whether the plugin did it in a call, and was not merely left alone for what it did before.
+    #[must_use]
+    pub const fn is_own(self) -> bool {
+        !matches!(self, Self::BackingOff | Self::Quarantined)
+    }
+
+    /// Whether the plugin broke a limit or the contract: what backing off and quarantine count. An error of its own is an answer.
+    #[must_use]
+    pub const fn is_offence(self) -> bool {
+        self.is_own() && !matches!(self, Self::Refused)
+    }
+}
+
 impl std::fmt::Display for FaultKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Trap => "trap",
             Self::Deadline => "deadline",
+            Self::HostCalls => "host-calls",
             Self::Contract => "contract",
             Self::Output => "output",
             Self::Refused => "refused",
             Self::BackingOff => "backing-off",
+            Self::Quarantined => "quarantined",
         })
+    }
+}
+
+/// Nobody: for paths whose faults interest no one beyond the counters.
+impl Observer for () {
+    fn fault(&self, _fault: &Fault, _input: Input<'_>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_the_place_it_says() {
+        FaultKind::ALL.iter().enumerate().for_each(|(index, kind)| assert_eq!(kind.index(), index, "{kind}"));
     }
 }

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod comparison;
 pub mod fault;
 pub mod layout;
 pub mod ledger;
@@ -21,12 +22,13 @@ pub mod stage;
 pub mod verdict;
 
 pub use batch::{Batch, Kept};
-pub use fault::{Fault, FaultKind};
+pub use comparison::{Comparison, Example};
+pub use fault::{Fault, FaultKind, Input, Observer};
 pub use layout::{Layout, Member, MemberKind};
 pub use ledger::{DeliveryCounters, Ledger, PathCounters};
 pub use metric::{AttributeValue, Histogram, MetricData, MetricPoint, PointValue};
 pub use plan::{KernelPlan, PlanError, Rule, Stats, Subject};
-pub use plugin::{CallStats, Digest, PluginId, Role};
+pub use plugin::{CallStats, Digest, Health, PluginId, Role};
 pub use probe::{Filter, Probe, ProbeState};
 pub use run::Run;
 pub use schema::{ColumnType, Field, FieldUse, Instrument, Metric, Schema, Sensitivity, Signal};

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use serde::{Deserialize, Serialize};
+
+use crate::fault::FaultKind;
 
 /// What a component does on the path: which interface it exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,14 +46,34 @@ pub struct CallStats {
     pub calls: AtomicU64,
     /// Rows that went in.
     pub rows: AtomicU64,
-    /// Calls that ended in a trap, a missed deadline, or a result that broke the contract.
-    pub traps: AtomicU64,
     /// Linear memory of the instance, bytes.
     pub memory_bytes: AtomicU64,
+    /// Calls that it made into the host.
+    pub host_calls: AtomicU64,
+    /// Lines that it wrote over its rate and that were left out.
+    pub lines_left_out: AtomicU64,
+    /// Instances that were replaced because their memory had grown past the high-water mark.
+    pub recycled: AtomicU64,
+    /// Faults by kind.
+    faults: [AtomicU64; FaultKind::ALL.len()],
+    /// A [`Health`].
+    health: AtomicU8,
     /// All the time spent in calls, nanoseconds.
     pub total_ns: AtomicU64,
     /// Calls by duration: bucket i holds durations in [2^(i/4), 2^((i+1)/4)) nanoseconds.
     durations: [AtomicU64; BUCKETS],
+}
+
+/// Whether a plugin is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// With every batch.
+    Live,
+    /// Not for a while, because of faults.
+    BackingOff,
+    /// Not any more, because of faults.
+    Quarantined,
 }
 
 /// Four buckets per power of two up to 2^40 ns, 18 minutes.
@@ -94,8 +116,12 @@ impl Default for CallStats {
         Self {
             calls: AtomicU64::new(0),
             rows: AtomicU64::new(0),
-            traps: AtomicU64::new(0),
             memory_bytes: AtomicU64::new(0),
+            host_calls: AtomicU64::new(0),
+            lines_left_out: AtomicU64::new(0),
+            recycled: AtomicU64::new(0),
+            faults: [const { AtomicU64::new(0) }; FaultKind::ALL.len()],
+            health: AtomicU8::new(Health::Live as u8),
             total_ns: AtomicU64::new(0),
             durations: std::array::from_fn(|_| AtomicU64::new(0)),
         }
@@ -114,6 +140,40 @@ impl CallStats {
         if let Some(bucket) = self.durations.get((exponent * 4 + quarter).min(BUCKETS - 1)) {
             bucket.fetch_add(1, Relaxed);
         }
+    }
+
+    /// Counts a fault.
+    pub fn fault(&self, kind: FaultKind) {
+        if let Some(count) = self.faults.get(kind.index()) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Faults of one kind.
+    #[must_use]
+    pub fn faults(&self, kind: FaultKind) -> u64 {
+        self.faults.get(kind.index()).map_or(0, |count| count.load(Relaxed))
+    }
+
+    /// Faults in which the plugin broke a limit or the contract.
+    #[must_use]
+    pub fn offences(&self) -> u64 {
+        FaultKind::ALL.into_iter().filter(|kind| kind.is_offence()).map(|kind| self.faults(kind)).sum()
+    }
+
+    /// Whether it is called.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        match self.health.load(Relaxed) {
+            health if health == Health::BackingOff as u8 => Health::BackingOff,
+            health if health == Health::Quarantined as u8 => Health::Quarantined,
+            _ => Health::Live,
+        }
+    }
+
+    /// Says whether it is called.
+    pub fn set_health(&self, health: Health) {
+        self.health.store(health as u8, Relaxed);
     }
 
     /// The duration that this share of calls did not exceed, nanoseconds, within 25 %. 0 before the first call.
@@ -141,6 +201,13 @@ impl CallStats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn offences_are_what_broke_a_limit_or_the_contract() {
+        let stats = CallStats::default();
+        FaultKind::ALL.into_iter().for_each(|kind| stats.fault(kind));
+        assert_eq!((stats.offences(), stats.faults(FaultKind::Refused)), (5, 1));
+    }
 
     #[test]
     fn quantiles_are_within_a_quarter() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use host_model::{Decoder, Enricher, PathCounters, Sampler, Sink, Source};
+use host_model::{Decoder, Enricher, Observer, PathCounters, Sampler, Sink, Source};
 
 /// The parts of one path.
 pub struct Blueprint {
@@ -15,6 +15,8 @@ pub struct Blueprint {
     pub stages: Stages,
     /// Where kept rows and metrics go. It shares `counters.delivery`.
     pub sink: Box<dyn Sink>,
+    /// Is told of every fault.
+    pub observer: Arc<dyn Observer>,
     /// The path's side of the ledger.
     pub counters: Arc<PathCounters>,
     /// When a batch closes, and how often the slow things happen.

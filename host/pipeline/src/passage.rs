@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
-use host_model::{Batch, Decisions, FieldUse, Kept, PathCounters, Run, Schema, Sink, Threshold};
+use host_model::{Batch, Decisions, FieldUse, Input, Kept, Observer, PathCounters, Run, Schema, Sink, Threshold};
 
 use crate::binding::Binding;
 use crate::blueprint::{Stages, StartError};
@@ -21,6 +21,7 @@ pub(crate) struct Passage {
     pub(crate) metrics: Metrics,
     /// Whether the kernel has been given a plan, so that rows may carry thresholds of its own.
     pub(crate) planned: bool,
+    pub(crate) observer: Arc<dyn Observer>,
     binding: Binding,
     counters: Arc<PathCounters>,
     cardinality: usize,
@@ -35,6 +36,7 @@ impl Passage {
     pub(crate) fn new(
         path: Arc<str>,
         counters: Arc<PathCounters>,
+        observer: Arc<dyn Observer>,
         stages: Stages,
         cardinality: usize,
     ) -> Result<Self, StartError> {
@@ -45,6 +47,7 @@ impl Passage {
             metrics: Metrics::new(stages.decoder.schema(), cardinality),
             stages,
             planned: false,
+            observer,
             binding,
             counters,
             cardinality,
@@ -80,7 +83,10 @@ impl Passage {
         }
         let decoded = match self.stages.decoder.decode(run, &self.binding.first) {
             Ok(decoded) => decoded,
-            Err(fault) => return self.pass_raw(run, None, &fault.kind.to_string(), &fault.to_string(), unix_offset_ns, sink),
+            Err(fault) => {
+                self.observer.fault(&fault, Input::Run(run, &self.binding.first));
+                return self.pass_raw(run, None, &fault.kind.to_string(), &fault.to_string(), unix_offset_ns, sink);
+            }
         };
         if !decoded.undecodable.is_empty() {
             let reason = format!("{} could not read this record", self.stages.decoder.id());
@@ -111,7 +117,12 @@ impl Passage {
         let decided = self.stages.sampler.as_mut().map(|sampler| sampler.decide(batch));
         let decisions = match decided {
             Some(Ok(decisions)) => decisions,
-            Some(Err(_)) | None => Decisions { thresholds: vec![Threshold::ALWAYS.get()], randomness: Vec::new() },
+            failed => {
+                if let Some(Err(fault)) = failed {
+                    self.observer.fault(&fault, Input::Batch(batch));
+                }
+                Decisions { thresholds: vec![Threshold::ALWAYS.get()], randomness: Vec::new() }
+            }
         };
         let kernel = batch.schema.position(FieldUse::Threshold).and_then(|field| batch.column(field));
         let kernel =
@@ -135,16 +146,17 @@ impl Passage {
         if self.binding.later.is_empty() {
             return;
         }
-        // A fault is counted with the plugin; the columns stay blank.
-        if let Ok(columns) = self.stages.decoder.complete(&rows, &self.binding.later) {
-            batch.put(&self.binding.later, columns);
+        match self.stages.decoder.complete(&rows, &self.binding.later) {
+            Ok(columns) => batch.put(&self.binding.later, columns),
+            // The columns stay blank.
+            Err(fault) => self.observer.fault(&fault, Input::Other),
         }
     }
 
     fn enrich(&mut self, batch: &mut Batch) {
         columns::fill(batch);
         for (enricher, schema) in self.stages.enrichers.iter_mut().zip(&self.binding.enriched) {
-            let added = enricher.enrich(batch);
+            let added = enricher.enrich(batch).inspect_err(|fault| self.observer.fault(fault, Input::Batch(batch)));
             batch.columns.resize(schema.fields.len(), None);
             let first = batch.schema.fields.len();
             batch.schema = Arc::clone(schema);

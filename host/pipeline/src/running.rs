@@ -29,8 +29,8 @@ pub struct Running {
 /// # Errors
 /// The stages' schemas do not fit together, or the system gives no thread.
 pub fn start(blueprint: Blueprint) -> Result<Running, StartError> {
-    let Blueprint { name, source, stages, sink, counters, limits } = blueprint;
-    let passage = Passage::new(Arc::clone(&name), Arc::clone(&counters), stages, limits.cardinality)?;
+    let Blueprint { name, source, stages, sink, observer, counters, limits } = blueprint;
+    let passage = Passage::new(Arc::clone(&name), Arc::clone(&counters), observer, stages, limits.cardinality)?;
     let (commands, receiver) = channel();
     let finished = Arc::new(AtomicBool::new(false));
     let asked = Arc::new(AtomicBool::new(false));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use host_model::{KernelPlan, Ledger, PathCounters, Sink, Source, Stats};
+use host_model::{Input, KernelPlan, Ledger, PathCounters, Sink, Source, Stats};
 
 use crate::blueprint::BatchLimits;
 use crate::passage::Passage;
@@ -236,8 +236,9 @@ impl Worker {
             queue_bytes,
             queue_cap_bytes,
         };
-        // A fault is counted with the plugin; the plan stays.
-        let Ok(Some(plan)) = sampler.tune(&stats) else { return };
+        // After a fault the plan stays.
+        let tuned = sampler.tune(&stats).inspect_err(|fault| self.passage.observer.fault(fault, Input::Other));
+        let Ok(Some(plan)) = tuned else { return };
         if let Err(reason) = self.apply(&plan) {
             tracing::warn!(path = %self.passage.path, %reason, "the sampler's kernel plan was refused; the plan before stays");
         }

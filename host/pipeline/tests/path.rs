@@ -20,6 +20,7 @@ fn path(ring: &Ring, shelf: &Shelf, stages: Stages) -> Running {
         source: ring.source(),
         stages,
         sink: Box::new(shelf.clone()),
+        observer: Arc::new(()),
         counters: Arc::clone(&shelf.counters),
         limits,
     })

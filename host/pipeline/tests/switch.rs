@@ -21,6 +21,7 @@ fn path(ring: &Ring, shelf: &Shelf) -> Running {
             enrichers: vec![Box::new(tag("x"))],
         },
         sink: Box::new(shelf.clone()),
+        observer: Arc::new(()),
         counters: Arc::clone(&shelf.counters),
         limits: BatchLimits { age: Duration::from_millis(1), rows: 64, ..BatchLimits::default() },
     })

@@ -159,13 +159,13 @@ impl<R: Role> Guard<R> {
 
     /// A fault that is the plugin's own, with what follows from it.
     fn count(&mut self, step: &'static str, kind: FaultKind, detail: String) -> Fault {
-        self.blueprint.stats.traps.fetch_add(1, Relaxed);
         self.backoff.fault(Instant::now());
         self.fault(step, kind, detail)
     }
 
-    /// A fault without consequences.
+    /// A fault without consequences beyond being counted.
     pub(crate) fn fault(&self, step: &'static str, kind: FaultKind, detail: String) -> Fault {
+        self.blueprint.stats.fault(kind);
         Fault { plugin: self.blueprint.id.clone(), step, kind, detail: printable(&detail, 512) }
     }
 }

@@ -77,6 +77,7 @@ fn pass(stages: Stages, tape: &'static [u8], size: usize, way_out: &WayOut) -> f
         source: Box::new(Tape::new(tape, laps)),
         stages,
         sink,
+        observer: Arc::new(()),
         counters: Arc::clone(&counters),
         limits: BatchLimits { rows: size, bytes: usize::MAX, ..BatchLimits::default() },
     };

@@ -1,7 +1,5 @@
 //! Answers that break the contract. Each is found, named and counted; the instance lives on.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use host_model::{Fault, FaultKind, Run, Stats};
 
 use crate::{batch, decoder, enricher, records, sampler, told};
@@ -17,7 +15,7 @@ fn lying_decoder(way: &str, words: &str) {
     let mut decoder = decoder(told(way)).unwrap();
     let bytes = records(3);
     breach(decoder.decode(Run::parse(&bytes).unwrap(), &[0, 2]).unwrap_err(), words);
-    assert_eq!(decoder.stats().traps.load(Relaxed), 1);
+    assert_eq!(decoder.stats().offences(), 1);
 }
 
 #[test]
