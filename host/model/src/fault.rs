@@ -40,6 +40,17 @@ pub struct Fault {
     pub detail: String,
 }
 
+/// What happens to a batch whose plugin failed. It is marked either way, and every row is counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fallback {
+    /// It goes on: records as raw events, all rows kept, without the columns of the enricher.
+    #[default]
+    Pass,
+    /// It ends here, and counts as sampled out.
+    Drop,
+}
+
 /// What a call that failed was given.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {

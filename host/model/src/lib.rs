@@ -23,7 +23,7 @@ pub mod verdict;
 
 pub use batch::{Batch, Kept};
 pub use comparison::{Comparison, Example};
-pub use fault::{Fault, FaultKind, Input, Observer};
+pub use fault::{Fallback, Fault, FaultKind, Input, Observer};
 pub use layout::{Layout, Member, MemberKind};
 pub use ledger::{DeliveryCounters, Ledger, PathCounters};
 pub use metric::{AttributeValue, Histogram, MetricData, MetricPoint, PointValue};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use arrow_array::ArrayRef;
 
 use crate::batch::{Batch, Kept};
-use crate::fault::Fault;
+use crate::fault::{Fallback, Fault};
 use crate::metric::MetricData;
 use crate::plan::{KernelPlan, PlanError, Stats};
 use crate::plugin::{CallStats, PluginId};
@@ -89,6 +89,11 @@ pub trait Plugin: Send {
 
     /// What its calls cost.
     fn stats(&self) -> &Arc<CallStats>;
+
+    /// What happens to a batch that it failed on.
+    fn fallback(&self) -> Fallback {
+        Fallback::Pass
+    }
 
     /// The state for a successor; None if the plugin hands nothing over. Called once, as the last call.
     ///
