@@ -142,7 +142,7 @@ impl Binder {
     fn setup(&self, place: &Place, plugin: &Generation) -> Setup {
         let host = Host { tables: Arc::clone(&self.tables), maps: Arc::clone(&place.maps), clock: Arc::clone(&place.clock) };
         let config = serde_json::Value::Object((*plugin.config).clone()).to_string();
-        Setup { config, grants: plugin.grants.clone(), limits: plugin.limits.clone(), host }
+        Setup { config, grants: plugin.grants.clone(), limits: plugin.limits.clone(), host, ..Setup::default() }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use host_model::Role;
-use host_plugin::{Component, Engine, Grants, Inspection, Limits, PluginError};
+use host_plugin::{Component, Deadlines, Engine, Grants, Inspection, Limits, PluginError};
 
 use crate::config::{self, Config, PluginConfig};
 use crate::control::message::Refusal;
@@ -136,7 +136,7 @@ fn rules(config: &Config, slot: &Slot) -> Result<(Grants, Limits), Refusal> {
         .map_err(|error| Refusal::new("configure", format!("plugins.{slot}.grants: {error}"), "correct the grant"))?;
     let mut limits = Limits::default();
     if let Some(deadline) = plugin.limits.deadline {
-        limits.call_deadline = deadline.0;
+        limits.deadlines = Deadlines::calls(deadline.0);
     }
     let bytes = |size: config::Size| usize::try_from(size.0).unwrap_or(usize::MAX);
     if let Some(size) = plugin.limits.memory_bytes {

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
-use host_model::{Batch, CallStats, Decoded, Decoder, Fault, FaultKind, Field, Layout, Plugin, PluginId, Run, Schema, State};
+use host_model::{
+    Batch, CallStats, Decoded, Decoder, Fallback, Fault, FaultKind, Field, Layout, Plugin, PluginId, Run, Schema, State,
+};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
 use crate::breach::Breach;
 use crate::columns;
-use crate::guard::Guard;
+use crate::guard::{Call, Guard};
 use crate::imports::Imports;
 use crate::instance::{Failure, Role};
 use crate::refusal::Step;
@@ -87,12 +89,12 @@ impl Decoder for WasmDecoder {
         self.rows = None;
         self.ask(fields);
         let Self { guard, asked, .. } = self;
-        let output_bytes = guard.output_bytes();
+        let output_rows = guard.output_rows();
         let decoded = guard.call(
-            "decode",
+            Call::Decode,
             run.records as usize,
             |store, guest| guest.call_decode(store, run.bytes, asked),
-            |decoded, schema| checked(decoded, schema, fields, run.records, output_bytes),
+            |decoded, schema| checked(decoded, schema, fields, run.records, output_rows),
         )?;
         self.rows = Some(decoded.batch.rows);
         Ok(decoded)
@@ -105,7 +107,7 @@ impl Decoder for WasmDecoder {
         self.ask(fields);
         let Self { guard, asked, .. } = self;
         guard.call(
-            "complete",
+            Call::Complete,
             // They were counted when they were decoded.
             0,
             |store, guest| guest.call_complete(store, rows, asked),
@@ -121,6 +123,10 @@ impl Plugin for WasmDecoder {
 
     fn stats(&self) -> &Arc<CallStats> {
         self.guard.stats()
+    }
+
+    fn fallback(&self) -> Fallback {
+        self.guard.fallback()
     }
 
     fn export_state(&mut self) -> Result<Option<State>, Fault> {
@@ -142,11 +148,10 @@ fn checked(
     schema: &Arc<Schema>,
     fields: &[usize],
     records: u32,
-    output_bytes: usize,
+    output_rows: usize,
 ) -> Result<Decoded, Breach> {
     let rows = decoded.rows as usize;
-    // Rows cost the host memory even where no column was asked for: 8 bytes each, and those count as output.
-    if rows > output_bytes / 8 {
+    if rows > output_rows {
         return Err(Breach::TooManyRows { rows });
     }
     let columns = columns::lift(decoded.columns, asked_of(schema, fields), rows)?;

@@ -23,6 +23,8 @@ struct Inner {
     linker: Linker<Imports>,
     compilers: rayon::ThreadPool,
     ticker: Ticker,
+    /// Whether its code looks at the epoch.
+    interrupts: bool,
 }
 
 /// Why there is no engine.
@@ -66,15 +68,28 @@ impl Engine {
     /// # Errors
     /// The process may not reserve the addresses, or may not start a thread.
     pub fn new() -> Result<Self, EngineError> {
+        Self::start(true)
+    }
+
+    /// An engine whose calls have no deadline, for measuring what deadlines cost.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    #[doc(hidden)]
+    pub fn without_interruption() -> Result<Self, EngineError> {
+        Self::start(false)
+    }
+
+    fn start(interrupts: bool) -> Result<Self, EngineError> {
         let fail = |error: &dyn std::fmt::Display| EngineError(crate::text::printable(&error.to_string(), 200));
-        let wasm = wasmtime::Engine::new(&config()).map_err(|error| fail(&format!("{error:#}")))?;
+        let wasm = wasmtime::Engine::new(&config(interrupts)).map_err(|error| fail(&format!("{error:#}")))?;
         let mut linker = Linker::new(&wasm);
         imports::link(&mut linker).map_err(|error| fail(&error))?;
         let ticker = Ticker::start(wasm.weak()).map_err(|error| fail(&error))?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(COMPILERS);
         let compilers = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|_| "plugin-compiler".into());
         let compilers = compilers.build().map_err(|error| fail(&error))?;
-        Ok(Self { inner: Arc::new(Inner { wasm, linker, compilers, ticker }) })
+        Ok(Self { inner: Arc::new(Inner { wasm, linker, compilers, ticker, interrupts }) })
     }
 
     pub(crate) fn wasm(&self) -> &wasmtime::Engine {
@@ -92,13 +107,16 @@ impl Engine {
 
     /// Sees to it that a call which begins now ends at its deadline.
     pub(crate) fn arm(&self, store: &mut Store<Imports>, deadline: Duration) {
+        if !self.inner.interrupts {
+            return;
+        }
         self.inner.ticker.keep_going();
         let ticks = store.data_mut().deadline.start(deadline);
         store.set_epoch_deadline(ticks);
     }
 }
 
-fn config() -> Config {
+fn config(interrupts: bool) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES)
         .total_core_instances(INSTANCES * 8)
@@ -110,7 +128,7 @@ fn config() -> Config {
     let mut config = Config::new();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .epoch_interruption(true)
+        .epoch_interruption(interrupts)
         // Calls are synchronous; without this each would set up a task.
         .concurrency_support(false)
         // A trap names the function it happened in; more frames help nobody without the source.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use host_model::{Added, Batch, CallStats, Enricher, Fault, FaultKind, Field, Plugin, PluginId, Schema, State};
+use host_model::{Added, Batch, CallStats, Enricher, Fallback, Fault, FaultKind, Field, Plugin, PluginId, Schema, State};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
 use crate::columns;
-use crate::guard::Guard;
+use crate::guard::{Call, Guard};
 use crate::imports::Imports;
 use crate::instance::{Failure, Role};
 use crate::refusal::Step;
@@ -80,7 +80,7 @@ impl Enricher for WasmEnricher {
         };
         let rows = batch.rows;
         self.guard.call(
-            "enrich",
+            Call::Enrich,
             rows,
             |store, guest| guest.call_enrich(store, u32::try_from(rows).unwrap_or(u32::MAX), &columns),
             |columns, bound| columns::lift(columns, bound.added.iter(), rows),
@@ -95,6 +95,10 @@ impl Plugin for WasmEnricher {
 
     fn stats(&self) -> &Arc<CallStats> {
         self.guard.stats()
+    }
+
+    fn fallback(&self) -> Fallback {
+        self.guard.fallback()
     }
 
     fn export_state(&mut self) -> Result<Option<State>, Fault> {

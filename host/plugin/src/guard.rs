@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use host_model::{CallStats, Fault, FaultKind, PluginId, State};
+use host_model::{CallStats, Fallback, Fault, FaultKind, PluginId, State};
 use wasmtime::Store;
 
 use crate::backoff::Backoff;
 use crate::breach::Breach;
 use crate::imports::Imports;
 use crate::instance::{Blueprint, Instance, Role, explain};
+use crate::limits::Deadlines;
 use crate::refusal::PluginError;
 use crate::text::printable;
 use crate::version::v0_1::exports::probe::plugin::handover::StateParam;
@@ -23,6 +24,17 @@ pub(crate) struct Guard<R: Role> {
     /// None after a trap.
     live: Option<Instance<R::Guest>>,
     backoff: Backoff,
+}
+
+/// A call on the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    Decode,
+    /// For rows of the last `Decode`, which the same instance must have made.
+    Complete,
+    Decide,
+    Tune,
+    Enrich,
 }
 
 /// What a guest answers: its result, or an error of its own.
@@ -53,9 +65,14 @@ impl<R: Role> Guard<R> {
         &self.bound
     }
 
-    /// The most that one call may return.
-    pub(crate) fn output_bytes(&self) -> usize {
-        self.blueprint.setup.limits.output_bytes
+    /// What happens to a batch that it failed on.
+    pub(crate) fn fallback(&self) -> Fallback {
+        self.blueprint.setup.fallback
+    }
+
+    /// The most rows that one call may return.
+    pub(crate) fn output_rows(&self) -> usize {
+        self.blueprint.setup.limits.output_rows
     }
 
     /// Calls an exported function with `rows` rows, and checks what it returns.
@@ -64,14 +81,15 @@ impl<R: Role> Guard<R> {
     /// The fault, counted. After a trap the next call builds the instance again.
     pub(crate) fn call<Raw, T>(
         &mut self,
-        step: &'static str,
+        kind: Call,
         rows: usize,
         call: impl FnOnce(&mut Store<Imports>, &R::Guest) -> Answer<Raw>,
         check: impl FnOnce(Raw, &R::Bound) -> Result<T, Breach>,
     ) -> Result<T, Fault> {
+        let step = kind.step();
         self.ready(step)?;
         let start = Instant::now();
-        let answer = self.enter(step, self.blueprint.setup.limits.call_deadline, |instance| {
+        let answer = self.enter(step, kind.deadline(&self.blueprint.setup.limits.deadlines), |instance| {
             let Instance { store, guest, .. } = instance;
             call(store, guest)
         });
@@ -91,7 +109,7 @@ impl<R: Role> Guard<R> {
             return Err(self.fault(STEP, FaultKind::Trap, "its instance is gone after a fault, and its state with it".into()));
         };
         let Some(handover) = instance.handover.clone() else { return Ok(None) };
-        let deadline = self.blueprint.setup.limits.handover_deadline;
+        let deadline = self.blueprint.setup.limits.deadlines.handover;
         let state = self.enter(STEP, deadline, |instance| handover.call_export_state(&mut instance.store))?;
         Ok(Some(State { version: state.version, bytes: state.bytes }))
     }
@@ -102,7 +120,7 @@ impl<R: Role> Guard<R> {
         self.ready(STEP)?;
         let Some(handover) = self.live.as_ref().and_then(|instance| instance.handover.clone()) else { return Ok(false) };
         let state = StateParam { version: state.version, bytes: &state.bytes };
-        let deadline = self.blueprint.setup.limits.handover_deadline;
+        let deadline = self.blueprint.setup.limits.deadlines.handover;
         self.enter(STEP, deadline, |instance| handover.call_import_state(&mut instance.store, state))?;
         Ok(true)
     }
@@ -167,5 +185,29 @@ impl<R: Role> Guard<R> {
     pub(crate) fn fault(&self, step: &'static str, kind: FaultKind, detail: String) -> Fault {
         self.blueprint.stats.fault(kind);
         Fault { plugin: self.blueprint.id.clone(), step, kind, detail: printable(&detail, 512) }
+    }
+}
+
+// === impl Call ===
+
+impl Call {
+    /// The exported function.
+    const fn step(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Complete => "complete",
+            Self::Decide => "decide",
+            Self::Tune => "tune",
+            Self::Enrich => "enrich",
+        }
+    }
+
+    const fn deadline(self, deadlines: &Deadlines) -> Duration {
+        match self {
+            Self::Decode | Self::Complete => deadlines.decode,
+            Self::Decide => deadlines.decide,
+            Self::Tune => deadlines.tune,
+            Self::Enrich => deadlines.enrich,
+        }
     }
 }

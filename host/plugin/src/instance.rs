@@ -74,18 +74,18 @@ pub(crate) struct Explained {
 impl<R: Role> Blueprint<R> {
     /// Builds an instance and binds it.
     pub(crate) fn build(&self) -> Result<(Instance<R::Guest>, R::Bound), Explained> {
-        let Setup { grants, limits, host, config } = &self.setup;
+        let Setup { grants, limits, host, config, .. } = &self.setup;
         let imports = Imports::new(&self.id, self.config.clone(), grants, host, limits, self.stats.clone());
         let mut store = Store::new(self.engine.wasm(), imports);
         store.limiter(|imports| &mut imports.limiter);
         store.set_hostcall_fuel(limits.output_bytes);
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().deadline.passed()));
-        self.engine.arm(&mut store, limits.bind_deadline);
+        self.engine.arm(&mut store, limits.deadlines.bind);
         let live = self.instantiate(&mut store).map_err(|error| Failure::Ended(Step::Instantiate, error));
         let bound = live.and_then(|(guest, handover)| Ok((self.role.bind(&mut store, &guest, config)?, guest, handover)));
         match bound {
             Ok((bound, guest, handover)) => Ok((Instance { store, guest, handover }, bound)),
-            Err(failure) => Err(failure.explain(&store, limits.bind_deadline)),
+            Err(failure) => Err(failure.explain(&store, limits.deadlines.bind)),
         }
     }
 

@@ -42,9 +42,11 @@ pub use engine::{Engine, EngineError};
 pub use grant::{GrantError, Grants, MapGrant, TableGrant};
 pub use imports::{Clock, Host, SystemClock};
 pub use inspect::{Inspection, inspect, read};
-pub use limits::Limits;
+pub use limits::{Deadlines, Limits, Quarantine};
 pub use refusal::{PluginError, Refusal, Step};
 pub use version::SPOKEN;
+
+use host_model::Fallback;
 
 /// What one slot gives its plugin.
 #[derive(Debug, Clone)]
@@ -55,6 +57,8 @@ pub struct Setup {
     pub grants: Grants,
     /// What it may use.
     pub limits: Limits,
+    /// What happens to a batch that it failed on.
+    pub fallback: Fallback,
     /// The host that it reaches.
     pub host: Host,
 }
@@ -62,8 +66,14 @@ pub struct Setup {
 // === impl Setup ===
 
 impl Default for Setup {
-    /// No configuration, no grants, the default limits, and a host without tables and maps.
+    /// No configuration, no grants, the default limits and fallback, and a host without tables and maps.
     fn default() -> Self {
-        Self { config: "{}".into(), grants: Grants::default(), limits: Limits::default(), host: Host::default() }
+        Self {
+            config: "{}".into(),
+            grants: Grants::default(),
+            limits: Limits::default(),
+            fallback: Fallback::default(),
+            host: Host::default(),
+        }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use host_model::{Batch, CallStats, Decisions, Fault, FaultKind, KernelPlan, Plugin, PluginId, Sampler, Schema, State, Stats};
+use host_model::{
+    Batch, CallStats, Decisions, Fallback, Fault, FaultKind, KernelPlan, Plugin, PluginId, Sampler, Schema, State, Stats,
+};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
 use crate::breach::Breach;
 use crate::columns;
-use crate::guard::Guard;
+use crate::guard::{Call, Guard};
 use crate::imports::Imports;
 use crate::instance::{Failure, Role};
 use crate::refusal::Step;
@@ -70,7 +72,7 @@ impl Sampler for WasmSampler {
         };
         let rows = batch.rows;
         self.guard.call(
-            "decide",
+            Call::Decide,
             rows,
             |store, guest| guest.call_decide(store, u32::try_from(rows).unwrap_or(u32::MAX), &columns),
             |decisions, _| checked(decisions, rows),
@@ -80,7 +82,7 @@ impl Sampler for WasmSampler {
     fn tune(&mut self, stats: &Stats) -> Result<Option<KernelPlan>, Fault> {
         let stats = nouns::stats(stats);
         self.guard.call(
-            "tune",
+            Call::Tune,
             0,
             |store, guest| Ok(Ok(guest.call_tune(store, stats)?)),
             |plan, _| {
@@ -99,6 +101,10 @@ impl Plugin for WasmSampler {
 
     fn stats(&self) -> &Arc<CallStats> {
         self.guard.stats()
+    }
+
+    fn fallback(&self) -> Fallback {
+        self.guard.fallback()
     }
 
     fn export_state(&mut self) -> Result<Option<State>, Fault> {

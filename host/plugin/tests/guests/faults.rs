@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use host_model::{Fault, FaultKind, Run};
-use host_plugin::{Limits, Setup};
+use host_plugin::{Deadlines, Limits, Setup};
 
 use crate::{batch, decoder, records, sampler, told};
 
@@ -15,7 +15,7 @@ fn fault<T>(result: Result<T, Fault>) -> Fault {
 }
 
 fn in_time(millis: u64) -> Limits {
-    Limits { call_deadline: Duration::from_millis(millis), ..Limits::default() }
+    Limits { deadlines: Deadlines::calls(Duration::from_millis(millis)), ..Limits::default() }
 }
 
 #[test]

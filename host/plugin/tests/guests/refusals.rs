@@ -1,7 +1,7 @@
 //! Loads that fail: each says the step, what is wrong, and the cure.
 
 use host_model::{Layout, Role};
-use host_plugin::{Component, Engine, Grants, Inspection, Limits, PluginError, Refusal, Setup, Step, inspect};
+use host_plugin::{Component, Deadlines, Engine, Grants, Inspection, Limits, PluginError, Refusal, Setup, Step, inspect};
 use std::time::{Duration, Instant};
 
 use crate::build::{core, curious as curious_bytes, faulty as faulty_bytes, patched};
@@ -149,7 +149,8 @@ fn a_trap_in_bind_is_refused() {
 
 #[test]
 fn an_endless_loop_in_bind_is_stopped_at_its_deadline() {
-    let limits = Limits { bind_deadline: Duration::from_millis(200), ..Limits::default() };
+    let limits =
+        Limits { deadlines: Deadlines { bind: Duration::from_millis(200), ..Deadlines::default() }, ..Limits::default() };
     let start = Instant::now();
     let bound = sampler(Setup { limits, ..told("loop-in-bind") });
     assert!(start.elapsed() >= Duration::from_millis(200), "{:?}", start.elapsed());
