@@ -1,16 +1,32 @@
-//! How long a plugin is left alone after faults.
+//! How long a plugin is left alone after offences, and when for good.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Faults of one plugin, and the rest that follows from them.
-#[derive(Debug, Default)]
+use crate::limits::Quarantine;
+
+/// Offences of one plugin, and what follows from them.
+#[derive(Debug)]
 pub(crate) struct Backoff {
-    faults: u32,
-    last: Option<Instant>,
-    until: Option<Instant>,
+    quarantine: Option<Quarantine>,
+    standing: Standing,
+    /// Offences without a calm between them.
+    offences: u32,
+    /// The times of the last ones: one less than a quarantine counts.
+    recent: VecDeque<Instant>,
 }
 
-/// Faults without a rest: one odd batch, and its neighbour, cost nothing but themselves.
+/// Whether a plugin may be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Free,
+    /// Not before this moment; the words for it are written once, as they may be needed for every batch until then.
+    Resting(Instant, String),
+    /// Not any more, and why.
+    Quarantined(String),
+}
+
+/// Offences without a rest: one odd batch, and its neighbour, cost nothing but themselves.
 const FREE: u32 = 2;
 
 /// The first rest. 100 ms: a few batches.
@@ -19,34 +35,56 @@ const FIRST: Duration = Duration::from_millis(100);
 /// No rest is longer. 30 s: a plugin whose cause has gone is back before an operator has looked.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// After this long without a fault, faults are forgotten.
+/// After this long without an offence, the ones before are forgotten.
 const CALM: Duration = Duration::from_secs(60);
 
 // === impl Backoff ===
 
 impl Backoff {
-    /// Counts a fault.
-    pub(crate) fn fault(&mut self, now: Instant) {
-        if self.last.is_some_and(|last| now.duration_since(last) > CALM) {
-            self.faults = 0;
-        }
-        self.faults = self.faults.saturating_add(1);
-        self.last = Some(now);
-        if let Some(over) = self.faults.checked_sub(FREE + 1) {
-            let rest = FIRST.saturating_mul(1u32.checked_shl(over.min(16)).unwrap_or(u32::MAX)).min(LONGEST);
-            self.until = Some(now + rest);
-        }
+    pub(crate) const fn new(quarantine: Option<Quarantine>) -> Self {
+        Self { quarantine, standing: Standing::Free, offences: 0, recent: VecDeque::new() }
     }
 
-    /// The faults so far and the rest that is left; None if the plugin may be called. The clock is read only after faults.
-    pub(crate) fn resting(&mut self, now: impl FnOnce() -> Instant) -> Option<(u32, Duration)> {
-        let until = self.until?;
-        let left = until.saturating_duration_since(now());
-        if left.is_zero() {
-            self.until = None;
-            return None;
+    /// Counts an offence, and says how the plugin stands now.
+    pub(crate) fn offence(&mut self, now: Instant) -> &Standing {
+        if self.recent.back().is_some_and(|last| now.duration_since(*last) > CALM) {
+            self.offences = 0;
         }
-        Some((self.faults, left))
+        self.offences = self.offences.saturating_add(1);
+        if let Some(Quarantine { faults, window }) = self.quarantine {
+            self.recent.retain(|then| now.duration_since(*then) <= window);
+            if self.recent.len() + 1 >= faults as usize {
+                let seconds = window.as_secs_f64();
+                let words = format!(
+                    "it was quarantined after {faults} faults within {seconds} s; load a version that works, or roll back"
+                );
+                self.standing = Standing::Quarantined(words);
+                return &self.standing;
+            }
+        } else {
+            self.recent.clear();
+        }
+        self.recent.push_back(now);
+        if let Some(over) = self.offences.checked_sub(FREE + 1) {
+            let rest = FIRST.saturating_mul(1u32.checked_shl(over.min(16)).unwrap_or(u32::MAX)).min(LONGEST);
+            let words = format!("after {} faults it is left alone for {} ms", self.offences, rest.as_millis());
+            self.standing = Standing::Resting(now + rest, words);
+        }
+        &self.standing
+    }
+
+    /// Whether a rest has ended since this was last asked. The clock is read only while the plugin rests.
+    pub(crate) fn rested(&mut self, now: impl FnOnce() -> Instant) -> bool {
+        let rested = matches!(&self.standing, Standing::Resting(until, _) if *until <= now());
+        if rested {
+            self.standing = Standing::Free;
+        }
+        rested
+    }
+
+    /// Whether the plugin may be called.
+    pub(crate) const fn standing(&self) -> &Standing {
+        &self.standing
     }
 }
 
@@ -54,27 +92,57 @@ impl Backoff {
 mod tests {
     use super::*;
 
+    /// The rest that is left, in milliseconds.
+    fn left(backoff: &mut Backoff, now: Instant) -> u128 {
+        backoff.rested(|| now);
+        match backoff.standing() {
+            Standing::Free => 0,
+            Standing::Resting(until, _) => until.duration_since(now).as_millis(),
+            Standing::Quarantined(_) => u128::MAX,
+        }
+    }
+
     #[test]
     fn rests_double_up_to_a_cap_and_end() {
         let start = Instant::now();
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(None);
         let mut rests = Vec::new();
         for _ in 0..14 {
-            backoff.fault(start);
-            rests.push(backoff.resting(|| start).map_or(0, |(_, left)| left.as_millis()));
+            backoff.offence(start);
+            rests.push(left(&mut backoff, start));
         }
         assert_eq!(rests[..5], [0, 0, 100, 200, 400]);
         assert_eq!(rests[13], 30_000);
-        assert!(backoff.resting(|| start + LONGEST).is_none());
+        assert_eq!(left(&mut backoff, start + LONGEST), 0);
     }
 
     #[test]
     fn a_calm_minute_forgives() {
         let start = Instant::now();
-        let mut backoff = Backoff::default();
-        (0..5).for_each(|_| backoff.fault(start));
+        let mut backoff = Backoff::new(None);
+        (0..5).for_each(|_| drop(backoff.offence(start).clone()));
         let later = start + CALM + LONGEST;
-        backoff.fault(later);
-        assert!(backoff.resting(|| later).is_none());
+        backoff.offence(later);
+        assert_eq!(left(&mut backoff, later), 0);
+    }
+
+    #[test]
+    fn so_many_offences_within_the_window_are_the_end() {
+        let start = Instant::now();
+        let mut backoff = Backoff::new(Some(Quarantine { faults: 3, window: Duration::from_secs(10) }));
+        let second = Duration::from_secs(1);
+        for seconds in [0, 9, 12, 20] {
+            backoff.offence(start + second * seconds);
+            assert_ne!(left(&mut backoff, start + second * seconds), u128::MAX, "after {seconds} s");
+        }
+        backoff.offence(start + second * 21);
+        assert_eq!(left(&mut backoff, start + second * 21), u128::MAX);
+        assert_eq!(left(&mut backoff, start + second * 3_600), u128::MAX);
+    }
+
+    #[test]
+    fn one_offence_can_be_the_end() {
+        let mut backoff = Backoff::new(Some(Quarantine { faults: 1, window: Duration::ZERO }));
+        assert!(matches!(backoff.offence(Instant::now()), Standing::Quarantined(_)));
     }
 }

@@ -23,7 +23,7 @@ pub(crate) enum Breach {
     Boolean { field: String },
     #[error("a value of column `{field}` is not UTF-8")]
     Utf8 { field: String },
-    #[error("{rows} rows are more than its output may have")]
+    #[error("{rows} rows are more than a run may become (`output_rows`)")]
     TooManyRows { rows: usize },
     #[error("`undecodable` does not rise, or names a record that is not among the {records} of the run")]
     Undecodable { records: u32 },
@@ -41,6 +41,8 @@ pub(crate) enum Breach {
     Schema(#[from] host_model::schema::SchemaError),
     #[error("its plan cannot be written: {0}")]
     Plan(#[from] host_model::PlanError),
+    #[error("its state is larger than the {most} bytes that it may hand over (`state_bytes`)")]
+    State { most: usize },
     #[error("built again, it answered `bind` differently")]
     Rebound,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use host_model::{
-    Batch, CallStats, Decoded, Decoder, Fallback, Fault, FaultKind, Field, Layout, Plugin, PluginId, Run, Schema, State,
+    Batch, CallStats, Decoded, Decoder, Fallback, Fault, Field, Layout, Plugin, PluginId, Run, Schema, State,
 };
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
@@ -102,7 +102,7 @@ impl Decoder for WasmDecoder {
 
     fn complete(&mut self, rows: &[u32], fields: &[usize]) -> Result<Vec<ArrayRef>, Fault> {
         if self.rows.take().is_none() {
-            return Err(self.guard.fault("complete", FaultKind::Refused, "there is no decoded run to complete".into()));
+            return Err(self.guard.not_called(Call::Complete, "there is no decoded run to complete"));
         }
         self.ask(fields);
         let Self { guard, asked, .. } = self;
@@ -143,7 +143,7 @@ fn asked_of<'a>(schema: &'a Schema, fields: &'a [usize]) -> impl Iterator<Item =
     fields.iter().filter_map(|&field| schema.fields.get(field))
 }
 
-fn checked(
+pub(crate) fn checked(
     decoded: decoder::Decoded,
     schema: &Arc<Schema>,
     fields: &[usize],

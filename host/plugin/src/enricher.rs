@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use host_model::{Added, Batch, CallStats, Enricher, Fallback, Fault, FaultKind, Field, Plugin, PluginId, Schema, State};
+use host_model::{Added, Batch, CallStats, Enricher, Fallback, Fault, Field, Plugin, PluginId, Schema, State};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
@@ -76,7 +76,7 @@ impl Enricher for WasmEnricher {
     fn enrich(&mut self, batch: &Batch) -> Result<Added, Fault> {
         let batch = columns::rebased(batch, self.wanted());
         let Some(columns) = columns::lower(&batch, self.wanted()) else {
-            return Err(self.guard.fault("enrich", FaultKind::Refused, "the batch lacks a column that it wants".into()));
+            return Err(self.guard.not_called(Call::Enrich, "the batch lacks a column that it wants"));
         };
         let rows = batch.rows;
         self.guard.call(

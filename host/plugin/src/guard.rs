@@ -1,29 +1,33 @@
 //! The one door to a plugin: every call is timed, counted and checked here; a dead instance is built again before the next
-//! call, and one that fails again and again is left alone for a while.
+//! call, and one that fails again and again is left alone, for a while or for good.
+
+mod handover;
+mod recycle;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use host_model::{CallStats, Fallback, Fault, FaultKind, PluginId, State};
+use host_model::{CallStats, Fallback, Fault, FaultKind, Health, PluginId};
 use wasmtime::Store;
 
-use crate::backoff::Backoff;
+use self::recycle::Pace;
+use crate::backoff::{Backoff, Standing};
 use crate::breach::Breach;
 use crate::imports::Imports;
 use crate::instance::{Blueprint, Instance, Role, explain};
 use crate::limits::Deadlines;
 use crate::refusal::PluginError;
 use crate::text::printable;
-use crate::version::v0_1::exports::probe::plugin::handover::StateParam;
 
 /// A plugin on one path.
 pub(crate) struct Guard<R: Role> {
     blueprint: Blueprint<R>,
     bound: R::Bound,
-    /// None after a trap.
+    /// None after a trap, and in quarantine.
     live: Option<Instance<R::Guest>>,
     backoff: Backoff,
+    recycling: Pace,
 }
 
 /// A call on the path.
@@ -40,6 +44,15 @@ pub(crate) enum Call {
 /// What a guest answers: its result, or an error of its own.
 pub(crate) type Answer<T> = wasmtime::Result<Result<T, String>>;
 
+/// How a call ended that did not return what it should.
+struct Ended {
+    kind: FaultKind,
+    detail: String,
+}
+
+/// Bytes of a fault's words: its cause, the function, and what the plugin said last.
+const DETAIL: usize = 768;
+
 // === impl Guard ===
 
 impl<R: Role> Guard<R> {
@@ -49,7 +62,8 @@ impl<R: Role> Guard<R> {
     /// The step of the load that failed.
     pub(crate) fn start(blueprint: Blueprint<R>) -> Result<Self, PluginError> {
         let (instance, bound) = blueprint.build().map_err(|failed| failed.refuse(&blueprint.id))?;
-        Ok(Self { blueprint, bound, live: Some(instance), backoff: Backoff::default() })
+        let backoff = Backoff::new(blueprint.setup.limits.quarantine);
+        Ok(Self { blueprint, bound, live: Some(instance), backoff, recycling: Pace::default() })
     }
 
     pub(crate) fn id(&self) -> &PluginId {
@@ -60,14 +74,14 @@ impl<R: Role> Guard<R> {
         &self.blueprint.stats
     }
 
-    /// What `bind` answered.
-    pub(crate) fn bound(&self) -> &R::Bound {
-        &self.bound
-    }
-
     /// What happens to a batch that it failed on.
     pub(crate) fn fallback(&self) -> Fallback {
         self.blueprint.setup.fallback
+    }
+
+    /// What `bind` answered.
+    pub(crate) fn bound(&self) -> &R::Bound {
+        &self.bound
     }
 
     /// The most rows that one call may return.
@@ -87,104 +101,113 @@ impl<R: Role> Guard<R> {
         check: impl FnOnce(Raw, &R::Bound) -> Result<T, Breach>,
     ) -> Result<T, Fault> {
         let step = kind.step();
+        if kind != Call::Complete {
+            self.recycle_if_grown();
+        }
         self.ready(step)?;
         let start = Instant::now();
-        let answer = self.enter(step, kind.deadline(&self.blueprint.setup.limits.deadlines), |instance| {
-            let Instance { store, guest, .. } = instance;
-            call(store, guest)
-        });
-        let answer = match answer {
-            Ok(raw) => check(raw, &self.bound).map_err(|breach| self.breach(step, &breach)),
-            Err(fault) => Err(fault),
-        };
+        let deadline = kind.deadline(&self.blueprint.setup.limits.deadlines);
+        let answer = self.enter(deadline, |instance| call(&mut instance.store, &instance.guest));
+        let answer = answer.and_then(|raw| check(raw, &self.bound).map_err(Ended::from));
         let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.blueprint.stats.record(rows as u64, nanos);
-        answer
-    }
-
-    /// The state for a successor; None if the plugin hands nothing over.
-    pub(crate) fn export_state(&mut self) -> Result<Option<State>, Fault> {
-        const STEP: &str = "export-state";
-        let Some(instance) = &self.live else {
-            return Err(self.fault(STEP, FaultKind::Trap, "its instance is gone after a fault, and its state with it".into()));
-        };
-        let Some(handover) = instance.handover.clone() else { return Ok(None) };
-        let deadline = self.blueprint.setup.limits.deadlines.handover;
-        let state = self.enter(STEP, deadline, |instance| handover.call_export_state(&mut instance.store))?;
-        Ok(Some(State { version: state.version, bytes: state.bytes }))
-    }
-
-    /// Takes a predecessor's state. False if the plugin takes none.
-    pub(crate) fn import_state(&mut self, state: &State) -> Result<bool, Fault> {
-        const STEP: &str = "import-state";
-        self.ready(STEP)?;
-        let Some(handover) = self.live.as_ref().and_then(|instance| instance.handover.clone()) else { return Ok(false) };
-        let state = StateParam { version: state.version, bytes: &state.bytes };
-        let deadline = self.blueprint.setup.limits.deadlines.handover;
-        self.enter(STEP, deadline, |instance| handover.call_import_state(&mut instance.store, state))?;
-        Ok(true)
+        answer.map_err(|ended| self.offend(step, ended))
     }
 
     /// Makes sure that there is an instance that may be called.
     fn ready(&mut self, step: &'static str) -> Result<(), Fault> {
-        if let Some((faults, left)) = self.backoff.resting(Instant::now) {
-            let detail = format!("after {faults} faults it is called again in {} ms", left.as_millis());
-            return Err(self.fault(step, FaultKind::BackingOff, detail));
+        if self.backoff.rested(Instant::now) {
+            self.blueprint.stats.set_health(Health::Live);
         }
-        if self.live.is_some() {
-            return Ok(());
-        }
+        let (kind, words) = match self.backoff.standing() {
+            Standing::Free if self.live.is_some() => return Ok(()),
+            Standing::Free => return self.rebuild(step),
+            Standing::Resting(_, words) => (FaultKind::BackingOff, words.clone()),
+            Standing::Quarantined(words) => (FaultKind::Quarantined, words.clone()),
+        };
+        self.blueprint.stats.fault(kind);
+        Err(Fault { plugin: self.blueprint.id.clone(), step, kind, detail: words })
+    }
+
+    fn rebuild(&mut self, step: &'static str) -> Result<(), Fault> {
         match self.blueprint.build() {
             Ok((instance, bound)) if bound == self.bound => {
                 self.live = Some(instance);
                 Ok(())
             }
-            Ok(_) => Err(self.breach(step, &Breach::Rebound)),
+            Ok(_) => Err(self.offend(step, Breach::Rebound.into())),
             Err(failed) => {
                 let detail = format!("built again, {} failed: {}", failed.step, failed.problem);
-                Err(self.count(step, failed.kind, detail))
+                // It was bound once with the same configuration, so that a refusal is no answer now.
+                let kind = if failed.kind == FaultKind::Refused { FaultKind::Contract } else { failed.kind };
+                Err(self.offend(step, Ended { kind, detail }))
             }
         }
     }
 
     /// Enters the sandbox, and sees to it that it is left in time. An error of the runtime ends the instance.
-    fn enter<T>(
-        &mut self,
-        step: &'static str,
-        deadline: Duration,
-        call: impl FnOnce(&mut Instance<R::Guest>) -> Answer<T>,
-    ) -> Result<T, Fault> {
+    fn enter<T>(&mut self, deadline: Duration, call: impl FnOnce(&mut Instance<R::Guest>) -> Answer<T>) -> Result<T, Ended> {
         let Some(instance) = &mut self.live else {
-            return Err(self.fault(step, FaultKind::Trap, "its instance is gone after a fault".into()));
+            return Err(Ended { kind: FaultKind::Trap, detail: "its instance is gone after a fault".into() });
         };
+        instance.store.data_mut().begin();
         self.blueprint.engine.arm(&mut instance.store, deadline);
-        match call(instance) {
+        let answer = call(instance);
+        let host_calls = instance.store.data().under_way.host_calls();
+        if host_calls > 0 {
+            self.blueprint.stats.host_calls.fetch_add(host_calls.into(), Relaxed);
+        }
+        match answer {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(words)) => Err(self.fault(step, FaultKind::Refused, words)),
+            Ok(Err(words)) => Err(Ended { kind: FaultKind::Refused, detail: words }),
             Err(error) => {
                 let (kind, detail) = explain(&error, &instance.store, deadline);
-                self.live = None;
-                self.blueprint.stats.memory_bytes.store(0, Relaxed);
-                Err(self.count(step, kind, detail))
+                self.end();
+                Err(Ended { kind, detail })
             }
         }
     }
 
-    fn breach(&mut self, step: &'static str, breach: &Breach) -> Fault {
-        let kind = if matches!(breach, Breach::TooManyRows { .. }) { FaultKind::Output } else { FaultKind::Contract };
-        self.count(step, kind, breach.to_string())
+    /// There is no instance any more.
+    fn end(&mut self) {
+        self.live = None;
+        self.blueprint.stats.memory_bytes.store(0, Relaxed);
     }
 
-    /// A fault that is the plugin's own, with what follows from it.
-    fn count(&mut self, step: &'static str, kind: FaultKind, detail: String) -> Fault {
-        self.backoff.fault(Instant::now());
-        self.fault(step, kind, detail)
+    /// A fault of a call, with what follows from it.
+    fn offend(&mut self, step: &'static str, ended: Ended) -> Fault {
+        if ended.kind.is_offence() {
+            let stats = &self.blueprint.stats;
+            match self.backoff.offence(Instant::now()) {
+                Standing::Free => {}
+                Standing::Resting(..) => stats.set_health(Health::BackingOff),
+                Standing::Quarantined(_) => {
+                    stats.set_health(Health::Quarantined);
+                    self.end();
+                }
+            }
+        }
+        self.fault(step, ended)
     }
 
     /// A fault without consequences beyond being counted.
-    pub(crate) fn fault(&self, step: &'static str, kind: FaultKind, detail: String) -> Fault {
+    fn fault(&self, step: &'static str, Ended { kind, detail }: Ended) -> Fault {
         self.blueprint.stats.fault(kind);
-        Fault { plugin: self.blueprint.id.clone(), step, kind, detail: printable(&detail, 512) }
+        Fault { plugin: self.blueprint.id.clone(), step, kind, detail: printable(&detail, DETAIL) }
+    }
+
+    /// A fault of a call that was not made, because the host has not what it takes.
+    pub(crate) fn not_called(&self, kind: Call, detail: &str) -> Fault {
+        self.fault(kind.step(), Ended { kind: FaultKind::Refused, detail: detail.into() })
+    }
+}
+
+// === impl Ended ===
+
+impl From<Breach> for Ended {
+    fn from(breach: Breach) -> Self {
+        let too_much = matches!(breach, Breach::TooManyRows { .. } | Breach::State { .. });
+        Self { kind: if too_much { FaultKind::Output } else { FaultKind::Contract }, detail: breach.to_string() }
     }
 }
 

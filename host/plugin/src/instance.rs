@@ -1,7 +1,9 @@
 //! One instance: one Store with one owner. A call that ends in an error of the runtime leaves it unusable; it is built again
 //! from its blueprint, never entered again.
 
+use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use host_model::layout::Mismatch;
@@ -12,7 +14,7 @@ use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
 use crate::Setup;
 use crate::breach::Breach;
 use crate::engine::Engine;
-use crate::imports::Imports;
+use crate::imports::{Forbidden, Imports, TooManyHostCalls};
 use crate::refusal::{PluginError, Step};
 use crate::text::printable;
 use crate::version::v0_1::exports::probe::plugin::handover;
@@ -47,6 +49,8 @@ pub(crate) struct Instance<G> {
     pub(crate) store: Store<Imports>,
     pub(crate) guest: G,
     pub(crate) handover: Option<handover::Guest>,
+    /// Memory after `bind`.
+    pub(crate) born_bytes: usize,
 }
 
 /// Why an instance did not come to life.
@@ -83,8 +87,12 @@ impl<R: Role> Blueprint<R> {
         self.engine.arm(&mut store, limits.deadlines.bind);
         let live = self.instantiate(&mut store).map_err(|error| Failure::Ended(Step::Instantiate, error));
         let bound = live.and_then(|(guest, handover)| Ok((self.role.bind(&mut store, &guest, config)?, guest, handover)));
+        self.stats.host_calls.fetch_add(store.data().under_way.host_calls().into(), Relaxed);
         match bound {
-            Ok((bound, guest, handover)) => Ok((Instance { store, guest, handover }, bound)),
+            Ok((bound, guest, handover)) => {
+                let born_bytes = store.data().limiter.memory_bytes();
+                Ok((Instance { store, guest, handover, born_bytes }, bound))
+            }
             Err(failure) => Err(failure.explain(&store, limits.deadlines.bind)),
         }
     }
@@ -107,10 +115,13 @@ impl Failure {
         match self {
             Self::Ended(step, error) => {
                 let (kind, problem) = explain(&error, store, deadline);
-                let cure = match (step, kind, store.data().limiter.refusal().is_some()) {
-                    _ if error.is::<PoolConcurrencyLimitError>() => "unload a plugin or a probe: the host is full",
-                    (_, FaultKind::Deadline, _) => "look for an endless loop, or raise `limits` of its slot",
-                    (_, _, true) => "raise `memory_bytes` in `limits` of its slot, or load a plugin that takes less",
+                let cure = match (step, kind, store.data().limiter.refusal()) {
+                    (_, FaultKind::BackingOff, _) => "unload a plugin or a probe: the host is full",
+                    (_, FaultKind::Deadline, _) => {
+                        "look for an endless loop, or raise `deadlines.bind` in `limits` of its slot"
+                    }
+                    (_, FaultKind::HostCalls, _) => "look for an endless loop, or raise `host_calls` in `limits` of its slot",
+                    (_, _, Some((_, cure))) => cure,
                     (Step::Instantiate, FaultKind::Contract, _) => {
                         "build the plugin against wit/v0.1: an import or export has another shape there"
                     }
@@ -148,17 +159,44 @@ impl Explained {
     }
 }
 
-/// An error of the runtime in words, and what kind of fault it is.
+// === impl Instance ===
+
+impl<G> Instance<G> {
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.store.data().limiter.memory_bytes()
+    }
+}
+
+/// An error of the runtime in words, with what the plugin said before it, and what kind of fault it is. `BackingOff` means that
+/// the host has no room for another instance.
 pub(crate) fn explain(error: &wasmtime::Error, store: &Store<Imports>, deadline: Duration) -> (FaultKind, String) {
+    let (kind, mut detail) = cause(error, store, deadline);
+    if let Some(words) = store.data().under_way.last_words() {
+        // Writing to a String cannot fail.
+        let _ = write!(detail, "; it said \"{words}\"");
+    }
+    (kind, detail)
+}
+
+fn cause(error: &wasmtime::Error, store: &Store<Imports>, deadline: Duration) -> (FaultKind, String) {
     let cause = error.root_cause().to_string();
     if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
         return (FaultKind::Deadline, format!("it did not return within {} ms", deadline.as_millis()));
+    }
+    if error.is::<TooManyHostCalls>() {
+        return (FaultKind::HostCalls, cause);
+    }
+    if error.is::<Forbidden>() {
+        return (FaultKind::Trap, cause);
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return (FaultKind::BackingOff, printable(&cause, 300));
     }
     // The runtime's error for this has no public type.
     if cause.contains("fuel allocated for hostcalls") {
         return (FaultKind::Output, "what it returned is larger than its output may be (`output_bytes`)".into());
     }
-    if let Some(refusal) = store.data().limiter.refusal() {
+    if let Some((refusal, _)) = store.data().limiter.refusal() {
         return (FaultKind::Trap, format!("{refusal}; then: {}", printable(&cause, 200)));
     }
     let kind = if error.is::<Trap>() { FaultKind::Trap } else { FaultKind::Contract };

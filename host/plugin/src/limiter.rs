@@ -14,8 +14,15 @@ pub(crate) struct Limiter {
     memory_cap: usize,
     elements: usize,
     element_cap: usize,
-    refused: bool,
+    refused: Option<Refused>,
     stats: Arc<CallStats>,
+}
+
+/// What a call asked for and did not get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    Memory,
+    Elements,
 }
 
 // === impl Limiter ===
@@ -27,23 +34,47 @@ impl Limiter {
             memory_cap: limits.memory_bytes,
             elements: 0,
             element_cap: limits.table_elements,
-            refused: false,
+            refused: None,
             stats,
         }
     }
 
-    /// A sentence about the memory that it was refused, if it was.
-    pub(crate) fn refusal(&self) -> Option<String> {
-        let mib = self.memory_cap as f64 / f64::from(1 << 20);
-        self.refused.then(|| format!("it asked for more than the {mib} MiB of memory (`memory_bytes`) that it may have"))
+    /// A call begins: what an earlier one was refused does not explain what happens to this one.
+    pub(crate) fn begin(&mut self) {
+        self.refused = None;
+    }
+
+    /// Bytes of all its memories.
+    pub(crate) const fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+
+    /// A sentence about what the call was refused, if it was, and what an operator can do about it.
+    pub(crate) fn refusal(&self) -> Option<(String, &'static str)> {
+        Some(match self.refused? {
+            Refused::Memory => {
+                let mib = self.memory_cap as f64 / f64::from(1 << 20);
+                let words = format!("it asked for more than the {mib} MiB of memory (`memory_bytes`) that it may have");
+                (words, "raise `memory_bytes` in `limits` of its slot, or load a plugin that takes less")
+            }
+            Refused::Elements => {
+                let cap = self.element_cap;
+                let words = format!("it asked for more than the {cap} elements of tables (`table_elements`) that it may have");
+                (words, "raise `table_elements` in `limits` of its slot, or load a plugin that takes less")
+            }
+        })
     }
 }
 
 impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // Beyond its own maximum it gets nothing, so that nothing is counted.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         let all = self.memory_bytes.saturating_sub(current).saturating_add(desired);
         if all > self.memory_cap {
-            self.refused = true;
+            self.refused = Some(Refused::Memory);
             return Ok(false);
         }
         self.memory_bytes = all;
@@ -51,9 +82,13 @@ impl ResourceLimiter for Limiter {
         Ok(true)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         let all = self.elements.saturating_sub(current).saturating_add(desired);
         if all > self.element_cap {
+            self.refused = Some(Refused::Elements);
             return Ok(false);
         }
         self.elements = all;
@@ -77,15 +112,36 @@ impl ResourceLimiter for Limiter {
 mod tests {
     use super::*;
 
+    fn limiter(limits: &Limits) -> Limiter {
+        Limiter::new(limits, Arc::new(CallStats::default()))
+    }
+
     #[test]
     fn two_memories_share_one_cap() {
-        let limits = Limits { memory_bytes: 100, ..Limits::default() };
-        let stats = Arc::new(CallStats::default());
-        let mut limiter = Limiter::new(&limits, stats.clone());
+        let mut limiter = limiter(&Limits { memory_bytes: 100, ..Limits::default() });
         assert!(limiter.memory_growing(0, 60, None).unwrap());
         assert!(!limiter.memory_growing(0, 60, None).unwrap());
-        assert!(limiter.refusal().is_some());
+        assert!(limiter.refusal().unwrap().0.contains("`memory_bytes`"));
         assert!(limiter.memory_growing(60, 100, None).unwrap());
-        assert_eq!(stats.memory_bytes.load(Relaxed), 100);
+        assert_eq!((limiter.memory_bytes(), limiter.stats.memory_bytes.load(Relaxed)), (100, 100));
+        limiter.begin();
+        assert_eq!(limiter.refusal(), None);
+    }
+
+    #[test]
+    fn two_tables_share_one_cap() {
+        let mut limiter = limiter(&Limits { table_elements: 100, ..Limits::default() });
+        assert!(limiter.table_growing(0, 60, None).unwrap());
+        assert!(!limiter.table_growing(0, 60, None).unwrap());
+        assert!(limiter.refusal().unwrap().0.contains("`table_elements`"));
+    }
+
+    #[test]
+    fn what_is_beyond_the_modules_own_maximum_is_not_counted() {
+        let mut limiter = limiter(&Limits::default());
+        (0..100).for_each(|_| assert!(!limiter.memory_growing(10, 1_000, Some(20)).unwrap()));
+        assert_eq!(limiter.memory_bytes(), 0);
+        assert!(!limiter.table_growing(10, 1_000, Some(20)).unwrap());
+        assert_eq!(limiter.refusal(), None);
     }
 }

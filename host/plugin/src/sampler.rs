@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use host_model::{
-    Batch, CallStats, Decisions, Fallback, Fault, FaultKind, KernelPlan, Plugin, PluginId, Sampler, Schema, State, Stats,
+    Batch, CallStats, Decisions, Fallback, Fault, KernelPlan, Plugin, PluginId, Sampler, Schema, State, Stats,
 };
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
@@ -68,7 +68,7 @@ impl Sampler for WasmSampler {
     fn decide(&mut self, batch: &Batch) -> Result<Decisions, Fault> {
         let batch = columns::rebased(batch, self.guard.bound());
         let Some(columns) = columns::lower(&batch, self.guard.bound()) else {
-            return Err(self.guard.fault("decide", FaultKind::Refused, "the batch lacks a column that it wants".into()));
+            return Err(self.guard.not_called(Call::Decide, "the batch lacks a column that it wants"));
         };
         let rows = batch.rows;
         self.guard.call(
@@ -116,7 +116,7 @@ impl Plugin for WasmSampler {
     }
 }
 
-fn checked(decisions: sampler::Decisions, rows: usize) -> Result<Decisions, Breach> {
+pub(crate) fn checked(decisions: sampler::Decisions, rows: usize) -> Result<Decisions, Breach> {
     let sampler::Decisions { thresholds, mut randomness } = decisions;
     if thresholds.len() != 1 && thresholds.len() != rows {
         return Err(Breach::Thresholds { is: thresholds.len(), rows });

@@ -36,11 +36,13 @@ fn nanoseconds(clock: ClockId) -> u64 {
 }
 
 impl Host for Imports {
-    fn monotonic(&mut self) -> u64 {
-        if self.grants.clock { self.host.clock.monotonic() } else { 0 }
+    fn monotonic(&mut self) -> wasmtime::Result<u64> {
+        self.crossed()?;
+        Ok(if self.grants.clock { self.host.clock.monotonic() } else { 0 })
     }
 
-    fn realtime(&mut self) -> u64 {
-        if self.grants.clock { self.host.clock.realtime() } else { 0 }
+    fn realtime(&mut self) -> wasmtime::Result<u64> {
+        self.crossed()?;
+        Ok(if self.grants.clock { self.host.clock.realtime() } else { 0 })
     }
 }

@@ -4,7 +4,8 @@ use super::Imports;
 use crate::version::v0_1::probe::plugin::config::Host;
 
 impl Host for Imports {
-    fn get(&mut self, key: String) -> Option<String> {
-        self.config.get(&key).map(serde_json::Value::to_string)
+    fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
+        self.crossed()?;
+        Ok(self.config.get(&key).map(serde_json::Value::to_string))
     }
 }

@@ -1,8 +1,10 @@
 //! Lines in the host's log, under the plugin's name and within a rate.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use host_model::PluginId;
+use host_model::{CallStats, PluginId};
 
 use super::Imports;
 use crate::text::printable;
@@ -15,6 +17,7 @@ const LINE: usize = 1024;
 pub(super) struct Log {
     plugin: String,
     rate: Rate,
+    stats: Arc<CallStats>,
 }
 
 /// So many lines a second.
@@ -28,14 +31,17 @@ struct Rate {
 // === impl Log ===
 
 impl Log {
-    pub(super) fn new(id: &PluginId, per_second: u32) -> Self {
+    pub(super) fn new(id: &PluginId, per_second: u32, stats: Arc<CallStats>) -> Self {
         let rate = Rate { per_second, since: Instant::now(), written: 0, suppressed: 0 };
-        Self { plugin: printable(&id.to_string(), 256), rate }
+        Self { plugin: printable(&id.to_string(), 256), rate, stats }
     }
 
     fn write(&mut self, level: Level, message: &str) {
         let plugin = &self.plugin;
-        let Some(suppressed) = self.rate.admit(Instant::now()) else { return };
+        let Some(suppressed) = self.rate.admit(Instant::now()) else {
+            self.stats.lines_left_out.fetch_add(1, Relaxed);
+            return;
+        };
         if suppressed > 0 {
             tracing::warn!(target: "plugin", plugin, suppressed, "lines over the rate limit were left out");
         }
@@ -58,8 +64,13 @@ impl Drop for Log {
 }
 
 impl Host for Imports {
-    fn write(&mut self, level: Level, message: String) {
+    fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        self.crossed()?;
         self.log.write(level, &message);
+        if level == Level::Error {
+            self.under_way.said(message);
+        }
+        Ok(())
     }
 }
 

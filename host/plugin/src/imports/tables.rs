@@ -11,17 +11,29 @@ use crate::version::v0_1::probe::plugin::tables::{Host, TableError};
 const VALUES: usize = 1 << 18;
 
 impl Host for Imports {
-    fn lookup(&mut self, table: String, keys: Vec<u64>, columns: Vec<String>) -> Result<Vec<ColumnResult>, TableError> {
+    fn lookup(
+        &mut self,
+        table: String,
+        keys: Vec<u64>,
+        columns: Vec<String>,
+    ) -> wasmtime::Result<Result<Vec<ColumnResult>, TableError>> {
+        self.crossed()?;
+        Ok(self.answer(&table, &keys, &columns))
+    }
+}
+
+impl Imports {
+    fn answer(&self, table: &str, keys: &[u64], columns: &[String]) -> Result<Vec<ColumnResult>, TableError> {
         if keys.len().max(1).saturating_mul(columns.len()) > VALUES || keys.len() > VALUES {
             return Err(TableError::NotGranted(format!("ask for at most {VALUES} values at once")));
         }
-        self.grants.table(&table, &columns).map_err(TableError::NotGranted)?;
-        let found = self.host.tables.lookup(&table, &keys, &columns).map_err(|error| match error {
+        self.grants.table(table, columns).map_err(TableError::NotGranted)?;
+        let found = self.host.tables.lookup(table, keys, columns).map_err(|error| match error {
             ModelError::NoTable(_) => TableError::NoSuchTable,
             ModelError::NoColumn(name) => TableError::NoSuchColumn(name),
         })?;
         // A column of a type that no plugin could read is one that it cannot have.
         let readable = |(array, name): (_, &String)| columns::copy(array).ok_or_else(|| TableError::NoSuchColumn(name.clone()));
-        found.iter().zip(&columns).map(readable).collect()
+        found.iter().zip(columns).map(readable).collect()
     }
 }

@@ -20,6 +20,8 @@ mod generated {
             }
         ",
         world: "host:plugin/everything",
+        // A call too many ends the guest's call.
+        imports: { default: trappable },
         // Arguments are slices of the host's own buffers: one copy, straight into the sandbox.
         ownership: Borrowing { duplicate_if_necessary: true },
     });

@@ -37,7 +37,7 @@ fn a_plugin_that_traps_again_and_again_is_left_alone_and_then_called_again() {
     let kinds: Vec<FaultKind> = (0..4).map(|_| fault(sampler.decide(&batch(1))).kind).collect();
     assert_eq!(kinds, [FaultKind::Trap, FaultKind::Trap, FaultKind::Trap, FaultKind::BackingOff]);
     let rest = fault(sampler.decide(&batch(1)));
-    assert!(rest.detail.contains("after 3 faults it is called again in"), "{rest}");
+    assert!(rest.detail.contains("after 3 faults it is left alone for 100 ms"), "{rest}");
     let calls = sampler.stats().calls.load(Relaxed);
     let end = Instant::now() + Duration::from_secs(10);
     while fault(sampler.decide(&batch(1))).kind == FaultKind::BackingOff {

@@ -7,6 +7,9 @@ mod faults;
 mod handover;
 mod imports;
 mod lies;
+mod limits;
+mod quarantine;
+mod recycling;
 mod refusals;
 mod roles;
 

@@ -24,6 +24,8 @@ wit_bindgen::generate!({
     generate_all,
 });
 
+use probe::plugin::log::{Level, write};
+
 export!(Faulty);
 
 struct Faulty;
@@ -37,9 +39,10 @@ static WAY: OnceLock<String> = OnceLock::new();
 /// Calls of the hot functions so far.
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
-/// Whether the configuration asks for this behaviour.
+/// Whether the configuration asks for this behaviour; it may ask for several, separated by spaces.
 fn told(way: &str) -> bool {
-    WAY.get_or_init(|| probe::plugin::config::get("do").unwrap_or_default().trim_matches('"').to_owned()) == way
+    let ways = WAY.get_or_init(|| probe::plugin::config::get("do").unwrap_or_default().trim_matches('"').to_owned());
+    ways.split(' ').any(|told| told == way)
 }
 
 /// Counts a call and does what any hot function may be told to do.
@@ -55,8 +58,18 @@ fn misbehave() -> Result<(), String> {
         return Err(deep(0).to_string());
     } else if told("error") {
         return Err("\x1b[31mnot today".into());
+    } else if told("spike") {
+        spike();
+    } else if told("ask-without-end") {
+        while probe::plugin::config::get("do").is_some() {}
+    } else if told("ask-a-hundred-times") {
+        (0..100).for_each(|_| drop(std::hint::black_box(probe::plugin::config::get("do"))));
+    } else if told("say-why-and-trap") {
+        write(Level::Error, "not this");
+        write(Level::Error, "\x1b[31mthe ring\nis square");
+        write(Level::Info, "nor this");
+        trap();
     } else if told("noisy") {
-        use probe::plugin::log::{Level, write};
         (0..1000).for_each(|line| write(Level::Info, &format!("\x1b[2Jline {line}")));
     }
     Ok(())
@@ -70,6 +83,11 @@ fn forever() {
     loop {
         std::hint::black_box(());
     }
+}
+
+/// Takes 20 MiB and gives them back, which leaves the memory as large.
+fn spike() {
+    drop(std::hint::black_box(vec![1u8; 20 << 20]));
 }
 
 /// Takes memory until there is none.
