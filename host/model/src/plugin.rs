@@ -52,6 +52,8 @@ pub struct CallStats {
     pub host_calls: AtomicU64,
     /// Lines that it wrote over its rate and that were left out.
     pub lines_left_out: AtomicU64,
+    /// Updates of BPF maps over their granted rate, which were not made.
+    pub updates_left_out: AtomicU64,
     /// Instances that were replaced because their memory had grown past the high-water mark.
     pub recycled: AtomicU64,
     /// Faults by kind.
@@ -119,6 +121,7 @@ impl Default for CallStats {
             memory_bytes: AtomicU64::new(0),
             host_calls: AtomicU64::new(0),
             lines_left_out: AtomicU64::new(0),
+            updates_left_out: AtomicU64::new(0),
             recycled: AtomicU64::new(0),
             faults: [const { AtomicU64::new(0) }; FaultKind::ALL.len()],
             health: AtomicU8::new(Health::Live as u8),

@@ -13,6 +13,8 @@ pub struct Grants {
     pub tables: Vec<TableGrant>,
     /// The clocks.
     pub clock: bool,
+    /// Random numbers.
+    pub random: bool,
 }
 
 /// One BPF map.
@@ -24,6 +26,8 @@ pub struct MapGrant {
     pub write: bool,
     /// What a key must begin with; empty for any key.
     pub prefix: Vec<u8>,
+    /// Updates and deletions that each instance may make in a second; None for as many as it likes.
+    pub updates_per_second: Option<u32>,
 }
 
 /// One host table.
@@ -38,9 +42,34 @@ pub struct TableGrant {
 /// A word that grants nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a grant; a grant is `clock`, `tables`, `tables:TABLE`, `tables:TABLE:COLUMN,COLUMN`, `maps:MAP`, `maps:MAP:rw` or `maps:MAP:r|rw:HEX-PREFIX`"
+    "`{0}` is not a grant; a grant is `clock`, `random`, `tables`, `tables:TABLE`, `tables:TABLE:COLUMN,COLUMN`, `maps:MAP`, \
+     `maps:MAP:rw`, `maps:MAP:r|rw:HEX-PREFIX` or `maps:MAP:rw:HEX-PREFIX:UPDATES/s`, where the prefix may be empty"
 )]
 pub struct GrantError(pub String);
+
+/// What an import takes of the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: every plugin has it.
+    Free,
+    /// A grant; the simplest word that would do.
+    Grant(&'static str),
+}
+
+/// What an import takes.
+///
+/// # Errors
+/// No host offers it, or this one does not speak its version.
+pub fn need(import: &str) -> Result<Need, Refusal> {
+    match interface(import)? {
+        Some(("log" | "config", _)) => Ok(Need::Free),
+        Some(("maps", _)) => Ok(Need::Grant("maps:NAME")),
+        Some(("tables", _)) => Ok(Need::Grant("tables")),
+        Some(("clock", _)) => Ok(Need::Grant("clock")),
+        Some(("random", _)) => Ok(Need::Grant("random")),
+        _ => Err(Refusal::UnknownImport(import.into())),
+    }
+}
 
 // === impl Grants ===
 
@@ -57,33 +86,53 @@ impl Grants {
         Ok(grants)
     }
 
+    /// What either grants: of a slot, and of a digest or a signer.
+    #[must_use]
+    pub fn merge(&self, other: &Self) -> Self {
+        let mut all = self.clone();
+        all.maps.extend(other.maps.iter().filter(|grant| !self.maps.contains(grant)).cloned());
+        all.tables.extend(other.tables.iter().filter(|grant| !self.tables.contains(grant)).cloned());
+        all.clock |= other.clock;
+        all.random |= other.random;
+        all
+    }
+
     /// Compares what a component imports with what is granted.
     ///
     /// # Errors
-    /// The first import that this host does not have or the operator has not granted.
+    /// An import that this host does not have, or all those that the operator has not granted.
     pub fn check(&self, inspection: &Inspection) -> Result<(), Refusal> {
+        let (mut imports, mut grants) = (Vec::new(), Vec::new());
         for import in &inspection.imports {
-            let (granted, grant) = match interface(import)? {
-                Some(("log" | "config", _)) => (true, ""),
-                Some(("maps", _)) => (!self.maps.is_empty(), "maps:NAME"),
-                Some(("tables", _)) => (!self.tables.is_empty(), "tables"),
-                Some(("clock", _)) => (self.clock, "clock"),
-                _ => return Err(Refusal::UnknownImport(import.clone())),
-            };
-            if !granted {
-                return Err(Refusal::NotGranted { import: import.clone(), grant });
+            if let Need::Grant(word) = need(import)?
+                && !self.has(word)
+            {
+                imports.push(import.clone());
+                grants.push(word);
             }
         }
-        Ok(())
+        if imports.is_empty() { Ok(()) } else { Err(Refusal::NotGranted { imports, grants }) }
     }
 
-    /// The grant for a key of a map, for reading or for writing; else the words that would grant it.
-    pub(crate) fn map(&self, name: &str, key: &[u8], write: bool) -> Result<(), String> {
-        let mut of_map = self.maps.iter().filter(|grant| grant.name == name).peekable();
-        let known = of_map.peek().is_some();
-        if of_map.any(|grant| (grant.write || !write) && key.starts_with(&grant.prefix)) {
-            return Ok(());
+    fn has(&self, word: &str) -> bool {
+        match word {
+            "clock" => self.clock,
+            "random" => self.random,
+            "tables" => !self.tables.is_empty(),
+            _ => !self.maps.is_empty(),
         }
+    }
+
+    /// The grants for a key of a map, for reading or for writing, as places in `maps`; at least one. Else the words that
+    /// would grant it.
+    pub(crate) fn map(&self, name: &str, key: &[u8], write: bool) -> Result<Vec<usize>, String> {
+        let of_map = self.maps.iter().enumerate().filter(|(_, grant)| grant.name == name);
+        let fits = |grant: &MapGrant| (grant.write || !write) && key.starts_with(&grant.prefix);
+        let granted: Vec<usize> = of_map.clone().filter(|(_, grant)| fits(grant)).map(|(place, _)| place).collect();
+        if !granted.is_empty() {
+            return Ok(granted);
+        }
+        let known = of_map.count() > 0;
         let name = crate::text::printable(name, 40);
         let need = if write { format!("maps:{name}:rw") } else { format!("maps:{name}") };
         let why = if known { "this key, or writing it, is outside of what is granted" } else { "this map is not granted" };
@@ -107,29 +156,47 @@ impl Grants {
     }
 
     fn add(&mut self, word: &str) -> Option<()> {
-        let mut parts = word.splitn(4, ':');
-        match (parts.next()?, parts.next(), parts.next(), parts.next()) {
-            ("clock", None, None, None) => self.clock = true,
-            ("tables", table, columns, None) => {
-                let columns: Vec<String> =
-                    columns.map(|columns| columns.split(',').map(String::from).collect()).unwrap_or_default();
-                if table == Some("") || columns.iter().any(String::is_empty) {
+        let parts: Vec<&str> = word.split(':').collect();
+        match *parts {
+            ["clock"] => self.clock = true,
+            ["random"] => self.random = true,
+            ["tables"] => self.tables.push(TableGrant { table: "*".into(), columns: Vec::new() }),
+            ["tables", table] if !table.is_empty() => {
+                self.tables.push(TableGrant { table: table.into(), columns: Vec::new() });
+            }
+            ["tables", table, columns] if !table.is_empty() => {
+                let columns: Vec<String> = columns.split(',').map(String::from).collect();
+                if columns.iter().any(String::is_empty) {
                     return None;
                 }
-                self.tables.push(TableGrant { table: table.unwrap_or("*").into(), columns });
+                self.tables.push(TableGrant { table: table.into(), columns });
             }
-            ("maps", Some(name), mode, prefix) if !name.is_empty() => {
-                let write = match mode {
-                    None | Some("r") => false,
-                    Some("rw") => true,
-                    Some(_) => return None,
-                };
-                self.maps.push(MapGrant { name: name.into(), write, prefix: prefix.map_or(Some(Vec::new()), hex)? });
-            }
+            ["maps", name] => self.add_map(name, "r", "", None)?,
+            ["maps", name, mode] => self.add_map(name, mode, "", None)?,
+            ["maps", name, mode, prefix] => self.add_map(name, mode, prefix, None)?,
+            ["maps", name, mode @ "rw", prefix, rate] => self.add_map(name, mode, prefix, Some(per_second(rate)?))?,
             _ => return None,
         }
         Some(())
     }
+
+    fn add_map(&mut self, name: &str, mode: &str, prefix: &str, updates_per_second: Option<u32>) -> Option<()> {
+        let write = match mode {
+            "r" => false,
+            "rw" => true,
+            _ => return None,
+        };
+        if name.is_empty() {
+            return None;
+        }
+        self.maps.push(MapGrant { name: name.into(), write, prefix: hex(prefix)?, updates_per_second });
+        Some(())
+    }
+}
+
+/// `100/s`; none in a second is not a rate.
+fn per_second(text: &str) -> Option<u32> {
+    text.strip_suffix("/s")?.parse().ok().filter(|&updates| updates > 0)
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {
@@ -145,11 +212,28 @@ mod tests {
     #[test]
     fn a_map_is_granted_by_name_mode_and_prefix() {
         let grants = Grants::parse(&["maps:conns", "maps:rates:rw:0a00"]).unwrap();
-        assert_eq!(grants.map("conns", b"any", false), Ok(()));
+        assert_eq!(grants.map("conns", b"any", false), Ok(vec![0]));
         assert!(grants.map("conns", b"any", true).unwrap_err().contains("maps:conns:rw"));
-        assert_eq!(grants.map("rates", &[10, 0, 1], true), Ok(()));
+        assert_eq!(grants.map("rates", &[10, 0, 1], true), Ok(vec![1]));
         assert!(grants.map("rates", &[11, 0, 1], true).is_err());
         assert!(grants.map("other", b"", false).unwrap_err().contains("`maps:other`"));
+    }
+
+    #[test]
+    fn a_map_may_be_written_so_many_times_a_second() {
+        let grants = Grants::parse(&["maps:rates:rw::100/s", "maps:rates:rw:0a:5/s"]).unwrap();
+        let rates: Vec<_> = grants.maps.iter().map(|grant| (grant.prefix.as_slice(), grant.updates_per_second)).collect();
+        assert_eq!(rates, [(&[][..], Some(100)), (&[10][..], Some(5))]);
+        assert_eq!(grants.map("rates", &[10], true), Ok(vec![0, 1]));
+    }
+
+    #[test]
+    fn two_sets_of_grants_make_one_without_repeating_what_is_in_both() {
+        let slot = Grants::parse(&["maps:a", "clock", "tables:process"]).unwrap();
+        let signer = Grants::parse(&["maps:a", "maps:a:rw:00", "random", "tables:process"]).unwrap();
+        let expected = Grants::parse(&["maps:a", "maps:a:rw:00", "clock", "random", "tables:process"]).unwrap();
+        assert_eq!(slot.merge(&signer), expected);
+        assert_eq!(slot.merge(&Grants::default()), slot);
     }
 
     #[test]
@@ -164,7 +248,9 @@ mod tests {
 
     #[test]
     fn a_word_that_grants_nothing_is_an_error() {
-        for word in ["", "maps", "maps:", "maps:a:w", "maps:a:r:0", "maps:a:r:zz", "tables:", "tables:a:", "clock:x", "net"] {
+        let maps = ["maps", "maps:", "maps:a:w", "maps:a:r:0", "maps:a:r:zz"];
+        let rates = ["maps:a:r::5/s", "maps:a:rw::0/s", "maps:a:rw::5", "maps:a:rw::-5/s", "maps:a:rw:00:5/s:x", "maps:a:5/s"];
+        for word in ["", "tables:", "tables:a:", "clock:x", "random:x", "net"].iter().chain(&maps).chain(&rates) {
             assert!(Grants::parse(&[word]).is_err(), "{word}");
         }
     }

@@ -1,17 +1,25 @@
 //! What a plugin can reach of the host: one room for each interface of `wit/v0.1/host.wit`.
 
+mod bucket;
 mod clock;
 mod config;
 mod log;
 mod maps;
+mod random;
 mod tables;
+mod under_way;
 
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use host_model::{CallStats, MapAccess, MapError, PluginId, TableError, Tables};
 use wasmtime::component::{HasSelf, Linker};
 
+use bucket::Bucket;
 pub use clock::{Clock, SystemClock};
+pub(crate) use under_way::TooManyHostCalls;
+use under_way::UnderWay;
 
 use crate::deadline::Deadline;
 use crate::grant::Grants;
@@ -35,10 +43,20 @@ pub(crate) struct Imports {
     log: log::Log,
     config: Arc<serde_json::Map<String, serde_json::Value>>,
     grants: Grants,
+    /// How often each granted map may still be written; None without a limit.
+    updates: Vec<Option<Bucket>>,
+    stats: Arc<CallStats>,
     host: Host,
+    host_call_cap: u32,
+    pub(crate) under_way: UnderWay,
     pub(crate) limiter: Limiter,
     pub(crate) deadline: Deadline,
 }
+
+/// A guest asked the host for something that no plugin gets, or not this one. It ends the call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it asked the host for {0}")]
+pub(crate) struct Forbidden(Cow<'static, str>);
 
 /// Gives every component the interfaces; whether it may have them was decided before.
 pub(crate) fn link(linker: &mut Linker<Imports>) -> wasmtime::Result<()> {
@@ -46,7 +64,8 @@ pub(crate) fn link(linker: &mut Linker<Imports>) -> wasmtime::Result<()> {
     plugin::config::add_to_linker::<_, HasSelf<Imports>>(linker, |imports| imports)?;
     plugin::maps::add_to_linker::<_, HasSelf<Imports>>(linker, |imports| imports)?;
     plugin::tables::add_to_linker::<_, HasSelf<Imports>>(linker, |imports| imports)?;
-    plugin::clock::add_to_linker::<_, HasSelf<Imports>>(linker, |imports| imports)
+    plugin::clock::add_to_linker::<_, HasSelf<Imports>>(linker, |imports| imports)?;
+    plugin::random::add_to_linker::<_, HasSelf<Imports>>(linker, |imports| imports)
 }
 
 /// A host without tables and maps.
@@ -63,14 +82,29 @@ impl Imports {
         limits: &Limits,
         stats: Arc<CallStats>,
     ) -> Self {
+        let now = Instant::now();
+        let updates = grants.maps.iter().map(|grant| grant.updates_per_second.map(|rate| Bucket::new(rate, now))).collect();
         Self {
-            log: log::Log::new(id, limits.log_lines_per_second),
+            log: log::Log::new(id, limits.log_lines_per_second, stats.clone()),
             config,
             grants: grants.clone(),
+            updates,
+            stats: stats.clone(),
             host: host.clone(),
+            host_call_cap: limits.host_calls,
+            under_way: UnderWay::default(),
             limiter: Limiter::new(limits, stats),
             deadline: Deadline::default(),
         }
+    }
+}
+
+// === impl Forbidden ===
+
+impl Forbidden {
+    /// As an error of the runtime, with what it asked for.
+    fn error(what: impl Into<Cow<'static, str>>) -> wasmtime::Error {
+        wasmtime::Error::new(Self(what.into()))
     }
 }
 

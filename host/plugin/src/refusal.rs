@@ -81,12 +81,12 @@ pub enum Refusal {
     #[error("it imports `{0}`, which this host does not offer")]
     UnknownImport(String),
     /// It imports what the operator has not granted.
-    #[error("it imports `{import}`, which is not granted")]
+    #[error("it imports {}, and that is not granted", list(.imports))]
     NotGranted {
-        /// The interface.
-        import: String,
-        /// A grant that would do.
-        grant: &'static str,
+        /// The interfaces.
+        imports: Vec<String>,
+        /// For each the simplest grant that would do: what is to be added to `grants`.
+        grants: Vec<&'static str>,
     },
 }
 
@@ -130,9 +130,12 @@ impl Refusal {
                  (`wasm-tools component new --adapt wasi_snapshot_preview1=STUB.wasm`)"
                     .into()
             }
-            Self::UnknownImport(_) => "import only log, config, maps, tables and clock of probe:plugin (wit/v0.1/host.wit)".into(),
-            Self::NotGranted { grant, .. } => {
-                format!("add `{grant}` to `grants` of its slot in the configuration, or load a plugin that does without")
+            Self::UnknownImport(_) => {
+                "import only log, config, maps, tables, clock and random of probe:plugin (wit/v0.1/host.wit)".into()
+            }
+            Self::NotGranted { grants, .. } => {
+                let words: Vec<String> = grants.iter().map(|word| format!("`{word}`")).collect();
+                format!("add {} to `grants` of its slot in the configuration, or load a plugin that does without", words.join(", "))
             }
         }
     }

@@ -33,6 +33,7 @@ pub mod sampler {
             "probe:plugin/maps@0.1.0": super::decoder::probe::plugin::maps,
             "probe:plugin/tables@0.1.0": super::decoder::probe::plugin::tables,
             "probe:plugin/clock@0.1.0": super::decoder::probe::plugin::clock,
+            "probe:plugin/random@0.1.0": super::decoder::probe::plugin::random,
         },
         generate_all,
     });
@@ -55,6 +56,7 @@ pub mod enricher {
             "probe:plugin/maps@0.1.0": super::decoder::probe::plugin::maps,
             "probe:plugin/tables@0.1.0": super::decoder::probe::plugin::tables,
             "probe:plugin/clock@0.1.0": super::decoder::probe::plugin::clock,
+            "probe:plugin/random@0.1.0": super::decoder::probe::plugin::random,
         },
         generate_all,
     });
@@ -73,7 +75,7 @@ pub mod stateful {
 }
 
 /// The imports that the host offers. They exist in a component only: called natively, they panic.
-pub use decoder::probe::plugin::{clock, log, maps, tables};
+pub use decoder::probe::plugin::{clock, log, maps, random, tables};
 
 pub use decoder::exports::probe::plugin::decoder::Decoded;
 pub use decoder::probe::plugin::columns::{Column, ColumnType, Values};

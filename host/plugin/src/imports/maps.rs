@@ -1,22 +1,49 @@
 //! BPF maps, within what was granted.
 
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
 use super::Imports;
 use crate::version::v0_1::probe::plugin::maps::{Host, MapError};
 
 impl Host for Imports {
-    fn lookup(&mut self, map: String, key: Vec<u8>) -> Result<Option<Vec<u8>>, MapError> {
-        self.grants.map(&map, &key, false).map_err(MapError::NotGranted)?;
-        Ok(self.host.maps.lookup(&map, &key)?)
+    fn lookup(&mut self, map: String, key: Vec<u8>) -> wasmtime::Result<Result<Option<Vec<u8>>, MapError>> {
+        self.crossed()?;
+        Ok(self.read(&map, &key))
     }
 
-    fn update(&mut self, map: String, key: Vec<u8>, value: Vec<u8>) -> Result<(), MapError> {
-        self.grants.map(&map, &key, true).map_err(MapError::NotGranted)?;
-        Ok(self.host.maps.update(&map, &key, &value)?)
+    fn update(&mut self, map: String, key: Vec<u8>, value: Vec<u8>) -> wasmtime::Result<Result<(), MapError>> {
+        self.crossed()?;
+        Ok(self.may_write(&map, &key).and_then(|()| Ok(self.host.maps.update(&map, &key, &value)?)))
     }
 
-    fn delete(&mut self, map: String, key: Vec<u8>) -> Result<(), MapError> {
-        self.grants.map(&map, &key, true).map_err(MapError::NotGranted)?;
-        Ok(self.host.maps.delete(&map, &key)?)
+    fn delete(&mut self, map: String, key: Vec<u8>) -> wasmtime::Result<Result<(), MapError>> {
+        self.crossed()?;
+        Ok(self.may_write(&map, &key).and_then(|()| Ok(self.host.maps.delete(&map, &key)?)))
+    }
+}
+
+impl Imports {
+    fn read(&self, map: &str, key: &[u8]) -> Result<Option<Vec<u8>>, MapError> {
+        self.grants.map(map, key, false).map_err(MapError::NotGranted)?;
+        Ok(self.host.maps.lookup(map, key)?)
+    }
+
+    /// Whether this key may be written, and now. Of several grants that allow it, the first whose rate is not used up pays.
+    fn may_write(&mut self, map: &str, key: &[u8]) -> Result<(), MapError> {
+        let granted = self.grants.map(map, key, true).map_err(MapError::NotGranted)?;
+        let now = Instant::now();
+        if granted
+            .iter()
+            .any(|&place| self.updates.get_mut(place).and_then(Option::as_mut).is_none_or(|updates| updates.take(now)))
+        {
+            return Ok(());
+        }
+        self.stats.updates_left_out.fetch_add(1, Relaxed);
+        let rate: u32 = granted.iter().filter_map(|&place| self.grants.maps.get(place)?.updates_per_second).sum();
+        Err(MapError::NotGranted(format!(
+            "its {rate} updates a second of this map are used up; `grants` of the slot has the rate"
+        )))
     }
 }
 
