@@ -44,7 +44,7 @@ macro_rules! __export_role {
     (decoder $component:ident $instance:ident $plugin:ty) => {
         impl $crate::wit::decoder::exports::probe::plugin::decoder::Guest for $component {
             fn expects(probe: String) -> Option<$crate::RecordLayout> {
-                <$plugin as $crate::Decoder>::expects(&probe)
+                $instance.with(|instance| instance.expects(&probe))
             }
             fn bind(probe: String, record: $crate::RecordLayout, config: String) -> Result<$crate::EventSchema, String> {
                 $instance.with(|instance| instance.bind_decoder(&probe, &record, &config))

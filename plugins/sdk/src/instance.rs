@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use crate::columns::Columns;
 use crate::config::Config;
+use crate::panic;
 use crate::role::{Decoder, Enricher, Handover, Sampler};
 use crate::wit::{Binding, Column, Decisions, Decoded, EventSchema, KernelPlan, RecordLayout, State, Stats};
 
@@ -42,6 +43,12 @@ impl<T> Default for Instance<T> {
 }
 
 impl<T: Decoder> Instance<T> {
+    /// `decoder.expects`
+    pub fn expects(&self, probe: &str) -> Option<RecordLayout> {
+        panic::to_the_log();
+        T::expects(probe)
+    }
+
     /// `decoder.bind`
     pub fn bind_decoder(&self, probe: &str, layout: &RecordLayout, config: &str) -> Result<EventSchema, String> {
         let plugin = T::bind(probe, layout, Config::new(config))?;
@@ -67,6 +74,7 @@ impl<T: Decoder> Instance<T> {
 impl<T: Sampler> Instance<T> {
     /// `sampler.bind`
     pub fn bind_sampler(&self, schema: &EventSchema, config: &str) -> Result<Vec<u32>, String> {
+        panic::to_the_log();
         let plugin = T::bind(schema, Config::new(config))?;
         let wanted = plugin.wanted();
         self.put(plugin);
@@ -87,6 +95,7 @@ impl<T: Sampler> Instance<T> {
 impl<T: Enricher> Instance<T> {
     /// `enricher.bind`
     pub fn bind_enricher(&self, schema: &EventSchema, config: &str) -> Result<Binding, String> {
+        panic::to_the_log();
         let plugin = T::bind(schema, Config::new(config))?;
         let binding = Binding { wanted: plugin.wanted(), added: plugin.added() };
         self.put(plugin);

@@ -36,6 +36,7 @@ pub mod wit;
 mod export;
 #[doc(hidden)]
 pub mod instance;
+mod panic;
 mod role;
 
 // What decoders are made of.
