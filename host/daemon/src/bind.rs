@@ -8,6 +8,7 @@ use host_pipeline::{Change, Stages};
 use host_plugin::{Clock, Host, PluginError, Setup};
 
 use crate::control::message::Refusal;
+use crate::rules::Rules;
 use crate::slots::{Generation, Lineup};
 
 /// What plugins are bound to.
@@ -28,10 +29,13 @@ pub(crate) struct Binder {
 }
 
 /// Who is on a path, and what its calls cost: all that remains known of a stage once the worker has it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Card {
     pub(crate) id: PluginId,
     pub(crate) stats: Arc<CallStats>,
+    pub(crate) generation: Arc<Generation>,
+    /// What a sampler or an enricher is bound to; for a decoder, what it is the source of.
+    pub(crate) schema: Arc<Schema>,
     pub(crate) faults: Arc<Mutex<Faults>>,
 }
 
@@ -43,7 +47,7 @@ pub(crate) struct Faults {
 }
 
 /// The cards of one path, in the order an event meets them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Cards {
     pub(crate) decoder: Card,
     pub(crate) sampler: Option<Card>,
@@ -91,17 +95,18 @@ impl Binder {
             let decoder = self.decoder(place, &to.decoder)?;
             new_schema = *decoder.schema() != schema;
             schema = Arc::clone(decoder.schema());
-            cards.decoder = Card::of(&*decoder);
+            cards.decoder = Card::of(&*decoder, &to.decoder, &schema);
             change.decoder = Some(decoder);
         }
         if new_sampler || new_schema {
             let sampler = to.sampler.as_ref().map(|sampler| self.sampler(place, sampler, &schema)).transpose()?;
-            cards.sampler = sampler.as_deref().map(Card::of);
+            cards.sampler =
+                sampler.as_deref().zip(to.sampler.as_ref()).map(|(stage, made_of)| Card::of(stage, made_of, &schema));
             change.sampler = Some(sampler);
         }
         if new_enrichers || new_schema {
             let enrichers = self.enrichers(place, &to.enrichers, &schema)?;
-            cards.enrichers = enrichers.iter().map(|enricher| Card::of(&**enricher)).collect();
+            cards.enrichers = Cards::of_enrichers(&enrichers, &to.enrichers, &schema);
             change.enrichers = Some(enrichers);
         }
         Ok(Some(Rebound { change, cards, schema }))
@@ -142,27 +147,49 @@ impl Binder {
     fn setup(&self, place: &Place, plugin: &Generation) -> Setup {
         let host = Host { tables: Arc::clone(&self.tables), maps: Arc::clone(&place.maps), clock: Arc::clone(&place.clock) };
         let config = serde_json::Value::Object((*plugin.config).clone()).to_string();
-        Setup { config, grants: plugin.grants.clone(), limits: plugin.limits.clone(), host, ..Setup::default() }
+        let Rules { grants, limits, fallback, .. } = plugin.rules.clone();
+        Setup { config, grants, limits, fallback, host }
     }
 }
 
 // === impl Card ===
 
 impl Card {
-    fn of(plugin: &(impl Plugin + ?Sized)) -> Self {
-        Self { id: plugin.id().clone(), stats: Arc::clone(plugin.stats()), faults: Arc::default() }
+    fn of(stage: &(impl Plugin + ?Sized), made_of: &Arc<Generation>, schema: &Arc<Schema>) -> Self {
+        Self {
+            id: stage.id().clone(),
+            stats: Arc::clone(stage.stats()),
+            generation: Arc::clone(made_of),
+            schema: Arc::clone(schema),
+            faults: Arc::default(),
+        }
     }
 }
 
 // === impl Cards ===
 
 impl Cards {
-    pub(crate) fn of(stages: &Stages) -> Self {
+    pub(crate) fn of(stages: &Stages, lineup: &Lineup) -> Self {
+        let schema = stages.decoder.schema();
+        let sampler = stages.sampler.as_deref().zip(lineup.sampler.as_ref());
         Self {
-            decoder: Card::of(&*stages.decoder),
-            sampler: stages.sampler.as_deref().map(Card::of),
-            enrichers: stages.enrichers.iter().map(|enricher| Card::of(&**enricher)).collect(),
+            decoder: Card::of(&*stages.decoder, &lineup.decoder, schema),
+            sampler: sampler.map(|(stage, made_of)| Card::of(stage, made_of, schema)),
+            enrichers: Self::of_enrichers(&stages.enrichers, &lineup.enrichers, schema),
         }
+    }
+
+    fn of_enrichers(stages: &[Box<dyn Enricher>], made_of: &[Arc<Generation>], schema: &Arc<Schema>) -> Vec<Card> {
+        let mut before = Arc::clone(schema);
+        let mut cards = Vec::new();
+        for (stage, made_of) in stages.iter().zip(made_of) {
+            cards.push(Card::of(&**stage, made_of, &before));
+            // They were bound one behind the other, so it does extend.
+            if let Ok(extended) = before.extend(stage.added()) {
+                before = Arc::new(extended);
+            }
+        }
+        cards
     }
 
     /// In the order an event meets them.

@@ -4,8 +4,12 @@
 //! adds to that or overrides it key by key, and `enabled = false` takes something away.
 
 mod error;
+mod grants;
+mod limits;
 mod named;
+mod plugin;
 mod quantity;
+mod state;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,8 +18,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use error::ConfigError;
+pub(crate) use grants::digest_of;
+pub use grants::{GrantConfig, Grantee};
+pub use limits::{DeadlinesConfig, LimitsConfig};
 pub use named::Named;
+pub use plugin::{FallbackName, OnFaults, PluginConfig, QuarantineConfig};
 pub use quantity::{Size, Span};
+pub use state::{CacheConfig, ReproConfig, default_state_dir};
 
 use crate::slot::Slot;
 
@@ -33,6 +42,17 @@ pub struct Config {
     /// Plugins by slot: `decoder.<probe>`, `sampler`, `sampler.<probe>`, `enricher.<name>`. Enrichers work in the order of the file.
     #[schemars(with = "BTreeMap<String, PluginConfig>")]
     pub plugins: Named<Slot, PluginConfig>,
+    /// What components may import besides `log` and `config`, by who they are; added to what their slot grants.
+    pub grants: Vec<GrantConfig>,
+    /// Whose signatures are known: public keys, as `host plugin keygen` prints them, by name.
+    pub signers: BTreeMap<String, String>,
+    /// Where compiled code and repros are kept. Default: `$STATE_DIRECTORY`; else for root `/var/lib/host`; else `host` in
+    /// `$XDG_STATE_HOME` or `~/.local/state`.
+    pub state_dir: Option<PathBuf>,
+    /// Compiled code, kept for the next start.
+    pub cache: CacheConfig,
+    /// Calls that failed, kept to be repeated.
+    pub repro: ReproConfig,
     /// Where kept rows and metrics go.
     pub export: ExportConfig,
     /// When a batch closes: whichever comes first.
@@ -69,37 +89,6 @@ pub struct FilterConfig {
     pub comm: Option<String>,
     /// Path of a cgroup v2; its descendants are let through as well. Relative paths start at `/sys/fs/cgroup`.
     pub cgroup: Option<PathBuf>,
-}
-
-/// One plugin.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct PluginConfig {
-    /// `false` leaves the slot empty.
-    pub enabled: Option<bool>,
-    /// Name of a component in the binary, or path of a file relative to this one (with a `/` or ending in `.wasm`). Default: the
-    /// component in the binary that is named after the slot; for a decoder without one, `decoder-btf`.
-    pub component: Option<String>,
-    /// Passed to the plugin at bind, as JSON.
-    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
-    pub config: serde_json::Map<String, serde_json::Value>,
-    /// What it may import besides `log` and `config`: `clock`, `tables`, `tables:TABLE:COLUMN,COLUMN`, `maps:MAP`, `maps:MAP:rw`,
-    /// `maps:MAP:rw:HEX-PREFIX`. Default: nothing; `enricher.process` has `tables`.
-    pub grants: Option<Vec<String>>,
-    /// What a call may cost.
-    pub limits: LimitsConfig,
-}
-
-/// What a call may cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitsConfig {
-    /// Time that one call may take.
-    pub deadline: Option<Span>,
-    /// Memory that one instance may have.
-    pub memory_bytes: Option<Size>,
-    /// Bytes that one call may return.
-    pub output_bytes: Option<Size>,
 }
 
 /// Where kept rows and metrics go. What is unset here comes from `OTEL_EXPORTER_OTLP_*`.
@@ -212,13 +201,26 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| ConfigError::locate(file, text, &error))
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::locate(file, text, &error))?;
+        config.check()?;
+        Ok(config)
     }
 
-    fn resolve(&mut self, folder: &Path) {
+    /// Checks what keys say of each other. Nothing is read or started.
+    ///
+    /// # Errors
+    /// The key whose value cannot hold.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.check_signers()?;
+        self.plugins.iter().try_for_each(|(slot, plugin)| plugin.check(slot))
+    }
+
+    /// Makes relative paths start at `folder`.
+    pub fn resolve(&mut self, folder: &Path) {
         let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
         self.socket.iter_mut().for_each(resolve);
         self.probe_dir.iter_mut().for_each(resolve);
+        self.state_dir.iter_mut().for_each(resolve);
         self.probes.values_mut().for_each(|probe| probe.object.iter_mut().for_each(resolve));
         for component in self.plugins.values_mut().filter_map(|plugin| plugin.component.as_mut()) {
             if is_file(component) {
@@ -273,7 +275,8 @@ mod tests {
     fn the_json_schema_knows_the_same_keys() {
         let schema = json_schema();
         let keys = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>();
-        for key in ["socket", "probe_dir", "probes", "plugins", "export", "batch", "metrics", "telemetry"] {
+        for key in ["socket", "probe_dir", "probes", "plugins", "grants", "signers", "state_dir", "cache", "repro", "telemetry"]
+        {
             assert!(keys.contains(&key), "{key} is missing in {keys:?}");
         }
         assert_eq!(schema["additionalProperties"], false);

@@ -130,7 +130,7 @@ impl Core {
     }
 
     pub(crate) fn slots(&self) -> Vec<SlotGeneration> {
-        self.state().slots.generations().map(|(generation, live)| SlotGeneration::new(generation, live)).collect()
+        self.state().slots.generations().map(|(generation, live)| generation.told(live)).collect()
     }
 
     pub(crate) fn probes(&self) -> Vec<Probe> {
@@ -235,6 +235,11 @@ impl State {
 pub(crate) fn unix_ns() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Unix time, milliseconds.
+pub(crate) fn unix_ms() -> u64 {
+    unix_ns() / 1_000_000
 }
 
 /// What cannot be done because a task ended in a way that it never should.

@@ -23,10 +23,12 @@ pub mod settings;
 
 mod attached;
 mod bind;
+pub mod limits;
 mod loading;
 mod path;
 mod record;
 mod replay;
+mod rules;
 pub mod slot;
 mod slots;
 mod start;
@@ -35,8 +37,11 @@ mod wiring;
 
 mod change;
 mod daemon;
+mod probing;
 mod signals;
 mod swap;
+
+pub mod repro;
 
 pub mod control;
 mod process;

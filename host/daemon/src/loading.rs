@@ -1,13 +1,15 @@
 //! From a component's bytes to a generation of a slot: read, inspect, grant, compile.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use host_model::Role;
-use host_plugin::{Component, Deadlines, Engine, Grants, Inspection, Limits, PluginError};
+use host_plugin::{Component, Engine, Inspection, PluginError};
+use hyper::body::Bytes;
 
-use crate::config::{self, Config, PluginConfig};
+use crate::config::{self, Config};
 use crate::control::message::Refusal;
+use crate::rules::{ENRICHER, Rules, signer};
 use crate::slot::Slot;
 use crate::slots::Generation;
 
@@ -17,7 +19,7 @@ type Json = serde_json::Map<String, serde_json::Value>;
 pub(crate) struct Order<'a> {
     pub(crate) slot: Slot,
     pub(crate) number: u64,
-    pub(crate) bytes: &'a [u8],
+    pub(crate) bytes: Bytes,
     /// What it is called if its bytes give it no name.
     pub(crate) stem: &'a str,
     pub(crate) config: Arc<Json>,
@@ -35,8 +37,6 @@ pub(crate) struct Choice {
 
 /// The slots that hold something without a word of the configuration.
 const DEFAULTS: [&str; 2] = ["sampler", ENRICHER];
-/// Granted the tables without a word of the configuration.
-const ENRICHER: &str = "enricher.process";
 /// Reads any record; for probes without a decoder of their own.
 const ANY_RECORD: &str = "decoder-btf";
 
@@ -53,11 +53,11 @@ pub(crate) fn decoder(config: &Config, probe: &str) -> Choice {
 }
 
 /// Reads a component: a name in the binary, or a file.
-pub(crate) fn read(component: &Path) -> Result<Vec<u8>, Refusal> {
+pub(crate) fn read(component: &Path) -> Result<Bytes, Refusal> {
     let name = component.to_string_lossy();
     match plugins::component(&name) {
-        Some(built_in) => Ok(built_in.bytes.to_vec()),
-        None if config::is_file(&name) || component.exists() => host_plugin::read(component).map_err(Refusal::from),
+        Some(built_in) => Ok(Bytes::from_static(built_in.bytes)),
+        None if config::is_file(&name) || component.exists() => Ok(host_plugin::read(component).map_err(Refusal::from)?.into()),
         None => {
             let known: Vec<&str> = plugins::COMPONENTS.iter().map(|component| component.name).collect();
             let cure = format!("in the binary are {}; a file is named with its path or ends in .wasm", known.join(", "));
@@ -103,49 +103,18 @@ pub(crate) fn infer(inspection: &Inspection, probes: &[String]) -> Result<Slot, 
 /// Makes a generation. Compiling takes its time: call it where that may block.
 pub(crate) fn compile(engine: &Engine, config: &Config, order: Order<'_>) -> Result<Generation, Refusal> {
     let Order { slot, number, bytes, stem, config: plugin_config, compiled } = order;
-    let inspection = inspect(bytes, stem)?;
+    let inspection = inspect(&bytes, stem)?;
     if !inspection.roles.contains(&slot.role()) {
         let refusal = host_plugin::Refusal::OtherRole { wanted: slot.role(), exports: inspection.exports.clone() };
         return Err(refusal.of(&label(&inspection)).into());
     }
-    let (grants, limits) = rules(config, &slot)?;
-    grants.check(&inspection).map_err(|refusal| {
-        let mut refusal = Refusal::from(refusal.of(&label(&inspection)));
-        if refusal.step == "grant" {
-            refusal.cure = format!("{} (its slot is [plugins.{:?}])", refusal.cure, slot.to_string());
-        }
-        refusal
-    })?;
+    let rules = Rules::of(config, &slot, &inspection)?;
     let component = match compiled {
         Some(compiled) => compiled,
-        None => Component::compile(engine, bytes, stem).map_err(Refusal::from)?,
+        None => Component::compile(engine, &bytes, stem).map_err(Refusal::from)?,
     };
-    Ok(Generation { slot, number, component, config: plugin_config, grants, limits })
-}
-
-/// What a slot is granted and may cost, whoever is in it.
-fn rules(config: &Config, slot: &Slot) -> Result<(Grants, Limits), Refusal> {
-    let unset = PluginConfig::default();
-    let plugin = config.plugins.get(slot).unwrap_or(&unset);
-    let by_default: &[&str] = if slot.to_string() == ENRICHER { &["tables"] } else { &[] };
-    let words: Vec<&str> = match &plugin.grants {
-        Some(words) => words.iter().map(String::as_str).collect(),
-        None => by_default.to_vec(),
-    };
-    let grants = Grants::parse(&words)
-        .map_err(|error| Refusal::new("configure", format!("plugins.{slot}.grants: {error}"), "correct the grant"))?;
-    let mut limits = Limits::default();
-    if let Some(deadline) = plugin.limits.deadline {
-        limits.deadlines = Deadlines::calls(deadline.0);
-    }
-    let bytes = |size: config::Size| usize::try_from(size.0).unwrap_or(usize::MAX);
-    if let Some(size) = plugin.limits.memory_bytes {
-        limits.memory_bytes = bytes(size);
-    }
-    if let Some(size) = plugin.limits.output_bytes {
-        limits.output_bytes = bytes(size);
-    }
-    Ok((grants, limits.bounded()))
+    let signer = signer(config, &inspection);
+    Ok(Generation { slot, number, bytes, component, config: plugin_config, rules, signer, record: Mutex::default() })
 }
 
 fn choice(config: &Config, slot: Slot) -> Choice {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use host_model::{Ledger, PathCounters, Probe, Schema};
+use host_model::{FaultKind, Health, Ledger, PathCounters, Probe, Schema};
 use host_pipeline::{Blueprint, Running, StartError, SwitchError, Switched};
 
 use crate::attached::Attached;
@@ -42,7 +42,8 @@ impl Path {
     /// Starts the worker. Nothing is attached yet, so nothing comes.
     pub(crate) fn start(place: Place, lineup: Lineup, attached: Attached, blueprint: Blueprint) -> Result<Self, StartError> {
         let stages = &blueprint.stages;
-        let made_of = MadeOf { lineup, cards: Cards::of(stages), schema: Arc::clone(stages.decoder.schema()) };
+        let cards = Cards::of(stages, &lineup);
+        let made_of = MadeOf { lineup, cards, schema: Arc::clone(stages.decoder.schema()) };
         let counters = Arc::clone(&blueprint.counters);
         let running = host_pipeline::start(blueprint)?;
         Ok(Self {
@@ -131,13 +132,15 @@ impl Path {
 
 impl Card {
     pub(crate) fn status(&self, ended: bool) -> PluginStatus {
-        let Self { id, stats, faults } = self;
+        let Self { id, stats, generation, faults, .. } = self;
         let traps = stats.offences();
         let faulting = faults.lock().unwrap_or_else(PoisonError::into_inner).look(traps, Instant::now());
-        let state = match (ended, faulting) {
-            (true, _) => PluginState::Ended,
-            (false, true) => PluginState::Faulting,
-            (false, false) => PluginState::Live,
+        let state = match stats.health() {
+            _ if ended => PluginState::Ended,
+            Health::Quarantined => PluginState::Quarantined,
+            Health::BackingOff => PluginState::BackingOff,
+            Health::Live if faulting => PluginState::Faulting,
+            Health::Live => PluginState::Live,
         };
         PluginStatus {
             slot: id.slot.to_string(),
@@ -149,9 +152,14 @@ impl Card {
             calls: stats.calls.load(Relaxed),
             rows: stats.rows.load(Relaxed),
             traps,
+            faults: FaultKind::ALL.into_iter().map(|kind| (kind, stats.faults(kind))).filter(|(_, count)| *count > 0).collect(),
+            recycled: stats.recycled.load(Relaxed),
+            host_calls: stats.host_calls.load(Relaxed),
+            lines_left_out: stats.lines_left_out.load(Relaxed),
             p50_ns: stats.quantile_ns(0.5),
             p99_ns: stats.quantile_ns(0.99),
             memory_bytes: stats.memory_bytes.load(Relaxed),
+            memory_cap_bytes: generation.rules.limits.memory_bytes as u64,
             total_ns: stats.total_ns.load(Relaxed),
         }
     }

@@ -4,11 +4,14 @@
 //! the truth.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use host_plugin::{Component, Grants, Inspection, Limits};
+use host_plugin::{Component, Inspection};
+use hyper::body::Bytes;
 
-use crate::control::message::Refusal;
+use crate::control::message::{Refusal, SlotGeneration};
+use crate::limits::SlotLimits;
+use crate::rules::Rules;
 use crate::slot::Slot;
 
 /// One plugin that a slot has had.
@@ -16,10 +19,25 @@ pub(crate) struct Generation {
     pub(crate) slot: Slot,
     /// How many plugins the slot has had, this one included.
     pub(crate) number: u64,
+    /// The component as it came: for a repro.
+    pub(crate) bytes: Bytes,
     pub(crate) component: Component,
     pub(crate) config: Arc<serde_json::Map<String, serde_json::Value>>,
-    pub(crate) grants: Grants,
-    pub(crate) limits: Limits,
+    pub(crate) rules: Rules,
+    /// Whose valid signature is in its bytes.
+    pub(crate) signer: Option<String>,
+    pub(crate) record: Mutex<Record>,
+}
+
+/// What became of a generation.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Record {
+    /// When it last went live.
+    pub(crate) since_unix_ms: u64,
+    /// What became of its predecessor's state then.
+    pub(crate) handover: String,
+    /// For what it was quarantined since then.
+    pub(crate) quarantined: Option<String>,
 }
 
 /// All slots, in the order of the configuration.
@@ -168,8 +186,34 @@ impl Generation {
         self.slot == other.slot
             && self.inspection().digest == other.inspection().digest
             && self.config == other.config
-            && self.grants == other.grants
-            && self.limits == other.limits
+            && self.rules == other.rules
+    }
+
+    pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that is told about it.
+    pub(crate) fn told(&self, live: bool) -> SlotGeneration {
+        let Inspection { name, version, digest, .. } = self.inspection();
+        let Record { since_unix_ms, handover, quarantined } = self.record().clone();
+        SlotGeneration {
+            slot: self.slot.clone(),
+            generation: self.number,
+            name: name.clone(),
+            version: version.clone(),
+            digest: digest.to_string(),
+            live,
+            since_unix_ms,
+            health: quarantined.map_or_else(|| "healthy".to_owned(), |why| format!("quarantined: {why}")),
+            handover,
+            config: (*self.config).clone(),
+            signer: self.signer.clone(),
+            limits: SlotLimits::from(&self.rules.limits),
+            grants: self.rules.words.clone(),
+            fallback: self.rules.fallback,
+            on_faults: self.rules.on_faults,
+        }
     }
 }
 
@@ -195,6 +239,7 @@ mod tests {
     use host_plugin::Engine;
 
     use super::*;
+    use crate::config::Config;
 
     fn slot() -> Slot {
         Slot::Sampler
@@ -213,10 +258,12 @@ mod tests {
         slots.put(Arc::new(Generation {
             number: slots.next_number(&slot),
             slot,
+            bytes: Bytes::new(),
             component: component.clone(),
             config: Arc::default(),
-            grants: Grants::default(),
-            limits: Limits::default(),
+            rules: Rules::of(&Config::default(), &Slot::Sampler, component.inspection()).unwrap(),
+            signer: None,
+            record: Mutex::default(),
         }));
     }
 

@@ -18,7 +18,7 @@ use crate::control::default_socket;
 use crate::control::message::Refusal;
 use crate::control::server;
 use crate::control::socket::{Socket, SocketError};
-use crate::daemon::{Core, Daemon, State, lost, unix_ns};
+use crate::daemon::{Core, Daemon, State, lost, unix_ms, unix_ns};
 use crate::loading::{self, Choice, Order};
 use crate::path::Path;
 use crate::record::Recorder;
@@ -178,7 +178,9 @@ fn slots(engine: &Engine, settings: &Settings, opened: &[Opened]) -> Result<Slot
     for generation in compiled {
         let generation =
             generation.map_err(|_| Refusal::new("compile", "the compiler panicked", "this is a fault of the host"))?;
-        slots.put(Arc::new(generation?));
+        let generation = generation?;
+        generation.record().since_unix_ms = unix_ms();
+        slots.put(Arc::new(generation));
     }
     Ok(slots)
 }
@@ -188,7 +190,7 @@ pub(crate) fn generation(engine: &Engine, settings: &Settings, number: u64, choi
     let Choice { slot, component, config } = choice;
     let component = FilePath::new(&component);
     let (bytes, stem) = (loading::read(component)?, loading::stem(component));
-    let order = Order { slot, number, bytes: &bytes, stem: &stem, config: Arc::new(config), compiled: None };
+    let order = Order { slot, number, bytes, stem: &stem, config: Arc::new(config), compiled: None };
     loading::compile(engine, &settings.config, order)
 }
 

@@ -1,6 +1,8 @@
 //! What `host status` shows. The JSON names are a contract with scripts; all numbers are integers.
 
-use host_model::{Ledger, Probe};
+use std::collections::BTreeMap;
+
+use host_model::{FaultKind, Ledger, Probe};
 use serde::{Deserialize, Serialize};
 
 /// The daemon at one moment.
@@ -68,14 +70,29 @@ pub struct PluginStatus {
     pub calls: u64,
     /// Rows that went in.
     pub rows: u64,
-    /// Calls that ended in a trap, a missed deadline or a broken contract.
+    /// Calls in which it broke a limit or the contract.
     pub traps: u64,
+    /// Everything it did instead of its work, by kind; kinds without any are left out.
+    #[serde(default)]
+    pub faults: BTreeMap<FaultKind, u64>,
+    /// Instances that were replaced because their memory had grown past the high-water mark.
+    #[serde(default)]
+    pub recycled: u64,
+    /// Calls that it made into the host.
+    #[serde(default)]
+    pub host_calls: u64,
+    /// Lines that it wrote over its rate and that were left out.
+    #[serde(default)]
+    pub lines_left_out: u64,
     /// Half of the calls took no longer.
     pub p50_ns: u64,
     /// 99 of 100 calls took no longer.
     pub p99_ns: u64,
     /// Its linear memory.
     pub memory_bytes: u64,
+    /// The most it may have.
+    #[serde(default)]
+    pub memory_cap_bytes: u64,
     /// All the time spent in it.
     pub total_ns: u64,
 }
@@ -88,6 +105,10 @@ pub enum PluginState {
     Live,
     /// It is called, and has faulted within the last minute.
     Faulting,
+    /// It is not called for a while because of faults.
+    BackingOff,
+    /// It is not called any more because of faults; its batches fall back as its role does.
+    Quarantined,
     /// Its path has ended.
     Ended,
 }
@@ -118,6 +139,12 @@ pub struct Swap {
     /// What became of the old plugin's state, the worst over all paths: `stateless` (there is none), `warm` (it went over), or
     /// `cold: ` and why; empty if there was no plugin before or after.
     pub handover: String,
+    /// Why: `load`, `unload`, `rollback`, `promote`; or what the host did by itself: `quarantined: ` or `promoted: ` and why.
+    #[serde(default)]
+    pub reason: String,
+    /// When, Unix milliseconds.
+    #[serde(default)]
+    pub unix_ms: u64,
 }
 
 /// The way out.

@@ -5,7 +5,7 @@ use crate::plugin::PluginId;
 use crate::run::Run;
 
 /// What kind of fault; counted apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// It trapped. The instance is gone and is built again before the next call.

@@ -12,7 +12,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::message::{Live, LoadPlugin, LoadProbe, Refusal, Refused, RollbackPlugin, UnloadPlugin, UnloadProbe};
+use super::message::{
+    Live, LoadPlugin, LoadProbe, Refusal, Refused, RollbackPlugin, ShadowOf, ShadowPlugin, ShadowStatus, SlotGeneration,
+    UnloadPlugin, UnloadProbe,
+};
+use crate::repro::{Repro, ReproSummary};
+use crate::slot::Slot;
 use crate::status::{FinalReport, PluginOnPath, Status};
 
 /// Speaks to a daemon. One connection per call.
@@ -111,6 +116,70 @@ impl Client {
     /// See [`ClientError`].
     pub async fn rollback_plugin(&self, rollback: &RollbackPlugin) -> Result<Live, ClientError> {
         self.post("/v1/plugins/rollback", rollback).await
+    }
+
+    /// The generations of every slot, oldest first.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn slots(&self) -> Result<Vec<SlotGeneration>, ClientError> {
+        self.get("/v1/slots").await
+    }
+
+    /// Puts a candidate into the shadow of what is live; returns when it sees batches.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn shadow_plugin(&self, shadow: &ShadowPlugin) -> Result<ShadowStatus, ClientError> {
+        self.post("/v1/plugins/shadow", shadow).await
+    }
+
+    /// The candidates, those that ended and were not discarded included.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn shadows(&self) -> Result<Vec<ShadowStatus>, ClientError> {
+        self.get("/v1/shadows").await
+    }
+
+    /// How the candidate of a slot compares with what is live.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn compare_plugin(&self, slot: &Slot) -> Result<ShadowStatus, ClientError> {
+        self.get(&format!("/v1/plugins/compare?slot={slot}")).await
+    }
+
+    /// Makes a candidate live, whatever was promised for later.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn promote_plugin(&self, shadow: &ShadowOf) -> Result<Live, ClientError> {
+        self.post("/v1/plugins/promote", shadow).await
+    }
+
+    /// Ends a shadow run and forgets its result, which is the answer.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn discard_plugin(&self, shadow: &ShadowOf) -> Result<ShadowStatus, ClientError> {
+        self.post("/v1/plugins/discard", shadow).await
+    }
+
+    /// The calls that failed and are kept, newest first.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn repros(&self) -> Result<Vec<ReproSummary>, ClientError> {
+        self.get("/v1/repros").await
+    }
+
+    /// All about one of them.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn repro(&self, id: &str) -> Result<Repro, ClientError> {
+        self.get(&format!("/v1/repros/{id}")).await
     }
 
     /// The probes.

@@ -1,12 +1,17 @@
 //! What goes over the control socket, as JSON.
 
+mod generation;
+mod shadow;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use generation::SlotGeneration;
+pub use shadow::{ShadowOf, ShadowPlugin, ShadowState, ShadowStatus};
+
 use crate::slot::Slot;
-use crate::slots::Generation;
 
 /// `POST /v1/plugins/load`. Exactly one of `path` and `bytes_base64`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +29,9 @@ pub struct LoadPlugin {
     /// The plugin's configuration; that of the slot if it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<serde_json::Map<String, serde_json::Value>>,
+    /// The digest that its bytes must have: `sha256:` and 64 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
 }
 
 /// What is live after a load or a rollback.
@@ -43,25 +51,11 @@ pub struct Live {
     pub pause_ns: u64,
     /// Rows that came out of the paths while they switched one after the other.
     pub rows_during: u64,
+    /// What became of its predecessor's state: `stateless`, `warm`, or `cold: ` and why; empty if there was no predecessor.
+    #[serde(default)]
+    pub handover: String,
     /// The same bytes with the same configuration were live already; nothing was done.
     pub unchanged: bool,
-}
-
-/// One generation of a slot, as `GET /v1/slots` lists them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SlotGeneration {
-    /// The slot.
-    pub slot: Slot,
-    /// How many plugins the slot had had when this one came, it included.
-    pub generation: u64,
-    /// The plugin's name, from its own bytes.
-    pub name: String,
-    /// Its version, from its own bytes.
-    pub version: String,
-    /// `sha256:` and 64 hexadecimal digits.
-    pub digest: String,
-    /// Whether it is the one that works; the others are kept for a rollback.
-    pub live: bool,
 }
 
 /// `POST /v1/plugins/unload`.
@@ -122,22 +116,6 @@ pub struct Refusal {
     pub message: String,
     /// What to do about it; empty if there is nothing to do.
     pub cure: String,
-}
-
-// === impl SlotGeneration ===
-
-impl SlotGeneration {
-    pub(crate) fn new(generation: &Generation, live: bool) -> Self {
-        let inspection = generation.inspection();
-        Self {
-            slot: generation.slot.clone(),
-            generation: generation.number,
-            name: inspection.name.clone(),
-            version: inspection.version.clone(),
-            digest: inspection.digest.to_string(),
-            live,
-        }
-    }
 }
 
 // === impl Refusal ===

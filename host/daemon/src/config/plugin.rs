@@ -1,0 +1,154 @@
+//! What a slot holds, and how it is dealt with.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use host_model::Fallback;
+use host_plugin::{Grants, Quarantine};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, LimitsConfig, Span};
+use crate::slot::Slot;
+
+/// One plugin.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PluginConfig {
+    /// `false` leaves the slot empty.
+    pub enabled: Option<bool>,
+    /// Name of a component in the binary, or path of a file relative to this one (with a `/` or ending in `.wasm`). Default: the
+    /// component in the binary that is named after the slot; for a decoder without one, `decoder-btf`.
+    pub component: Option<String>,
+    /// Passed to the plugin at bind, as JSON.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// What whoever is in this slot may import besides `log` and `config`: `clock`, `random`, `tables`,
+    /// `tables:TABLE:COLUMN,COLUMN`, `maps:MAP`, `maps:MAP:rw`, `maps:MAP:rw:HEX-PREFIX`, `maps:MAP:rw:HEX-PREFIX:100/s`.
+    /// Default: nothing; `enricher.process` has `tables`.
+    pub grants: Option<Vec<String>>,
+    /// What a call may cost.
+    pub limits: LimitsConfig,
+    /// What becomes of a batch that the plugin fails on. Default: `pass`.
+    pub fallback: Option<FallbackName>,
+    /// What is done about a plugin that faults again and again. Default: `previous`.
+    pub on_faults: Option<OnFaults>,
+    /// How many faults are again and again.
+    pub quarantine: QuarantineConfig,
+}
+
+/// What becomes of a batch whose plugin failed. It is marked either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FallbackName {
+    /// It goes on: records as raw events, all rows kept, without the columns of the enricher.
+    Pass,
+    /// It ends here, and counts as sampled out.
+    Drop,
+}
+
+/// What is done about a plugin that faults again and again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFaults {
+    /// It is quarantined, and the newest earlier generation that never was is put back; where there is none, as `fallback`.
+    #[default]
+    Previous,
+    /// It is quarantined: batches fall back as its role does until somebody loads another.
+    Fallback,
+    /// It is never quarantined: it is tried again and again, at most every half minute.
+    Off,
+}
+
+/// So many faults within so much time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuarantineConfig {
+    /// Faults. Default 10.
+    pub faults: Option<u32>,
+    /// Time. Default 60s.
+    pub window: Option<Span>,
+}
+
+// === impl PluginConfig ===
+
+impl PluginConfig {
+    pub(super) fn check(&self, slot: &Slot) -> Result<(), ConfigError> {
+        let wrong = |key: &str, message: String| Err(ConfigError::Value { key: format!("plugins.{slot}.{key}"), message });
+        if let Err(error) = Grants::parse(self.grants.as_deref().unwrap_or_default()) {
+            return wrong("grants", error.to_string());
+        }
+        if self.on_faults == Some(OnFaults::Off) && self.quarantine != QuarantineConfig::default() {
+            return wrong("quarantine", "with `on_faults = \"off\"` nothing is quarantined; remove one of the two".into());
+        }
+        if self.quarantine.faults == Some(0) {
+            return wrong("quarantine.faults", "0 faults are none; write at least 1, or `on_faults = \"off\"`".into());
+        }
+        Ok(())
+    }
+
+    /// When a plugin of this slot is called no more.
+    pub(crate) fn quarantine(&self) -> Option<Quarantine> {
+        if self.on_faults == Some(OnFaults::Off) {
+            return None;
+        }
+        let default = Quarantine::default();
+        Some(Quarantine {
+            faults: self.quarantine.faults.unwrap_or(default.faults),
+            window: self.quarantine.window.map_or(default.window, |window| window.0),
+        })
+    }
+}
+
+// === impl FallbackName ===
+
+impl From<FallbackName> for Fallback {
+    fn from(name: FallbackName) -> Self {
+        match name {
+            FallbackName::Pass => Self::Pass,
+            FallbackName::Drop => Self::Drop,
+        }
+    }
+}
+
+// === impl OnFaults ===
+
+impl fmt::Display for OnFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Previous => "previous",
+            Self::Fallback => "fallback",
+            Self::Off => "off",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn plugin(text: &str) -> Result<PluginConfig, String> {
+        let text = format!("[plugins.sampler]\n{text}");
+        let config = Config::parse(Path::new("host.toml"), &text).map_err(|error| error.to_string())?;
+        Ok(config.plugins.get(&Slot::Sampler).unwrap().clone())
+    }
+
+    #[test]
+    fn what_is_off_is_never_quarantined_and_the_rest_after_what_it_says() {
+        assert_eq!(plugin("").unwrap().quarantine(), Some(Quarantine::default()));
+        assert_eq!(plugin("on_faults = \"off\"").unwrap().quarantine(), None);
+        let three = plugin("on_faults = \"fallback\"\nquarantine = { faults = 3, window = \"2m\" }").unwrap().quarantine();
+        assert_eq!(three, Some(Quarantine { faults: 3, window: std::time::Duration::from_secs(120) }));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let off = plugin("on_faults = \"off\"\nquarantine = { faults = 3 }").unwrap_err();
+        assert!(off.starts_with("plugins.sampler.quarantine: "), "{off}");
+        assert!(plugin("quarantine = { faults = 0 }").unwrap_err().contains("on_faults"));
+        assert!(plugin("grants = [\"clocks\"]").unwrap_err().starts_with("plugins.sampler.grants: `clocks` is not a grant"));
+    }
+}

@@ -1,0 +1,44 @@
+//! The history of a slot.
+
+use host_model::Fallback;
+use serde::{Deserialize, Serialize};
+
+use crate::config::OnFaults;
+use crate::limits::SlotLimits;
+use crate::slot::Slot;
+
+/// One generation of a slot, as `GET /v1/slots` lists them, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotGeneration {
+    /// The slot.
+    pub slot: Slot,
+    /// How many plugins the slot had had when this one came, it included.
+    pub generation: u64,
+    /// The plugin's name, from its own bytes.
+    pub name: String,
+    /// Its version, from its own bytes.
+    pub version: String,
+    /// `sha256:` and 64 hexadecimal digits.
+    pub digest: String,
+    /// Whether it is the one that works; the others are kept for a rollback.
+    pub live: bool,
+    /// When it last went live, Unix milliseconds.
+    pub since_unix_ms: u64,
+    /// `healthy`, or `quarantined: ` and for how many faults.
+    pub health: String,
+    /// What became of its predecessor's state when it last went live: `stateless`, `warm`, or `cold: ` and why; empty if there was
+    /// no predecessor.
+    pub handover: String,
+    /// Its configuration.
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// Whose valid signature is in its bytes: a name of `[signers]`, or else the public key.
+    pub signer: Option<String>,
+    /// What it may use.
+    pub limits: SlotLimits,
+    /// What it may reach, in the words of a configuration.
+    pub grants: Vec<String>,
+    /// What becomes of a batch that it fails on.
+    pub fallback: Fallback,
+    /// What is done when it is quarantined.
+    pub on_faults: OnFaults,
+}

@@ -1,0 +1,137 @@
+//! What a component may reach and use in a slot: by what the slot says, and by who the component is.
+
+use host_model::Fallback;
+use host_plugin::{Grants, Inspection, Limits};
+
+use crate::config::{Config, Grantee, OnFaults, PluginConfig};
+use crate::control::message::Refusal;
+use crate::slot::Slot;
+
+/// The rules that hold for one component in one slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rules {
+    pub(crate) grants: Grants,
+    /// The same in the words of the configuration.
+    pub(crate) words: Vec<String>,
+    pub(crate) limits: Limits,
+    pub(crate) fallback: Fallback,
+    pub(crate) on_faults: OnFaults,
+}
+
+/// Granted the tables without a word of the configuration.
+pub(crate) const ENRICHER: &str = "enricher.process";
+
+// === impl Rules ===
+
+impl Rules {
+    /// What the configuration says. Its grants hold all that the component imports, or it is refused with the lines to add.
+    pub(crate) fn of(config: &Config, slot: &Slot, inspection: &Inspection) -> Result<Self, Refusal> {
+        let unset = PluginConfig::default();
+        let plugin = config.plugins.get(slot).unwrap_or(&unset);
+        let words = words(config, slot, plugin, inspection);
+        let grants = parse(slot, &words)?;
+        grants.check(inspection).map_err(|refusal| match refusal {
+            host_plugin::Refusal::NotGranted { grants, .. } => not_granted(inspection, &grants),
+            other => Refusal::from(other.of(&inspection.label())),
+        })?;
+        let limits = Limits { quarantine: plugin.quarantine(), ..plugin.limits.limits() }.bounded();
+        let fallback = plugin.fallback.map_or_else(Fallback::default, Fallback::from);
+        Ok(Self { grants, words, limits, fallback, on_faults: plugin.on_faults.unwrap_or_default() })
+    }
+}
+
+/// The words of the slot, then those of every entry of `[[grants]]` that means this component; each once.
+fn words(config: &Config, slot: &Slot, plugin: &PluginConfig, inspection: &Inspection) -> Vec<String> {
+    let by_default: &[&str] = if slot.to_string() == ENRICHER { &["tables"] } else { &[] };
+    let of_slot: Vec<String> = match &plugin.grants {
+        Some(words) => words.clone(),
+        None => by_default.iter().map(ToString::to_string).collect(),
+    };
+    let means = |to: &Grantee| match to {
+        Grantee::Plugin(name) => *name == inspection.name,
+        Grantee::Digest(digest) => *digest == inspection.digest.to_string(),
+        Grantee::Signer(name) => config.signers.get(name).is_some_and(|key| signed_by(inspection, key)),
+    };
+    let of_component = config.grants.iter().filter(|grant| means(&grant.to)).flat_map(|grant| grant.allow.iter().cloned());
+    let mut words: Vec<String> = Vec::new();
+    for word in of_slot.into_iter().chain(of_component) {
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words
+}
+
+fn parse(slot: &Slot, words: &[String]) -> Result<Grants, Refusal> {
+    Grants::parse(words).map_err(|error| Refusal::new("configure", format!("grants of {slot}: {error}"), "correct the grant"))
+}
+
+/// Says what is missing, and the lines that would grant it. They stand at the end of any configuration.
+fn not_granted(inspection: &Inspection, missing: &[&str]) -> Refusal {
+    let label = inspection.label();
+    let message = format!("plugin {label}: grant failed: it imports {}, which it is not granted", list(missing, "`"));
+    let cure = format!(
+        "add to host.toml:\n\n[[grants]]\ndigest = \"{}\"  # or plugin = \"{}\", for any version\nallow = [{}]\n",
+        inspection.digest,
+        inspection.name,
+        list(missing, "\"")
+    );
+    Refusal::new("grant", message, cure)
+}
+
+fn list(words: &[&str], quote: &str) -> String {
+    words.iter().map(|word| format!("{quote}{word}{quote}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a valid signature of this public key is in the component.
+const fn signed_by(_inspection: &Inspection, _key: &str) -> bool {
+    false
+}
+
+/// Who signed a component: a name of `[signers]`, or else the public key.
+pub(crate) fn signer(_config: &Config, _inspection: &Inspection) -> Option<String> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn enricher() -> Inspection {
+        host_plugin::inspect(plugins::component("enricher-process").unwrap().bytes).unwrap()
+    }
+
+    fn rules(text: &str, slot: &str) -> Result<Rules, Refusal> {
+        let config = Config::parse(Path::new("host.toml"), text).unwrap();
+        Rules::of(&config, &slot.parse().unwrap(), &enricher())
+    }
+
+    #[test]
+    fn what_is_missing_is_refused_with_lines_that_grant_it() {
+        let refusal = rules("", "enricher.other").unwrap_err();
+        assert_eq!(refusal.step, "grant");
+        assert!(refusal.message.contains("`tables`"), "{refusal:?}");
+        let lines = refusal.cure.strip_prefix("add to host.toml:\n").unwrap();
+        assert_eq!(rules(lines, "enricher.other").unwrap().words, ["tables"]);
+        let by_name = lines.replace(&format!("digest = \"{}\"  # or ", enricher().digest), "").replace(", for any version", "");
+        assert_eq!(rules(&by_name, "enricher.other").unwrap().words, ["tables"]);
+    }
+
+    #[test]
+    fn a_grant_to_somebody_else_grants_nothing() {
+        let text = format!(
+            "[[grants]]\nplugin = \"enricher-processes\"\nallow = [\"tables\"]\n[[grants]]\ndigest = \"{}\"\nallow = [\"tables\"]",
+            "0".repeat(64)
+        );
+        assert_eq!(rules(&text, "enricher.other").unwrap_err().step, "grant");
+    }
+
+    #[test]
+    fn grants_of_the_slot_and_of_the_component_add_up() {
+        let text = "[plugins.\"enricher.other\"]\ngrants = [\"clock\", \"tables:process\"]\n[[grants]]\nplugin = \"enricher-process\"\nallow = [\"clock\", \"tables:user\"]";
+        assert_eq!(rules(text, "enricher.other").unwrap().words, ["clock", "tables:process", "tables:user"]);
+        assert_eq!(rules("", ENRICHER).unwrap().words, ["tables"], "without a word of the configuration");
+    }
+}
