@@ -19,6 +19,7 @@ pub mod probe;
 pub mod run;
 pub mod schema;
 pub mod stage;
+pub mod text;
 pub mod verdict;
 
 pub use batch::{Batch, Kept};
@@ -36,4 +37,5 @@ pub use stage::{
     Added, Decoded, Decoder, Enricher, KernelCounters, MapAccess, MapError, Plugin, Sampler, Sink, Source, State, TableError,
     Tables, Waker,
 };
+pub use text::printable;
 pub use verdict::{Decisions, NEVER, Threshold};

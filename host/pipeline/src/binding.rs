@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use host_model::{Decoder, Enricher, FieldUse, Sampler, Schema};
+use host_model::schema::SchemaError;
+use host_model::{Decoder, Enricher, FieldUse, Schema};
 
-use crate::blueprint::StartError;
+use crate::blueprint::{Stages, StartError};
+use crate::marks;
 use crate::metrics::Metrics;
 
 /// Which fields are decoded when, and what the rows look like behind each stage.
 pub(crate) struct Binding {
-    /// Fields decoded for every row: what metrics and the sampler read.
+    /// Fields decoded for every row: what metrics, the sampler and its shadow read.
     pub(crate) first: Vec<usize>,
     /// Fields decoded for kept rows only.
     pub(crate) later: Vec<usize>,
@@ -17,37 +19,60 @@ pub(crate) struct Binding {
     pub(crate) enriched: Vec<Arc<Schema>>,
     /// What the sink sees, in Arrow's words.
     pub(crate) arrow: Arc<arrow_schema::Schema>,
+    /// The schema of rows that carry marks. It is made here and not when there is a fault: sinks know a schema by its address.
+    pub(crate) marked: Arc<Schema>,
+    /// The same in Arrow's words.
+    pub(crate) marked_arrow: Arc<arrow_schema::Schema>,
 }
 
 // === impl Binding ===
 
 impl Binding {
-    /// `planned`: rows may carry thresholds of the kernel plan, so the sampling needs them.
-    pub(crate) fn new(
-        path: &Arc<str>,
-        decoder: &dyn Decoder,
-        sampler: Option<&dyn Sampler>,
-        enrichers: &[Box<dyn Enricher>],
-        planned: bool,
-    ) -> Result<Self, StartError> {
+    /// What the rows look like behind each of these stages. Nothing is asked for yet.
+    pub(crate) fn new(path: &Arc<str>, decoder: &dyn Decoder, enrichers: &[Box<dyn Enricher>]) -> Result<Self, StartError> {
+        let refuse = |source| StartError::Schema { path: Arc::clone(path), source };
         let schema = decoder.schema();
         let mut enriched: Vec<Arc<Schema>> = Vec::with_capacity(enrichers.len());
         for enricher in enrichers {
             let before = enriched.last().unwrap_or(schema);
-            let extended = before.extend(enricher.added());
-            enriched.push(Arc::new(extended.map_err(|source| StartError::Schema { path: Arc::clone(path), source })?));
+            enriched.push(Arc::new(before.extend(enricher.added()).map_err(refuse)?));
         }
-        let sampled = sampler.iter().flat_map(|sampler| sampler.wanted().iter().copied());
+        let last = enriched.last().unwrap_or(schema);
+        if last.named(marks::FIELD).is_some() {
+            // A plugin could say of rows that they are marked, or that they are not.
+            return Err(refuse(SchemaError::Twice(marks::FIELD.to_owned())));
+        }
+        let mut marked = Schema::clone(last);
+        marked.fields.push(marks::field());
+        Ok(Self {
+            first: Vec::new(),
+            later: Vec::new(),
+            arrow: Arc::new(last.arrow()),
+            marked_arrow: Arc::new(marked.arrow()),
+            marked: Arc::new(marked),
+            enriched,
+        })
+    }
+
+    /// Works out which fields are decoded when. `shadow` is what a shadow of the sampler reads; `planned`: rows may carry
+    /// thresholds of the kernel plan, so the sampling needs them.
+    pub(crate) fn ask(&mut self, stages: &Stages, shadow: &[usize], planned: bool) {
+        let schema = stages.decoder.schema();
+        let sampled = stages.sampler.iter().flat_map(|sampler| sampler.wanted().iter().copied());
         let thresholds = planned.then(|| schema.position(FieldUse::Threshold)).flatten();
-        let mut first: Vec<usize> = Metrics::wanted(schema).into_iter().chain(sampled).chain(thresholds).collect();
+        let shadow = shadow.iter().copied();
+        let mut first: Vec<usize> =
+            Metrics::wanted(schema).into_iter().chain(sampled).chain(shadow).chain(thresholds).collect();
         first.retain(|&field| field < schema.fields.len());
         first.sort_unstable();
         first.dedup();
-        Ok(Self {
-            later: (0..schema.fields.len()).filter(|field| first.binary_search(field).is_err()).collect(),
-            first,
-            arrow: Arc::new(enriched.last().unwrap_or(schema).arrow()),
-            enriched,
-        })
+        self.later = (0..schema.fields.len()).filter(|field| first.binary_search(field).is_err()).collect();
+        self.first = first;
+    }
+
+    /// The schema that the enricher at `place` meets.
+    pub(crate) fn before<'a>(&'a self, stages: &'a Stages, place: usize) -> &'a Arc<Schema> {
+        let before = place.checked_sub(1).and_then(|before| self.enriched.get(before));
+        before.unwrap_or_else(|| stages.decoder.schema())
     }
 }

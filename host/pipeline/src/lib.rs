@@ -9,6 +9,7 @@
 mod binding;
 mod blueprint;
 mod columns;
+mod marks;
 mod metrics;
 mod passage;
 mod raw;

@@ -1,18 +1,22 @@
-//! The passage of one batch: decode, count, sample, complete, enrich, write. A stage that faults is stepped over as its role
+//! The passage of one batch: decode, count, sample, complete, enrich, write. A stage that faults is stepped over as its fallback
 //! says, and every row is counted whatever happens.
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::UInt64Type;
-use host_model::{Batch, Decisions, FieldUse, Input, Kept, Observer, PathCounters, Run, Schema, Sink, Threshold};
+use host_model::{
+    Batch, Decisions, Decoded, Fallback, Fault, Input, Kept, NEVER, Observer, PathCounters, Run, Schema, Sink, Threshold,
+};
 
 use crate::binding::Binding;
 use crate::blueprint::{Stages, StartError};
 use crate::columns;
+use crate::marks::Marks;
 use crate::metrics::Metrics;
 use crate::raw;
-use crate::sampling::{Randomness, Verdicts};
+use crate::sampling::{self, Randomness, Verdicts};
+use crate::shadow::tap::{Sample, Tap, Taps};
+use crate::shadow::{Known, Shared};
+use crate::switch::SwitchError;
 
 /// The stages of one path with all that is worked out once per binding.
 pub(crate) struct Passage {
@@ -22,6 +26,8 @@ pub(crate) struct Passage {
     /// Whether the kernel has been given a plan, so that rows may carry thresholds of its own.
     pub(crate) planned: bool,
     pub(crate) observer: Arc<dyn Observer>,
+    /// Candidates that look over the shoulders of the stages.
+    pub(crate) taps: Taps,
     binding: Binding,
     counters: Arc<PathCounters>,
     cardinality: usize,
@@ -40,39 +46,60 @@ impl Passage {
         stages: Stages,
         cardinality: usize,
     ) -> Result<Self, StartError> {
-        let binding = Binding::new(&path, &*stages.decoder, stages.sampler.as_deref(), &stages.enrichers, false)?;
+        let binding = Binding::new(&path, &*stages.decoder, &stages.enrichers)?;
         let raw = Arc::new(raw::schema());
-        Ok(Self {
+        let mut passage = Self {
             path,
             metrics: Metrics::new(stages.decoder.schema(), cardinality),
             stages,
             planned: false,
             observer,
+            taps: Taps::default(),
             binding,
             counters,
             cardinality,
             raw_arrow: Arc::new(raw.arrow()),
             raw,
             randomness: Randomness::new(),
-        })
+        };
+        passage.ask();
+        Ok(passage)
     }
 
-    /// Goes on with a new binding. Metrics start anew if the rows mean something else now.
+    /// Goes on with a new binding. Metrics start anew if the rows mean something else now, and shadows end whose live plugin is
+    /// not what it was.
     pub(crate) fn rebind(&mut self, binding: Binding) {
         let schema = self.stages.decoder.schema();
         if self.metrics.schema() != schema {
             self.metrics = Metrics::new(schema, self.cardinality);
         }
         self.binding = binding;
+        self.taps.outlive(&self.stages, &self.binding);
+        self.ask();
     }
 
     /// From now on rows may carry thresholds of the kernel plan.
-    pub(crate) fn expect_plan(&mut self) -> Result<(), StartError> {
-        let stages = &self.stages;
-        let binding = Binding::new(&self.path, &*stages.decoder, stages.sampler.as_deref(), &stages.enrichers, true)?;
+    pub(crate) fn expect_plan(&mut self) {
         self.planned = true;
-        self.rebind(binding);
-        Ok(())
+        self.ask();
+    }
+
+    /// Lets a candidate look over the shoulder of its live plugin.
+    pub(crate) fn admit(&mut self, tap: Tap) -> Result<Known, SwitchError> {
+        let known = self.taps.admit(tap, &self.path, &self.stages, &self.binding)?;
+        self.ask();
+        Ok(known)
+    }
+
+    /// Lets a candidate go.
+    pub(crate) fn dismiss(&mut self, shared: &Arc<Shared>) {
+        self.taps.dismiss(shared);
+        self.ask();
+    }
+
+    /// Works out again which fields are decoded when.
+    fn ask(&mut self) {
+        self.binding.ask(&self.stages, self.taps.wanted(), self.planned);
     }
 
     /// Takes one run along the path.
@@ -81,57 +108,73 @@ impl Passage {
         if run.records == 0 {
             return;
         }
+        self.taps.decoding(&*self.stages.decoder);
         let decoded = match self.stages.decoder.decode(run, &self.binding.first) {
             Ok(decoded) => decoded,
-            Err(fault) => {
-                self.observer.fault(&fault, Input::Run(run, &self.binding.first));
-                return self.pass_raw(run, None, &fault.kind.to_string(), &fault.to_string(), unix_offset_ns, sink);
-            }
+            Err(fault) => return self.fail(run, &fault, unix_offset_ns, sink),
         };
-        if !decoded.undecodable.is_empty() {
+        self.taps.decoded(&decoded);
+        let Decoded { mut batch, undecodable } = decoded;
+        if !undecodable.is_empty() {
             let reason = format!("{} could not read this record", self.stages.decoder.id());
-            self.pass_raw(run, Some(&decoded.undecodable), "undecodable", &reason, unix_offset_ns, sink);
+            let raw = raw::rows(&self.raw, run, Some(&undecodable), "undecodable", &reason);
+            self.pass_raw(raw, unix_offset_ns, sink);
         }
-        let undecodable = decoded.undecodable.len() as u64;
-        PathCounters::add(&self.counters.decoded, u64::from(run.records).saturating_sub(undecodable));
-        let mut batch = decoded.batch;
-        PathCounters::add(&self.counters.rows, batch.rows as u64);
+        PathCounters::add(&self.counters.decoded, u64::from(run.records).saturating_sub(undecodable.len() as u64));
+        let rows = batch.rows;
+        PathCounters::add(&self.counters.rows, rows as u64);
         self.metrics.record(&batch);
 
-        let verdicts = self.sample(&batch);
+        let mut marks = Marks::default();
+        let verdicts = self.sample(&batch, &mut marks);
         let kept = verdicts.thresholds.len();
-        PathCounters::add(&self.counters.sampled_out, (batch.rows - kept) as u64);
+        let goes_on = kept > 0 && self.complete(&mut batch, &verdicts, &mut marks) && self.enrich(&mut batch, &mut marks);
+        self.taps.passed(run, &*self.stages.decoder);
+        let kept = if goes_on { kept } else { 0 };
+        PathCounters::add(&self.counters.sampled_out, (rows - kept) as u64);
         PathCounters::add(&self.counters.kept, kept as u64);
-        if kept == 0 {
+        if !goes_on {
             return;
         }
-        self.complete(&mut batch, &verdicts);
-        self.enrich(&mut batch);
         columns::fill(&mut batch);
-        let arrow = Arc::clone(&self.binding.arrow);
-        self.write(batch, &arrow, verdicts, unix_offset_ns, sink);
+        let mut arrow = &self.binding.arrow;
+        if let Some(column) = marks.column(batch.rows) {
+            batch.columns.push(Some(column));
+            batch.schema = Arc::clone(&self.binding.marked);
+            arrow = &self.binding.marked_arrow;
+        }
+        self.write(batch, arrow, verdicts, unix_offset_ns, sink);
     }
 
-    /// The sampler's verdicts; everything is kept if there is none or if it faults.
-    fn sample(&mut self, batch: &Batch) -> Verdicts {
-        let decided = self.stages.sampler.as_mut().map(|sampler| sampler.decide(batch));
-        let decisions = match decided {
-            Some(Ok(decisions)) => decisions,
-            failed => {
-                if let Some(Err(fault)) = failed {
-                    self.observer.fault(&fault, Input::Batch(batch));
-                }
-                Decisions { thresholds: vec![Threshold::ALWAYS.get()], randomness: Vec::new() }
+    /// The sampler's verdicts. Everything is kept if there is none; if it faults, everything or nothing.
+    fn sample(&mut self, batch: &Batch, marks: &mut Marks) -> Verdicts {
+        let Self { stages, taps, observer, randomness, .. } = self;
+        let kernel = sampling::kernel_thresholds(batch);
+        let alike = |threshold: Threshold| Decisions { thresholds: vec![threshold.get()], randomness: Vec::new() };
+        let Some(sampler) = &mut stages.sampler else {
+            return Verdicts::new(batch.rows, &alike(Threshold::ALWAYS), kernel, randomness, None);
+        };
+        let watch = taps.sampler.as_mut().and_then(|tap| tap.watch(&**sampler));
+        let decisions = match sampler.decide(batch) {
+            Ok(decisions) => decisions,
+            Err(fault) => {
+                let goes_on = step_over(&**observer, &fault, Input::Batch(batch), sampler.fallback(), marks);
+                let threshold = if goes_on { Threshold::ALWAYS } else { NEVER };
+                return Verdicts::new(batch.rows, &alike(threshold), kernel, randomness, None);
             }
         };
-        let kernel = batch.schema.position(FieldUse::Threshold).and_then(|field| batch.column(field));
-        let kernel =
-            kernel.and_then(|column| column.as_primitive_opt::<UInt64Type>()).map_or(&[][..], |column| column.values());
-        Verdicts::new(batch.rows, &decisions, kernel, &mut self.randomness)
+        let Some(watch) = watch else { return Verdicts::new(batch.rows, &decisions, kernel, randomness, None) };
+        let live_ns = watch.spent(&**sampler);
+        let mut drawn = Vec::with_capacity(batch.rows);
+        let verdicts = Verdicts::new(batch.rows, &decisions, kernel, randomness, Some(&mut drawn));
+        if let Some(tap) = &taps.sampler {
+            tap.offer(Sample::Rows { batch: batch.clone(), decisions, drawn, live_ns });
+        }
+        verdicts
     }
 
-    /// Narrows the batch to the rows that were kept and asks for the fields that nobody needed before.
-    fn complete(&mut self, batch: &mut Batch, verdicts: &Verdicts) {
+    /// Narrows the batch to the rows that were kept and asks for the fields that nobody needed before. False: the rows end here.
+    fn complete(&mut self, batch: &mut Batch, verdicts: &Verdicts, marks: &mut Marks) -> bool {
         let rows: Vec<u32> = match verdicts.keep.as_slice() {
             [] => (0..u32::try_from(batch.rows).unwrap_or(u32::MAX)).collect(),
             keep => (0..).zip(keep).filter(|(_, keep)| **keep).map(|(row, _)| row).collect(),
@@ -143,29 +186,55 @@ impl Passage {
             tracing::error!(path = %self.path, %error, "narrowing a batch failed");
             *batch = Batch::new(Arc::clone(&batch.schema), rows.len());
         }
-        if self.binding.later.is_empty() {
-            return;
+        let later = &self.binding.later;
+        if later.is_empty() {
+            return true;
         }
-        match self.stages.decoder.complete(&rows, &self.binding.later) {
-            Ok(columns) => batch.put(&self.binding.later, columns),
+        let decoder = &mut self.stages.decoder;
+        match decoder.complete(&rows, later) {
+            Ok(columns) => {
+                self.taps.completed(rows, later, &columns);
+                batch.put(later, columns);
+                true
+            }
             // The columns stay blank.
-            Err(fault) => self.observer.fault(&fault, Input::Other),
+            Err(fault) => {
+                self.taps.forget_run();
+                step_over(&*self.observer, &fault, Input::Other, decoder.fallback(), marks)
+            }
         }
     }
 
-    fn enrich(&mut self, batch: &mut Batch) {
+    /// Adds the columns of the enrichers. False: the rows end here.
+    fn enrich(&mut self, batch: &mut Batch, marks: &mut Marks) -> bool {
+        let Self { stages, taps, observer, binding, .. } = self;
         columns::fill(batch);
-        for (enricher, schema) in self.stages.enrichers.iter_mut().zip(&self.binding.enriched) {
-            let added = enricher.enrich(batch).inspect_err(|fault| self.observer.fault(fault, Input::Batch(batch)));
+        for (place, (enricher, schema)) in stages.enrichers.iter_mut().zip(&binding.enriched).enumerate() {
+            let tap = taps.enrichers.iter_mut().find(|tap| tap.place == place);
+            let watched = tap.and_then(|tap| tap.watch(&**enricher).map(|watch| (tap, watch)));
+            let added = match enricher.enrich(batch) {
+                Ok(columns) => Some(columns),
+                Err(fault) => {
+                    if !step_over(&**observer, &fault, Input::Batch(batch), enricher.fallback(), marks) {
+                        return false;
+                    }
+                    None
+                }
+            };
+            if let (Some((tap, watch)), Some(added)) = (watched, &added) {
+                let live_ns = watch.spent(&**enricher);
+                tap.offer(Sample::Kept { batch: batch.clone(), added: added.clone(), live_ns });
+            }
             batch.columns.resize(schema.fields.len(), None);
             let first = batch.schema.fields.len();
             batch.schema = Arc::clone(schema);
-            if let Ok(columns) = added {
+            if let Some(columns) = added {
                 let places: Vec<usize> = (first..schema.fields.len()).collect();
                 batch.put(&places, columns);
             }
             columns::fill(batch);
         }
+        true
     }
 
     fn write(
@@ -195,23 +264,38 @@ impl Passage {
         }
     }
 
+    /// The decoder failed on a whole run: its records go on as raw events, or are counted as such and end here.
+    fn fail(&mut self, run: Run<'_>, fault: &Fault, unix_offset_ns: u64, sink: &mut dyn Sink) {
+        self.observer.fault(fault, Input::Run(run, &self.binding.first));
+        match self.stages.decoder.fallback() {
+            Fallback::Pass => {
+                let raw = raw::rows(&self.raw, run, None, &fault.kind.to_string(), &fault.to_string());
+                self.pass_raw(raw, unix_offset_ns, sink);
+            }
+            Fallback::Drop => {
+                let records = u64::from(run.records);
+                PathCounters::add(&self.counters.undecodable, records);
+                PathCounters::add(&self.counters.raw, records);
+                PathCounters::add(&self.counters.sampled_out, records);
+            }
+        }
+    }
+
     /// Records that no decoder could read go on as raw events; the sampler does not see them.
-    fn pass_raw(
-        &mut self,
-        run: Run<'_>,
-        indices: Option<&[u32]>,
-        kind: &str,
-        reason: &str,
-        unix_offset_ns: u64,
-        sink: &mut dyn Sink,
-    ) {
-        let batch = raw::rows(&self.raw, run, indices, kind, reason);
+    fn pass_raw(&mut self, batch: Batch, unix_offset_ns: u64, sink: &mut dyn Sink) {
         let rows = batch.rows as u64;
         PathCounters::add(&self.counters.undecodable, rows);
         PathCounters::add(&self.counters.raw, rows);
         PathCounters::add(&self.counters.kept, rows);
         let always = Decisions { thresholds: vec![Threshold::ALWAYS.get()], randomness: Vec::new() };
-        let verdicts = Verdicts::new(batch.rows, &always, &[], &mut self.randomness);
-        self.write(batch, &Arc::clone(&self.raw_arrow), verdicts, unix_offset_ns, sink);
+        let verdicts = Verdicts::new(batch.rows, &always, &[], &mut self.randomness, None);
+        self.write(batch, &self.raw_arrow, verdicts, unix_offset_ns, sink);
     }
+}
+
+/// What a fault of a stage means for rows that can do without it: whether they go on, with a mark.
+fn step_over(observer: &dyn Observer, fault: &Fault, input: Input<'_>, fallback: Fallback, marks: &mut Marks) -> bool {
+    observer.fault(fault, input);
+    marks.add(fault);
+    fallback == Fallback::Pass
 }

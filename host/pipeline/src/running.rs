@@ -10,7 +10,7 @@ use host_model::{Ledger, PathCounters, Waker};
 
 use crate::blueprint::{Blueprint, StartError};
 use crate::passage::Passage;
-use crate::shadow::{Candidate, Shadow};
+use crate::shadow::{self, Candidate, Shadow};
 use crate::switch::{Change, SwitchError, Switched};
 use crate::worker::{Clock, Command, Worker};
 
@@ -18,11 +18,17 @@ use crate::worker::{Clock, Command, Worker};
 pub struct Running {
     name: Arc<str>,
     counters: Arc<PathCounters>,
+    line: Line,
+    finished: Arc<AtomicBool>,
+    worker: Option<JoinHandle<()>>,
+}
+
+/// The line to a worker.
+#[derive(Clone)]
+pub(crate) struct Line {
     commands: Sender<Command>,
     waker: Arc<dyn Waker>,
     asked: Arc<AtomicBool>,
-    finished: Arc<AtomicBool>,
-    worker: Option<JoinHandle<()>>,
 }
 
 /// Starts a path on a thread of its own.
@@ -46,12 +52,13 @@ pub fn start(blueprint: Blueprint) -> Result<Running, StartError> {
         asked: Arc::clone(&asked),
         finished: Arc::clone(&finished),
         clock: Clock::new(),
+        steered: false,
     };
     let thread = std::thread::Builder::new()
         .name(format!("path-{name}"))
         .spawn(move || worker.run())
         .map_err(|source| StartError::Thread { path: Arc::clone(&name), source })?;
-    Ok(Running { name, counters, commands, waker, asked, finished, worker: Some(thread) })
+    Ok(Running { name, counters, line: Line { commands, waker, asked }, finished, worker: Some(thread) })
 }
 
 // === impl Running ===
@@ -74,7 +81,7 @@ impl Running {
     #[must_use]
     pub fn ledger(&self, timeout: Duration) -> Ledger {
         let (reply, answer) = sync_channel(1);
-        if self.tell(Command::Ledger(reply)).is_err() {
+        if self.line.tell(Command::Ledger(reply)).is_err() {
             return self.counters.ledger();
         }
         answer.recv_timeout(timeout).unwrap_or_else(|_| self.counters.ledger())
@@ -88,7 +95,7 @@ impl Running {
         let (reply, answer) = sync_channel(1);
         let rows = self.counters.ledger().rows;
         let ended = || SwitchError::Ended(Arc::clone(&self.name));
-        self.tell(Command::Switch { change: Box::new(change), rows, reply }).map_err(|()| ended())?;
+        self.line.tell(Command::Switch { change: Box::new(change), rows, reply }).map_err(|()| ended())?;
         answer.recv().map_err(|_| ended())?
     }
 
@@ -98,8 +105,12 @@ impl Running {
     /// # Errors
     /// Why the candidate cannot be compared.
     pub fn shadow(&self, candidate: Candidate, share: f64) -> Result<Shadow, SwitchError> {
-        let (_, _) = (candidate, share);
-        Err(SwitchError::Ended(Arc::clone(&self.name)))
+        let (reply, answer) = sync_channel(1);
+        let (tap, prepared) = shadow::prepare(candidate, share);
+        let ended = || SwitchError::Ended(Arc::clone(&self.name));
+        self.line.tell(Command::Shadow { tap: Box::new(tap), reply }).map_err(|()| ended())?;
+        let known = answer.recv().map_err(|_| ended())??;
+        prepared.start(&self.name, known, self.line.clone())
     }
 
     /// True once the source has ended and all of it has been handed to the sink, or the worker has stopped.
@@ -117,15 +128,20 @@ impl Running {
 
     fn end(&mut self) {
         // If the worker is gone already there is nobody to tell.
-        let _ = self.tell(Command::Stop);
+        let _ = self.line.tell(Command::Stop);
         if let Some(worker) = self.worker.take()
             && worker.join().is_err()
         {
             tracing::error!(path = %self.name, "the path's worker panicked");
         }
     }
+}
 
-    fn tell(&self, command: Command) -> Result<(), ()> {
+// === impl Line ===
+
+impl Line {
+    /// Tells the worker something, and wakes it. Fails if it has ended.
+    pub(crate) fn tell(&self, command: Command) -> Result<(), ()> {
         let sent = self.commands.send(command).map_err(|_| ());
         self.asked.store(true, Ordering::Release);
         self.waker.wake();

@@ -4,7 +4,9 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-use host_model::{Decisions, NEVER, Threshold};
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt64Type;
+use host_model::{Batch, Decisions, FieldUse, NEVER, Threshold};
 
 /// What became of the rows of one batch.
 #[derive(Debug, Default)]
@@ -29,7 +31,8 @@ impl Randomness {
         Self(RandomState::new().build_hasher().finish())
     }
 
-    fn next(&mut self) -> u64 {
+    /// 64 bits.
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -49,29 +52,32 @@ impl Randomness {
 // === impl Verdicts ===
 
 impl Verdicts {
-    /// Compares each of `rows` rows with its threshold. `kernel` has the kernel plan's threshold of each row, or nothing.
-    pub(crate) fn new(rows: usize, decisions: &Decisions, kernel: &[u64], randomness: &mut Randomness) -> Self {
+    /// Compares each of `rows` rows with its threshold. `kernel` has the kernel plan's threshold of each row, or nothing. `drawn`
+    /// is for those who want to know what all rows were compared with, those that were not kept included.
+    pub(crate) fn new(
+        rows: usize,
+        decisions: &Decisions,
+        kernel: &[u64],
+        randomness: &mut Randomness,
+        mut drawn: Option<&mut Vec<u64>>,
+    ) -> Self {
         let mut verdicts = Self { explicit: !decisions.randomness.is_empty(), ..Self::default() };
         verdicts.thresholds.reserve(rows);
         verdicts.randomness.reserve(rows);
         verdicts.keep.reserve(rows);
-        let single = match decisions.thresholds.as_slice() {
-            [single] => Some(*single),
-            _ => None,
-        };
         let mut all = true;
         for row in 0..rows {
-            let asked = single.or_else(|| decisions.thresholds.get(row).copied()).unwrap_or(0);
-            let floor = Threshold::new(kernel.get(row).copied().unwrap_or(0));
-            let threshold = Threshold::new(asked).max(floor);
-            let drawn = decisions.randomness.get(row).copied().unwrap_or_else(|| randomness.above(floor));
-            // What the kernel kept, and the sampler too, stays kept, also if the sampler's own randomness says otherwise.
-            let keep = threshold.keeps(drawn) || (Threshold::new(asked) == Threshold::ALWAYS);
+            let floor = floor(kernel, row);
+            let value = decisions.randomness.get(row).copied().unwrap_or_else(|| randomness.above(floor));
+            let (threshold, keep) = verdict(decisions, row, floor, value);
             verdicts.keep.push(keep);
             all &= keep;
             if keep {
                 verdicts.thresholds.push(threshold);
-                verdicts.randomness.push(drawn);
+                verdicts.randomness.push(value);
+            }
+            if let Some(drawn) = &mut drawn {
+                drawn.push(value);
             }
         }
         if all {
@@ -81,12 +87,37 @@ impl Verdicts {
     }
 }
 
+/// The threshold of one row, and whether it is kept.
+#[inline]
+pub(crate) fn verdict(decisions: &Decisions, row: usize, floor: Threshold, drawn: u64) -> (Threshold, bool) {
+    let asked = match decisions.thresholds.as_slice() {
+        [single] => *single,
+        thresholds => thresholds.get(row).copied().unwrap_or(0),
+    };
+    let asked = Threshold::new(asked);
+    let threshold = asked.max(floor);
+    // What the kernel kept, and the sampler too, stays kept, also if the sampler's own randomness says otherwise.
+    (threshold, threshold.keeps(drawn) || asked == Threshold::ALWAYS)
+}
+
+/// The thresholds under which the kernel plan let the rows of a batch through; nothing if it has no such column.
+pub(crate) fn kernel_thresholds(batch: &Batch) -> &[u64] {
+    let column = batch.schema.position(FieldUse::Threshold).and_then(|field| batch.column(field));
+    column.and_then(|column| column.as_primitive_opt::<UInt64Type>()).map_or(&[][..], |column| column.values())
+}
+
+/// The kernel plan's threshold of one row.
+#[inline]
+pub(crate) fn floor(kernel: &[u64], row: usize) -> Threshold {
+    Threshold::new(kernel.get(row).copied().unwrap_or(0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn decide(thresholds: Vec<u64>, randomness: Vec<u64>, rows: usize) -> Verdicts {
-        Verdicts::new(rows, &Decisions { thresholds, randomness }, &[], &mut Randomness::new())
+        Verdicts::new(rows, &Decisions { thresholds, randomness }, &[], &mut Randomness::new(), None)
     }
 
     #[test]
@@ -102,6 +133,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_drawn_for_every_row_gives_the_same_verdicts_again() {
+        let decisions = Decisions { thresholds: vec![Threshold::from_ratio(0.3).get()], randomness: vec![] };
+        let mut drawn = Vec::new();
+        let verdicts = Verdicts::new(1000, &decisions, &[], &mut Randomness::new(), Some(&mut drawn));
+        let again: Vec<bool> =
+            drawn.iter().enumerate().map(|(row, &value)| verdict(&decisions, row, Threshold::ALWAYS, value).1).collect();
+        assert_eq!(verdicts.keep, again);
+    }
+
+    #[test]
     fn rows_of_equal_randomness_fare_alike() {
         let verdicts = decide(vec![50], vec![49, 50, 51, 49], 4);
         assert_eq!(verdicts.keep, [false, true, true, false]);
@@ -111,8 +152,8 @@ mod tests {
     #[test]
     fn what_the_kernel_thinned_out_keeps_its_threshold_and_fits_it() {
         let kernel = [Threshold::from_ratio(0.25).get(); 1000];
-        let verdicts =
-            Verdicts::new(1000, &Decisions { thresholds: vec![0], randomness: vec![] }, &kernel, &mut Randomness::new());
+        let decisions = Decisions { thresholds: vec![0], randomness: vec![] };
+        let verdicts = Verdicts::new(1000, &decisions, &kernel, &mut Randomness::new(), None);
         assert_eq!(verdicts.thresholds.len(), 1000);
         assert!(verdicts.thresholds.iter().zip(&verdicts.randomness).all(|(t, &r)| t.get() == kernel[0] && t.keeps(r)));
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use host_model::{Decoder, Enricher, Plugin, Sampler};
+use host_model::{Decoder, Enricher, Input, Observer, Plugin, Sampler};
 
 use crate::binding::Binding;
 use crate::blueprint::StartError;
@@ -47,7 +47,7 @@ pub enum Outcome {
     Stateless,
     /// The successor goes on where its predecessor stopped.
     Warm,
-    /// It was refused; the successor starts cold.
+    /// It was not given, refused, too large, or one of the two faulted over it: why. The successor starts cold.
     Cold(String),
 }
 
@@ -77,7 +77,9 @@ pub enum SwitchError {
         slot: Arc<str>,
     },
     /// A candidate that was bound to other rows than those of its slot.
-    #[error("path {path}: the candidate for slot {slot} reads fields that the rows there do not have; bind it to the live schema")]
+    #[error(
+        "path {path}: the candidate for slot {slot} reads fields that the rows there do not have; bind it to the live schema"
+    )]
     Misfit {
         /// The path.
         path: Arc<str>,
@@ -114,12 +116,10 @@ impl Change {
         let binding = Binding::new(
             &passage.path,
             self.decoder.as_deref().unwrap_or(&*stages.decoder),
-            self.sampler.as_ref().unwrap_or(&stages.sampler).as_deref(),
             self.enrichers.as_ref().unwrap_or(&stages.enrichers),
-            passage.planned,
         )?;
 
-        let mut replaced = Replaced::default();
+        let mut replaced = Replaced { observer: &*passage.observer, handovers: Vec::new(), retired: Vec::new() };
         if let Some(new) = self.decoder {
             let old = std::mem::replace(&mut stages.decoder, new);
             replaced.hand_over(old, &mut *stages.decoder);
@@ -140,22 +140,23 @@ impl Change {
                 }
             }
         }
+        let Replaced { handovers, retired, .. } = replaced;
         passage.rebind(binding);
         // The worker, who knows when the path stood still, fills in the rest.
-        Ok(Switched { pause_ns: 0, rows_during: 0, handovers: replaced.handovers, retired: replaced.retired })
+        Ok(Switched { pause_ns: 0, rows_during: 0, handovers, retired })
     }
 }
 
 /// Plugins that were replaced so far.
-#[derive(Default)]
-struct Replaced {
+struct Replaced<'a> {
+    observer: &'a dyn Observer,
     handovers: Vec<Handover>,
     retired: Vec<Box<dyn Plugin>>,
 }
 
 // === impl Replaced ===
 
-impl Replaced {
+impl Replaced<'_> {
     /// Gives the state of `old` to `new`; a plugin of the same digest whose instance is merely bound anew counts as well.
     fn hand_over(&mut self, mut old: Box<dyn Plugin>, new: &mut dyn Plugin) {
         let handed = match old.export_state() {
@@ -166,7 +167,13 @@ impl Replaced {
         let outcome = match handed {
             Ok(true) => Outcome::Warm,
             Ok(false) => Outcome::Stateless,
-            Err(fault) => Outcome::Cold(fault.to_string()),
+            Err(fault) => {
+                // A predecessor that is left alone anyway has done nothing new.
+                if fault.kind.is_own() {
+                    self.observer.fault(&fault, Input::Other);
+                }
+                Outcome::Cold(fault.to_string())
+            }
         };
         self.handovers.push(Handover { slot: old.id().slot.to_string(), outcome });
         self.retired.push(old);

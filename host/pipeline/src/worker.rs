@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use host_model::{Input, KernelPlan, Ledger, PathCounters, Sink, Source, Stats};
+use host_model::{FaultKind, Input, KernelPlan, Ledger, PathCounters, Sink, Source, Stats};
 
 use crate::blueprint::BatchLimits;
 use crate::passage::Passage;
+use crate::shadow::tap::Tap;
+use crate::shadow::{Known, Shared};
 use crate::switch::{Change, SwitchError, Switched};
 
 /// How often a sampler may change the kernel plan.
@@ -26,6 +28,10 @@ pub(crate) enum Command {
     Ledger(SyncSender<Ledger>),
     /// Replace plugins. `rows` is what the path had counted when the switch was asked for.
     Switch { change: Box<Change>, rows: u64, reply: SyncSender<Result<Switched, SwitchError>> },
+    /// Let a candidate look over the shoulder of a live plugin.
+    Shadow { tap: Box<Tap>, reply: SyncSender<Result<Known, SwitchError>> },
+    /// Let it go.
+    Dismiss(Arc<Shared>),
     /// Take what is left, and end.
     Stop,
 }
@@ -43,6 +49,8 @@ pub(crate) struct Worker {
     /// Set when the source has ended and everything that came from it has been handed to the sink.
     pub(crate) finished: Arc<AtomicBool>,
     pub(crate) clock: Clock,
+    /// A sampler's plan is in the kernel.
+    pub(crate) steered: bool,
 }
 
 /// When the slow things were last done.
@@ -168,6 +176,10 @@ impl Worker {
                 }
                 let _ = reply.try_send(switched);
             }
+            Command::Shadow { tap, reply } => {
+                let _ = reply.try_send(self.passage.admit(*tap));
+            }
+            Command::Dismiss(shared) => self.passage.dismiss(&shared),
         }
         false
     }
@@ -236,9 +248,20 @@ impl Worker {
             queue_bytes,
             queue_cap_bytes,
         };
-        // After a fault the plan stays.
-        let tuned = sampler.tune(&stats).inspect_err(|fault| self.passage.observer.fault(fault, Input::Other));
-        let Ok(Some(plan)) = tuned else { return };
+        self.passage.taps.told(&stats);
+        let plan = match sampler.tune(&stats) {
+            Ok(Some(plan)) => plan,
+            Ok(None) => return,
+            Err(fault) => {
+                self.passage.observer.fault(&fault, Input::Other);
+                // After a fault the plan stays; but nobody answers for it any more if its sampler is not called again.
+                if fault.kind == FaultKind::Quarantined && self.steered {
+                    tracing::warn!(path = %self.passage.path, "the sampler is quarantined; its kernel plan is taken back");
+                    self.forget_plan();
+                }
+                return;
+            }
+        };
         if let Err(reason) = self.apply(&plan) {
             tracing::warn!(path = %self.passage.path, %reason, "the sampler's kernel plan was refused; the plan before stays");
         }
@@ -247,7 +270,9 @@ impl Worker {
     fn apply(&mut self, plan: &KernelPlan) -> Result<(), String> {
         plan.check().map_err(|error| error.to_string())?;
         self.source.apply(plan).map_err(|error| error.to_string())?;
-        self.passage.expect_plan().map_err(|error| error.to_string())
+        self.steered = *plan != KernelPlan::default();
+        self.passage.expect_plan();
+        Ok(())
     }
 
     /// Lets everything through again: a plan ends with the sampler that made it.

@@ -6,26 +6,14 @@ mod fakes;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
 
-use fakes::{Ring, Shelf, keep, numbers, tag};
-use host_pipeline::{BatchLimits, Blueprint, Change, Outcome, Running, Stages, SwitchError, start};
+use fakes::{Ring, Shelf, keep, numbers, settle, tag};
+use host_model::FaultKind;
+use host_pipeline::{Change, Outcome, Running, Stages, SwitchError};
 
 fn path(ring: &Ring, shelf: &Shelf) -> Running {
-    start(Blueprint {
-        name: "fake".into(),
-        source: ring.source(),
-        stages: Stages {
-            decoder: Box::new(numbers("a")),
-            sampler: Some(Box::new(keep(1))),
-            enrichers: vec![Box::new(tag("x"))],
-        },
-        sink: Box::new(shelf.clone()),
-        observer: Arc::new(()),
-        counters: Arc::clone(&shelf.counters),
-        limits: BatchLimits { age: Duration::from_millis(1), rows: 64, ..BatchLimits::default() },
-    })
-    .unwrap()
+    let (decoder, sampler, tag) = (Box::new(numbers("a")), Box::new(keep(1)), Box::new(tag("x")));
+    fakes::path(ring, shelf, Stages { decoder, sampler: Some(sampler), enrichers: vec![tag] })
 }
 
 #[test]
@@ -76,6 +64,70 @@ fn a_sampler_goes_on_with_the_state_of_its_predecessor() {
     ring.push([0]);
     path.stop();
     assert_eq!(state.load(SeqCst), 42);
+}
+
+/// A switch to a sampler whose hand-over goes wrong in this step, of the old one or of the new one: what was said, and what the
+/// path did afterwards.
+fn handed_over(step: &'static str, kind: FaultKind) {
+    let (ring, shelf) = (Ring::default(), Shelf::default());
+    let path = path(&ring, &shelf);
+    let (mut first, mut second) = (keep(1), keep(2));
+    for sampler in [&mut first, &mut second] {
+        (sampler.0.stateful, sampler.0.faulty_step, sampler.0.kind) = (true, Some(step), kind);
+        sampler.0.faulty.store(true, SeqCst);
+    }
+    let state = Arc::clone(&second.0.state);
+    first.0.state.store(41, SeqCst);
+    path.switch(Change { sampler: Some(Some(Box::new(first))), ..Change::default() }).unwrap();
+    ring.push(0..100);
+    let switched = path.switch(Change { sampler: Some(Some(Box::new(second))), ..Change::default() }).unwrap();
+    let Outcome::Cold(reason) = &switched.handovers[0].outcome else { panic!("{:?}", switched.handovers) };
+    assert!(reason.contains(step) && reason.contains(&kind.to_string()) && reason.contains("as asked"), "{reason}");
+    settle(&path, 100);
+    let before = state.load(SeqCst);
+    ring.push(100..200);
+    let ledger = path.stop();
+    assert!(ledger.balanced() && ledger.rows == 200, "{ledger:?}");
+    assert_eq!(state.load(SeqCst) - before, 100, "it works, and began at nothing");
+    assert!(before <= 100, "{before}");
+}
+
+#[test]
+fn a_state_that_is_not_given_is_a_cold_start_that_says_why() {
+    handed_over("export-state", FaultKind::Refused);
+    handed_over("export-state", FaultKind::Deadline);
+}
+
+#[test]
+fn a_state_over_its_cap_is_a_cold_start_that_says_why() {
+    handed_over("export-state", FaultKind::Output);
+}
+
+#[test]
+fn a_state_that_the_successor_refuses_is_a_cold_start_that_says_why() {
+    handed_over("import-state", FaultKind::Refused);
+}
+
+#[test]
+fn a_state_that_crashes_the_successor_is_a_cold_start_and_loses_nothing() {
+    handed_over("import-state", FaultKind::Trap);
+}
+
+#[test]
+fn a_switch_back_hands_the_state_back() {
+    let (ring, shelf) = (Ring::default(), Shelf::default());
+    let path = path(&ring, &shelf);
+    let mut state = Arc::default();
+    for (generation, divisor) in (1..).zip([1, 2, 1]) {
+        let mut sampler = keep(divisor);
+        sampler.0.stateful = true;
+        state = Arc::clone(&sampler.0.state);
+        path.switch(Change { sampler: Some(Some(Box::new(sampler))), ..Change::default() }).unwrap();
+        ring.push(0..10);
+        settle(&path, generation * 10);
+    }
+    path.stop();
+    assert_eq!(state.load(SeqCst), 30);
 }
 
 #[test]

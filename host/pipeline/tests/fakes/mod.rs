@@ -4,17 +4,18 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
 use arrow_array::{ArrayRef, StringArray, UInt64Array};
 use host_model::stage::Plugin;
 use host_model::{
-    Added, Batch, CallStats, ColumnType, Decisions, Decoded, Decoder, Digest, Enricher, Fault, FaultKind, Field, FieldUse,
-    Instrument, Kept, KernelCounters, KernelPlan, Metric, MetricData, PathCounters, PlanError, PluginId, Run, Sampler, Schema,
-    Sensitivity, Signal, Sink, Source, State, Stats, Waker,
+    Added, Batch, CallStats, ColumnType, Decisions, Decoded, Decoder, Digest, Enricher, Fallback, Fault, FaultKind, Field,
+    FieldUse, Instrument, Kept, KernelCounters, KernelPlan, Metric, MetricData, PathCounters, PlanError, PluginId, Run,
+    Sampler, Schema, Sensitivity, Signal, Sink, Source, State, Stats, Waker,
 };
+use host_pipeline::{BatchLimits, Blueprint, Running, Stages, start};
 
 /// A ring that a test fills. Records are one u64 each; `u64::MAX` cannot be decoded.
 #[derive(Clone, Default)]
@@ -125,11 +126,20 @@ impl Source for RingSource {
     }
 }
 
-/// Who a fake is. `faulty` makes its calls fail while it is set.
+/// Who a fake is, and how it misbehaves.
 pub struct Base {
-    id: PluginId,
-    stats: Arc<CallStats>,
+    pub id: PluginId,
+    pub stats: Arc<CallStats>,
+    /// Its calls fail while this is set.
     pub faulty: Arc<AtomicBool>,
+    /// Only this call does; every call, if None.
+    pub faulty_step: Option<&'static str>,
+    pub kind: FaultKind,
+    pub fallback: Fallback,
+    /// Its calls do not return while this is set.
+    pub blocked: Arc<AtomicBool>,
+    /// What a call is said to cost.
+    pub cost_ns: u64,
     pub state: Arc<AtomicU64>,
     pub stateful: bool,
 }
@@ -137,23 +147,40 @@ pub struct Base {
 impl Base {
     pub fn new(slot: &str) -> Self {
         let id = PluginId { slot: slot.into(), name: slot.into(), version: "1".into(), digest: Digest([0; 32]), generation: 1 };
-        Self { id, stats: Arc::default(), faulty: Arc::default(), state: Arc::default(), stateful: false }
+        Self {
+            id,
+            stats: Arc::default(),
+            faulty: Arc::default(),
+            faulty_step: None,
+            kind: FaultKind::Trap,
+            fallback: Fallback::Pass,
+            blocked: Arc::default(),
+            cost_ns: 1000,
+            state: Arc::default(),
+            stateful: false,
+        }
     }
 
     fn check(&self, step: &'static str) -> Result<(), Fault> {
-        if self.faulty.load(SeqCst) {
-            return Err(Fault { plugin: self.id.clone(), step, kind: FaultKind::Trap, detail: "as asked".into() });
+        while self.blocked.load(SeqCst) {
+            std::thread::yield_now();
+        }
+        self.stats.record(0, self.cost_ns);
+        if self.faulty.load(SeqCst) && self.faulty_step.is_none_or(|faulty| faulty == step) {
+            return Err(Fault { plugin: self.id.clone(), step, kind: self.kind, detail: "as asked".into() });
         }
         Ok(())
     }
 
-    fn export_state(&self) -> Option<State> {
-        self.stateful.then(|| State { version: 1, bytes: self.state.load(SeqCst).to_le_bytes().to_vec() })
+    fn export_state(&self) -> Result<Option<State>, Fault> {
+        self.check("export-state")?;
+        Ok(self.stateful.then(|| State { version: 1, bytes: self.state.load(SeqCst).to_le_bytes().to_vec() }))
     }
 
-    fn import_state(&self, state: &State) -> bool {
+    fn import_state(&self, state: &State) -> Result<bool, Fault> {
+        self.check("import-state")?;
         self.state.store(u64::from_le_bytes(state.bytes.clone().try_into().unwrap()), SeqCst);
-        self.stateful
+        Ok(self.stateful)
     }
 }
 
@@ -161,8 +188,9 @@ macro_rules! plugin {
     ($($fake:ty),*) => { $(impl Plugin for $fake {
         fn id(&self) -> &PluginId { &self.0.id }
         fn stats(&self) -> &Arc<CallStats> { &self.0.stats }
-        fn export_state(&mut self) -> Result<Option<State>, Fault> { Ok(self.0.export_state()) }
-        fn import_state(&mut self, state: &State) -> Result<bool, Fault> { Ok(self.0.import_state(state)) }
+        fn fallback(&self) -> Fallback { self.0.fallback }
+        fn export_state(&mut self) -> Result<Option<State>, Fault> { self.0.export_state() }
+        fn import_state(&mut self, state: &State) -> Result<bool, Fault> { self.0.import_state(state) }
     })* };
 }
 plugin!(Numbers, Keep, Tag);
@@ -172,7 +200,19 @@ pub fn field(name: &str, column_type: ColumnType, field_use: FieldUse) -> Field 
 }
 
 /// Decodes a u64 into the fields `time` and `value`. `event` names its schema.
-pub struct Numbers(pub Base, Arc<Schema>, Vec<u64>);
+pub struct Numbers(pub Base, pub Arc<Schema>, Vec<u64>, pub Quirks);
+
+/// How a decoder differs from others.
+pub struct Quirks {
+    /// The value of a field: its name and the record.
+    pub value: fn(&str, u64) -> u64,
+    /// Records that it cannot read.
+    pub undecodable: fn(u64) -> bool,
+    /// Rows per record.
+    pub rows: usize,
+    /// What `decode` was asked for.
+    pub asked: Arc<Mutex<Vec<Vec<usize>>>>,
+}
 
 pub fn numbers(event: &str) -> Numbers {
     let schema = Schema {
@@ -181,7 +221,21 @@ pub fn numbers(event: &str) -> Numbers {
         fields: vec![field("time", ColumnType::U64, FieldUse::Time), field("value", ColumnType::U64, FieldUse::Plain)],
         metrics: vec![Metric { name: "rows".into(), description: String::new(), instrument: Instrument::Counter, value: 0 }],
     };
-    Numbers(Base::new("decoder.fake"), Arc::new(schema), Vec::new())
+    let quirks = Quirks { value: |_, value| value, undecodable: |value| value == u64::MAX, rows: 1, asked: Arc::default() };
+    Numbers(Base::new("decoder.fake"), Arc::new(schema), Vec::new(), quirks)
+}
+
+impl Numbers {
+    /// Another schema of the same event.
+    pub fn with(mut self, fields: Vec<Field>) -> Self {
+        Arc::make_mut(&mut self.1).fields = fields;
+        self
+    }
+
+    fn column(&self, field: usize, values: impl Iterator<Item = u64>) -> ArrayRef {
+        let name = self.1.fields[field].name.as_str();
+        Arc::new(UInt64Array::from_iter_values(values.map(|value| (self.3.value)(name, value))))
+    }
 }
 
 impl Decoder for Numbers {
@@ -190,58 +244,72 @@ impl Decoder for Numbers {
     }
 
     fn decode(&mut self, run: Run<'_>, fields: &[usize]) -> Result<Decoded, Fault> {
+        self.3.asked.lock().unwrap().push(fields.to_vec());
         self.0.check("decode")?;
         let values: Vec<u64> = run.iter().map(|record| u64::from_le_bytes(record.try_into().unwrap())).collect();
-        let undecodable = (0..).zip(&values).filter(|(_, value)| **value == u64::MAX).map(|(index, _)| index).collect();
-        self.2 = values.into_iter().filter(|&value| value != u64::MAX).collect();
+        let bad = |value: &u64| (self.3.undecodable)(*value);
+        let undecodable = (0..).zip(&values).filter(|(_, value)| bad(value)).map(|(index, _)| index).collect();
+        let good = values.iter().filter(|value| !bad(value));
+        self.2 = good.flat_map(|&value| std::iter::repeat_n(value, self.3.rows)).collect();
         let mut batch = Batch::new(Arc::clone(&self.1), self.2.len());
-        let column: ArrayRef = Arc::new(UInt64Array::from(self.2.clone()));
-        batch.put(fields, vec![column; fields.len()]);
+        batch.put(fields, fields.iter().map(|&field| self.column(field, self.2.iter().copied())).collect());
         Ok(Decoded { batch, undecodable })
     }
 
     fn complete(&mut self, rows: &[u32], fields: &[usize]) -> Result<Vec<ArrayRef>, Fault> {
         self.0.check("complete")?;
-        let column: ArrayRef = Arc::new(UInt64Array::from_iter_values(rows.iter().map(|&row| self.2[row as usize])));
-        Ok(vec![column; fields.len()])
+        let values = || rows.iter().map(|&row| self.2[row as usize]);
+        Ok(fields.iter().map(|&field| self.column(field, values())).collect())
     }
 }
 
-/// Keeps rows whose value is divisible; counts in its state what it has seen.
-pub struct Keep(pub Base, pub u64, pub Option<KernelPlan>);
+/// Gives a threshold by value; counts in its state what it has seen.
+pub struct Keep(pub Base, Box<dyn Fn(u64) -> u64 + Send>, pub Option<KernelPlan>, pub Vec<usize>);
 
+/// Keeps rows whose value is divisible.
 pub fn keep(divisor: u64) -> Keep {
-    Keep(Base::new("sampler"), divisor, None)
+    thresholds(move |value| if value % divisor == 0 { 0 } else { u64::MAX })
+}
+
+pub fn thresholds(rule: impl Fn(u64) -> u64 + Send + 'static) -> Keep {
+    Keep(Base::new("sampler"), Box::new(rule), None, vec![1])
 }
 
 impl Sampler for Keep {
     fn wanted(&self) -> &[usize] {
-        &[1]
+        &self.3
     }
 
     fn decide(&mut self, batch: &Batch) -> Result<Decisions, Fault> {
         self.0.check("decide")?;
         self.0.state.fetch_add(batch.rows as u64, SeqCst);
+        for &field in &self.3 {
+            assert!(batch.column(field).is_some(), "field {field} was wanted");
+        }
         let values = batch.column(1).unwrap().as_primitive::<UInt64Type>();
-        let thresholds = values.values().iter().map(|value| if value % self.1 == 0 { 0 } else { u64::MAX }).collect();
-        Ok(Decisions { thresholds, randomness: Vec::new() })
+        Ok(Decisions { thresholds: values.values().iter().map(|&value| (self.1)(value)).collect(), randomness: Vec::new() })
     }
 
     fn tune(&mut self, _: &Stats) -> Result<Option<KernelPlan>, Fault> {
+        self.0.check("tune")?;
         Ok(self.2.take())
     }
 }
 
-/// Adds the column `tag`.
-pub struct Tag(pub Base, pub &'static str, Vec<Field>);
+/// Adds a column of text by value; `tag`, unless its fields are replaced.
+pub struct Tag(pub Base, Box<dyn Fn(u64) -> String + Send>, pub Vec<Field>);
 
 pub fn tag(name: &'static str) -> Tag {
-    Tag(Base::new("enricher.tag"), name, vec![field("tag", ColumnType::Text, FieldUse::Plain)])
+    texts(move |_| name.to_owned())
+}
+
+pub fn texts(rule: impl Fn(u64) -> String + Send + 'static) -> Tag {
+    Tag(Base::new("enricher.tag"), Box::new(rule), vec![field("tag", ColumnType::Text, FieldUse::Plain)])
 }
 
 impl Enricher for Tag {
     fn wanted(&self) -> &[usize] {
-        &[]
+        &[1]
     }
 
     fn added(&self) -> &[Field] {
@@ -250,7 +318,37 @@ impl Enricher for Tag {
 
     fn enrich(&mut self, batch: &Batch) -> Result<Added, Fault> {
         self.0.check("enrich")?;
-        Ok(vec![Arc::new(StringArray::from(vec![self.1; batch.rows]))])
+        let values = batch.column(1).unwrap().as_primitive::<UInt64Type>().values();
+        let column: ArrayRef = Arc::new(StringArray::from_iter_values(values.iter().map(|&value| (self.1)(value))));
+        Ok(vec![column; self.2.len()])
+    }
+}
+
+/// A path of these stages whose batches are small and close soon.
+pub fn path(ring: &Ring, shelf: &Shelf, stages: Stages) -> Running {
+    start(Blueprint {
+        name: "fake".into(),
+        source: ring.source(),
+        stages,
+        sink: Box::new(shelf.clone()),
+        observer: Arc::new(()),
+        counters: Arc::clone(&shelf.counters),
+        limits: BatchLimits { age: Duration::from_millis(1), rows: 100, ..BatchLimits::default() },
+    })
+    .unwrap()
+}
+
+/// Waits until this many records have gone along the path.
+pub fn settle(path: &Running, records: u64) {
+    until("all records have been received", || path.ledger(Duration::from_secs(20)).received == records);
+}
+
+/// Waits for something that must come true.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within 20 s: {what}");
+        std::thread::yield_now();
     }
 }
 

@@ -1,0 +1,171 @@
+//! The candidate's end of a shadow run: a thread that calls it with what the live plugin saw.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
+
+use host_model::{Added, Batch, Decisions, Decoded, Decoder, Enricher, Fault, Run, Sampler};
+
+use crate::shadow::compare::{self, Side};
+use crate::shadow::tally::Finding;
+use crate::shadow::tap::{Completed, Sample};
+use crate::shadow::{Candidate, Known, Shared};
+
+/// How long it sleeps when nothing waits, at first and at most. It looks for itself, because waking it would cost the live path a
+/// system call per batch; within the longest nap no more arrives at a normal rate than there is room for.
+const NAP: Duration = Duration::from_millis(1);
+const LONGEST_NAP: Duration = Duration::from_millis(8);
+
+/// How much more willingly than others it gives up the processor. Not 19: whoever runs only while nobody else wants to cannot
+/// keep the deadline of a call.
+const NICENESS: i32 = 10;
+
+/// All that the thread of one shadow run owns.
+pub(crate) struct Runner {
+    candidate: Candidate,
+    known: Known,
+    /// The fields that both decoders, or both enrichers, have.
+    fields: Vec<compare::Shared>,
+    samples: Receiver<Sample>,
+    shared: Arc<Shared>,
+}
+
+/// A run of records, and what the live decoder made of it.
+struct Decoding {
+    bytes: Vec<u8>,
+    records: u32,
+    decoded: Decoded,
+    completed: Option<Completed>,
+}
+
+// === impl Runner ===
+
+impl Runner {
+    pub(crate) fn new(candidate: Candidate, known: Known, samples: Receiver<Sample>, shared: Arc<Shared>) -> Self {
+        let (fields, missing, added) = match &candidate {
+            Candidate::Decoder(decoder) => compare::fields(&known.schema.fields, &decoder.schema().fields),
+            Candidate::Sampler(_) => (Vec::new(), Vec::new(), Vec::new()),
+            Candidate::Enricher(enricher) => compare::fields(&known.added, enricher.added()),
+        };
+        shared.tally().fields(missing, added);
+        Self { candidate, known, fields, samples, shared }
+    }
+
+    /// The life of the thread: until the handle is gone, or the worker has let the candidate go and nothing waits any more.
+    pub(crate) fn run(mut self) {
+        if let Err(error) = rustix::process::nice(NICENESS) {
+            tracing::debug!(%error, "a shadow runs at the priority of the live path");
+        }
+        let mut nap = NAP;
+        while !self.shared.is_over() {
+            match self.samples.try_recv() {
+                Ok(sample) => {
+                    nap = NAP;
+                    self.shared.waiting.fetch_sub(1, Relaxed);
+                    self.work(sample);
+                }
+                Err(TryRecvError::Empty) => {
+                    std::thread::park_timeout(nap);
+                    nap = (nap * 2).min(LONGEST_NAP);
+                }
+                Err(TryRecvError::Disconnected) => {
+                    self.shared.end("the path has stopped");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn work(&mut self, sample: Sample) {
+        let stats = Arc::clone(self.candidate.stats());
+        let before = stats.total_ns.load(Relaxed);
+        let (found, live_ns) = match (&mut self.candidate, sample) {
+            (Candidate::Decoder(decoder), Sample::Run { bytes, records, decoded, completed, live_ns }) => {
+                let decoding = Decoding { bytes, records, decoded, completed };
+                let found = decode(&mut **decoder, &decoding, &self.fields);
+                self.shared.give_back(decoding.bytes);
+                (found, live_ns)
+            }
+            (Candidate::Sampler(sampler), Sample::Rows { batch, decisions, drawn, live_ns }) => {
+                (decide(&mut **sampler, &batch, &decisions, &drawn), live_ns)
+            }
+            (Candidate::Enricher(enricher), Sample::Kept { batch, added, live_ns }) => {
+                (enrich(&mut **enricher, &batch, &added, &self.known, &self.fields), live_ns)
+            }
+            (Candidate::Sampler(sampler), Sample::Told(stats)) => {
+                // Its plan is for the kernel, and a candidate has no say there.
+                if sampler.tune(&stats).is_err() {
+                    self.shared.tally().fault();
+                }
+                return;
+            }
+            // Cannot happen: a tap offers what its role is about.
+            _ => return,
+        };
+        let candidate_ns = stats.total_ns.load(Relaxed).saturating_sub(before);
+        let mut tally = self.shared.tally();
+        match found {
+            Ok(finding) => tally.add(finding, live_ns, candidate_ns),
+            Err(_) => tally.fault(),
+        }
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        // Only if nothing better is known.
+        self.shared.end("the candidate's thread has ended");
+        std::mem::take(&mut *self.shared.buffers.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    }
+}
+
+/// The candidate is asked for what the live decoder was asked for, as far as it has the fields.
+fn decode(decoder: &mut dyn Decoder, live: &Decoding, fields: &[compare::Shared]) -> Result<Finding, Fault> {
+    let Decoding { bytes, records, decoded, completed } = live;
+    let asked = |at_once: bool| {
+        let of_call = move |shared: &&compare::Shared| match (at_once, completed) {
+            (true, _) => decoded.batch.column(shared.live).is_some(),
+            (false, Some(completed)) => completed.fields.contains(&shared.live),
+            (false, None) => false,
+        };
+        fields.iter().filter(of_call).map(|shared| shared.candidate).collect::<Vec<usize>>()
+    };
+    let (first, later) = (asked(true), asked(false));
+    let candidate = decoder.decode(Run { bytes, records: *records }, &first)?;
+    let pairs = compare::pairs(*records, decoded, &candidate);
+    let mut rows: Vec<u32> = Vec::new();
+    let mut columns = Vec::new();
+    if let Some(completed) = completed {
+        let is_kept = |row: usize| u32::try_from(row).is_ok_and(|row| completed.rows.binary_search(&row).is_ok());
+        let kept = pairs.iter().filter_map(|pair| pair.1.filter(|_| pair.0.is_some_and(is_kept)));
+        rows = kept.filter_map(|row| u32::try_from(row).ok()).collect();
+        if !rows.is_empty() && !later.is_empty() {
+            columns = decoder.complete(&rows, &later)?;
+        }
+    }
+    let (mut live_side, mut candidate_side) = (Side::of(&decoded.batch), Side::of(&candidate.batch));
+    if let Some(completed) = completed {
+        live_side.complete(&completed.rows, &completed.fields, &completed.columns);
+        candidate_side.complete(&rows, &later, &columns);
+    }
+    Ok(compare::rows(&live_side, &candidate_side, fields, &pairs, None))
+}
+
+fn decide(sampler: &mut dyn Sampler, batch: &Batch, live: &Decisions, drawn: &[u64]) -> Result<Finding, Fault> {
+    let decisions = sampler.decide(batch)?;
+    Ok(compare::verdicts(batch, live, drawn, &decisions))
+}
+
+fn enrich(
+    enricher: &mut dyn Enricher,
+    batch: &Batch,
+    live: &Added,
+    known: &Known,
+    fields: &[compare::Shared],
+) -> Result<Finding, Fault> {
+    let added = enricher.enrich(batch)?;
+    let pairs: compare::Pairs = (0..batch.rows).map(|row| (Some(row), Some(row))).collect();
+    let (live, candidate) = (Side::added(&known.added, live), Side::added(enricher.added(), &added));
+    Ok(compare::rows(&live, &candidate, fields, &pairs, Some(&Side::of(batch))))
+}
