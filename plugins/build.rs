@@ -11,7 +11,8 @@ use std::{env, fs};
 use wit_component::ComponentEncoder;
 
 /// The crates that become components; `src/lib.rs` lists them too.
-const PLUGINS: [&str; 6] = ["decoder-exec", "decoder-file", "decoder-tcp", "decoder-btf", "sampler-ratio", "enricher-process"];
+const PLUGINS: [&str; 7] =
+    ["decoder-exec", "decoder-file", "decoder-tcp", "decoder-btf", "sampler-ratio", "sampler-rate", "enricher-process"];
 const TARGET: &str = "wasm32-unknown-unknown";
 /// A plugin uses little stack; the rest of linear memory is for its heap.
 const STACK_BYTES: usize = 128 * 1024;

@@ -1,13 +1,14 @@
 //! Sampler that keeps a share of the rows, and all that failed or were slow.
 
 mod budget;
-mod hash;
 mod settings;
 
 pub use settings::Settings;
 
 use budget::Budget;
-use plugin_sdk::{Columns, Config, Decisions, EventSchema, FieldUse, Handover, KernelPlan, Sampler, State, Stats, threshold};
+use plugin_sdk::{
+    Columns, Config, Decisions, EventSchema, FieldUse, Handover, KernelPlan, Sampler, State, Stats, hashes, threshold,
+};
 
 /// The sampler.
 pub struct Ratio {
@@ -22,6 +23,9 @@ pub struct Ratio {
     threshold: u64,
     budget: Option<Budget>,
 }
+
+/// The low bits of a hash that randomness does not have: it is 56 bits.
+const UNUSED_BITS: u32 = 8;
 
 // === impl Ratio ===
 
@@ -60,7 +64,7 @@ impl Sampler for Ratio {
         }
         let hashed = self.hashed..self.wanted.len();
         if !hashed.is_empty() {
-            decisions.randomness = hash::randomness(columns, hashed)?;
+            decisions.randomness = hashes(columns, hashed)?.into_iter().map(|hash| hash >> UNUSED_BITS).collect();
         }
         Ok(decisions)
     }

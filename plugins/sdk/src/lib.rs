@@ -51,6 +51,7 @@ mod text;
 mod columns;
 mod config;
 mod field;
+mod hash;
 mod host;
 
 // What their tests are made of.
@@ -61,6 +62,7 @@ pub use columns::Columns;
 pub use config::Config;
 pub use field::{ALWAYS, NEVER, threshold};
 pub use flat::{Flat, Rows};
+pub use hash::hashes;
 pub use host::{HostTables, Lookup};
 pub use record::{Bytes, Chars, Raw, Record, Rest};
 #[doc(hidden)]
