@@ -125,13 +125,13 @@ pub trait Decoder: Plugin {
     /// The rows of a run, with the columns of `fields`. Called once per batch.
     ///
     /// # Errors
-    /// The fault; every record of the run is then kept as a raw event.
+    /// The fault; the records of the run are then kept as raw events, or dropped: its [`Fallback`].
     fn decode(&mut self, run: Run<'_>, fields: &[usize]) -> Result<Decoded, Fault>;
 
     /// The columns of `fields` for some `rows` of the last `decode`, rising. Called at most once after it.
     ///
     /// # Errors
-    /// The fault; the rows go on with these columns empty.
+    /// The fault; the rows then go on with these columns empty and a mark, or are dropped: its [`Fallback`].
     fn complete(&mut self, rows: &[u32], fields: &[usize]) -> Result<Vec<ArrayRef>, Fault>;
 }
 
@@ -143,13 +143,13 @@ pub trait Sampler: Plugin {
     /// A threshold for each row. Called once per batch; all wanted columns are there.
     ///
     /// # Errors
-    /// The fault; the whole batch is then kept.
+    /// The fault; the whole batch is then kept and marked, or dropped: its [`Fallback`].
     fn decide(&mut self, batch: &Batch) -> Result<Decisions, Fault>;
 
     /// A new plan for the kernel, or None to leave it. Called about once a second.
     ///
     /// # Errors
-    /// The fault; the plan stays.
+    /// The fault; the plan stays, unless the sampler is quarantined: then it is taken back.
     fn tune(&mut self, stats: &Stats) -> Result<Option<KernelPlan>, Fault>;
 }
 
@@ -167,7 +167,7 @@ pub trait Enricher: Plugin {
     /// One column per added field. Called once per batch of kept rows; all wanted columns are there.
     ///
     /// # Errors
-    /// The fault; the rows go on with these columns empty.
+    /// The fault; the rows then go on with these columns empty and a mark, or are dropped: its [`Fallback`].
     fn enrich(&mut self, batch: &Batch) -> Result<Added, Fault>;
 }
 

@@ -8,6 +8,7 @@
 mod enriching;
 mod native;
 mod ring;
+mod shadowed;
 mod tape;
 mod whole;
 
@@ -55,6 +56,10 @@ fn main() {
         }
     }
     let workshop = Workshop::new();
+    if std::env::args().any(|argument| argument == "--shadow") {
+        shadowed::measure(&workshop);
+        return;
+    }
     let mut rows = Vec::new();
     println!("| stage | rows | native ns | Wasm ns | ratio |");
     println!("|---|---|---|---|---|");
@@ -67,6 +72,7 @@ fn main() {
             rows.push(json!({"stage": stage, "rows": size, "native_ns": tenth(native), "wasm_ns": tenth(wasm), "ratio": tenth(ratio)}));
         }
     }
+    rows.extend(shadowed::measure(&workshop));
     let file = host_tests::target_folder().join("bench/path.json");
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(&file, serde_json::to_vec_pretty(&rows).unwrap()).unwrap();

@@ -16,7 +16,7 @@ const NAMED: usize = 4;
 
 /// A field that both have: where each has it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shared {
+pub(crate) struct Common {
     pub(crate) live: usize,
     pub(crate) candidate: usize,
 }
@@ -26,10 +26,10 @@ pub(crate) type Pairs = Vec<(Option<usize>, Option<usize>)>;
 
 /// The fields of the same name and type, the names that only the live plugin has, and those that only the candidate has. A
 /// field whose type differs is among both.
-pub(crate) fn fields(live: &[Field], candidate: &[Field]) -> (Vec<Shared>, Vec<String>, Vec<String>) {
+pub(crate) fn fields(live: &[Field], candidate: &[Field]) -> (Vec<Common>, Vec<String>, Vec<String>) {
     let same = |a: &Field, b: &Field| a.name == b.name && a.column_type == b.column_type;
     let place = |field: &Field| candidate.iter().position(|other| same(field, other));
-    let shared = live.iter().enumerate().filter_map(|(live, field)| Some(Shared { live, candidate: place(field)? }));
+    let shared = live.iter().enumerate().filter_map(|(live, field)| Some(Common { live, candidate: place(field)? }));
     let only = |these: &[Field], those: &[Field]| {
         let alone = these.iter().filter(|field| !those.iter().any(|other| same(field, other)));
         alone.map(|field| field.name.clone()).collect()
@@ -83,7 +83,7 @@ pub(crate) fn pairs(records: u32, live: &Decoded, candidate: &Decoded) -> Pairs 
 pub(crate) fn rows(
     live: &Side<'_>,
     candidate: &Side<'_>,
-    shared: &[Shared],
+    shared: &[Common],
     pairs: &Pairs,
     input: Option<&Side<'_>>,
 ) -> Finding {
@@ -104,8 +104,8 @@ pub(crate) fn rows(
             });
             continue;
         };
-        let values = |shared: &Shared| (live.value(shared.live, live_row), candidate.value(shared.candidate, candidate_row));
-        let differs = |shared: &&Shared| {
+        let values = |shared: &Common| (live.value(shared.live, live_row), candidate.value(shared.candidate, candidate_row));
+        let differs = |shared: &&Common| {
             let (live, candidate) = values(shared);
             live != candidate
         };

@@ -26,7 +26,7 @@ pub(crate) struct Runner {
     candidate: Candidate,
     known: Known,
     /// The fields that both decoders, or both enrichers, have.
-    fields: Vec<compare::Shared>,
+    fields: Vec<compare::Common>,
     samples: Receiver<Sample>,
     shared: Arc<Shared>,
 }
@@ -121,10 +121,10 @@ impl Drop for Runner {
 }
 
 /// The candidate is asked for what the live decoder was asked for, as far as it has the fields.
-fn decode(decoder: &mut dyn Decoder, live: &Decoding, fields: &[compare::Shared]) -> Result<Finding, Fault> {
+fn decode(decoder: &mut dyn Decoder, live: &Decoding, fields: &[compare::Common]) -> Result<Finding, Fault> {
     let Decoding { bytes, records, decoded, completed } = live;
     let asked = |at_once: bool| {
-        let of_call = move |shared: &&compare::Shared| match (at_once, completed) {
+        let of_call = move |shared: &&compare::Common| match (at_once, completed) {
             (true, _) => decoded.batch.column(shared.live).is_some(),
             (false, Some(completed)) => completed.fields.contains(&shared.live),
             (false, None) => false,
@@ -162,7 +162,7 @@ fn enrich(
     batch: &Batch,
     live: &Added,
     known: &Known,
-    fields: &[compare::Shared],
+    fields: &[compare::Common],
 ) -> Result<Finding, Fault> {
     let added = enricher.enrich(batch)?;
     let pairs: compare::Pairs = (0..batch.rows).map(|row| (Some(row), Some(row))).collect();
