@@ -9,6 +9,7 @@ use crate::decoder::{DecoderRole, WasmDecoder};
 use crate::engine::Engine;
 use crate::enricher::{EnricherRole, WasmEnricher};
 use crate::guard::Guard;
+use crate::imports::wasi;
 use crate::inspect::{Inspection, inspect};
 use crate::instance::{self, Blueprint};
 use crate::refusal::{PluginError, Refusal, Step};
@@ -83,7 +84,8 @@ impl Component {
             let problem = format!("its configuration is not a JSON object: {error}");
             PluginError::new(&plugin, Step::Bind, &problem, "write the slot's `config` as an object: `{\"key\": value}`")
         })?;
-        let pre = self.engine.linker().instantiate_pre(&self.wasm).map_err(|error| {
+        let linked = wasi::complete(self.engine.linker(), &self.wasm).and_then(|linker| linker.instantiate_pre(&self.wasm));
+        let pre = linked.map_err(|error| {
             let cure = "build the plugin against wit/v0.1: an import has another shape there";
             PluginError::new(&plugin, Step::Instantiate, &format!("{error:#}"), cure)
         })?;

@@ -1,5 +1,6 @@
 //! What a plugin asks for and what the operator has granted. `log` and `config` are free; the rest is granted by name.
 
+use crate::imports::wasi::is_wasi;
 use crate::inspect::Inspection;
 use crate::refusal::Refusal;
 use crate::version::interface;
@@ -52,6 +53,8 @@ pub struct GrantError(pub String);
 pub enum Need {
     /// Nothing: every plugin has it.
     Free,
+    /// Nothing: it is of WASI, which links and is empty.
+    Empty,
     /// A grant; the simplest word that would do.
     Grant(&'static str),
 }
@@ -67,6 +70,7 @@ pub fn need(import: &str) -> Result<Need, Refusal> {
         Some(("tables", _)) => Ok(Need::Grant("tables")),
         Some(("clock", _)) => Ok(Need::Grant("clock")),
         Some(("random", _)) => Ok(Need::Grant("random")),
+        None if is_wasi(import)? => Ok(Need::Empty),
         _ => Err(Refusal::UnknownImport(import.into())),
     }
 }

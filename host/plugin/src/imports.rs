@@ -1,4 +1,4 @@
-//! What a plugin can reach of the host: one room for each interface of `wit/v0.1/host.wit`.
+//! What a plugin can reach of the host: one room for each interface of `wit/v0.1/host.wit`, and one for WASI.
 
 mod bucket;
 mod clock;
@@ -8,6 +8,7 @@ mod maps;
 mod random;
 mod tables;
 mod under_way;
+pub(crate) mod wasi;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub(crate) struct Imports {
     updates: Vec<Option<Bucket>>,
     stats: Arc<CallStats>,
     host: Host,
+    wasi: wasi::Wasi,
     host_call_cap: u32,
     pub(crate) under_way: UnderWay,
     pub(crate) limiter: Limiter,
@@ -65,7 +67,8 @@ pub(crate) fn link(linker: &mut Linker<Imports>) -> wasmtime::Result<()> {
     plugin::maps::add_to_linker::<_, HasSelf<Imports>>(linker, |imports| imports)?;
     plugin::tables::add_to_linker::<_, HasSelf<Imports>>(linker, |imports| imports)?;
     plugin::clock::add_to_linker::<_, HasSelf<Imports>>(linker, |imports| imports)?;
-    plugin::random::add_to_linker::<_, HasSelf<Imports>>(linker, |imports| imports)
+    plugin::random::add_to_linker::<_, HasSelf<Imports>>(linker, |imports| imports)?;
+    wasi::link(linker)
 }
 
 /// A host without tables and maps.
@@ -91,11 +94,18 @@ impl Imports {
             updates,
             stats: stats.clone(),
             host: host.clone(),
+            wasi: wasi::Wasi::new(),
             host_call_cap: limits.host_calls,
             under_way: UnderWay::default(),
             limiter: Limiter::new(limits, stats),
             deadline: Deadline::default(),
         }
+    }
+}
+
+impl Drop for Imports {
+    fn drop(&mut self) {
+        self.finish_lines();
     }
 }
 

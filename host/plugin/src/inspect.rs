@@ -121,7 +121,7 @@ struct Found {
 const NAME: usize = 128;
 /// Bytes of a plugin's name and of its version that are kept.
 const IDENTITY: usize = 64;
-/// Imports and exports that are kept; a component of wit/v0.1 has at most a dozen.
+/// Imports that a component may have, and exports that are kept. One of wit/v0.1 with all of WASI has about fifty.
 const NAMES: usize = 256;
 
 // === impl Inspection ===
@@ -165,7 +165,11 @@ impl Found {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => self.depth += 1,
             Payload::End(_) => self.depth = self.depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if self.depth == 0 => {
-                for import in section.into_iter().take(NAMES) {
+                // All of them are compared with what is granted: none may be left out.
+                if self.imports.len() + section.count() as usize > NAMES {
+                    return Err(Refusal::TooManyImports(NAMES));
+                }
+                for import in section {
                     self.imports.push(printable(&import.map_err(damaged)?.name.full_name(), NAME));
                 }
             }

@@ -37,14 +37,21 @@ mod guard;
 mod sampler;
 pub mod text;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use component::Component;
 pub use engine::{Engine, EngineError};
-pub use grant::{GrantError, Grants, MapGrant, TableGrant};
+pub use grant::{GrantError, Grants, MapGrant, Need, TableGrant, need};
 pub use imports::{Clock, Host, SystemClock};
 pub use inspect::{Inspection, inspect, read};
 pub use limits::{Deadlines, Limits, Quarantine};
 pub use refusal::{PluginError, Refusal, Step};
 pub use version::SPOKEN;
+
+/// WASI preview 1 answered inside the component: an adapter for `wasm-tools component new --adapt wasi_snapshot_preview1=FILE`.
+/// Source and reasons are in `adapters/`.
+pub const STUB_ADAPTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/wasi_snapshot_preview1.stub.wasm"));
 
 use host_model::Fallback;
 

@@ -77,6 +77,12 @@ pub enum Refusal {
         /// The import or export.
         name: String,
     },
+    /// It imports more than anything needs.
+    #[error("it has more than {0} imports")]
+    TooManyImports(usize),
+    /// It imports a WASI of another version.
+    #[error("it imports `{0}`; of WASI this host has 0.2, empty")]
+    Wasi(String),
     /// It imports what no host of this contract offers.
     #[error("it imports `{0}`, which this host does not offer")]
     UnknownImport(String),
@@ -97,7 +103,7 @@ impl Refusal {
     #[must_use]
     pub const fn step(&self) -> Step {
         match self {
-            Self::UnknownImport(_) | Self::NotGranted { .. } => Step::Grant,
+            Self::Wasi(_) | Self::UnknownImport(_) | Self::NotGranted { .. } => Step::Grant,
             _ => Step::Inspect,
         }
     }
@@ -116,6 +122,7 @@ impl Refusal {
             Self::Damaged { .. } => {
                 "copy the file again and compare its SHA-256 with the original's; `wasm-tools validate` tells more".into()
             }
+            Self::TooManyImports(_) => "import each interface once, as a whole".into(),
             Self::NoRole(_) => {
                 "export `decoder`, `sampler` or `enricher` of probe:plugin: build against a world of wit/v0.1/world.wit".into()
             }
@@ -125,9 +132,9 @@ impl Refusal {
             Self::Contract { .. } => {
                 format!("build the plugin against probe:plugin {} (wit/v0.1), or take a host that speaks its version", crate::version::SPOKEN)
             }
-            Self::UnknownImport(import) if import.starts_with("wasi:") => {
-                "plugins get no WASI: build for wasm32-unknown-unknown, or adapt with a stub adapter \
-                 (`wasm-tools component new --adapt wasi_snapshot_preview1=STUB.wasm`)"
+            Self::Wasi(_) => {
+                "build for wasm32-unknown-unknown, or for wasm32-wasip2 with a toolchain of WASI 0.2; modules of WASI preview 1 become \
+                 components with the stub adapter in adapters/"
                     .into()
             }
             Self::UnknownImport(_) => {

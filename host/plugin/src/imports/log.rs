@@ -11,7 +11,7 @@ use crate::text::printable;
 use crate::version::v0_1::probe::plugin::log::{Host, Level};
 
 /// Bytes of a line that are kept.
-const LINE: usize = 1024;
+pub(super) const LINE: usize = 1024;
 
 /// The log as one plugin has it.
 pub(super) struct Log {
@@ -36,7 +36,7 @@ impl Log {
         Self { plugin: printable(&id.to_string(), 256), rate, stats }
     }
 
-    fn write(&mut self, level: Level, message: &str) {
+    pub(super) fn write(&mut self, level: Level, message: &str) {
         let plugin = &self.plugin;
         let Some(suppressed) = self.rate.admit(Instant::now()) else {
             self.stats.lines_left_out.fetch_add(1, Relaxed);

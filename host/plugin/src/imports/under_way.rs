@@ -33,6 +33,16 @@ impl UnderWay {
         (!words.is_empty()).then_some(words)
     }
 
+    /// Remembers a line of standard error after those before it: of many, the last.
+    pub(super) fn added(&mut self, line: &str) {
+        if !self.last_words.is_empty() {
+            self.last_words.push(' ');
+        }
+        self.last_words.push_str(line);
+        let over = self.last_words.len().saturating_sub(WORDS);
+        self.last_words.drain(..self.last_words.ceil_char_boundary(over));
+    }
+
     /// Remembers an error line. Cut, as it is kept until the next call, and the next call may be far.
     pub(super) fn said(&mut self, mut line: String) {
         // Escapes are not printed, so that more than `WORDS` bytes may be needed for as many.

@@ -18,10 +18,33 @@ pub(crate) fn curious() -> &'static [u8] {
     BYTES.get_or_init(|| component(&core("curious")))
 }
 
+/// The component that draws random numbers.
+pub(crate) fn lucky() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| component(&core("lucky")))
+}
+
+/// The component that takes the standard library at its word: of WASI 0.2, as rustc makes it.
+pub(crate) fn worldly() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| std::fs::read(build("wasm32-wasip2", &["worldly"]).join("worldly.wasm")).unwrap())
+}
+
+/// The same of WASI preview 1, through the stub adapter.
+pub(crate) fn adapted() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| {
+        let module = std::fs::read(build("wasm32-wasip1", &["worldly"]).join("worldly.wasm")).unwrap();
+        let mut encoder = ComponentEncoder::default();
+        let encoder = encoder.validate(true).module(&module).unwrap();
+        encoder.adapter("wasi_snapshot_preview1", host_plugin::STUB_ADAPTER).unwrap().encode().unwrap()
+    })
+}
+
 /// The core module of a guest.
 pub(crate) fn core(name: &str) -> Vec<u8> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    let folder = FOLDER.get_or_init(build);
+    let folder = FOLDER.get_or_init(|| build("wasm32-unknown-unknown", &["faulty", "curious", "lucky"]));
     std::fs::read(folder.join(name).with_extension("wasm")).unwrap()
 }
 
@@ -45,17 +68,18 @@ fn component(module: &[u8]) -> Vec<u8> {
 }
 
 /// Cargo sees to it that nothing is built twice, also across test runs and processes.
-fn build() -> PathBuf {
-    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("guests");
+fn build(target: &str, guests: &[&str]) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("guests");
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests/Cargo.toml");
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--locked", "--quiet", "--target", "wasm32-unknown-unknown", "--manifest-path", manifest])
+        .args(["build", "--release", "--locked", "--quiet", "--target", target, "--manifest-path", manifest])
+        .args(guests.iter().flat_map(|guest| ["--package", guest]))
         .arg("--target-dir")
-        .arg(&target)
+        .arg(&folder)
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .status()
         .unwrap();
-    assert!(status.success(), "the guests do not build: is the target wasm32-unknown-unknown installed? (make setup)");
-    target.join("wasm32-unknown-unknown/release")
+    assert!(status.success(), "the guests do not build: is the target {target} installed? (make setup)");
+    folder.join(target).join("release")
 }

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, StringArray, UInt32Array};
 use host_model::{FaultKind, MapAccess, MapError, TableError, Tables};
-use host_plugin::{Clock, Grants, Host, Setup};
+use host_plugin::{Clock, Component, Grants, Host, Setup};
 
-use crate::{batch, curious, sampler, schema, told};
+use crate::{ENGINE, batch, build, curious, sampler, schema, told};
 
 /// One table, `process`, with a text and a number for every key.
 struct Processes;
@@ -50,7 +50,7 @@ impl MapAccess for Maps {
 }
 
 /// A clock that stands.
-struct Noon;
+pub(crate) struct Noon;
 
 impl Clock for Noon {
     fn monotonic(&self) -> u64 {
@@ -118,9 +118,53 @@ fn a_map_is_read_and_written_within_its_grant() {
     assert!(ask("delete", &rows)[0].contains("Kernel(2)"));
 }
 
+#[test]
+fn a_map_is_written_no_more_often_than_granted_and_what_is_refused_is_counted() {
+    let setup = Setup {
+        config: r#"{"ask": "write", "name": "rates"}"#.into(),
+        grants: Grants::parse(&["maps:rates:rw::3/s", "tables", "clock"]).unwrap(),
+        host: host(),
+        ..Setup::default()
+    };
+    let mut enricher = curious().enricher(curious().inspection().id("enricher.curious", 1), &schema(), setup).unwrap();
+    let columns = enricher.enrich(&batch(5)).unwrap();
+    let answers: Vec<&str> = columns[0].as_string::<i32>().iter().flatten().collect();
+    assert_eq!(answers[..3], ["Ok(())"; 3]);
+    assert!(answers[4].contains("3 updates a second"), "{answers:?}");
+    assert!((1..=2).contains(&enricher.stats().updates_left_out.load(Relaxed)));
+}
+
+#[test]
+fn random_numbers_are_granted_by_name_and_differ() {
+    let component = Component::compile(&ENGINE, build::lucky(), "lucky").unwrap();
+    let bind = |grants: &[&str], config: &str| {
+        let setup = Setup { config: config.into(), grants: Grants::parse(grants).unwrap(), ..Setup::default() };
+        component.enricher(component.inspection().id("enricher.lucky", 1), &schema(), setup)
+    };
+    let refused = bind(&["clock"], "{}").err().unwrap();
+    assert!(refused.cure.contains("`random`"), "{refused:?}");
+    let columns = bind(&["random"], r#"{"count": 1000}"#).unwrap().enrich(&batch(2)).unwrap();
+    let answers = columns[0].as_string::<i32>();
+    assert_ne!(answers.value(0), answers.value(1));
+    assert!(answers.value(0).contains(" 1000 "), "{answers:?}");
+    let mut greedy = bind(&["random"], r#"{"count": 70000}"#).unwrap();
+    assert!(greedy.enrich(&batch(1)).unwrap_err().detail.contains("65536"));
+}
+
 /// Log lines, as a subscriber writes them.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    /// What is logged while something is done.
+    pub(crate) fn of(act: impl FnOnce()) -> String {
+        let lines = Self::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, act);
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl std::io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -135,14 +179,10 @@ impl std::io::Write for Lines {
 
 #[test]
 fn lines_of_a_guest_carry_its_name_cannot_move_the_cursor_and_are_limited() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(subscriber, || {
+    let text = Lines::of(|| {
         let mut sampler = sampler(told("noisy")).unwrap();
         sampler.decide(&batch(1)).unwrap();
     });
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(!text.contains('\x1b'), "{text}");
     let written = text.lines().filter(|line| line.contains("[2Jline ")).count();
     assert!((20..=40).contains(&written), "{written}");

@@ -12,6 +12,7 @@ mod quarantine;
 mod recycling;
 mod refusals;
 mod roles;
+mod worldly;
 
 use std::sync::{Arc, LazyLock, OnceLock};
 

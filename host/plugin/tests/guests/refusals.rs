@@ -99,17 +99,20 @@ fn an_import_that_is_not_granted_is_refused_with_the_words_that_grant_it() {
 }
 
 #[test]
-fn a_wasi_import_is_refused_with_what_to_do() {
-    let bytes = patched(curious_bytes(), "probe:plugin/clock@0.1.0", "wasi:random/random@0.2.0");
-    let component = compile(&bytes);
-    let inspection = inspect(&bytes).unwrap();
-    let refusal = Grants::parse(&["tables", "maps:a", "clock"]).unwrap().check(&inspection).unwrap_err();
-    assert_eq!(refusal, Refusal::UnknownImport("wasi:random/random@0.2.0".into()));
-    assert!(refusal.cure().contains("wasm32-unknown-unknown"), "{}", refusal.cure());
-    let component = component.unwrap();
+fn a_wasi_of_another_version_is_refused_with_what_to_do() {
+    let bytes = patched(curious_bytes(), "probe:plugin/clock@0.1.0", "wasi:random/random@0.3.0");
+    let component = compile(&bytes).unwrap();
     let setup = granted(&["tables", "maps:a", "clock"]);
     let enricher = component.enricher(component.inspection().id("enricher.x", 1), &schema(), setup);
-    refused(enricher, Step::Grant, "wasi:random/random@0.2.0", "stub adapter");
+    refused(enricher, Step::Grant, "wasi:random/random@0.3.0", "stub adapter");
+}
+
+#[test]
+fn an_import_that_no_host_offers_is_refused_whatever_is_granted() {
+    let bytes = patched(curious_bytes(), "probe:plugin/clock@0.1.0", "some:package/other@0.2.0");
+    let refusal = Grants::parse(&["tables", "maps:a", "clock"]).unwrap().check(&inspect(&bytes).unwrap()).unwrap_err();
+    assert_eq!(refusal, Refusal::UnknownImport("some:package/other@0.2.0".into()));
+    assert!(refusal.cure().contains("wit/v0.1/host.wit"), "{}", refusal.cure());
 }
 
 #[test]

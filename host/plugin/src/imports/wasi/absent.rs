@@ -1,0 +1,88 @@
+//! What is not answered of WASI: it links, because standard libraries import it, and is a trap when it is called.
+
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType, Val};
+
+use crate::imports::{Forbidden, Imports};
+
+/// Interfaces that are answered, without their versions: those that `link` gives.
+const ANSWERED: [&str; 18] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/stderr",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:cli/terminal-stderr",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:random/random",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+];
+
+/// Resources that a component may import. All of WASI has about forty.
+const RESOURCES: usize = 1_000;
+
+/// Stands for every resource that no function ever makes.
+struct Absent;
+
+/// The linker for one component: with a trap for every function of WASI that it imports and that is not answered.
+pub(crate) fn complete(linker: &Linker<Imports>, component: &Component) -> wasmtime::Result<Linker<Imports>> {
+    let mut linker = linker.clone();
+    let engine = component.engine();
+    let kind = component.component_type();
+    // A resource stands in an interface either to be defined there, the first time, or because that interface uses it.
+    let mut defined: Vec<ResourceType> = Vec::new();
+    for (name, import) in kind.imports(engine) {
+        let ComponentItem::ComponentInstance(interface) = import.ty else { continue };
+        let bare = name.split_once('@').map_or(name, |(bare, _)| bare);
+        if !bare.starts_with("wasi:") || ANSWERED.contains(&bare) {
+            defined.extend(interface.exports(engine).filter_map(|(_, item)| resource(&item.ty)).take(RESOURCES));
+            continue;
+        }
+        let mut instance = linker.instance(name)?;
+        for (item_name, item) in interface.exports(engine) {
+            match &item.ty {
+                ComponentItem::ComponentFunc(_) if bare == "wasi:filesystem/preopens" => no_folders(&mut instance, item_name)?,
+                ComponentItem::ComponentFunc(_) => trap(&mut instance, item_name, bare)?,
+                ComponentItem::Resource(resource) if !defined.contains(resource) => {
+                    if defined.len() == RESOURCES {
+                        wasmtime::bail!("it imports more than {RESOURCES} resources");
+                    }
+                    defined.push(*resource);
+                    instance.resource(item_name, ResourceType::host::<Absent>(), |_, _| Ok(()))?;
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(linker)
+}
+
+fn resource(item: &ComponentItem) -> Option<ResourceType> {
+    match item {
+        ComponentItem::Resource(resource) => Some(*resource),
+        _ => None,
+    }
+}
+
+/// `get-directories`: there are none.
+fn no_folders(instance: &mut LinkerInstance<'_, Imports>, name: &str) -> wasmtime::Result<()> {
+    instance.func_new(name, |mut store, _, _, results| {
+        store.data_mut().crossed()?;
+        results.fill(Val::List(Vec::new()));
+        Ok(())
+    })
+}
+
+fn trap(instance: &mut LinkerInstance<'_, Imports>, name: &str, interface: &str) -> wasmtime::Result<()> {
+    let function = format!("`{interface}` `{name}`, which no plugin gets");
+    instance.func_new(name, move |_, _, _, _| Err(Forbidden::error(function.clone())))
+}
