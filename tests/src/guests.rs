@@ -1,4 +1,6 @@
-//! Guests that misbehave on request: see tests/guests.
+//! Guests that misbehave: on request, or each in one way of its own. See tests/guests.
+
+pub mod conformance;
 
 /// The decoder, sampler and enricher that does what `{"do": ...}` in its configuration says.
 pub static FAULTY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/faulty.wasm"));

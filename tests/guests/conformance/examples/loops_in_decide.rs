@@ -1,0 +1,7 @@
+//! `decide` never returns.
+
+conformance::guest! {
+    fn decide(_: u32) -> Result<Decisions, String> {
+        forever()
+    }
+}

@@ -1,0 +1,7 @@
+//! `expects` never returns.
+
+conformance::guest! {
+    fn expects() -> Option<RecordLayout> {
+        forever()
+    }
+}

@@ -1,0 +1,7 @@
+//! `tune` never returns.
+
+conformance::guest! {
+    fn tune(_: Stats) -> Option<KernelPlan> {
+        forever()
+    }
+}

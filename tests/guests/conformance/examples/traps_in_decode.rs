@@ -1,0 +1,7 @@
+//! `decode` traps.
+
+conformance::guest! {
+    fn decode(_: Vec<u8>, _: Vec<u32>) -> Result<Decoded, String> {
+        trap()
+    }
+}

@@ -1,0 +1,7 @@
+//! `enrich` traps.
+
+conformance::guest! {
+    fn enrich(_: u32) -> Result<Vec<Column>, String> {
+        trap()
+    }
+}

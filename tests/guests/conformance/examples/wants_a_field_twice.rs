@@ -1,0 +1,7 @@
+//! Wants a field twice.
+
+conformance::guest! {
+    fn bind_sampler(_: EventSchema) -> Result<Vec<u32>, String> {
+        Ok(vec![0, 0])
+    }
+}

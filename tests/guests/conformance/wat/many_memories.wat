@@ -1,0 +1,23 @@
+;; Has 17 memories.
+(component
+  (core module $m
+    (memory 1))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (instance $sampler)
+  (export "probe:plugin/sampler@0.1.0" (instance $sampler)))
