@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use host_model::{CallStats, Decoder, Enricher, Layout, MapAccess, Plugin, PluginId, Sampler, Schema, Tables};
-use host_pipeline::{Change, Stages};
+use host_model::{CallStats, Decoder, Enricher, Layout, MapAccess, MapError, Plugin, PluginId, Role, Sampler, Schema, Tables};
+use host_pipeline::{Candidate, Change, Stages};
 use host_plugin::{Clock, Host, PluginError, Setup};
 
 use crate::control::message::Refusal;
+use crate::repro::keeper::Known;
 use crate::rules::Rules;
 use crate::slots::{Generation, Lineup};
 
@@ -16,7 +17,7 @@ pub(crate) struct Place {
     /// The probe, which is the path's name.
     pub(crate) probe: Arc<str>,
     /// The record it writes.
-    pub(crate) layout: Layout,
+    pub(crate) layout: Arc<Layout>,
     /// The maps of its object.
     pub(crate) maps: Arc<dyn MapAccess>,
     /// The system's clocks, or those of a replay.
@@ -26,6 +27,8 @@ pub(crate) struct Place {
 /// Binds plugins to places.
 pub(crate) struct Binder {
     pub(crate) tables: Arc<dyn Tables>,
+    /// Learns of every generation before it is called.
+    pub(crate) known: Arc<Known>,
 }
 
 /// Who is on a path, and what its calls cost: all that remains known of a stage once the worker has it.
@@ -61,6 +64,9 @@ pub(crate) struct Rebound {
     /// Schema of the decoder.
     pub(crate) schema: Arc<Schema>,
 }
+
+/// Maps as a candidate has them.
+struct ReadOnly(Arc<dyn MapAccess>);
 
 // === impl Binder ===
 
@@ -112,13 +118,13 @@ impl Binder {
         Ok(Some(Rebound { change, cards, schema }))
     }
 
-    fn decoder(&self, place: &Place, plugin: &Generation) -> Result<Box<dyn Decoder>, Refusal> {
-        let bound = plugin.component.decoder(id(plugin), &place.probe, &place.layout, self.setup(place, plugin));
+    fn decoder(&self, place: &Place, plugin: &Arc<Generation>) -> Result<Box<dyn Decoder>, Refusal> {
+        let bound = plugin.component.decoder(id(plugin), &place.probe, &place.layout, self.live(place, plugin));
         bound.map_err(|error| refusal(place, error))
     }
 
-    fn sampler(&self, place: &Place, plugin: &Generation, schema: &Arc<Schema>) -> Result<Box<dyn Sampler>, Refusal> {
-        let bound = plugin.component.sampler(id(plugin), schema, self.setup(place, plugin));
+    fn sampler(&self, place: &Place, plugin: &Arc<Generation>, schema: &Arc<Schema>) -> Result<Box<dyn Sampler>, Refusal> {
+        let bound = plugin.component.sampler(id(plugin), schema, self.live(place, plugin));
         bound.map_err(|error| refusal(place, error))
     }
 
@@ -132,7 +138,7 @@ impl Binder {
         let mut schema = Arc::clone(schema);
         let mut enrichers = Vec::new();
         for plugin in plugins {
-            let bound = plugin.component.enricher(id(plugin), &schema, self.setup(place, plugin));
+            let bound = plugin.component.enricher(id(plugin), &schema, self.live(place, plugin));
             let enricher = bound.map_err(|error| refusal(place, error))?;
             let extended = schema.extend(enricher.added()).map_err(|error| {
                 let message = format!("plugin {}: on path {}: {error}", plugin.label(), place.probe);
@@ -144,11 +150,47 @@ impl Binder {
         Ok(enrichers)
     }
 
-    fn setup(&self, place: &Place, plugin: &Generation) -> Setup {
-        let host = Host { tables: Arc::clone(&self.tables), maps: Arc::clone(&place.maps), clock: Arc::clone(&place.clock) };
+    /// A candidate for the shadow of the live plugin of its slot, which is bound to `schema`. What it writes into maps is thrown
+    /// away: it must not act on the node.
+    pub(crate) fn candidate(&self, place: &Place, plugin: &Generation, schema: &Arc<Schema>) -> Result<Candidate, Refusal> {
+        let (id, component) = (id(plugin), &plugin.component);
+        let setup = self.setup(place, plugin, Arc::new(ReadOnly(Arc::clone(&place.maps))));
+        let bound = match plugin.slot.role() {
+            Role::Decoder => component.decoder(id, &place.probe, &place.layout, setup).map(Candidate::Decoder),
+            Role::Sampler => component.sampler(id, schema, setup).map(Candidate::Sampler),
+            Role::Enricher => component.enricher(id, schema, setup).map(Candidate::Enricher),
+        };
+        bound.map_err(|error| refusal(place, error))
+    }
+
+    /// What a plugin gets that is to go live; from here on it is known.
+    fn live(&self, place: &Place, plugin: &Arc<Generation>) -> Setup {
+        self.known.add(plugin);
+        self.setup(place, plugin, Arc::clone(&place.maps))
+    }
+
+    fn setup(&self, place: &Place, plugin: &Generation, maps: Arc<dyn MapAccess>) -> Setup {
+        let host = Host { tables: Arc::clone(&self.tables), maps, clock: Arc::clone(&place.clock) };
         let config = serde_json::Value::Object((*plugin.config).clone()).to_string();
         let Rules { grants, limits, fallback, .. } = plugin.rules.clone();
         Setup { config, grants, limits, fallback, host }
+    }
+}
+
+// === impl ReadOnly ===
+
+impl MapAccess for ReadOnly {
+    fn lookup(&self, map: &str, key: &[u8]) -> Result<Option<Vec<u8>>, MapError> {
+        self.0.lookup(map, key)
+    }
+
+    /// An error would make the candidate behave as it would not if it were live.
+    fn update(&self, _map: &str, _key: &[u8], _value: &[u8]) -> Result<(), MapError> {
+        Ok(())
+    }
+
+    fn delete(&self, _map: &str, _key: &[u8]) -> Result<(), MapError> {
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::config::digest_of;
-use crate::control::message::{Live, LoadPlugin, Refusal, RollbackPlugin, UnloadPlugin};
+use crate::control::message::{Live, LoadPlugin, Refusal, RollbackPlugin, ShadowState, UnloadPlugin};
 use crate::daemon::{Core, lost, unix_ms};
 use crate::loading::{self, Order};
 use crate::slot::Slot;
@@ -102,8 +102,12 @@ impl Core {
         if let Some(live) = next.live(slot) {
             *live.record() = Record { since_unix_ms: *unix_ms, handover: handover.clone(), quarantined: None };
         }
+        let now = if noted.to.is_empty() { "nothing".to_owned() } else { noted.to.clone() };
         state.note(noted);
         state.slots = next;
+        // What it was compared with is gone.
+        let shadows = state.shadows.iter_mut().filter(|run| run.slot() == slot);
+        shadows.for_each(|run| run.end(ShadowState::Ended(format!("slot {slot} holds {now} now"))));
         Ok(swapped)
     }
 

@@ -9,10 +9,12 @@ use host_plugin::Engine;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
-use crate::control::message::{Refusal, SlotGeneration};
+use crate::control::message::{Refusal, ShadowState, SlotGeneration};
 use crate::path::Path;
 use crate::process;
+use crate::repro::{Repro, ReproSummary};
 use crate::settings::Settings;
+use crate::shadow::ShadowRun;
 use crate::slots::Slots;
 use crate::status::{Cause, ExportStatus, FinalReport, MAX_SWAPS, Origin, PathStatus, PluginOnPath, Status, Swap};
 use crate::telemetry;
@@ -53,6 +55,10 @@ pub(crate) struct State {
     /// Probes without a path: failed, unloaded, or not asked for.
     pub(crate) idle: Vec<Probe>,
     pub(crate) swaps: VecDeque<Swap>,
+    /// At most one for each slot.
+    pub(crate) shadows: Vec<ShadowRun>,
+    /// Shadow runs there have been.
+    pub(crate) serial: u64,
     /// Paths of probes that were unloaded.
     pub(crate) gone: Vec<(String, Arc<PathCounters>)>,
 }
@@ -137,6 +143,24 @@ impl Core {
         self.state().probes()
     }
 
+    /// The calls that failed and are kept, newest first.
+    pub(crate) async fn repros(&self) -> Vec<ReproSummary> {
+        let Some(shelf) = self.parts.shelf.clone() else { return Vec::new() };
+        tokio::task::spawn_blocking(move || shelf.list()).await.unwrap_or_default()
+    }
+
+    /// All about one of them.
+    pub(crate) async fn repro(&self, id: String) -> Result<Repro, Refusal> {
+        let Some(shelf) = self.parts.shelf.clone() else {
+            return Err(Refusal::new(
+                "repro",
+                "this host keeps no calls that failed",
+                "give it a `state_dir` that it may write to",
+            ));
+        };
+        tokio::task::spawn_blocking(move || shelf.find(&id)).await.map_err(|error| lost(&error))?
+    }
+
     /// Ends everything; the first caller's cause counts, and all get the same report.
     pub(crate) async fn stop(&self, cause: Cause) -> FinalReport {
         self.end(cause);
@@ -168,6 +192,7 @@ impl Core {
 
     async fn drain(&self) -> FinalReport {
         let _changes = self.changes.lock().await;
+        self.state().shadows.iter_mut().for_each(|run| run.end(ShadowState::Ended("the host stops".into())));
         let paths = self.paths();
         // All at once: one that still has records in its ring must not hold up the others.
         let stopping: Vec<_> = paths
@@ -186,6 +211,11 @@ impl Core {
         }
         if let Some(recorder) = &self.parts.recorder {
             recorder.finish();
+        }
+        if let Some(keeper) = self.parts.keeper.clone()
+            && let Err(error) = tokio::task::spawn_blocking(move || keeper.finish()).await
+        {
+            tracing::error!(%error, "waiting for the last repros failed");
         }
         self.tell().await;
         let deadline = self.settings.config.export.drain.map_or(DRAIN, |drain| drain.0);

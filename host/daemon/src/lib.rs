@@ -38,9 +38,13 @@ mod wiring;
 mod change;
 mod daemon;
 mod probing;
+mod quarantine;
+pub mod shadow;
 mod signals;
 mod swap;
 
+mod faults;
+mod kept;
 pub mod repro;
 
 pub mod control;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use host_model::{FaultKind, Health, Ledger, PathCounters, Probe, Schema};
-use host_pipeline::{Blueprint, Running, StartError, SwitchError, Switched};
+use host_pipeline::{Blueprint, Candidate, Running, Shadow, StartError, SwitchError, Switched};
 
 use crate::attached::Attached;
 use crate::bind::{Card, Cards, Faults, Place, Rebound};
@@ -95,6 +95,13 @@ impl Path {
         let switched = running.switch(change)?;
         *self.lock_made_of() = MadeOf { lineup, cards, schema };
         Ok(switched)
+    }
+
+    /// Runs a candidate beside the live plugin of its slot. Blocks until the next batch boundary.
+    pub(crate) fn shadow(&self, candidate: Candidate, share: f64) -> Result<Shadow, SwitchError> {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        let running = running.as_ref().ok_or_else(|| SwitchError::Ended(Arc::clone(&self.place.probe)))?;
+        running.shadow(candidate, share)
     }
 
     /// Detaches, takes what is left in the ring, hands it to the sink. Blocks.

@@ -43,7 +43,7 @@ impl Recorder {
         let offset = sources.first().map_or(0, |source| source.unix_offset_ns());
         let probes: Vec<CapturedProbe> = places
             .iter()
-            .map(|place| CapturedProbe { name: place.probe.to_string(), layout: Some(place.layout.clone()) })
+            .map(|place| CapturedProbe { name: place.probe.to_string(), layout: Some((*place.layout).clone()) })
             .collect();
         let writer = File::create(file)
             .map_err(CaptureError::from)

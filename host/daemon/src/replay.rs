@@ -59,7 +59,7 @@ struct RecordTime {
 struct Relay(Mutex<Arc<dyn Waker>>);
 
 /// A capture has no maps.
-struct NoMaps;
+pub(crate) struct NoMaps;
 
 /// The member of a record that is its time, by the custom of `bpf/`.
 const TIME: &str = "time_ns";
@@ -106,7 +106,7 @@ pub(crate) fn open(input: &Input, wanted: &[String]) -> Result<Vec<Opened>, Refu
             Ok(Opened {
                 place: Place {
                     probe: name.as_str().into(),
-                    layout: layout.clone(),
+                    layout: Arc::new(layout.clone()),
                     maps: Arc::new(NoMaps),
                     clock: Arc::clone(&time) as Arc<dyn Clock>,
                 },

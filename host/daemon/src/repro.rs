@@ -10,18 +10,26 @@
 //! A batch is what programs did and sent: the folders are for the daemon's user alone (0700, files 0600), and bounded in number
 //! and bytes.
 
+mod batch;
+pub(crate) mod keeper;
+mod run;
+mod shelf;
+
 use std::path::PathBuf;
-use std::time::Duration;
 
 use host_model::{Fallback, FaultKind, Layout, Role, Schema};
 use serde::{Deserialize, Serialize};
+
+pub use run::run;
+pub use shelf::Shelf;
+pub(crate) use shelf::{MAX_BYTES, MAX_COUNT};
 
 use crate::limits::SlotLimits;
 
 /// A call that failed, in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReproSummary {
-    /// Its name, which is that of its folder: when, whose and what, `20260102T030405-1-sampler-ratio-trap`.
+    /// Its name, which is that of its folder: Unix milliseconds, slot, path and kind, `1767225600000-sampler-file-trap`.
     pub id: String,
     /// When it failed, Unix milliseconds.
     pub unix_ms: u64,
@@ -91,8 +99,8 @@ pub struct Rerun {
     pub outcome: RerunOutcome,
     /// In words: the fault, or what was returned.
     pub detail: String,
-    /// How long the call took.
-    pub elapsed: Duration,
+    /// How long the call took, nanoseconds.
+    pub elapsed_ns: u64,
 }
 
 /// Whether a call fails again.
@@ -107,4 +115,47 @@ pub enum RerunOutcome {
     Succeeded,
     /// It was not called: it could not be compiled or bound.
     Unbound,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A repro of a sampler.
+    pub(super) fn repro() -> Repro {
+        let schema = Schema { event: "e".into(), signal: host_model::Signal::Log, fields: Vec::new(), metrics: Vec::new() };
+        let summary = ReproSummary {
+            id: "1767225600000-sampler-file-trap".into(),
+            unix_ms: 1_767_225_600_000,
+            name: "sampler-x".into(),
+            version: "0.1.0".into(),
+            digest: format!("sha256:{}", "0".repeat(64)),
+            slot: "sampler".into(),
+            generation: 2,
+            role: Role::Sampler,
+            probe: "file".into(),
+            step: "decide".into(),
+            kind: FaultKind::Trap,
+            detail: "unreachable".into(),
+            rows: 7,
+            bytes: 0,
+            folder: PathBuf::new(),
+        };
+        Repro {
+            summary,
+            config: serde_json::Map::new(),
+            limits: SlotLimits::from(&host_plugin::Limits::default()),
+            grants: Vec::new(),
+            fallback: Fallback::Pass,
+            bound_to: BoundTo::Schema(schema),
+            fields: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_description_is_read_as_it_was_written() {
+        let text = serde_json::to_string(&repro()).unwrap();
+        assert_eq!(serde_json::from_str::<Repro>(&text).unwrap(), repro());
+        assert!(text.contains("\"kind\":\"trap\"") && text.contains("\"role\":\"sampler\""), "{text}");
+    }
 }

@@ -29,6 +29,8 @@ pub struct Settings {
     pub otlp_endpoint: Option<String>,
     /// The control socket.
     pub socket: Option<PathBuf>,
+    /// Where compiled code and repros are kept.
+    pub state_dir: Option<PathBuf>,
     /// Written when every probe is attached and every plugin is bound, removed at the end.
     pub ready_file: Option<PathBuf>,
     /// A capture file that every record is also written to.

@@ -162,6 +162,13 @@ impl Slots {
         all.find(|generation| generation.inspection() == inspection).map(|found| found.component.clone())
     }
 
+    /// The generations before this one that were never given up, newest first.
+    pub(crate) fn healthy_before(&self, generation: &Generation) -> Vec<Arc<Generation>> {
+        let all = self.entry(&generation.slot).into_iter().flat_map(|entry| entry.generations.iter().rev());
+        let healthy = |other: &&Arc<Generation>| other.number < generation.number && other.record().quarantined.is_none();
+        all.filter(healthy).cloned().collect()
+    }
+
     fn entry(&self, slot: &Slot) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.slot == *slot)
     }
@@ -187,6 +194,20 @@ impl Generation {
             && self.inspection().digest == other.inspection().digest
             && self.config == other.config
             && self.rules == other.rules
+    }
+
+    /// The same under another number, as if it had just come.
+    pub(crate) fn renumbered(&self, number: u64) -> Self {
+        Self {
+            slot: self.slot.clone(),
+            number,
+            bytes: self.bytes.clone(),
+            component: self.component.clone(),
+            config: Arc::clone(&self.config),
+            rules: self.rules.clone(),
+            signer: self.signer.clone(),
+            record: Mutex::default(),
+        }
     }
 
     pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
@@ -285,6 +306,17 @@ mod tests {
         assert_eq!(slots.roll_back(&slot(), Some(3)).unwrap().number, 3);
         assert!(slots.roll_back(&slot(), Some(9)).err().unwrap().cure.contains("1, 2, 3"));
         assert_eq!(slots.next_number(&slot()), 4, "numbers are not used twice");
+    }
+
+    #[test]
+    fn only_earlier_generations_that_were_never_given_up_are_put_back() {
+        let slots = slots(5);
+        let generation = |number| slots.clone().roll_back(&slot(), Some(number)).unwrap();
+        generation(3).record().quarantined = Some("10 faults".into());
+        let numbers = |of| slots.healthy_before(&generation(of)).iter().map(|generation| generation.number).collect::<Vec<_>>();
+        assert_eq!(numbers(5), [4, 2, 1]);
+        assert_eq!(numbers(2), [1], "a later one was replaced on purpose");
+        assert!(numbers(1).is_empty());
     }
 
     #[test]

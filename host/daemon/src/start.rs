@@ -19,10 +19,13 @@ use crate::control::message::Refusal;
 use crate::control::server;
 use crate::control::socket::{Socket, SocketError};
 use crate::daemon::{Core, Daemon, State, lost, unix_ms, unix_ns};
+use crate::kept::Kept;
 use crate::loading::{self, Choice, Order};
 use crate::path::Path;
 use crate::record::Recorder;
 use crate::replay;
+use crate::repro::Shelf;
+use crate::repro::keeper::Known;
 use crate::settings::{Input, Settings, View};
 use crate::signals::Signals;
 use crate::slot::Slot;
@@ -73,14 +76,20 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
     let start_unix_ns = unix_ns();
     let live = settings.input == Input::Kernel;
     let engine = Engine::new().map_err(|error| Refusal::new("start", error.to_string(), ""))?;
+    settings.config.check().map_err(|error| Refusal::new("configure", error.to_string(), error.cure()))?;
+    let kept = Kept::open(&settings)?;
+    let known = Arc::new(Known::default());
     let (opened, mut idle) = open(&settings)?;
     let parts = Parts {
+        keeper: kept.keeper(&settings, &known)?,
+        shelf: kept.folder().map(Shelf::open),
+        given_up: Arc::default(),
         recorder: settings
             .record
             .as_deref()
             .map(|file| Recorder::begin(file, opened.iter().map(|opened| (&opened.place, &*opened.source))))
             .transpose()?,
-        binder: Binder { tables: if live { Arc::new(Node::default()) } else { Arc::new(Node::unknown()) } },
+        binder: Binder { tables: if live { Arc::new(Node::default()) } else { Arc::new(Node::unknown()) }, known },
         exporter: exporter(&settings, runtime)?,
         limits: wiring::limits(&settings.config),
     };
@@ -267,6 +276,7 @@ fn watch(core: &Arc<Core>, mut signals: Signals, files: Vec<PathBuf>) -> Vec<Joi
         ends.parts.exporter.output_closed().await;
         ends.end(Cause::Closed);
     }));
+    watchers.push(tokio::spawn(of(core).look_after_quarantine()));
     let tells = of(core);
     let interval = core.settings.config.telemetry.interval.map_or(TELL, |interval| interval.0.max(Duration::from_millis(100)));
     watchers.push(tokio::spawn(async move {

@@ -1,6 +1,6 @@
 //! The composition: from a probe to a running path, in the order in which an event meets its parts.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use host_export::Exporter;
@@ -8,13 +8,17 @@ use host_kernel::KernelError;
 use host_model::{PathCounters, Probe, ProbeState, Source};
 use host_pipeline::{BatchLimits, Blueprint};
 use host_plugin::SystemClock;
+use tokio::sync::Notify;
 
 use crate::attached::Attached;
 use crate::bind::{Binder, Place};
 use crate::config::Config;
 use crate::control::message::Refusal;
+use crate::faults::{INTERVAL, Seldom, Watch};
 use crate::path::Path;
 use crate::record::Recorder;
+use crate::repro::Shelf;
+use crate::repro::keeper::Keeper;
 use crate::slots::Slots;
 use crate::wanted::Wanted;
 
@@ -30,6 +34,11 @@ pub(crate) struct Parts {
     pub(crate) binder: Binder,
     pub(crate) exporter: Exporter,
     pub(crate) recorder: Option<Recorder>,
+    pub(crate) keeper: Option<Arc<Keeper>>,
+    /// Where the keeper keeps.
+    pub(crate) shelf: Option<Shelf>,
+    /// Fires while a plugin is in quarantine.
+    pub(crate) given_up: Arc<Notify>,
     pub(crate) limits: BatchLimits,
 }
 
@@ -49,7 +58,13 @@ pub(crate) fn path(parts: &Parts, slots: &Slots, opened: Opened) -> Result<Path,
     // and goes out; every step is counted.
     let counters = Arc::new(PathCounters::default());
     let sink = parts.exporter.sink(&place.probe, Arc::clone(&counters.delivery));
-    let observer = Arc::new(());
+    let observer = Arc::new(Watch {
+        probe: Arc::clone(&place.probe),
+        layout: Arc::clone(&place.layout),
+        told: Mutex::new(Seldom::new(INTERVAL)),
+        keeper: parts.keeper.clone(),
+        given_up: Arc::clone(&parts.given_up),
+    });
     let blueprint =
         Blueprint { name: Arc::clone(&place.probe), source, stages, sink, observer, counters, limits: parts.limits };
     Path::start(place, lineup, attached, blueprint)
@@ -63,7 +78,7 @@ pub(crate) fn open(wanted: &Wanted) -> Result<Opened, Refusal> {
     let source = loaded.source().map_err(kernel)?;
     let layout = loaded.layout().clone();
     let clock = Arc::new(SystemClock);
-    let place = Place { probe: wanted.name.as_str().into(), layout: layout.clone(), maps: loaded.maps(), clock };
+    let place = Place { probe: wanted.name.as_str().into(), layout: Arc::new(layout.clone()), maps: loaded.maps(), clock };
     let probe = Probe {
         name: wanted.name.clone(),
         built_in: wanted.object.built_in(),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path as UrlPath, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -17,9 +18,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 
-use super::message::{Refusal, Refused};
+use super::message::{Refusal, Refused, ShadowOf};
 use super::socket::{Peer, Socket};
-use crate::daemon::Core;
+use crate::daemon::{Core, lost};
 
 type Answer = Result<Response, Refusal>;
 
@@ -90,10 +91,17 @@ fn router(core: Arc<Core>) -> Router {
         .route("/v1/status", get(|State(core): State<Arc<Core>>| async move { json(&core.status().await) }))
         .route("/v1/plugins", get(|State(core): State<Arc<Core>>| async move { json(&core.plugins().await) }))
         .route("/v1/slots", get(|State(core): State<Arc<Core>>| async move { json(&core.slots()) }))
+        .route("/v1/shadows", get(|State(core): State<Arc<Core>>| async move { json(&core.shadows()) }))
+        .route("/v1/plugins/compare", get(compare_plugin))
+        .route("/v1/repros", get(|State(core): State<Arc<Core>>| async move { json(&core.repros().await) }))
+        .route("/v1/repros/{id}", get(repro))
         .route("/v1/probes", get(|State(core): State<Arc<Core>>| async move { json(&core.probes()) }))
         .route("/v1/plugins/load", post(load_plugin))
         .route("/v1/plugins/unload", post(unload_plugin))
         .route("/v1/plugins/rollback", post(rollback_plugin))
+        .route("/v1/plugins/shadow", post(shadow_plugin))
+        .route("/v1/plugins/promote", post(promote_plugin))
+        .route("/v1/plugins/discard", post(discard_plugin))
         .route("/v1/probes/load", post(load_probe))
         .route("/v1/probes/unload", post(unload_probe))
         .route("/v1/stop", post(stop))
@@ -104,27 +112,59 @@ fn router(core: Arc<Core>) -> Router {
 
 async fn load_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
     let load = read(request).await?;
-    Ok(json(&core.load_plugin(load).await?))
+    carry_out(async move { core.load_plugin(load).await }).await
 }
 
 async fn unload_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
     let unload = read(request).await?;
-    Ok(json(&core.unload_plugin(unload).await?))
+    carry_out(async move { core.unload_plugin(unload).await }).await
 }
 
 async fn rollback_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
     let rollback = read(request).await?;
-    Ok(json(&core.rollback_plugin(rollback).await?))
+    carry_out(async move { core.rollback_plugin(rollback).await }).await
+}
+
+async fn shadow_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
+    let shadow = read(request).await?;
+    carry_out(async move { core.shadow_plugin(shadow).await }).await
+}
+
+async fn promote_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
+    let shadow = read(request).await?;
+    carry_out(async move { core.promote_plugin(shadow).await }).await
+}
+
+async fn discard_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
+    let shadow = read(request).await?;
+    carry_out(async move { core.discard_plugin(shadow).await }).await
+}
+
+async fn compare_plugin(State(core): State<Arc<Core>>, query: Result<Query<ShadowOf>, QueryRejection>) -> Answer {
+    let cure = "name the slot: /v1/plugins/compare?slot=sampler";
+    let Query(shadow) = query.map_err(|error| Refusal::new("request", error.to_string(), cure))?;
+    Ok(json(&core.compare(&shadow)?))
+}
+
+async fn repro(State(core): State<Arc<Core>>, UrlPath(id): UrlPath<String>) -> Answer {
+    Ok(json(&core.repro(id).await?))
 }
 
 async fn load_probe(State(core): State<Arc<Core>>, request: Request) -> Answer {
     let load = read(request).await?;
-    Ok(json(&core.load_probe(load).await?))
+    carry_out(async move { core.load_probe(load).await }).await
 }
 
 async fn unload_probe(State(core): State<Arc<Core>>, request: Request) -> Answer {
     let unload = read(request).await?;
-    Ok(json(&core.unload_probe(unload).await?))
+    carry_out(async move { core.unload_probe(unload).await }).await
+}
+
+/// A change that was begun is finished, also if whoever asked for it has gone: a request that is dropped would leave the paths
+/// with plugins that the slots know nothing of.
+async fn carry_out<T: Serialize + Send + 'static>(change: impl Future<Output = Result<T, Refusal>> + Send + 'static) -> Answer {
+    let changed = tokio::spawn(change).await.map_err(|error| lost(&error))?;
+    Ok(json(&changed?))
 }
 
 async fn stop(State(core): State<Arc<Core>>) -> Answer {
@@ -133,7 +173,10 @@ async fn stop(State(core): State<Arc<Core>>) -> Answer {
 
 async fn nothing_here(request: Request) -> Response {
     let message = format!("there is no {} {}", request.method(), request.uri().path());
-    refuse(StatusCode::NOT_FOUND, Refusal::new("request", message, "GET /v1/status, /v1/plugins, /v1/slots, /v1/probes"))
+    refuse(
+        StatusCode::NOT_FOUND,
+        Refusal::new("request", message, "GET /v1/status, /v1/plugins, /v1/slots, /v1/shadows, /v1/repros, /v1/probes"),
+    )
 }
 
 async fn strangers() -> Response {

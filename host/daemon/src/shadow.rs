@@ -1,0 +1,125 @@
+//! Candidates in the shadow of what is live: one for each slot at the most, on every path that the slot works on.
+
+mod condition;
+mod orders;
+mod sum;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use host_model::Comparison;
+use host_pipeline::Shadow;
+use tokio::task::AbortHandle;
+
+pub use condition::{Condition, ConditionError};
+
+use crate::control::message::{ShadowState, ShadowStatus};
+use crate::slot::Slot;
+use crate::slots::Generation;
+
+/// A candidate with what is known of it.
+pub(crate) struct ShadowRun {
+    /// Tells it from another one in the same slot later.
+    serial: u64,
+    /// Not in the slots: it gets a number when it is promoted.
+    candidate: Arc<Generation>,
+    live: String,
+    share: f64,
+    since_unix_ms: u64,
+    began: Instant,
+    promise: Option<Promise>,
+    stage: Stage,
+}
+
+/// It is promoted by itself if the condition holds then.
+struct Promise {
+    condition: Condition,
+    after: Duration,
+    /// Waits until then.
+    timer: Option<AbortHandle>,
+}
+
+enum Stage {
+    /// By path.
+    Running(Vec<(String, Shadow)>),
+    Over {
+        state: ShadowState,
+        paths: BTreeMap<String, Comparison>,
+        elapsed: Duration,
+    },
+}
+
+// === impl ShadowRun ===
+
+impl ShadowRun {
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.candidate.slot
+    }
+
+    /// All about it. A run whose every path has ended is over, although nobody ended it.
+    pub(crate) fn status(&self) -> ShadowStatus {
+        let (state, paths, elapsed) = match &self.stage {
+            Stage::Over { state, paths, elapsed } => (state.clone(), paths.clone(), *elapsed),
+            Stage::Running(shadows) => {
+                let state = ended(shadows).map_or(ShadowState::Shadowing, ShadowState::Ended);
+                (state, compared(shadows), self.began.elapsed())
+            }
+        };
+        let comparison = sum::sum(&paths);
+        let inspection = self.candidate.inspection();
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        ShadowStatus {
+            slot: self.slot().clone(),
+            name: inspection.name.clone(),
+            version: inspection.version.clone(),
+            digest: inspection.digest.to_string(),
+            live: self.live.clone(),
+            share: self.share,
+            since_unix_ms: self.since_unix_ms,
+            elapsed_ms: milliseconds(elapsed),
+            state,
+            disagreement: comparison.disagreement(),
+            interval: comparison.interval(),
+            comparison,
+            paths,
+            promote_if: self.promise.as_ref().map(|promise| promise.condition.to_string()),
+            after_ms: self.promise.as_ref().map(|promise| milliseconds(promise.after)),
+        }
+    }
+
+    /// Ends it, if it has not ended yet; its result stays.
+    pub(crate) fn end(&mut self, state: ShadowState) {
+        if let Stage::Running(shadows) = &self.stage {
+            let paths = compared(shadows);
+            self.stage = Stage::Over { state, paths, elapsed: self.began.elapsed() };
+        }
+        if let Some(timer) = self.promise.as_mut().and_then(|promise| promise.timer.take()) {
+            timer.abort();
+        }
+    }
+
+    /// Says what became of one that has ended.
+    fn decide(&mut self, decided: ShadowState) {
+        if let Stage::Over { state, .. } = &mut self.stage {
+            *state = decided;
+        }
+    }
+}
+
+impl Drop for ShadowRun {
+    fn drop(&mut self) {
+        self.end(ShadowState::Ended("discarded".into()));
+    }
+}
+
+fn compared(shadows: &[(String, Shadow)]) -> BTreeMap<String, Comparison> {
+    shadows.iter().map(|(path, shadow)| (path.clone(), shadow.comparison())).collect()
+}
+
+/// Why every path has ended; None while one goes on.
+fn ended(shadows: &[(String, Shadow)]) -> Option<String> {
+    let mut reasons = shadows.iter().map(|(_, shadow)| shadow.ended());
+    let first = reasons.next()??;
+    reasons.all(|reason| reason.is_some()).then_some(first)
+}
