@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 HOST := $(TARGET)/release/host
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-peers build fmt clean
+.PHONY: help setup run test check bench bench-peers polyglot fuzz build fmt clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,16 @@ bench-peers: ## CPU per event beside a bare C reader, opensnoop and bpftrace (ta
 	cargo build --release
 	$(MAKE) --no-print-directory -C tests/benches/limit OUT=$(abspath $(TARGET))/bench/limit
 	@$(SUDO) unshare --mount $(TARGET)/release/bench-peers $(ARGS)
+
+polyglot: setup ## One policy in five languages, tested and measured (target/polyglot/cards.json); fetches Go, QuickJS and Python
+	@.ci/polyglot
+	cargo build --release --workspace --bins
+	POLYGLOT=$(abspath $(TARGET))/polyglot/components cargo test --release --workspace --test policies
+	POLYGLOT=$(abspath $(TARGET))/polyglot/components cargo bench --workspace --bench cards
+
+fuzz: setup ## libFuzzer on everything that reads bytes of others, an hour in all (TIME=seconds for each target, TARGETS="...")
+	@.ci/setup fuzz
+	@.ci/fuzz $(TARGETS)
 
 build: setup ## The binary, with its plugins and probes inside
 	cargo build --release

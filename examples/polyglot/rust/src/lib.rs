@@ -1,0 +1,77 @@
+//! The policy in Rust: keeps rows that failed or were slow, and one in N of the others.
+
+use plugin_sdk::{ALWAYS, Columns, Config, Decisions, EventSchema, FieldUse, Sampler};
+
+/// What the operator may set.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Settings {
+    /// Rows that took longer are kept.
+    slow_ms: u64,
+    /// Of the others one in so many is kept, by process.
+    one_in: u32,
+    /// Never answers, to show what the host does then.
+    spin: bool,
+}
+
+/// The sampler.
+pub struct Policy {
+    /// Duration, error, process.
+    wanted: Vec<u32>,
+    slow_ns: u64,
+    /// Of rows that neither failed nor were slow.
+    threshold: u64,
+    spin: bool,
+}
+
+// === impl Policy ===
+
+impl Sampler for Policy {
+    fn bind(schema: &EventSchema, config: Config<'_>) -> Result<Self, String> {
+        let settings: Settings = config.parse()?;
+        if settings.one_in == 0 {
+            return Err("`one_in` is 0; it may be 1 to 4294967295".into());
+        }
+        let duration = schema.used(FieldUse::Duration).ok_or("this probe's events have no duration")?;
+        let error = schema.used(FieldUse::Error).ok_or("this probe's events do not tell whether they failed")?;
+        let process = schema.named("process.pid").ok_or("this probe's events have no `process.pid`")?;
+        Ok(Self {
+            wanted: vec![duration, error, process],
+            slow_ns: settings.slow_ms.saturating_mul(1_000_000),
+            threshold: ((1 << 32) - (1 << 32) / u64::from(settings.one_in)) << 24,
+            spin: settings.spin,
+        })
+    }
+
+    fn wanted(&self) -> Vec<u32> {
+        self.wanted.clone()
+    }
+
+    fn decide(&mut self, columns: &Columns) -> Result<Decisions, String> {
+        while self.spin {
+            std::hint::spin_loop();
+        }
+        let (durations, errors, processes) = (columns.u64(0)?, columns.text(1)?, columns.u32(2)?);
+        let threshold =
+            |(&duration, fine): (&u64, bool)| if duration > self.slow_ns || !fine { ALWAYS } else { self.threshold };
+        Ok(Decisions {
+            thresholds: durations.iter().zip(errors.empties()).map(threshold).collect(),
+            randomness: processes.iter().map(|&process| u64::from(mix(process)) << 24).collect(),
+        })
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { slow_ms: 100, one_in: 10, spin: false }
+    }
+}
+
+/// The finaliser of MurmurHash3: every bit of the input reaches every bit of the output.
+const fn mix(mut word: u32) -> u32 {
+    word = (word ^ word >> 16).wrapping_mul(0x85eb_ca6b);
+    word = (word ^ word >> 13).wrapping_mul(0xc2b2_ae35);
+    word ^ word >> 16
+}
+
+plugin_sdk::export!(sampler: Policy);

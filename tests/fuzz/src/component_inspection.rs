@@ -1,0 +1,29 @@
+//! The bytes of a component, before anything of it runs.
+
+use host_plugin::{Grants, inspect};
+
+use crate::is_printable;
+
+/// A refusal tells its reason and its cure; what is accepted is bounded and may be printed.
+///
+/// # Panics
+/// That does not hold.
+pub fn check(data: &[u8]) {
+    let inspection = match inspect(data) {
+        Ok(inspection) => inspection,
+        Err(refusal) => {
+            assert!(is_printable(&refusal.to_string()), "{refusal:?}");
+            assert!(!refusal.cure().is_empty(), "{refusal:?}");
+            return;
+        }
+    };
+    assert!(!inspection.roles.is_empty());
+    for text in inspection.imports.iter().chain(&inspection.exports).chain([&inspection.name, &inspection.version]) {
+        assert!(is_printable(text) && text.len() <= 1024, "{text:?}");
+    }
+    assert!(inspection.imports.len() <= 10_000 && inspection.exports.len() <= 10_000);
+    if let Err(refusal) = Grants::default().check(&inspection) {
+        assert!(is_printable(&refusal.to_string()), "{refusal:?}");
+        assert!(!refusal.cure().is_empty(), "{refusal:?}");
+    }
+}
