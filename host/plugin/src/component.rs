@@ -23,6 +23,10 @@ pub struct Component {
     wasm: wasmtime::component::Component,
 }
 
+/// What to do about code that is not compiled.
+pub(crate) const NOT_TAKEN: &str =
+    "look what `wasm-tools validate` says; threads, garbage collection and exceptions are not taken";
+
 // === impl Component ===
 
 impl Component {
@@ -32,12 +36,30 @@ impl Component {
     /// # Errors
     /// At step inspect what the bytes are instead of a plugin, at step compile what is wrong with their code.
     pub fn compile(engine: &Engine, bytes: &[u8], stem: &str) -> Result<Self, PluginError> {
+        let code = |inspection: &Inspection| Ok((Self::machine_code(engine, bytes, inspection)?, ()));
+        Ok(Self::made(engine, bytes, stem, code)?.0)
+    }
+
+    /// Inspects, and takes the machine code from `code`, with what that says besides.
+    pub(crate) fn made<T>(
+        engine: &Engine,
+        bytes: &[u8],
+        stem: &str,
+        code: impl FnOnce(&Inspection) -> Result<(wasmtime::component::Component, T), PluginError>,
+    ) -> Result<(Self, T), PluginError> {
         let inspection = inspect(bytes).map_err(|refusal| refusal.of(stem))?.or_named(stem);
-        let wasm = engine.compile(bytes).map_err(|error| {
-            let cure = "look what `wasm-tools validate` says; threads, garbage collection and exceptions are not taken";
-            PluginError::new(&inspection.label(), Step::Compile, &format!("{error:#}"), cure)
-        })?;
-        Ok(Self { engine: engine.clone(), inspection: Arc::new(inspection), wasm })
+        let (wasm, said) = code(&inspection)?;
+        Ok((Self { engine: engine.clone(), inspection: Arc::new(inspection), wasm }, said))
+    }
+
+    pub(crate) fn machine_code(
+        engine: &Engine,
+        bytes: &[u8],
+        inspection: &Inspection,
+    ) -> Result<wasmtime::component::Component, PluginError> {
+        let refused =
+            |error: wasmtime::Error| PluginError::new(&inspection.label(), Step::Compile, &format!("{error:#}"), NOT_TAKEN);
+        engine.compile(bytes).map_err(refused)
     }
 
     /// What it says of itself.

@@ -1,16 +1,17 @@
 //! The engine: one per process. It compiles, and its ticker ends calls that take too long.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
+use crate::cache::Fingerprint;
 use crate::deadline::{LONGEST_CALL, TICK};
 use crate::imports::{self, Imports};
-use crate::limits::{CORE_INSTANCES, MEMORIES, TABLES};
+use crate::limits::{CORE_INSTANCES, MEMORIES, MOST_ELEMENTS, TABLES};
 
 /// One per process; a clone is the same engine.
 #[derive(Clone)]
@@ -25,6 +26,7 @@ struct Inner {
     ticker: Ticker,
     /// Whether its code looks at the epoch.
     interrupts: bool,
+    fingerprints: OnceLock<Vec<Fingerprint>>,
 }
 
 /// Why there is no engine.
@@ -40,6 +42,12 @@ const INSTANCES: u32 = 256;
 /// Threads that compile. Four: the largest function is what takes long, and each thread keeps the memory that it once used;
 /// without this there would be one for each processor.
 const COMPILERS: usize = 4;
+
+/// The target of code that runs on any processor of this machine's kind.
+#[cfg(target_arch = "x86_64")]
+pub(crate) const MADE_FOR: &str = "x86_64-unknown-linux-gnu";
+#[cfg(target_arch = "aarch64")]
+pub(crate) const MADE_FOR: &str = "aarch64-unknown-linux-gnu";
 
 /// Ticks without a call after which the ticker rests.
 const PATIENCE: u128 = LONGEST_CALL.as_millis() / TICK.as_millis() + 2;
@@ -89,7 +97,7 @@ impl Engine {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(COMPILERS);
         let compilers = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|_| "plugin-compiler".into());
         let compilers = compilers.build().map_err(|error| fail(&error))?;
-        Ok(Self { inner: Arc::new(Inner { wasm, linker, compilers, ticker, interrupts }) })
+        Ok(Self { inner: Arc::new(Inner { wasm, linker, compilers, ticker, interrupts, fingerprints: OnceLock::new() }) })
     }
 
     pub(crate) fn wasm(&self) -> &wasmtime::Engine {
@@ -99,6 +107,14 @@ impl Engine {
     /// Compiles, and waits for it.
     pub(crate) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
         self.inner.compilers.install(|| Component::new(&self.inner.wasm, bytes))
+    }
+
+    /// Whose compiled code it can run: its own, and then what another machine made for any processor of this kind.
+    pub(crate) fn fingerprints(&self) -> &[Fingerprint] {
+        self.inner.fingerprints.get_or_init(|| {
+            let made_elsewhere = compiler_for(MADE_FOR, self.inner.interrupts).ok();
+            [Some(&self.inner.wasm), made_elsewhere.as_ref()].into_iter().flatten().map(Fingerprint::of).collect()
+        })
     }
 
     pub(crate) fn linker(&self) -> &Linker<Imports> {
@@ -116,18 +132,32 @@ impl Engine {
     }
 }
 
+/// A compiler for the oldest processor of a target; it runs nothing.
+pub(crate) fn compiler_for(target: &str, interrupts: bool) -> wasmtime::Result<wasmtime::Engine> {
+    let mut config = code(interrupts);
+    config.target(target)?;
+    wasmtime::Engine::new(&config)
+}
+
 fn config(interrupts: bool) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES)
         .total_core_instances(INSTANCES * 8)
         .total_memories(INSTANCES)
         .total_tables(INSTANCES * 8)
+        .table_elements(MOST_ELEMENTS)
         .max_core_instances_per_component(CORE_INSTANCES as u32)
         .max_memories_per_component(MEMORIES as u32)
         .max_tables_per_component(TABLES as u32);
+    let mut config = code(interrupts);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}
+
+/// What shapes machine code: the same for every engine, so that one can run what another has compiled.
+fn code(interrupts: bool) -> Config {
     let mut config = Config::new();
     config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .epoch_interruption(interrupts)
         // Calls are synchronous; without this each would set up a task.
         .concurrency_support(false)

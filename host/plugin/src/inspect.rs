@@ -10,6 +10,7 @@ use wasmparser::{ComponentName, ComponentNameSectionReader, Encoding, KnownCusto
 
 use crate::limits::LARGEST_COMPONENT;
 use crate::refusal::{PluginError, Refusal, Step};
+use crate::signature::{self, PublicKey};
 use crate::text::printable;
 use crate::version::interface;
 
@@ -32,6 +33,8 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// The interfaces it exports.
     pub exports: Vec<String>,
+    /// Who signed it; None if nobody did. One that carries a wrong signature is not inspected but refused.
+    pub signer: Option<PublicKey>,
 }
 
 /// The custom section that carries a plugin's `name NUL version`.
@@ -60,7 +63,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>, PluginError> {
 /// Reads what a component says of itself.
 ///
 /// # Errors
-/// The bytes are not a component, are damaged, have no known role, or speak another version of the contract.
+/// The bytes are not a component, are damaged, have no known role, speak another version of the contract, or are not those
+/// that were signed.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
     recognise(bytes)?;
     let mut found = Found::default();
@@ -102,6 +106,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
         contract,
         imports: found.imports,
         exports: found.exports,
+        signer: signature::verify(bytes)?,
     })
 }
 
@@ -209,7 +214,7 @@ fn holds_only_types(name: &str) -> bool {
     matches!(interface(name), Ok(Some(("columns" | "schema" | "layout", _))))
 }
 
-fn recognise(bytes: &[u8]) -> Result<(), Refusal> {
+pub(crate) fn recognise(bytes: &[u8]) -> Result<(), Refusal> {
     match bytes {
         [] => Err(Refusal::Empty),
         _ if bytes.len() > LARGEST_COMPONENT => Err(Refusal::TooLarge(bytes.len())),
@@ -222,7 +227,7 @@ fn recognise(bytes: &[u8]) -> Result<(), Refusal> {
     }
 }
 
-fn damaged(error: wasmparser::BinaryReaderError) -> Refusal {
+pub(crate) fn damaged(error: wasmparser::BinaryReaderError) -> Refusal {
     Refusal::Damaged { offset: error.offset(), problem: printable(error.message(), 200) }
 }
 

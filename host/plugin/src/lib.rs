@@ -8,17 +8,20 @@
 //! [`Enricher`](host_model::Enricher) that happens to run in a sandbox. Whatever a guest does (trap, loop, lie, grow) ends as
 //! a [`Fault`](host_model::Fault) or a [`PluginError`], never as a panic or a stall.
 //!
-//! This crate knows no files to watch, no slots and no paths: that is the daemon's. It verifies no signatures.
+//! This crate knows no files to watch, no slots and no paths: that is the daemon's. The one folder it knows is the cache of
+//! compiled code.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 // What the bytes say, and whether that may be.
 pub mod grant;
 pub mod inspect;
 mod refusal;
+pub mod signature;
 mod version;
 
 // From machine code to a live instance.
+mod cache;
 mod component;
 mod deadline;
 mod engine;
@@ -40,6 +43,7 @@ pub mod text;
 #[doc(hidden)]
 pub mod fuzzing;
 
+pub use cache::{Cache, CacheError, CacheUse, Precompiled, TARGETS, precompile};
 pub use component::Component;
 pub use engine::{Engine, EngineError};
 pub use grant::{GrantError, Grants, MapGrant, Need, TableGrant, need};

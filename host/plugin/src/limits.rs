@@ -77,8 +77,8 @@ pub const MOST_ROWS: usize = 4 << 20;
 /// No state is larger: the path stands still while it is copied, about 50 ms for this.
 pub const LARGEST_STATE: usize = 128 << 20;
 
-/// No table is larger: an element takes 8 bytes of the host.
-pub const MOST_ELEMENTS: usize = 10_000_000;
+/// No table is larger: an element takes 8 bytes of the host, and addresses for as many are set aside for each of 2048 tables.
+pub const MOST_ELEMENTS: usize = 1_000_000;
 
 /// No call calls the host more often: a second of the cheapest ones.
 pub const MOST_HOST_CALLS: u32 = 10_000_000;

@@ -77,6 +77,9 @@ pub enum Refusal {
         /// The import or export.
         name: String,
     },
+    /// It carries a signature that is none of it.
+    #[error("its section `probe:signature` {0}")]
+    Signature(String),
     /// It imports more than anything needs.
     #[error("it has more than {0} imports")]
     TooManyImports(usize),
@@ -121,6 +124,9 @@ impl Refusal {
             }
             Self::Damaged { .. } => {
                 "copy the file again and compare its SHA-256 with the original's; `wasm-tools validate` tells more".into()
+            }
+            Self::Signature(_) => {
+                "take the file from its maker again; who builds it signs it as the last step: `host plugin sign`".into()
             }
             Self::TooManyImports(_) => "import each interface once, as a whole".into(),
             Self::NoRole(_) => {

@@ -1,18 +1,18 @@
-//! `host plugin inspect`: what a component is and asks for, without running any of it.
+//! `host plugin inspect FILE`: what a component is and asks for, without running any of it.
 
 use std::path::Path;
 
 use host_daemon::config::is_file;
+use host_daemon::limits::SlotLimits;
 use host_daemon::slot::Slot;
 use host_model::Role;
-use host_plugin::{Grants, Inspection, Refusal};
+use host_plugin::{Inspection, Limits, Need, Refusal};
 use serde::Serialize;
 
-use super::list;
+use super::{read, slot};
 use crate::args::{Format, InspectArgs};
-use crate::ask;
 use crate::exit::{Code, Done, Failure};
-use crate::output;
+use crate::output::{self, sheet};
 use crate::printable::printable;
 
 /// What is said about a component.
@@ -29,6 +29,8 @@ struct Card {
     size_bytes: u64,
     exports: Vec<String>,
     imports: Vec<Import>,
+    /// What it may use where the configuration says nothing.
+    limits: SlotLimits,
 }
 
 /// One import, and what it takes.
@@ -43,43 +45,20 @@ struct Import {
 pub(super) async fn inspect(args: InspectArgs) -> Done {
     let on_disk = Path::new(&args.subject).exists() || is_file(&args.subject);
     match args.subject.parse::<Slot>() {
-        Ok(slot) if !on_disk => of_slot(args, &slot).await,
+        Ok(slot) if !on_disk => slot::inspect(args, slot).await,
         _ => of_component(&args),
-    }
-}
-
-/// What the running host knows of a slot.
-async fn of_slot(args: InspectArgs, slot: &Slot) -> Done {
-    let client = ask::client(args.socket);
-    let mut plugins = ask::answer(client.plugins()).await?;
-    plugins.retain(|entry| entry.plugin.slot == slot.to_string());
-    if plugins.is_empty() {
-        let failure = Failure::new(Code::Failed, format!("{slot} is empty"));
-        return Err(failure.cured_by("`host plugin list` shows the slots that are not"));
-    }
-    match args.format.format {
-        Format::Json => output::print_json(&plugins),
-        Format::Table => output::print(&list::table(&plugins)),
     }
 }
 
 /// What a file, or a component in this binary, says of itself.
 fn of_component(args: &InspectArgs) -> Done {
-    let bytes = read(&args.subject)?;
+    let bytes = read(Path::new(&args.subject))?;
     let stem = Path::new(&args.subject).file_stem().unwrap_or_default().to_string_lossy();
     let inspection = host_plugin::inspect(&bytes).map_err(|refusal| refused(&args.subject, &refusal))?.or_named(&stem);
     let card = card(inspection, bytes.len() as u64).map_err(|refusal| refused(&args.subject, &refusal))?;
     match args.format.format {
         Format::Json => output::print_json(&card),
         Format::Table => output::print(&card.table()),
-    }
-}
-
-fn read(subject: &str) -> Result<Vec<u8>, Failure> {
-    match plugins::component(subject) {
-        Some(component) if !Path::new(subject).exists() => Ok(component.bytes.to_vec()),
-        _ => host_plugin::read(Path::new(subject))
-            .map_err(|error| Failure::new(Code::Refused, error.to_string()).cured_by(error.cure)),
     }
 }
 
@@ -91,11 +70,9 @@ fn refused(subject: &str, refusal: &Refusal) -> Failure {
 fn card(inspection: Inspection, size_bytes: u64) -> Result<Card, Refusal> {
     let mut imports = Vec::new();
     for name in &inspection.imports {
-        let alone = Inspection { imports: vec![name.clone()], ..inspection.clone() };
-        let grant = match Grants::default().check(&alone) {
-            Ok(()) => None,
-            Err(Refusal::NotGranted { grant, .. }) => Some(grant),
-            Err(refusal) => return Err(refusal),
+        let grant = match host_plugin::need(name)? {
+            Need::Free | Need::Empty => None,
+            Need::Grant(word) => Some(word),
         };
         imports.push(Import { name: name.clone(), grant });
     }
@@ -109,6 +86,7 @@ fn card(inspection: Inspection, size_bytes: u64) -> Result<Card, Refusal> {
         size_bytes,
         exports: inspection.exports,
         imports,
+        limits: SlotLimits::from(&Limits::default()),
     })
 }
 
@@ -117,46 +95,39 @@ fn card(inspection: Inspection, size_bytes: u64) -> Result<Card, Refusal> {
 impl Card {
     fn table(&self) -> String {
         let roles: Vec<String> = self.roles.iter().map(Role::to_string).collect();
-        let mut text = String::new();
-        let mut line = |label: &str, value: &str| text.push_str(&format!("{label:<10}{}\n", printable(value)));
-        line("name", &self.name);
-        line("version", &self.version);
-        line("role", &roles.join(", "));
-        line("contract", &format!("probe:plugin {}", self.contract));
-        line("handover", if self.handover { "yes" } else { "no" });
-        line("size", &output::bytes(self.size_bytes));
-        line("digest", &self.digest);
-        for (index, export) in self.exports.iter().enumerate() {
-            line(if index == 0 { "exports" } else { "" }, export);
-        }
-        if self.imports.is_empty() {
-            line("imports", "nothing");
-        }
-        for (index, import) in self.imports.iter().enumerate() {
+        let import = |import: &Import| {
             let takes = import.grant.map_or_else(|| "free".to_owned(), |grant| format!("takes the grant `{grant}`"));
-            line(if index == 0 { "imports" } else { "" }, &format!("{:<36}{takes}", import.name));
-        }
+            format!("{:<36}{takes}", import.name)
+        };
+        let imports: Vec<String> = self.imports.iter().map(import).collect();
+        let text = sheet([
+            ("name", self.name.clone()),
+            ("version", self.version.clone()),
+            ("role", roles.join(", ")),
+            ("contract", format!("probe:plugin {}", self.contract)),
+            ("handover", if self.handover { "yes" } else { "no" }.to_owned()),
+            ("size", output::bytes(self.size_bytes)),
+            ("digest", self.digest.clone()),
+            ("exports", self.exports.join("\n")),
+            ("imports", if imports.is_empty() { "nothing".to_owned() } else { imports.join("\n") }),
+            ("limits", slot::limits(&Limits::from(&self.limits))),
+        ]);
         text + &self.cure()
     }
 
     /// The lines of a configuration that grant what it imports.
     fn cure(&self) -> String {
-        let grants: Vec<String> =
-            self.imports.iter().filter_map(|import| import.grant).map(|word| format!("{word:?}")).collect();
-        if grants.is_empty() {
+        let mut words: Vec<String> = self.imports.iter().filter_map(|import| import.grant).map(|word| format!("{word:?}")).collect();
+        words.dedup();
+        if words.is_empty() {
             return String::new();
         }
-        let slot = self.roles.first().map(|role| slot(*role, &self.name)).unwrap_or_default();
-        format!("\nto grant it that, in the configuration:\n  [plugins.{slot}]\n  grants = [{}]\n", grants.join(", "))
-    }
-}
-
-/// The slot that a component would go to by its name, as a key of the configuration.
-fn slot(role: Role, name: &str) -> String {
-    let rest = name.strip_prefix(&format!("{role}-")).unwrap_or(name);
-    match role {
-        Role::Sampler => "sampler".to_owned(),
-        Role::Decoder | Role::Enricher => format!("\"{role}.{}\"", printable(rest)),
+        format!(
+            "\nto grant it that, in the configuration:\n  [[grants]]\n  digest = \"{}\"  # or plugin = \"{}\", for any version\n  allow = [{}]\n",
+            self.digest,
+            printable(&self.name),
+            words.join(", ")
+        )
     }
 }
 
@@ -176,6 +147,7 @@ mod tests {
             contract: "0.1.0".into(),
             imports: imports.iter().map(|name| (*name).to_owned()).collect(),
             exports: vec!["probe:plugin/enricher@0.1.0".into()],
+            signer: None,
         }
     }
 
