@@ -11,10 +11,9 @@ use crate::metrics::Metrics;
 
 /// Which fields are decoded when, and what the rows look like behind each stage.
 pub(crate) struct Binding {
-    /// Fields decoded for every row: what metrics, the sampler and its shadow read.
-    pub(crate) first: Vec<usize>,
-    /// Fields decoded for kept rows only.
-    pub(crate) later: Vec<usize>,
+    plain: Asked,
+    /// For batches that a shadow of the sampler will see, if it reads more than others do.
+    wide: Option<Asked>,
     /// The schema behind each enricher.
     pub(crate) enriched: Vec<Arc<Schema>>,
     /// What the sink sees, in Arrow's words.
@@ -23,6 +22,15 @@ pub(crate) struct Binding {
     pub(crate) marked: Arc<Schema>,
     /// The same in Arrow's words.
     pub(crate) marked_arrow: Arc<arrow_schema::Schema>,
+}
+
+/// What a decoder is asked for.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Asked {
+    /// Fields of every row: what metrics and the sampler read.
+    pub(crate) first: Vec<usize>,
+    /// Fields of kept rows only.
+    pub(crate) later: Vec<usize>,
 }
 
 // === impl Binding ===
@@ -45,8 +53,8 @@ impl Binding {
         let mut marked = Schema::clone(last);
         marked.fields.push(marks::field());
         Ok(Self {
-            first: Vec::new(),
-            later: Vec::new(),
+            plain: Asked::default(),
+            wide: None,
             arrow: Arc::new(last.arrow()),
             marked_arrow: Arc::new(marked.arrow()),
             marked: Arc::new(marked),
@@ -60,19 +68,36 @@ impl Binding {
         let schema = stages.decoder.schema();
         let sampled = stages.sampler.iter().flat_map(|sampler| sampler.wanted().iter().copied());
         let thresholds = planned.then(|| schema.position(FieldUse::Threshold)).flatten();
-        let shadow = shadow.iter().copied();
-        let mut first: Vec<usize> =
-            Metrics::wanted(schema).into_iter().chain(sampled).chain(shadow).chain(thresholds).collect();
-        first.retain(|&field| field < schema.fields.len());
-        first.sort_unstable();
-        first.dedup();
-        self.later = (0..schema.fields.len()).filter(|field| first.binary_search(field).is_err()).collect();
-        self.first = first;
+        let first: Vec<usize> = Metrics::wanted(schema).into_iter().chain(sampled).chain(thresholds).collect();
+        let wide = first.iter().chain(shadow).copied().collect();
+        self.plain = Asked::new(schema, first);
+        self.wide = Some(Asked::new(schema, wide)).filter(|wide| *wide != self.plain);
+    }
+
+    /// Whether it makes a difference that a shadow of the sampler sees a batch.
+    pub(crate) fn widens(&self) -> bool {
+        self.wide.is_some()
+    }
+
+    /// What the decoder is asked for.
+    pub(crate) fn asked(&self, wide: bool) -> &Asked {
+        self.wide.as_ref().filter(|_| wide).unwrap_or(&self.plain)
     }
 
     /// The schema that the enricher at `place` meets.
     pub(crate) fn before<'a>(&'a self, stages: &'a Stages, place: usize) -> &'a Arc<Schema> {
         let before = place.checked_sub(1).and_then(|before| self.enriched.get(before));
         before.unwrap_or_else(|| stages.decoder.schema())
+    }
+}
+
+// === impl Asked ===
+
+impl Asked {
+    fn new(schema: &Schema, mut first: Vec<usize>) -> Self {
+        first.retain(|&field| field < schema.fields.len());
+        first.sort_unstable();
+        first.dedup();
+        Self { later: (0..schema.fields.len()).filter(|field| first.binary_search(field).is_err()).collect(), first }
     }
 }

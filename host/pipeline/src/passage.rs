@@ -109,9 +109,14 @@ impl Passage {
             return;
         }
         self.taps.decoding(&*self.stages.decoder);
-        let decoded = match self.stages.decoder.decode(run, &self.binding.first) {
+        let wide = self.binding.widens() && self.taps.sampler.as_mut().is_some_and(Tap::turn);
+        let asked = self.binding.asked(wide);
+        let decoded = match self.stages.decoder.decode(run, &asked.first) {
             Ok(decoded) => decoded,
-            Err(fault) => return self.fail(run, &fault, unix_offset_ns, sink),
+            Err(fault) => {
+                self.observer.fault(&fault, Input::Run(run, &asked.first));
+                return self.fail(run, &fault, unix_offset_ns, sink);
+            }
         };
         self.taps.decoded(&decoded);
         let Decoded { mut batch, undecodable } = decoded;
@@ -128,7 +133,7 @@ impl Passage {
         let mut marks = Marks::default();
         let verdicts = self.sample(&batch, &mut marks);
         let kept = verdicts.thresholds.len();
-        let goes_on = kept > 0 && self.complete(&mut batch, &verdicts, &mut marks) && self.enrich(&mut batch, &mut marks);
+        let goes_on = kept > 0 && self.complete(&mut batch, &verdicts, wide, &mut marks) && self.enrich(&mut batch, &mut marks);
         self.taps.passed(run, &*self.stages.decoder);
         let kept = if goes_on { kept } else { 0 };
         PathCounters::add(&self.counters.sampled_out, (rows - kept) as u64);
@@ -174,7 +179,7 @@ impl Passage {
     }
 
     /// Narrows the batch to the rows that were kept and asks for the fields that nobody needed before. False: the rows end here.
-    fn complete(&mut self, batch: &mut Batch, verdicts: &Verdicts, marks: &mut Marks) -> bool {
+    fn complete(&mut self, batch: &mut Batch, verdicts: &Verdicts, wide: bool, marks: &mut Marks) -> bool {
         let rows: Vec<u32> = match verdicts.keep.as_slice() {
             [] => (0..u32::try_from(batch.rows).unwrap_or(u32::MAX)).collect(),
             keep => (0..).zip(keep).filter(|(_, keep)| **keep).map(|(row, _)| row).collect(),
@@ -186,7 +191,7 @@ impl Passage {
             tracing::error!(path = %self.path, %error, "narrowing a batch failed");
             *batch = Batch::new(Arc::clone(&batch.schema), rows.len());
         }
-        let later = &self.binding.later;
+        let later = &self.binding.asked(wide).later;
         if later.is_empty() {
             return true;
         }
@@ -266,7 +271,6 @@ impl Passage {
 
     /// The decoder failed on a whole run: its records go on as raw events, or are counted as such and end here.
     fn fail(&mut self, run: Run<'_>, fault: &Fault, unix_offset_ns: u64, sink: &mut dyn Sink) {
-        self.observer.fault(fault, Input::Run(run, &self.binding.first));
         match self.stages.decoder.fallback() {
             Fallback::Pass => {
                 let raw = raw::rows(&self.raw, run, None, &fault.kind.to_string(), &fault.to_string());

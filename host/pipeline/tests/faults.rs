@@ -4,13 +4,15 @@
 
 mod fakes;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex};
 
 use arrow_array::cast::AsArray;
-use fakes::{Base, Keep, Numbers, Ring, Shelf, Tag, field, keep, numbers, path, settle, tag, until};
-use host_model::{ColumnType, Fallback, FaultKind, FieldUse, Kept, KernelPlan, Ledger, PointValue, Threshold};
-use host_pipeline::{Change, Stages, StartError, SwitchError};
+use fakes::{Base, Keep, Numbers, Ring, Shelf, Tag, field, keep, numbers, path, settle, tag, until, watched};
+use host_model::{
+    ColumnType, Fallback, Fault, FaultKind, FieldUse, Input, Kept, KernelPlan, Ledger, Observer, PointValue, Threshold,
+};
+use host_pipeline::{Candidate, Change, Stages, StartError, SwitchError};
 
 /// A decoder, a sampler that keeps every tenth, and an enricher.
 fn plugins() -> (Numbers, Keep, Tag) {
@@ -152,6 +154,10 @@ fn only_batches_with_a_fault_are_marked_and_all_of_them_share_one_schema() {
         faulty.store(round % 2 == 0, SeqCst);
         ring.push(0..10);
         settle(&path, round * 10);
+        if round == 10 {
+            // A shadow that comes or goes changes nothing about the rows.
+            drop(path.shadow(Candidate::Sampler(Box::new(keep(1))), 1.0).unwrap());
+        }
     }
     path.stop();
     let kept = shelf.kept.lock().unwrap();
@@ -160,6 +166,44 @@ fn only_batches_with_a_fault_are_marked_and_all_of_them_share_one_schema() {
     // A sink works out once per address what to do with a schema, and remembers few.
     assert!(marked.iter().all(|kept| Arc::ptr_eq(&kept.schema, &marked[0].schema)));
     assert!(plain.iter().all(|kept| Arc::ptr_eq(&kept.schema, &plain[0].schema)));
+}
+
+/// Notes every fault, and what the call was given.
+#[derive(Default)]
+struct Notebook(Mutex<Vec<String>>);
+
+impl Observer for Notebook {
+    fn fault(&self, fault: &Fault, input: Input<'_>) {
+        let given = match input {
+            Input::Run(run, fields) => format!("{} records, fields {fields:?}", run.records),
+            Input::Batch(batch) => format!("{} rows", batch.rows),
+            Input::Other => "other".to_owned(),
+        };
+        self.0.lock().unwrap().push(format!("{} {}: {given}", fault.step, fault.kind));
+    }
+}
+
+#[test]
+fn the_observer_is_told_of_every_fault_with_what_the_call_was_given() {
+    let told = |step: &'static str| {
+        let (ring, shelf, notebook) = (Ring::default(), Shelf::default(), Arc::new(Notebook::default()));
+        let mut plugins = plugins();
+        for base in [&mut plugins.0.0, &mut plugins.1.0, &mut plugins.2.0] {
+            fails(base, step, FaultKind::Contract, Fallback::Pass);
+            base.stateful = true;
+        }
+        let path = watched(&ring, &shelf, stages(plugins), Arc::<Notebook>::clone(&notebook));
+        ring.push(0..50);
+        settle(&path, 50);
+        path.switch(Change { sampler: Some(Some(Box::new(keep(1)))), ..Change::default() }).unwrap();
+        path.stop();
+        notebook.0.lock().unwrap().join("; ")
+    };
+    assert_eq!(told("decode"), "decode contract: 50 records, fields [1]");
+    assert_eq!(told("complete"), "complete contract: other");
+    assert_eq!(told("decide"), "decide contract: 50 rows");
+    assert_eq!(told("enrich"), "enrich contract: 5 rows");
+    assert_eq!(told("export-state"), "export-state contract: other");
 }
 
 #[test]

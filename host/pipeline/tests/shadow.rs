@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use fakes::{Keep, Numbers, Ring, Shelf, Tag, field, keep, numbers, path, settle, tag, texts, thresholds, until};
-use host_model::{ColumnType, Comparison, FieldUse, Sensitivity, Threshold};
+use host_model::{ColumnType, Comparison, FieldUse, KernelPlan, Sensitivity, Threshold};
 use host_pipeline::{Candidate, Change, Running, Shadow, Stages, SwitchError};
 
 fn live() -> Stages {
@@ -160,6 +160,58 @@ fn faults_of_a_candidate_are_counted_and_end_in_nothing_else() {
 }
 
 #[test]
+fn batches_that_the_live_plugin_failed_on_are_not_compared() {
+    for step in ["decode", "complete", "decide", "enrich"] {
+        let (ring, shelf) = (Ring::default(), Shelf::default());
+        let mut plugins = (numbers("a"), keep(1), tag("x"));
+        for base in [&mut plugins.0.0, &mut plugins.1.0, &mut plugins.2.0] {
+            base.faulty_step = Some(step);
+            base.faulty.store(true, SeqCst);
+        }
+        let faulty = [&plugins.0.0, &plugins.1.0, &plugins.2.0].map(|base| Arc::clone(&base.faulty));
+        let (live_decoder, live_sampler, live_enricher) = plugins;
+        let stages = Stages {
+            decoder: Box::new(live_decoder),
+            sampler: Some(Box::new(live_sampler)),
+            enrichers: vec![Box::new(live_enricher)],
+        };
+        let path = path(&ring, &shelf, stages);
+        let candidates = [decoder(numbers("a")), sampler(keep(1)), enricher(tag("x"))];
+        let shadows = candidates.map(|candidate| path.shadow(candidate, 1.0).unwrap());
+        ring.push(0..100);
+        settle(&path, 100);
+        // From here on nobody fails.
+        faulty.iter().for_each(|faulty| faulty.store(false, SeqCst));
+        ring.push(0..50);
+        settle(&path, 150);
+        let failing = match step {
+            "decode" | "complete" => 0,
+            "decide" => 1,
+            _ => 2,
+        };
+        until("what could be compared was", || shadows.iter().all(|shadow| shadow.comparison().rows >= 50));
+        path.stop();
+        until("the rest has been compared", || shadows.iter().all(|shadow| shadow.ended().is_some()));
+        let comparison = shadows[failing].comparison();
+        assert_eq!((comparison.rows, comparison.differing, comparison.faults), (50, 0, 0), "{step}");
+    }
+}
+
+#[test]
+fn the_thread_of_a_candidate_yields_to_others() {
+    let (ring, shelf) = (Ring::default(), Shelf::default());
+    let path = path(&ring, &shelf, live());
+    let _shadow = path.shadow(sampler(keep(1)), 1.0).unwrap();
+    until("a thread of that name is nice", || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+        let stats = tasks.filter_map(|task| std::fs::read_to_string(task.join("stat")).ok());
+        // `pid (comm) state ppid ...`: nice is the 19th word, the 17th behind the name.
+        let nice = |stat: &str| stat.split_once(") ")?.1.split(' ').nth(16)?.parse::<i32>().ok();
+        stats.filter(|stat| stat.contains("(shadow-sampler)")).any(|stat| nice(&stat) == Some(10))
+    });
+}
+
+#[test]
 fn the_cost_is_that_of_the_candidate_over_that_of_the_live_plugin() {
     let mut candidate = keep(1);
     candidate.0.cost_ns = 1500;
@@ -184,7 +236,32 @@ fn what_a_candidate_reads_is_decoded_before_the_sampler_only_while_it_is_there()
     ring.push(0..100);
     settle(&path, 200);
     assert_eq!(asked.lock().unwrap().last(), Some(&vec![1]));
-    assert_eq!(path.stop().kept, 200);
+
+    // Of batches that it does not see, nothing more is asked.
+    let mut candidate = keep(1);
+    candidate.3 = vec![0, 1];
+    let shadow = path.shadow(sampler(candidate), 0.5).unwrap();
+    asked.lock().unwrap().clear();
+    for round in 1..=10 {
+        ring.push(0..10);
+        settle(&path, 200 + round * 10);
+    }
+    let (wide, plain): (Vec<_>, Vec<_>) = asked.lock().unwrap().iter().cloned().partition(|asked| asked == &[0, 1]);
+    assert!(wide.len().abs_diff(plain.len()) <= 1 && !plain.is_empty(), "{wide:?} {plain:?}");
+    until("the share was compared", || shadow.comparison().batches == wide.len() as u64);
+    assert_eq!((shadow.comparison().faults, path.stop().kept), (0, 300));
+}
+
+#[test]
+fn a_candidate_is_told_what_the_sampler_is_told_and_has_no_say_in_the_kernel() {
+    let (ring, shelf) = (Ring::default(), Shelf::default());
+    let path = path(&ring, &shelf, live());
+    let mut candidate = keep(1);
+    candidate.2 = Some(KernelPlan { default_threshold: Threshold::from_ratio(0.5), ..KernelPlan::default() });
+    let stats = Arc::clone(&candidate.0.stats);
+    let _shadow = path.shadow(sampler(candidate), 1.0).unwrap();
+    until("it was told twice", || stats.calls.load(SeqCst) >= 2);
+    assert_eq!(*ring.plan.lock().unwrap(), None);
 }
 
 // === Decoders ===

@@ -46,6 +46,8 @@ pub(crate) struct Tap {
     /// The share of batches that is compared, and what has been saved up of it: 2^32 is one batch.
     share: u64,
     saved: u64,
+    /// Whether the next batch is compared, if that is settled already.
+    turn: Option<bool>,
     samples: SyncSender<Sample>,
     shared: Arc<Shared>,
 }
@@ -88,28 +90,38 @@ impl Tap {
             share,
             // The first batch is compared.
             saved: WHOLE - share,
+            turn: None,
             samples,
             shared,
         }
     }
 
-    /// To be called before each call of the live plugin: Some, if this batch will be compared. Otherwise it is counted here.
-    #[inline]
+    /// To be called before each call of the live plugin: Some, if this batch will be compared.
     pub(crate) fn watch(&mut self, live: &dyn Plugin) -> Option<Watch> {
-        if self.shared.is_over() {
-            return None;
+        let compares = self.turn();
+        self.turn = None;
+        compares.then(|| Watch(live.stats().total_ns.load(Relaxed)))
+    }
+
+    /// Whether the next batch will be compared. If not, it is counted here.
+    pub(crate) fn turn(&mut self) -> bool {
+        if let Some(settled) = self.turn {
+            return settled;
         }
-        self.saved += self.share;
-        if self.saved < WHOLE {
+        let compares = if self.shared.is_over() {
+            false
+        } else if self.saved + self.share < WHOLE {
+            self.saved += self.share;
             self.shared.left_out.fetch_add(1, Relaxed);
-            return None;
-        }
-        self.saved -= WHOLE;
-        if self.shared.waiting.load(Relaxed) >= ROOM {
-            self.shared.dropped.fetch_add(1, Relaxed);
-            return None;
-        }
-        Some(Watch(live.stats().total_ns.load(Relaxed)))
+            false
+        } else {
+            self.saved = self.saved + self.share - WHOLE;
+            let has_room = self.shared.waiting.load(Relaxed) < ROOM;
+            self.shared.dropped.fetch_add(u64::from(!has_room), Relaxed);
+            has_room
+        };
+        self.turn = Some(compares);
+        compares
     }
 
     /// Hands a sample over, or drops it.

@@ -12,8 +12,8 @@ use arrow_array::{ArrayRef, StringArray, UInt64Array};
 use host_model::stage::Plugin;
 use host_model::{
     Added, Batch, CallStats, ColumnType, Decisions, Decoded, Decoder, Digest, Enricher, Fallback, Fault, FaultKind, Field,
-    FieldUse, Instrument, Kept, KernelCounters, KernelPlan, Metric, MetricData, PathCounters, PlanError, PluginId, Run,
-    Sampler, Schema, Sensitivity, Signal, Sink, Source, State, Stats, Waker,
+    FieldUse, Instrument, Kept, KernelCounters, KernelPlan, Metric, MetricData, Observer, PathCounters, PlanError, PluginId,
+    Run, Sampler, Schema, Sensitivity, Signal, Sink, Source, State, Stats, Waker,
 };
 use host_pipeline::{BatchLimits, Blueprint, Running, Stages, start};
 
@@ -326,12 +326,17 @@ impl Enricher for Tag {
 
 /// A path of these stages whose batches are small and close soon.
 pub fn path(ring: &Ring, shelf: &Shelf, stages: Stages) -> Running {
+    watched(ring, shelf, stages, Arc::new(()))
+}
+
+/// The same, with somebody who is told of faults.
+pub fn watched(ring: &Ring, shelf: &Shelf, stages: Stages, observer: Arc<dyn Observer>) -> Running {
     start(Blueprint {
         name: "fake".into(),
         source: ring.source(),
         stages,
         sink: Box::new(shelf.clone()),
-        observer: Arc::new(()),
+        observer,
         counters: Arc::clone(&shelf.counters),
         limits: BatchLimits { age: Duration::from_millis(1), rows: 100, ..BatchLimits::default() },
     })
