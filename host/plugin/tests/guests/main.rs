@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
 mod build;
+mod cache;
 mod faults;
 mod handover;
 mod imports;
@@ -12,6 +13,7 @@ mod quarantine;
 mod recycling;
 mod refusals;
 mod roles;
+mod signatures;
 mod worldly;
 
 use std::sync::{Arc, LazyLock, OnceLock};
