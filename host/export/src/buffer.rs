@@ -55,6 +55,13 @@ impl Buffer {
         }
         &mut self.room
     }
+
+    /// Gives back what one huge row has stretched it to. To be called when all that was written has been taken.
+    pub(crate) fn shrink(&mut self) {
+        if self.at == 0 && self.room.len() > KEPT_BYTES {
+            self.room = Vec::new();
+        }
+    }
 }
 
 // === impl Pool ===
@@ -137,5 +144,15 @@ mod tests {
         written(&mut buffer, b"few");
         let taken = pool.take(&mut buffer);
         assert_eq!((&taken.bytes[..], taken.held, buffer.room.len()), (&b"few"[..], 3, 1 << 20));
+    }
+
+    #[test]
+    fn room_for_a_huge_row_is_given_back_and_room_for_parcels_is_kept() {
+        let mut buffer = Buffer::default();
+        for (room, kept) in [(KEPT_BYTES, KEPT_BYTES), (KEPT_BYTES + 1, 0)] {
+            buffer.room(room);
+            buffer.shrink();
+            assert_eq!(buffer.room.len(), kept);
+        }
     }
 }

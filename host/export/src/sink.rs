@@ -130,6 +130,7 @@ impl Sink for PathSink {
             }
         }
         self.hand_on(signal, waiting);
+        self.encoded.shrink();
         self.show(shown);
         if withheld > 0 {
             self.ways.shared.withheld.fetch_add(withheld, Relaxed);

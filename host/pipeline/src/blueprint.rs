@@ -45,6 +45,7 @@ pub struct BatchLimits {
     /// How often metrics are handed to the sink.
     pub metric_interval: Duration,
     /// Series per metric; what is over goes into one series with `otel.metric.overflow`. 2000 is OpenTelemetry's default.
+    /// A schema with more than 16 metrics gets fewer, so that its series take no more memory than theirs would.
     pub cardinality: usize,
 }
 

@@ -15,10 +15,19 @@ use std::hash::BuildHasher;
 
 use buckets::Buckets;
 
+/// Bytes of text that tell the series of a path apart, over all dimensions: a series is kept for ever, however long the values
+/// are that a decoder made up.
+const KEY: usize = 4096;
+
+/// Metrics that a path may have its full number of series for: a series takes up to 4 KiB for each metric.
+const METRICS: usize = 16;
+
 /// The series of one path.
 pub(crate) struct Metrics {
     schema: Arc<Schema>,
     dimensions: Vec<usize>,
+    /// Bytes of a value that tell series apart.
+    longest: usize,
     cardinality: usize,
     series: Vec<Series>,
     index: HashTable<usize>,
@@ -46,10 +55,12 @@ enum Total {
 
 impl Metrics {
     pub(crate) fn new(schema: &Arc<Schema>, cardinality: usize) -> Self {
+        let dimensions: Vec<usize> = if schema.metrics.is_empty() { Vec::new() } else { schema.dimensions().collect() };
         Self {
             schema: Arc::clone(schema),
-            dimensions: if schema.metrics.is_empty() { Vec::new() } else { schema.dimensions().collect() },
-            cardinality,
+            longest: KEY / dimensions.len().max(1),
+            dimensions,
+            cardinality: cardinality.saturating_mul(METRICS) / schema.metrics.len().max(METRICS),
             series: Vec::new(),
             index: HashTable::new(),
             hasher: FixedState::default(),
@@ -90,7 +101,7 @@ impl Metrics {
         for row in 0..batch.rows {
             self.key.clear();
             for (_, column) in &dimensions {
-                append(&mut self.key, column, row);
+                append(&mut self.key, column, row, self.longest);
             }
             let same = self.last.filter(|&last| self.series.get(last).is_some_and(|series| series.key == self.key));
             let place = same.unwrap_or_else(|| self.find(&dimensions, row));
@@ -140,7 +151,9 @@ impl Metrics {
         let names = self.dimensions.iter().filter_map(|&field| self.schema.fields.get(field));
         let attributes = names
             .zip(dimensions)
-            .filter_map(|(field, (_, column))| Some((field.name.clone(), attribute(column, row, field.omit_zero)?)))
+            .filter_map(|(field, (_, column))| {
+                Some((field.name.clone(), attribute(column, row, field.omit_zero, self.longest)?))
+            })
             .collect();
         let place = self.push(self.key.clone(), attributes);
         let (series, hasher) = (&self.series, &self.hasher);
@@ -234,17 +247,18 @@ fn typed(batch: &Batch, field: usize) -> Option<(ColumnType, &ArrayRef)> {
     Some((batch.schema.fields.get(field)?.column_type, batch.column(field)?))
 }
 
-/// Appends a value in a form that differs for different values: text carries its length.
-fn append(key: &mut Vec<u8>, column: &ArrayRef, row: usize) {
+/// Appends a value in a form that differs for different values, as far as they are looked at: text carries its length.
+fn append(key: &mut Vec<u8>, column: &ArrayRef, row: usize, longest: usize) {
     if row >= column.len() {
         return;
     }
     if let Some(text) = column.as_string_opt::<i32>() {
-        let text = text.value(row).as_bytes();
+        let text = cut(text.value(row), longest).as_bytes();
         key.extend_from_slice(&(text.len() as u64).to_le_bytes());
         key.extend_from_slice(text);
     } else if let Some(bytes) = column.as_binary_opt::<i32>() {
         let bytes = bytes.value(row);
+        let bytes = bytes.get(..longest).unwrap_or(bytes);
         key.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
         key.extend_from_slice(bytes);
     } else {
@@ -252,13 +266,17 @@ fn append(key: &mut Vec<u8>, column: &ArrayRef, row: usize) {
     }
 }
 
-fn attribute(column: &ArrayRef, row: usize, omit_zero: bool) -> Option<AttributeValue> {
+fn attribute(column: &ArrayRef, row: usize, omit_zero: bool, longest: usize) -> Option<AttributeValue> {
     if let Some(text) = column.as_string_opt::<i32>() {
-        let text = text.value(row);
+        let text = cut(text.value(row), longest);
         return (!(omit_zero && text.is_empty())).then(|| AttributeValue::Text(text.to_owned()));
     }
     let number = number(column, row)?;
     (!(omit_zero && number == 0)).then_some(AttributeValue::Int(number))
+}
+
+fn cut(text: &str, longest: usize) -> &str {
+    text.get(..text.floor_char_boundary(longest)).unwrap_or(text)
 }
 
 fn number(column: &ArrayRef, row: usize) -> Option<i64> {

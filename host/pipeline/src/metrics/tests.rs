@@ -87,3 +87,30 @@ fn what_is_not_known_is_counted_as_a_row_and_not_as_a_measurement() {
     let PointValue::Histogram(histogram) = &data[1].points[0].value else { panic!("no histogram") };
     assert_eq!((histogram.count, histogram.zero_count), (1, 0));
 }
+
+#[test]
+fn values_that_a_decoder_made_up_are_cut_and_numbers_at_their_ends_are_counted() {
+    let mut metrics = Metrics::new(&schema(), 100);
+    let long = "ö".repeat(1 << 20);
+    metrics.record(&batch(&[(u64::MAX, &long), (u64::MAX, &format!("{long}!")), (1, &long), (0, &long)]));
+    let data = metrics.collect();
+    let [point] = &data[1].points[..] else { panic!("{} series", data[1].points.len()) };
+    assert_eq!(point.attributes, [("error.type".to_owned(), AttributeValue::Text("ö".repeat(2048)))]);
+    let PointValue::Histogram(histogram) = &point.value else { panic!("{point:?}") };
+    assert_eq!((histogram.count, histogram.buckets.iter().sum::<u64>()), (3, 3));
+    assert!(histogram.sum.is_finite() && histogram.buckets.len() <= 513, "{histogram:?}");
+}
+
+#[test]
+fn a_schema_of_many_metrics_gets_fewer_series() {
+    let mut schema = (*schema()).clone();
+    schema.metrics = vec![schema.metrics[0].clone(); 64];
+    let schema = Arc::new(schema);
+    let mut metrics = Metrics::new(&schema, 100);
+    let errors: Vec<String> = (0..200).map(|error| format!("E{error}")).collect();
+    let mut batch = batch(&errors.iter().map(|error| (1, error.as_str())).collect::<Vec<_>>());
+    batch.schema = schema;
+    metrics.record(&batch);
+    assert_eq!(metrics.series(), 26, "a quarter of them, and the one for the rest");
+    assert_eq!(metrics.collect()[63].points.len(), 26);
+}
