@@ -148,7 +148,7 @@ impl Core {
         }
         let compiled = self.state().slots.compiled(&inspection);
         let order = Order { number: 0, slot, bytes, stem: &stem, config: Arc::default(), compiled };
-        let generation = loading::compile(&self.engine, &self.settings.config, order)?;
+        let generation = loading::compile(&self.compiler, &self.settings.config, order)?;
         Ok(Prepared { generation, config: asked.config })
     }
 }

@@ -14,6 +14,7 @@ mod state;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use host_plugin::signature::PublicKey;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -45,7 +46,8 @@ pub struct Config {
     /// What components may import besides `log` and `config`, by who they are; added to what their slot grants.
     pub grants: Vec<GrantConfig>,
     /// Whose signatures are known: public keys, as `host plugin keygen` prints them, by name.
-    pub signers: BTreeMap<String, String>,
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub signers: BTreeMap<String, PublicKey>,
     /// Where compiled code and repros are kept. Default: `$STATE_DIRECTORY`; else for root `/var/lib/host`; else `host` in
     /// `$XDG_STATE_HOME` or `~/.local/state`.
     pub state_dir: Option<PathBuf>,

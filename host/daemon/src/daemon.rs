@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use host_model::{PathCounters, Probe};
-use host_plugin::Engine;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
+use crate::compiler::Compiler;
 use crate::control::message::{Refusal, ShadowState, SlotGeneration};
 use crate::path::Path;
 use crate::process;
@@ -38,7 +38,7 @@ pub(crate) struct Core {
     pub(crate) origin: Origin,
     pub(crate) started: Instant,
     pub(crate) start_unix_ns: u64,
-    pub(crate) engine: Engine,
+    pub(crate) compiler: Compiler,
     pub(crate) parts: Arc<Parts>,
     pub(crate) state: Mutex<State>,
     /// Held while slots or probes change, so that changes happen one after the other.
@@ -178,7 +178,7 @@ impl Core {
 
     /// Sends the host's own metrics.
     pub(crate) async fn tell(&self) {
-        let metrics = telemetry::metrics(&self.status().await, self.start_unix_ns, unix_ns());
+        let metrics = telemetry::metrics(&self.status().await, &self.shadows(), self.start_unix_ns, unix_ns());
         self.parts.exporter.telemetry(&metrics);
     }
 

@@ -23,6 +23,7 @@ pub mod settings;
 
 mod attached;
 mod bind;
+mod compiler;
 pub mod limits;
 mod loading;
 mod path;

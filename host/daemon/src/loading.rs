@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use host_model::Role;
-use host_plugin::{Component, Engine, Inspection, PluginError};
+use host_plugin::{Component, Inspection, PluginError};
 use hyper::body::Bytes;
 
+use crate::compiler::Compiler;
 use crate::config::{self, Config};
 use crate::control::message::Refusal;
 use crate::rules::{ENRICHER, Rules, signer};
@@ -101,7 +102,7 @@ pub(crate) fn infer(inspection: &Inspection, probes: &[String]) -> Result<Slot, 
 }
 
 /// Makes a generation. Compiling takes its time: call it where that may block.
-pub(crate) fn compile(engine: &Engine, config: &Config, order: Order<'_>) -> Result<Generation, Refusal> {
+pub(crate) fn compile(compiler: &Compiler, config: &Config, order: Order<'_>) -> Result<Generation, Refusal> {
     let Order { slot, number, bytes, stem, config: plugin_config, compiled } = order;
     let inspection = inspect(&bytes, stem)?;
     if !inspection.roles.contains(&slot.role()) {
@@ -111,7 +112,7 @@ pub(crate) fn compile(engine: &Engine, config: &Config, order: Order<'_>) -> Res
     let rules = Rules::of(config, &slot, &inspection)?;
     let component = match compiled {
         Some(compiled) => compiled,
-        None => Component::compile(engine, &bytes, stem).map_err(Refusal::from)?,
+        None => compiler.compile(&bytes, stem).map_err(Refusal::from)?,
     };
     let signer = signer(config, &inspection);
     Ok(Generation { slot, number, bytes, component, config: plugin_config, rules, signer, record: Mutex::default() })

@@ -59,7 +59,7 @@ impl Core {
         let decoder = Slot::Decoder(wanted.name.clone());
         if next.live(&decoder).is_none() {
             let choice = loading::decoder(&self.settings.config, &wanted.name);
-            let made = generation(&self.engine, &self.settings, next.next_number(&decoder), choice)?;
+            let made = generation(&self.compiler, &self.settings, next.next_number(&decoder), choice)?;
             made.record().since_unix_ms = unix_ms();
             next.put(Arc::new(made));
         }

@@ -31,7 +31,7 @@ impl Rules {
         let words = words(config, slot, plugin, inspection);
         let grants = parse(slot, &words)?;
         grants.check(inspection).map_err(|refusal| match refusal {
-            host_plugin::Refusal::NotGranted { grants, .. } => not_granted(inspection, &grants),
+            host_plugin::Refusal::NotGranted { grants, .. } => not_granted(config, inspection, &grants),
             other => Refusal::from(other.of(&inspection.label())),
         })?;
         let limits = Limits { quarantine: plugin.quarantine(), ..plugin.limits.limits() }.bounded();
@@ -50,7 +50,7 @@ fn words(config: &Config, slot: &Slot, plugin: &PluginConfig, inspection: &Inspe
     let means = |to: &Grantee| match to {
         Grantee::Plugin(name) => *name == inspection.name,
         Grantee::Digest(digest) => *digest == inspection.digest.to_string(),
-        Grantee::Signer(name) => config.signers.get(name).is_some_and(|key| signed_by(inspection, key)),
+        Grantee::Signer(name) => inspection.signer.is_some() && config.signers.get(name).copied() == inspection.signer,
     };
     let of_component = config.grants.iter().filter(|grant| means(&grant.to)).flat_map(|grant| grant.allow.iter().cloned());
     let mut words: Vec<String> = Vec::new();
@@ -67,11 +67,13 @@ fn parse(slot: &Slot, words: &[String]) -> Result<Grants, Refusal> {
 }
 
 /// Says what is missing, and the lines that would grant it. They stand at the end of any configuration.
-fn not_granted(inspection: &Inspection, missing: &[&str]) -> Refusal {
+fn not_granted(config: &Config, inspection: &Inspection, missing: &[&str]) -> Refusal {
     let label = inspection.label();
+    let signed = signer(config, inspection).filter(|name| config.signers.contains_key(name));
+    let signed = signed.map(|name| format!(", or signer = \"{name}\"")).unwrap_or_default();
     let message = format!("plugin {label}: grant failed: it imports {}, which it is not granted", list(missing, "`"));
     let cure = format!(
-        "add to host.toml:\n\n[[grants]]\ndigest = \"{}\"  # or plugin = \"{}\", for any version\nallow = [{}]\n",
+        "add to host.toml:\n\n[[grants]]\ndigest = \"{}\"  # for any version: plugin = \"{}\"{signed}\nallow = [{}]\n",
         inspection.digest,
         inspection.name,
         list(missing, "\"")
@@ -83,19 +85,18 @@ fn list(words: &[&str], quote: &str) -> String {
     words.iter().map(|word| format!("{quote}{word}{quote}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether a valid signature of this public key is in the component.
-const fn signed_by(_inspection: &Inspection, _key: &str) -> bool {
-    false
-}
-
 /// Who signed a component: a name of `[signers]`, or else the public key.
-pub(crate) fn signer(_config: &Config, _inspection: &Inspection) -> Option<String> {
-    None
+pub(crate) fn signer(config: &Config, inspection: &Inspection) -> Option<String> {
+    let signer = inspection.signer?;
+    let name = config.signers.iter().find(|(_, key)| **key == signer).map(|(name, _)| name.clone());
+    Some(name.unwrap_or_else(|| signer.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use host_plugin::signature::{self, PrivateKey};
 
     use super::*;
 
@@ -115,8 +116,25 @@ mod tests {
         assert!(refusal.message.contains("`tables`"), "{refusal:?}");
         let lines = refusal.cure.strip_prefix("add to host.toml:\n").unwrap();
         assert_eq!(rules(lines, "enricher.other").unwrap().words, ["tables"]);
-        let by_name = lines.replace(&format!("digest = \"{}\"  # or ", enricher().digest), "").replace(", for any version", "");
+        let by_name = lines.replace(&format!("digest = \"{}\"  # for any version: ", enricher().digest), "");
         assert_eq!(rules(&by_name, "enricher.other").unwrap().words, ["tables"]);
+    }
+
+    #[test]
+    fn a_grant_to_a_signer_holds_for_what_that_one_has_signed() {
+        let (ours, theirs) = (PrivateKey::generate().unwrap(), PrivateKey::generate().unwrap());
+        let text = format!("[signers]\nus = \"{}\"\n[[grants]]\nsigner = \"us\"\nallow = [\"tables\"]", ours.public());
+        let config = Config::parse(Path::new("host.toml"), &text).unwrap();
+        let slot = "enricher.other".parse().unwrap();
+        let signed = |key| {
+            let bytes = signature::sign(plugins::component("enricher-process").unwrap().bytes, key).unwrap();
+            host_plugin::inspect(&bytes).unwrap()
+        };
+        assert_eq!(Rules::of(&config, &slot, &signed(&ours)).unwrap().words, ["tables"]);
+        assert_eq!(signer(&config, &signed(&ours)).as_deref(), Some("us"));
+        assert!(Rules::of(&config, &slot, &signed(&theirs)).is_err());
+        assert_eq!(signer(&config, &signed(&theirs)), Some(theirs.public().to_string()));
+        assert!(Rules::of(&config, &slot, &enricher()).is_err(), "unsigned");
     }
 
     #[test]

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use host_export::{ConsoleStyle, Explicit, ExportSettings, Exporter, Output};
 use host_model::ProbeState;
-use host_plugin::Engine;
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
 use crate::bind::Binder;
+use crate::compiler::Compiler;
 use crate::config::{CompressionName, OutputName, ProtocolName};
 use crate::control::default_socket;
 use crate::control::message::Refusal;
@@ -75,9 +75,9 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
     let started = Instant::now();
     let start_unix_ns = unix_ns();
     let live = settings.input == Input::Kernel;
-    let engine = Engine::new().map_err(|error| Refusal::new("start", error.to_string(), ""))?;
     settings.config.check().map_err(|error| Refusal::new("configure", error.to_string(), error.cure()))?;
     let kept = Kept::open(&settings)?;
+    let compiler = Compiler::start(&settings, &kept)?;
     let known = Arc::new(Known::default());
     let (opened, mut idle) = open(&settings)?;
     let parts = Parts {
@@ -93,18 +93,19 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
         exporter: exporter(&settings, runtime)?,
         limits: wiring::limits(&settings.config),
     };
-    let slots = slots(&engine, &settings, &opened)?;
+    let slots = slots(&compiler, &settings, &opened)?;
     let paths = opened.into_iter().map(|opened| wiring::path(&parts, &slots, opened).map(Arc::new));
     let paths = paths.collect::<Result<Vec<_>, _>>()?;
     // Everything that could be wrong has been found by now.
     let paths = attach(&settings, paths, &mut idle)?;
+    tracing::debug!(ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "everything is bound and attached");
     let origin = if live { Origin::Live } else { Origin::Replay };
     Ok(Core {
         settings,
         origin,
         started,
         start_unix_ns,
-        engine,
+        compiler,
         parts: Arc::new(parts),
         state: Mutex::new(State { slots, paths, idle, ..State::default() }),
         changes: tokio::sync::Mutex::default(),
@@ -167,13 +168,13 @@ fn attach(settings: &Settings, paths: Vec<Arc<Path>>, idle: &mut Vec<host_model:
 }
 
 /// Compiles what is in the slots: the plugins of all paths, and the decoder of each. All at once: it is most of a start.
-fn slots(engine: &Engine, settings: &Settings, opened: &[Opened]) -> Result<Slots, Refusal> {
+fn slots(compiler: &Compiler, settings: &Settings, opened: &[Opened]) -> Result<Slots, Refusal> {
     let config = &settings.config;
     let decoders = opened.iter().map(|opened| loading::decoder(config, &opened.place.probe));
     let choices: Vec<Choice> = decoders.chain(loading::choices(config)).collect();
     let compiled: Vec<_> = std::thread::scope(|scope| {
         let compiling: Vec<_> =
-            choices.into_iter().map(|choice| scope.spawn(|| generation(engine, settings, 1, choice))).collect();
+            choices.into_iter().map(|choice| scope.spawn(|| generation(compiler, settings, 1, choice))).collect();
         compiling.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
     });
     for (slot, _) in config.plugins.iter() {
@@ -195,12 +196,12 @@ fn slots(engine: &Engine, settings: &Settings, opened: &[Opened]) -> Result<Slot
 }
 
 /// The plugin that the configuration puts into a slot.
-pub(crate) fn generation(engine: &Engine, settings: &Settings, number: u64, choice: Choice) -> Result<Generation, Refusal> {
+pub(crate) fn generation(compiler: &Compiler, settings: &Settings, number: u64, choice: Choice) -> Result<Generation, Refusal> {
     let Choice { slot, component, config } = choice;
     let component = FilePath::new(&component);
     let (bytes, stem) = (loading::read(component)?, loading::stem(component));
     let order = Order { slot, number, bytes, stem: &stem, config: Arc::new(config), compiled: None };
-    loading::compile(engine, &settings.config, order)
+    loading::compile(compiler, &settings.config, order)
 }
 
 /// The way out, by flags, configuration and environment.

@@ -2,10 +2,11 @@
 
 use host_model::{AttributeValue, Ledger, MetricData, MetricPoint, PointValue};
 
-use crate::status::{PathStatus, PluginStatus, Status};
+use crate::control::message::ShadowStatus;
+use crate::status::{PathStatus, PluginState, PluginStatus, Status};
 
 /// The status as metrics. Sums count since `start_unix_ns`.
-pub(crate) fn metrics(status: &Status, start_unix_ns: u64, unix_ns: u64) -> Vec<MetricData> {
+pub(crate) fn metrics(status: &Status, shadows: &[ShadowStatus], start_unix_ns: u64, unix_ns: u64) -> Vec<MetricData> {
     let metric = |name: &str, unit: &str, description: &str, points: Vec<MetricPoint>| MetricData {
         name: name.into(),
         description: description.into(),
@@ -27,7 +28,22 @@ pub(crate) fn metrics(status: &Status, start_unix_ns: u64, unix_ns: u64) -> Vec<
         metric("host.metric.series", "{series}", "Metric series counted before sampling.", of_paths(series)),
         metric("host.plugin.calls", "{call}", "Calls into plugins.", of_plugins(&|plugin| PointValue::Sum(plugin.calls))),
         metric("host.plugin.rows", "{row}", "Rows that went into plugins.", of_plugins(&|plugin| PointValue::Sum(plugin.rows))),
-        metric("host.plugin.traps", "{call}", "Calls that trapped.", of_plugins(&|plugin| PointValue::Sum(plugin.traps))),
+        metric("host.plugin.faults", "{call}", "Calls that failed, and calls left out for it.", of_paths(faults)),
+        metric("host.plugin.quarantined", "1", "Whether it is not called any more.", of_plugins(&quarantined)),
+        metric(
+            "host.plugin.recycled",
+            "{instance}",
+            "Instances replaced.",
+            of_plugins(&|plugin| PointValue::Sum(plugin.recycled)),
+        ),
+        metric("host.shadow.rows", "{row}", "Rows compared.", of_shadows(shadows, |shadow| shadow.comparison.rows)),
+        metric(
+            "host.shadow.differing",
+            "{row}",
+            "Rows that differ.",
+            of_shadows(shadows, |shadow| shadow.comparison.differing),
+        ),
+        metric("host.shadow.dropped", "{batch}", "Batches dropped.", of_shadows(shadows, |shadow| shadow.comparison.dropped)),
         metric("host.plugin.time", "ns", "Time spent in plugins.", of_plugins(&|plugin| PointValue::Sum(plugin.total_ns))),
         metric("host.plugin.call.p50", "s", "Half of the calls took no longer.", of_plugins(&|plugin| seconds(plugin.p50_ns))),
         metric("host.plugin.call.p99", "s", "99 of 100 calls took no longer.", of_plugins(&|plugin| seconds(plugin.p99_ns))),
@@ -81,6 +97,36 @@ fn waiting(path: &PathStatus) -> Vec<MetricPoint> {
 
 fn series(path: &PathStatus) -> Vec<MetricPoint> {
     vec![MetricPoint { attributes: vec![text("host.probe", &path.probe)], value: gauge(path.metrics_series) }]
+}
+
+fn faults(path: &PathStatus) -> Vec<MetricPoint> {
+    let of = |plugin: &PluginStatus| -> Vec<MetricPoint> {
+        let point = |(kind, count): (&host_model::FaultKind, &u64)| {
+            let mut attributes = who(path, plugin);
+            attributes.push(text("host.fault.kind", &kind.to_string()));
+            MetricPoint { attributes, value: PointValue::Sum(*count) }
+        };
+        plugin.faults.iter().map(point).collect()
+    };
+    path.plugins.iter().flat_map(of).collect()
+}
+
+fn quarantined(plugin: &PluginStatus) -> PointValue {
+    gauge(u64::from(plugin.state == PluginState::Quarantined))
+}
+
+/// Gauges: the counts are of the run that is on, and begin anew with the next.
+fn of_shadows(shadows: &[ShadowStatus], count: fn(&ShadowStatus) -> u64) -> Vec<MetricPoint> {
+    let point = |shadow: &ShadowStatus| MetricPoint {
+        attributes: vec![
+            text("host.plugin.slot", &shadow.slot.to_string()),
+            text("host.plugin.name", &shadow.name),
+            text("host.plugin.version", &shadow.version),
+            text("host.plugin.digest", &shadow.digest),
+        ],
+        value: gauge(count(shadow)),
+    };
+    shadows.iter().map(point).collect()
 }
 
 fn stages(path: &PathStatus, counts: &[(&str, u64)], value: fn(u64) -> PointValue) -> Vec<MetricPoint> {
@@ -139,7 +185,7 @@ mod tests {
             export: ExportStatus { endpoint: None, queue_bytes: 9, queue_cap_bytes: 10, last_error: None, retries: 0 },
             process: ProcessStatus::default(),
         };
-        let metrics = metrics(&status, 1, 2);
+        let metrics = metrics(&status, &[], 1, 2);
         let value = |name: &str, probe: &str, stage: &str| {
             let metric = metrics.iter().find(|metric| metric.name == name).unwrap();
             let wanted = vec![text("host.probe", probe), text("host.stage", stage)];

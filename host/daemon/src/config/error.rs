@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use host_model::printable;
 use toml::de::{DeTable, DeValue};
 
 /// What is wrong with a configuration.
@@ -30,7 +31,7 @@ pub enum ConfigError {
         problem: Problem,
     },
     /// Keys that are well written but cannot hold together.
-    #[error("{key}: {message}")]
+    #[error("{}: {}", printable(key, KEY), printable(message, MESSAGE))]
     Value {
         /// The key, dotted.
         key: String,
@@ -60,6 +61,10 @@ pub enum Problem {
     },
 }
 
+/// Bytes of a key, and of what is wrong with its value, that are told: both may be the file's own words.
+const KEY: usize = 200;
+const MESSAGE: usize = 1000;
+
 /// How like a known key an unknown one must be to be taken for a slip, 0 to 1.
 const NEAR: f64 = 0.6;
 
@@ -76,7 +81,7 @@ impl ConfigError {
                 "remove the key, or see docs/host.toml for those there are".into()
             }
             Self::Line { line, .. } => format!("correct line {line}; docs/host.toml shows every key"),
-            Self::Value { key, .. } => format!("correct `{key}`; docs/host.toml shows every key"),
+            Self::Value { key, .. } => format!("correct `{}`; docs/host.toml shows every key", printable(key, KEY)),
         }
     }
 
@@ -112,14 +117,14 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownKey { key, nearest, known } => {
-                write!(f, "unknown key `{key}`")?;
+                write!(f, "unknown key `{}`", printable(key, KEY))?;
                 match nearest {
                     Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
                     None => write!(f, "; known here: {}", known.join(", ")),
                 }
             }
-            Self::Value { key, message } if key.is_empty() => f.write_str(message),
-            Self::Value { key, message } => write!(f, "{key}: {message}"),
+            Self::Value { key, message } if key.is_empty() => f.write_str(&printable(message, MESSAGE)),
+            Self::Value { key, message } => write!(f, "{}: {}", printable(key, KEY), printable(message, MESSAGE)),
         }
     }
 }
@@ -197,6 +202,13 @@ mod tests {
     fn a_slot_that_does_not_exist_is_told_with_its_line() {
         let error = error("[plugins.samplr]\n");
         assert!(error.starts_with("host.toml:1:10: plugins.samplr: \"samplr\" is not a slot"), "{error}");
+    }
+
+    #[test]
+    fn a_key_with_control_characters_does_not_reach_the_terminal() {
+        assert!(error("\"\\u001b[2J\" = 1\n").contains("unknown key `[2J`"), "{}", error("\"\\u001b[2J\" = 1\n"));
+        let value = error("[batch]\nage = \"\\u001b[2J\"\n");
+        assert!(!value.contains('\u{1b}'), "{value:?}");
     }
 
     #[test]

@@ -128,6 +128,12 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_public_key_is_told_with_its_line() {
+        let error = grants("[signers]\nus = \"ssh-ed25519 AAAA\"\n").unwrap_err();
+        assert!(error.starts_with("host.toml:2:6: signers.us: "), "{error}");
+    }
+
+    #[test]
     fn a_signer_that_nobody_knows_is_told_what_to_add() {
         let error = grants("[[grants]]\nsigner = \"us\"\nallow = [\"clock\"]").unwrap_err();
         assert_eq!(error, "grants[0].signer: there is no `us` in [signers]; add `us = \"<public key>\"` there");

@@ -212,3 +212,29 @@ impl IntoResponse for Refusal {
         refuse(status, self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_that_was_begun_is_finished_though_nobody_waits_for_it() {
+        let (done, finished) = oneshot::channel();
+        let change = async move {
+            tokio::task::yield_now().await;
+            done.send("everything").map_err(|_| Refusal::new("test", "nobody listens", ""))
+        };
+        {
+            let mut request = Box::pin(carry_out(change));
+            tokio::select! {
+                biased;
+                _ = &mut request => panic!("it takes longer than that"),
+                () = std::future::ready(()) => {}
+            }
+            // Here whoever asked hangs up.
+        }
+        assert_eq!(finished.await, Ok("everything"));
+    }
+}

@@ -1,18 +1,20 @@
 //! A daemon in a folder of its own.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use host_daemon::config::OutputName;
-use host_daemon::control::client::Client;
+use host_daemon::config::{Config, OutputName};
+use host_daemon::control::client::{Client, ClientError};
+use host_daemon::control::message::LoadPlugin;
 use host_daemon::settings::View;
-use host_daemon::{Daemon, Input, Settings, Status};
+use host_daemon::{Daemon, Input, Refusal, Settings, Status};
 
-/// The folder: socket and ready file.
+/// The folder: socket and ready file; and what outlives a daemon, elsewhere.
 pub(crate) struct House {
     pub(crate) folder: tempfile::TempDir,
+    pub(crate) state: tempfile::TempDir,
 }
 
 /// What went to an output.
@@ -21,7 +23,7 @@ pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl House {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), state: tempfile::tempdir().unwrap() }
     }
 
     pub(crate) fn settings(&self, input: Input) -> Settings {
@@ -30,8 +32,16 @@ impl House {
             output: Some(OutputName::None),
             socket: Some(self.folder.path().join("socket")),
             ready_file: Some(self.ready_file()),
+            state_dir: Some(self.state.path().to_owned()),
             ..Settings::default()
         }
+    }
+
+    /// A daemon with this configuration that plays the embedded capture again and again.
+    pub(crate) async fn playing(&self, config: &str) -> Daemon {
+        let mut settings = self.settings(Input::Embedded { looping: true });
+        settings.config = Config::parse(Path::new("host.toml"), config).unwrap();
+        Daemon::start(settings).await.unwrap()
     }
 
     pub(crate) fn ready_file(&self) -> PathBuf {
@@ -48,15 +58,38 @@ impl House {
 
     /// The first status that satisfies `condition`.
     pub(crate) async fn until(&self, daemon: &Daemon, condition: impl Fn(&Status) -> bool) -> Status {
-        let start = Instant::now();
-        loop {
-            let status = daemon.status().await;
-            if condition(&status) {
-                return status;
-            }
-            assert!(start.elapsed() < Duration::from_secs(30), "in vain: {status:#?}");
-            tokio::task::yield_now().await;
+        eventually(async || daemon.status().await, condition).await
+    }
+}
+
+/// The first answer that satisfies `condition`.
+pub(crate) async fn eventually<T: std::fmt::Debug>(ask: impl AsyncFn() -> T, condition: impl Fn(&T) -> bool) -> T {
+    let start = Instant::now();
+    loop {
+        let answer = ask().await;
+        if condition(&answer) {
+            return answer;
         }
+        assert!(start.elapsed() < Duration::from_secs(30), "in vain: {answer:#?}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What the daemon said no with.
+pub(crate) fn refusal<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> Result<T, Refusal> {
+    answer.map_err(|error| match error {
+        ClientError::Refused(refusal) => refusal,
+        other => panic!("{other}"),
+    })
+}
+
+/// An order to load a component of the binary, or a file.
+pub(crate) fn order(component: &str, slot: Option<&str>, config: Option<&str>) -> LoadPlugin {
+    LoadPlugin {
+        path: Some(component.into()),
+        slot: slot.map(|slot| slot.parse().unwrap()),
+        config: config.map(|config| serde_json::from_str(config).unwrap()),
+        ..LoadPlugin::default()
     }
 }
 

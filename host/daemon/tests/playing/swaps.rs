@@ -1,9 +1,9 @@
 //! Plugins are changed over the socket while the embedded capture plays.
 
-use crate::house::House;
+use crate::house::{House, order, refusal};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use host_daemon::control::client::{Client, ClientError};
+use host_daemon::control::client::Client;
 use host_daemon::control::message::{Live, LoadPlugin, RollbackPlugin, UnloadPlugin};
 use host_daemon::{Daemon, Input, Refusal, Status};
 
@@ -12,20 +12,7 @@ async fn playing(house: &House) -> Daemon {
 }
 
 async fn load(client: &Client, component: &str, slot: Option<&str>, config: Option<&str>) -> Result<Live, Refusal> {
-    let load = LoadPlugin {
-        path: Some(component.into()),
-        slot: slot.map(|slot| slot.parse().unwrap()),
-        config: config.map(|config| serde_json::from_str(config).unwrap()),
-        ..LoadPlugin::default()
-    };
-    refusal(client.load_plugin(&load).await)
-}
-
-fn refusal<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> Result<T, Refusal> {
-    answer.map_err(|error| match error {
-        ClientError::Refused(refusal) => refusal,
-        other => panic!("{other}"),
-    })
+    refusal(client.load_plugin(&order(component, slot, config)).await)
 }
 
 /// Generations of a slot, one per path.
@@ -108,6 +95,47 @@ async fn loads_at_the_same_time_go_one_after_the_other() {
     numbers.sort_unstable();
     assert_eq!(numbers, [2, 3]);
     assert!(c.unwrap().unchanged);
+    assert!(daemon.stop().await.balanced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_bytes_that_were_pinned_are_loaded() {
+    let house = House::new();
+    let (daemon, client) = (playing(&house).await, house.client());
+    let digest = client.slots().await.unwrap().iter().find(|had| had.name == "sampler-ratio").unwrap().digest.clone();
+    let pinned = |pin: &str| LoadPlugin { pin: Some(pin.into()), ..order("sampler-ratio", None, Some(r#"{"ratio": 0.5}"#)) };
+    let load = async |pin: &str| refusal(client.load_plugin(&pinned(pin)).await);
+
+    let other = load(&format!("sha256:{}", "0".repeat(64))).await.unwrap_err();
+    assert_eq!(other.step, "pin");
+    assert!(other.message.contains(&digest) && other.message.contains("0000"), "both are told: {other:?}");
+    let short = load(&digest[..20]).await.unwrap_err();
+    assert!(short.step == "pin" && short.message.contains("is not a digest"), "{short:?}");
+    assert!(client.status().await.unwrap().swaps.is_empty());
+
+    assert_eq!(load(&digest).await.unwrap().generation, 2);
+    assert!(load(&digest.to_uppercase().replace("SHA256:", "")).await.unwrap().unchanged);
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_loads_at_once_leave_every_path_with_the_same_generation() {
+    let house = House::new();
+    let daemon = playing(&house).await;
+    let loads = (0..10).map(|load| {
+        let (client, config) = (house.client(), format!(r#"{{"ratio": 0.{load}}}"#));
+        tokio::spawn(async move { client.load_plugin(&order("sampler-ratio", None, Some(&config))).await.unwrap() })
+    });
+    let mut numbers = Vec::new();
+    for load in loads.collect::<Vec<_>>() {
+        numbers.push(load.await.unwrap().generation);
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (2..=11).collect::<Vec<_>>(), "each got a number of its own");
+    let status = daemon.status().await;
+    assert_eq!(generations(&status, "sampler"), [11, 11, 11]);
+    let chain: Vec<_> = status.swaps.iter().map(|swap| (swap.from.as_str(), swap.to.as_str())).collect();
+    assert!(chain.windows(2).all(|two| two[0].1 == two[1].0), "each began where the one before ended: {chain:?}");
     assert!(daemon.stop().await.balanced);
 }
 

@@ -1,0 +1,46 @@
+//! Grants by who a component is.
+
+use crate::house::{House, order, refusal};
+use host_plugin::signature::{PrivateKey, sign};
+
+/// An enricher of another slot than the one that has its grant without a word.
+const SLOT: &str = "enricher.second";
+
+async fn load(house: &House, config: &str, file: &str) -> Result<u64, host_daemon::Refusal> {
+    let daemon = house.playing(config).await;
+    let loaded = refusal(house.client().load_plugin(&order(file, Some(SLOT), None)).await);
+    daemon.stop().await;
+    loaded.map(|live| live.generation)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lines_of_a_refusal_are_what_it_takes() {
+    let house = House::new();
+    // Two enrichers must not add the same fields.
+    let alone = "[plugins.\"enricher.process\"]\nenabled = false\n";
+    let refused = load(&house, alone, "enricher-process").await.unwrap_err();
+    assert_eq!(refused.step, "grant");
+    let lines = refused.cure.strip_prefix("add to host.toml:\n").unwrap();
+    assert_eq!(load(&house, &format!("{alone}{lines}"), "enricher-process").await, Ok(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_granted_to_a_signer_is_granted_to_what_it_signed() {
+    let house = House::new();
+    let key = PrivateKey::generate().unwrap();
+    let config = format!(
+        "[plugins.\"enricher.process\"]\nenabled = false\n[signers]\nus = \"{}\"\n[[grants]]\nsigner = \"us\"\nallow = [\"tables\"]",
+        key.public()
+    );
+    let signed = house.folder.path().join("signed.wasm");
+    std::fs::write(&signed, sign(plugins::component("enricher-process").unwrap().bytes, &key).unwrap()).unwrap();
+    assert_eq!(load(&house, &config, "enricher-process").await.unwrap_err().step, "grant", "it is not signed");
+
+    let daemon = house.playing(&config).await;
+    let client = house.client();
+    client.load_plugin(&order(signed.to_str().unwrap(), Some(SLOT), None)).await.unwrap();
+    let slots = client.slots().await.unwrap();
+    let loaded = slots.iter().find(|generation| generation.slot.to_string() == SLOT).unwrap();
+    assert_eq!((loaded.signer.as_deref(), loaded.grants.as_slice()), (Some("us"), &["tables".to_owned()][..]));
+    daemon.stop().await;
+}

@@ -1,0 +1,64 @@
+//! What a slot tells of the plugins that it has had.
+
+use crate::guests::faulty;
+use crate::house::{House, order};
+use host_daemon::config::OnFaults;
+use host_daemon::control::client::Client;
+use host_daemon::control::message::{RollbackPlugin, SlotGeneration};
+use host_model::Fallback;
+
+const SAMPLER: &str = r#"
+    [plugins.sampler]
+    config = { ratio = 0.25 }
+    grants = ["clock"]
+    limits = { deadlines = { decide = "7ms" }, host_calls = 99 }
+    fallback = "drop"
+    on_faults = "fallback"
+    quarantine = { faults = 5, window = "2m" }
+"#;
+
+async fn samplers(client: &Client) -> Vec<SlotGeneration> {
+    let mut slots = client.slots().await.unwrap();
+    slots.retain(|generation| generation.slot.to_string() == "sampler");
+    slots
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generation_tells_its_configuration_and_its_rules() {
+    let house = House::new();
+    let daemon = house.playing(SAMPLER).await;
+    let [only] = &samplers(&house.client()).await[..] else { panic!() };
+    assert_eq!(serde_json::Value::Object(only.config.clone()), serde_json::json!({"ratio": 0.25}));
+    assert_eq!((only.grants.as_slice(), only.signer.as_ref()), (&["clock".to_owned()][..], None));
+    let limits = &only.limits;
+    assert_eq!((limits.deadlines_us.decide, limits.deadlines_us.decode, limits.host_calls), (7_000, 100_000, 99));
+    assert_eq!(limits.quarantine.unwrap().to_string(), "5 faults within 120s");
+    assert_eq!((only.fallback, only.on_faults), (Fallback::Drop, OnFaults::Fallback));
+    assert!(only.live && only.since_unix_ms > 0 && only.health == "healthy", "{only:?}");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kept_generation_can_be_gone_back_to_and_says_how_it_came() {
+    let house = House::new();
+    let (daemon, client) = (house.playing("").await, house.client());
+    for config in [r#"{"ratio": 0.5}"#, r#"{"ratio": 0.2}"#] {
+        client.load_plugin(&order("sampler-ratio", None, Some(config))).await.unwrap();
+    }
+    client.load_plugin(&order(faulty(), Some("sampler"), Some("{}"))).await.unwrap();
+    let had: Vec<_> = samplers(&client).await.into_iter().map(|had| (had.generation, had.live)).collect();
+    assert_eq!(had, [(1, false), (2, false), (3, false), (4, true)]);
+
+    let back = RollbackPlugin { slot: "sampler".parse().unwrap(), generation: Some(2) };
+    let live = client.rollback_plugin(&back).await.unwrap();
+    // What the other plugin hands over is not what sampler-ratio understands.
+    assert!(live.handover.starts_with("cold: "), "{live:?}");
+    let had = samplers(&client).await;
+    assert_eq!(had.iter().map(|had| had.live).collect::<Vec<_>>(), [false, true, false, false]);
+    assert!(had[1].handover.starts_with("cold: ") && had[1].since_unix_ms >= had[3].since_unix_ms, "{had:?}");
+    let swap = client.status().await.unwrap().swaps.pop().unwrap();
+    assert_eq!((swap.reason.as_str(), swap.to.as_str()), ("rollback", "sampler-ratio@0.1.0 (2)"));
+    assert!(swap.unix_ms > 0);
+    assert!(client.rollback_plugin(&back).await.unwrap().unchanged, "it is live");
+    assert!(daemon.stop().await.balanced);
+}

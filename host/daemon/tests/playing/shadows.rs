@@ -1,0 +1,184 @@
+//! Candidates beside what is live.
+
+use std::time::Duration;
+
+use crate::guests::faulty;
+use crate::house::{House, eventually, order, refusal};
+use host_daemon::control::client::Client;
+use host_daemon::control::message::{ShadowOf, ShadowPlugin, ShadowState, ShadowStatus};
+use host_daemon::{Daemon, Refusal};
+
+/// Keeps half of the rows, by what they are: an answer that is the same every time.
+const HALF: &str = r#"{"ratio": 0.5, "hash": ["process.pid"], "keep_failed": false, "slow_ms": 0}"#;
+const NONE: &str = r#"{"ratio": 0.0, "keep_failed": false, "slow_ms": 0}"#;
+
+async fn playing(house: &House) -> (Daemon, Client) {
+    (house.playing("").await, house.client())
+}
+
+fn candidate(component: &str, config: &str) -> ShadowPlugin {
+    ShadowPlugin {
+        path: Some(component.into()),
+        slot: Some("sampler".parse().unwrap()),
+        config: Some(serde_json::from_str(config).unwrap()),
+        ..ShadowPlugin::default()
+    }
+}
+
+fn sampler() -> ShadowOf {
+    ShadowOf { slot: "sampler".parse().unwrap() }
+}
+
+/// The comparison once it satisfies `condition`.
+async fn compared(client: &Client, condition: impl Fn(&ShadowStatus) -> bool) -> ShadowStatus {
+    eventually(async || client.compare_plugin(&sampler().slot).await.unwrap(), condition).await
+}
+
+fn live(status: &host_daemon::Status) -> Vec<u64> {
+    let plugins = status.paths.iter().flat_map(|path| &path.plugins);
+    plugins.filter(|plugin| plugin.slot == "sampler").map(|plugin| plugin.generation).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_is_compared_on_every_path_and_changes_nothing() {
+    let house = House::new();
+    let (daemon, client) = playing(&house).await;
+    let begun = client.shadow_plugin(&candidate("sampler-ratio", NONE)).await.unwrap();
+    assert_eq!((begun.state, begun.live.as_str(), begun.share), (ShadowState::Shadowing, "sampler-ratio@0.1.0 (1)", 1.0));
+    let differ = compared(&client, |status| status.paths.len() == 3 && status.comparison.rows > 200).await;
+    assert_eq!(differ.comparison.differing, differ.comparison.rows, "the one keeps all, the other nothing");
+    assert!(differ.disagreement > 0.999 && differ.interval.0 > 0.9 && !differ.comparison.examples.is_empty(), "{differ:?}");
+    assert_eq!(differ.comparison.rows, differ.paths.values().map(|path| path.rows).sum::<u64>());
+    let status = client.status().await.unwrap();
+    assert_eq!((live(&status), status.swaps.len()), (vec![1, 1, 1], 0));
+    assert!(status.paths.iter().all(|path| path.ledger.sampled_out == 0), "what the candidate said was thrown away");
+
+    let same = client.shadow_plugin(&candidate("sampler-ratio", "{}")).await.unwrap();
+    assert_eq!(same.comparison.rows, 0, "the one before is replaced");
+    let same = compared(&client, |status| status.comparison.rows > 200).await;
+    assert_eq!((same.comparison.differing, client.shadows().await.unwrap().len()), (0, 1));
+
+    let last = client.discard_plugin(&sampler()).await.unwrap();
+    assert!(last.comparison.rows >= same.comparison.rows && matches!(last.state, ShadowState::Ended(_)), "{last:?}");
+    assert_eq!(refusal(client.compare_plugin(&sampler().slot).await).unwrap_err().step, "shadow");
+    assert!(daemon.stop().await.balanced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_that_is_promoted_is_the_next_generation() {
+    let house = House::new();
+    let (daemon, client) = playing(&house).await;
+    client.shadow_plugin(&candidate("sampler-ratio", HALF)).await.unwrap();
+    let promoted = client.promote_plugin(&sampler()).await.unwrap();
+    assert_eq!((promoted.generation, promoted.unchanged), (2, false));
+    let status = client.status().await.unwrap();
+    assert_eq!((live(&status), status.swaps.last().unwrap().reason.as_str()), (vec![2, 2, 2], "promote"));
+    let over = client.compare_plugin(&sampler().slot).await.unwrap();
+    assert_eq!(over.state, ShadowState::Promoted("promote".into()));
+    assert!(client.promote_plugin(&sampler()).await.unwrap().unchanged, "it is live");
+    assert!(daemon.stop().await.balanced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_whose_condition_holds_is_promoted_by_itself() {
+    let house = House::new();
+    let (daemon, client) = playing(&house).await;
+    let promise = ShadowPlugin {
+        promote_if: Some("rows > 0 and faults == 0 and disagreement <= 100%".into()),
+        after_ms: Some(1_500),
+        ..candidate("sampler-ratio", HALF)
+    };
+    let begun = client.shadow_plugin(&promise).await.unwrap();
+    assert_eq!(begun.promote_if.as_deref(), Some("rows > 0 and faults == 0 and disagreement <= 100%"));
+    let over = compared(&client, |status| matches!(status.state, ShadowState::Promoted(_))).await;
+    assert!(over.comparison.rows > 0 && over.elapsed_ms >= 1_500, "{over:?}");
+    let status = client.status().await.unwrap();
+    assert_eq!(live(&status), [2, 2, 2]);
+    let reason = &status.swaps.last().unwrap().reason;
+    assert!(reason.starts_with("promoted: rows ") && reason.contains("faults 0 == 0"), "{reason}");
+    assert!(daemon.stop().await.balanced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_whose_condition_does_not_hold_is_not_promoted_and_its_result_stays() {
+    let house = House::new();
+    let (daemon, client) = playing(&house).await;
+    let promise = ShadowPlugin {
+        promote_if: Some("disagreement < 0.1%".into()),
+        after_ms: Some(1_500),
+        ..candidate("sampler-ratio", NONE)
+    };
+    client.shadow_plugin(&promise).await.unwrap();
+    let over = compared(&client, |status| matches!(status.state, ShadowState::Kept(_))).await;
+    let ShadowState::Kept(why) = &over.state else { panic!("{over:?}") };
+    assert!(why.starts_with("disagreement of at most ") && why.ends_with("% is not < 0.1%"), "{why}");
+    assert_eq!(client.compare_plugin(&sampler().slot).await.unwrap(), over, "nothing is compared any more");
+    assert_eq!(live(&client.status().await.unwrap()), [1, 1, 1]);
+
+    let at_once =
+        ShadowPlugin { promote_if: Some("faults == 0".into()), after_ms: Some(0), ..candidate("sampler-ratio", HALF) };
+    client.shadow_plugin(&ShadowPlugin { share: 0.000_001, ..at_once }).await.unwrap();
+    let over = compared(&client, |status| status.state != ShadowState::Shadowing).await;
+    assert_eq!(over.state, ShadowState::Kept("nothing was compared".into()));
+    assert!(daemon.stop().await.balanced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_ends_the_shadow_of_its_slot_and_of_no_other() {
+    let house = House::new();
+    let (daemon, client) = playing(&house).await;
+    client.shadow_plugin(&candidate("sampler-ratio", HALF)).await.unwrap();
+    let enricher = ShadowPlugin { slot: Some("enricher.process".parse().unwrap()), ..candidate("enricher-process", "{}") };
+    client.shadow_plugin(&enricher).await.unwrap();
+    client.load_plugin(&order("sampler-ratio", None, Some(r#"{"ratio": 0.9}"#))).await.unwrap();
+    let states: Vec<_> = client.shadows().await.unwrap().into_iter().map(|shadow| shadow.state).collect();
+    let ended = ShadowState::Ended("slot sampler holds sampler-ratio@0.1.0 (2) now".into());
+    assert_eq!(states, [ended, ShadowState::Shadowing]);
+    assert!(daemon.stop().await.balanced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_of_a_candidate_are_its_own() {
+    let house = House::new();
+    let (daemon, client) = playing(&house).await;
+    client.shadow_plugin(&candidate(faulty(), r#"{"do": "trap"}"#)).await.unwrap();
+    let faults = compared(&client, |status| status.comparison.faults > 3).await;
+    assert!(faults.paths.values().any(|path| path.faults > 0));
+    let status = client.status().await.unwrap();
+    assert!(status.paths.iter().flat_map(|path| &path.plugins).all(|plugin| plugin.faults.is_empty()), "{status:?}");
+    assert!(status.swaps.is_empty());
+    assert!(daemon.stop().await.balanced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_compared_is_refused_with_its_cure() {
+    let house = House::new();
+    let (daemon, client) = playing(&house).await;
+    let refused = async |shadow: ShadowPlugin| -> Refusal { refusal(client.shadow_plugin(&shadow).await).unwrap_err() };
+    let good = || candidate("sampler-ratio", HALF);
+    let typo = ShadowPlugin { promote_if: Some("disagrement < 1%".into()), after_ms: Some(1), ..good() };
+    let typo = refused(typo).await;
+    assert!(typo.step == "promote-if" && typo.message.contains("at column 1: one of disagreement"), "{typo:?}");
+    let cases = [
+        (ShadowPlugin { share: 0.0, ..good() }, "shadow"),
+        (ShadowPlugin { share: 1.5, ..good() }, "shadow"),
+        (ShadowPlugin { after_ms: Some(1), ..good() }, "promote-if"),
+        (ShadowPlugin { promote_if: Some("faults == 0".into()), ..good() }, "promote-if"),
+        (ShadowPlugin { slot: Some("sampler.tcp".parse().unwrap()), ..good() }, "shadow"),
+        (ShadowPlugin { pin: Some(format!("sha256:{}", "0".repeat(64))), ..good() }, "pin"),
+        (candidate("sampler-ratio", r#"{"ratio": 7}"#), "bind"),
+        (candidate("decoder-tcp", "{}"), "inspect"),
+    ];
+    for (shadow, step) in cases {
+        let refusal = refused(shadow).await;
+        assert_eq!(refusal.step, step, "{refusal:?}");
+        assert!(!refusal.message.is_empty() && !refusal.cure.is_empty(), "{refusal:?}");
+    }
+    for order in [client.promote_plugin(&sampler()).await.err(), client.discard_plugin(&sampler()).await.err()] {
+        assert!(order.unwrap().to_string().contains("has no candidate"));
+    }
+    let nameless: Result<ShadowStatus, _> = client.get("/v1/plugins/compare").await;
+    assert_eq!(refusal(nameless).unwrap_err().step, "request");
+    assert!(client.shadows().await.unwrap().is_empty());
+    tokio::time::timeout(Duration::from_secs(30), daemon.stop()).await.unwrap();
+}
