@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 HOST := $(TARGET)/release/host
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-peers polyglot fuzz build fmt clean
+.PHONY: help setup run test check bench bench-peers polyglot fuzz survive build fmt clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ check: setup ## Format, clippy, licences, laws of the house
 	@.ci/deny
 
 bench: setup ## The path native and in Wasm, and the way out: ns per record (target/bench/path.json)
-	cargo bench --workspace --bench path --bench otlp
+	cargo bench --workspace --bench path --bench loading --bench otlp
 
 bench-peers: ## CPU per event beside a bare C reader, opensnoop and bpftrace (target/bench/peers.json); needs root
 	@.ci/setup build peers
@@ -39,6 +39,10 @@ polyglot: setup ## One policy in five languages, tested and measured (target/pol
 	cargo build --release --workspace --bins
 	POLYGLOT=$(abspath $(TARGET))/polyglot/components cargo test --release --workspace --test policies
 	POLYGLOT=$(abspath $(TARGET))/polyglot/components cargo bench --workspace --bench cards
+
+survive: setup ## Hostile plugins in random order in one process, for ten minutes (TIME=seconds, SURVIVE_SEED=...); needs root
+	cargo build --release --workspace --bins
+	SURVIVE_SECONDS=$(or $(TIME),600) cargo test --release --workspace --test end_to_end survives
 
 fuzz: setup ## libFuzzer on everything that reads bytes of others, an hour in all (TIME=seconds for each target, TARGETS="...")
 	@.ci/setup fuzz

@@ -5,6 +5,11 @@ use host_model::{FaultKind, NEVER, Stats};
 use crate::rig::{batch, faults, sampler};
 
 conformance! {
+    drops_one_in_a_hundred => "drops what it says" {
+        let mut sampler = sampler::<It>().unwrap();
+        let mut dropped = || sampler.decide(&batch(150)).unwrap().thresholds.iter().filter(|&&threshold| threshold != 0).count();
+        assert_eq!([dropped(), dropped()], [2, 1]);
+    }
     thresholds_of_another_length => "wants one threshold, or one for each row" {
         let mut sampler = sampler::<It>().unwrap();
         faults(sampler.decide(&batch(5)), FaultKind::Contract, "3 thresholds for 5 rows");

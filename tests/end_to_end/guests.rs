@@ -1,7 +1,9 @@
-//! Plugins as files: those in the binary, and one that misbehaves when its configuration says so.
+//! Plugins as files: those in the binary, and those that misbehave.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use host_tests::guests::conformance;
 
 /// Writes a built-in plugin to a file.
 pub(crate) fn built_in(folder: &Path, name: &str) -> PathBuf {
@@ -14,5 +16,22 @@ pub(crate) fn built_in(folder: &Path, name: &str) -> PathBuf {
 pub(crate) fn faulty(folder: &Path) -> PathBuf {
     let path = folder.join("faulty.wasm");
     fs::write(&path, host_tests::guests::FAULTY).unwrap();
+    path
+}
+
+/// Writes a conformance guest to a file.
+pub(crate) fn hostile(folder: &Path, name: &str) -> PathBuf {
+    let path = folder.join(name).with_extension("wasm");
+    fs::write(&path, conformance::bytes(name)).unwrap();
+    path
+}
+
+/// Another component that does the same: the bytes of the first, and a section that nobody reads.
+pub(crate) fn variant(file: &Path, number: u8) -> PathBuf {
+    let mut bytes = fs::read(file).unwrap();
+    bytes.extend_from_slice(&[0, 3, 1, b'v', number]);
+    let name = format!("{}-{number}", file.file_stem().unwrap().to_str().unwrap());
+    let path = file.with_file_name(name).with_extension("wasm");
+    fs::write(&path, bytes).unwrap();
     path
 }

@@ -2,6 +2,10 @@
 
 mod ground_truth;
 mod swaps;
+mod thousand;
+mod state;
+mod shadow;
+mod survival;
 mod refusals;
 mod collector;
 mod signals;

@@ -149,6 +149,8 @@ impl Host {
         command.arg("run").args(arguments);
         command.arg("--socket").arg(folder.path().join("socket"));
         command.arg("--ready-file").arg(folder.path().join("ready"));
+        // What it keeps between two runs is not the machine's.
+        command.env("STATE_DIRECTORY", folder.path().join("state"));
         command.env("NO_COLOR", "1").stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
         prepare(&mut command, folder.path());
         let child = command.spawn().unwrap();
@@ -159,6 +161,12 @@ impl Host {
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Its control socket.
+    #[must_use]
+    pub fn control(&self) -> crate::control::Control {
+        crate::control::Control::new(self.path("socket"))
     }
 
     /// Its process id.

@@ -3,6 +3,7 @@
 
 pub mod turn;
 
+pub mod control;
 pub mod daemon;
 pub mod load;
 pub mod guests;
