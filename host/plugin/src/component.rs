@@ -9,7 +9,7 @@ use crate::decoder::{DecoderRole, WasmDecoder};
 use crate::engine::Engine;
 use crate::enricher::{EnricherRole, WasmEnricher};
 use crate::guard::Guard;
-use crate::imports::wasi;
+use crate::imports::{Rates, wasi};
 use crate::inspect::{Inspection, inspect};
 use crate::instance::{self, Blueprint};
 use crate::refusal::{PluginError, Refusal, Step};
@@ -112,7 +112,8 @@ impl Component {
             PluginError::new(&plugin, Step::Instantiate, &format!("{error:#}"), cure)
         })?;
         let (engine, stats) = (self.engine.clone(), Arc::new(CallStats::default()));
-        Guard::start(Blueprint { id, role, engine, pre, config: Arc::new(config), setup, stats })
+        let rates = Rates::new(&id, &setup.grants, &setup.limits, stats.clone());
+        Guard::start(Blueprint { id, role, engine, pre, config: Arc::new(config), setup, stats, rates })
     }
 }
 

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
-use host_model::{
-    Batch, CallStats, Decoded, Decoder, Fallback, Fault, Field, Layout, Plugin, PluginId, Run, Schema, State,
-};
+use host_model::{Batch, CallStats, Decoded, Decoder, Fallback, Fault, Field, Layout, Plugin, PluginId, Run, Schema, State};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 

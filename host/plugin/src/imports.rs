@@ -6,19 +6,19 @@ mod config;
 mod log;
 mod maps;
 mod random;
+mod rates;
 mod tables;
 mod under_way;
 pub(crate) mod wasi;
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
 
-use host_model::{CallStats, MapAccess, MapError, PluginId, TableError, Tables};
+use host_model::{CallStats, MapAccess, MapError, TableError, Tables};
 use wasmtime::component::{HasSelf, Linker};
 
-use bucket::Bucket;
 pub use clock::{Clock, SystemClock};
+pub(crate) use rates::Rates;
 pub(crate) use under_way::TooManyHostCalls;
 use under_way::UnderWay;
 
@@ -41,11 +41,9 @@ pub struct Host {
 
 /// The host as one instance sees it.
 pub(crate) struct Imports {
-    log: log::Log,
+    rates: Rates,
     config: Arc<serde_json::Map<String, serde_json::Value>>,
     grants: Grants,
-    /// How often each granted map may still be written; None without a limit.
-    updates: Vec<Option<Bucket>>,
     stats: Arc<CallStats>,
     host: Host,
     wasi: wasi::Wasi,
@@ -78,20 +76,17 @@ struct Nothing;
 
 impl Imports {
     pub(crate) fn new(
-        id: &PluginId,
+        rates: Rates,
         config: Arc<serde_json::Map<String, serde_json::Value>>,
         grants: &Grants,
         host: &Host,
         limits: &Limits,
         stats: Arc<CallStats>,
     ) -> Self {
-        let now = Instant::now();
-        let updates = grants.maps.iter().map(|grant| grant.updates_per_second.map(|rate| Bucket::new(rate, now))).collect();
         Self {
-            log: log::Log::new(id, limits.log_lines_per_second, stats.clone()),
+            rates,
             config,
             grants: grants.clone(),
-            updates,
             stats: stats.clone(),
             host: host.clone(),
             wasi: wasi::Wasi::new(),

@@ -14,7 +14,7 @@ use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
 use crate::Setup;
 use crate::breach::Breach;
 use crate::engine::Engine;
-use crate::imports::{Forbidden, Imports, TooManyHostCalls};
+use crate::imports::{Forbidden, Imports, Rates, TooManyHostCalls};
 use crate::refusal::{PluginError, Step};
 use crate::text::printable;
 use crate::version::v0_1::exports::probe::plugin::handover;
@@ -42,6 +42,7 @@ pub(crate) struct Blueprint<R> {
     pub(crate) config: Arc<serde_json::Map<String, serde_json::Value>>,
     pub(crate) setup: Setup,
     pub(crate) stats: Arc<CallStats>,
+    pub(crate) rates: Rates,
 }
 
 /// A live instance.
@@ -79,7 +80,7 @@ impl<R: Role> Blueprint<R> {
     /// Builds an instance and binds it.
     pub(crate) fn build(&self) -> Result<(Instance<R::Guest>, R::Bound), Explained> {
         let Setup { grants, limits, host, config, .. } = &self.setup;
-        let imports = Imports::new(&self.id, self.config.clone(), grants, host, limits, self.stats.clone());
+        let imports = Imports::new(self.rates.clone(), self.config.clone(), grants, host, limits, self.stats.clone());
         let mut store = Store::new(self.engine.wasm(), imports);
         store.limiter(|imports| &mut imports.limiter);
         store.set_hostcall_fuel(limits.output_bytes);

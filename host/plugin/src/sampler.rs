@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use host_model::{
-    Batch, CallStats, Decisions, Fallback, Fault, KernelPlan, Plugin, PluginId, Sampler, Schema, State, Stats,
-};
+use host_model::{Batch, CallStats, Decisions, Fallback, Fault, KernelPlan, Plugin, PluginId, Sampler, Schema, State, Stats};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 

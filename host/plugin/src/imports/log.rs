@@ -66,7 +66,7 @@ impl Drop for Log {
 impl Host for Imports {
     fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         self.crossed()?;
-        self.log.write(level, &message);
+        self.rates.log().write(level, &message);
         if level == Level::Error {
             self.under_way.said(message);
         }

@@ -30,13 +30,9 @@ impl Imports {
     }
 
     /// Whether this key may be written, and now. Of several grants that allow it, the first whose rate is not used up pays.
-    fn may_write(&mut self, map: &str, key: &[u8]) -> Result<(), MapError> {
+    fn may_write(&self, map: &str, key: &[u8]) -> Result<(), MapError> {
         let granted = self.grants.map(map, key, true).map_err(MapError::NotGranted)?;
-        let now = Instant::now();
-        if granted
-            .iter()
-            .any(|&place| self.updates.get_mut(place).and_then(Option::as_mut).is_none_or(|updates| updates.take(now)))
-        {
+        if self.rates.take_update(&granted, Instant::now()) {
             return Ok(());
         }
         self.stats.updates_left_out.fetch_add(1, Relaxed);

@@ -1,6 +1,7 @@
 //! Limits of one call, beyond time and memory: calls of the host, rows, state.
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use host_model::{FaultKind, Run, State};
 use host_plugin::{Deadlines, Limits, Setup};
@@ -55,6 +56,16 @@ fn lines_over_the_rate_are_counted() {
 }
 
 #[test]
+fn an_instance_that_is_built_anew_has_no_more_lines_than_the_one_before_it() {
+    let start = Instant::now();
+    let limits = Limits { log_lines_per_second: 1, ..Limits::default() };
+    let mut sampler = sampler(limited("say-why-and-trap", limits)).unwrap();
+    (0..2).for_each(|_| assert!(sampler.decide(&batch(1)).is_err()));
+    let left_out = sampler.stats().lines_left_out.load(Relaxed);
+    assert!(left_out == 5 || start.elapsed() > Duration::from_secs(1), "{left_out} of 6 lines");
+}
+
+#[test]
 fn a_run_becomes_at_most_so_many_rows() {
     let limits = Limits { output_rows: 2, ..Limits::default() };
     let mut decoder = decoder(Setup { limits, ..Setup::default() }).unwrap();
@@ -97,7 +108,7 @@ fn a_state_over_the_successors_cap_is_not_handed_in() {
 
 #[test]
 fn a_predecessor_that_never_hands_over_is_stopped_at_its_own_deadline() {
-    let deadlines = Deadlines { handover: std::time::Duration::from_millis(60), ..Deadlines::default() };
+    let deadlines = Deadlines { handover: Duration::from_millis(60), ..Deadlines::default() };
     let mut sampler = sampler(limited("loop-in-export", Limits { deadlines, ..Limits::default() })).unwrap();
     let fault = sampler.export_state().unwrap_err();
     assert_eq!(fault.kind, FaultKind::Deadline);
