@@ -126,9 +126,7 @@ impl Cache {
             done = CacheUse::Repaired;
         }
         let component = compile()?;
-        if let Some(fingerprint) = engine.fingerprints().first() {
-            self.remember(&component, digest, fingerprint, plugin);
-        }
+        self.remember(&component, digest, engine.fingerprint(), plugin);
         Ok((component, done))
     }
 

@@ -26,7 +26,9 @@ struct Inner {
     ticker: Ticker,
     /// Whether its code looks at the epoch.
     interrupts: bool,
-    fingerprints: OnceLock<Vec<Fingerprint>>,
+    fingerprint: Fingerprint,
+    /// Of code for any processor of this kind, once it was asked for; None if there is no compiler for it.
+    elsewhere: OnceLock<Option<Fingerprint>>,
 }
 
 /// Why there is no engine.
@@ -97,7 +99,8 @@ impl Engine {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(COMPILERS);
         let compilers = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|_| "plugin-compiler".into());
         let compilers = compilers.build().map_err(|error| fail(&error))?;
-        Ok(Self { inner: Arc::new(Inner { wasm, linker, compilers, ticker, interrupts, fingerprints: OnceLock::new() }) })
+        let (fingerprint, elsewhere) = (Fingerprint::of(&wasm), OnceLock::new());
+        Ok(Self { inner: Arc::new(Inner { wasm, linker, compilers, ticker, interrupts, fingerprint, elsewhere }) })
     }
 
     pub(crate) fn wasm(&self) -> &wasmtime::Engine {
@@ -110,11 +113,18 @@ impl Engine {
     }
 
     /// Whose compiled code it can run: its own, and then what another machine made for any processor of this kind.
-    pub(crate) fn fingerprints(&self) -> &[Fingerprint] {
-        self.inner.fingerprints.get_or_init(|| {
-            let made_elsewhere = compiler_for(MADE_FOR, self.inner.interrupts).ok();
-            [Some(&self.inner.wasm), made_elsewhere.as_ref()].into_iter().flatten().map(Fingerprint::of).collect()
-        })
+    pub(crate) fn fingerprints(&self) -> impl Iterator<Item = &Fingerprint> {
+        let elsewhere = || {
+            let made = || compiler_for(MADE_FOR, self.inner.interrupts).ok().as_ref().map(Fingerprint::of);
+            self.inner.elsewhere.get_or_init(made).as_ref()
+        };
+        // Only a start that did not find its own asks for the other.
+        std::iter::once(self.fingerprint()).chain(std::iter::once_with(elsewhere).flatten())
+    }
+
+    /// Of the code that it compiles.
+    pub(crate) fn fingerprint(&self) -> &Fingerprint {
+        &self.inner.fingerprint
     }
 
     pub(crate) fn linker(&self) -> &Linker<Imports> {

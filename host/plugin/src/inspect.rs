@@ -256,6 +256,20 @@ mod tests {
     }
 
     #[test]
+    fn an_import_cannot_hide_behind_others() {
+        // An instance without exports, imported under each of so many names.
+        let mut component = b"\0asm\x0d\0\x01\0\x07\x03\x01\x42\0".to_vec();
+        let names = (0..=NAMES).map(|number| format!("probe:plugin/log@0.1.{number}"));
+        let imports: Vec<u8> = names.flat_map(|name| [&[0, name.len() as u8], name.as_bytes(), &[5, 0]].concat()).collect();
+        let leb = |number: usize| [number as u8 | 0x80, (number >> 7) as u8];
+        let content = [&leb(NAMES + 1)[..], &imports].concat();
+        component.push(10);
+        component.extend_from_slice(&leb(content.len()));
+        component.extend_from_slice(&content);
+        assert_eq!(inspect(&component), Err(Refusal::TooManyImports(NAMES)));
+    }
+
+    #[test]
     fn four_bytes_of_a_component_are_damaged() {
         assert!(matches!(inspect(b"\0asm"), Err(Refusal::Damaged { .. })));
     }

@@ -43,6 +43,8 @@ pub mod text;
 #[doc(hidden)]
 pub mod fuzzing;
 
+use host_model::Fallback;
+
 pub use cache::{Cache, CacheError, CacheUse, Precompiled, TARGETS, precompile};
 pub use component::Component;
 pub use engine::{Engine, EngineError};
@@ -56,8 +58,6 @@ pub use version::SPOKEN;
 /// WASI preview 1 answered inside the component: an adapter for `wasm-tools component new --adapt wasi_snapshot_preview1=FILE`.
 /// Source and reasons are in `adapters/`.
 pub const STUB_ADAPTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/wasi_snapshot_preview1.stub.wasm"));
-
-use host_model::Fallback;
 
 /// What one slot gives its plugin.
 #[derive(Debug, Clone)]

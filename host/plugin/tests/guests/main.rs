@@ -4,6 +4,7 @@
 
 mod build;
 mod cache;
+mod empty_wasi;
 mod faults;
 mod handover;
 mod imports;

@@ -86,3 +86,16 @@ fn trap(instance: &mut LinkerInstance<'_, Imports>, name: &str, interface: &str)
     let function = format!("`{interface}` `{name}`, which no plugin gets");
     instance.func_new(name, move |_, _, _, _| Err(Forbidden::error(function.clone())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ANSWERED;
+
+    #[test]
+    fn what_is_answered_is_what_the_world_imports() {
+        let world = include_str!("../../../../../wit/wasi/world.wit");
+        let imports = world.lines().filter_map(|line| line.trim().strip_prefix("import "));
+        let bare: Vec<&str> = imports.filter_map(|import| Some(import.split_once('@')?.0)).collect();
+        assert_eq!(bare, ANSWERED);
+    }
+}

@@ -2,7 +2,7 @@
 
 use wasmtime::component::Resource;
 
-use super::super::log::{LINE, Log};
+use super::super::log::LINE;
 use super::generated::wasi::cli::{stderr, stdin, stdout, terminal_input, terminal_output};
 use super::generated::wasi::cli::{terminal_stderr, terminal_stdin, terminal_stdout};
 use super::generated::wasi::io::{error, streams};
@@ -76,7 +76,7 @@ impl Imports {
     }
 
     fn print(&mut self, sink: Sink, bytes: &[u8]) {
-        let Self { wasi, log, under_way, .. } = self;
+        let Self { wasi, rates, under_way, .. } = self;
         split(wasi.lines.of(sink), bytes, |line| {
             let level = match sink {
                 Sink::Out => Level::Info,
@@ -85,7 +85,7 @@ impl Imports {
                     Level::Warn
                 }
             };
-            Log::write(log, level, line);
+            rates.log().write(level, line);
         });
     }
 
