@@ -41,10 +41,15 @@ pub(crate) fn adapted() -> &'static [u8] {
     })
 }
 
+/// The component that panics, made with the SDK.
+pub(crate) fn panicky() -> Vec<u8> {
+    component(&core("panicky"))
+}
+
 /// The core module of a guest.
 pub(crate) fn core(name: &str) -> Vec<u8> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| build("wasm32-unknown-unknown", &["faulty", "curious", "lucky"]));
+    let folder = FOLDER.get_or_init(|| build("wasm32-unknown-unknown", &["faulty", "curious", "lucky", "panicky"]));
     std::fs::read(folder.join(name).with_extension("wasm")).unwrap()
 }
 

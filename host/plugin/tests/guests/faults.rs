@@ -4,9 +4,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use host_model::{Fault, FaultKind, Run};
-use host_plugin::{Deadlines, Limits, Setup};
+use host_plugin::{Component, Deadlines, Limits, Setup};
 
-use crate::{batch, decoder, records, sampler, told};
+use crate::{batch, decoder, records, sampler, schema, told};
 
 fn fault<T>(result: Result<T, Fault>) -> Fault {
     let Err(fault) = result else { panic!("the call did not fail") };
@@ -65,6 +65,16 @@ fn memory_over_the_cap_is_a_trap_that_says_so() {
     let trap = fault(sampler.decide(&batch(1)));
     assert_eq!(trap.kind, FaultKind::Trap);
     assert!(trap.detail.contains("more than the 8 MiB of memory"), "{trap}");
+}
+
+#[test]
+fn the_message_of_a_panic_is_in_the_fault_of_a_plugin_that_was_made_with_the_sdk() {
+    let component = Component::compile(&crate::ENGINE, &crate::build::panicky(), "file").unwrap();
+    let mut sampler = component.sampler(component.inspection().id("sampler", 1), &schema(), Setup::default()).unwrap();
+    let panic = fault(sampler.decide(&batch(3)));
+    assert_eq!(panic.kind, FaultKind::Trap);
+    assert!(panic.detail.contains("it said \"panicked at"), "{panic}");
+    assert!(panic.detail.contains("[2J3 rows are too many"), "{panic}");
 }
 
 #[test]
