@@ -1,7 +1,7 @@
 //! The path of an event, on a thread of its own: source, decoder, metrics, sampler, enrichers, sink.
 //!
 //! A [`Blueprint`] says what a path is made of, [`start`] builds it, [`Running`] is the handle: ask for the ledger, switch
-//! a plugin between two batches, stop. The crate knows the traits in `host-model` and nothing behind them: no kernel, no
+//! a plugin between two batches, try a candidate beside it, stop. The crate knows the traits in `host-model` and nothing behind them: no kernel, no
 //! wasmtime, no network.
 
 #![forbid(unsafe_code)]

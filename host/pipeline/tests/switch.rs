@@ -1,6 +1,6 @@
 //! Plugins replaced while records flow: nothing lost, nothing twice, state handed over, and all or nothing.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first wrong answer")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests may stop at the first wrong answer")]
 
 mod fakes;
 

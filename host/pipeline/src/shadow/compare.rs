@@ -21,8 +21,8 @@ pub(crate) struct Common {
     pub(crate) candidate: usize,
 }
 
-/// The rows of one run, side by side: the same record, or the same place, with None where only one of the two has a row.
-pub(crate) type Pairs = Vec<(Option<usize>, Option<usize>)>;
+/// The rows of both for one record, or in one place; None where only one of the two has a row.
+pub(crate) type Pair = (Option<usize>, Option<usize>);
 
 /// The fields of the same name and type, the names that only the live plugin has, and those that only the candidate has. A
 /// field whose type differs is among both.
@@ -66,7 +66,7 @@ pub(crate) fn verdicts(batch: &Batch, live: &Decisions, drawn: &[u64], candidate
 
 /// Which rows of two decoders stand for the same record. Where one of them does not make one row per record, rows are paired by
 /// their place.
-pub(crate) fn pairs(records: u32, live: &Decoded, candidate: &Decoded) -> Pairs {
+pub(crate) fn pairs(records: u32, live: &Decoded, candidate: &Decoded) -> Vec<Pair> {
     let records = records as usize;
     let row_per_record = |decoded: &Decoded| decoded.batch.rows + decoded.undecodable.len() == records;
     if !(row_per_record(live) && row_per_record(candidate)) {
@@ -84,7 +84,7 @@ pub(crate) fn rows(
     live: &Side<'_>,
     candidate: &Side<'_>,
     shared: &[Common],
-    pairs: &Pairs,
+    pairs: &[Pair],
     input: Option<&Side<'_>>,
 ) -> Finding {
     let mut finding = Finding {

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
-use host_model::{Added, Batch, Decisions, Decoded, Decoder, Enricher, Fault, Run, Sampler};
+use arrow_array::ArrayRef;
+use host_model::{Batch, Decisions, Decoded, Decoder, Enricher, Fault, Run, Sampler};
 
 use crate::shadow::compare::{self, Side};
 use crate::shadow::tally::Finding;
@@ -160,12 +161,12 @@ fn decide(sampler: &mut dyn Sampler, batch: &Batch, live: &Decisions, drawn: &[u
 fn enrich(
     enricher: &mut dyn Enricher,
     batch: &Batch,
-    live: &Added,
+    live: &[ArrayRef],
     known: &Known,
     fields: &[compare::Common],
 ) -> Result<Finding, Fault> {
     let added = enricher.enrich(batch)?;
-    let pairs: compare::Pairs = (0..batch.rows).map(|row| (Some(row), Some(row))).collect();
+    let pairs: Vec<compare::Pair> = (0..batch.rows).map(|row| (Some(row), Some(row))).collect();
     let (live, candidate) = (Side::added(&known.added, live), Side::added(enricher.added(), &added));
     Ok(compare::rows(&live, &candidate, fields, &pairs, Some(&Side::of(batch))))
 }
