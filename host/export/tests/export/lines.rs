@@ -11,7 +11,7 @@ use host_model::{DeliveryCounters, FieldUse, Kept, Sensitivity, Signal};
 use serde_json::{Value, json};
 
 use crate::collector::Collector;
-use crate::rows::{Rows, spans};
+use crate::rows::{Rows, extremes, spans};
 
 #[derive(Clone, Default)]
 struct Page(Arc<Mutex<Vec<u8>>>);
@@ -98,6 +98,18 @@ async fn a_log_row_has_body_severity_and_its_callers_ids() {
         "attributes": {},
     });
     assert_eq!(object, expected);
+}
+
+#[tokio::test]
+async fn numbers_at_their_ends_are_shown_and_hurt_nobody() {
+    let page = Page::default();
+    write(Output::Jsonl(Box::new(page.clone())), &extremes()).await;
+    let object: Value = serde_json::from_str(&page.lines().remove(0)).unwrap();
+    assert_eq!((&object["time"], &object["duration_ns"]), (&json!("1970-01-01T00:00:00.999999999Z"), &json!(u64::MAX)));
+    assert_eq!(object["attributes"], json!({ "least": i64::MIN, "not.a.number": null, "infinite": null }));
+    let page = Page::default();
+    write(Output::Console(Box::new(page.clone()), ConsoleStyle { colour: false, width: 200 }), &extremes()).await;
+    assert!(page.lines().remove(0).ends_with("18446744073.71s least=-9223372036854775808 not.a.number=NaN infinite=-inf"));
 }
 
 #[tokio::test]

@@ -101,6 +101,21 @@ impl Rows {
     }
 }
 
+/// A row whose every number is at an end of what it can be.
+pub fn extremes() -> Kept {
+    let rows = Rows::new(Signal::Span, 1)
+        .u64("duration", FieldUse::Duration, vec![u64::MAX])
+        .u32("kind", FieldUse::Kind, vec![u32::MAX])
+        .i64("least", vec![i64::MIN])
+        .f64("not.a.number", vec![f64::NAN])
+        .f64("infinite", vec![f64::NEG_INFINITY]);
+    let mut kept = rows.kept();
+    kept.unix_offset_ns = u64::MAX;
+    kept.thresholds = vec![Threshold::new(u64::MAX)];
+    kept.randomness = vec![u64::MAX];
+    kept
+}
+
 /// As many spans with one attribute that tells them apart.
 pub fn spans(count: u64) -> Kept {
     Rows::new(Signal::Span, count).u64("row", FieldUse::Plain, (0..count).collect()).kept()

@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 
 use crate::collector::{Collector, exporter};
-use crate::rows::{OFFSET, Rows};
+use crate::rows::{OFFSET, Rows, extremes};
 
 /// The spans that a collector decodes out of some rows.
 async fn arrive(kept: Kept, adjust: impl FnOnce(&mut ExportSettings)) -> (Vec<Span>, u64) {
@@ -183,6 +183,19 @@ async fn what_is_not_known_is_not_exported() {
         .omit_zero();
     let (spans, _) = arrive(rows.kept(), |_| {}).await;
     assert_eq!((spans[0].attributes.len(), spans[1].attributes.len()), (0, 7));
+}
+
+#[tokio::test]
+async fn numbers_at_their_ends_arrive_and_hurt_nobody() {
+    let (spans, _) = arrive(extremes(), |_| {}).await;
+    let [span] = spans.try_into().unwrap();
+    assert_eq!((span.start_time_unix_nano, span.end_time_unix_nano), (999_999_999, u64::MAX));
+    assert_eq!(span.attributes[0], attribute("least", Value::IntValue(i64::MIN)));
+    let Some(Value::DoubleValue(nan)) = span.attributes[1].value.as_ref().and_then(|value| value.value.clone()) else {
+        panic!("{span:?}")
+    };
+    assert!(nan.is_nan());
+    assert_eq!(span.attributes[2], attribute("infinite", Value::DoubleValue(f64::NEG_INFINITY)));
 }
 
 #[tokio::test]
