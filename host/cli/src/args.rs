@@ -1,18 +1,24 @@
 //! The words of the command line. Help, completions and man pages all come from this one tree.
 
 mod help;
+mod component;
 mod plugin;
 mod probe;
+mod repro;
 mod run;
+mod shadow;
 mod value;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-pub(crate) use plugin::{InspectArgs, LoadArgs, PluginCommand, RollbackArgs, UnloadArgs};
+pub(crate) use component::{AdapterArgs, CompileArgs, KeygenArgs, SignArgs, VerifyArgs};
+pub(crate) use plugin::{HistoryArgs, InspectArgs, LoadArgs, PluginCommand, RollbackArgs, UnloadArgs};
 pub(crate) use probe::{ProbeCommand, ProbeLoadArgs, ProbeUnloadArgs};
+pub(crate) use repro::{KeptArgs, ReproCommand, ReproListArgs, ReproRunArgs, ReproShowArgs};
 pub(crate) use run::{LogFormat, OtlpProtocol, Output, RunArgs};
+pub(crate) use shadow::{CandidateArgs, CompareArgs, ShadowArgs};
 
 /// See what the kernel does, through plugins that you can replace while events flow.
 #[derive(Debug, Parser)]
@@ -103,12 +109,15 @@ pub(crate) enum Format {
 /// `host doctor`
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// Also check this configuration and the collector it names
+    /// Also check this configuration, the collector and the state folder that it names
     #[arg(long, value_name = "FILE", env = "HOST_CONFIG", hide_env_values = true, value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
     /// The collector to reach; otherwise the configuration's, or OTEL_EXPORTER_OTLP_ENDPOINT
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub(crate) otlp_endpoint: Option<String>,
+    /// The folder of the host's state; otherwise the configuration's, or the default
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) state_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) socket: SocketArgs,
     #[command(flatten)]
@@ -165,15 +174,29 @@ mod tests {
     #[test]
     fn the_flags_that_scripts_rely_on_are_there() {
         let line = "host run --config F --probe exec --probe file --comm NAME --pid 7 --cgroup /sys/fs/cgroup/a --duration 10s \
-                    --output jsonl --otlp-endpoint http://localhost:4317 --socket S --ready-file R";
+                    --output jsonl --otlp-endpoint http://localhost:4317 --socket S --ready-file R --state-dir D";
         assert!(Cli::try_parse_from(line.split_whitespace()).is_ok());
         for line in [
             "host status --format json",
-            "host plugin load F --slot sampler --config {}",
+            "host plugin load F --slot sampler --config {} --pin sha256:00000000000000000000000000000000000000000000000000000000000000ab",
             "host plugin unload sampler",
             "host plugin list",
             "host plugin inspect F",
-            "host plugin rollback sampler",
+            "host plugin history",
+            "host plugin history sampler",
+            "host plugin rollback sampler --to 3",
+            "host plugin shadow F --slot sampler --share 10% --promote-if faults==0 --after 10m",
+            "host plugin compare --watch",
+            "host plugin promote",
+            "host plugin discard sampler",
+            "host plugin repro list --state-dir D",
+            "host plugin repro show ID",
+            "host plugin repro run ID --component F",
+            "host plugin compile F --target aarch64-unknown-linux-gnu --key K --out D",
+            "host plugin keygen K",
+            "host plugin sign F --key K -o O",
+            "host plugin verify F",
+            "host plugin adapter -o F",
             "host probe list",
             "host probe load F.bpf.o --map events.max_entries=10",
             "host probe unload mine",

@@ -3,6 +3,7 @@
 mod kernel;
 mod privilege;
 mod reach;
+mod state;
 
 use serde::Serialize;
 

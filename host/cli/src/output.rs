@@ -1,6 +1,7 @@
 //! Data to standard output: aligned columns for people, JSON for programs.
 
 use std::io::{self, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -55,6 +56,22 @@ pub(crate) fn columns(headings: &[(&str, Align)], rows: impl IntoIterator<Item =
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
+/// Labels and their values, a line each; the lines of a longer value stand below each other.
+pub(crate) fn sheet<'a>(lines: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let lines: Vec<_> = lines.into_iter().collect();
+    let width = lines.iter().map(|(label, _)| label.len()).max().unwrap_or_default() + 2;
+    let mut text = String::new();
+    for (label, value) in &lines {
+        let mut label = *label;
+        for line in value.lines() {
+            text.push_str(format!("{label:<width$}{}", printable(line)).trim_end());
+            text.push('\n');
+            label = "";
+        }
+    }
+    text
+}
+
 /// `1234567` as `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -102,6 +119,46 @@ pub(crate) fn bytes(size: u64) -> String {
     }
 }
 
+/// What is used of what there may be, in the unit of the latter: `1.1/64 MiB`.
+pub(crate) fn part_of(used: u64, cap: u64) -> String {
+    let (size, unit) = match cap {
+        0 => return bytes(used),
+        1..1_024 => (1.0, "B"),
+        1_024..1_048_576 => (1_024.0, "KiB"),
+        1_048_576..1_073_741_824 => (1_048_576.0, "MiB"),
+        _ => (1_073_741_824.0, "GiB"),
+    };
+    let short = |bytes: u64| format!("{:.1}", bytes as f64 / size).trim_end_matches(".0").to_owned();
+    format!("{}/{} {unit}", short(used), short(cap))
+}
+
+/// A share as a percentage: `1.020 %`. Few are never none, and nearly all are never all.
+pub(crate) fn percent(share: f64) -> String {
+    const LEAST: f64 = 0.000_01;
+    match share {
+        share if share > 0.0 && share < LEAST => "<0.001 %".to_owned(),
+        share if share < 1.0 && share > 1.0 - LEAST => ">99.999 %".to_owned(),
+        share => format!("{:.3} %", share * 100.0),
+    }
+}
+
+/// A share that was chosen, as a percentage: `10 %`, `12.5 %`.
+pub(crate) fn portion(share: f64) -> String {
+    let percent = format!("{:.3}", share * 100.0);
+    format!("{} %", percent.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// A moment as it is seen from `now`, both Unix milliseconds: `3m12s ago`.
+pub(crate) fn ago(unix_ms: u64, now: u64) -> String {
+    format!("{} ago", since(now.saturating_sub(unix_ms)))
+}
+
+/// Unix milliseconds.
+pub(crate) fn now() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A time since a start: `850ms`, `42s`, `3m12s`, `2h05m`, `3d04h`.
 pub(crate) fn since(millis: u64) -> String {
     let seconds = millis / 1_000;
@@ -128,6 +185,27 @@ mod tests {
         assert_eq!([850, 12_300, 4_560_000, 1_200_000_000].map(nanos), ["850 ns", "12.3 us", "4.6 ms", "1.20 s"]);
         assert_eq!([512, 65_536, 1_572_864].map(bytes), ["512 B", "64.0 KiB", "1.5 MiB"]);
         assert_eq!([850, 42_000, 192_000, 7_500_000, 273_600_000].map(since), ["850ms", "42s", "3m12s", "2h05m", "3d04h"]);
+    }
+
+    #[test]
+    fn few_are_not_none_and_nearly_all_are_not_all() {
+        assert_eq!(
+            [0.0, 1e-9, 0.000_011, 0.0102, 0.5, 0.999_995, 1.0].map(percent),
+            ["0.000 %", "<0.001 %", "0.001 %", "1.020 %", "50.000 %", ">99.999 %", "100.000 %"]
+        );
+        assert_eq!([0.1, 1.0, 0.125].map(portion), ["10 %", "100 %", "12.5 %"]);
+    }
+
+    #[test]
+    fn what_is_used_is_said_in_the_unit_of_what_there_may_be() {
+        let sizes = [(1_153_434, 64 << 20), (0, 64 << 20), (512, 1_024), (3, 0), (1 << 30, 3 << 29)];
+        assert_eq!(sizes.map(|(used, cap)| part_of(used, cap)), ["1.1/64 MiB", "0/64 MiB", "0.5/1 KiB", "3 B", "1/1.5 GiB"]);
+    }
+
+    #[test]
+    fn a_sheet_aligns_its_values_and_a_value_cannot_escape() {
+        let lines = [("name", "a\x1b[2J".to_owned()), ("digest", "1\n2".to_owned())];
+        assert_eq!(sheet(lines), "name    a\u{fffd}[2J\ndigest  1\n        2\n");
     }
 
     #[test]

@@ -2,6 +2,13 @@
 
 mod list;
 mod inspect;
+mod slot;
+mod history;
+mod shadow;
+mod compare;
+mod repro;
+mod sign;
+mod compile;
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +21,7 @@ use crate::args::{DataArgs, Format, LoadArgs, PluginCommand, RollbackArgs, Unloa
 use crate::ask;
 use crate::exit::{Code, Done, Failure};
 use crate::output::{self, grouped, nanos};
-use crate::printable::printable;
+use crate::printable::{clipped, printable};
 
 /// `host plugin`
 pub(crate) async fn plugin(command: PluginCommand) -> Done {
@@ -23,27 +30,35 @@ pub(crate) async fn plugin(command: PluginCommand) -> Done {
         PluginCommand::Unload(args) => unload(args).await,
         PluginCommand::List(args) => show(args).await,
         PluginCommand::Inspect(args) => inspect::inspect(args).await,
+        PluginCommand::History(args) => history::history(args).await,
         PluginCommand::Rollback(args) => rollback(args).await,
+        PluginCommand::Shadow(args) => shadow::shadow(args).await,
+        PluginCommand::Compare(args) => compare::compare(args).await,
+        PluginCommand::Promote(args) => shadow::promote(args).await,
+        PluginCommand::Discard(args) => shadow::discard(args).await,
+        PluginCommand::Repro(command) => repro::repro(command).await,
+        PluginCommand::Compile(args) => compile::compile(&args),
+        PluginCommand::Keygen(args) => sign::keygen(&args),
+        PluginCommand::Sign(args) => sign::sign(&args),
+        PluginCommand::Verify(args) => sign::verify(&args),
+        PluginCommand::Adapter(args) => compile::adapter(&args),
     }
 }
 
 async fn load(args: LoadArgs) -> Done {
-    let config = match args.config {
-        Some(serde_json::Value::Object(config)) => Some(config),
-        _ => None,
-    };
     let load = LoadPlugin {
         path: Some(absolute(&args.file)?),
         bytes_base64: None,
         slot: args.slot.as_deref().map(slot).transpose()?,
-        config,
+        config: args.config.and_then(object),
+        pin: args.pin,
     };
     let (client, format) = parts(args.data);
     went_live(format, &ask::answer(client.load_plugin(&load)).await?)
 }
 
 async fn rollback(args: RollbackArgs) -> Done {
-    let rollback = RollbackPlugin { slot: slot(&args.slot)?, generation: args.generation };
+    let rollback = RollbackPlugin { slot: slot(&args.slot)?, generation: args.to };
     let (client, format) = parts(args.data);
     went_live(format, &ask::answer(client.rollback_plugin(&rollback)).await?)
 }
@@ -62,7 +77,10 @@ async fn show(args: DataArgs) -> Done {
     let (client, format) = parts(args);
     match format {
         Format::Json => ask::pass_through(&client, "/v1/plugins").await,
-        Format::Table => output::print(&list::table(&ask::answer(client.plugins()).await?)),
+        Format::Table => {
+            let plugins = ask::answer(client.plugins()).await?;
+            output::print(&list::table(&plugins, &ask::answer(client.shadows()).await?))
+        }
     }
 }
 
@@ -77,19 +95,63 @@ fn went_live(format: Format, live: &Live) -> Done {
 fn sentence(live: &Live) -> String {
     let who = format!("{}: {}@{}", live.slot, printable(&live.name), printable(&live.version));
     if live.unchanged {
-        return format!("{who} was live already, as generation {}\n", live.generation);
+        return format!("{who} was live already, as generation {}; nothing was done\n", live.generation);
     }
     format!(
-        "{who} is live as generation {}; paused {}, {} rows passed meanwhile\n{}\n",
+        "{who} is live as generation {}; paused {}, {} rows passed meanwhile\n{}{}\n",
         live.generation,
         nanos(live.pause_ns),
         grouped(live.rows_during),
+        handed_over(&live.handover).map(|state| format!("{state}\n")).unwrap_or_default(),
         printable(&live.digest)
     )
 }
 
+/// How its predecessor's state came to what is live, in a sentence; None if there was no predecessor.
+fn handed_over(handover: &str) -> Option<String> {
+    let why = |text: &str| clipped(text.trim_start_matches([':', ' ']), 400);
+    match handover {
+        "" => None,
+        "warm" => Some("warm: it goes on with the state of its predecessor".to_owned()),
+        "stateless" => Some("stateless: its predecessor had no state to hand over".to_owned()),
+        other => Some(match other.strip_prefix("cold").map(why) {
+            Some(why) if why.is_empty() => "cold: it began without the state of its predecessor".to_owned(),
+            Some(why) => format!("cold: it began without the state of its predecessor: {why}"),
+            None => clipped(other, 400),
+        }),
+    }
+}
+
 fn parts(args: DataArgs) -> (Client, Format) {
     (ask::client(args.socket), args.format.format)
+}
+
+/// A configuration, which was read as an object.
+fn object(value: serde_json::Value) -> Option<serde_json::Map<String, serde_json::Value>> {
+    match value {
+        serde_json::Value::Object(config) => Some(config),
+        _ => None,
+    }
+}
+
+/// `name@version`, as a cell.
+fn label(name: &str, version: &str) -> String {
+    format!("{}@{}", clipped(name, 64), clipped(version, 32))
+}
+
+/// As much of a digest as tells plugins apart.
+fn brief(digest: &str) -> String {
+    const DIGITS: usize = 12;
+    let digits = digest.strip_prefix("sha256:").unwrap_or(digest);
+    digits.chars().take(DIGITS).collect()
+}
+
+/// The bytes of a file, or of a component in this binary.
+fn read(subject: &Path) -> Result<Vec<u8>, Failure> {
+    match plugins::component(&subject.to_string_lossy()) {
+        Some(component) if !subject.exists() => Ok(component.bytes.to_vec()),
+        _ => host_plugin::read(subject).map_err(|error| Failure::new(Code::Refused, error.to_string()).cured_by(error.cure)),
+    }
 }
 
 /// A slot by its name.
@@ -130,13 +192,31 @@ mod tests {
             generation: 2,
             pause_ns: 41_300,
             rows_during: 1_024,
+            handover: "warm".into(),
             unchanged: false,
         };
+        assert_eq!(
+            sentence(&live),
+            "sampler: sampler-rate@0.3.0 is live as generation 2; paused 41.3 us, 1,024 rows passed meanwhile\n\
+             warm: it goes on with the state of its predecessor\nsha256:00\n"
+        );
+        live.handover = String::new();
         assert_eq!(
             sentence(&live),
             "sampler: sampler-rate@0.3.0 is live as generation 2; paused 41.3 us, 1,024 rows passed meanwhile\nsha256:00\n"
         );
         live.unchanged = true;
-        assert_eq!(sentence(&live), "sampler: sampler-rate@0.3.0 was live already, as generation 2\n");
+        assert_eq!(sentence(&live), "sampler: sampler-rate@0.3.0 was live already, as generation 2; nothing was done\n");
+    }
+
+    #[test]
+    fn a_state_that_did_not_go_over_is_said_with_its_reason() {
+        let reason = "cold: import-state refused: version 2 is unknown\x1b[2J";
+        let sentence =
+            "cold: it began without the state of its predecessor: import-state refused: version 2 is unknown\u{fffd}[2J";
+        assert_eq!(handed_over(reason).as_deref(), Some(sentence));
+        assert!(handed_over("stateless").unwrap().starts_with("stateless: "));
+        assert_eq!(handed_over("cold").as_deref(), Some("cold: it began without the state of its predecessor"));
+        assert_eq!(handed_over(""), None);
     }
 }

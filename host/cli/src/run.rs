@@ -162,9 +162,30 @@ fn tell(report: &FinalReport, replay: bool, to_stdout: bool, format: Format) -> 
         }
     };
     if to_stdout {
-        return output::print(&text);
+        output::print(&text)?;
+    } else {
+        // Whether anybody reads talk is not our concern.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
     }
-    // Whether anybody reads talk is not our concern.
-    let _ = io::stderr().lock().write_all(text.as_bytes());
-    Ok(())
+    verdict(report.balanced)
+}
+
+/// A run whose sums do not hold has failed, whatever else it did.
+fn verdict(balanced: bool) -> Done {
+    if balanced {
+        return Ok(());
+    }
+    let failure = Failure::new(Code::Failed, "the ledger is UNBALANCED: records were lost and not counted");
+    Err(failure.cured_by("please report this with the ledger and the log"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_whose_sums_do_not_hold_has_failed() {
+        assert!(verdict(true).is_ok());
+        assert!(matches!(verdict(false), Err(Failure::Error { code: Code::Failed, .. })));
+    }
 }

@@ -96,10 +96,15 @@ fn plugins(paths: &[PathStatus]) -> String {
         ("GEN", Align::Right),
         ("ROWS", Align::Right),
         ("NS/ROW", Align::Right),
-        ("TRAPS", Align::Right),
+        ("FAULTS", Align::Right),
     ];
     let row = |path: &PathStatus, plugin: &PluginStatus| {
-        let mark = if plugin.state == PluginState::Faulting { "FAULTING " } else { "" };
+        let mark = match plugin.state {
+            PluginState::Faulting => "FAULTING ",
+            PluginState::BackingOff => "BACKING OFF ",
+            PluginState::Quarantined => "QUARANTINED ",
+            PluginState::Live | PluginState::Ended => "",
+        };
         vec![
             clipped(&path.probe, 12),
             clipped(&plugin.slot, 20),
@@ -136,7 +141,12 @@ pub(crate) fn line(swap: &Swap) -> String {
     let name = |name: &str| if name.is_empty() { "nothing".to_owned() } else { clipped(name, 48) };
     let handover = if swap.handover.is_empty() { String::new() } else { format!(", {}", clipped(&swap.handover, 80)) };
     let (from, to) = (name(&swap.from), name(&swap.to));
-    format!("{}: {from} -> {to}, {}{handover}", clipped(&swap.slot, 20), nanos(swap.pause_ns))
+    // That somebody loaded it goes without saying.
+    let reason = match swap.reason.as_str() {
+        "" | "load" => String::new(),
+        reason => format!(", {}", clipped(reason, 120)),
+    };
+    format!("{}: {from} -> {to}, {}{handover}{reason}", clipped(&swap.slot, 20), nanos(swap.pause_ns))
 }
 
 #[cfg(test)]
@@ -161,6 +171,11 @@ pub(crate) mod tests {
             p50_ns: 9_800,
             p99_ns: 21_400,
             memory_bytes: 1 << 20,
+            memory_cap_bytes: 64 << 20,
+            faults: std::collections::BTreeMap::from([(host_model::FaultKind::Trap, 1)]),
+            recycled: 0,
+            host_calls: 0,
+            lines_left_out: 0,
             total_ns: 2_009_940,
         };
         let sampler = PluginStatus {
@@ -195,6 +210,8 @@ pub(crate) mod tests {
                 pause_ns: 41_300,
                 rows_during: 1_024,
                 handover: "cold".into(),
+                reason: "load".into(),
+                unix_ms: 0,
             }],
             export: ExportStatus {
                 endpoint: Some("http://localhost:4317".into()),
@@ -221,6 +238,16 @@ collector http://localhost:4317  waiting 512 B of 32.0 MiB  retries 2
         assert!(text.contains("sampler-ratio@0.1.0 (1) -> sampler-rate@0.3.0 (2), 41.3 us, cold"), "{text}");
         let widest = text.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(80), "{widest:?}\n{text}");
+    }
+
+    #[test]
+    fn a_swap_says_why_unless_somebody_loaded_it() {
+        let mut swap = status().swaps.remove(0);
+        assert_eq!(line(&swap), "sampler: sampler-ratio@0.1.0 (1) -> sampler-rate@0.3.0 (2), 41.3 us, cold");
+        swap.reason = "quarantined: 10 faults within 60s\x1b".into();
+        assert!(line(&swap).ends_with(", cold, quarantined: 10 faults within 60s\u{fffd}"), "{}", line(&swap));
+        (swap.to, swap.handover, swap.reason) = (String::new(), String::new(), "unload".into());
+        assert_eq!(line(&swap), "sampler: sampler-ratio@0.1.0 (1) -> nothing, 41.3 us, unload");
     }
 
     #[test]

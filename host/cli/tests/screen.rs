@@ -32,6 +32,7 @@ fn the_live_table_leaves_the_terminal_as_it_was_and_the_ledger_below_it() {
     let end = || Stdio::from(program.try_clone().unwrap());
     let mut host = Command::new(env!("CARGO_BIN_EXE_host"));
     host.args(["run", "--replay"]).arg(capture).arg("--socket").arg(folder.path().join("host.sock"));
+    host.arg("--state-dir").arg(folder.path().join("state"));
     host.env("TERM", "xterm").env_remove("NO_COLOR").stdin(end()).stdout(end()).stderr(end());
     let mut running = host.spawn().unwrap();
     // It holds the program's end of the terminal, too.

@@ -49,6 +49,9 @@ fn help_teaches() {
         ("help-status.txt", &["status", "--help"]),
         ("help-plugin.txt", &["plugin", "--help"]),
         ("help-plugin-load.txt", &["plugin", "load", "--help"]),
+        ("help-plugin-shadow.txt", &["plugin", "shadow", "--help"]),
+        ("help-plugin-repro.txt", &["plugin", "repro", "--help"]),
+        ("help-plugin-keygen.txt", &["plugin", "keygen", "--help"]),
         ("help-probe.txt", &["probe", "--help"]),
         ("help-doctor.txt", &["doctor", "--help"]),
     ] {
@@ -69,12 +72,16 @@ fn an_unknown_flag_is_a_usage_error_that_names_the_nearest() {
 #[test]
 fn a_value_that_cannot_be_is_refused_with_what_could() {
     for (arguments, cure) in [
-        (["run", "--duration", "10 x"], "500ms, 10s, 2m or 1h30m"),
-        (["run", "--comm", "a-name-of-sixteen"], "15 bytes"),
-        (["run", "--pid", "0"], "the number of a process"),
-        (["run", "--output", "xml"], "jsonl, console, none"),
+        (&["run", "--duration", "10 x"][..], "500ms, 10s, 2m or 1h30m"),
+        (&["run", "--comm", "a-name-of-sixteen"], "15 bytes"),
+        (&["run", "--pid", "0"], "the number of a process"),
+        (&["run", "--output", "xml"], "jsonl, console, none"),
+        (&["plugin", "load", "x", "--pin=ab"], "sha256: and 64 hexadecimal digits"),
+        (&["plugin", "shadow", "x", "--share=0"], "above 0% up to 100%"),
+        (&["plugin", "shadow", "x", "--promote-if=costs < 1", "--after=1s"], "column 1"),
+        (&["plugin", "shadow", "x", "--after=10m"], "--promote-if <CONDITION>"),
     ] {
-        let output = host(&arguments);
+        let output = host(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(stderr(&output).contains(cure), "{arguments:?}: {}", stderr(&output));
     }
@@ -120,6 +127,12 @@ fn without_a_running_host_the_exit_code_is_4_and_the_cure_is_said() {
         &["plugin", "load", "x.wasm"],
         &["plugin", "unload", "sampler"],
         &["plugin", "rollback", "sampler"],
+        &["plugin", "history"],
+        &["plugin", "inspect", "sampler"],
+        &["plugin", "shadow", "x.wasm"],
+        &["plugin", "compare"],
+        &["plugin", "promote"],
+        &["plugin", "discard", "sampler"],
         &["probe", "list"],
         &["probe", "unload", "mine"],
     ] {
@@ -178,8 +191,81 @@ fn the_doctor_finds_a_collector_that_does_not_listen() {
 }
 
 #[test]
+fn a_component_is_signed_verified_and_told_with_its_signer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (key, signed) = (path("acme.key"), path("signed.wasm"));
+    let output = host(&["plugin", "keygen", &key]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let public = stdout(&output).trim().to_owned();
+    assert!(stderr(&output).contains(&format!("acme = \"{public}\"")), "{}", stderr(&output));
+    assert_eq!(host(&["plugin", "keygen", &key]).status.code(), Some(1), "a key is never written over");
+
+    let output = host(&["plugin", "sign", "sampler-ratio", "--key", &key, "-o", &signed]);
+    assert!(stdout(&output).starts_with(&format!("{signed} is signed by {public}\nsha256:")), "{}", stderr(&output));
+    assert!(host(&["plugin", "verify", &signed, "--signer", &public]).status.success());
+    let card = host(&["plugin", "inspect", &signed, "--format", "json"]);
+    let card: serde_json::Value = serde_json::from_slice(&card.stdout).unwrap();
+    assert_eq!((&card["signer"], &card["limits"]["host_calls"]), (&public.into(), &10_000.into()));
+
+    let output = host(&["plugin", "verify", "sampler-ratio"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(stderr(&output), "error: nobody has signed sampler-ratio\nhint: `host plugin sign` signs it\n");
+    let mut bytes = fs::read(&signed).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&signed, bytes).unwrap();
+    let output = host(&["plugin", "verify", &signed]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("has not signed these bytes"), "{}", stderr(&output));
+}
+
+#[test]
+fn code_for_another_machine_is_sealed_with_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("edge");
+    let key = file(&folder, "edge.key", &[7; 32]);
+    let line = ["plugin", "compile", "sampler-ratio", "--target", "aarch64-unknown-linux-gnu", "--out", out.to_str().unwrap()];
+    let output = host(&[&line[..], &["--key", key.to_str().unwrap(), "--format", "json"]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let compiled: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(Path::new(compiled["file"].as_str().unwrap()).exists(), "{compiled}");
+    assert_eq!((&compiled["new_key"], fs::read(out.join("key")).unwrap()), (&false.into(), vec![7; 32]));
+    let output = host(&["plugin", "compile", "sampler-ratio", "--target", "vax", "--out", out.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("aarch64-unknown-linux-gnu"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_adapter_is_a_module_on_standard_output_and_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stub.wasm");
+    let piped = host(&["plugin", "adapter"]);
+    let output = host(&["plugin", "adapter", "-o", path.to_str().unwrap()]);
+    assert!(stdout(&output).contains("--adapt wasi_snapshot_preview1="), "{}", stderr(&output));
+    assert!(piped.stdout.starts_with(b"\0asm"));
+    assert_eq!(fs::read(path).unwrap(), piped.stdout);
+}
+
+#[test]
+fn calls_that_failed_are_read_from_a_folder_without_a_running_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = ["--state-dir", folder.path().to_str().unwrap()];
+    let output = host(&[&["plugin", "repro", "list"][..], &state].concat());
+    assert_eq!(stdout(&output), "no call that failed is kept\n", "{}", stderr(&output));
+    let output = host(&[&["plugin", "repro", "list", "--format", "json"][..], &state].concat());
+    assert_eq!(stdout(&output), "[]\n");
+    for command in ["show", "run"] {
+        let output = host(&[&["plugin", "repro", command, "20260102T030405-1-x-trap"][..], &state].concat());
+        assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+        let output = host(&[&["plugin", "repro", command, "../../etc"][..], &state].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn completions_know_the_commands() {
-    for (shell, word) in [("bash", "rollback"), ("zsh", "rollback"), ("fish", "rollback")] {
+    for (shell, word) in [("bash", "rollback"), ("zsh", "repro"), ("fish", "promote")] {
         assert!(stdout(&host(&["completions", shell])).contains(word), "{shell}");
     }
 }
@@ -188,7 +274,7 @@ fn completions_know_the_commands() {
 fn every_command_has_a_manual_page() {
     let folder = tempfile::tempdir().unwrap();
     assert!(host(&["man", "--all", folder.path().to_str().unwrap()]).status.success());
-    for page in ["host.1", "host-run.1", "host-plugin-load.1", "host-probe-list.1"] {
+    for page in ["host.1", "host-run.1", "host-plugin-load.1", "host-plugin-repro-run.1", "host-probe-list.1"] {
         let text = fs::read_to_string(folder.path().join(page)).unwrap();
         assert!(text.contains(".SH SYNOPSIS"), "{page}");
     }
@@ -201,11 +287,14 @@ fn a_replayed_capture_ends_with_a_ledger_that_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("host.sock");
     let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../daemon/captures/default.capture");
+    let state = folder.path().join("state");
     let run = ["run", "--replay", capture.to_str().unwrap(), "--output", "none", "--socket", socket.to_str().unwrap()];
+    let run = [&run[..], &["--state-dir", state.to_str().unwrap()]].concat();
     let output = host(&run);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).starts_with("REPLAY of a capture"), "{}", stdout(&output));
     assert!(stderr(&output).contains("ready, replaying"), "{}", stderr(&output));
+    assert!(state.join("cache/key").exists(), "compiled code is kept where --state-dir says");
 
     let output = host(&[&run[..], &["--format", "json", "--log-format", "json"]].concat());
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -222,7 +311,9 @@ fn events_go_to_standard_output_and_the_ledger_beside_them() {
     let socket = folder.path().join("host.sock");
     let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../daemon/captures/default.capture");
     let capture = capture.to_str().unwrap();
-    let output = host(&["run", "--replay", capture, "--output", "jsonl", "--socket", socket.to_str().unwrap()]);
+    let (socket, state) = (socket.to_str().unwrap(), folder.path().join("state"));
+    let state = state.to_str().unwrap();
+    let output = host(&["run", "--replay", capture, "--output", "jsonl", "--socket", socket, "--state-dir", state]);
     let events = stdout(&output);
     assert!(events.lines().count() > 0);
     for line in events.lines() {

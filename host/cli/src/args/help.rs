@@ -20,11 +20,13 @@ Examples:
   host status                           where the events went
   host plugin load ./my_sampler.wasm    replace the sampler while events flow
   host plugin rollback sampler          and take that back
+  host plugin shadow ./my_sampler.wasm  try another beside it, before it decides anything
   host doctor                           what this machine lacks, and the cure
 
 Exit codes:
   0  done; also when the reader of standard output went away
-  1  failed, or `host doctor` found a fault
+  1  failed; a ledger does not balance; `host doctor` found a fault; `host plugin repro run` did not
+     see the call fail again
   2  the command line or the configuration is wrong
   3  a plugin or a probe was refused; what ran before still runs
   4  no running host answers at the socket
@@ -44,6 +46,8 @@ Files:
                                 host-UID.sock in the folder for temporary files
   host.toml                     the configuration, named by --config; `host config schema`
                                 prints what it may say
+  /var/lib/host                 as root, compiled code and calls that failed; else
+                                ~/.local/state/host; --state-dir names another
 
 Data goes to standard output, talk to standard error.";
 
@@ -53,7 +57,7 @@ Attach the probes and send what the plugins keep.
 
 Needs no configuration. On a terminal it draws a live table with the last events below it; elsewhere it writes log \
 lines to standard error and events to standard output. SIGINT and SIGTERM stop the probes, drain what is on the way, \
-print the ledger and end with 0.
+print the ledger and end with 0, or with 1 if a sum of it does not hold.
 
 Attaching takes CAP_BPF and CAP_PERFMON, and for some probes more: `host doctor` says what is missing. Without them the \
 capture in this binary is replayed through the same path, clearly marked, so that plugins can be tried anywhere.";
@@ -93,7 +97,11 @@ Examples:
   host plugin list
   host plugin inspect ./my_sampler.wasm
   host plugin load ./my_sampler.wasm --config '{\"ratio\": 0.1}'
-  host plugin rollback sampler";
+  host plugin rollback sampler
+  host plugin shadow ./my_sampler.wasm --share 10%     try it beside the live one
+  host plugin compare                                  and see where the two differ
+  host plugin promote
+  host plugin repro list                               calls that failed";
 
 /// `host plugin load`
 pub(super) const PLUGIN_LOAD: &str = "\
@@ -101,20 +109,222 @@ Put a component into a slot of the running host; the old one stays live until th
 
 The component is inspected, its imports are granted, it is compiled, instantiated and bound, all while the old one works. \
 Then the paths switch between two batches, and only then does this command end with 0. If any step fails, the step, the \
-reason and the cure are printed, the exit code is 3, and the old one stays.";
+reason and the cure are printed, the exit code is 3, and the old one stays.
+
+The state of the old one goes over to the new one where both can and the new one accepts it; if not, the new one starts \
+cold, and the answer says so and why. Loading what is live already does nothing and says so.";
 
 /// After `host plugin load --help`.
 pub(super) const PLUGIN_LOAD_AFTER: &str = "\
 Examples:
   host plugin load ./my_sampler.wasm
   host plugin load ./my_sampler.wasm --slot sampler.file --config '{\"ratio\": 0.01}'
-  host plugin load ./enricher_pod.wasm --slot enricher.pod";
+  host plugin load ./enricher_pod.wasm --slot enricher.pod
+  host plugin load ./my_sampler.wasm --pin sha256:0123...        exactly these bytes, or nothing";
+
+/// `host plugin list`
+pub(super) const PLUGIN_LIST: &str = "\
+Show the slots: who is live, and what its calls cost.
+
+A line per slot, and beneath it one per path: what the plugin is doing there, its calls, what a row costs, half of its calls \
+and 99 of 100, the memory it has of what it may have. Faults by kind follow where there were any. FAULTING: it failed within \
+the last minute; BACKING OFF: it is left alone for a while; QUARANTINED: it is left alone for good.";
+
+/// After `host plugin list --help`.
+pub(super) const PLUGIN_LIST_AFTER: &str = "\
+Examples:
+  host plugin list
+  host plugin list --format json | jq '.[] | {slot, path, state, faults}'";
 
 /// `host plugin inspect`
 pub(super) const PLUGIN_INSPECT: &str = "\
-Say what a component is and what it asks for, without running any of it.
+Say what a component is and asks for, without running any of it; or all that is known of a slot.
 
-A FILE is read from disk; no host has to run. A SLOT is asked of the running host.";
+A FILE is read from disk; no host has to run. It says who signed it, the limits that it would have by default, and the lines \
+of a configuration that would grant what it imports. A SLOT is asked of the running host: the live plugin, its configuration, \
+grants and limits, what is done about its faults, and what its calls cost path by path.";
+
+/// After `host plugin inspect --help`.
+pub(super) const PLUGIN_INSPECT_AFTER: &str = "\
+Examples:
+  host plugin inspect ./my_sampler.wasm
+  host plugin inspect sampler
+  host plugin inspect sampler --format json | jq .live.limits";
+
+/// After `host plugin history --help`.
+pub(super) const HISTORY_AFTER: &str = "\
+Examples:
+  host plugin history
+  host plugin history sampler
+  host plugin rollback sampler --to 3     put generation 3 back";
+
+/// `host plugin rollback`
+pub(super) const ROLLBACK: &str = "\
+Put an earlier generation back into its slot.
+
+The old bytes with the old configuration become live again, as a load does it: state goes over where it can, and the exit \
+code is 0 only once they are live.";
+
+/// After `host plugin rollback --help`.
+pub(super) const ROLLBACK_AFTER: &str = "\
+Examples:
+  host plugin rollback sampler            the generation before
+  host plugin rollback sampler --to 3     one that `host plugin history` shows";
+
+/// `host plugin shadow`
+pub(super) const SHADOW: &str = "\
+Run a candidate beside what is live, on the same batches; its results are thrown away.
+
+The candidate is loaded as any plugin is, but it decides nothing: both results are compared, row by row, and counted. It \
+never holds the live path up: what it has no time for is dropped, and counted. `host plugin compare` shows the result, \
+`promote` makes the candidate live, `discard` ends it. With --promote-if and --after the host decides by itself.
+
+A condition is made of `disagreement` (the share of rows, judged by the bound of its 95 % confidence interval), `faults`, \
+`cost` (its time over that of the live one), `rows` and `dropped`, compared by < <= > >= == and joined by `and`.";
+
+/// After `host plugin shadow --help`.
+pub(super) const SHADOW_AFTER: &str = "\
+Examples:
+  host plugin shadow ./my_sampler.wasm
+  host plugin shadow ./my_sampler.wasm --slot sampler.file --share 10% --config '{\"ratio\": 0.01}'
+  host plugin shadow ./my_sampler.wasm --after 10m \\
+      --promote-if 'disagreement < 0.1% and faults == 0 and cost < 1.2'";
+
+/// `host plugin compare`
+pub(super) const COMPARE: &str = "\
+Show how a candidate compares with what is live.
+
+On how many rows the two agree, with the 95 % confidence interval; how many rows each made or kept; columns that only one of \
+them has; what the candidate costs beside the live one; its faults; the batches that it did not see; and up to ten rows on \
+which the two differ.";
+
+/// After `host plugin compare --help`.
+pub(super) const COMPARE_AFTER: &str = "\
+Examples:
+  host plugin compare
+  host plugin compare sampler --watch
+  host plugin compare sampler --format json | jq '{disagreement, interval}'";
+
+/// After `host plugin promote --help`.
+pub(super) const PROMOTE_AFTER: &str = "\
+Examples:
+  host plugin promote              the only candidate there is
+  host plugin promote sampler
+  host plugin rollback sampler     and take that back";
+
+/// After `host plugin discard --help`.
+pub(super) const DISCARD_AFTER: &str = "\
+Examples:
+  host plugin discard              the only candidate there is
+  host plugin discard sampler";
+
+/// `host plugin repro`
+pub(super) const REPRO: &str = "\
+Look at calls that failed, and make them again.
+
+Whenever a plugin traps, takes too long or breaks the contract, the host keeps what it takes to make it fail again: the \
+component, its configuration and the batch. They are bounded in number and bytes ([repro] in the configuration). A batch is \
+what programs did and sent: only the host's user can read it.";
+
+/// After `host plugin repro --help`.
+pub(super) const REPRO_AFTER: &str = "\
+Examples:
+  host plugin repro list
+  host plugin repro show 20260102T030405-1-sampler-ratio-trap
+  host plugin repro run  20260102T030405-1-sampler-ratio-trap
+  host plugin repro run  20260102T030405-1-sampler-ratio-trap --component ./fixed.wasm";
+
+/// `host plugin repro run`
+pub(super) const REPRO_RUN: &str = "\
+Make one of these calls again, here and alone, and say whether it fails again.
+
+No host has to run, but the files must be readable: they are its user's. The component is compiled and bound as it was, \
+with the same limits and grants, and called once with the same batch. The host's tables and maps are empty here, and the \
+calls before it are not made.";
+
+/// After `host plugin repro run --help`.
+pub(super) const REPRO_RUN_AFTER: &str = "\
+Exit codes:
+  0  it failed again with the same kind of fault
+  1  it did not, or it failed in another way
+  3  there is no such call, or the component was refused before it could be called
+
+Examples:
+  host plugin repro run 20260102T030405-1-sampler-ratio-trap
+  host plugin repro run 20260102T030405-1-sampler-ratio-trap --component ./fixed.wasm || echo fixed";
+
+/// `host plugin compile`
+pub(super) const COMPILE: &str = "\
+Make compiled code for the cache of another machine.
+
+A host keeps the code that it compiled, and runs only what was sealed with the key of its cache. This makes such code ahead \
+of time, sealed with that key, for a machine that is slow or of another kind. Both hosts must be of the same version.";
+
+/// After `host plugin compile --help`.
+pub(super) const COMPILE_AFTER: &str = "\
+Examples:
+  scp edge:/var/lib/host/cache/key ./edge.key
+  host plugin compile ./my_sampler.wasm --target aarch64-unknown-linux-gnu --key ./edge.key --out ./edge
+  scp ./edge/* edge:/var/lib/host/cache/
+  host plugin compile ./my_sampler.wasm --target aarch64-unknown-linux-gnu --out ./fleet
+                                        with a key of its own, to be copied with the code";
+
+/// `host plugin keygen`
+pub(super) const KEYGEN: &str = "\
+Make a pair of keys for signing components.
+
+The private key is written to a file that only you can read; the public key is printed, as it stands under [signers] in the \
+configuration.";
+
+/// After `host plugin keygen --help`.
+pub(super) const KEYGEN_AFTER: &str = "\
+Examples:
+  host plugin keygen ./acme.key
+  host plugin sign ./my_sampler.wasm --key ./acme.key -o ./my_sampler.signed.wasm
+
+In the configuration:
+  [signers]
+  acme = \"...\"           # what keygen printed
+
+  [[grants]]
+  signer = \"acme\"
+  allow = [\"clock\"]";
+
+/// `host plugin sign`
+pub(super) const SIGN: &str = "\
+Sign a component.
+
+The signature becomes a part of the file, whose digest changes with it. A signature that was there is replaced.";
+
+/// After `host plugin sign --help`.
+pub(super) const SIGN_AFTER: &str = "\
+Examples:
+  host plugin sign ./my_sampler.wasm --key ./acme.key -o ./my_sampler.signed.wasm";
+
+/// `host plugin verify`
+pub(super) const VERIFY: &str = "\
+Check the signature in a component.
+
+Says whose it is and ends with 0; ends with 3 if there is none, if it is not valid, or if it is not that of --signer.";
+
+/// After `host plugin verify --help`.
+pub(super) const VERIFY_AFTER: &str = "\
+Examples:
+  host plugin verify ./my_sampler.signed.wasm
+  host plugin verify ./my_sampler.signed.wasm --signer \"$(cat ./acme.pub)\"";
+
+/// `host plugin adapter`
+pub(super) const ADAPTER: &str = "\
+Write the adapter that toolchains need which insist on WASI preview 1.
+
+Go and C libraries import WASI whether they use it or not. Adapted with this, a module becomes a component that imports \
+nothing of it: there are no files, no environment and no sockets, and the clock stands still.";
+
+/// After `host plugin adapter --help`.
+pub(super) const ADAPTER_AFTER: &str = "\
+Examples:
+  host plugin adapter -o stub.wasm
+  wasm-tools component new module.wasm --adapt wasi_snapshot_preview1=stub.wasm -o plugin.wasm";
 
 /// After `host probe --help`.
 pub(super) const PROBE_AFTER: &str = "\
@@ -134,8 +344,8 @@ first the built-in decoder-btf, which makes a field of every member of the recor
 pub(super) const DOCTOR: &str = "\
 Say what this machine lacks, and the cure.
 
-Checks the kernel and its BTF, tracefs, capabilities per probe, locked memory, cgroup v2, the clock, the control socket \
-and the collector, if one is configured. Exits with 1 if anything is at fault; notes do not count.";
+Checks the kernel and its BTF, tracefs, capabilities per probe, locked memory, cgroup v2, the clock, the control socket, \
+the folder of the host's state with its cache, and the collector, if one is configured. Exits with 1 if anything is at fault; notes do not count.";
 
 /// `host completions`
 pub(super) const COMPLETIONS: &str = "\

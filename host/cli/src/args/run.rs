@@ -51,6 +51,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Captures")]
     pub(crate) record: Option<PathBuf>,
 
+    /// Keep compiled code and calls that failed here [default: $STATE_DIRECTORY, else as root /var/lib/host, else
+    /// ~/.local/state/host]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) state_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) socket: SocketArgs,
     /// Create this file once every probe is attached and every plugin bound; it is removed at the end

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use host_daemon::shadow::Condition;
+
 /// Reads `500ms`, `10s`, `2m`, `1h30m`; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     const SHAPE: &str = "write a number and a unit, such as 500ms, 10s, 2m or 1h30m";
@@ -33,6 +35,30 @@ pub(crate) fn max_entries(text: &str) -> Result<(String, u32), String> {
     let (map, number) = text.split_once('=').ok_or(SHAPE)?;
     let name = map.strip_suffix(".max_entries").filter(|name| !name.is_empty()).ok_or(SHAPE)?;
     Ok((name.to_owned(), number.parse().map_err(|_| SHAPE)?))
+}
+
+/// Reads a share, `10%` or `0.1`, above none and up to all.
+pub(crate) fn share(text: &str) -> Result<f64, String> {
+    const SHAPE: &str = "write a share above 0% up to 100%, such as 10% or 0.1";
+    let share = match text.strip_suffix('%') {
+        Some(percent) => percent.trim_end().parse::<f64>().map(|percent| percent / 100.0),
+        None => text.parse(),
+    };
+    share.ok().filter(|share| *share > 0.0 && *share <= 1.0).ok_or_else(|| SHAPE.to_owned())
+}
+
+/// Reads a condition, which goes to the host as it was written.
+pub(crate) fn condition(text: &str) -> Result<String, String> {
+    text.parse::<Condition>().map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// Reads a digest; what stands before its digits may be left out.
+pub(crate) fn digest(text: &str) -> Result<String, String> {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    if digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Ok(format!("sha256:{}", digits.to_ascii_lowercase()));
+    }
+    Err("write sha256: and 64 hexadecimal digits, as `host plugin inspect FILE` shows them".to_owned())
 }
 
 /// Reads a JSON object.
@@ -89,6 +115,30 @@ mod tests {
             Err("the kernel keeps 15 bytes of a command's name: \"a-name-of-sixte\"".to_owned())
         );
         assert_eq!(comm("curl"), Ok("curl".to_owned()));
+    }
+
+    #[test]
+    fn a_share_is_a_part_of_all() {
+        assert_eq!([share("10%"), share("0.1"), share("100 %"), share("1")], [Ok(0.1), Ok(0.1), Ok(1.0), Ok(1.0)]);
+        for text in ["", "0", "0%", "-5%", "101%", "1.5", "ten", "NaN", "inf%"] {
+            assert!(share(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_condition_is_kept_as_it_was_written_or_refused_with_its_column() {
+        assert_eq!(condition("faults==0 and cost < 1.2"), Ok("faults==0 and cost < 1.2".to_owned()));
+        assert!(condition("faults = 0").unwrap_err().contains("column"));
+    }
+
+    #[test]
+    fn a_digest_is_read_with_and_without_its_kind_and_in_any_case() {
+        let expected = format!("sha256:{}", "ab".repeat(32));
+        assert_eq!(digest(&"AB".repeat(32)), Ok(expected.clone()));
+        assert_eq!(digest(&expected), Ok(expected.clone()));
+        for text in ["sha256:ab", &format!("md5:{}", "ab".repeat(32)), &"xy".repeat(32)] {
+            assert!(digest(text).unwrap_err().contains("64 hexadecimal digits"), "{text}");
+        }
     }
 
     #[test]

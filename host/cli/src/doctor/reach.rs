@@ -1,4 +1,4 @@
-//! What the host talks to: its configuration, its control socket, its collector.
+//! What the host reads and talks to: its configuration, the folder of its state, its control socket, its collector.
 
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
@@ -8,14 +8,14 @@ use host_daemon::config::Config;
 use host_daemon::control::client::{Client, ClientError};
 use host_daemon::control::default_socket;
 
-use super::Finding;
+use super::{Finding, state};
 use crate::args::DoctorArgs;
 use crate::output::since;
 
 /// A collector that takes longer to accept a connection will hold everything up.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Looks at the configuration, the socket and the collector.
+/// Looks at the configuration, the state, the socket and the collector.
 pub(super) async fn findings(args: &DoctorArgs) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut configured = None;
@@ -30,6 +30,7 @@ pub(super) async fn findings(args: &DoctorArgs) -> Vec<Finding> {
             }
         }
     }
+    findings.extend(state::findings(args.state_dir.clone(), configured.as_ref()));
     let socket = args.socket.socket.clone();
     let socket = socket.or_else(|| configured.as_ref()?.socket.clone()).unwrap_or_else(default_socket);
     findings.push(daemon(&Client::new(socket)).await);

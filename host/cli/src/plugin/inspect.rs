@@ -6,6 +6,7 @@ use host_daemon::config::is_file;
 use host_daemon::limits::SlotLimits;
 use host_daemon::slot::Slot;
 use host_model::Role;
+use host_plugin::signature::PublicKey;
 use host_plugin::{Inspection, Limits, Need, Refusal};
 use serde::Serialize;
 
@@ -26,6 +27,8 @@ struct Card {
     /// Whether it hands its state to a successor.
     handover: bool,
     digest: String,
+    /// Whose valid signature is in it.
+    signer: Option<PublicKey>,
     size_bytes: u64,
     exports: Vec<String>,
     imports: Vec<Import>,
@@ -37,8 +40,10 @@ struct Card {
 #[derive(Debug, Serialize)]
 struct Import {
     name: String,
-    /// The word that grants it, in `grants` of its slot; none if it is free.
+    /// The word that grants it; none if it is free.
     grant: Option<&'static str>,
+    /// It is of WASI: it links, and there is nothing behind it.
+    empty: bool,
 }
 
 /// `host plugin inspect`
@@ -62,7 +67,7 @@ fn of_component(args: &InspectArgs) -> Done {
     }
 }
 
-fn refused(subject: &str, refusal: &Refusal) -> Failure {
+pub(super) fn refused(subject: &str, refusal: &Refusal) -> Failure {
     Failure::new(Code::Refused, format!("plugin {subject}: {} failed: {refusal}", refusal.step())).cured_by(refusal.cure())
 }
 
@@ -70,11 +75,12 @@ fn refused(subject: &str, refusal: &Refusal) -> Failure {
 fn card(inspection: Inspection, size_bytes: u64) -> Result<Card, Refusal> {
     let mut imports = Vec::new();
     for name in &inspection.imports {
-        let grant = match host_plugin::need(name)? {
-            Need::Free | Need::Empty => None,
-            Need::Grant(word) => Some(word),
+        let (grant, empty) = match host_plugin::need(name)? {
+            Need::Free => (None, false),
+            Need::Empty => (None, true),
+            Need::Grant(word) => (Some(word), false),
         };
-        imports.push(Import { name: name.clone(), grant });
+        imports.push(Import { name: name.clone(), grant, empty });
     }
     Ok(Card {
         name: inspection.name,
@@ -83,6 +89,7 @@ fn card(inspection: Inspection, size_bytes: u64) -> Result<Card, Refusal> {
         contract: inspection.contract,
         handover: inspection.handover,
         digest: inspection.digest.to_string(),
+        signer: inspection.signer,
         size_bytes,
         exports: inspection.exports,
         imports,
@@ -96,7 +103,11 @@ impl Card {
     fn table(&self) -> String {
         let roles: Vec<String> = self.roles.iter().map(Role::to_string).collect();
         let import = |import: &Import| {
-            let takes = import.grant.map_or_else(|| "free".to_owned(), |grant| format!("takes the grant `{grant}`"));
+            let takes = match import.grant {
+                Some(grant) => format!("takes the grant `{grant}`"),
+                None if import.empty => "empty: it links, and there is nothing behind it".to_owned(),
+                None => "free".to_owned(),
+            };
             format!("{:<36}{takes}", import.name)
         };
         let imports: Vec<String> = self.imports.iter().map(import).collect();
@@ -108,6 +119,7 @@ impl Card {
             ("handover", if self.handover { "yes" } else { "no" }.to_owned()),
             ("size", output::bytes(self.size_bytes)),
             ("digest", self.digest.clone()),
+            ("signer", self.signer.map_or_else(|| "nobody: it is not signed".to_owned(), |signer| signer.to_string())),
             ("exports", self.exports.join("\n")),
             ("imports", if imports.is_empty() { "nothing".to_owned() } else { imports.join("\n") }),
             ("limits", slot::limits(&Limits::from(&self.limits))),
@@ -117,16 +129,19 @@ impl Card {
 
     /// The lines of a configuration that grant what it imports.
     fn cure(&self) -> String {
-        let mut words: Vec<String> = self.imports.iter().filter_map(|import| import.grant).map(|word| format!("{word:?}")).collect();
+        let mut words: Vec<String> =
+            self.imports.iter().filter_map(|import| import.grant).map(|word| format!("{word:?}")).collect();
         words.dedup();
         if words.is_empty() {
             return String::new();
         }
+        let (digest, name, words) = (&self.digest, printable(&self.name), words.join(", "));
+        let signer =
+            self.signer.map(|key| format!("\n  # or signer = \"NAME\", for all of theirs, with NAME = \"{key}\" in [signers]"));
         format!(
-            "\nto grant it that, in the configuration:\n  [[grants]]\n  digest = \"{}\"  # or plugin = \"{}\", for any version\n  allow = [{}]\n",
-            self.digest,
-            printable(&self.name),
-            words.join(", ")
+            "\nto grant it that, in the configuration:\n  [[grants]]\n  digest = \"{digest}\"\n  \
+             # or plugin = \"{name}\", for any version{}\n  allow = [{words}]\n",
+            signer.unwrap_or_default()
         )
     }
 }
@@ -154,19 +169,50 @@ mod tests {
     #[test]
     fn a_card_says_which_lines_would_grant_what_is_imported() {
         let card = card(inspection(&["probe:plugin/log@0.1.0", "probe:plugin/tables@0.1.0"]), 49_152).unwrap();
+        let zeros = "0".repeat(64);
         let expected = format!(
             "name      enricher-pod\nversion   1.2.0\nrole      enricher\ncontract  probe:plugin 0.1.0\nhandover  no\n\
-             size      48.0 KiB\ndigest    sha256:{}\nexports   probe:plugin/enricher@0.1.0\n\
+             size      48.0 KiB\ndigest    sha256:{zeros}\nsigner    nobody: it is not signed\n\
+             exports   probe:plugin/enricher@0.1.0\n\
              imports   probe:plugin/log@0.1.0              free\n\
-             \x20         probe:plugin/tables@0.1.0           takes the grant `tables`\n\n\
-             to grant it that, in the configuration:\n  [plugins.\"enricher.pod\"]\n  grants = [\"tables\"]\n",
-            "0".repeat(64)
+             \x20         probe:plugin/tables@0.1.0           takes the grant `tables`\n\
+             limits    deadlines.bind        1s\n"
         );
-        assert_eq!(card.table(), expected);
+        let cure = format!(
+            "\n\nto grant it that, in the configuration:\n  [[grants]]\n  digest = \"sha256:{zeros}\"\n  \
+             # or plugin = \"enricher-pod\", for any version\n  allow = [\"tables\"]\n"
+        );
+        let text = card.table();
+        assert!(text.starts_with(&expected) && text.ends_with(&cure), "{text}");
+    }
+
+    #[test]
+    fn the_lines_that_grant_are_a_configuration() {
+        let card = card(inspection(&["probe:plugin/tables@0.1.0", "probe:plugin/clock@0.1.0"]), 1).unwrap();
+        let cure = card.cure();
+        let (_, lines) = cure.split_once(":\n").unwrap();
+        let config = host_daemon::Config::parse(Path::new("host.toml"), lines).unwrap();
+        assert_eq!(config.grants[0].allow, ["tables", "clock"]);
+    }
+
+    #[test]
+    fn what_is_of_wasi_links_and_is_empty() {
+        let card = card(inspection(&["wasi:cli/environment@0.2.6"]), 1).unwrap();
+        assert!(card.table().contains("wasi:cli/environment@0.2.6          empty: it links"), "{}", card.table());
+        assert!(card.cure().is_empty());
+    }
+
+    #[test]
+    fn a_signer_is_named_and_could_be_granted_to() {
+        let key: PublicKey = "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=".parse().unwrap();
+        let mut inspection = inspection(&["probe:plugin/clock@0.1.0"]);
+        inspection.signer = Some(key);
+        let text = card(inspection, 1).unwrap().table();
+        assert!(text.contains(&format!("signer    {key}\n")) && text.contains("# or signer = \"NAME\""), "{text}");
     }
 
     #[test]
     fn an_import_that_no_host_offers_is_a_refusal() {
-        assert!(matches!(card(inspection(&["wasi:filesystem/types@0.2.0"]), 1), Err(Refusal::UnknownImport(_))));
+        assert!(matches!(card(inspection(&["acme:files/open@0.1.0"]), 1), Err(Refusal::UnknownImport(_))));
     }
 }

@@ -39,6 +39,7 @@ pub(super) fn settings(args: &RunArgs) -> Result<Settings, Failure> {
         socket: args.socket.socket.clone(),
         ready_file: args.ready_file.clone(),
         record: args.record.clone(),
+        state_dir: args.state_dir.clone(),
         config,
         ..Settings::default()
     })

@@ -1,0 +1,73 @@
+//! `host plugin compile`, `keygen`, `sign`, `verify`, `adapter`: what is done to a file, without a running host.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use super::FormatArgs;
+
+/// `host plugin compile`
+#[derive(Debug, Args)]
+pub(crate) struct CompileArgs {
+    /// The component, a .wasm file, or the name of one in the binary
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// The machine it is for, such as aarch64-unknown-linux-gnu or x86_64-unknown-linux-gnu
+    #[arg(long, value_name = "TRIPLE")]
+    pub(crate) target: String,
+    /// The key of that machine's cache: the file `key` in it [default: that of --out, which is made if there is none]
+    #[arg(long, value_name = "KEYFILE", value_hint = ValueHint::FilePath)]
+    pub(crate) key: Option<PathBuf>,
+    /// The folder that the compiled code is written to; copy what is in it into the cache of that machine
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+/// `host plugin keygen`
+#[derive(Debug, Args)]
+pub(crate) struct KeygenArgs {
+    /// The file that the private key is written to; it must not exist
+    #[arg(value_name = "KEYFILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+/// `host plugin sign`
+#[derive(Debug, Args)]
+pub(crate) struct SignArgs {
+    /// The component, a .wasm file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// The private key, as `host plugin keygen` wrote it
+    #[arg(long, value_name = "KEYFILE", value_hint = ValueHint::FilePath)]
+    pub(crate) key: PathBuf,
+    /// The file that the signed component is written to
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+/// `host plugin verify`
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The component, a .wasm file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// Whose signature it must be: a public key, as `host plugin keygen` printed it [default: anybody's]
+    #[arg(long, value_name = "PUBLIC-KEY")]
+    pub(crate) signer: Option<String>,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+/// `host plugin adapter`
+#[derive(Debug, Args)]
+pub(crate) struct AdapterArgs {
+    /// The file that it is written to [default: standard output]
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+}

@@ -1,0 +1,134 @@
+//! `host plugin shadow`, `promote` and `discard`: a candidate comes, and what becomes of it.
+
+use host_daemon::control::client::Client;
+use host_daemon::control::message::{ShadowOf, ShadowPlugin, ShadowStatus};
+use host_daemon::slot::Slot;
+
+use super::{absolute, compare, label, object, parts, slot, went_live};
+use crate::args::{CandidateArgs, Format, ShadowArgs};
+use crate::ask;
+use crate::exit::{Code, Done, Failure};
+use crate::output::{self, grouped, portion, since};
+use crate::printable::clipped;
+
+/// `host plugin shadow`
+pub(super) async fn shadow(args: ShadowArgs) -> Done {
+    let shadow = ShadowPlugin {
+        path: Some(absolute(&args.file)?),
+        bytes_base64: None,
+        slot: args.slot.as_deref().map(slot).transpose()?,
+        config: args.config.and_then(object),
+        share: args.share,
+        pin: args.pin,
+        promote_if: args.promote_if,
+        after_ms: args.after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+    };
+    let (client, format) = parts(args.data);
+    let status = ask::answer(client.shadow_plugin(&shadow)).await?;
+    match format {
+        Format::Json => output::print_json(&status),
+        Format::Table => output::print(&began(&status)),
+    }
+}
+
+/// `host plugin promote`
+pub(super) async fn promote(args: CandidateArgs) -> Done {
+    let (client, format) = parts(args.data);
+    let of = ShadowOf { slot: which(&client, args.slot.as_deref()).await? };
+    went_live(format, &ask::answer(client.promote_plugin(&of)).await?)
+}
+
+/// `host plugin discard`
+pub(super) async fn discard(args: CandidateArgs) -> Done {
+    let (client, format) = parts(args.data);
+    let of = ShadowOf { slot: which(&client, args.slot.as_deref()).await? };
+    let status = ask::answer(client.discard_plugin(&of)).await?;
+    match format {
+        Format::Json => output::print_json(&status),
+        Format::Table => output::print(&discarded(&status)),
+    }
+}
+
+/// The slot that is named, or the only one with a candidate.
+pub(super) async fn which(client: &Client, name: Option<&str>) -> Result<Slot, Failure> {
+    match name {
+        Some(name) => slot(name),
+        None => only(&ask::answer(client.shadows()).await?),
+    }
+}
+
+fn only(shadows: &[ShadowStatus]) -> Result<Slot, Failure> {
+    match shadows {
+        [shadow] => Ok(shadow.slot.clone()),
+        [] => Err(Failure::new(Code::Failed, "no slot has a candidate").cured_by("`host plugin shadow FILE` brings one")),
+        several => {
+            let slots: Vec<String> = several.iter().map(|shadow| shadow.slot.to_string()).collect();
+            Err(Failure::new(Code::Usage, "several slots have a candidate")
+                .cured_by(format!("name one of: {}", slots.join(", "))))
+        }
+    }
+}
+
+/// The candidate is there; what happens next.
+fn began(status: &ShadowStatus) -> String {
+    let next = compare::plan(status).unwrap_or_else(|| {
+        format!("`host plugin compare {0}` shows how they compare; `host plugin promote {0}` makes it live", status.slot)
+    });
+    format!(
+        "{}: {} is in the shadow of {}, on {} of batches\n{next}\n{}\n",
+        status.slot,
+        label(&status.name, &status.version),
+        clipped(&status.live, 120),
+        portion(status.share),
+        clipped(&status.digest, 80)
+    )
+}
+
+/// The candidate is gone; what was learnt.
+fn discarded(status: &ShadowStatus) -> String {
+    format!(
+        "{}: {} is discarded after {}; it differed on {} of {} rows\n",
+        status.slot,
+        label(&status.name, &status.version),
+        since(status.elapsed_ms),
+        grouped(status.comparison.differing),
+        grouped(status.comparison.rows)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::compare::tests::shadow;
+    use super::*;
+
+    #[test]
+    fn without_a_name_the_only_candidate_is_meant() {
+        let other = ShadowStatus { slot: Slot::Decoder("file".into()), ..shadow() };
+        assert_eq!(only(&[shadow()]).unwrap(), Slot::Sampler);
+        assert!(matches!(only(&[]), Err(Failure::Error { code: Code::Failed, .. })));
+        let Err(Failure::Error { code, cure, .. }) = only(&[shadow(), other]) else { panic!("several are one too many") };
+        assert_eq!((code, cure.as_deref()), (Code::Usage, Some("name one of: sampler, decoder.file")));
+    }
+
+    #[test]
+    fn a_candidate_that_came_is_said_with_what_happens_next() {
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        assert_eq!(
+            began(&shadow()),
+            format!(
+                "sampler: sampler-tail@1.0.0 is in the shadow of sampler-ratio@0.1.0 (1), on 10 % of batches\n\
+                 promoted after 10m00s if disagreement < 0.1% and faults == 0\n{digest}\n"
+            )
+        );
+        let text = began(&ShadowStatus { promote_if: None, after_ms: None, ..shadow() });
+        assert!(text.contains("`host plugin compare sampler` shows"), "{text}");
+    }
+
+    #[test]
+    fn a_candidate_that_went_is_said_with_what_was_learnt() {
+        assert_eq!(
+            discarded(&shadow()),
+            "sampler: sampler-tail@1.0.0 is discarded after 2m03s; it differed on 1,024 of 100,352 rows\n"
+        );
+    }
+}
