@@ -47,7 +47,8 @@ pub enum Outcome {
     Stateless,
     /// The successor goes on where its predecessor stopped.
     Warm,
-    /// It was not given, refused, too large, or one of the two faulted over it: why. The successor starts cold.
+    /// It was not given, refused, too large, that of another plugin, or one of the two faulted over it: why. The successor starts
+    /// cold.
     Cold(String),
 }
 
@@ -157,16 +158,20 @@ struct Replaced<'a> {
 // === impl Replaced ===
 
 impl Replaced<'_> {
-    /// Gives the state of `old` to `new`; a plugin of the same digest whose instance is merely bound anew counts as well.
+    /// Gives the state of `old` to `new`; a plugin of the same digest whose instance is merely bound anew counts as well. Only to
+    /// a plugin of the same name: a version number of one plugin's format says nothing to another.
     fn hand_over(&mut self, mut old: Box<dyn Plugin>, new: &mut dyn Plugin) {
-        let handed = match old.export_state() {
-            Ok(Some(state)) => new.import_state(&state),
-            Ok(None) => Ok(false),
+        let name = Arc::clone(&old.id().name);
+        let outcome = match old.export_state() {
+            Ok(Some(_)) if name != new.id().name => {
+                Ok(Outcome::Cold(format!("{} does not know the state of {name}", new.id().name)))
+            }
+            Ok(Some(state)) => new.import_state(&state).map(|taken| if taken { Outcome::Warm } else { Outcome::Stateless }),
+            Ok(None) => Ok(Outcome::Stateless),
             Err(fault) => Err(fault),
         };
-        let outcome = match handed {
-            Ok(true) => Outcome::Warm,
-            Ok(false) => Outcome::Stateless,
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
             Err(fault) => {
                 // A predecessor that is left alone anyway has done nothing new.
                 if fault.kind.is_own() {

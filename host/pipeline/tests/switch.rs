@@ -114,6 +114,21 @@ fn a_state_that_crashes_the_successor_is_a_cold_start_and_loses_nothing() {
 }
 
 #[test]
+fn a_state_goes_only_to_a_plugin_of_the_same_name() {
+    let (ring, shelf) = (Ring::default(), Shelf::default());
+    let path = path(&ring, &shelf);
+    let (mut first, mut second) = (keep(1), keep(1));
+    (first.0.stateful, second.0.stateful) = (true, true);
+    (first.0.id.name, second.0.id.name) = ("rate".into(), "ratio".into());
+    let state = Arc::clone(&second.0.state);
+    first.0.state.store(41, SeqCst);
+    path.switch(Change { sampler: Some(Some(Box::new(first))), ..Change::default() }).unwrap();
+    let switched = path.switch(Change { sampler: Some(Some(Box::new(second))), ..Change::default() }).unwrap();
+    assert_eq!(switched.handovers[0].outcome, Outcome::Cold("ratio does not know the state of rate".into()));
+    assert_eq!(state.load(SeqCst), 0);
+}
+
+#[test]
 fn a_switch_back_hands_the_state_back() {
     let (ring, shelf) = (Ring::default(), Shelf::default());
     let path = path(&ring, &shelf);
