@@ -42,7 +42,8 @@ impl Core {
         let _changes = self.changes.lock().await;
         let mut next = self.state().slots.clone();
         let made = prepared.numbered(&next);
-        if let Some(live) = next.live(&made.slot)
+        // One that was given up is not what was asked for: the same again is a new beginning.
+        if let Some(live) = next.live(&made.slot).filter(|live| live.record().quarantined.is_none())
             && live.does_the_same(&made)
         {
             return Ok(answer(live, None));

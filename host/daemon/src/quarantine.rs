@@ -43,10 +43,13 @@ impl Core {
     /// Those that nothing has followed for yet.
     fn given_up(&self) -> Vec<GivenUp> {
         let mut all: Vec<GivenUp> = Vec::new();
+        let slots = self.state().slots.clone();
         for path in self.paths() {
             for card in path.made_of().cards.iter().filter(|card| card.stats.health() == Health::Quarantined) {
                 let seen = all.iter().any(|given_up| Arc::ptr_eq(&given_up.generation, &card.generation));
-                if seen || card.generation.record().quarantined.is_some() {
+                // A path that has ended is left with what it had.
+                let live = slots.live(&card.generation.slot).is_some_and(|live| Arc::ptr_eq(live, &card.generation));
+                if seen || !live || card.generation.record().quarantined.is_some() {
                     continue;
                 }
                 let limit = SlotLimits::from(&card.generation.rules.limits).quarantine;

@@ -6,15 +6,11 @@ use std::sync::OnceLock;
 
 use wit_component::ComponentEncoder;
 
-/// The file of a component that does what `{"do": ...}` in its configuration says. As a decoder it reads `struct file_record`.
+/// The file of a component that does what `{"do": ...}` in its configuration says: a sampler and an enricher.
 pub(crate) fn faulty() -> &'static str {
     static FILE: OnceLock<(tempfile::TempDir, String)> = OnceLock::new();
     let (_, file) = FILE.get_or_init(|| {
-        let mut module = std::fs::read(build().join("faulty.wasm")).unwrap();
-        let (from, to) = (b"test_record", b"file_record");
-        while let Some(at) = module.windows(from.len()).position(|window| window == from) {
-            module[at..at + to.len()].copy_from_slice(to);
-        }
+        let module = std::fs::read(build().join("faulty.wasm")).unwrap();
         let component = ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("faulty.wasm");

@@ -40,7 +40,7 @@ async fn the_newest_earlier_generation_that_was_healthy_is_put_back_by_itself() 
     let swap = status.swaps.last().unwrap();
     assert!(swap.reason.contains("3 faults within 60s on path "), "{swap:?}");
     assert!(swap.handover.starts_with("cold: "), "{swap:?}");
-    assert_eq!(states(&status, "sampler"), [(1, PluginState::Live); 3]);
+    assert_eq!(states(&daemon.status().await, "sampler"), [(1, PluginState::Live); 3]);
     let given_up = generation(&client, "sampler", 2).await;
     assert!(given_up.health.starts_with("quarantined: 3 faults"), "{given_up:?}");
 
@@ -71,6 +71,9 @@ async fn with_fallback_it_stays_where_it_is_and_its_rows_go_on() {
     assert!(by_itself(&after).is_empty());
     assert!(after.paths.iter().flat_map(|path| &path.plugins).any(|plugin| plugin.faults.len() > 1), "traps, and rests");
     eventually(async || generation(&client, "sampler", 2).await, |two| two.health.starts_with("quarantined: ")).await;
+
+    let again = load(&client, "sampler", r#"{"do": "trap"}"#).await;
+    assert_eq!((again.generation, again.unchanged), (3, false), "the same again is a new beginning");
     assert!(daemon.stop().await.balanced);
 }
 

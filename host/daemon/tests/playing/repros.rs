@@ -7,14 +7,15 @@ use crate::guests::faulty;
 use crate::house::{House, eventually, order, refusal};
 use host_daemon::Daemon;
 use host_daemon::control::client::Client;
+use host_daemon::limits::SlotLimits;
 use host_daemon::repro::{BoundTo, Repro, RerunOutcome, Shelf, run};
 use host_model::{FaultKind, Role};
-use host_plugin::Engine;
+use host_plugin::{Engine, Limits};
 
-/// A daemon in which a plugin has failed, and the call that it failed in.
-async fn failed(house: &House, slot: &str, config: &str) -> (Daemon, Client, Repro) {
+/// A daemon in which a sampler has failed, and the call that it failed in.
+async fn failed(house: &House, config: &str) -> (Daemon, Client, Repro) {
     let (daemon, client) = (house.playing("").await, house.client());
-    client.load_plugin(&order(faulty(), Some(slot), Some(config))).await.unwrap();
+    client.load_plugin(&order(faulty(), Some("sampler"), Some(config))).await.unwrap();
     let listed = eventually(async || client.repros().await.unwrap(), |repros| !repros.is_empty()).await;
     let repro = client.repro(&listed[0].id).await.unwrap();
     (daemon, client, repro)
@@ -27,7 +28,7 @@ fn mode(path: &Path) -> u32 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_a_sampler_failed_on_fails_again_without_a_daemon() {
     let house = House::new();
-    let (daemon, _, repro) = failed(&house, "sampler", r#"{"do": "trap", "more": [1, 2]}"#).await;
+    let (daemon, _, repro) = failed(&house, r#"{"do": "trap", "more": [1, 2]}"#).await;
     let summary = &repro.summary;
     assert_eq!((summary.name.as_str(), summary.slot.as_str(), summary.generation), ("faulty", "sampler", 2));
     assert_eq!((summary.role, summary.kind, summary.step.as_str()), (Role::Sampler, FaultKind::Trap, "decide"));
@@ -55,21 +56,26 @@ async fn a_batch_that_a_sampler_failed_on_fails_again_without_a_daemon() {
 #[tokio::test(flavor = "multi_thread")]
 async fn records_that_a_decoder_failed_on_fail_again() {
     let house = House::new();
-    let (daemon, _, repro) = failed(&house, "decoder.file", r#"{"do": "trap"}"#).await;
-    assert_eq!((repro.summary.role, repro.summary.step.as_str()), (Role::Decoder, "decode"));
+    let config = "[plugins.\"decoder.file\"]\nlimits = { output_rows = 1 }";
+    let (daemon, client) = (house.playing(config).await, house.client());
+    let listed = eventually(async || client.repros().await.unwrap(), |repros| !repros.is_empty()).await;
+    let repro = client.repro(&listed[0].id).await.unwrap();
+    let (summary, engine) = (&repro.summary, Engine::new().unwrap());
+    assert_eq!((summary.role, summary.step.as_str(), summary.kind), (Role::Decoder, "decode", FaultKind::Output));
     assert!(matches!(&repro.bound_to, BoundTo::Layout(layout) if layout.name == "file_record"));
-    let again = run(&repro, &Engine::new().unwrap(), None).unwrap();
+    assert!(summary.rows > 1 && summary.folder.join("run.bin").exists(), "{summary:?}");
+    let again = run(&repro, &engine, None).unwrap();
     assert_eq!(again.outcome, RerunOutcome::Again, "{again:?}");
-    let better = Repro { config: serde_json::Map::new(), ..repro };
-    let better = run(&better, &Engine::new().unwrap(), Some(Path::new("decoder-file"))).unwrap();
-    assert!(better.outcome == RerunOutcome::Succeeded && better.detail.contains(" 0 undecodable"), "{better:?}");
+    let limits = SlotLimits::from(&Limits::default());
+    let allowed = run(&Repro { limits, ..repro.clone() }, &engine, None).unwrap();
+    assert_eq!(allowed.detail, format!("it returned {} rows, 0 undecodable", summary.rows));
     daemon.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_needed_the_calls_before_it_is_told_so() {
     let house = House::new();
-    let (daemon, _, repro) = failed(&house, "sampler", r#"{"do": "trap-on-second-call"}"#).await;
+    let (daemon, _, repro) = failed(&house, r#"{"do": "trap-on-second-call"}"#).await;
     let again = run(&repro, &Engine::new().unwrap(), None).unwrap();
     assert_eq!(again.outcome, RerunOutcome::Succeeded, "{again:?}");
     let gone = std::fs::remove_file(repro.summary.folder.join("batch.arrow"));
