@@ -30,8 +30,10 @@ pub(crate) fn hostile(folder: &Path, name: &str) -> PathBuf {
 pub(crate) fn variant(file: &Path, number: u8) -> PathBuf {
     let mut bytes = fs::read(file).unwrap();
     bytes.extend_from_slice(&[0, 3, 1, b'v', number]);
-    let name = format!("{}-{number}", file.file_stem().unwrap().to_str().unwrap());
-    let path = file.with_file_name(name).with_extension("wasm");
+    // The file keeps its name: it is the plugin's, if the component has none, and state goes only to a plugin of the same name.
+    let folder = file.with_file_name(number.to_string());
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(file.file_name().unwrap());
     fs::write(&path, bytes).unwrap();
     path
 }
