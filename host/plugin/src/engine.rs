@@ -91,7 +91,7 @@ impl Engine {
     }
 
     fn start(interrupts: bool) -> Result<Self, EngineError> {
-        let fail = |error: &dyn std::fmt::Display| EngineError(crate::text::printable(&error.to_string(), 200));
+        let fail = |error: &dyn std::fmt::Display| EngineError(host_model::printable(&error.to_string(), 200));
         let wasm = wasmtime::Engine::new(&config(interrupts)).map_err(|error| fail(&format!("{error:#}")))?;
         let mut linker = Linker::new(&wasm);
         imports::link(&mut linker).map_err(|error| fail(&error))?;

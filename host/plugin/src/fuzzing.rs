@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use host_model::{Batch, Decisions, Decoded, Field, KernelPlan, Layout, Schema, Subject};
+use host_model::{Batch, Decisions, Decoded, Field, KernelPlan, Layout, Schema, Subject, printable};
 
 use crate::breach::Breach;
-use crate::text::printable;
 use crate::version::v0_1::exports::probe::plugin::{decoder, sampler};
 use crate::version::v0_1::nouns;
 use crate::version::v0_1::probe::plugin::columns::{ColumnResult, ValuesResult};

@@ -85,7 +85,7 @@ impl Grants {
     pub fn parse<S: AsRef<str>>(words: &[S]) -> Result<Self, GrantError> {
         let mut grants = Self::default();
         for word in words.iter().map(AsRef::as_ref) {
-            grants.add(word).ok_or_else(|| GrantError(crate::text::printable(word, 80)))?;
+            grants.add(word).ok_or_else(|| GrantError(host_model::printable(word, 80)))?;
         }
         Ok(grants)
     }
@@ -137,7 +137,7 @@ impl Grants {
             return Ok(granted);
         }
         let known = of_map.count() > 0;
-        let name = crate::text::printable(name, 40);
+        let name = host_model::printable(name, 40);
         let need = if write { format!("maps:{name}:rw") } else { format!("maps:{name}") };
         let why = if known { "this key, or writing it, is outside of what is granted" } else { "this map is not granted" };
         Err(format!("{why}; `{need}` in `grants` of the slot would do"))
@@ -152,8 +152,8 @@ impl Grants {
         match columns.iter().find(|column| !granted(column)) {
             None if self.tables.iter().any(|grant| of_table(&grant)) => Ok(()),
             missing => {
-                let table = crate::text::printable(table, 40);
-                let column = missing.map(|column| format!(":{}", crate::text::printable(column, 40))).unwrap_or_default();
+                let table = host_model::printable(table, 40);
+                let column = missing.map(|column| format!(":{}", host_model::printable(column, 40))).unwrap_or_default();
                 Err(format!("`tables:{table}{column}` in `grants` of the slot would do"))
             }
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use host_model::{CallStats, Fallback, Fault, FaultKind, Health, PluginId};
+use host_model::{CallStats, Fallback, Fault, FaultKind, Health, PluginId, printable};
 use wasmtime::Store;
 
 use self::recycle::Pace;
@@ -18,7 +18,6 @@ use crate::imports::Imports;
 use crate::instance::{Blueprint, Instance, Role, explain};
 use crate::limits::Deadlines;
 use crate::refusal::PluginError;
-use crate::text::printable;
 
 /// A plugin on one path.
 pub(crate) struct Guard<R: Role> {

@@ -4,14 +4,13 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use host_model::{Digest, PluginId, Role};
+use host_model::{Digest, PluginId, Role, printable};
 use sha2::Digest as _;
 use wasmparser::{ComponentName, ComponentNameSectionReader, Encoding, KnownCustom, Parser, Payload};
 
 use crate::limits::LARGEST_COMPONENT;
 use crate::refusal::{PluginError, Refusal, Step};
 use crate::signature::{self, PublicKey};
-use crate::text::printable;
 use crate::version::interface;
 
 /// What a component says of itself.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use host_model::layout::Mismatch;
-use host_model::{CallStats, FaultKind, PluginId};
+use host_model::{CallStats, FaultKind, PluginId, printable};
 use wasmtime::component::{Instance as WasmInstance, InstancePre};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
 
@@ -16,7 +16,6 @@ use crate::breach::Breach;
 use crate::engine::Engine;
 use crate::imports::{Forbidden, Imports, Rates, TooManyHostCalls};
 use crate::refusal::{PluginError, Step};
-use crate::text::printable;
 use crate::version::v0_1::exports::probe::plugin::handover;
 
 /// What one role adds to an instance.

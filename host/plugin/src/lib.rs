@@ -38,7 +38,6 @@ mod decoder;
 mod enricher;
 mod guard;
 mod sampler;
-pub mod text;
 
 #[doc(hidden)]
 pub mod fuzzing;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::text::printable;
+use host_model::printable;
 
 /// The steps of a load, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

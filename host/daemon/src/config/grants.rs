@@ -70,7 +70,7 @@ pub(crate) fn digest_of(text: &str) -> Result<String, String> {
     if digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return Ok(format!("sha256:{}", digits.to_ascii_lowercase()));
     }
-    let shown = host_plugin::text::printable(text, 80);
+    let shown = host_model::printable(text, 80);
     Err(format!("`{shown}` is not a digest; write `sha256:` and 64 hexadecimal digits, as `host plugin inspect` shows it"))
 }
 

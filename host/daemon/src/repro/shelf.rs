@@ -178,7 +178,7 @@ fn digits(repro: &Repro) -> String {
 }
 
 fn none(id: &str) -> Refusal {
-    let shown = host_plugin::text::printable(id, 160);
+    let shown = host_model::printable(id, 160);
     Refusal::new("repro", format!("there is no repro `{shown}`"), "`host plugin repro list` shows those there are")
 }
 

@@ -203,7 +203,7 @@ fn promise(shadow: &ShadowPlugin) -> Result<Option<Promise>, Refusal> {
         (None, None) => Ok(None),
         (Some(text), Some(after_ms)) => {
             let condition: Condition = text.parse().map_err(|error| {
-                let shown = host_plugin::text::printable(text, 160);
+                let shown = host_model::printable(text, 160);
                 let cure = "write it as `disagreement < 0.1% and faults == 0 and cost < 1.2`";
                 Refusal::new("promote-if", format!("`{shown}`: {error}"), cure)
             })?;

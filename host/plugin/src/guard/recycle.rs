@@ -3,10 +3,11 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use host_model::printable;
+
 use super::{DETAIL, Ended, Guard};
 use crate::breach::Breach;
 use crate::instance::{Instance, Role};
-use crate::text::printable;
 
 /// When an instance was replaced, and when that may happen again.
 #[derive(Debug)]
@@ -65,17 +66,17 @@ impl<R: Role> Guard<R> {
     }
 
     fn tell(&mut self, now: Instant, bytes: usize, result: Result<(), Ended>) {
-        let (plugin, mib) = (&self.blueprint.id, bytes >> 20);
+        let (plugin, mib) = (printable(&self.blueprint.id.to_string(), 256), bytes >> 20);
         match result {
             Ok(()) => {
                 if let Some(times) = self.recycling.telling(now) {
-                    tracing::info!(target: "plugin", %plugin, mib, times, "its memory had grown past `recycle_bytes`: replaced");
+                    tracing::info!(target: "plugin", plugin, mib, times, "its memory had grown past `recycle_bytes`: replaced");
                 }
             }
             Err(Ended { kind, detail }) => {
                 self.blueprint.stats.fault(kind);
                 let detail = printable(&detail, DETAIL);
-                tracing::warn!(target: "plugin", %plugin, mib, %kind, "its memory has grown past `recycle_bytes`, but {detail}");
+                tracing::warn!(target: "plugin", plugin, mib, %kind, "its memory has grown past `recycle_bytes`, but {detail}");
             }
         }
     }

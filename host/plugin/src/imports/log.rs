@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use host_model::{CallStats, PluginId};
+use host_model::{CallStats, PluginId, printable};
 
 use super::Imports;
-use crate::text::printable;
 use crate::version::v0_1::probe::plugin::log::{Host, Level};
 
 /// Bytes of a line that are kept.

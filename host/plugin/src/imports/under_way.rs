@@ -1,7 +1,8 @@
 //! What the call that is under way has done to the host so far.
 
+use host_model::printable;
+
 use super::Imports;
-use crate::text::printable;
 
 /// Bytes of a plugin's last words that are kept.
 const WORDS: usize = 300;

@@ -2,12 +2,11 @@
 
 use host_model::{
     ColumnType, Field, FieldUse, Instrument, KernelPlan, Layout, Member, MemberKind, Metric, Rule, Schema, Sensitivity, Signal,
-    Stats, Subject, Threshold,
+    Stats, Subject, Threshold, printable,
 };
 
 use super::exports::probe::plugin::sampler;
 use super::probe::plugin::{columns, layout, schema};
-use crate::text::printable;
 
 /// Bytes of a description or a unit that are kept.
 const TEXT: usize = 256;
