@@ -199,7 +199,7 @@ fn one_process_survives_every_hostile_guest_in_every_slot_needs_root() {
     let operations = load.report().operations;
     let status = host.status_when("the path to run dry", SOON, |status| {
         let ledger = status.ledger("file");
-        status.balanced && ledger.produced + ledger.filtered_in_kernel == operations && ledger.in_flight == 0
+        status.balanced && ledger.received + ledger.lost_in_ring == ledger.produced && ledger.in_flight == 0
     });
     let ledger = status.ledger("file");
     let settled = Instant::now();
@@ -231,7 +231,11 @@ fn one_process_survives_every_hostile_guest_in_every_slot_needs_root() {
         ledger.lost_in_ring
     ));
     assert_eq!((ledger.lost_in_ring, ledger.dropped_at_export), (0, 0), "{ledger:?}");
-    assert_eq!(ledger.received, operations - ledger.filtered_in_kernel, "{ledger:?}");
+    // One of them has the kernel drop everything, as long as it is there; opens of other processes are among the filtered.
+    assert!(
+        ledger.produced <= operations && operations <= ledger.produced + ledger.filtered_in_kernel,
+        "{operations}: {ledger:?}"
+    );
     assert!(done.loaded > 0 && done.refused > 0 && done.good > 0, "{done:?}");
     assert!(after.0 <= before.0 + before.0 / 10, "RSS {} -> {} KiB", before.0 >> 10, after.0 >> 10);
     assert!(after.1 <= before.1 && after.2 <= before.2, "descriptors and threads {before:?} -> {after:?}");

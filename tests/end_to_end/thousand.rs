@@ -25,7 +25,7 @@ struct Shelf {
     samplers: [PathBuf; 2],
     rates: [PathBuf; 2],
     decoders: [PathBuf; 3],
-    enrichers: [PathBuf; 3],
+    enrichers: [PathBuf; 4],
     /// With the slot they go into; refused, or live until the next swap of their slot.
     faulty: Vec<(PathBuf, &'static str)>,
 }
@@ -52,10 +52,10 @@ impl Shelf {
     fn new(folder: &Path) -> Self {
         let variants = |name| {
             let first = built_in(folder, name);
-            [variant(&first, 1), variant(&first, 2), first]
+            [variant(&first, 1), variant(&first, 2), variant(&first, 3), first]
         };
         let two = |name| {
-            let [one, two, _] = variants(name);
+            let [one, two, ..] = variants(name);
             [one, two]
         };
         let faulty = [
@@ -73,7 +73,10 @@ impl Shelf {
         Self {
             samplers: two("sampler-ratio"),
             rates: two("sampler-rate"),
-            decoders: variants("decoder-file"),
+            decoders: {
+                let [one, two, three, _] = variants("decoder-file");
+                [one, two, three]
+            },
             enrichers: variants("enricher-process"),
             faulty: faulty.into_iter().map(|(name, slot)| (hostile(folder, name), slot)).collect(),
         }
@@ -81,7 +84,7 @@ impl Shelf {
 
     fn swap(&self, control: &mut Control, swap: usize) -> Result<Value, String> {
         let round = swap / 10;
-        let ratio = json!({ "ratio": if swap % 4 == 0 { 0.5 } else { 0.25 }, "slow_ms": 0 });
+        let ratio = json!({ "ratio": 0.25 + 0.01 * (swap % 7) as f64, "slow_ms": 0 });
         match swap % 10 {
             0 => {
                 let (file, slot) = &self.faulty[round % self.faulty.len()];
@@ -92,8 +95,9 @@ impl Shelf {
             3 | 6 => control.load(&self.samplers[round % 2], "sampler", Some(&ratio)),
             4 => control.rollback("sampler"),
             5 => control.load(&self.rates[round % 2], "sampler", Some(&json!({ "per_second": 1000 + round }))),
-            7 => control.load(&self.decoders[(round + 1) % 3], "decoder.file", None),
-            8 => control.rollback("enricher.process"),
+            7 => control.load(&self.decoders[(round + 2) % 3], "decoder.file", None),
+            8 if round % 2 == 0 => control.rollback("enricher.process"),
+            8 => control.load(&self.enrichers[3], "enricher.process", None),
             _ => control.load(&self.samplers[(round + 1) % 2], "sampler", Some(&ratio)),
         }
     }
@@ -142,15 +146,15 @@ fn a_thousand_swaps_of_all_kinds_lose_nothing_pause_briefly_and_leave_nothing_be
 
     load.go();
     let start = Instant::now();
-    let (mut record, mut early) = (Record::default(), Holding::of(&host));
+    let (mut record, mut held) = (Record::default(), Vec::new());
     for swap in 0..SWAPS {
         record.take(swap, shelf.swap(&mut control, swap));
-        if swap == 99 {
-            early = Holding::of(&host);
+        if swap % 100 == 99 {
+            held.push(Holding::of(&host));
         }
         std::thread::sleep((PACE * (swap as u32 + 1)).saturating_sub(start.elapsed()).min(PACE));
     }
-    let late = Holding::of(&host);
+    let (early, late) = (held[0], held[held.len() - 1]);
     let lasted = start.elapsed();
     load.go();
     let report = load.report();
@@ -164,12 +168,15 @@ fn a_thousand_swaps_of_all_kinds_lose_nothing_pause_briefly_and_leave_nothing_be
     let (p50, p99, longest) = (record.at(0.5), record.at(0.99), record.at(1.0));
     measured(&format!(
         "{SWAPS} swaps in {lasted:.1?} at {rate:.0} records/s, {} live, {} refused, {} unchanged: pause p50 {p50} ns, p99 {p99} ns, \
-         longest {longest} ns; {} undecodable, {} lost; after 100 {early:?}, after {SWAPS} {late:?}",
+         longest {longest} ns; {} undecodable, {} lost; RSS in KiB every 100 swaps {:?}, descriptors {:?}, threads {:?}",
         record.pauses.len(),
         record.refused,
         record.unchanged,
         ledger.undecodable,
-        ledger.lost_in_ring
+        ledger.lost_in_ring,
+        held.iter().map(|held| held.rss_bytes >> 10).collect::<Vec<_>>(),
+        held.iter().map(|held| held.descriptors).collect::<Vec<_>>(),
+        held.iter().map(|held| held.threads).collect::<Vec<_>>()
     ));
     assert!(rate >= 50_000.0, "the load reached only {rate:.0}/s");
     assert_eq!(ledger.produced, report.operations);
