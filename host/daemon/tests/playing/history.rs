@@ -51,7 +51,7 @@ async fn every_kept_generation_can_be_gone_back_to_and_says_how_it_came() {
 
     let back = RollbackPlugin { slot: "sampler".parse().unwrap(), generation: Some(2) };
     let live = client.rollback_plugin(&back).await.unwrap();
-    assert!(live.handover.starts_with("cold: ") && live.handover.contains("nothing worth handing over"), "{live:?}");
+    assert!(live.handover.starts_with("cold: "), "{live:?}");
     let had = samplers(&client).await;
     assert_eq!(had.iter().map(|had| had.live).collect::<Vec<_>>(), [false, true, false, false]);
     assert!(had[1].handover == live.handover && had[1].since_unix_ms >= had[3].since_unix_ms, "{had:?}");
