@@ -128,25 +128,29 @@ fn swaps(swaps: &[Swap]) -> String {
     if swaps.is_empty() {
         return String::new();
     }
-    let mut text = format!("swaps: {}; the last, with their pause and handover:\n", grouped(swaps.len() as u64));
+    let count = grouped(swaps.len() as u64);
+    let mut text = format!("swaps: {count}; the last, with their pause (`host plugin history` says why):\n");
     for swap in swaps.iter().rev().take(SWAPS_SHOWN) {
-        text.push_str(&line(swap));
+        text.push_str(&line(swap, ""));
         text.push('\n');
     }
     text
 }
 
-/// A swap in one line.
-pub(crate) fn line(swap: &Swap) -> String {
+/// A swap in one line: from what to what, when, how long the paths paused, how the state came, and by whom, a word each.
+pub(crate) fn line(swap: &Swap, when: &str) -> String {
     let name = |name: &str| if name.is_empty() { "nothing".to_owned() } else { clipped(name, 48) };
-    let handover = if swap.handover.is_empty() { String::new() } else { format!(", {}", clipped(&swap.handover, 80)) };
-    let (from, to) = (name(&swap.from), name(&swap.to));
     // That somebody loaded it goes without saying.
-    let reason = match swap.reason.as_str() {
-        "" | "load" => String::new(),
-        reason => format!(", {}", clipped(reason, 120)),
-    };
-    format!("{}: {from} -> {to}, {}{handover}{reason}", clipped(&swap.slot, 20), nanos(swap.pause_ns))
+    let reason = first_word(&swap.reason);
+    let reason = if reason == "load" { "" } else { reason };
+    let words = [when, &nanos(swap.pause_ns), first_word(&swap.handover), reason].map(|word| clipped(word, 40));
+    let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    format!("{}: {} -> {}, {}", clipped(&swap.slot, 20), name(&swap.from), name(&swap.to), words.join(", "))
+}
+
+/// What stands before the colon, and the reason after it.
+pub(crate) fn first_word(text: &str) -> &str {
+    text.split(':').next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -241,13 +245,13 @@ collector http://localhost:4317  waiting 512 B of 32.0 MiB  retries 2
     }
 
     #[test]
-    fn a_swap_says_why_unless_somebody_loaded_it() {
+    fn a_swap_says_who_made_it_unless_somebody_loaded_it() {
         let mut swap = status().swaps.remove(0);
-        assert_eq!(line(&swap), "sampler: sampler-ratio@0.1.0 (1) -> sampler-rate@0.3.0 (2), 41.3 us, cold");
-        swap.reason = "quarantined: 10 faults within 60s\x1b".into();
-        assert!(line(&swap).ends_with(", cold, quarantined: 10 faults within 60s\u{fffd}"), "{}", line(&swap));
+        assert_eq!(line(&swap, ""), "sampler: sampler-ratio@0.1.0 (1) -> sampler-rate@0.3.0 (2), 41.3 us, cold");
+        swap.reason = "quarantined\x1b: 10 faults within 60s".into();
+        assert!(line(&swap, "1s ago").ends_with(", 1s ago, 41.3 us, cold, quarantined\u{fffd}"), "{}", line(&swap, "1s ago"));
         (swap.to, swap.handover, swap.reason) = (String::new(), String::new(), "unload".into());
-        assert_eq!(line(&swap), "sampler: sampler-ratio@0.1.0 (1) -> nothing, 41.3 us, unload");
+        assert_eq!(line(&swap, ""), "sampler: sampler-ratio@0.1.0 (1) -> nothing, 41.3 us, unload");
     }
 
     #[test]

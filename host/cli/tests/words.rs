@@ -256,7 +256,7 @@ fn calls_that_failed_are_read_from_a_folder_without_a_running_host() {
     let output = host(&[&["plugin", "repro", "list", "--format", "json"][..], &state].concat());
     assert_eq!(stdout(&output), "[]\n");
     for command in ["show", "run"] {
-        let output = host(&[&["plugin", "repro", command, "20260102T030405-1-x-trap"][..], &state].concat());
+        let output = host(&[&["plugin", "repro", command, "1767323045000-sampler-file-trap"][..], &state].concat());
         assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
         let output = host(&[&["plugin", "repro", command, "../../etc"][..], &state].concat());
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));

@@ -230,9 +230,9 @@ what programs did and sent: only the host's user can read it.";
 pub(super) const REPRO_AFTER: &str = "\
 Examples:
   host plugin repro list
-  host plugin repro show 20260102T030405-1-sampler-ratio-trap
-  host plugin repro run  20260102T030405-1-sampler-ratio-trap
-  host plugin repro run  20260102T030405-1-sampler-ratio-trap --component ./fixed.wasm";
+  host plugin repro show 1767323045000-sampler-file-trap
+  host plugin repro run  1767323045000-sampler-file-trap
+  host plugin repro run  1767323045000-sampler-file-trap --component ./fixed.wasm";
 
 /// `host plugin repro run`
 pub(super) const REPRO_RUN: &str = "\
@@ -250,8 +250,8 @@ Exit codes:
   3  there is no such call, or the component was refused before it could be called
 
 Examples:
-  host plugin repro run 20260102T030405-1-sampler-ratio-trap
-  host plugin repro run 20260102T030405-1-sampler-ratio-trap --component ./fixed.wasm || echo fixed";
+  host plugin repro run 1767323045000-sampler-file-trap
+  host plugin repro run 1767323045000-sampler-file-trap --component ./fixed.wasm || echo fixed";
 
 /// `host plugin compile`
 pub(super) const COMPILE: &str = "\
@@ -345,7 +345,8 @@ pub(super) const DOCTOR: &str = "\
 Say what this machine lacks, and the cure.
 
 Checks the kernel and its BTF, tracefs, capabilities per probe, locked memory, cgroup v2, the clock, the control socket, \
-the folder of the host's state with its cache, and the collector, if one is configured. Exits with 1 if anything is at fault; notes do not count.";
+the folder of the host's state with its cache, and the collector, if one is configured. Exits with 1 if anything is at fault; notes \
+do not count.";
 
 /// `host completions`
 pub(super) const COMPLETIONS: &str = "\

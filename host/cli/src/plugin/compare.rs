@@ -6,58 +6,76 @@ use std::time::Duration;
 use crossterm::cursor::MoveToPreviousLine;
 use crossterm::queue;
 use crossterm::terminal::{Clear, ClearType};
+use host_daemon::control::client::ClientError;
 use host_daemon::control::message::{ShadowState, ShadowStatus};
 use host_model::{Comparison, Example, Role};
 use serde_json::value::RawValue;
 
 use super::{label, parts, shadow};
 use crate::args::{CompareArgs, Format};
-use crate::ask;
 use crate::exit::{Code, Done, Failure};
 use crate::output::{self, Align, columns, grouped, percent, sheet, since};
 use crate::printable::{clipped, printable};
 use crate::status::per_row;
+use crate::style;
 
 /// Time between two looks of `--watch`.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Columns that an example has room for.
 const WIDTH: usize = 80;
-/// Columns that what one plugin made of an example has room for.
-const RESULT: usize = 20;
+/// Columns that what one plugin made of an example has room for: a verdict with its threshold.
+const RESULT: usize = 24;
 
 /// `host plugin compare`
 pub(super) async fn compare(args: CompareArgs) -> Done {
     let (client, format) = parts(args.data);
     let slot = shadow::which(&client, args.slot.as_deref()).await?;
     let path = format!("/v1/plugins/compare?slot={slot}");
-    let mut drawn = 0;
+    let (mut drawn, mut seen) = (0, false);
     loop {
-        let answer: Box<RawValue> = ask::answer(client.get(&path)).await?;
+        let answer: Box<RawValue> = match client.get(&path).await {
+            Err(ClientError::Refused(_)) if seen => {
+                style::note("the candidate was discarded");
+                return Ok(());
+            }
+            answer => answer?,
+        };
+        seen = true;
         // Programs get what the host sent, and read it themselves; we need to know only when it is over.
         let status: ShadowStatus = serde_json::from_str(answer.get())
             .map_err(|error| Failure::new(Code::Failed, format!("the comparison cannot be read: {error}")))?;
+        let last = !args.watch || status.state != ShadowState::Shadowing;
         match format {
             Format::Json => output::print(&format!("{}\n", answer.get()))?,
-            Format::Table => drawn = draw(&table(&status), drawn)?,
+            Format::Table => drawn = draw(&table(&status), drawn, last)?,
         }
-        if !args.watch || status.state != ShadowState::Shadowing {
+        if last {
             return Ok(());
         }
         tokio::time::sleep(EVERY).await;
     }
 }
 
-/// Writes a table over the one before it, on a terminal; else below it. Gives how many lines there are now to write over.
-fn draw(table: &str, drawn: u16) -> Result<u16, Failure> {
+/// Writes a table over the one before it, on a terminal; else below it. Gives how many lines there are now to write over: those
+/// that have left the screen cannot be, so all but the last table end where it does.
+fn draw(table: &str, drawn: u16, last: bool) -> Result<u16, Failure> {
     let mut stdout = io::stdout().lock();
     if drawn > 0 {
         queue!(stdout, MoveToPreviousLine(drawn), Clear(ClearType::FromCursorDown))?;
     }
-    stdout.write_all(table.as_bytes())?;
+    if last || !stdout.is_terminal() {
+        stdout.write_all(table.as_bytes())?;
+        stdout.flush()?;
+        return Ok(0);
+    }
+    let (_, height) = crossterm::terminal::size().unwrap_or((80, 24));
+    let room = height.saturating_sub(1);
+    for line in table.lines().take(room.into()) {
+        writeln!(stdout, "{line}")?;
+    }
     stdout.flush()?;
-    let lines = u16::try_from(table.lines().count()).unwrap_or(u16::MAX);
-    Ok(if stdout.is_terminal() { lines } else { 0 })
+    Ok(u16::try_from(table.lines().count()).unwrap_or(u16::MAX).min(room))
 }
 
 /// All of a comparison, for a person.
@@ -85,7 +103,16 @@ fn doing(status: &ShadowStatus) -> String {
     match (&status.state, plan(status)) {
         (ShadowState::Shadowing, Some(plan)) => format!("  shadowing for {elapsed}\n  {plan}\n"),
         (ShadowState::Shadowing, None) => format!("  shadowing for {elapsed}, until it is promoted or discarded\n"),
-        (ended, _) => format!("  {}, after {elapsed}\n", clipped(&ended.to_string(), 400)),
+        (ended, _) => format!("  {}, after {elapsed}\n", clipped(&outcome(ended), 400)),
+    }
+}
+
+/// What became of it, and why, said once.
+fn outcome(state: &ShadowState) -> String {
+    let text = state.to_string();
+    match text.split_once(": ") {
+        Some((word, why)) if why.starts_with(word) => why.to_owned(),
+        _ => text,
     }
 }
 
@@ -189,7 +216,8 @@ fn examples(examples: &[Example]) -> String {
     let taken = live.unwrap_or_default().max("LIVE".len()) + candidate.unwrap_or_default().max("CANDIDATE".len()) + 4;
     let room = WIDTH.saturating_sub(taken);
     let row = |example: &Example| {
-        let known: Vec<String> = example.row.iter().map(|(field, value)| format!("{field}={}", printable(value))).collect();
+        let known = example.row.iter().filter(|(_, value)| !value.is_empty());
+        let known: Vec<String> = known.map(|(field, value)| format!("{field}={}", printable(value))).collect();
         vec![result(&example.live), result(&example.candidate), clipped(&known.join(" "), room)]
     };
     columns(&[("LIVE", Align::Left), ("CANDIDATE", Align::Left), ("ROW", Align::Left)], examples.iter().map(row))
@@ -205,6 +233,7 @@ pub(super) mod tests {
 
     pub(in crate::plugin) fn shadow() -> ShadowStatus {
         let row = BTreeMap::from([
+            ("error.type".to_owned(), String::new()),
             ("file.path".to_owned(), "/etc/\x1b[2Jpasswd".to_owned()),
             ("process.executable.name".to_owned(), "a-program-with-a-long-name-that-is-cut".to_owned()),
         ]);
@@ -293,5 +322,7 @@ drop  keep 0.1   file.path=/etc/\u{fffd}[2Jpasswd process.executable.name=a-prog
     fn an_end_is_said_with_its_reason() {
         let status = ShadowStatus { state: ShadowState::Kept("disagreement is 1.02%".into()), ..shadow() };
         assert!(table(&status).contains("\n  kept: disagreement is 1.02%, after 2m03s\n"), "{}", table(&status));
+        let status = ShadowStatus { state: ShadowState::Promoted("promoted: cost 1 < 2".into()), ..shadow() };
+        assert!(table(&status).contains("\n  promoted: cost 1 < 2, after 2m03s\n"), "{}", table(&status));
     }
 }

@@ -11,7 +11,7 @@ use crate::ask;
 use crate::exit::{Code, Done, Failure};
 use crate::output::{self, Align, ago, columns};
 use crate::printable::clipped;
-use crate::status;
+use crate::status::{self, first_word};
 
 /// Swaps that the table shows; JSON has them all.
 const SWAPS_SHOWN: usize = 10;
@@ -56,13 +56,19 @@ impl History {
     fn table(&self, now: u64) -> String {
         let mut text = generations(&self.generations, now);
         if !self.swaps.is_empty() {
-            text.push_str("\nswaps, the last one first, with their pause, handover and reason:\n");
+            text.push_str("\nswaps, the last one first:\n");
         }
-        for swap in self.swaps.iter().rev().take(SWAPS_SHOWN) {
-            text.push_str(&format!("  {:<12}  {}\n", ago(swap.unix_ms, now), status::line(swap)));
-        }
+        text.extend(self.swaps.iter().rev().take(SWAPS_SHOWN).map(|swap| because(swap, now)));
         text
     }
+}
+
+/// A swap, and below it why it was made and why a state did not go over, where there is more to say than a word.
+fn because(swap: &Swap, now: u64) -> String {
+    let mut text = format!("  {}\n", status::line(swap, &ago(swap.unix_ms, now)));
+    let more = [&swap.reason, &swap.handover].into_iter().filter(|why| why.contains(": "));
+    text.extend(more.map(|why| format!("    {}\n", clipped(why, 400))));
+    text
 }
 
 /// Slot by slot, newest first.
@@ -95,9 +101,9 @@ fn generations(generations: &[SlotGeneration], now: u64) -> String {
 
 fn row(generation: &SlotGeneration, now: u64) -> Vec<String> {
     let SlotGeneration { generation: number, name, version, digest, live, since_unix_ms, health, handover, .. } = generation;
-    // What is wrong is seen without colour.
-    let health = health.strip_prefix("quarantined").map_or_else(|| health.clone(), |why| format!("QUARANTINED{why}"));
-    let handover = if handover.is_empty() { "-" } else { handover };
+    // A word each: the swaps below say why. What is wrong is seen without colour.
+    let health = if health == "healthy" { health.clone() } else { first_word(health).to_uppercase() };
+    let handover = if handover.is_empty() { "-" } else { first_word(handover) };
     vec![
         format!("  {number}"),
         if *live { "live" } else { "" }.to_owned(),
@@ -105,7 +111,7 @@ fn row(generation: &SlotGeneration, now: u64) -> Vec<String> {
         clipped(&brief(digest), 64),
         ago(*since_unix_ms, now),
         clipped(&health, 64),
-        clipped(handover, 120),
+        clipped(handover, 64),
     ]
 }
 
@@ -149,7 +155,7 @@ pub(super) mod tests {
             to: "sampler-rate@0.1.0 (1)".into(),
             pause_ns: 41_300,
             rows_during: 3,
-            handover: "warm".into(),
+            handover: "cold: export-state failed\x1b[2J".into(),
             reason: "quarantined: 10 faults within 60s".into(),
             unix_ms: 2_500_000,
         };
@@ -157,13 +163,15 @@ pub(super) mod tests {
         first.handover = String::new();
         let history = History { generations: vec![first, bad], swaps: vec![swap] };
         let expected = "  \
-  GEN  LIVE  PLUGIN              SHA256        WENT LIVE   HEALTH                             STATE CAME
+  GEN  LIVE  PLUGIN              SHA256        WENT LIVE   HEALTH       STATE CAME
 sampler
-  2          sampler-rate@0.2.0  000000000000  10m00s ago  QUARANTINED: 10 faults within 60s  cold: import-state refused\u{fffd}[2J
-  1    live  sampler-rate@0.1.0  000000000000  26m40s ago  healthy                            -
+  2          sampler-rate@0.2.0  000000000000  10m00s ago  QUARANTINED  cold
+  1    live  sampler-rate@0.1.0  000000000000  26m40s ago  healthy      -
 
-swaps, the last one first, with their pause, handover and reason:
-  1m40s ago     sampler: sampler-rate@0.2.0 (2) -> sampler-rate@0.1.0 (1), 41.3 us, warm, quarantined: 10 faults within 60s
+swaps, the last one first:
+  sampler: sampler-rate@0.2.0 (2) -> sampler-rate@0.1.0 (1), 1m40s ago, 41.3 us, cold, quarantined
+    quarantined: 10 faults within 60s
+    cold: export-state failed\u{fffd}[2J
 ";
         assert_eq!(history.table(2_600_000), expected);
     }

@@ -9,7 +9,7 @@ use host_model::FaultKind;
 use super::{brief, label};
 use crate::output::{Align, columns, grouped, nanos, part_of, portion, short};
 use crate::printable::clipped;
-use crate::status::per_row;
+use crate::status::{first_word, per_row};
 
 /// For each slot who is in it, a line per path, and what went wrong there; then its candidate.
 pub(super) fn table(plugins: &[PluginOnPath], shadows: &[ShadowStatus]) -> String {
@@ -120,7 +120,7 @@ pub(super) fn candidate(shadow: &ShadowStatus) -> String {
         label(&shadow.name, &shadow.version),
         clipped(&brief(&shadow.digest), 64),
         portion(shadow.share),
-        clipped(&shadow.state.to_string(), 200)
+        first_word(&shadow.state.to_string())
     )
 }
 

@@ -93,25 +93,18 @@ async fn kept(args: KeptArgs) -> Result<Kept, Failure> {
     }
 }
 
-/// A line per call; its id tells whose and what.
+/// A line per call; its id tells the slot, the path and the kind of fault.
 fn table(repros: &[ReproSummary], now: u64) -> String {
     if repros.is_empty() {
         return "no call that failed is kept\n".to_owned();
     }
-    let headings = [
-        ("ID", Align::Left),
-        ("FAILED", Align::Left),
-        ("SLOT", Align::Left),
-        ("PATH", Align::Left),
-        ("STEP", Align::Left),
-        ("ROWS", Align::Right),
-    ];
+    let headings =
+        [("ID", Align::Left), ("FAILED", Align::Left), ("PLUGIN", Align::Left), ("STEP", Align::Left), ("ROWS", Align::Right)];
     let row = |repro: &ReproSummary| {
         vec![
             clipped(&repro.id, 128),
             ago(repro.unix_ms, now),
-            clipped(&repro.slot, 20),
-            clipped(&repro.probe, 12),
+            label(&repro.name, &repro.version),
             clipped(&repro.step, 16),
             grouped(repro.rows),
         ]
@@ -179,7 +172,7 @@ mod tests {
 
     fn call() -> Repro {
         let summary = ReproSummary {
-            id: "20260102T030405-1-sampler-rate-trap".into(),
+            id: "1767323045000-sampler-file-trap".into(),
             unix_ms: 1_000_000,
             name: "sampler-rate".into(),
             version: "0.3.0".into(),
@@ -209,8 +202,8 @@ mod tests {
     #[test]
     fn the_calls_that_are_kept_are_lines_with_their_ids_first() {
         let expected = "\
-ID                                   FAILED     SLOT     PATH  STEP     ROWS
-20260102T030405-1-sampler-rate-trap  1m00s ago  sampler  file  decide  1,024
+ID                               FAILED     PLUGIN              STEP     ROWS
+1767323045000-sampler-file-trap  1m00s ago  sampler-rate@0.3.0  decide  1,024
 ";
         assert_eq!(table(&[call().summary], 1_060_000), expected);
         assert_eq!(table(&[], 0), "no call that failed is kept\n");
@@ -228,7 +221,7 @@ ID                                   FAILED     SLOT     PATH  STEP     ROWS
         ] {
             assert!(text.lines().any(|found| found == line), "{line:?} is not in\n{text}");
         }
-        assert!(text.ends_with("again     host plugin repro run 20260102T030405-1-sampler-rate-trap\n"), "{text}");
+        assert!(text.ends_with("again     host plugin repro run 1767323045000-sampler-file-trap\n"), "{text}");
     }
 
     #[test]

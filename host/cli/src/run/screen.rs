@@ -36,7 +36,7 @@ pub(super) fn frame(history: &History, events: &[String], canvas: Canvas) -> Vec
         lines.push(styled(failure.trim_end(), Tone::Bad, canvas));
     }
     if let Some(last) = now.swaps.last() {
-        lines.push(styled(&format!("swapped {}", status::line(last)), Tone::Faint, canvas));
+        lines.push(styled(&format!("swapped {}", status::line(last, "")), Tone::Faint, canvas));
     }
     lines.push(String::new());
     let room = canvas.height.saturating_sub(lines.len());
