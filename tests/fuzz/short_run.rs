@@ -13,7 +13,7 @@ use fuzz::{TARGETS, Target};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// Mutations of each target: a few seconds.
-const RUNS: usize = 20_000;
+const RUNS: usize = 100_000;
 /// What one input may take. A thousand times what it takes, so that a busy machine does not matter.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Addresses that this process may have: what asks for gigabytes because an input says so, dies of it.

@@ -31,7 +31,9 @@ export const sampler = {
     const thresholds = new Array(rows);
     const randomness = new Array(rows);
     for (let row = 0; row < rows; row++) {
-      const kept = durations[row] > slowNs || offsets[row] !== offsets[row + 1];
+      // From 2^63 on a u64 arrives as a negative number.
+      const slow = durations[row] > slowNs || durations[row] < 0;
+      const kept = slow || offsets[row] !== offsets[row + 1];
       thresholds[row] = kept ? 0 : threshold;
       randomness[row] = mix(processes[row]) * 2 ** 24;
     }

@@ -6,6 +6,7 @@
 //! decode, metrics, sample, complete, enrich, and a sink that counts or sends OTLP; its time is CPU time of the whole process.
 
 mod enriching;
+mod limits;
 mod native;
 mod ring;
 mod shadowed;
@@ -28,9 +29,9 @@ const SIZES: [usize; 4] = [64, 256, 1024, 4096];
 /// Rounds of which the best counts; the two sides take turns.
 pub(crate) const ROUNDS: usize = 15;
 /// What the sampler does on the whole path: failed and slow rows, and one in ten of the others.
-const ONE_IN_TEN: &str = r#"{"ratio": 0.1, "slow_ms": 100}"#;
+pub(crate) const ONE_IN_TEN: &str = r#"{"ratio": 0.1, "slow_ms": 100}"#;
 /// It looks at every row as above, and then keeps it.
-const ALL: &str = r#"{"ratio": 0.9999999, "slow_ms": 100}"#;
+pub(crate) const ALL: &str = r#"{"ratio": 0.9999999, "slow_ms": 100}"#;
 
 /// Everything the two sides are built of.
 pub(crate) struct Workshop {
@@ -60,6 +61,10 @@ fn main() {
         shadowed::measure(&workshop);
         return;
     }
+    if std::env::args().any(|argument| argument == "--limits") {
+        limits::measure(&workshop);
+        return;
+    }
     let mut rows = Vec::new();
     println!("| stage | rows | native ns | Wasm ns | ratio |");
     println!("|---|---|---|---|---|");
@@ -73,6 +78,7 @@ fn main() {
         }
     }
     rows.extend(shadowed::measure(&workshop));
+    rows.extend(limits::measure(&workshop));
     let file = host_tests::target_folder().join("bench/path.json");
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(&file, serde_json::to_vec_pretty(&rows).unwrap()).unwrap();
@@ -167,6 +173,11 @@ impl Workshop {
         let layout = plugin_sdk::testing::header_layout(include_str!("../../../bpf/file/record.h"), "file_record").unwrap();
         let records = tape::records(&layout, *SIZES.last().unwrap());
         Self { engine: Engine::new().unwrap(), layout: native::model_layout(&layout), records, census: Arc::new(Census::new()) }
+    }
+
+    /// The same things with another engine.
+    pub(crate) fn with(&self, engine: Engine) -> Self {
+        Self { engine, layout: self.layout.clone(), records: self.records.clone(), census: Arc::clone(&self.census) }
     }
 
     /// Runs of `size` records that live as long as the process: the native decoder reads them in place.

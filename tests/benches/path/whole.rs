@@ -63,7 +63,7 @@ pub(crate) fn measure(workshop: &Workshop, size: usize, config: &str, way_out: &
 
 /// Nanoseconds of CPU time per record of one pass, everything that helps included: the worker, the ticker of deadlines, and the
 /// threads that send.
-fn pass(stages: Stages, tape: &'static [u8], size: usize, way_out: &WayOut) -> f64 {
+pub(crate) fn pass(stages: Stages, tape: &'static [u8], size: usize, way_out: &WayOut) -> f64 {
     let laps = RECORDS / size;
     let counters = Arc::new(PathCounters::default());
     let delivery = Arc::clone(&counters.delivery);
