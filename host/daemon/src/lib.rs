@@ -43,6 +43,7 @@ mod quarantine;
 pub mod shadow;
 mod signals;
 mod swap;
+mod tidy;
 
 mod faults;
 mod kept;

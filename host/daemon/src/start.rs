@@ -284,6 +284,7 @@ fn watch(core: &Arc<Core>, mut signals: Signals, files: Vec<PathBuf>) -> Vec<Joi
         loop {
             tokio::time::sleep(interval).await;
             tells.tell().await;
+            tells.tidy().await;
         }
     }));
     watchers

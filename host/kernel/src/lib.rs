@@ -38,9 +38,11 @@ mod plan;
 mod maps;
 pub mod capabilities;
 mod talk;
+mod heap;
 mod error;
 
 pub use catalog::BuiltIn;
 pub use error::KernelError;
+pub use heap::{give_back, one_heap};
 pub use layout::LayoutError;
 pub use object::{LoadOptions, LoadedProbe, load};
