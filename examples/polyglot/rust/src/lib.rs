@@ -48,8 +48,10 @@ impl Sampler for Policy {
     }
 
     fn decide(&mut self, columns: &Columns) -> Result<Decisions, String> {
-        while self.spin {
-            std::hint::spin_loop();
+        if self.spin {
+            loop {
+                std::hint::spin_loop();
+            }
         }
         let (durations, errors, processes) = (columns.u64(0)?, columns.text(1)?, columns.u32(2)?);
         let threshold =
