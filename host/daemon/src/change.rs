@@ -150,7 +150,9 @@ impl Core {
         }
         let compiled = self.state().slots.compiled(&inspection);
         let order = Order { number: 0, slot, bytes, stem: &stem, config: Arc::default(), compiled };
-        let generation = loading::compile(&self.compiler, &self.settings.config, order)?;
+        let rules = self.settings.config.with_rules_of_now();
+        let rules = rules.map_err(|error| Refusal::new("configure", error.to_string(), error.cure()))?;
+        let generation = loading::compile(&self.compiler, &rules, order)?;
         Ok(Prepared { generation, config: asked.config })
     }
 }

@@ -33,6 +33,9 @@ use crate::slot::Slot;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// The file it was read from. Its rules about plugins are read again at each load.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// The control socket. Default: `$XDG_RUNTIME_DIR/host.sock`, for root `/run/host.sock`.
     pub socket: Option<PathBuf>,
     /// A folder whose `*.bpf.o` are loaded as probes at the start. The part of the file name before `.bpf.o` is the probe's name.
@@ -195,7 +198,19 @@ impl Config {
         if let Some(folder) = path.parent() {
             config.resolve(folder);
         }
+        config.file = Some(path.to_owned());
         Ok(config)
+    }
+
+    /// What the file says now about plugins, grants and signers, so that a new grant takes no restart; all else is as it was read
+    /// at the start. Without a file nothing has changed.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn with_rules_of_now(&self) -> Result<Self, ConfigError> {
+        let Some(file) = &self.file else { return Ok(self.clone()) };
+        let Self { plugins, grants, signers, .. } = Self::load(file)?;
+        Ok(Self { plugins, grants, signers, ..self.clone() })
     }
 
     /// Reads the text of a file.

@@ -74,8 +74,11 @@ fn message(unsigned: &[u8]) -> Vec<u8> {
     [CONTEXT, &Sha256::digest(unsigned)].concat()
 }
 
-/// The bytes before the signature and its content.
-fn split(component: &[u8]) -> Result<Option<(&[u8], &[u8])>, Refusal> {
+/// A signed component: the bytes before the section with the signature, and the section's content.
+type Signed<'a> = (&'a [u8], &'a [u8]);
+
+/// None if it is not signed.
+fn split(component: &[u8]) -> Result<Option<Signed<'_>>, Refusal> {
     recognise(component)?;
     let (mut depth, mut sections) = (0_usize, 0);
     for payload in Parser::new(0).parse_all(component) {

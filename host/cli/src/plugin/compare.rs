@@ -103,16 +103,7 @@ fn doing(status: &ShadowStatus) -> String {
     match (&status.state, plan(status)) {
         (ShadowState::Shadowing, Some(plan)) => format!("  shadowing for {elapsed}\n  {plan}\n"),
         (ShadowState::Shadowing, None) => format!("  shadowing for {elapsed}, until it is promoted or discarded\n"),
-        (ended, _) => format!("  {}, after {elapsed}\n", clipped(&outcome(ended), 400)),
-    }
-}
-
-/// What became of it, and why, said once.
-fn outcome(state: &ShadowState) -> String {
-    let text = state.to_string();
-    match text.split_once(": ") {
-        Some((word, why)) if why.starts_with(word) => why.to_owned(),
-        _ => text,
+        (ended, _) => format!("  {}, after {elapsed}\n", clipped(&ended.to_string(), 400)),
     }
 }
 
@@ -322,7 +313,7 @@ drop  keep 0.1   file.path=/etc/\u{fffd}[2Jpasswd process.executable.name=a-prog
     fn an_end_is_said_with_its_reason() {
         let status = ShadowStatus { state: ShadowState::Kept("disagreement is 1.02%".into()), ..shadow() };
         assert!(table(&status).contains("\n  kept: disagreement is 1.02%, after 2m03s\n"), "{}", table(&status));
-        let status = ShadowStatus { state: ShadowState::Promoted("promoted: cost 1 < 2".into()), ..shadow() };
+        let status = ShadowStatus { state: ShadowState::Promoted("cost 1 < 2".into()), ..shadow() };
         assert!(table(&status).contains("\n  promoted: cost 1 < 2, after 2m03s\n"), "{}", table(&status));
     }
 }

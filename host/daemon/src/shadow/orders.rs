@@ -76,7 +76,7 @@ impl Core {
     /// Makes a candidate live, whatever its condition says.
     pub(crate) async fn promote_plugin(self: &Arc<Self>, of: ShadowOf) -> Result<Live, Refusal> {
         let _changes = self.changes.lock().await;
-        self.promote(&of.slot, "promote").await
+        self.promote(&of.slot, "as asked").await
     }
 
     /// Ends a shadow run and forgets it.
@@ -104,7 +104,7 @@ impl Core {
     }
 
     /// Hold `changes` meanwhile.
-    async fn promote(self: &Arc<Self>, slot: &Slot, reason: &str) -> Result<Live, Refusal> {
+    async fn promote(self: &Arc<Self>, slot: &Slot, why: &str) -> Result<Live, Refusal> {
         let candidate = Arc::clone(&self.state().shadow(slot)?.candidate);
         let mut next = self.state().slots.clone();
         if let Some(live) = next.live(slot)
@@ -114,9 +114,9 @@ impl Core {
         }
         let made = Arc::new(candidate.renumbered(next.next_number(slot)));
         next.put(Arc::clone(&made));
-        let swapped = self.swap(next, slot, reason).await?;
+        let swapped = self.swap(next, slot, &format!("promoted: {why}")).await?;
         if let Ok(run) = self.state().shadow(slot) {
-            run.decide(ShadowState::Promoted(reason.to_owned()));
+            run.decide(ShadowState::Promoted(why.to_owned()));
         }
         Ok(answer(&made, Some(&swapped)))
     }
@@ -158,7 +158,7 @@ impl Core {
             }
         };
         match judged {
-            Ok(held) => match self.promote(slot, &format!("promoted: {held}")).await {
+            Ok(held) => match self.promote(slot, &held).await {
                 Ok(live) => tracing::info!(%slot, generation = live.generation, held, "the candidate was promoted"),
                 Err(refusal) => {
                     tracing::warn!(%slot, %refusal, "the candidate could not be promoted");

@@ -1,6 +1,7 @@
 //! Grants by who a component is.
 
 use crate::house::{House, order, refusal};
+use host_daemon::{Config, Daemon, Input};
 use host_plugin::signature::{PrivateKey, sign};
 
 /// An enricher of another slot than the one that has its grant without a word.
@@ -42,5 +43,25 @@ async fn what_is_granted_to_a_signer_is_granted_to_what_it_signed() {
     let slots = client.slots().await.unwrap();
     let loaded = slots.iter().find(|generation| generation.slot.to_string() == SLOT).unwrap();
     assert_eq!((loaded.signer.as_deref(), loaded.grants.as_slice()), (Some("us"), &["tables".to_owned()][..]));
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_grant_takes_no_restart_and_a_broken_file_changes_nothing() {
+    let house = House::new();
+    let file = house.folder.path().join("host.toml");
+    let alone = "[plugins.\"enricher.process\"]\nenabled = false\n";
+    std::fs::write(&file, alone).unwrap();
+    let mut settings = house.settings(Input::Embedded { looping: true });
+    settings.config = Config::load(&file).unwrap();
+    let daemon = Daemon::start(settings).await.unwrap();
+    let load = async || refusal(house.client().load_plugin(&order("enricher-process", Some(SLOT), None)).await);
+
+    let refused = load().await.unwrap_err();
+    let lines = refused.cure.strip_prefix("add to host.toml:\n").unwrap();
+    std::fs::write(&file, format!("{alone}{lines}\nnonsense = ")).unwrap();
+    assert_eq!(load().await.unwrap_err().step, "configure");
+    std::fs::write(&file, format!("{alone}{lines}")).unwrap();
+    assert_eq!(load().await.unwrap().generation, 1);
     daemon.stop().await;
 }

@@ -72,9 +72,9 @@ async fn a_candidate_that_is_promoted_is_the_next_generation() {
     let promoted = client.promote_plugin(&sampler()).await.unwrap();
     assert_eq!((promoted.generation, promoted.unchanged), (2, false));
     let status = client.status().await.unwrap();
-    assert_eq!((live(&status), status.swaps.last().unwrap().reason.as_str()), (vec![2, 2, 2], "promote"));
+    assert_eq!((live(&status), status.swaps.last().unwrap().reason.as_str()), (vec![2, 2, 2], "promoted: as asked"));
     let over = client.compare_plugin(&sampler().slot).await.unwrap();
-    assert_eq!(over.state, ShadowState::Promoted("promote".into()));
+    assert_eq!(over.state, ShadowState::Promoted("as asked".into()));
     assert!(client.promote_plugin(&sampler()).await.unwrap().unchanged, "it is live");
     assert!(daemon.stop().await.balanced);
 }
