@@ -96,7 +96,7 @@ impl Shelf {
             4 => control.rollback("sampler"),
             5 => control.load(&self.rates[round % 2], "sampler", Some(&json!({ "per_second": 1000 + round }))),
             7 => control.load(&self.decoders[(round + 2) % 3], "decoder.file", None),
-            8 if round % 2 == 0 => control.rollback("enricher.process"),
+            8 if round.is_multiple_of(2) => control.rollback("enricher.process"),
             8 => control.load(&self.enrichers[3], "enricher.process", None),
             _ => control.load(&self.samplers[(round + 1) % 2], "sampler", Some(&ratio)),
         }
@@ -111,7 +111,7 @@ impl Record {
             Ok(live) if live["unchanged"] == true => self.unchanged += 1,
             Ok(live) => self.pauses.push(live["pause_ns"].as_u64().unwrap()),
             Err(refusal) => {
-                assert!(swap % 10 == 0, "swap {swap}: {refusal}");
+                assert!(swap.is_multiple_of(10), "swap {swap}: {refusal}");
                 self.refused += 1;
             }
         }

@@ -24,7 +24,8 @@ pub(crate) fn measure(workshop: &Workshop) -> Vec<Value> {
             let tape = workshop.tape(size);
             let cost = |workshop: &Workshop| pass(stages(workshop, config), tape, size, &WayOut::Counted);
             // The first pass of each side warms up.
-            (cost(workshop), cost(&endless));
+            cost(workshop);
+            cost(&endless);
             let pairs: Vec<(f64, f64)> = (0..PAIRS)
                 .map(|pair| match pair % 2 {
                     // Neither side is always the first.
