@@ -19,8 +19,9 @@ use crate::guests::{built_in, hostile, variant};
 
 const SLOTS: [&str; 3] = ["decoder.file", "sampler", "enricher.process"];
 const RATE: u64 = 5_000;
-/// Swaps of each slot with good plugins before something is measured: nothing hostile is in the history then.
-const SETTLING: usize = 24;
+/// Swaps of each slot with good plugins before memory is measured. The host remembers the last 4096 swaps with their words, and may
+/// hold that much; nothing hostile is in a history then.
+const ROUNDS: usize = 1400;
 const SOON: Duration = Duration::from_secs(90);
 
 /// Numbers that a seed repeats (SplitMix64).
@@ -79,7 +80,7 @@ impl Shelf {
 
     /// Good plugins in all slots, so often that no history knows another.
     fn settle(&self, control: &mut Control) {
-        for round in 0..SETTLING {
+        for round in 0..ROUNDS {
             for slot in SLOTS {
                 let loaded = control.load(&self.good[slot][round % 2], slot, Some(&json!({})));
                 assert!(loaded.is_ok(), "a good plugin for `{slot}`: {loaded:?}");
