@@ -97,11 +97,12 @@ impl Path {
         Ok(switched)
     }
 
-    /// Runs a candidate beside the live plugin of its slot. Blocks until the next batch boundary.
-    pub(crate) fn shadow(&self, candidate: Candidate, share: f64) -> Result<Shadow, SwitchError> {
+    /// Runs a candidate beside the live plugin of its slot, and the live plugin once more as its control. Blocks until the next
+    /// batch boundary.
+    pub(crate) fn shadow(&self, candidate: Candidate, control: Candidate, share: f64) -> Result<Shadow, SwitchError> {
         let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
         let running = running.as_ref().ok_or_else(|| SwitchError::Ended(Arc::clone(&self.place.probe)))?;
-        running.shadow(candidate, share)
+        running.shadow_with_control(candidate, Some(control), share)
     }
 
     /// Detaches, takes what is left in the ring, hands it to the sink. Blocks.

@@ -29,7 +29,7 @@ pub struct Comparison {
     pub missing_fields: Vec<String>,
     /// Fields that only the candidate has.
     pub added_fields: Vec<String>,
-    /// Time in the live plugin, nanoseconds.
+    /// Time in the live plugin, nanoseconds; in an instance of it beside the candidate, on the candidate's thread, where there is one.
     pub live_ns: u64,
     /// Time in the candidate, nanoseconds.
     pub candidate_ns: u64,

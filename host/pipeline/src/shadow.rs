@@ -71,6 +71,7 @@ pub(crate) struct Known {
 /// A shadow run that has no thread yet.
 pub(crate) struct Prepared {
     candidate: Candidate,
+    control: Option<Candidate>,
     samples: Receiver<Sample>,
     shared: Arc<Shared>,
 }
@@ -119,7 +120,7 @@ impl Candidate {
 // === impl Prepared ===
 
 /// The two ends of a shadow run: one for the worker, one for the candidate.
-pub(crate) fn prepare(candidate: Candidate, share: f64) -> (Tap, Prepared) {
+pub(crate) fn prepare(candidate: Candidate, control: Option<Candidate>, share: f64) -> (Tap, Prepared) {
     let shared = Arc::new(Shared {
         tally: Mutex::default(),
         left_out: AtomicU64::new(0),
@@ -131,15 +132,15 @@ pub(crate) fn prepare(candidate: Candidate, share: f64) -> (Tap, Prepared) {
     });
     let (sender, samples): (SyncSender<Sample>, _) = sync_channel(ROOM);
     let tap = Tap::new(&candidate, share, sender, Arc::clone(&shared));
-    (tap, Prepared { candidate, samples, shared })
+    (tap, Prepared { candidate, control, samples, shared })
 }
 
 impl Prepared {
     /// Gives the candidate its thread, once the worker has let it in.
     pub(crate) fn start(self, path: &Arc<str>, known: Known, line: Line) -> Result<Shadow, SwitchError> {
-        let Self { candidate, samples, shared } = self;
+        let Self { candidate, control, samples, shared } = self;
         let slot = Arc::clone(&candidate.id().slot);
-        let runner = Runner::new(candidate, known, samples, Arc::clone(&shared));
+        let runner = Runner::new(candidate, control, known, samples, Arc::clone(&shared));
         // Linux shows 15 characters.
         let thread = std::thread::Builder::new().name(format!("shadow-{slot}")).spawn(move || runner.run());
         match thread {

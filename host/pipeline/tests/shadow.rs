@@ -82,6 +82,24 @@ fn verdicts_are_compared_under_the_same_randomness() {
 }
 
 #[test]
+fn the_cost_is_that_of_the_control_on_the_same_thread_where_there_is_one() {
+    let (ring, shelf) = (Ring::default(), Shelf::default());
+    let sampler_of = |cost_ns| {
+        let mut kept = keep(2);
+        kept.0.cost_ns = cost_ns;
+        kept
+    };
+    let path = path(&ring, &shelf, Stages { sampler: Some(Box::new(sampler_of(90_000))), ..live() });
+    let control = Some(sampler(sampler_of(2_000)));
+    let shadow = path.shadow_with_control(sampler(sampler_of(3_000)), control, 1.0).unwrap();
+    ring.push(0..1_000);
+    until("batches were compared", || shadow.comparison().batches > 2);
+    let comparison = shadow.comparison();
+    assert_eq!((comparison.cost, comparison.live_ns), (1.5, 2_000 * comparison.batches));
+    assert_eq!(comparison.differing, 0);
+}
+
+#[test]
 fn a_blocked_candidate_delays_nothing_and_what_it_misses_is_dropped_and_counted() {
     let (ring, shelf) = (Ring::default(), Shelf::default());
     let live_sampler = keep(2);

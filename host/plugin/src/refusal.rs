@@ -64,7 +64,7 @@ pub enum Refusal {
     #[error("it has no known role: it exports {}", list(.0))]
     NoRole(Vec<String>),
     /// It does not have the role that is asked for.
-    #[error("it has not the role {wanted}: it exports {}", list(.exports))]
+    #[error("its role is not {wanted}: it exports {}", list(.exports))]
     OtherRole {
         /// The role of the slot.
         wanted: host_model::Role,

@@ -14,6 +14,13 @@ use crate::path::Path;
 use crate::slot::Slot;
 use crate::slots::Generation;
 
+/// Who is to run beside the live plugin of one path.
+struct Bound {
+    path: Arc<Path>,
+    candidate: Candidate,
+    control: Candidate,
+}
+
 // === impl Core ===
 
 impl Core {
@@ -90,14 +97,15 @@ impl Core {
         Ok(status)
     }
 
-    /// The candidate for each path that its slot works on, bound as the live plugin there is. Blocks.
-    fn bind_candidate(&self, paths: &[Arc<Path>], candidate: &Arc<Generation>) -> Result<Vec<(Arc<Path>, Candidate)>, Refusal> {
+    /// The candidate for each path that its slot works on, and once more the live plugin, both bound as the live plugin is. Blocks.
+    fn bind_candidate(&self, paths: &[Arc<Path>], candidate: &Arc<Generation>) -> Result<Vec<Bound>, Refusal> {
         let mut ready = Vec::new();
         for path in paths {
             let made_of = path.made_of();
             let card = made_of.cards.iter().find(|card| card.generation.slot == candidate.slot);
             if let Some(card) = card {
-                ready.push((Arc::clone(path), self.parts.binder.candidate(&path.place, candidate, &card.schema)?));
+                let bind = |plugin| self.parts.binder.candidate(&path.place, plugin, &card.schema);
+                ready.push(Bound { path: Arc::clone(path), candidate: bind(candidate)?, control: bind(&card.generation)? });
             }
         }
         Ok(ready)
@@ -185,10 +193,10 @@ impl State {
 }
 
 /// Starts what is bound. A path that ends meanwhile, or has nothing to compare with, is left out. Blocks.
-fn start(ready: Vec<(Arc<Path>, Candidate)>, share: f64) -> Result<Vec<(String, Shadow)>, Refusal> {
+fn start(ready: Vec<Bound>, share: f64) -> Result<Vec<(String, Shadow)>, Refusal> {
     let mut shadows = BTreeMap::new();
-    for (path, candidate) in ready {
-        match path.shadow(candidate, share) {
+    for Bound { path, candidate, control } in ready {
+        match path.shadow(candidate, control, share) {
             Ok(shadow) => drop(shadows.insert(path.name().to_owned(), shadow)),
             Err(SwitchError::Ended(_) | SwitchError::Alone { .. }) => {}
             Err(error) => return Err(Refusal::new("shadow", error.to_string(), "the live plugin is not touched; see the log")),

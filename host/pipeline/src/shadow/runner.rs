@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use arrow_array::ArrayRef;
-use host_model::{Batch, Decisions, Decoded, Decoder, Enricher, Fault, Run, Sampler};
+use host_model::{Batch, CallStats, Decisions, Decoded, Decoder, Enricher, Fault, Run, Sampler, Stats};
 
 use crate::shadow::compare::{self, Side};
 use crate::shadow::tally::Finding;
@@ -24,33 +24,45 @@ const NICENESS: i32 = 10;
 
 /// All that the thread of one shadow run owns.
 pub(crate) struct Runner {
-    candidate: Candidate,
+    candidate: Contender,
+    /// The live plugin once more, for its time.
+    control: Option<Contender>,
+    /// Whether the control goes first, and finds the batch in no cache; they take turns.
+    control_first: bool,
     known: Known,
-    /// The fields that both decoders, or both enrichers, have.
-    fields: Vec<compare::Common>,
     samples: Receiver<Sample>,
     shared: Arc<Shared>,
 }
 
+/// Who works on samples here.
+struct Contender {
+    plugin: Candidate,
+    stats: Arc<CallStats>,
+    /// The fields that it and the live decoder, or enricher, both have.
+    fields: Vec<compare::Common>,
+}
+
 /// A run of records, and what the live decoder made of it.
-struct Decoding {
-    bytes: Vec<u8>,
-    records: u32,
-    decoded: Decoded,
-    completed: Option<Completed>,
+struct Decoding<'a> {
+    run: Run<'a>,
+    decoded: &'a Decoded,
+    completed: Option<&'a Completed>,
 }
 
 // === impl Runner ===
 
 impl Runner {
-    pub(crate) fn new(candidate: Candidate, known: Known, samples: Receiver<Sample>, shared: Arc<Shared>) -> Self {
-        let (fields, missing, added) = match &candidate {
-            Candidate::Decoder(decoder) => compare::fields(&known.schema.fields, &decoder.schema().fields),
-            Candidate::Sampler(_) => (Vec::new(), Vec::new(), Vec::new()),
-            Candidate::Enricher(enricher) => compare::fields(&known.added, enricher.added()),
-        };
+    pub(crate) fn new(
+        candidate: Candidate,
+        control: Option<Candidate>,
+        known: Known,
+        samples: Receiver<Sample>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let (candidate, missing, added) = Contender::new(candidate, &known);
+        let control = control.map(|control| Contender::new(control, &known).0);
         shared.tally().fields(missing, added);
-        Self { candidate, known, fields, samples, shared }
+        Self { candidate, control, control_first: false, known, samples, shared }
     }
 
     /// The life of the thread: until the handle is gone, or the worker has let the candidate go and nothing waits any more.
@@ -79,37 +91,75 @@ impl Runner {
     }
 
     fn work(&mut self, sample: Sample) {
-        let stats = Arc::clone(self.candidate.stats());
-        let before = stats.total_ns.load(Relaxed);
-        let (found, live_ns) = match (&mut self.candidate, sample) {
-            (Candidate::Decoder(decoder), Sample::Run { bytes, records, decoded, completed, live_ns }) => {
-                let decoding = Decoding { bytes, records, decoded, completed };
-                let found = decode(&mut **decoder, &decoding, &self.fields);
-                self.shared.give_back(decoding.bytes);
-                (found, live_ns)
-            }
-            (Candidate::Sampler(sampler), Sample::Rows { batch, decisions, drawn, live_ns }) => {
-                (decide(&mut **sampler, &batch, &decisions, &drawn), live_ns)
-            }
-            (Candidate::Enricher(enricher), Sample::Kept { batch, added, live_ns }) => {
-                (enrich(&mut **enricher, &batch, &added, &self.known, &self.fields), live_ns)
-            }
-            (Candidate::Sampler(sampler), Sample::Told(stats)) => {
-                // Its plan is for the kernel, and a candidate has no say there.
-                if sampler.tune(&stats).is_err() {
-                    self.shared.tally().fault();
-                }
-                return;
-            }
-            // Cannot happen: a tap offers what its role is about.
-            _ => return,
+        let live_ns = match &sample {
+            Sample::Run { live_ns, .. } | Sample::Rows { live_ns, .. } | Sample::Kept { live_ns, .. } => *live_ns,
+            Sample::Told(stats) => return self.tell(stats),
         };
-        let candidate_ns = stats.total_ns.load(Relaxed).saturating_sub(before);
+        self.control_first = !self.control_first;
+        let mut control_ns = None;
+        if self.control_first {
+            control_ns = self.control.as_mut().map(|control| control.answer(&sample, &self.known).1);
+        }
+        let (found, candidate_ns) = self.candidate.answer(&sample, &self.known);
+        if !self.control_first {
+            control_ns = self.control.as_mut().map(|control| control.answer(&sample, &self.known).1);
+        }
+        if let Sample::Run { bytes, .. } = sample {
+            self.shared.give_back(bytes);
+        }
         let mut tally = self.shared.tally();
         match found {
-            Ok(finding) => tally.add(finding, live_ns, candidate_ns),
-            Err(_) => tally.fault(),
+            Some(Ok(finding)) => tally.add(finding, control_ns.unwrap_or(live_ns), candidate_ns),
+            Some(Err(_)) => tally.fault(),
+            None => {}
         }
+    }
+
+    fn tell(&mut self, stats: &Stats) {
+        // Plans are for the kernel, and neither has a say there.
+        if let Some(Contender { plugin: Candidate::Sampler(sampler), .. }) = &mut self.control {
+            let _ = sampler.tune(stats);
+        }
+        if let Candidate::Sampler(sampler) = &mut self.candidate.plugin
+            && sampler.tune(stats).is_err()
+        {
+            self.shared.tally().fault();
+        }
+    }
+}
+
+// === impl Contender ===
+
+impl Contender {
+    /// With the fields that only the live plugin has, and those that only this one has.
+    fn new(plugin: Candidate, known: &Known) -> (Self, Vec<String>, Vec<String>) {
+        let (fields, missing, added) = match &plugin {
+            Candidate::Decoder(decoder) => compare::fields(&known.schema.fields, &decoder.schema().fields),
+            Candidate::Sampler(_) => (Vec::new(), Vec::new(), Vec::new()),
+            Candidate::Enricher(enricher) => compare::fields(&known.added, enricher.added()),
+        };
+        let stats = Arc::clone(plugin.stats());
+        (Self { plugin, stats, fields }, missing, added)
+    }
+
+    /// What it makes of a batch, beside what the live plugin made of it; and the nanoseconds that its calls took. None for a
+    /// sample of another role, which no tap offers.
+    fn answer(&mut self, sample: &Sample, known: &Known) -> (Option<Result<Finding, Fault>>, u64) {
+        let before = self.stats.total_ns.load(Relaxed);
+        let found = match (&mut self.plugin, sample) {
+            (Candidate::Decoder(decoder), Sample::Run { bytes, records, decoded, completed, .. }) => {
+                let live = Decoding { run: Run { bytes, records: *records }, decoded, completed: completed.as_ref() };
+                Some(decode(&mut **decoder, &live, &self.fields))
+            }
+            (Candidate::Sampler(sampler), Sample::Rows { batch, decisions, drawn, .. }) => {
+                Some(decide(&mut **sampler, batch, decisions, drawn))
+            }
+            (Candidate::Enricher(enricher), Sample::Kept { batch, added, .. }) => {
+                Some(enrich(&mut **enricher, batch, added, known, &self.fields))
+            }
+            _ => None,
+        };
+        (found, self.stats.total_ns.load(Relaxed).saturating_sub(before))
     }
 }
 
@@ -122,8 +172,8 @@ impl Drop for Runner {
 }
 
 /// The candidate is asked for what the live decoder was asked for, as far as it has the fields.
-fn decode(decoder: &mut dyn Decoder, live: &Decoding, fields: &[compare::Common]) -> Result<Finding, Fault> {
-    let Decoding { bytes, records, decoded, completed } = live;
+fn decode(decoder: &mut dyn Decoder, live: &Decoding<'_>, fields: &[compare::Common]) -> Result<Finding, Fault> {
+    let Decoding { run, decoded, completed } = *live;
     let asked = |at_once: bool| {
         let of_call = move |shared: &&compare::Common| match (at_once, completed) {
             (true, _) => decoded.batch.column(shared.live).is_some(),
@@ -133,8 +183,8 @@ fn decode(decoder: &mut dyn Decoder, live: &Decoding, fields: &[compare::Common]
         fields.iter().filter(of_call).map(|shared| shared.candidate).collect::<Vec<usize>>()
     };
     let (first, later) = (asked(true), asked(false));
-    let candidate = decoder.decode(Run { bytes, records: *records }, &first)?;
-    let pairs = compare::pairs(*records, decoded, &candidate);
+    let candidate = decoder.decode(run, &first)?;
+    let pairs = compare::pairs(run.records, decoded, &candidate);
     let mut rows: Vec<u32> = Vec::new();
     let mut columns = Vec::new();
     if let Some(completed) = completed {

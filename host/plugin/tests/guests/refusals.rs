@@ -85,7 +85,7 @@ fn a_component_without_a_known_role_is_refused() {
 #[test]
 fn a_component_in_a_slot_of_another_role_is_refused() {
     let sampler = curious().sampler(curious().inspection().id("sampler", 1), &schema(), Setup::default());
-    let error = refused(sampler, Step::Inspect, "not a sampler", "slot of its own role");
+    let error = refused(sampler, Step::Inspect, "its role is not sampler", "slot of its own role");
     assert!(error.plugin.starts_with("curious@1.2.3"), "{error}");
     assert_eq!(curious().inspection().roles, [Role::Enricher]);
 }
