@@ -29,11 +29,14 @@ pub struct Comparison {
     pub missing_fields: Vec<String>,
     /// Fields that only the candidate has.
     pub added_fields: Vec<String>,
-    /// Time in the live plugin, nanoseconds; in an instance of it beside the candidate, on the candidate's thread, where there is one.
+    /// Rows of the batches that were timed: all, or those on which a control worked as well.
+    pub timed_rows: u64,
+    /// Time of the live plugin in those batches, nanoseconds: that of the control where there is one, an instance of the live plugin
+    /// on the candidate's thread.
     pub live_ns: u64,
-    /// Time in the candidate, nanoseconds.
+    /// Time of the candidate in those batches, nanoseconds.
     pub candidate_ns: u64,
-    /// Time of the candidate over that of the live plugin, batch by batch; the median. 0 before the first batch.
+    /// Time of the candidate over that of the live plugin, timed batch by timed batch; the median. 0 before the first.
     pub cost: f64,
     /// Some rows that differ, at most [`Comparison::EXAMPLES`].
     pub examples: Vec<Example>,

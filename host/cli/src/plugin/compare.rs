@@ -157,7 +157,7 @@ fn cost(sums: &Comparison) -> String {
     if sums.batches == 0 {
         return "-".to_owned();
     }
-    let (live, candidate) = (per_row(sums.live_ns, sums.rows), per_row(sums.candidate_ns, sums.rows));
+    let (live, candidate) = (per_row(sums.live_ns, sums.timed_rows), per_row(sums.candidate_ns, sums.timed_rows));
     format!("{:.2} of the live one's; ns/row: live {live}, candidate {candidate}", sums.cost)
 }
 
@@ -237,6 +237,7 @@ pub(super) mod tests {
             faults: 0,
             live_rows: 20_112,
             candidate_rows: 21_136,
+            timed_rows: 100_352,
             live_ns: 1_204_224,
             candidate_ns: 1_404_928,
             cost: 1.13,

@@ -17,6 +17,7 @@ pub(super) fn sum(paths: &BTreeMap<String, Comparison>) -> Comparison {
         sum.faults += path.faults;
         sum.live_rows += path.live_rows;
         sum.candidate_rows += path.candidate_rows;
+        sum.timed_rows += path.timed_rows;
         sum.live_ns += path.live_ns;
         sum.candidate_ns += path.candidate_ns;
         join(&mut sum.missing_fields, &path.missing_fields);
@@ -48,14 +49,14 @@ mod tests {
         let example = Example { live: rows.to_string(), ..Example::default() };
         let examples = vec![example; examples];
         let missing_fields = vec!["a".to_owned()];
-        Comparison { rows, differing: 1, live_ns, cost, examples, missing_fields, ..Comparison::default() }
+        Comparison { rows, timed_rows: rows, differing: 1, live_ns, cost, examples, missing_fields, ..Comparison::default() }
     }
 
     #[test]
     fn a_busy_path_weighs_more_and_every_path_has_its_examples() {
         let paths = BTreeMap::from([("a".to_owned(), path(90, 900, 2.0, 10)), ("b".to_owned(), path(10, 100, 1.0, 2))]);
         let sum = sum(&paths);
-        assert_eq!((sum.rows, sum.differing, sum.cost), (100, 2, 1.9));
+        assert_eq!((sum.rows, sum.timed_rows, sum.differing, sum.cost), (100, 100, 2, 1.9));
         assert_eq!(sum.missing_fields, ["a"]);
         assert_eq!(sum.examples.len(), Comparison::EXAMPLES);
         assert_eq!(sum.examples.iter().filter(|example| example.live == "10").count(), 2);

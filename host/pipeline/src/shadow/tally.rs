@@ -21,6 +21,13 @@ pub(crate) struct Finding {
     pub(crate) examples: Vec<Example>,
 }
 
+/// What one batch took, nanoseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) live_ns: u64,
+    pub(crate) candidate_ns: u64,
+}
+
 /// The sums.
 pub(crate) struct Tally {
     comparison: Comparison,
@@ -56,19 +63,22 @@ impl Tally {
         (self.comparison.missing_fields, self.comparison.added_fields) = (missing, added);
     }
 
-    /// Adds a batch that both have worked on.
-    pub(crate) fn add(&mut self, finding: Finding, live_ns: u64, candidate_ns: u64) {
+    /// Adds a batch that both have worked on; with their times, if it was timed.
+    pub(crate) fn add(&mut self, finding: Finding, times: Option<Times>) {
         let sums = &mut self.comparison;
         sums.batches += 1;
         sums.rows += finding.rows;
         sums.differing += finding.differing;
         sums.live_rows += finding.live_rows;
         sums.candidate_rows += finding.candidate_rows;
-        sums.live_ns += live_ns;
-        sums.candidate_ns += candidate_ns;
+        if let Some(Times { live_ns, candidate_ns }) = times {
+            sums.timed_rows += finding.rows;
+            sums.live_ns += live_ns;
+            sums.candidate_ns += candidate_ns;
+        }
         let room = Comparison::EXAMPLES.saturating_sub(sums.examples.len());
         sums.examples.extend(finding.examples.into_iter().take(room));
-        if live_ns > 0 {
+        if let Some(Times { live_ns: live_ns @ 1.., candidate_ns }) = times {
             self.ratio(candidate_ns as f64 / live_ns as f64);
         }
     }
@@ -108,7 +118,8 @@ mod tests {
         assert_eq!(tally.read().cost, 0.0);
         // A tenth of the batches was interrupted; the later half costs the same as the first.
         for batch in 0..10_000 {
-            tally.add(Finding::default(), 1000, if batch % 10 == 0 { 1_000_000 } else { 1500 });
+            let candidate_ns = if batch % 10 == 0 { 1_000_000 } else { 1500 };
+            tally.add(Finding::default(), Some(Times { live_ns: 1000, candidate_ns }));
         }
         assert_eq!(tally.read().cost, 1.5);
         assert_eq!(tally.ratios.len(), RATIOS);
@@ -117,7 +128,9 @@ mod tests {
     #[test]
     fn a_batch_without_a_time_has_no_cost() {
         let mut tally = Tally::default();
-        tally.add(Finding::default(), 0, 5);
-        assert_eq!((tally.read().batches, tally.read().cost), (1, 0.0));
+        tally.add(Finding { rows: 3, ..Finding::default() }, None);
+        tally.add(Finding::default(), Some(Times { live_ns: 0, candidate_ns: 5 }));
+        let sums = tally.read();
+        assert_eq!((sums.batches, sums.rows, sums.timed_rows, sums.cost), (2, 3, 0, 0.0));
     }
 }
