@@ -21,6 +21,9 @@ conformance! {
     measures_what_is_not_there => "names the metric" {
         refused(decoder::<It>(), Step::Bind, "metric `test.count` measures field 4294967295", "wit/v0.1");
     }
+    counts_by_what_is_not_there => "names the metric" {
+        refused(decoder::<It>(), Step::Bind, "metric `test.count` has a condition on field 4294967295", "wit/v0.1");
+    }
     escapes_in_field_names => "takes names of a-z, 0-9, `.`, `_` and `-`" {
         refused(decoder::<It>(), Step::Bind, "is not a name", "wit/v0.1");
     }

@@ -117,7 +117,7 @@ impl Plan {
             let exported = allowed.exports(field);
             match field.field_use {
                 FieldUse::Time => plan.time = Some(index),
-                FieldUse::Threshold => {}
+                FieldUse::Threshold | FieldUse::Correlation => {}
                 FieldUse::Kind => plan.kind = Some(index),
                 FieldUse::Duration if is_log => plan.attributes.push(attribute()),
                 FieldUse::Duration => plan.duration = Some(index),

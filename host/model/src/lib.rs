@@ -32,7 +32,7 @@ pub use plan::{KernelPlan, PlanError, Rule, Stats, Subject};
 pub use plugin::{CallStats, Digest, Health, PluginId, Role};
 pub use probe::{Filter, Probe, ProbeState};
 pub use run::Run;
-pub use schema::{ColumnType, Field, FieldUse, Instrument, Metric, Schema, Sensitivity, Signal};
+pub use schema::{ColumnType, Condition, Field, FieldUse, Instrument, Metric, Schema, Sensitivity, Signal};
 pub use stage::{
     Added, Decoded, Decoder, Enricher, KernelCounters, MapAccess, MapError, Plugin, Sampler, Sink, Source, State, TableError,
     Tables, Waker,

@@ -49,6 +49,8 @@ pub enum FieldUse {
     TraceParent,
     /// Threshold under which the kernel plan let the row through, `U64`.
     Threshold,
+    /// Equal in the rows of both ends of one exchange, 0 for none, `U64`.
+    Correlation,
 }
 
 /// What a field may reveal.
@@ -92,7 +94,16 @@ pub enum Instrument {
     Histogram,
 }
 
-/// A metric over every row, counted before sampling.
+/// A test of one field of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    /// Index of a `U32` or `Boolean` field.
+    pub field: usize,
+    /// The value it has to have.
+    pub equals: u32,
+}
+
+/// A metric over rows, counted before sampling.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metric {
     /// OpenTelemetry metric name.
@@ -103,6 +114,9 @@ pub struct Metric {
     pub instrument: Instrument,
     /// Index of the measured field; without meaning for a counter.
     pub value: usize,
+    /// It counts only rows for which all of these hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<Condition>,
 }
 
 /// What a kept row becomes.
@@ -175,6 +189,22 @@ pub enum SchemaError {
         /// The index it gave.
         value: usize,
     },
+    /// A metric with more conditions than [`MAX_CONDITIONS`].
+    #[error("metric `{metric}` has {count} conditions; at most {MAX_CONDITIONS} are allowed")]
+    Conditions {
+        /// The metric.
+        metric: String,
+        /// How many it has.
+        count: usize,
+    },
+    /// A metric's condition tests a field that is not there or is neither a number of 32 bits nor a boolean.
+    #[error("metric `{metric}` has a condition on field {field}, which is not a u32 or boolean field of the schema")]
+    Tests {
+        /// The metric.
+        metric: String,
+        /// The index it gave.
+        field: usize,
+    },
     /// An added field with a use that only decoders have.
     #[error("the added field `{name}` is used as {field_use:?}; an enricher may add only plain and body")]
     Added {
@@ -187,6 +217,8 @@ pub enum SchemaError {
 
 /// Fields a schema may have: a bound on what a plugin can make the host allocate per batch.
 pub const MAX_FIELDS: usize = 256;
+/// Conditions a metric may have: each is tested for every row.
+pub const MAX_CONDITIONS: usize = 4;
 /// Bytes a field, metric or event name may have.
 pub const MAX_NAME: usize = 128;
 
@@ -255,20 +287,31 @@ impl Schema {
             FieldUse::Error,
             FieldUse::TraceParent,
             FieldUse::Threshold,
+            FieldUse::Correlation,
         ] {
             let count = self.count(field_use);
             if count > 1 {
                 return Err(SchemaError::Count { field_use, count, must: "at most one" });
             }
         }
-        for metric in &self.metrics {
-            check_name(&metric.name)?;
-            let measured = self.fields.get(metric.value).map(|field| field.column_type);
-            if metric.instrument != Instrument::Counter && !matches!(measured, Some(ColumnType::U32 | ColumnType::U64)) {
-                return Err(SchemaError::Measures { metric: metric.name.clone(), value: metric.value });
-            }
+        self.metrics.iter().try_for_each(|metric| self.check_metric(metric))
+    }
+
+    fn check_metric(&self, metric: &Metric) -> Result<(), SchemaError> {
+        check_name(&metric.name)?;
+        let type_of = |field: usize| self.fields.get(field).map(|field| field.column_type);
+        let measured = type_of(metric.value);
+        if metric.instrument != Instrument::Counter && !matches!(measured, Some(ColumnType::U32 | ColumnType::U64)) {
+            return Err(SchemaError::Measures { metric: metric.name.clone(), value: metric.value });
         }
-        Ok(())
+        if metric.only.len() > MAX_CONDITIONS {
+            return Err(SchemaError::Conditions { metric: metric.name.clone(), count: metric.only.len() });
+        }
+        let testable = |only: &&Condition| matches!(type_of(only.field), Some(ColumnType::U32 | ColumnType::Boolean));
+        match metric.only.iter().find(|only| !testable(only)) {
+            Some(only) => Err(SchemaError::Tests { metric: metric.name.clone(), field: only.field }),
+            None => Ok(()),
+        }
     }
 
     /// This schema with an enricher's fields behind its own.
@@ -322,7 +365,7 @@ impl FieldUse {
     const fn column_type(self) -> Option<ColumnType> {
         match self {
             Self::Plain | Self::Dimension => None,
-            Self::Time | Self::Duration | Self::Threshold => Some(ColumnType::U64),
+            Self::Time | Self::Duration | Self::Threshold | Self::Correlation => Some(ColumnType::U64),
             Self::Body | Self::Name | Self::Error | Self::TraceParent => Some(ColumnType::Text),
             Self::Kind => Some(ColumnType::U32),
         }
@@ -378,11 +421,40 @@ mod tests {
     fn a_metric_that_measures_text_is_refused() {
         let mut schema =
             schema(vec![field("time", ColumnType::U64, FieldUse::Time), field("path", ColumnType::Text, FieldUse::Plain)]);
-        let metric = |value| Metric { name: "m".into(), description: String::new(), instrument: Instrument::Histogram, value };
+        let metric = |value| Metric {
+            name: "m".into(),
+            description: String::new(),
+            instrument: Instrument::Histogram,
+            value,
+            only: Vec::new(),
+        };
         schema.metrics = vec![metric(0)];
         assert_eq!(schema.check(), Ok(()));
         schema.metrics = vec![metric(1)];
         assert!(matches!(schema.check(), Err(SchemaError::Measures { .. })));
+    }
+
+    #[test]
+    fn a_metric_may_have_four_conditions_on_small_numbers_and_flags() {
+        let mut schema = schema(vec![
+            field("time", ColumnType::U64, FieldUse::Time),
+            field("kind", ColumnType::U32, FieldUse::Kind),
+            field("failed", ColumnType::Boolean, FieldUse::Plain),
+        ]);
+        let mut counted = |only: &[usize]| {
+            schema.metrics = vec![Metric {
+                name: "m".into(),
+                description: String::new(),
+                instrument: Instrument::Counter,
+                value: 0,
+                only: only.iter().map(|&field| Condition { field, equals: 1 }).collect(),
+            }];
+            schema.check()
+        };
+        assert_eq!(counted(&[1, 2, 1, 2]), Ok(()));
+        assert_eq!(counted(&[1, 2, 1, 2, 1]), Err(SchemaError::Conditions { metric: "m".into(), count: 5 }));
+        assert_eq!(counted(&[1, 0]), Err(SchemaError::Tests { metric: "m".into(), field: 0 }));
+        assert_eq!(counted(&[3]), Err(SchemaError::Tests { metric: "m".into(), field: 3 }));
     }
 
     #[test]

@@ -10,7 +10,9 @@ use arrow_array::types::{Float64Type, Int64Type, UInt8Type, UInt32Type, UInt64Ty
 use arrow_array::{Array, ArrayRef};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use host_model::{AttributeValue, Batch, ColumnType, Instrument, MetricData, MetricPoint, PointValue, Schema};
+use host_model::{
+    AttributeValue, Batch, ColumnType, Condition, Instrument, Metric, MetricData, MetricPoint, PointValue, Schema,
+};
 use std::hash::BuildHasher;
 
 use buckets::Buckets;
@@ -81,7 +83,8 @@ impl Metrics {
             return Vec::new();
         }
         let measured = schema.metrics.iter().filter(|metric| metric.instrument != Instrument::Counter);
-        schema.dimensions().chain(measured.map(|metric| metric.value)).collect()
+        let tested = schema.metrics.iter().flat_map(|metric| metric.only.iter().map(|only| only.field));
+        schema.dimensions().chain(measured.map(|metric| metric.value)).chain(tested).collect()
     }
 
     /// How many series there are.
@@ -96,8 +99,7 @@ impl Metrics {
         }
         let dimensions: Vec<(ColumnType, &ArrayRef)> =
             self.dimensions.iter().filter_map(|&field| typed(batch, field)).collect();
-        let values: Vec<Option<Values<'_>>> =
-            self.schema.metrics.iter().map(|metric| Values::of(batch, metric.value)).collect();
+        let meters: Vec<Meter<'_>> = self.schema.metrics.iter().map(|metric| Meter::of(batch, metric)).collect();
         for row in 0..batch.rows {
             self.key.clear();
             for (_, column) in &dimensions {
@@ -107,8 +109,10 @@ impl Metrics {
             let place = same.unwrap_or_else(|| self.find(&dimensions, row));
             self.last = Some(place);
             if let Some(series) = self.series.get_mut(place) {
-                for (total, values) in series.totals.iter_mut().zip(&values) {
-                    total.add(values.as_ref().and_then(|values| values.known(row)));
+                for (total, meter) in series.totals.iter_mut().zip(&meters) {
+                    if meter.counts(row) {
+                        total.add(meter.known(row));
+                    }
                 }
             }
         }
@@ -132,10 +136,16 @@ impl Metrics {
                     .to_owned(),
                     start_unix_ns: self.start_unix_ns,
                     unix_ns: now,
-                    points: self.series.iter().filter_map(|series| series.point(index)).collect(),
+                    points: self.points(index, !metric.only.is_empty()).collect(),
                 }
             })
             .collect()
+    }
+
+    /// What a metric has come to in each series. Where it counts only some rows, series without any say nothing of it.
+    fn points(&self, metric: usize, sparse: bool) -> impl Iterator<Item = MetricPoint> + '_ {
+        let counted = move |series: &&Series| !sparse || series.totals.get(metric).is_some_and(|total| !total.is_zero());
+        self.series.iter().filter(counted).filter_map(move |series| series.point(metric))
     }
 
     /// The series of the key at hand; a new one if there is room, else the one for all that is over.
@@ -208,6 +218,27 @@ impl Total {
             (Self::Sum(_) | Self::Buckets(_), None) => {}
         }
     }
+
+    fn is_zero(&self) -> bool {
+        match self {
+            Self::Count(sum) | Self::Sum(sum) => *sum == 0,
+            Self::Buckets(buckets) => buckets.is_empty(),
+        }
+    }
+}
+
+/// One metric in one batch: its columns are looked up once.
+struct Meter<'a> {
+    values: Option<Values<'a>>,
+    only: Vec<Test<'a>>,
+}
+
+/// A condition and its column.
+enum Test<'a> {
+    Number(&'a [u32], u32),
+    Flag(&'a [u8], u32),
+    /// Its column is not there: it never holds.
+    Never,
 }
 
 /// A measured column.
@@ -220,6 +251,45 @@ struct Values<'a> {
 enum Numbers<'a> {
     U32(&'a [u32]),
     U64(&'a [u64]),
+}
+
+// === impl Meter ===
+
+impl<'a> Meter<'a> {
+    fn of(batch: &'a Batch, metric: &Metric) -> Self {
+        let only = metric.only.iter().map(|only| Test::of(batch, *only)).collect();
+        Self { values: Values::of(batch, metric.value), only }
+    }
+
+    /// Whether all conditions hold in a row.
+    fn counts(&self, row: usize) -> bool {
+        self.only.iter().all(|only| only.holds(row))
+    }
+
+    /// The value of a row, unless it is not known.
+    fn known(&self, row: usize) -> Option<u64> {
+        self.values.as_ref()?.known(row)
+    }
+}
+
+// === impl Test ===
+
+impl<'a> Test<'a> {
+    fn of(batch: &'a Batch, only: Condition) -> Self {
+        let Some(column) = batch.column(only.field) else { return Self::Never };
+        if let Some(column) = column.as_primitive_opt::<UInt32Type>() {
+            return Self::Number(column.values(), only.equals);
+        }
+        column.as_primitive_opt::<UInt8Type>().map_or(Self::Never, |column| Self::Flag(column.values(), only.equals))
+    }
+
+    fn holds(&self, row: usize) -> bool {
+        match *self {
+            Self::Number(values, equals) => values.get(row) == Some(&equals),
+            Self::Flag(values, equals) => values.get(row).is_some_and(|&value| u32::from(value) == equals),
+            Self::Never => false,
+        }
+    }
 }
 
 // === impl Values ===

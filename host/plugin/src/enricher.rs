@@ -42,7 +42,8 @@ impl Role for EnricherRole {
     }
 
     fn bind(&self, store: &mut Store<Imports>, guest: &Guest, config: &str) -> Result<Binding, Failure> {
-        let (fields, metrics) = (nouns::fields(&self.schema), nouns::metrics(&self.schema));
+        let conditions = nouns::conditions(&self.schema);
+        let (fields, metrics) = (nouns::fields(&self.schema), nouns::metrics(&self.schema, &conditions));
         let signal = nouns::signal_out(self.schema.signal);
         let schema = EventSchemaParam { event: &self.schema.event, signal, fields: &fields, metrics: &metrics };
         let binding = guest

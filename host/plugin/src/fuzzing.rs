@@ -62,17 +62,18 @@ pub fn wanted(indices: &[u32], fields: usize) -> Result<Vec<usize>, String> {
 /// # Errors
 /// What is wrong with it.
 pub fn declared(schema: &Schema) -> Result<Schema, String> {
-    let metric = |metric: &host_model::Metric| schema::MetricResult {
+    let metric = |(metric, only): (&host_model::Metric, Vec<schema::Condition>)| schema::MetricResult {
         name: metric.name.clone(),
         description: metric.description.clone(),
         instrument: nouns::instrument_out(metric.instrument),
         value: u32::try_from(metric.value).unwrap_or(u32::MAX),
+        only,
     };
     let answer = schema::EventSchemaResult {
         event: schema.event.clone(),
         signal: nouns::signal_out(schema.signal),
         fields: schema.fields.iter().map(declared_field).collect(),
-        metrics: schema.metrics.iter().map(metric).collect(),
+        metrics: schema.metrics.iter().zip(nouns::conditions(schema)).map(metric).collect(),
     };
     let schema = nouns::schema(answer);
     schema.check().map_err(|error| told(&error.into()))?;

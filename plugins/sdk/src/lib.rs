@@ -72,7 +72,7 @@ pub use run::Records;
 pub use table::Table;
 pub use text::Text;
 pub use wit::{
-    Column, ColumnType, Decisions, Decoded, EventSchema, Field, FieldUse, Instrument, KernelPlan, Member, MemberKind, Metric,
+    Column, ColumnType, Condition, Decisions, Decoded, EventSchema, Field, FieldUse, Instrument, KernelPlan, Member, MemberKind, Metric,
     RecordLayout, Rule, Sensitivity, Signal, State, Stats, Subject, Values,
 };
 #[doc(hidden)]

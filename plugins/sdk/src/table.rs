@@ -3,7 +3,9 @@
 use crate::record::Record;
 use crate::run::{Records, Span};
 use crate::text::Text;
-use crate::wit::{Column, ColumnType, Decoded, EventSchema, Field, FieldUse, Instrument, Metric, Sensitivity, Signal};
+use crate::wit::{
+    Column, ColumnType, Condition, Decoded, EventSchema, Field, FieldUse, Instrument, Metric, Sensitivity, Signal,
+};
 
 /// What one kind of record becomes: the event, its fields, and for each field how to read it from a record.
 ///
@@ -200,6 +202,16 @@ impl<R: Record> Table<R> {
         self.metric(name, description, Instrument::Histogram, field)
     }
 
+    /// The metric before counts only rows in which this field, a u32 or boolean, has this value. At most four hold together.
+    #[must_use]
+    pub fn only(mut self, field: &str, equals: u32) -> Self {
+        let field = self.place(field);
+        if let Some(metric) = self.schema.metrics.last_mut() {
+            metric.only.push(Condition { field, equals });
+        }
+        self
+    }
+
     /// Records of fewer bytes than this cannot be read.
     #[must_use]
     pub fn at_least(mut self, bytes: usize) -> Self {
@@ -223,16 +235,16 @@ impl<R: Record> Table<R> {
         self
     }
 
-    /// A field that is not there is one the host refuses.
     fn metric(mut self, name: &str, description: &str, instrument: Instrument, field: &str) -> Self {
-        let value = self.schema.fields.iter().position(|known| known.name == field).unwrap_or(if field.is_empty() {
-            0
-        } else {
-            usize::MAX
-        });
-        let value = u32::try_from(value).unwrap_or(u32::MAX);
-        self.schema.metrics.push(Metric { name: name.into(), description: description.into(), instrument, value });
+        let value = if field.is_empty() { 0 } else { self.place(field) };
+        let (name, description) = (name.into(), description.into());
+        self.schema.metrics.push(Metric { name, description, instrument, value, only: Vec::new() });
         self
+    }
+
+    /// The index of a field; one that the host refuses if there is none of this name.
+    fn place(&self, field: &str) -> u32 {
+        self.schema.named(field).unwrap_or(u32::MAX)
     }
 }
 
@@ -339,7 +351,7 @@ fn gather<T>(rows: &[Span], value: impl Fn(Span) -> T) -> Vec<T> {
 mod tests {
     use super::Table;
     use crate::testing::{run, texts};
-    use crate::wit::{Column, Signal};
+    use crate::wit::{Column, Condition, Signal};
     use crate::{Chars, Rest};
 
     crate::record! {
@@ -385,6 +397,14 @@ mod tests {
         assert_eq!(texts(&table.complete(&run, &[1, 3], &[2]).unwrap()[0]), ["b", "d"]);
         assert_eq!(texts(&table.complete(&run, &[0, 1, 2, 3, 4], &[1]).unwrap()[0]), ["ab"; 5]);
         assert!(table.complete(&run, &[5], &[0]).unwrap_err().contains("not among the 5"));
+    }
+
+    #[test]
+    fn a_condition_belongs_to_the_metric_before_and_names_a_field() {
+        let table = table().counter("all", "All.").counter("ones", "Ones.").only("number", 1).only("nothing", 0);
+        let [all, ones] = &table.schema().metrics[..] else { panic!("two metrics") };
+        assert!(all.only.is_empty());
+        assert_eq!(ones.only, [Condition { field: 0, equals: 1 }, Condition { field: u32::MAX, equals: 0 }]);
     }
 
     #[test]

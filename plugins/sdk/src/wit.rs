@@ -80,7 +80,7 @@ pub use decoder::probe::plugin::{clock, log, maps, random, tables};
 pub use decoder::exports::probe::plugin::decoder::Decoded;
 pub use decoder::probe::plugin::columns::{Column, ColumnType, Values};
 pub use decoder::probe::plugin::layout::{Member, MemberKind, RecordLayout};
-pub use decoder::probe::plugin::schema::{EventSchema, Field, FieldUse, Instrument, Metric, Sensitivity, Signal};
+pub use decoder::probe::plugin::schema::{Condition, EventSchema, Field, FieldUse, Instrument, Metric, Sensitivity, Signal};
 pub use enricher::exports::probe::plugin::enricher::Binding;
 pub use sampler::exports::probe::plugin::sampler::{Decisions, KernelPlan, Rule, Stats, Subject};
 pub use stateful::exports::probe::plugin::handover::State;

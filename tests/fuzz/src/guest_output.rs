@@ -6,7 +6,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::UInt8Type;
 use arrow_array::{Array, ArrayRef};
 use host_model::{
-    ColumnType, Field, FieldUse, Instrument, Layout, Member, MemberKind, Metric, NEVER, Schema, Sensitivity, Signal, Subject,
+    ColumnType, Condition, Field, FieldUse, Instrument, Layout, Member, MemberKind, Metric, NEVER, Schema, Sensitivity, Signal,
+    Subject,
 };
 use host_plugin::fuzzing::{self, Returned};
 
@@ -143,7 +144,7 @@ const COLUMN_TYPES: [ColumnType; 7] = [
     ColumnType::Bytes,
 ];
 
-const USES: [FieldUse; 10] = [
+const USES: [FieldUse; 11] = [
     FieldUse::Plain,
     FieldUse::Time,
     FieldUse::Duration,
@@ -154,6 +155,7 @@ const USES: [FieldUse; 10] = [
     FieldUse::Error,
     FieldUse::TraceParent,
     FieldUse::Threshold,
+    FieldUse::Correlation,
 ];
 
 fn plain(draw: &mut Draw<'_>) -> Field {
@@ -174,7 +176,10 @@ fn field(draw: &mut Draw<'_>) -> Field {
 
 fn metric(draw: &mut Draw<'_>) -> Metric {
     let instrument = [Instrument::Counter, Instrument::Sum, Instrument::Histogram][draw.below(3)];
-    Metric { name: draw.text(200), description: draw.text(20), instrument, value: draw.word() as usize }
+    let condition = |draw: &mut Draw<'_>| Condition { field: draw.below(8), equals: draw.word() };
+    let (name, description, value) = (draw.text(200), draw.text(20), draw.word() as usize);
+    let only = (0..draw.below(6)).map(|_| condition(draw)).collect();
+    Metric { name, description, instrument, value, only }
 }
 
 fn subject(draw: &mut Draw<'_>) -> Subject {

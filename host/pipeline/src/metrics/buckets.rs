@@ -58,6 +58,11 @@ impl Buckets {
         }
     }
 
+    /// Whether nothing was counted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// What is exported.
     pub(super) fn histogram(&self) -> Histogram {
         if self.count == 0 {

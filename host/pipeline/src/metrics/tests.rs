@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, StringArray, UInt64Array};
+use arrow_array::{ArrayRef, StringArray, UInt8Array, UInt32Array, UInt64Array};
 use host_model::{
-    AttributeValue, Batch, ColumnType, Field, FieldUse, Instrument, Metric, PointValue, Schema, Sensitivity, Signal,
+    AttributeValue, Batch, ColumnType, Condition, Field, FieldUse, Instrument, Metric, PointValue, Schema, Sensitivity, Signal,
 };
 
 use super::Metrics;
@@ -16,7 +16,13 @@ fn schema() -> Arc<Schema> {
         sensitivity: Sensitivity::Public,
         omit_zero: true,
     };
-    let metric = |name: &str, instrument, value| Metric { name: name.into(), description: String::new(), instrument, value };
+    let metric = |name: &str, instrument, value| Metric {
+        name: name.into(),
+        description: String::new(),
+        instrument,
+        value,
+        only: Vec::new(),
+    };
     Arc::new(Schema {
         event: "file.open".into(),
         signal: Signal::Span,
@@ -86,6 +92,37 @@ fn what_is_not_known_is_counted_as_a_row_and_not_as_a_measurement() {
     assert_eq!(data[0].points[0].value, PointValue::Sum(2));
     let PointValue::Histogram(histogram) = &data[1].points[0].value else { panic!("no histogram") };
     assert_eq!((histogram.count, histogram.zero_count), (1, 0));
+}
+
+#[test]
+fn a_metric_with_conditions_counts_only_rows_for_which_all_hold() {
+    let mut schema = (*schema()).clone();
+    let field = |name: &str, column_type, field_use| Field {
+        name: name.into(),
+        column_type,
+        unit: String::new(),
+        field_use,
+        sensitivity: Sensitivity::Public,
+        omit_zero: false,
+    };
+    schema.fields.push(field("kind", ColumnType::U32, FieldUse::Kind));
+    schema.fields.push(field("tls", ColumnType::Boolean, FieldUse::Plain));
+    schema.metrics[1].only = vec![Condition { field: 3, equals: 2 }, Condition { field: 4, equals: 1 }];
+    assert_eq!(Metrics::wanted(&schema), [2, 1, 3, 4], "what is tested is decoded");
+    let schema = Arc::new(schema);
+    let mut batch = batch(&[(10, "A"), (20, "A"), (30, "A"), (40, "B")]);
+    batch.schema = Arc::clone(&schema);
+    batch.columns.resize(5, None);
+    let (kinds, tls): (ArrayRef, ArrayRef) =
+        (Arc::new(UInt32Array::from(vec![2, 2, 3, 3])), Arc::new(UInt8Array::from(vec![1, 0, 1, 1])));
+    batch.put(&[3, 4], vec![kinds, tls]);
+    let mut metrics = Metrics::new(&schema, 100);
+    metrics.record(&batch);
+    let data = metrics.collect();
+    assert_eq!(data[0].points.len(), 2, "both series are counted");
+    let [point] = &data[1].points[..] else { panic!("nothing of B was measured: {:?}", data[1].points) };
+    let PointValue::Histogram(histogram) = &point.value else { panic!("no histogram") };
+    assert_eq!((histogram.count, histogram.max), (1, 1e-8));
 }
 
 #[test]

@@ -219,7 +219,13 @@ pub fn numbers(event: &str) -> Numbers {
         event: event.into(),
         signal: Signal::Log,
         fields: vec![field("time", ColumnType::U64, FieldUse::Time), field("value", ColumnType::U64, FieldUse::Plain)],
-        metrics: vec![Metric { name: "rows".into(), description: String::new(), instrument: Instrument::Counter, value: 0 }],
+        metrics: vec![Metric {
+            name: "rows".into(),
+            description: String::new(),
+            instrument: Instrument::Counter,
+            value: 0,
+            only: Vec::new(),
+        }],
     };
     let quirks = Quirks { value: |_, value| value, undecodable: |value| value == u64::MAX, rows: 1, asked: Arc::default() };
     Numbers(Base::new("decoder.fake"), Arc::new(schema), Vec::new(), quirks)

@@ -46,7 +46,13 @@ pub fn good() -> EventSchema {
 }
 
 pub(crate) fn schema() -> EventSchema {
-    let count = Metric { name: "test.count".into(), description: "Rows.".into(), instrument: Instrument::Counter, value: 0 };
+    let count = Metric {
+        name: "test.count".into(),
+        description: "Rows.".into(),
+        instrument: Instrument::Counter,
+        value: 0,
+        only: Vec::new(),
+    };
     EventSchema {
         event: "test.event".into(),
         signal: Signal::Span,

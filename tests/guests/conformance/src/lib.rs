@@ -42,7 +42,7 @@ pub use wit::exports::probe::plugin::sampler::{Decisions, KernelPlan, Rule, Stat
 pub use wit::probe::plugin::columns::{Column, ColumnType, Values};
 pub use wit::probe::plugin::layout::{Member, MemberKind, RecordLayout};
 pub use wit::probe::plugin::log::Level;
-pub use wit::probe::plugin::schema::{EventSchema, Field, FieldUse, Instrument, Metric, Sensitivity, Signal};
+pub use wit::probe::plugin::schema::{Condition, EventSchema, Field, FieldUse, Instrument, Metric, Sensitivity, Signal};
 pub use wit::probe::plugin::{clock, config, log, maps, tables};
 
 extern crate self as conformance;

@@ -34,8 +34,13 @@ impl Guest for Faulty {
             omit_zero: false,
         };
         let time = if told("no-time") { FieldUse::Plain } else { FieldUse::Time };
-        let count =
-            Metric { name: "test.count".into(), description: "Events.".into(), instrument: Instrument::Counter, value: 0 };
+        let count = Metric {
+            name: "test.count".into(),
+            description: "Events.".into(),
+            instrument: Instrument::Counter,
+            value: 0,
+            only: Vec::new(),
+        };
         let metrics = if told("many-metrics") { 1000 } else { 1 };
         Ok(EventSchema {
             event: "test.event".into(),

@@ -1,8 +1,8 @@
 //! The nouns of `wit/v0.1` as the host's, and back. Text of guests is made printable here.
 
 use host_model::{
-    ColumnType, Field, FieldUse, Instrument, KernelPlan, Layout, Member, MemberKind, Metric, Rule, Schema, Sensitivity, Signal,
-    Stats, Subject, Threshold, printable,
+    ColumnType, Condition, Field, FieldUse, Instrument, KernelPlan, Layout, Member, MemberKind, Metric, Rule, Schema,
+    Sensitivity, Signal, Stats, Subject, Threshold, printable,
 };
 
 use super::exports::probe::plugin::sampler;
@@ -45,7 +45,8 @@ same!(
     Kind,
     Error,
     TraceParent,
-    Threshold
+    Threshold,
+    Correlation
 );
 same!(Sensitivity, schema::Sensitivity, sensitivity_out, sensitivity, Public, Payload, Identity);
 same!(Instrument, schema::Instrument, instrument_out, instrument, Counter, Sum, Histogram);
@@ -74,11 +75,13 @@ pub(crate) fn layout(layout: layout::RecordLayoutResult) -> Layout {
 
 /// The schema that a decoder declares; not checked yet.
 pub(crate) fn schema(schema: schema::EventSchemaResult) -> Schema {
+    let condition = |of: schema::Condition| Condition { field: of.field as usize, equals: of.equals };
     let metric = |metric: schema::MetricResult| Metric {
         name: metric.name,
         description: printable(&metric.description, TEXT),
         instrument: instrument(metric.instrument),
         value: metric.value as usize,
+        only: metric.only.into_iter().map(condition).collect(),
     };
     Schema {
         event: schema.event,
@@ -116,16 +119,23 @@ pub(crate) fn fields(schema: &Schema) -> Vec<schema::FieldParam<'_>> {
         .collect()
 }
 
-/// A schema's metrics, as `bind` takes them.
-pub(crate) fn metrics(schema: &Schema) -> Vec<schema::MetricParam<'_>> {
-    schema
-        .metrics
-        .iter()
-        .map(|of| schema::MetricParam {
+/// The conditions of each of a schema's metrics: [`metrics`] lends them.
+pub(crate) fn conditions(schema: &Schema) -> Vec<Vec<schema::Condition>> {
+    let condition =
+        |of: &Condition| schema::Condition { field: u32::try_from(of.field).unwrap_or(u32::MAX), equals: of.equals };
+    schema.metrics.iter().map(|of| of.only.iter().map(condition).collect()).collect()
+}
+
+/// A schema's metrics with their [`conditions`], as `bind` takes them.
+pub(crate) fn metrics<'a>(schema: &'a Schema, conditions: &'a [Vec<schema::Condition>]) -> Vec<schema::MetricParam<'a>> {
+    let metrics = schema.metrics.iter().zip(conditions);
+    metrics
+        .map(|(of, only)| schema::MetricParam {
             name: &of.name,
             description: &of.description,
             instrument: instrument_out(of.instrument),
             value: u32::try_from(of.value).unwrap_or(u32::MAX),
+            only,
         })
         .collect()
 }
