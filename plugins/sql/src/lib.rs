@@ -1,0 +1,19 @@
+//! What may be told of an SQL statement: its operation, its tables, and its text without the values in it.
+//!
+//! A [`Library`] reads statements as they were sent, whole or cut, and gives back a shared [`Statement`]. Nothing of the
+//! original text is kept. The lexer knows where the two families of servers differ, because a quote that is read wrongly turns
+//! text inside out, and values would leave as if they were names.
+
+#![forbid(unsafe_code)]
+
+mod lexer;
+mod operation;
+mod sanitise;
+mod statement;
+mod library;
+
+pub use lexer::Dialect;
+pub use library::{Library, Reading};
+pub use operation::Operation;
+pub use sanitise::TEXT_BYTES;
+pub use statement::Statement;

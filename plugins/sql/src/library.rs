@@ -1,0 +1,159 @@
+//! Statements that are known, each once, however many connections use it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+
+use crate::lexer::Dialect;
+use crate::operation::Operation;
+use crate::sanitise::sanitise;
+use crate::statement::Statement;
+
+/// Reads statements, and keeps each once.
+#[derive(Debug)]
+pub struct Library {
+    known: HashMap<u64, Rc<Statement>>,
+    /// What is left of statements when there is room for no more: what they do.
+    bare: Vec<Rc<Statement>>,
+    collections: BTreeSet<Box<str>>,
+    text: Vec<u8>,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub struct Reading<'a> {
+    /// The statement.
+    pub statement: Rc<Statement>,
+    /// The `traceparent` that a comment in it brought along.
+    pub trace_parent: Option<&'a str>,
+}
+
+/// Statements that are remembered. An application has hundreds; what makes up texts as it goes is told no more than the
+/// operation of what does not fit. Times a statement's few KiB this is the memory that SQL may take.
+const STATEMENTS: usize = 2048;
+/// Names of tables that metrics are separated by; more become [`OTHER`].
+const COLLECTIONS: usize = 512;
+/// The name of all tables beyond those.
+const OTHER: &str = "_OTHER";
+
+// === impl Library ===
+
+impl Library {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { known: HashMap::new(), bare: Vec::new(), collections: BTreeSet::new(), text: Vec::new() }
+    }
+
+    /// Reads a statement. `is_cut` says that its end was not captured.
+    pub fn read<'a>(&mut self, sql: &'a [u8], dialect: Dialect, is_cut: bool) -> Reading<'a> {
+        let mut text = std::mem::take(&mut self.text);
+        let trace_parent = sanitise(sql, dialect, is_cut, &mut text);
+        let statement = self.find(&text, dialect);
+        self.text = text;
+        Reading { statement, trace_parent }
+    }
+
+    /// The statement of which only the operation is known.
+    pub fn bare(&mut self, operation: Operation) -> Rc<Statement> {
+        if let Some(known) = self.bare.iter().find(|known| known.operation == operation) {
+            return Rc::clone(known);
+        }
+        let statement = Rc::new(Statement::bare(operation));
+        // There are as many as there are operations.
+        self.bare.push(Rc::clone(&statement));
+        statement
+    }
+
+    fn find(&mut self, text: &[u8], dialect: Dialect) -> Rc<Statement> {
+        let key = hash(text);
+        if let Some(known) = self.known.get(&key).filter(|known| known.text.as_bytes() == text) {
+            return Rc::clone(known);
+        }
+        let mut statement = Statement::read(&String::from_utf8_lossy(text), dialect);
+        if !self.collections.contains(&statement.collection) {
+            if self.collections.len() < COLLECTIONS {
+                self.collections.insert(statement.collection.clone());
+            } else {
+                statement.collection = OTHER.into();
+            }
+        }
+        if self.known.len() >= STATEMENTS {
+            self.known.retain(|_, known| Rc::strong_count(known) > 1);
+        }
+        if self.known.len() >= STATEMENTS {
+            return self.bare(statement.operation);
+        }
+        let statement = Rc::new(statement);
+        self.known.insert(key, Rc::clone(&statement));
+        statement
+    }
+}
+
+impl Default for Library {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Eight bytes at a time. Whoever makes two texts meet gets one of them read anew each time.
+fn hash(text: &[u8]) -> u64 {
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    let (words, rest) = text.as_chunks::<8>();
+    let hash = words.iter().fold(text.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let last = rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
+    mix(mix(hash, last), 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::{COLLECTIONS, Library, STATEMENTS};
+    use crate::Dialect;
+
+    const PG: Dialect = Dialect::PostgreSql { backslash: false };
+
+    #[test]
+    fn statements_that_differ_in_values_are_one() {
+        let mut library = Library::new();
+        let one = library.read(b"SELECT a FROM t WHERE b = 1", PG, false).statement;
+        let two = library.read(b"SELECT a\nFROM t WHERE b = 'x' -- y", PG, false).statement;
+        assert!(Rc::ptr_eq(&one, &two));
+        assert_eq!(&*one.text, "SELECT a FROM t WHERE b = ?");
+    }
+
+    #[test]
+    fn what_nobody_uses_makes_room_and_what_does_not_fit_is_told_by_its_operation() {
+        let mut library = Library::new();
+        let text = |number: usize| format!("UPDATE t SET a{number} = 1");
+        let mut used = Vec::new();
+        for number in 0..STATEMENTS {
+            used.push(library.read(text(number).as_bytes(), PG, false).statement);
+        }
+        let more = library.read(text(STATEMENTS).as_bytes(), PG, false).statement;
+        assert_eq!((more.operation.name(), &*more.text, &*more.summary), ("UPDATE", "", "UPDATE"));
+        used.truncate(10);
+        let more = library.read(text(STATEMENTS).as_bytes(), PG, false).statement;
+        assert_eq!(&*more.text, format!("UPDATE t SET a{STATEMENTS} = ?"));
+        assert_eq!(library.known.len(), 11);
+    }
+
+    #[test]
+    fn tables_beyond_the_cap_share_a_name() {
+        let mut library = Library::new();
+        for number in 0..COLLECTIONS + 10 {
+            let sql = format!("SELECT a FROM t{number}");
+            let collection = library.read(sql.as_bytes(), PG, false).statement.collection.clone();
+            assert_eq!(&*collection == "_OTHER", number >= COLLECTIONS, "{sql}");
+        }
+        assert_eq!(&*library.read(b"SELECT b FROM t0", PG, false).statement.collection, "t0");
+    }
+
+    #[test]
+    fn only_the_bare_operation_of_a_hostile_flood_is_kept() {
+        let mut library = Library::new();
+        let kept: Vec<_> =
+            (0..STATEMENTS + 10).map(|number| library.read(format!("x{number} y").as_bytes(), PG, false).statement).collect();
+        assert!(library.known.len() <= STATEMENTS && library.bare.len() == 1 && kept.len() > STATEMENTS);
+    }
+}

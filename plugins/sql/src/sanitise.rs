@@ -1,0 +1,196 @@
+//! The text of a statement without its values.
+
+use crate::lexer::{Dialect, Lexer, Token};
+
+/// Bytes of a sanitised text: more than nearly all statements have, and as many as a capture usually shows.
+pub const TEXT_BYTES: usize = 1024;
+
+/// Bytes of a `traceparent`: `00-`, 32 digits, `-`, 16 digits, `-`, 2 digits.
+const TRACE_PARENT: usize = 55;
+/// How a comment of sqlcommenter names it.
+const KEY: &[u8] = b"traceparent='";
+
+/// Writes the statement into `out`, as bytes: values become `?`, lists of values become one, comments go, space shrinks. A name
+/// at the end of a statement that was cut goes too, because it may be the first half of another. Gives the `traceparent` that a
+/// comment brings along.
+pub(crate) fn sanitise<'a>(sql: &'a [u8], dialect: Dialect, is_cut: bool, out: &mut Vec<u8>) -> Option<&'a str> {
+    out.clear();
+    let mut parent = None;
+    let mut lexer = Lexer::new(sql, dialect);
+    let mut was_spaced = false;
+    while let Some((is_spaced, token)) = lexer.next() {
+        was_spaced |= is_spaced;
+        if let Token::Comment(comment) = token {
+            parent = parent.or_else(|| trace_parent(comment));
+            was_spaced = true;
+            continue;
+        }
+        let is_half = is_cut && lexer.is_at_end() && matches!(token, Token::Word(_) | Token::Quoted(_));
+        // Of what is longer the rest is read for its comments alone: sqlcommenter writes at the end.
+        if is_half || out.len() >= TEXT_BYTES {
+            continue;
+        }
+        if was_spaced && !out.is_empty() {
+            out.push(b' ');
+        }
+        was_spaced = false;
+        put(token, dialect, out);
+    }
+    let end = out.iter().rposition(|byte| !matches!(byte, b' ' | b';')).map_or(0, |last| last + 1);
+    out.truncate(end);
+    parent
+}
+
+fn put(token: Token<'_>, dialect: Dialect, out: &mut Vec<u8>) {
+    match token {
+        Token::Literal => value(out),
+        Token::Sign(b'?') if matches!(dialect, Dialect::MySql { .. }) => value(out),
+        Token::Sign(b')') => {
+            // Rows of values become one row.
+            if let Some(shorter) = without(out, &[b", (?", b",(?"]).filter(|&end| ends(out, end, b"(?)")) {
+                out.truncate(shorter);
+            } else {
+                out.push(b')');
+            }
+        }
+        Token::Sign(sign) => out.push(sign),
+        Token::Word(word) | Token::Quoted(word) | Token::Parameter(word) => {
+            let room = TEXT_BYTES.saturating_sub(out.len());
+            // A byte below a space would let a name draw on a terminal.
+            out.extend(word.iter().take(room).map(|&byte| if byte < b' ' || byte == 0x7f { b' ' } else { byte }));
+        }
+        Token::Comment(_) => {}
+    }
+}
+
+/// A value. A second one in a list is as good as none, and its sign belongs to it.
+fn value(out: &mut Vec<u8>) {
+    if out.last() == Some(&b'-') {
+        let before = out.iter().rev().skip(1).find(|byte| **byte != b' ');
+        if before.is_some_and(|before| matches!(before, b'(' | b',' | b'=' | b'<' | b'>')) {
+            out.pop();
+        }
+    }
+    match without(out, &[b", ", b","]).filter(|&end| ends(out, end, b"(?")) {
+        Some(shorter) => out.truncate(shorter),
+        None => out.push(b'?'),
+    }
+}
+
+/// The length of `out` without the first of these endings that it has.
+fn without(out: &[u8], endings: &[&[u8]]) -> Option<usize> {
+    endings.iter().find_map(|ending| Some(out.strip_suffix(*ending)?.len()))
+}
+
+fn ends(out: &[u8], at: usize, ending: &[u8]) -> bool {
+    out.get(..at).is_some_and(|before| before.ends_with(ending))
+}
+
+/// What a comment says of its caller: `/*traceparent='00-..-..-01'*/`.
+fn trace_parent(comment: &[u8]) -> Option<&str> {
+    let start = comment.windows(KEY.len()).position(|window| window == KEY)? + KEY.len();
+    let value = comment.get(start..start + TRACE_PARENT)?;
+    let shape = |(place, byte): (usize, &u8)| match place {
+        2 | 35 | 52 => *byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    if comment.get(start + TRACE_PARENT) == Some(&b'\'') && value.iter().enumerate().all(shape) {
+        return std::str::from_utf8(value).ok();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TEXT_BYTES, sanitise};
+    use crate::Dialect;
+
+    const PG: Dialect = Dialect::PostgreSql { backslash: false };
+    const MY: Dialect = Dialect::MySql { backslash: true };
+
+    fn of(sql: &str, dialect: Dialect) -> String {
+        let mut out = Vec::new();
+        sanitise(sql.as_bytes(), dialect, false, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn values_become_question_marks_and_names_stay() {
+        let sql = "SELECT  a1, \"b 2\"\n FROM t WHERE x = 'it''s' AND y>-1.5e-3 AND z = $1 -- and 'more'\n AND w = 0xFF;";
+        assert_eq!(of(sql, PG), "SELECT a1, \"b 2\" FROM t WHERE x = ? AND y>? AND z = $1 AND w = ?");
+        let sql = "SELECT `a`, \"text\", x'00ff', _utf8'\\'x', N'y' FROM t # 'no'\n WHERE b='\\'; DROP' AND c--1";
+        assert_eq!(of(sql, MY), "SELECT `a`, ?, ?, ?, ? FROM t WHERE b=? AND c--?");
+    }
+
+    #[test]
+    fn strings_of_postgres_end_where_the_server_ends_them() {
+        assert_eq!(of(r"SELECT 'a\', 'secret'", PG), "SELECT ?, ?");
+        assert_eq!(of(r"SELECT E'a\', ''secret', b", PG), "SELECT ?, b");
+        assert_eq!(of("SELECT $q$ it's $ $$ $q$, $$x$$, $1, a$b", PG), "SELECT ?, ?, $1, a$b");
+        let off = Dialect::PostgreSql { backslash: true };
+        assert_eq!(of(r"SELECT 'a\', ''secret', b", off), "SELECT ?, b");
+        assert_eq!(of("SELECT 1 /* a /* nested */ 'secret' */ + 2", PG), "SELECT ? + ?");
+    }
+
+    #[test]
+    fn strings_of_mysql_end_where_the_server_ends_them() {
+        let off = Dialect::MySql { backslash: false };
+        assert_eq!(of(r"SELECT 'a\', 'secret'", off), "SELECT ?, ?");
+        assert_eq!(of(r"SELECT 'a\', ''secret', b", MY), "SELECT ?, b");
+        assert_eq!(of("SELECT /* a /* not nested */ b", MY), "SELECT b");
+    }
+
+    #[test]
+    fn lists_of_values_become_one() {
+        assert_eq!(of("SELECT a FROM t WHERE b IN (1,2, 'x', -4)", PG), "SELECT a FROM t WHERE b IN (?)");
+        assert_eq!(of("INSERT INTO t VALUES (1,'a'), (2,'b'),(3, 'c')", MY), "INSERT INTO t VALUES (?)");
+        assert_eq!(of("SELECT f(1, a, 2)", PG), "SELECT f(?, a, ?)");
+        assert_eq!(of("SELECT a IN (?, ?, ?)", MY), "SELECT a IN (?)");
+    }
+
+    #[test]
+    fn of_a_cut_statement_no_half_word_and_no_value_is_left() {
+        for cut in
+            ["SELECT a FROM pgbench_acc", "SELECT a FROM \"pgbench acc", "SELECT a FROM 'secr", "SELECT a FROM $tag$secr"]
+        {
+            let mut out = Vec::new();
+            sanitise(cut.as_bytes(), PG, true, &mut out);
+            let text = String::from_utf8(out).unwrap();
+            assert!(["SELECT a FROM", "SELECT a FROM ?"].contains(&text.as_str()), "{text}");
+        }
+        let mut out = Vec::new();
+        sanitise("SELECT $secr".as_bytes(), PG, true, &mut out);
+        assert_eq!(out, b"SELECT ?");
+    }
+
+    #[test]
+    fn a_comment_at_the_end_of_a_long_statement_names_the_caller() {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let sql = format!("SELECT {} 1 /*db_driver='x',traceparent='{parent}'*/", "a, ".repeat(TEXT_BYTES));
+        let mut out = Vec::new();
+        assert_eq!(sanitise(sql.as_bytes(), PG, false, &mut out), Some(parent));
+        assert!(out.len() <= TEXT_BYTES + 1, "{}", out.len());
+        let wrong = sql.replace("4bf9", "zbf9");
+        assert_eq!(sanitise(wrong.as_bytes(), PG, false, &mut out), None);
+        assert_eq!(sanitise(format!("SELECT 'traceparent=''{parent}'").as_bytes(), PG, false, &mut out), None);
+    }
+
+    #[test]
+    fn any_bytes_are_read_to_their_end() {
+        let mut seed = 7_u64;
+        let alphabet = b"'\"`$\\-/*#eExX_aS10.,(); \n\xc3\xa9\0?";
+        let mut out = Vec::new();
+        for round in 0..20_000 {
+            let sql: Vec<u8> = (0..round % 60)
+                .map(|_| {
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    alphabet[(seed >> 33) as usize % alphabet.len()]
+                })
+                .collect();
+            for dialect in [PG, MY, Dialect::PostgreSql { backslash: true }, Dialect::MySql { backslash: false }] {
+                sanitise(&sql, dialect, round % 2 == 0, &mut out);
+                assert!(out.len() <= sql.len() + 1 && out.iter().all(|byte| *byte >= b' '), "{sql:?} {out:?}");
+            }
+        }
+    }
+}
