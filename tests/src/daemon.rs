@@ -45,6 +45,12 @@ pub struct Ledger {
     pub received: u64,
     pub undecodable: u64,
     pub decoded: u64,
+    #[serde(default)]
+    pub routed: u64,
+    #[serde(default)]
+    pub unrouted: u64,
+    #[serde(default)]
+    pub held: u64,
     pub sampled_out: u64,
     pub kept: u64,
     pub exported: u64,

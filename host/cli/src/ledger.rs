@@ -17,7 +17,7 @@ enum Zero {
 }
 
 /// The stages in the order of the path. What is indented is a part of the sum above it.
-const LINES: [Line; 15] = [
+const LINES: [Line; 18] = [
     ("filtered in kernel", |l| l.filtered_in_kernel, Zero::Left),
     ("missed in kernel", |l| l.missed_in_kernel, Zero::Left),
     ("produced", |l| l.produced, Zero::Shown),
@@ -26,6 +26,9 @@ const LINES: [Line; 15] = [
     ("  received", |l| l.received, Zero::Shown),
     ("    undecodable", |l| l.undecodable, Zero::Shown),
     ("    decoded", |l| l.decoded, Zero::Shown),
+    ("    unrouted", |l| l.unrouted, Zero::Left),
+    ("    held", |l| l.held, Zero::Left),
+    ("    routed", |l| l.routed, Zero::Left),
     ("rows", |l| l.rows, Zero::Shown),
     ("raw events", |l| l.raw, Zero::Left),
     ("  sampled out", |l| l.sampled_out, Zero::Shown),
@@ -80,6 +83,9 @@ pub(crate) mod tests {
         received: 200_995,
         decoded: 200_994,
         undecodable: 1,
+        routed: 0,
+        unrouted: 0,
+        held: 0,
         rows: 200_994,
         raw: 1,
         sampled_out: 180_000,
@@ -109,6 +115,13 @@ raw events                0        1
     exported              4   20,990
 ";
         assert_eq!(table([("exec", &exec), ("file", &FILE)]), expected);
+    }
+
+    #[test]
+    fn what_is_routed_has_lines_where_something_is() {
+        let trunk = Ledger { produced: 9, received: 9, routed: 7, unrouted: 2, ..Ledger::default() };
+        let text = table([("l7", &trunk), ("file", &FILE)]);
+        assert!(text.contains("    unrouted              2        0\n    routed                7        0\n"), "{text}");
     }
 
     #[test]

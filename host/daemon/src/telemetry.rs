@@ -58,8 +58,8 @@ pub(crate) fn metrics(status: &Status, shadows: &[ShadowStatus], start_unix_ns: 
 }
 
 fn records(path: &PathStatus) -> Vec<MetricPoint> {
-    let Ledger { produced, filtered_in_kernel, missed_in_kernel, lost_in_ring, received, decoded, undecodable, .. } =
-        path.ledger;
+    let Ledger { produced, filtered_in_kernel, missed_in_kernel, lost_in_ring, received, .. } = path.ledger;
+    let Ledger { decoded, undecodable, routed, unrouted, .. } = path.ledger;
     stages(
         path,
         &[
@@ -70,6 +70,8 @@ fn records(path: &PathStatus) -> Vec<MetricPoint> {
             ("received", received),
             ("decoded", decoded),
             ("undecodable", undecodable),
+            ("routed", routed),
+            ("unrouted", unrouted),
         ],
         PointValue::Sum,
     )
@@ -92,7 +94,8 @@ fn rows(path: &PathStatus) -> Vec<MetricPoint> {
 }
 
 fn waiting(path: &PathStatus) -> Vec<MetricPoint> {
-    stages(path, &[("in_ring", path.ledger.in_ring), ("in_flight", path.ledger.in_flight)], gauge)
+    let Ledger { in_ring, held, in_flight, .. } = path.ledger;
+    stages(path, &[("in_ring", in_ring), ("held", held), ("in_flight", in_flight)], gauge)
 }
 
 fn series(path: &PathStatus) -> Vec<MetricPoint> {
@@ -196,6 +199,6 @@ mod tests {
         assert_eq!(value("host.waiting", "file", "in_flight"), PointValue::Gauge(2.0));
         assert!(metrics.iter().all(|metric| metric.name != "host.plugin.calls"), "no plugin, no points");
         let counted = |path: &PathStatus| records(path).len() + rows(path).len() + waiting(path).len();
-        assert_eq!(counted(&status.paths[0]), 15, "as many as the ledger has fields");
+        assert_eq!(counted(&status.paths[0]), 18, "as many as the ledger has fields");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! produced          = lost_in_ring + received + in_ring
-//! received          = decoded + undecodable
+//! received          = decoded + undecodable + routed + unrouted + held
 //! rows + raw        = kept + sampled_out
 //! kept              = exported + dropped_at_export + in_flight
 //! ```
@@ -32,6 +32,16 @@ pub struct Ledger {
     pub decoded: u64,
     /// Records no decoder could read.
     pub undecodable: u64,
+    /// Records that the router gave to the path of their protocol, where they are counted again as produced. Only where records
+    /// are routed; a path decodes what it receives.
+    #[serde(default)]
+    pub routed: u64,
+    /// Records of connections whose protocol nobody knows.
+    #[serde(default)]
+    pub unrouted: u64,
+    /// Records that wait until the protocol of their connection is known.
+    #[serde(default)]
+    pub held: u64,
     /// Rows that decoders made. Equal to `decoded` where a decoder makes one row per record.
     pub rows: u64,
     /// Raw events that stand for undecodable records.
@@ -67,6 +77,12 @@ pub struct PathCounters {
     pub decoded: AtomicU64,
     /// See [`Ledger::undecodable`].
     pub undecodable: AtomicU64,
+    /// See [`Ledger::routed`].
+    pub routed: AtomicU64,
+    /// See [`Ledger::unrouted`].
+    pub unrouted: AtomicU64,
+    /// See [`Ledger::held`].
+    pub held: AtomicU64,
     /// See [`Ledger::rows`].
     pub rows: AtomicU64,
     /// See [`Ledger::raw`].
@@ -102,7 +118,7 @@ impl Ledger {
     #[must_use]
     pub const fn balanced(&self) -> bool {
         self.produced == self.lost_in_ring + self.received + self.in_ring
-            && self.received == self.decoded + self.undecodable
+            && self.received == self.decoded + self.undecodable + self.routed + self.unrouted + self.held
             && self.rows + self.raw == self.kept + self.sampled_out
             && self.kept == self.exported + self.dropped_at_export + self.in_flight
     }
@@ -134,6 +150,9 @@ impl PathCounters {
             rows: self.rows.load(Relaxed),
             undecodable: self.undecodable.load(Relaxed),
             decoded: self.decoded.load(Relaxed),
+            held: self.held.load(Relaxed),
+            unrouted: self.unrouted.load(Relaxed),
+            routed: self.routed.load(Relaxed),
             received: self.received.load(Relaxed),
             in_ring: self.in_ring.load(Relaxed),
             lost_in_ring: self.lost_in_ring.load(Relaxed),
@@ -167,6 +186,9 @@ mod tests {
         received: 7,
         decoded: 6,
         undecodable: 1,
+        routed: 0,
+        unrouted: 0,
+        held: 0,
         rows: 6,
         raw: 1,
         sampled_out: 3,
@@ -181,7 +203,15 @@ mod tests {
         assert!(BALANCED.balanced());
         assert!(!Ledger { produced: 11, ..BALANCED }.balanced());
         assert!(!Ledger { decoded: 5, ..BALANCED }.balanced());
+        assert!(!Ledger { unrouted: 1, ..BALANCED }.balanced());
         assert!(!Ledger { sampled_out: 2, ..BALANCED }.balanced());
         assert!(!Ledger { exported: 1, ..BALANCED }.balanced());
+    }
+
+    #[test]
+    fn what_is_routed_is_not_decoded() {
+        let trunk = Ledger { produced: 10, received: 10, routed: 6, unrouted: 3, held: 1, ..Ledger::default() };
+        assert!(trunk.balanced());
+        assert!(!Ledger { held: 0, ..trunk }.balanced());
     }
 }

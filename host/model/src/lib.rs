@@ -16,10 +16,13 @@ pub mod metric;
 pub mod plan;
 pub mod plugin;
 pub mod probe;
+pub mod protocol;
 pub mod run;
 pub mod schema;
+pub mod seed;
 pub mod stage;
 pub mod text;
+pub mod trace;
 pub mod verdict;
 
 pub use batch::{Batch, Kept};
@@ -31,11 +34,14 @@ pub use metric::{AttributeValue, Histogram, MetricData, MetricPoint, PointValue}
 pub use plan::{KernelPlan, PlanError, Rule, Stats, Subject};
 pub use plugin::{CallStats, Digest, Health, PluginId, Role};
 pub use probe::{Filter, Probe, ProbeState};
+pub use protocol::{Beginnings, Description, Opinion, Recogniser, Sender, Signature, Transport};
 pub use run::Run;
 pub use schema::{ColumnType, Condition, Field, FieldUse, Instrument, Metric, Schema, Sensitivity, Signal};
+pub use seed::Seed;
 pub use stage::{
-    Added, Decoded, Decoder, Enricher, KernelCounters, MapAccess, MapError, Plugin, Sampler, Sink, Source, State, TableError,
+    Added, Claims, Decoded, Decoder, Enricher, KernelCounters, MapAccess, MapError, Plugin, Sampler, Sink, Source, State, TableError,
     Tables, Waker,
 };
 pub use text::printable;
+pub use trace::TraceParent;
 pub use verdict::{Decisions, NEVER, Threshold};

@@ -65,6 +65,23 @@ pub trait Source: Send {
 
     /// What is added to CLOCK_MONOTONIC nanoseconds to get Unix time.
     fn unix_offset_ns(&self) -> u64;
+
+    /// When the last run was taken, CLOCK_MONOTONIC nanoseconds, where that is not now: in a replay, which goes by the time of
+    /// its capture.
+    fn time_ns(&self) -> Option<u64> {
+        None
+    }
+
+    /// Who takes connections back that the decoder disowns. None where records are not routed.
+    fn claims(&self) -> Option<Arc<dyn Claims>> {
+        None
+    }
+}
+
+/// Takes connections back that were given to the wrong decoder.
+pub trait Claims: Send + Sync {
+    /// Connections, as their records name them, that turned out to speak something else. Must not wait.
+    fn disown(&self, connections: Vec<u64>);
 }
 
 /// Wakes a [`Source`] that waits.
@@ -133,6 +150,15 @@ pub trait Decoder: Plugin {
     /// # Errors
     /// The fault; the rows then go on with these columns empty and a mark, or are dropped: its [`Fallback`].
     fn complete(&mut self, rows: &[u32], fields: &[usize]) -> Result<Vec<ArrayRef>, Fault>;
+
+    /// Connections that turned out to speak something else than this decoder reads. Called after each `decode` where records are
+    /// routed.
+    ///
+    /// # Errors
+    /// The fault; nothing is taken back.
+    fn disowned(&mut self) -> Result<Vec<u64>, Fault> {
+        Ok(Vec::new())
+    }
 }
 
 /// Which rows are kept.
