@@ -136,8 +136,17 @@ struct thread_info {
 	__u32 status; /* x86 */
 };
 
+struct fdtable {
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
+	unsigned int flags;
 	struct mm_struct *mm;
 	int exit_code;
 	int pid;
@@ -149,6 +158,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 	const struct cred *cred;
+	struct files_struct *files;
 };
 
 struct linux_binprm {
@@ -161,6 +171,7 @@ struct file;
 
 struct socket {
 	struct sock *sk;
+	struct file *file;
 };
 
 struct in6_addr {
@@ -194,7 +205,10 @@ struct sock {
 	struct sock_common __sk_common;
 	int sk_err;
 	kuid_t sk_uid;
+	__u8 sk_kern_sock : 1;
+	__u8 sk_shutdown;
 	__u16 sk_protocol;
+	struct socket *sk_socket;
 	struct sock_cgroup_data sk_cgrp_data;
 };
 
@@ -213,6 +227,8 @@ struct tcp_sock {
 	__u64 bytes_acked;
 	__u32 snd_una;
 	__u32 write_seq;
+	__u32 rcv_nxt;
+	__u32 copied_seq;
 	__u32 srtt_us;
 	__u32 total_retrans;
 };
@@ -225,10 +241,13 @@ struct bpf_iter__task_file {
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
 	unsigned long r10;
+	unsigned long r8;
+	unsigned long r9;
 	unsigned long ax;
 	unsigned long dx;
 	unsigned long si;
 	unsigned long di;
+	unsigned long orig_ax;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct user_pt_regs {
@@ -237,6 +256,7 @@ struct user_pt_regs {
 struct pt_regs {
 	unsigned long regs[31];
 	unsigned long orig_x0;
+	__s32 syscallno;
 };
 #endif
 

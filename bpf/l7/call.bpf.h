@@ -1,0 +1,271 @@
+/* Where the bytes of a call are: the hook knows the socket and how many bytes moved, the registers of the task know which system call
+ * it is in and what it was given. Include after l7.bpf.h. */
+#pragma once
+
+#if defined(__TARGET_ARCH_x86)
+#define NR_READ 0
+#define NR_WRITE 1
+#define NR_READV 19
+#define NR_WRITEV 20
+#define NR_SENDTO 44
+#define NR_RECVFROM 45
+#define NR_SENDMSG 46
+#define NR_RECVMSG 47
+#define NR_RECVMMSG 299
+#define NR_SENDMMSG 307
+#define NR_PREADV2 327
+#define NR_PWRITEV2 328
+#elif defined(__TARGET_ARCH_arm64)
+#define NR_READ 63
+#define NR_WRITE 64
+#define NR_READV 65
+#define NR_WRITEV 66
+#define NR_SENDTO 206
+#define NR_RECVFROM 207
+#define NR_SENDMSG 211
+#define NR_RECVMSG 212
+#define NR_RECVMMSG 243
+#define NR_SENDMMSG 269
+#define NR_PREADV2 286
+#define NR_PWRITEV2 287
+#endif
+
+/* struct msghdr and struct mmsghdr of user memory, 64 bits */
+struct user_message {
+	const void *name;
+	__u32 name_length;
+	__u32 padding;
+	const struct l7_segment *segments;
+	__u64 count;
+	const void *control;
+	__u64 control_length;
+	__u32 flags;
+	__u32 length; /* of mmsghdr: written by the kernel once the message is through */
+};
+
+/* A system call and the first five of its arguments. */
+struct l7_syscall {
+	long number; /* -1 for one whose arguments mean nothing to us */
+	__u64 argument[5];
+};
+
+enum l7_shape {
+	L7_NOWHERE = 0, /* not in user memory, or in memory that nobody told us about: sendfile, io_uring */
+	L7_FLAT,
+	L7_VECTOR,  /* an array of struct iovec */
+	L7_MESSAGE, /* a struct msghdr */
+	L7_MESSAGES /* an array of struct mmsghdr, the call is about one of them */
+};
+
+/* How far a task is in the vector of its sendmmsg or recvmmsg: the hook is called for each message, without its number. */
+struct l7_progress {
+	__u64 vector;
+	__u64 sk;
+	__u32 next;
+	__u32 last; /* bytes of the message before `next` */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct l7_progress);
+} l7_progresses SEC(".maps");
+
+/* A 32-bit task has other numbers and other structs. */
+static __always_inline bool l7_is_32_bit(struct task_struct *task)
+{
+#if defined(__TARGET_ARCH_x86)
+	return task->thread_info.status & 2; /* TS_COMPAT */
+#elif defined(__TARGET_ARCH_arm64)
+	return task->thread_info.flags & (1 << 22); /* TIF_32BIT */
+#endif
+}
+
+static __always_inline void l7_read_syscall(struct l7_syscall *call, struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	call->number = regs->orig_ax;
+	call->argument[0] = regs->di;
+	call->argument[1] = regs->si;
+	call->argument[2] = regs->dx;
+	call->argument[3] = regs->r10;
+	call->argument[4] = regs->r8;
+#elif defined(__TARGET_ARCH_arm64)
+	call->number = regs->syscallno;
+	call->argument[0] = regs->orig_x0;
+	call->argument[1] = regs->regs[1];
+	call->argument[2] = regs->regs[2];
+	call->argument[3] = regs->regs[3];
+	call->argument[4] = regs->regs[4];
+#endif
+}
+
+static __always_inline enum l7_shape l7_shape(long number, __u8 direction)
+{
+	if (direction == L7_SENT) {
+		switch (number) {
+		case NR_WRITE:
+		case NR_SENDTO:
+			return L7_FLAT;
+		case NR_WRITEV:
+		case NR_PWRITEV2:
+			return L7_VECTOR;
+		case NR_SENDMSG:
+			return L7_MESSAGE;
+		case NR_SENDMMSG:
+			return L7_MESSAGES;
+		}
+		return L7_NOWHERE;
+	}
+	switch (number) {
+	case NR_READ:
+	case NR_RECVFROM:
+		return L7_FLAT;
+	case NR_READV:
+	case NR_PREADV2:
+		return L7_VECTOR;
+	case NR_RECVMSG:
+		return L7_MESSAGE;
+	case NR_RECVMMSG:
+		return L7_MESSAGES;
+	}
+	return L7_NOWHERE;
+}
+
+/* Whether the system call is about this socket. It need not be: io_uring finishes its work at the end of any call, and a write to a
+ * network block device ends in another socket. */
+static __always_inline bool l7_is_about(const struct l7_syscall *call, struct task_struct *task, struct sock *sk)
+{
+	struct file **files = task->files->fdt->fd;
+	struct file *file = 0;
+
+	bpf_probe_read_kernel(&file, sizeof(file), files + (__u32)call->argument[0]);
+	return file && file == sk->sk_socket->file;
+}
+
+/* === several messages in one call === */
+
+/* A message that moved nothing: the vector goes on after an empty datagram, and ends with an error. */
+static __always_inline void l7_message_without_bytes(struct task_struct *task, struct sock *sk, int ret)
+{
+	struct l7_progress *progress;
+	struct l7_syscall call;
+
+	l7_read_syscall(&call, (struct pt_regs *)bpf_task_pt_regs(task));
+	if (call.number != NR_SENDMMSG && call.number != NR_RECVMMSG)
+		return;
+	progress = bpf_task_storage_get(&l7_progresses, task, 0, ret ? 0 : BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!progress)
+		return;
+	if (ret || progress->vector != call.argument[1] || progress->sk != (__u64)sk) {
+		progress->vector = call.argument[1];
+		progress->sk = (__u64)sk;
+		progress->next = 0;
+	}
+	if (!ret) {
+		progress->next++;
+		progress->last = 0;
+	}
+}
+
+/* Which message of the vector this call of the hook is about, or NULL where that cannot be told for sure. Datagrams only: a
+ * stream may end a vector without a word. */
+static __always_inline const struct user_message *l7_message(const struct l7_syscall *call, struct task_struct *task,
+							     struct sock *sk, __u32 bytes)
+{
+	const struct user_message *messages = (const struct user_message *)call->argument[1];
+	struct l7_progress *progress;
+	__u32 before = 0, index;
+
+	if (sk->sk_protocol != IPPROTO_UDP)
+		return 0;
+	progress = bpf_task_storage_get(&l7_progresses, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!progress)
+		return 0;
+	index = progress->next;
+	if (index && progress->vector == call->argument[1] && progress->sk == (__u64)sk) {
+		/* The kernel writes the length of each message before it turns to the next. */
+		if (bpf_probe_read_user(&before, sizeof(before), &messages[index - 1].length) || before != progress->last)
+			index = 0;
+	} else {
+		index = 0;
+	}
+	progress->vector = call->argument[1];
+	progress->sk = (__u64)sk;
+	progress->last = bytes;
+	progress->next = index + 1 < (__u32)call->argument[2] ? index + 1 : 0;
+	if (index && call->number == NR_RECVMMSG && call->argument[4]) {
+		/* A timeout may have ended the call before. */
+		return 0;
+	}
+	return &messages[index];
+}
+
+/* === the bytes === */
+
+/* From an array of struct iovec: as l7_append(). */
+static __always_inline int l7_gather(struct l7_scratch *scratch, const struct l7_segment *from, __u64 count, __u32 wanted)
+{
+	int there = 0;
+
+	if (count > L7_SEGMENTS_MAX)
+		count = L7_SEGMENTS_MAX;
+	if (bpf_probe_read_user(scratch->segments, count * sizeof(*from), from)) {
+		ring_count(faults);
+		return -1;
+	}
+	for (__u32 i = 0; i < L7_SEGMENTS_MAX; i++) {
+		__u64 length;
+
+		if (i >= count || there < 0 || (__u32)there >= wanted)
+			break;
+		length = scratch->segments[i].length;
+		if (length > wanted - there)
+			length = wanted - there;
+		if (length)
+			there = l7_append(scratch, there, scratch->segments[i].base, length);
+	}
+	return there;
+}
+
+/* Copies the first of `bytes` that a call moved, at most `wanted`, into the scratch; as l7_append(). `name` is set to the address that
+ * a datagram is sent to, where the call gives one. */
+static __always_inline int l7_payload(struct l7_scratch *scratch, struct task_struct *task, struct sock *sk, __u8 direction,
+				      __u32 bytes, __u32 wanted, const void **name)
+{
+	struct user_message message = {};
+	struct l7_syscall call;
+	enum l7_shape shape;
+
+	l7_read_syscall(&call, (struct pt_regs *)bpf_task_pt_regs(task));
+	shape = l7_shape(call.number, direction);
+	if (shape == L7_NOWHERE || l7_is_32_bit(task) || !l7_is_about(&call, task, sk))
+		return -1;
+	if (wanted > bytes)
+		wanted = bytes;
+	if (shape == L7_FLAT) {
+		if (call.number == NR_SENDTO)
+			*name = (const void *)call.argument[4];
+		if (wanted > call.argument[2])
+			wanted = call.argument[2];
+		return l7_append(scratch, 0, (const void *)call.argument[1], wanted);
+	}
+	if (shape == L7_VECTOR) {
+		message.segments = (const struct l7_segment *)call.argument[1];
+		message.count = call.argument[2];
+	} else {
+		const struct user_message *from = (const struct user_message *)call.argument[1];
+
+		if (shape == L7_MESSAGES)
+			from = l7_message(&call, task, sk, bytes);
+		if (!from)
+			return -1;
+		if (bpf_probe_read_user(&message, sizeof(message) - 8, from)) {
+			ring_count(faults);
+			return -1;
+		}
+		*name = message.name;
+	}
+	return l7_gather(scratch, message.segments, message.count, wanted);
+}

@@ -1,0 +1,301 @@
+/* Probe `l7`: what a socket remembers, what the host thinks of it, and how a record is written. The programs at the sockets
+ * (probe.bpf.c) and at TLS libraries (tls.bpf.h) are built on this. Include after vmlinux.h, ring.h, filter.h and record.h. */
+#pragma once
+
+#define AF_INET 2
+#define AF_INET6 10
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+
+#define L7_CAPTURE_MAX 4096 /* bytes of a call that can be captured at most: a power of two */
+#define L7_PORTS_MAX 64
+#define L7_SEGMENTS_MAX 8 /* of a vector that are looked at */
+
+/* === what the host says === */
+
+/* May change at any time. */
+struct l7_settings {
+	__u32 capture_bytes; /* of each call, where the verdict does not say */
+	__u32 epoch;	     /* another number makes every socket look for its verdict again */
+};
+
+struct l7_settings l7_settings SEC(".data.l7") = {.capture_bytes = 256};
+
+/* Only connections with one of these ports at either end; constant once loaded, all of them if `count` is 0. */
+struct l7_ports {
+	__u32 count;
+	__u16 ports[L7_PORTS_MAX];
+};
+
+const volatile struct l7_ports l7_ports SEC(".rodata.l7");
+
+enum l7_verdict_word {
+	L7_UNDECIDED = 0,
+	L7_IGNORE = 1, /* nobody wants it: no more records */
+	L7_WANTED = 2,
+	L7_RAW = 3, /* wanted, also if it looks like TLS: its ciphertext */
+};
+
+struct l7_verdict {
+	__u32 verdict;	     /* enum l7_verdict_word */
+	__u32 capture_bytes; /* of each call, 0 for those of the settings */
+};
+
+/* Verdicts about ciphertext (or what was never encrypted) and about plaintext of one connection are two. */
+#define L7_PLAINTEXT (1ULL << 63)
+
+/* By connection, for plaintext of a TLS library with L7_PLAINTEXT. Read until there is one, then remembered in the socket. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct l7_verdict);
+} l7_verdicts SEC(".maps");
+
+/* A verdict, remembered. All zero: none yet. */
+struct l7_opinion {
+	__u32 epoch;
+	__u16 capture_bytes;
+	__u8 verdict;
+	__u8 spare;
+};
+
+/* === what a socket remembers === */
+
+/* Who talks to whom. From `family` on as in struct l7_record, so that it is copied at once. */
+struct l7_identity {
+	__u64 connection;
+	__u16 family;
+	__u16 local_port;
+	__u16 remote_port;
+	__u8 kind; /* unused here, as direction and flags are */
+	__u8 direction;
+	__u8 role;
+	__u8 transport;
+	__u8 flags;
+	__u8 spare[5];
+	__u8 local_address[16];
+	__u8 remote_address[16];
+};
+
+enum l7_marks {
+	L7_KNOWN = 1,	 /* `identity` is filled in */
+	L7_UNWANTED = 2, /* the kernel's own, or of a port that was not asked for: never a record */
+	L7_CIPHER = 4,	 /* speaks TLS: no more records of its raw bytes */
+	L7_SPOKEN = 8,	 /* has had a record, so it gets an end */
+	L7_CLEAR = 16,	 /* has had a record of plaintext of a TLS library, so it gets an end of that as well */
+	L7_ENDING = 32,	 /* closed, but there is something to read yet */
+	L7_BOUND = 64,	 /* tls.bpf.h has saved the identity */
+};
+
+struct l7_socket {
+	struct l7_identity identity;
+	struct l7_opinion opinion; /* about the raw bytes */
+	__u16 generation;	   /* times that the socket was connected again */
+	__u8 marks;		   /* enum l7_marks */
+	__u8 calls;		   /* calls so far, until 255 */
+	__u32 pid;		   /* of the last record, for the end */
+	__u32 uid;
+	__u64 cgroup_id;
+	__u64 comm[2];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct l7_socket);
+} l7_sockets SEC(".maps");
+
+static __always_inline bool l7_is_mapped(const __be32 *address)
+{
+	return !address[0] && !address[1] && address[2] == bpf_htonl(0xffff);
+}
+
+/* All but the connection and the role. `sk` may come from anywhere. */
+static __always_inline void l7_read_identity(struct l7_identity *identity, struct sock *sk)
+{
+	__u16 protocol = BPF_CORE_READ(sk, sk_protocol);
+	struct in6_addr local, remote;
+
+	identity->transport = protocol;
+	identity->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	identity->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	__builtin_memset(identity->local_address, 0, 2 * sizeof(identity->local_address));
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6) {
+		BPF_CORE_READ_INTO(&local, sk, __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO(&remote, sk, __sk_common.skc_v6_daddr);
+		if (!l7_is_mapped(remote.in6_u.u6_addr32)) {
+			identity->family = AF_INET6;
+			__builtin_memcpy(identity->local_address, &local, sizeof(local));
+			__builtin_memcpy(identity->remote_address, &remote, sizeof(remote));
+			return;
+		}
+	}
+	identity->family = AF_INET;
+	*(__be32 *)identity->local_address = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+	*(__be32 *)identity->remote_address = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+}
+
+/* === where a record is built === */
+
+/* Programs that cannot interrupt themselves on one CPU have a place of their own; others claim one. */
+enum l7_place {
+	L7_PLACE_SEND,
+	L7_PLACE_RECEIVE,
+	L7_PLACES_OWNED,
+	L7_PLACES = L7_PLACES_OWNED + 3,
+};
+
+struct l7_segment { /* struct iovec */
+	const void *base;
+	__u64 length;
+};
+
+/* Twice the room, because the verifier does not see that what is left shrinks as more is there. */
+struct l7_scratch {
+	__u64 busy;
+	struct l7_segment segments[L7_SEGMENTS_MAX];
+	union {
+		struct l7_record record;
+		char bytes[sizeof(struct l7_record) + 2 * L7_CAPTURE_MAX];
+	};
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, L7_PLACES);
+	__type(key, __u32);
+	__type(value, struct l7_scratch);
+} l7_scratches SEC(".maps");
+
+static __always_inline struct l7_scratch *l7_scratch(__u32 place)
+{
+	return bpf_map_lookup_elem(&l7_scratches, &place);
+}
+
+/* For programs that another task may interrupt within them (uprobes): a place that nobody uses, or NULL, which is counted. Give it
+ * back with l7_release(). */
+static __always_inline struct l7_scratch *l7_claim(void)
+{
+	struct l7_scratch *scratch;
+
+	for (__u32 place = L7_PLACES_OWNED; place < L7_PLACES; place++) {
+		scratch = l7_scratch(place);
+		if (scratch && !__sync_val_compare_and_swap(&scratch->busy, 0, 1))
+			return scratch;
+	}
+	ring_count(untracked);
+	return 0;
+}
+
+static __always_inline void l7_release(struct l7_scratch *scratch)
+{
+	__sync_lock_test_and_set(&scratch->busy, 0);
+}
+
+/* === impl l7_opinion === */
+
+/* How many bytes of a call to capture, or -1 for no record. `key` is a connection, with L7_PLAINTEXT or without. */
+static __always_inline int l7_capture(struct l7_opinion *opinion, __u64 key)
+{
+	volatile struct l7_settings *settings = &l7_settings;
+	struct l7_verdict *verdict;
+	__u32 capture;
+
+	if (!opinion->verdict || opinion->epoch != settings->epoch) {
+		opinion->epoch = settings->epoch;
+		verdict = bpf_map_lookup_elem(&l7_verdicts, &key);
+		if (verdict) {
+			opinion->verdict = verdict->verdict;
+			opinion->capture_bytes = verdict->capture_bytes;
+		}
+	}
+	if (opinion->verdict == L7_IGNORE)
+		return -1;
+	capture = opinion->capture_bytes ?: settings->capture_bytes;
+	return capture > L7_CAPTURE_MAX ? L7_CAPTURE_MAX : capture;
+}
+
+/* === whose call it is === */
+
+/* Filters and plan, for the current task. A plan can only deny as a whole here: half of a conversation tells nothing, so thresholds
+ * below the highest are not obeyed. */
+static __always_inline bool l7_passes(struct task_struct *task)
+{
+	struct filter_owner owner = {.pid = task->tgid};
+
+	if (!filter_pid(owner.pid) || !filter_current_cgroup())
+		return false;
+	if (!filter.by_comm && !*(volatile __u32 *)&filter_plans.active)
+		return true;
+	owner.comm[0] = ((__u64 *)task->group_leader->comm)[0];
+	owner.comm[1] = ((__u64 *)task->group_leader->comm)[1];
+	if (!filter_comm(owner.comm))
+		return false;
+	if (!*(volatile __u32 *)&filter_plans.active)
+		return true;
+	owner.cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+	return filter_planned_threshold(&owner) < 1ULL << 56;
+}
+
+/* === records === */
+
+/* Fills in all but the payload. */
+static __always_inline void l7_fill(struct l7_record *record, const struct l7_identity *identity, struct task_struct *task,
+				    __u8 direction, __u8 flags, __u32 sequence, __u32 total)
+{
+	record->time_ns = bpf_ktime_get_ns();
+	record->connection = identity->connection;
+	record->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+	record->sequence = sequence;
+	record->total = total;
+	record->pid = task->tgid;
+	record->uid = task->cred->uid.val;
+	__builtin_memcpy((char *)record + __builtin_offsetof(struct l7_record, family),
+			 (const char *)identity + __builtin_offsetof(struct l7_identity, family),
+			 sizeof(*identity) - __builtin_offsetof(struct l7_identity, family));
+	record->kind = L7_DATA;
+	record->direction = direction;
+	record->flags = flags;
+	((__u64 *)record->comm)[0] = ((__u64 *)task->group_leader->comm)[0];
+	((__u64 *)record->comm)[1] = ((__u64 *)task->group_leader->comm)[1];
+}
+
+/* Appends up to `length` bytes of user memory to the `at` that are there already; returns how many are there then, or -1. */
+static __always_inline int l7_append(struct l7_scratch *scratch, __u32 at, const void *from, __u32 length)
+{
+	/* The masks are for the verifier, the barriers keep clang from proving them redundant. */
+	barrier_var(at);
+	at &= L7_CAPTURE_MAX - 1;
+	barrier_var(length);
+	if (length > L7_CAPTURE_MAX)
+		length = L7_CAPTURE_MAX;
+	if (bpf_probe_read_user(scratch->bytes + sizeof(struct l7_record) + at, length, from)) {
+		ring_count(faults);
+		return -1;
+	}
+	return at + length;
+}
+
+/* Hands the record and `payload` bytes behind it to the host; less than nothing: they could not be read. */
+static __always_inline void l7_write(struct l7_scratch *scratch, int payload)
+{
+	if (payload < 0) {
+		scratch->record.flags |= L7_NO_PAYLOAD;
+		payload = 0;
+	}
+	barrier_var(payload);
+	if (payload > L7_CAPTURE_MAX)
+		payload = L7_CAPTURE_MAX;
+	ring_output(scratch->bytes, sizeof(struct l7_record) + (__u32)payload);
+}
+
+/* A whole record from one piece of user memory, for whoever has no socket at hand but saved its identity: `total` bytes at `from`, of
+ * which `capture` (as of l7_capture()) are kept. */
+static __always_inline void l7_emit(struct l7_scratch *scratch, const struct l7_identity *identity, __u8 direction, __u8 flags,
+				    __u32 sequence, __u32 total, const void *from, __u32 capture)
+{
+	l7_fill(&scratch->record, identity, bpf_get_current_task_btf(), direction, flags, sequence, total);
+	l7_write(scratch, l7_append(scratch, 0, from, total < capture ? total : capture));
+}

@@ -1,0 +1,330 @@
+/* Payload of TCP and UDP sockets: one record for each call that moved bytes, and one when a connection ends.
+ *
+ * The hooks are called for socket calls only, after they succeeded or failed, with the socket. What was sent or received is read from
+ * where the task's system call says that it is, so nothing has to be remembered from its beginning. */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_endian.h>
+#define RING_BYTES (16 << 20) /* 20 ms of 2 million records a second */
+#include "ring.h"
+#include "filter.h"
+#include "record.h"
+#include "l7.bpf.h"
+#include "call.bpf.h"
+#include "tls.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+RING_RECORD(l7_record);
+
+#define MSG_OOB 1
+#define MSG_PEEK 2
+#define MSG_TRUNC 0x20
+#define MSG_ERRQUEUE 0x2000
+#define PF_IO_WORKER 0x10
+#define PF_KTHREAD 0x200000
+#define SOCK_DONE 1 /* bit of sk_flags: the peer's FIN has come */
+#define SHUTDOWN_MASK 3
+#define TLS_LOOKS 16 /* calls of a connection in which a beginning of TLS is looked for */
+
+enum tcp_state {
+	TCP_ESTABLISHED = 1,
+	TCP_SYN_SENT,
+	TCP_SYN_RECV,
+	TCP_CLOSE = 7,
+};
+
+/* === sockets === */
+
+static __always_inline bool port_passes(__u16 local, __u16 remote)
+{
+	if (!l7_ports.count)
+		return true;
+	for (__u32 i = 0; i < L7_PORTS_MAX; i++) {
+		if (i >= l7_ports.count)
+			break;
+		if (l7_ports.ports[i] == local || l7_ports.ports[i] == remote)
+			return true;
+	}
+	return false;
+}
+
+static __always_inline void name(struct l7_socket *socket, struct sock *sk)
+{
+	/* A socket that is connected again has the same cookie. */
+	socket->identity.connection = bpf_get_socket_cookie(sk) + ((__u64)socket->generation << 48);
+}
+
+/* The first call on a socket. */
+static __noinline int meet(struct l7_socket *socket, struct sock *sk, __u8 direction)
+{
+	struct l7_identity *identity;
+
+	if (!socket || !sk)
+		return 0;
+	identity = &socket->identity;
+	name(socket, sk);
+	l7_read_identity(identity, sk);
+	socket->marks |= L7_KNOWN;
+	if (identity->transport == IPPROTO_UDP)
+		identity->role = direction == L7_SENT || identity->remote_port ? L7_ROLE_CLIENT : L7_ROLE_SERVER;
+	else if (!port_passes(identity->local_port, identity->remote_port))
+		socket->marks |= L7_UNWANTED;
+	if (BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
+		socket->marks |= L7_UNWANTED;
+	return 0;
+}
+
+/* Everything that came before the FIN has been read; the FIN itself counts as a byte. */
+static __always_inline bool is_drained(struct tcp_sock *tcp)
+{
+	bool fin_received = tcp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1 << SOCK_DONE);
+
+	return tcp->copied_seq == tcp->rcv_nxt || (fin_received && tcp->copied_seq + 1 == tcp->rcv_nxt);
+}
+
+/* Sequence number of the first of `bytes` that were just moved. */
+static __always_inline __u32 sequence(struct sock *sk, __u8 direction, __u32 bytes)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	bool fin_read;
+
+	if (!tcp)
+		return 0;
+	if (direction == L7_SENT)
+		return tcp->write_seq - bytes;
+	fin_read = tcp->copied_seq == tcp->rcv_nxt && sk->__sk_common.skc_flags & (1 << SOCK_DONE);
+	return tcp->copied_seq - fin_read - bytes;
+}
+
+static __always_inline void remember(struct l7_socket *socket, const struct l7_record *record)
+{
+	socket->marks |= L7_SPOKEN;
+	if (socket->pid == record->pid)
+		return;
+	socket->pid = record->pid;
+	socket->uid = record->uid;
+	socket->cgroup_id = record->cgroup_id;
+	__builtin_memcpy(socket->comm, record->comm, sizeof(socket->comm));
+}
+
+static __always_inline void write_end(struct l7_socket *socket, __u8 flags)
+{
+	struct l7_record record;
+
+	record.time_ns = bpf_ktime_get_ns();
+	record.connection = socket->identity.connection;
+	record.cgroup_id = socket->cgroup_id;
+	record.sequence = 0;
+	record.total = 0;
+	record.pid = socket->pid;
+	record.uid = socket->uid;
+	__builtin_memcpy((char *)&record + __builtin_offsetof(struct l7_record, family),
+			 (const char *)&socket->identity + __builtin_offsetof(struct l7_identity, family),
+			 sizeof(socket->identity) - __builtin_offsetof(struct l7_identity, family));
+	record.kind = L7_END;
+	record.flags = flags;
+	__builtin_memcpy(record.comm, socket->comm, sizeof(record.comm));
+	ring_output(&record, sizeof(record));
+}
+
+static __always_inline void end(struct l7_socket *socket)
+{
+	if (socket->marks & L7_SPOKEN && socket->opinion.verdict != L7_IGNORE)
+		write_end(socket, 0);
+	if (socket->marks & L7_CLEAR)
+		write_end(socket, L7_TLS);
+	socket->marks &= ~(L7_SPOKEN | L7_CLEAR | L7_ENDING);
+}
+
+/* === calls === */
+
+/* The header of a TLS record, perhaps the only thing that was read. The first call of a connection is believed on three bytes; later
+ * ones (STARTTLS, connections older than the probe) need a length that makes sense, and a hello or a whole header. */
+static __always_inline bool begins_tls(const __u8 *bytes, int there, __u32 total, bool first)
+{
+	__u16 length = bytes[3] << 8 | bytes[4];
+
+	if (there < 3 || bytes[1] != 3 || bytes[2] > 4)
+		return false;
+	if (first && bytes[0] == 0x16)
+		return true;
+	if (there < 5 || length < 16 || length > (1 << 14) + 2048)
+		return false;
+	if (total == 5)
+		return bytes[0] >= 0x14 && bytes[0] <= 0x17;
+	return bytes[0] == 0x16 && there > 5 && (bytes[5] == 1 || bytes[5] == 2);
+}
+
+/* The address that a datagram goes to, where its socket is not connected. */
+static __always_inline void read_name(struct l7_record *record, const void *name)
+{
+	struct {
+		__u16 family;
+		__be16 port;
+		__be32 v4; /* of IPv6: the flow */
+		__be32 v6[4];
+	} address = {};
+
+	/* A name of IPv4 is 16 bytes long; what is behind it is not looked at. */
+	if (bpf_probe_read_user(&address, sizeof(address), name) && bpf_probe_read_user(&address, 16, name)) {
+		ring_count(faults);
+		return;
+	}
+	record->remote_port = bpf_ntohs(address.port);
+	__builtin_memset(record->remote_address, 0, sizeof(record->remote_address));
+	if (address.family == AF_INET6 && !l7_is_mapped(address.v6)) {
+		record->family = AF_INET6;
+		__builtin_memcpy(record->remote_address, address.v6, sizeof(address.v6));
+		return;
+	}
+	record->family = AF_INET;
+	*(__be32 *)record->remote_address = address.family == AF_INET6 ? address.v6[3] : address.v4;
+}
+
+/* Where a datagram goes; whether its ports are wanted. What is received on a socket that is not connected comes from an unknown
+ * address: it is wanted if something was sent from there before. */
+static __always_inline bool complete_datagram(struct l7_record *record, const struct l7_socket *socket, const void *name)
+{
+	if (name && record->direction == L7_SENT)
+		read_name(record, name);
+	if (port_passes(record->local_port, record->remote_port))
+		return true;
+	return !record->remote_port && socket->marks & L7_SPOKEN;
+}
+
+static __always_inline int on_call(struct sock *sk, int ret, int flags, __u8 direction, __u32 place)
+{
+	__u16 family = sk->__sk_common.skc_family, protocol = sk->sk_protocol;
+	struct task_struct *task = bpf_get_current_task_btf();
+	bool tcp = protocol == IPPROTO_TCP;
+	struct l7_scratch *scratch;
+	int capture, payload = -1;
+	struct l7_socket *socket;
+	const void *name = 0;
+
+	if ((family != AF_INET && family != AF_INET6) || (!tcp && protocol != IPPROTO_UDP))
+		return 0;
+	if (ret <= 0) {
+		if (!tcp)
+			l7_message_without_bytes(task, sk, ret);
+		return 0;
+	}
+	if (flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB) || task->flags & PF_KTHREAD)
+		return 0;
+	if (!l7_passes(task))
+		goto filtered;
+	socket = bpf_sk_storage_get(&l7_sockets, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!socket) {
+		ring_count(untracked);
+		return 0;
+	}
+	if (!(socket->marks & L7_KNOWN))
+		meet(socket, sk, direction);
+	else if (!tcp)
+		l7_read_identity(&socket->identity, sk);
+	if (socket->marks & L7_CIPHER) {
+		tls_on_call(task, sk, socket, direction);
+		if (socket->opinion.verdict != L7_RAW)
+			goto filtered;
+	}
+	capture = socket->marks & L7_UNWANTED ? -1 : l7_capture(&socket->opinion, socket->identity.connection);
+	if (capture < 0)
+		goto filtered;
+	scratch = l7_scratch(place);
+	if (!scratch)
+		return 0;
+	l7_fill(&scratch->record, &socket->identity, task, direction, 0, tcp ? sequence(sk, direction, ret) : 0, ret);
+	/* MSG_TRUNC throws bytes of a stream away; a worker of io_uring is in no system call. */
+	if (!(tcp && flags & MSG_TRUNC) && !(task->flags & PF_IO_WORKER))
+		payload = l7_payload(scratch, task, sk, direction, ret, capture, &name);
+	if (tcp && socket->calls < TLS_LOOKS) {
+		if (begins_tls((__u8 *)scratch->bytes + sizeof(struct l7_record), payload, ret, !socket->calls))
+			socket->marks |= L7_CIPHER;
+		socket->calls++;
+		tls_on_call(task, sk, socket, direction);
+	}
+	if (!tcp && !complete_datagram(&scratch->record, socket, name))
+		goto filtered;
+	remember(socket, &scratch->record);
+	l7_write(scratch, payload);
+	if (socket->marks & L7_ENDING) {
+		struct tcp_sock *closed = bpf_skc_to_tcp_sock(sk);
+
+		if (closed && is_drained(closed))
+			end(socket);
+	}
+	return 0;
+filtered:
+	ring_count(filtered);
+	return 0;
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(l7_send, struct sock *sk, int ret, int flags)
+{
+	return on_call(sk, ret, 0, L7_SENT, L7_PLACE_SEND);
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(l7_receive, struct sock *sk, int ret, int flags)
+{
+	return on_call(sk, ret, flags, L7_RECEIVED, L7_PLACE_RECEIVE);
+}
+
+/* === connections === */
+
+static __always_inline void begin(struct sock *sk, __u8 role)
+{
+	struct l7_socket *socket = bpf_sk_storage_get(&l7_sockets, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!socket) {
+		ring_count(untracked);
+		return;
+	}
+	if (socket->marks & L7_KNOWN) {
+		__u16 generation = socket->generation + 1;
+
+		__builtin_memset(socket, 0, sizeof(*socket));
+		socket->generation = generation;
+	}
+	if (!socket->identity.role)
+		socket->identity.role = role;
+	name(socket, sk);
+}
+
+static __always_inline int on_state(struct sock *sk, int before, int now)
+{
+	struct l7_socket *socket;
+	struct tcp_sock *tcp;
+
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	switch (now) {
+	case TCP_SYN_SENT:
+		begin(sk, L7_ROLE_CLIENT);
+		return 0;
+	case TCP_SYN_RECV: /* a packet made this socket; or both ends connect at once */
+		begin(sk, L7_ROLE_SERVER);
+		return 0;
+	case TCP_CLOSE:
+		socket = bpf_sk_storage_get(&l7_sockets, sk, 0, 0);
+		if (!socket || !(socket->marks & (L7_SPOKEN | L7_CLEAR)))
+			return 0;
+		tcp = bpf_skc_to_tcp_sock(sk);
+		/* After a reset what has come before it can still be read, unless the process has closed. */
+		if (tcp && !is_drained(tcp) && (sk->sk_shutdown & SHUTDOWN_MASK) != SHUTDOWN_MASK)
+			socket->marks |= L7_ENDING;
+		else
+			end(socket);
+		return 0;
+	}
+	return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(l7_state, struct sock *sk, int oldstate, int newstate)
+{
+	return on_state(sk, oldstate, newstate);
+}
