@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Folder names; `src/lib.rs` lists the same.
-const PROBES: [&str; 3] = ["exec", "file", "tcp"];
+const PROBES: [&str; 4] = ["exec", "file", "l7", "tcp"];
 /// As Rust calls the architecture, as libbpf's headers do.
 const ARCHITECTURES: [(&str, &str); 2] = [("x86_64", "x86"), ("aarch64", "arm64")];
 

@@ -17,6 +17,7 @@ pub struct Object {
 pub static PROBES: &[Object] = &[
     Object { name: "exec", bytes: &EXEC.bytes },
     Object { name: "file", bytes: &FILE.bytes },
+    Object { name: "l7", bytes: &L7.bytes },
     Object { name: "tcp", bytes: &TCP.bytes },
 ];
 
@@ -37,12 +38,16 @@ static EXEC: &Aligned<[u8]> = &object!("exec.x86_64.bpf.o");
 #[cfg(target_arch = "x86_64")]
 static FILE: &Aligned<[u8]> = &object!("file.x86_64.bpf.o");
 #[cfg(target_arch = "x86_64")]
+static L7: &Aligned<[u8]> = &object!("l7.x86_64.bpf.o");
+#[cfg(target_arch = "x86_64")]
 static TCP: &Aligned<[u8]> = &object!("tcp.x86_64.bpf.o");
 
 #[cfg(target_arch = "aarch64")]
 static EXEC: &Aligned<[u8]> = &object!("exec.aarch64.bpf.o");
 #[cfg(target_arch = "aarch64")]
 static FILE: &Aligned<[u8]> = &object!("file.aarch64.bpf.o");
+#[cfg(target_arch = "aarch64")]
+static L7: &Aligned<[u8]> = &object!("l7.aarch64.bpf.o");
 #[cfg(target_arch = "aarch64")]
 static TCP: &Aligned<[u8]> = &object!("tcp.aarch64.bpf.o");
 
