@@ -45,7 +45,8 @@ fn digest(bytes: &[u8]) -> u64 {
 }
 
 /// The finaliser of SplitMix64: every bit of the input reaches every bit of the output.
-fn mix(hash: u64, value: u64) -> u64 {
+#[inline]
+pub(crate) const fn mix(hash: u64, value: u64) -> u64 {
     let mut word = hash.wrapping_add(SEED) ^ value;
     word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -4,8 +4,10 @@ use std::cell::RefCell;
 
 use crate::columns::Columns;
 use crate::config::Config;
+use crate::conversation::{Beginning, Conversations, Opinion, Protocol, Sender, Transport};
 use crate::panic;
 use crate::role::{Decoder, Enricher, Handover, Sampler};
+use crate::wit::conversant::exports::probe::plugin::protocol;
 use crate::wit::{Binding, Column, Decisions, Decoded, EventSchema, KernelPlan, RecordLayout, State, Stats};
 
 /// A bound plugin, and for decoders the run of its last `decode`, which `complete` reads again.
@@ -117,5 +119,59 @@ impl<T: Handover> Instance<T> {
     /// `handover.import-state`
     pub fn import_state(&self, state: State) -> Result<(), String> {
         self.with(|bound| bound.plugin.import_state(state))
+    }
+}
+
+impl<P: Protocol> Instance<Conversations<P>> {
+    /// `protocol.describe`
+    pub fn describe(&self) -> protocol::Description {
+        let description = P::description();
+        let signature = |signature: crate::conversation::Signature| protocol::Signature {
+            sender: match signature.sender {
+                None => protocol::Sender::Either,
+                Some(Sender::Client) => protocol::Sender::Client,
+                Some(Sender::Server) => protocol::Sender::Server,
+            },
+            transport: match signature.transport {
+                None => protocol::Transport::Either,
+                Some(Transport::Tcp) => protocol::Transport::Tcp,
+                Some(Transport::Udp) => protocol::Transport::Udp,
+            },
+            offset: signature.offset,
+            bytes: signature.bytes,
+            mask: signature.mask,
+            port: signature.port,
+            certain: signature.is_certain,
+        };
+        protocol::Description {
+            name: description.name,
+            signatures: description.signatures.into_iter().map(signature).collect(),
+            ports: description.ports,
+            capture_bytes: description.capture_bytes,
+        }
+    }
+
+    /// `protocol.recognise`
+    pub fn recognise(&self, beginnings: &protocol::Beginnings) -> Vec<u8> {
+        let columns = beginnings.ports.iter().zip(&beginnings.senders).zip(&beginnings.transports);
+        let opinion = |bound: &Bound<Conversations<P>>, port: u32, sender: u8, transport: u8, payload: &[u8]| {
+            let sender = match sender {
+                1 => Some(Sender::Client),
+                2 => Some(Sender::Server),
+                _ => None,
+            };
+            let transport = if transport == 17 { Transport::Udp } else { Transport::Tcp };
+            bound.plugin.recognise(&Beginning { server_port: port as u16, sender, transport, payload }) as u8
+        };
+        let opinions = self.with(|bound| {
+            let each = columns.zip(beginnings.payloads.iter());
+            Ok(each.map(|(((&port, &sender), &transport), payload)| opinion(bound, port, sender, transport, payload)).collect())
+        });
+        opinions.unwrap_or_else(|_| vec![Opinion::No as u8; beginnings.ports.len()])
+    }
+
+    /// `protocol.disowned`
+    pub fn disowned(&self) -> Vec<u64> {
+        self.with(|bound| Ok(bound.plugin.disowned())).unwrap_or_default()
     }
 }

@@ -47,6 +47,9 @@ mod run;
 mod table;
 mod text;
 
+// What decoders of protocols are made of.
+pub mod conversation;
+
 // What all are made of.
 mod columns;
 mod config;
@@ -64,7 +67,7 @@ pub use field::{ALWAYS, NEVER, threshold};
 pub use flat::{Flat, Rows};
 pub use hash::hashes;
 pub use host::{HostTables, Lookup};
-pub use record::{Bytes, Chars, Raw, Record, Rest};
+pub use record::{Bytes, Chars, Raw, Record, Rest, Tail};
 #[doc(hidden)]
 pub use record::{Read, Shape};
 pub use role::{Decoder, Enricher, Handover, Sampler};
@@ -72,8 +75,8 @@ pub use run::Records;
 pub use table::Table;
 pub use text::Text;
 pub use wit::{
-    Column, ColumnType, Condition, Decisions, Decoded, EventSchema, Field, FieldUse, Instrument, KernelPlan, Member, MemberKind, Metric,
-    RecordLayout, Rule, Sensitivity, Signal, State, Stats, Subject, Values,
+    Column, ColumnType, Condition, Decisions, Decoded, EventSchema, Field, FieldUse, Instrument, KernelPlan, Member,
+    MemberKind, Metric, RecordLayout, Rule, Sensitivity, Signal, State, Stats, Subject, Values,
 };
 #[doc(hidden)]
 pub use wit_bindgen;

@@ -33,7 +33,11 @@ pub struct Bytes<const N: usize>;
 #[derive(Debug, Clone, Copy)]
 pub struct Rest;
 
-/// What may be a member: integers, [`Chars`], [`Bytes`] and [`Rest`].
+/// A member `__u8 name[]` at the end: what is left of the record.
+#[derive(Debug, Clone, Copy)]
+pub struct Tail;
+
+/// What may be a member: integers, [`Chars`], [`Bytes`], [`Rest`] and [`Tail`].
 #[doc(hidden)]
 pub trait Read {
     /// What reading gives.
@@ -275,6 +279,16 @@ impl<const N: usize> Read for Bytes<N> {
 impl Read for Rest {
     type Value<'a> = &'a [u8];
     const SHAPE: Shape = Shape { name: "", size: 0, align: 1, kind: MemberKind::Chars };
+
+    #[inline(always)]
+    fn read<'a>(_: &'a [u8], rest: &'a [u8], _: usize) -> &'a [u8] {
+        rest
+    }
+}
+
+impl Read for Tail {
+    type Value<'a> = &'a [u8];
+    const SHAPE: Shape = Shape { name: "", size: 0, align: 1, kind: MemberKind::Bytes };
 
     #[inline(always)]
     fn read<'a>(_: &'a [u8], rest: &'a [u8], _: usize) -> &'a [u8] {

@@ -337,7 +337,7 @@ impl<R: Record> Table<R> {
 }
 
 /// One value per row. Eight at a time: a loop in Wasm pays for each turn, because each may be the one that is interrupted.
-fn gather<T>(rows: &[Span], value: impl Fn(Span) -> T) -> Vec<T> {
+pub(crate) fn gather<R: Copy, T>(rows: &[R], value: impl Fn(R) -> T) -> Vec<T> {
     let mut values = Vec::with_capacity(rows.len());
     let (eights, rest) = rows.as_chunks::<8>();
     for &[a, b, c, d, e, f, g, h] in eights {

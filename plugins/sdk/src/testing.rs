@@ -1,5 +1,11 @@
 //! What the tests of a plugin need: runs, rows, and a look into the C header of a record. Not part of a component.
 
+mod mutation;
+mod talk;
+
+pub use mutation::{Mutated, mutated};
+pub use talk::{Talk, decoder};
+
 use crate::role::Decoder;
 use crate::wit::{Column, MemberKind, RecordLayout};
 

@@ -74,6 +74,20 @@ pub mod stateful {
     });
 }
 
+/// The world of decoders of a protocol, beside the decoder's own.
+pub mod conversant {
+    wit_bindgen::generate!({
+        path: "../../wit/v0.1",
+        world: "probe:plugin/conversant",
+        runtime_path: "::plugin_sdk::wit_bindgen::rt",
+        default_bindings_module: "::plugin_sdk::wit::conversant",
+        pub_export_macro: true,
+        additional_derives: [PartialEq],
+        with: { "probe:plugin/columns@0.1.0": super::decoder::probe::plugin::columns },
+        generate_all,
+    });
+}
+
 /// The imports that the host offers. They exist in a component only: called natively, they panic.
 pub use decoder::probe::plugin::{clock, log, maps, random, tables};
 

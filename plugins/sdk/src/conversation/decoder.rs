@@ -1,0 +1,238 @@
+//! The decoder that a protocol becomes.
+
+use super::description::{Beginning, Description, Opinion};
+use super::link::Link;
+use super::record::{DATA, END, FLUSH, L7Record, TICK, TLS, UDP};
+use super::rows::{Emit, Rows, Source};
+use super::settings::Settings;
+use super::sheet::Sheet;
+use super::stream::Call;
+use super::table::{Connections, Entry, Key, place};
+use super::{Data, Ending, Foreign, Protocol};
+use crate::config::Config;
+use crate::record::Record;
+use crate::role::Decoder;
+use crate::run::Records;
+use crate::wit::{Column, Decoded, EventSchema, RecordLayout};
+
+/// The [`Decoder`] of a [`Protocol`]: it puts the bytes of each end in order, and remembers the connections.
+pub struct Conversations<P: Protocol> {
+    pub(crate) protocol: P,
+    sheet: Sheet<P::Exchange>,
+    rows: Rows<P::Exchange>,
+    pub(crate) connections: Connections<P::Connection>,
+    pub(crate) settings: Settings,
+    /// Bytes of half messages of all connections.
+    pub(crate) kept: usize,
+    disowned: Vec<u64>,
+    /// 0, 1, 2, ...: all rows of a batch.
+    all: Vec<u32>,
+}
+
+// === impl Conversations ===
+
+impl<P: Protocol> Decoder for Conversations<P> {
+    fn expects(_: &str) -> Option<RecordLayout> {
+        <L7Record<'static> as Record>::layout()
+    }
+
+    fn bind(_: &str, _: &RecordLayout, config: Config<'_>) -> Result<Self, String> {
+        let (settings, rest) = Settings::split(config)?;
+        let protocol = P::bind(Config::new(&rest))?;
+        Ok(Self {
+            sheet: protocol.sheet().named(P::description().name),
+            protocol,
+            rows: Rows::new(),
+            connections: Connections::new(settings.connections),
+            settings,
+            kept: 0,
+            disowned: Vec::new(),
+            all: Vec::new(),
+        })
+    }
+
+    fn schema(&self) -> &EventSchema {
+        self.sheet.schema()
+    }
+
+    fn decode(&mut self, run: &[u8], fields: &[u32]) -> Result<Decoded, String> {
+        self.rows.clear();
+        let mut undecodable = Vec::new();
+        let mut records = Records::new(run);
+        for (index, record) in records.by_ref().enumerate() {
+            if L7Record::new(record).is_none_or(|record| !self.take(record)) {
+                undecodable.push(index as u32);
+            }
+        }
+        if records.broken() {
+            self.rows.clear();
+            return Err("a record goes past the end of the run".into());
+        }
+        let rows = self.rows.len() as u32;
+        self.all.extend(self.all.len() as u32..rows);
+        let all = self.all.get(..rows as usize).unwrap_or_default();
+        Ok(Decoded { rows, columns: self.sheet.columns(&self.rows, all, fields)?, undecodable })
+    }
+
+    fn complete(&mut self, _: &[u8], rows: &[u32], fields: &[u32]) -> Result<Vec<Column>, String> {
+        match rows.last() {
+            Some(&last) if last as usize >= self.rows.len() => {
+                Err(format!("a row is not among the {} of the last decode", self.rows.len()))
+            }
+            _ => self.sheet.columns(&self.rows, rows, fields),
+        }
+    }
+}
+
+impl<P: Protocol> Conversations<P> {
+    /// How the host finds connections of this protocol.
+    #[must_use]
+    pub fn describe(&self) -> Description {
+        P::description()
+    }
+
+    /// Whether a connection that begins so speaks the protocol.
+    #[must_use]
+    pub fn recognise(&self, beginning: &Beginning<'_>) -> Opinion {
+        self.protocol.recognise(beginning)
+    }
+
+    /// The connections that turned out to speak another protocol since the last time.
+    pub fn disowned(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.disowned)
+    }
+
+    /// Takes a record in; whether it is one.
+    #[inline]
+    fn take(&mut self, record: L7Record<'_>) -> bool {
+        match record.kind() {
+            DATA => self.bytes(record),
+            END => self.closed(record),
+            TICK => self.passed(record.time_ns()),
+            FLUSH => self.flush(record.time_ns()),
+            _ => return false,
+        }
+        true
+    }
+
+    fn bytes(&mut self, record: L7Record<'_>) {
+        let key = Key { connection: record.connection(), is_tls: record.flags() & TLS != 0 };
+        if self.connections.used(key).is_none() {
+            self.meet(key, record);
+        }
+        let Some(entry) = self.connections.used(key) else { return };
+        if entry.source.link.renew(record) {
+            entry.source.changed();
+        }
+        if entry.is_foreign {
+            return;
+        }
+        let total = record.total();
+        let payload = record.payload();
+        let call = Call {
+            payload: payload.get(..total as usize).unwrap_or(payload),
+            total,
+            sequence: (record.transport() != UDP).then(|| record.sequence()),
+            time_ns: record.time_ns(),
+        };
+        let kept = entry.kept();
+        if feed(&mut self.protocol, entry, &call, record, &mut self.rows).is_err() {
+            entry.is_foreign = true;
+            entry.state = P::Connection::default();
+            entry.streams = Default::default();
+            self.disowned.push(key.connection);
+        }
+        self.kept = self.kept + entry.kept() - kept;
+        if self.kept > self.settings.buffer_bytes {
+            // What this call left half-read is what was one too many.
+            let sender = entry.source.link.sender(record);
+            if let Some(stream) = entry.streams.get_mut(place(sender)) {
+                self.kept -= stream.kept();
+                stream.clear();
+            }
+            self.protocol.gap(&mut entry.state, sender, &mut Emit::new(&mut self.rows, &mut entry.source));
+        }
+    }
+
+    /// A connection's first record.
+    #[cold]
+    fn meet(&mut self, key: Key, record: L7Record<'_>) {
+        if self.connections.is_full()
+            && let Some(entry) = self.connections.remove_oldest()
+        {
+            self.over(entry, &Ending::forgotten(record.time_ns()));
+        }
+        self.connections.add(Entry::new(key, Source::new(Link::new(record))));
+    }
+
+    fn closed(&mut self, record: L7Record<'_>) {
+        for is_tls in [false, true] {
+            if let Some(entry) = self.connections.remove(Key { connection: record.connection(), is_tls }) {
+                self.over(entry, &Ending::closed(record.time_ns()));
+            }
+        }
+    }
+
+    /// A connection is remembered no longer.
+    fn over(&mut self, mut entry: Entry<P::Connection>, why: &Ending) {
+        self.kept -= entry.kept();
+        if !entry.is_foreign {
+            self.protocol.end(&mut entry.state, why, &mut Emit::new(&mut self.rows, &mut entry.source));
+        }
+    }
+
+    /// Time has passed: old requests are given up.
+    fn passed(&mut self, now_ns: u64) {
+        let why = Ending::timeout(now_ns, self.settings.timeout_ns);
+        for entry in self.connections.each().filter(|entry| !entry.is_foreign) {
+            self.protocol.end(&mut entry.state, &why, &mut Emit::new(&mut self.rows, &mut entry.source));
+        }
+    }
+
+    /// Nothing will follow.
+    fn flush(&mut self, now_ns: u64) {
+        let why = Ending::forgotten(now_ns);
+        while let Some(entry) = self.connections.remove_oldest() {
+            self.over(entry, &why);
+        }
+    }
+}
+
+/// Gives a call's bytes to the protocol.
+#[inline]
+fn feed<P: Protocol>(
+    protocol: &mut P,
+    entry: &mut Entry<P::Connection>,
+    call: &Call<'_>,
+    record: L7Record<'_>,
+    rows: &mut Rows<P::Exchange>,
+) -> Result<(), Foreign> {
+    let Entry { source, state, streams, .. } = entry;
+    let link = source.link;
+    let sender = link.sender(record);
+    let Some(stream) = streams.get_mut(place(sender)) else { return Ok(()) };
+    let arrival = stream.arrive(call);
+    let mut emit = Emit::new(rows, source);
+    if arrival.is_gap {
+        protocol.gap(state, sender, &mut emit);
+    }
+    let Some(offer) = arrival.offer else { return Ok(()) };
+    let data = Data {
+        sender,
+        bytes: stream.bytes(&offer, call),
+        missing: offer.missing,
+        time_ns: call.time_ns,
+        transport: link.transport,
+        call_start: offer.is_call_start(),
+        server_port: link.server.port,
+        is_tls: link.is_tls,
+        earlier: offer.earlier,
+        earlier_ns: offer.earlier_ns,
+        sequence: offer.sequence,
+    };
+    let done = protocol.data(state, &data, &mut emit)?;
+    if stream.done(&offer, call, done) {
+        protocol.gap(state, sender, &mut emit);
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Requests that wait for their responses.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+/// What was asked and not yet answered, in order, at most `MOST` of it: a peer that asks and never listens must not fill the memory.
+///
+/// Over the cap the oldest is forgotten, and so is its response when it comes: [`pop`](Self::pop) then gives nothing, so that the
+/// others still meet their own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Queue<T, const MOST: usize = 256> {
+    waiting: VecDeque<T>,
+    /// Forgotten, and their responses still to come.
+    forgotten: u32,
+}
+
+// === impl Queue ===
+
+impl<T, const MOST: usize> Queue<T, MOST> {
+    /// Adds a request. What had to be forgotten for it is given back.
+    pub fn push(&mut self, request: T) -> Option<T> {
+        let oldest = if self.waiting.len() >= MOST { self.waiting.pop_front() } else { None };
+        self.forgotten = self.forgotten.saturating_add(u32::from(oldest.is_some()));
+        self.waiting.push_back(request);
+        oldest
+    }
+
+    /// The request that the next response belongs to; None if it was forgotten, or nothing was asked.
+    pub fn pop(&mut self) -> Option<T> {
+        if self.forgotten > 0 {
+            self.forgotten -= 1;
+            return None;
+        }
+        self.waiting.pop_front()
+    }
+
+    /// The request that the next response belongs to, without taking it.
+    #[must_use]
+    pub fn front(&self) -> Option<&T> {
+        if self.forgotten > 0 { None } else { self.waiting.front() }
+    }
+
+    /// As [`front`](Self::front), to change it.
+    pub fn front_mut(&mut self) -> Option<&mut T> {
+        if self.forgotten > 0 { None } else { self.waiting.front_mut() }
+    }
+
+    /// The last request that was added.
+    pub fn back_mut(&mut self) -> Option<&mut T> {
+        self.waiting.back_mut()
+    }
+
+    /// Takes all that wait out, oldest first; responses of forgotten ones are not expected any more.
+    pub fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
+        self.forgotten = 0;
+        self.waiting.drain(..)
+    }
+
+    /// Takes out those for which this holds, oldest first. Their responses are still expected, and [`pop`](Self::pop) gives nothing
+    /// for them if they were the oldest.
+    pub fn give_up(&mut self, mut is_given_up: impl FnMut(&T) -> bool, mut take: impl FnMut(T)) {
+        while self.waiting.front().is_some_and(&mut is_given_up) {
+            self.forgotten = self.forgotten.saturating_add(1);
+            self.waiting.pop_front().into_iter().for_each(&mut take);
+        }
+    }
+
+    /// Those that wait, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.waiting.iter()
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+impl<T, const MOST: usize> Default for Queue<T, MOST> {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), forgotten: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Queue;
+
+    #[test]
+    fn over_the_cap_the_oldest_goes_and_its_response_meets_nobody() {
+        let mut queue = Queue::<u8, 2>::default();
+        assert_eq!([queue.push(1), queue.push(2), queue.push(3)], [None, None, Some(1)]);
+        assert_eq!(queue.front(), None);
+        assert_eq!([queue.pop(), queue.pop(), queue.pop(), queue.pop()], [None, Some(2), Some(3), None]);
+    }
+
+    #[test]
+    fn what_is_given_up_leaves_a_place_for_its_response() {
+        let mut queue = Queue::<u8>::default();
+        assert!([1, 2, 3].map(|request| queue.push(request)).iter().all(Option::is_none));
+        let mut given_up = Vec::new();
+        queue.give_up(|&request| request < 3, |request| given_up.push(request));
+        assert_eq!(given_up, [1, 2]);
+        assert_eq!([queue.pop(), queue.pop(), queue.pop()], [None, None, Some(3)]);
+    }
+}

@@ -1,0 +1,250 @@
+//! The fields of a protocol's rows: those that all protocols have, and its own.
+
+use super::Kind;
+use super::rows::{Kept, Rows};
+use super::shared::columns;
+use crate::table::gather;
+use crate::text::Text;
+use crate::wit::{
+    Column, ColumnType, Condition, EventSchema, Field, FieldUse, Instrument, Metric, Sensitivity, Signal, Values,
+};
+
+/// What the rows of a protocol are: the event, its fields, and for each field of its own how to read it from an exchange.
+///
+/// A field is made only when it is asked for: what neither metrics nor the sampler read, for kept rows alone.
+///
+/// ```
+/// use plugin_sdk::conversation::{Kind, Sheet, Short};
+/// use plugin_sdk::{FieldUse, Sensitivity, Signal};
+///
+/// struct Greeting {
+///     who: Short,
+///     bytes: u32,
+/// }
+///
+/// let sheet = Sheet::<Greeting>::new("greeting", Signal::Span)
+///     .text("greeting.who", |greeting, out| { out.str(&greeting.who); }).reveals(Sensitivity::Identity)
+///     .u32("greeting.size", |greeting| greeting.bytes).unit("By").used(FieldUse::Dimension)
+///     .histogram("greeting.server.duration", "How long servers take to greet.", "duration").only_kind(Kind::Server);
+/// assert!(sheet.schema().named("server.port").is_some());
+/// ```
+pub struct Sheet<X> {
+    schema: EventSchema,
+    makers: Vec<Maker<X>>,
+    /// `network.protocol.name`
+    pub(crate) protocol: Option<String>,
+}
+
+/// Makes the column of one field, for these rows.
+pub(crate) type Maker<X> = Box<dyn Fn(&Rows<X>, &[u32]) -> Column + Send>;
+
+// === impl Sheet: fields ===
+
+/// Declares one method per type of number.
+macro_rules! numbers {
+    ($($(#[$doc:meta])* $method:ident: $type:ty => $case:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $method(self, name: &str, value: impl Fn(&X) -> $type + Send + 'static) -> Self {
+            self.field(name, ColumnType::$case, move |rows, chosen| {
+                Column::$case(gather(chosen, |row| rows.get(row).map(|row| value(&row.exchange)).unwrap_or_default()))
+            })
+        }
+    )+};
+}
+
+impl<X: 'static> Sheet<X> {
+    /// An event with the fields that all protocols have. More of them, and then what qualifies the field before, are added by the
+    /// methods below.
+    #[must_use]
+    pub fn new(event: &str, signal: Signal) -> Self {
+        let schema = EventSchema { event: event.into(), signal, fields: Vec::new(), metrics: Vec::new() };
+        columns(Self { schema, makers: Vec::new(), protocol: None })
+    }
+
+    numbers! {
+        /// A field of 0 or 1.
+        boolean: u8 => Boolean,
+        /// A field of unsigned 32-bit numbers.
+        u32: u32 => U32,
+        /// A field of unsigned 64-bit numbers.
+        u64: u64 => U64,
+        /// A field of signed numbers.
+        i64: i64 => I64,
+        /// A field of floating-point numbers.
+        f64: f64 => F64,
+    }
+
+    /// A field of text that the closure adds to the row.
+    #[must_use]
+    pub fn text(self, name: &str, write: impl Fn(&X, &mut Text) + Send + 'static) -> Self {
+        self.field(name, ColumnType::Text, move |rows, chosen| {
+            let mut text = Text::with_capacity(chosen.len(), chosen.len() * 16);
+            for &row in chosen {
+                if let Some(row) = rows.get(row) {
+                    write(&row.exchange, &mut text);
+                }
+                text.end();
+            }
+            text.finish()
+        })
+    }
+
+    /// A field of text that is one of a few.
+    #[must_use]
+    pub fn label(self, name: &str, value: impl Fn(&X) -> &'static str + Send + 'static) -> Self {
+        self.text(name, move |exchange, text| {
+            text.str(value(exchange));
+        })
+    }
+
+    /// A field of text that was kept with the row: up to the first NUL, with U+FFFD for what is not UTF-8.
+    #[must_use]
+    pub fn kept(self, name: &str, value: impl Fn(&X) -> Kept + Send + 'static) -> Self {
+        self.field(name, ColumnType::Text, move |rows, chosen| {
+            kept(rows, chosen, |row| rows.get(row).map(|row| value(&row.exchange)).unwrap_or_default())
+        })
+    }
+
+    /// A field of bytes.
+    #[must_use]
+    pub fn bytes(self, name: &str, value: impl Fn(&X) -> &[u8] + Send + 'static) -> Self {
+        self.field(name, ColumnType::Bytes, move |rows, chosen| {
+            let (mut offsets, mut bytes) = (vec![0], Vec::new());
+            for &row in chosen {
+                bytes.extend_from_slice(rows.get(row).map(|row| value(&row.exchange)).unwrap_or_default());
+                offsets.push(bytes.len() as u32);
+            }
+            Column::Bytes(Values { offsets, bytes })
+        })
+    }
+
+    pub(crate) fn field(
+        mut self,
+        name: &str,
+        column_type: ColumnType,
+        make: impl Fn(&Rows<X>, &[u32]) -> Column + Send + 'static,
+    ) -> Self {
+        self.schema.fields.push(Field::new(name, column_type));
+        self.makers.push(Box::new(make));
+        self
+    }
+}
+
+/// A column of kept text.
+pub(crate) fn kept<X>(rows: &Rows<X>, chosen: &[u32], value: impl Fn(u32) -> Kept) -> Column {
+    let mut text = Text::with_capacity(chosen.len(), chosen.len() * 16);
+    for &row in chosen {
+        text.chars(rows.kept(value(row))).end();
+    }
+    text.finish()
+}
+
+// === impl Sheet: what the last field is, and metrics ===
+
+impl<X> Sheet<X> {
+    /// What the host does with the field before. Without it: an attribute.
+    #[must_use]
+    pub fn used(self, field_use: FieldUse) -> Self {
+        self.last(|field| field.use_ = field_use)
+    }
+
+    /// The UCUM unit of the field before.
+    #[must_use]
+    pub fn unit(self, unit: &str) -> Self {
+        self.last(|field| field.unit = unit.into())
+    }
+
+    /// What the field before may reveal. Without it: nothing.
+    #[must_use]
+    pub fn reveals(self, sensitivity: Sensitivity) -> Self {
+        self.last(|field| field.sensitivity = sensitivity)
+    }
+
+    /// In the field before, 0 or empty means "not known".
+    #[must_use]
+    pub fn omit_zero(self) -> Self {
+        self.last(|field| field.omit_zero = true)
+    }
+
+    /// `network.protocol.name`, if it is not the name in the protocol's description.
+    #[must_use]
+    pub fn protocol_name(mut self, name: &str) -> Self {
+        self.protocol = Some(name.into());
+        self
+    }
+
+    /// A metric that counts rows.
+    #[must_use]
+    pub fn counter(self, name: &str, description: &str) -> Self {
+        self.metric(name, description, Instrument::Counter, "")
+    }
+
+    /// A metric that adds up a field.
+    #[must_use]
+    pub fn sum(self, name: &str, description: &str, field: &str) -> Self {
+        self.metric(name, description, Instrument::Sum, field)
+    }
+
+    /// A metric of how a field is distributed.
+    #[must_use]
+    pub fn histogram(self, name: &str, description: &str, field: &str) -> Self {
+        self.metric(name, description, Instrument::Histogram, field)
+    }
+
+    /// The metric before counts only rows of this end.
+    #[must_use]
+    pub fn only_kind(self, kind: Kind) -> Self {
+        self.only("kind", kind as u32)
+    }
+
+    /// The metric before counts only rows in which this field, a u32 or boolean, has this value. At most four hold together.
+    #[must_use]
+    pub fn only(mut self, field: &str, equals: u32) -> Self {
+        let field = self.place(field);
+        if let Some(metric) = self.schema.metrics.last_mut() {
+            metric.only.push(Condition { field, equals });
+        }
+        self
+    }
+
+    /// What the rows mean.
+    #[must_use]
+    pub const fn schema(&self) -> &EventSchema {
+        &self.schema
+    }
+
+    /// Replaces how a field is made.
+    pub(crate) fn remake(&mut self, name: &str, maker: Maker<X>) {
+        let place = self.schema.fields.iter().position(|field| field.name == name);
+        if let Some(known) = place.and_then(|place| self.makers.get_mut(place)) {
+            *known = maker;
+        }
+    }
+
+    /// The columns of these fields, for these rows.
+    pub(crate) fn columns(&self, rows: &Rows<X>, chosen: &[u32], fields: &[u32]) -> Result<Vec<Column>, String> {
+        let column = |&field: &u32| match self.makers.get(field as usize) {
+            Some(make) => Ok(make(rows, chosen)),
+            None => Err(format!("there is no field {field}")),
+        };
+        fields.iter().map(column).collect()
+    }
+
+    fn last(mut self, change: impl FnOnce(&mut Field)) -> Self {
+        self.schema.fields.last_mut().map(change);
+        self
+    }
+
+    fn metric(mut self, name: &str, description: &str, instrument: Instrument, field: &str) -> Self {
+        let value = if field.is_empty() { 0 } else { self.place(field) };
+        let (name, description) = (name.into(), description.into());
+        self.schema.metrics.push(Metric { name, description, instrument, value, only: Vec::new() });
+        self
+    }
+
+    /// The index of a field; one that the host refuses if there is none of this name.
+    fn place(&self, field: &str) -> u32 {
+        self.schema.named(field).unwrap_or(u32::MAX)
+    }
+}

@@ -1,0 +1,78 @@
+//! The connections, handed to a successor in the same slot.
+
+use serde::{Deserialize, Serialize};
+
+use super::Protocol;
+use super::decoder::Conversations;
+use super::link::Link;
+use super::rows::Source;
+use super::stream::Stream;
+use super::table::{Entry, Key};
+use crate::role::Handover;
+use crate::wit::State;
+
+/// The format of what is around a protocol's own state. It makes the upper half of the version.
+const FORMAT: u32 = 1;
+
+/// No more is handed over, the connections that were silent longest are left out. 4 MiB: what the host lets through by default.
+const MOST: usize = 4 << 20;
+
+/// One connection.
+#[derive(Serialize, Deserialize)]
+struct Saved<L, S, C> {
+    key: Key,
+    link: L,
+    streams: S,
+    is_foreign: bool,
+    state: C,
+}
+
+// === impl Conversations ===
+
+impl<P: Protocol> Conversations<P> {
+    const VERSION: u32 = FORMAT << 16 | P::STATE_VERSION as u32;
+}
+
+impl<P: Protocol> Handover for Conversations<P> {
+    fn export_state(&mut self) -> Result<State, String> {
+        let mut bytes = Vec::new();
+        for entry in self.connections.newest_first() {
+            let Entry { key, source, streams, is_foreign, state } = entry;
+            let saved = Saved { key: *key, link: source.link, streams, is_foreign: *is_foreign, state };
+            let one = postcard::to_allocvec(&saved).map_err(|error| format!("a connection cannot be written: {error}"))?;
+            if bytes.len() + one.len() + 4 > MOST {
+                break;
+            }
+            bytes.extend_from_slice(&(one.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(&one);
+        }
+        Ok(State { version: Self::VERSION, bytes })
+    }
+
+    fn import_state(&mut self, state: State) -> Result<(), String> {
+        if state.version != Self::VERSION {
+            let (is, wanted) = (state.version, Self::VERSION);
+            return Err(format!("the state has version {is:#x}, and this reads {wanted:#x}: connections are met anew"));
+        }
+        let mut saved = Vec::new();
+        let mut rest = &*state.bytes;
+        while let Some((len, behind)) = rest.split_first_chunk() {
+            let (one, behind) = behind.split_at_checked(u32::from_le_bytes(*len) as usize).ok_or("the state is cut short")?;
+            let one: Saved<Link, [Stream; 2], P::Connection> =
+                postcard::from_bytes(one).map_err(|error| format!("a connection cannot be read: {error}"))?;
+            saved.push(one);
+            rest = behind;
+        }
+        // The oldest were written last, and come first now.
+        for Saved { key, link, streams, is_foreign, state } in saved.into_iter().rev() {
+            if self.connections.is_full() {
+                self.connections.remove_oldest().into_iter().for_each(|entry| self.kept -= entry.kept());
+            }
+            let entry = Entry { key, source: Source::new(link), state, streams, is_foreign };
+            self.connections.remove(key).into_iter().for_each(|entry| self.kept -= entry.kept());
+            self.kept += entry.kept();
+            self.connections.add(entry);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,284 @@
+//! The bytes of one end, put in order: what is missing, what is to be skipped, what is kept until more comes.
+
+use serde::{Deserialize, Serialize};
+
+/// One direction of a connection. Either bytes are kept or bytes are to be skipped, never both.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Stream {
+    /// Sequence number of the next byte.
+    next: u32,
+    is_known: bool,
+    /// Calls in a row that came too late.
+    late: u8,
+    /// Bytes that the protocol wants to go by.
+    skip: u64,
+    kept: Vec<u8>,
+    /// When the first of the kept bytes came.
+    kept_ns: u64,
+}
+
+/// A call, as a record tells of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    /// The captured bytes, no more than `total`.
+    pub payload: &'a [u8],
+    pub total: u32,
+    /// Where in the stream; None for a datagram.
+    pub sequence: Option<u32>,
+    pub time_ns: u64,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// Bytes of this end are missing before it.
+    pub is_gap: bool,
+    /// What the protocol is to see; None for nothing.
+    pub offer: Option<Offer>,
+}
+
+/// Bytes for the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Offer {
+    /// How many bytes of the call were skipped.
+    from: usize,
+    /// How many bytes were kept from earlier calls; they come first.
+    pub earlier: usize,
+    /// Of the call, behind the payload.
+    pub missing: u32,
+    /// Sequence number of the first byte.
+    pub sequence: u32,
+    /// When the kept bytes came.
+    pub earlier_ns: u64,
+}
+
+/// Bytes that are kept of one direction: half a message that is longer is given up. 16 KiB: the largest TLS record, HTTP/2 frame
+/// (by default) and DNS message over TCP that is worth a look.
+pub(crate) const KEPT: usize = 16 << 10;
+
+/// Room that stays when nothing is kept any more: it saves the next call an allocation. All connections of a full table have 8 MiB.
+const ROOM: usize = 512;
+
+/// So far behind, a call is late. Further behind, it counts anew.
+const LATE: u32 = 1 << 20;
+
+/// So many late calls in a row are no late calls.
+const LATE_IN_A_ROW: u8 = 8;
+
+// === impl Stream ===
+
+impl Stream {
+    /// Takes a call in.
+    #[inline]
+    pub(crate) fn arrive(&mut self, call: &Call<'_>) -> Arrival {
+        let mut is_gap = false;
+        if let Some(sequence) = call.sequence {
+            if sequence != self.next && self.is_known {
+                match self.out_of_order(call, sequence) {
+                    None => return Arrival { is_gap: false, offer: None },
+                    Some(gap) => is_gap = gap,
+                }
+            }
+            self.next = sequence.wrapping_add(call.total);
+            self.is_known = true;
+            self.late = 0;
+        } else {
+            self.clear();
+        }
+        let missing = call.total - call.payload.len() as u32;
+        let mut from = 0;
+        if self.skip > 0 {
+            let skipped = self.skip.min(u64::from(call.total));
+            self.skip -= skipped;
+            if skipped == u64::from(call.total) {
+                return Arrival { is_gap, offer: None };
+            }
+            from = skipped as usize;
+        }
+        if from >= call.payload.len() {
+            // Nothing of it can be read: it was not captured, or only what had to go by.
+            is_gap |= missing > 0 && !(from == 0 && call.total == 0);
+            self.clear();
+            return Arrival { is_gap, offer: None };
+        }
+        let mut earlier = self.kept.len();
+        let bytes = call.payload.get(from..).unwrap_or_default();
+        if earlier > 0 {
+            if earlier + bytes.len() > KEPT {
+                is_gap = true;
+                self.clear();
+                earlier = 0;
+            } else {
+                self.kept.extend_from_slice(bytes);
+            }
+        }
+        let sequence = call.sequence.unwrap_or(0).wrapping_add(from as u32).wrapping_sub(earlier as u32);
+        Arrival { is_gap, offer: Some(Offer { from, earlier, missing, sequence, earlier_ns: self.kept_ns }) }
+    }
+
+    /// The offered bytes.
+    #[inline]
+    pub(crate) fn bytes<'a>(&'a self, offer: &Offer, call: &Call<'a>) -> &'a [u8] {
+        if offer.earlier > 0 { &self.kept } else { call.payload.get(offer.from..).unwrap_or_default() }
+    }
+
+    /// The protocol is done with `done` bytes of what it was offered; whether bytes are missing behind them.
+    #[inline]
+    pub(crate) fn done(&mut self, offer: &Offer, call: &Call<'_>, done: usize) -> bool {
+        let len = self.bytes(offer, call).len();
+        if done >= len {
+            let over = (done - len) as u64;
+            let missing = u64::from(offer.missing);
+            if offer.earlier > 0 {
+                self.clear();
+            }
+            self.skip = if call.sequence.is_some() { over.saturating_sub(missing) } else { 0 };
+            return over < missing;
+        }
+        if offer.missing > 0 || len - done > KEPT || call.sequence.is_none() {
+            self.clear();
+            // The rest of a datagram is nothing that the next one could follow.
+            return call.sequence.is_some();
+        }
+        if offer.earlier > 0 {
+            self.kept.drain(..done);
+        } else {
+            let bytes = call.payload.get(offer.from + done..).unwrap_or_default();
+            self.kept.extend_from_slice(bytes);
+        }
+        if done >= offer.earlier {
+            self.kept_ns = call.time_ns;
+        }
+        false
+    }
+
+    /// How many bytes are kept.
+    pub(crate) const fn kept(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Forgets what is half-read.
+    pub(crate) fn clear(&mut self) {
+        self.skip = 0;
+        if self.kept.capacity() > ROOM {
+            self.kept = Vec::new();
+        } else {
+            self.kept.clear();
+        }
+    }
+
+    /// A call that does not follow the one before: None if it is to be left out, else whether bytes are missing before it.
+    #[cold]
+    fn out_of_order(&mut self, call: &Call<'_>, sequence: u32) -> Option<bool> {
+        let ahead = sequence.wrapping_sub(self.next);
+        let behind = self.next.wrapping_sub(sequence);
+        if behind <= LATE && call.total <= behind && self.late < LATE_IN_A_ROW {
+            self.late += 1;
+            return None;
+        }
+        if ahead < 1 << 31 && u64::from(ahead) <= self.skip {
+            self.skip -= u64::from(ahead);
+            return Some(false);
+        }
+        self.clear();
+        Some(true)
+    }
+}
+
+// === impl Offer ===
+
+impl Offer {
+    /// Whether the first byte is the first of a call.
+    pub(crate) const fn is_call_start(&self) -> bool {
+        self.from == 0 && self.earlier == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arrival, Call, KEPT, Stream};
+
+    /// A call of these bytes, of which so many more were not captured.
+    fn call(sequence: u32, payload: &[u8], missing: u32) -> Call<'_> {
+        Call { payload, total: payload.len() as u32 + missing, sequence: Some(sequence), time_ns: u64::from(sequence) }
+    }
+
+    /// What a stream offers when the protocol is done with so much of each call: text of the bytes, `!` for each gap.
+    fn told(stream: &mut Stream, call: &Call<'_>, done: usize) -> String {
+        let Arrival { is_gap, offer } = stream.arrive(call);
+        let before = if is_gap { "!" } else { "" };
+        let Some(offer) = offer else { return before.into() };
+        let bytes = String::from_utf8_lossy(stream.bytes(&offer, call)).into_owned();
+        let after = if stream.done(&offer, call, done) { "!" } else { "" };
+        format!("{before}{bytes}{after}")
+    }
+
+    #[test]
+    fn what_is_left_comes_again_with_more() {
+        let mut stream = Stream::default();
+        assert_eq!(told(&mut stream, &call(0, b"abc", 0), 1), "abc");
+        assert_eq!(told(&mut stream, &call(3, b"d", 0), 0), "bcd");
+        assert_eq!(told(&mut stream, &call(4, b"ef", 0), 5), "bcdef");
+        assert_eq!(told(&mut stream, &call(6, b"g", 0), 1), "g");
+    }
+
+    #[test]
+    fn more_than_there_is_goes_by_unseen_even_where_it_is_lost() {
+        let mut stream = Stream::default();
+        assert_eq!(told(&mut stream, &call(0, b"ab", 0), 12), "ab");
+        assert_eq!(told(&mut stream, &call(2, b"xxxx", 1), 0), "", "5 of 10");
+        assert_eq!(told(&mut stream, &call(10, b"xxNEXT", 0), 4), "NEXT", "3 were lost, 2 went by");
+    }
+
+    #[test]
+    fn what_is_lost_beyond_that_is_a_gap() {
+        let mut stream = Stream::default();
+        assert_eq!(told(&mut stream, &call(0, b"ab", 0), 4), "ab");
+        assert_eq!(told(&mut stream, &call(5, b"cd", 0), 2), "!cd");
+        assert_eq!(told(&mut stream, &call(7, b"ef", 0), 1), "ef");
+        assert_eq!(told(&mut stream, &call(10, b"g", 0), 1), "!g", "what was kept is void");
+    }
+
+    #[test]
+    fn bytes_behind_a_cut_call_go_by_or_are_a_gap() {
+        let mut stream = Stream::default();
+        assert_eq!(told(&mut stream, &call(0, b"ab", 10), 12), "ab", "the protocol knew of them");
+        assert_eq!(told(&mut stream, &call(12, b"cd", 10), 5), "cd!", "and here of some");
+        assert_eq!(told(&mut stream, &call(24, b"ef", 10), 1), "ef!", "and here of none");
+        assert_eq!(told(&mut stream, &call(36, b"", 10), 0), "!", "nothing was captured");
+        assert_eq!(told(&mut stream, &call(46, b"gh", 0), 2), "gh");
+        assert_eq!(told(&mut stream, &call(48, b"ab", 10), 15), "ab");
+        assert_eq!(told(&mut stream, &call(60, b"", 9), 0), "!", "3 went by");
+    }
+
+    #[test]
+    fn a_late_call_is_left_out_unless_they_all_are_late() {
+        let mut stream = Stream::default();
+        assert_eq!(told(&mut stream, &call(u32::MAX - 1, b"abcd", 0), 4), "abcd", "the numbers begin anew at 2^32");
+        assert_eq!(told(&mut stream, &call(2, b"ef", 0), 2), "ef");
+        assert_eq!(told(&mut stream, &call(0, b"cd", 0), 2), "");
+        assert_eq!(told(&mut stream, &call(4, b"gh", 0), 2), "gh");
+        assert_eq!(told(&mut stream, &call(3_000_000, b"ij", 0), 2), "!ij");
+        let told: Vec<_> = (0..9).map(|n| told(&mut stream, &call(2_999_000 + n, b"k", 0), 1)).collect();
+        assert_eq!(told.concat(), "!k", "the counter was set back");
+    }
+
+    #[test]
+    fn no_more_than_the_cap_is_kept() {
+        let mut stream = Stream::default();
+        let half = vec![b'x'; KEPT / 2 + 1];
+        assert_eq!(told(&mut stream, &call(0, &half, 0), 0).len(), half.len());
+        let again = told(&mut stream, &call(half.len() as u32, &half, 0), 0);
+        assert_eq!(again.len(), half.len() + 1, "a gap, and the new bytes alone");
+        assert!(stream.kept() <= KEPT);
+    }
+
+    #[test]
+    fn datagrams_do_not_follow_each_other() {
+        let mut stream = Stream::default();
+        let datagram = |payload| Call { payload, total: 9, sequence: None, time_ns: 0 };
+        assert_eq!(told(&mut stream, &datagram(b"abc"), 1), "abc");
+        assert_eq!(told(&mut stream, &datagram(b"def"), 99), "def");
+        assert_eq!(told(&mut stream, &datagram(b"ghi"), 3), "ghi!");
+    }
+}

@@ -1,0 +1,155 @@
+//! Conversations that go wrong in every way that can be thought of.
+
+use super::Talk;
+use super::talk::decoder;
+use crate::conversation::{Conversations, Protocol};
+use crate::role::{Decoder, Handover};
+
+/// What a great many mutated conversations came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mutated {
+    /// Conversations.
+    pub conversations: u64,
+    /// Their records.
+    pub records: u64,
+    /// Rows that came of them.
+    pub rows: u64,
+}
+
+/// Random numbers that are the same each time.
+struct Dice(u64);
+
+/// Offsets of `struct l7_record` that are worth changing.
+const TIME: usize = 0;
+const SEQUENCE: usize = 24;
+const TOTAL: usize = 28;
+const KIND: usize = 46;
+const DIRECTION: usize = 47;
+const ROLE: usize = 48;
+const FLAGS: usize = 50;
+const PAYLOAD: usize = 104;
+
+/// What numbers in text are replaced by.
+const NUMBERS: [&[u8]; 8] =
+    [b"0", b"-1", b"2147483647", b"4294967295", b"9223372036854775807", b"18446744073709551616", b"ffffffffffffffff", b"1e9"];
+
+/// Gives so many mutations of these conversations to a decoder, a batch for each, with all columns made. It stops at the first
+/// panic, as a test does; every so often the state is handed over to a new instance.
+///
+/// # Panics
+/// The protocol does, or what it says is not well-formed.
+#[must_use]
+#[allow(clippy::panic, reason = "for tests, which are to end there")]
+pub fn mutated<P: Protocol>(talks: &[Talk], count: u64, seed: u64) -> Mutated {
+    let mut dice = Dice(seed | 1);
+    let mut sum = Mutated::default();
+    // Few connections, so that they are evicted, and a short timeout.
+    let config = r#"{"connections": 64, "buffer_bytes": 65536, "timeout": "1s"}"#;
+    let mut decoder: Conversations<P> = decoder(config);
+    let fields: Vec<u32> = (0..).zip(&decoder.schema().fields).map(|(index, _)| index).collect();
+    let originals: Vec<Vec<Vec<u8>>> = talks.iter().map(Talk::records).collect();
+    for conversation in 0..count {
+        let Some(original) = originals.get(dice.below(originals.len())) else { break };
+        let mut records = original.clone();
+        for _ in 0..=dice.below(4) {
+            mutate(&mut records, &originals, &mut dice);
+        }
+        for record in &mut records {
+            // Now and then one that is known goes on.
+            let connection = if dice.below(8) == 0 { conversation.saturating_sub(1) } else { conversation };
+            put(record, 8, &connection.to_le_bytes());
+        }
+        let run = super::run(records.iter().map(Vec::as_slice));
+        let decoded = decoder.decode(&run, &fields).unwrap_or_else(|error| panic!("{error}"));
+        for column in &decoded.columns {
+            assert_eq!(column.len(), decoded.rows as usize, "a column has a value for each row");
+        }
+        let rows: Vec<u32> = (0..decoded.rows).step_by(2).collect();
+        decoder.complete(&run, &rows, &fields).unwrap_or_else(|error| panic!("{error}"));
+        sum.conversations += 1;
+        sum.records += records.len() as u64;
+        sum.rows += u64::from(decoded.rows);
+        if dice.below(512) == 0 {
+            let state = decoder.export_state().unwrap_or_else(|error| panic!("{error}"));
+            decoder = super::decoder(config);
+            decoder.import_state(state).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+    sum
+}
+
+/// One thing goes wrong.
+fn mutate(records: &mut Vec<Vec<u8>>, others: &[Vec<Vec<u8>>], dice: &mut Dice) {
+    let at = dice.below(records.len());
+    let to = dice.below(records.len());
+    match dice.below(16) {
+        0 => records.swap(at, to),
+        1 => drop((records.len() > 1).then(|| records.remove(at))),
+        2 => records.extend(records.get(at).cloned()),
+        3 => {
+            let other = others.get(dice.below(others.len())).and_then(|talk| talk.get(dice.below(talk.len())));
+            records.splice(at..at, other.cloned());
+        }
+        change => {
+            let Some(record) = records.get_mut(at) else { return };
+            match change {
+                4 => put(record, SEQUENCE, &(dice.next() as u32).to_le_bytes()),
+                5 => put(record, TOTAL, &(dice.next() as u32 >> dice.below(32)).to_le_bytes()),
+                6 => put(record, [KIND, DIRECTION, ROLE, FLAGS][dice.below(4)], &[dice.below(8) as u8]),
+                7 => put(record, TIME, &(dice.next() >> dice.below(64)).to_le_bytes()),
+                8 => record.truncate(PAYLOAD + dice.below(record.len() - PAYLOAD + 1)),
+                9 => number(record, dice),
+                _ => bytes(record, dice),
+            }
+        }
+    }
+}
+
+/// Some payload bytes change, go, or come twice.
+fn bytes(record: &mut Vec<u8>, dice: &mut Dice) {
+    if record.len() <= PAYLOAD {
+        return;
+    }
+    let at = PAYLOAD + dice.below(record.len() - PAYLOAD);
+    let to = at + dice.below(record.len() - at);
+    match dice.below(5) {
+        0 => put(record, at, &[dice.next() as u8]),
+        1 => record.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << dice.below(8)),
+        2 => drop(record.drain(at..to)),
+        3 => {
+            let again: Vec<u8> = record.get(at..to).unwrap_or_default().to_vec();
+            record.splice(at..at, again);
+        }
+        _ => put(record, at, &[0xff, 0xff, 0xff, 0x7f][..1 + dice.below(4)]),
+    }
+}
+
+/// A number in the payload becomes another.
+fn number(record: &mut Vec<u8>, dice: &mut Dice) {
+    let payload = record.get(PAYLOAD..).unwrap_or_default();
+    let starts = payload.iter().enumerate().filter(|(_, byte)| byte.is_ascii_digit()).map(|(at, _)| at).collect::<Vec<_>>();
+    let Some(&start) = starts.get(dice.below(starts.len())) else { return };
+    let len = payload.iter().skip(start).take_while(|byte| byte.is_ascii_digit()).count();
+    let start = PAYLOAD + start;
+    record.splice(start..start + len, NUMBERS[dice.below(NUMBERS.len())].iter().copied());
+}
+
+fn put(record: &mut [u8], at: usize, bytes: &[u8]) {
+    record.iter_mut().skip(at).zip(bytes).for_each(|(place, &byte)| *place = byte);
+}
+
+// === impl Dice ===
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A number below this one; 0 below 0.
+    fn below(&mut self, end: usize) -> usize {
+        ((self.next() >> 33) as usize).checked_rem(end).unwrap_or(0)
+    }
+}

@@ -1,0 +1,348 @@
+//! Conversations to test a protocol with, as probe `l7` would tell of them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{Draft, run, words};
+use crate::config::Config;
+use crate::conversation::record::{
+    CLIENT, DATA, END, FLUSH, IPV4, IPV6, L7Record, NO_PAYLOAD, PEER_LOCAL, SENT, SERVER, TICK, TLS, UDP,
+};
+use crate::conversation::{Conversations, Protocol, Sender, Transport};
+use crate::record::Record;
+use crate::role::Decoder;
+
+/// What two ends say to each other, seen at the server unless it is said otherwise. Each call takes place a millisecond after the
+/// one before; nothing is cut unless it is said so.
+///
+/// ```
+/// use plugin_sdk::testing::Talk;
+///
+/// let talk = Talk::tcp("10.0.0.7:40000", 80).client(b"GET / HTTP/1.1\r\n\r\n").server(b"HTTP/1.1 200 OK\r\n\r\n").end();
+/// assert_eq!(talk.records().len(), 3);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Talk {
+    records: Vec<Vec<u8>>,
+    client: SocketAddr,
+    server: SocketAddr,
+    transport: Transport,
+    is_at_client: bool,
+    flags: u8,
+    connection: u64,
+    cut: usize,
+    now_ns: u64,
+    /// Sequence numbers of the next bytes, of the client and of the server.
+    next: [u32; 2],
+    pid: u32,
+}
+
+/// Fields that are left out of [`Talk::rows`], because they are the same in every row.
+const KNOWN: [&str; 6] = ["server.", "client.", "network.", "process.", "linux.", "tls."];
+
+// === impl Talk: who ===
+
+impl Talk {
+    /// A TCP connection of this client (`10.0.0.7:40000`) to port `server_port` of 10.0.0.1.
+    ///
+    /// # Panics
+    /// That is no address.
+    #[must_use]
+    pub fn tcp(client: &str, server_port: u16) -> Self {
+        Self::between(client, &format!("10.0.0.1:{server_port}"))
+    }
+
+    /// The same over UDP.
+    ///
+    /// # Panics
+    /// That is no address.
+    #[must_use]
+    pub fn udp(client: &str, server_port: u16) -> Self {
+        Self { transport: Transport::Udp, ..Self::tcp(client, server_port) }
+    }
+
+    /// A TCP connection between two addresses.
+    ///
+    /// # Panics
+    /// They are none.
+    #[must_use]
+    #[allow(clippy::panic, reason = "a test whose addresses are none is wrong")]
+    pub fn between(client: &str, server: &str) -> Self {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap_or_else(|error| panic!("`{text}`: {error}"));
+        let (client, server) = (address(client), address(server));
+        Self {
+            records: Vec::new(),
+            client,
+            server,
+            transport: Transport::Tcp,
+            is_at_client: false,
+            flags: 0,
+            connection: u64::from(client.port()) << 16 | u64::from(server.port()),
+            cut: usize::MAX,
+            now_ns: 0,
+            next: [1000, 5000],
+            pid: 4711,
+        }
+    }
+
+    /// What follows is seen at the client.
+    #[must_use]
+    pub const fn at_client(mut self) -> Self {
+        self.is_at_client = true;
+        self
+    }
+
+    /// What follows is encrypted on the wire.
+    #[must_use]
+    pub const fn tls(mut self) -> Self {
+        self.flags |= TLS;
+        self
+    }
+
+    /// The other end is on the same node.
+    #[must_use]
+    pub const fn peer_local(mut self) -> Self {
+        self.flags |= PEER_LOCAL;
+        self
+    }
+
+    /// Another identity of the connection.
+    #[must_use]
+    pub const fn connection(mut self, connection: u64) -> Self {
+        self.connection = connection;
+        self
+    }
+
+    /// What follows is done by this process.
+    #[must_use]
+    pub const fn pid(mut self, pid: u32) -> Self {
+        self.pid = pid;
+        self
+    }
+}
+
+// === impl Talk: what ===
+
+impl Talk {
+    /// The client sends this, in one call.
+    #[must_use]
+    pub fn client(self, bytes: &[u8]) -> Self {
+        self.call(Sender::Client, bytes)
+    }
+
+    /// The server sends this, in one call.
+    #[must_use]
+    pub fn server(self, bytes: &[u8]) -> Self {
+        self.call(Sender::Server, bytes)
+    }
+
+    /// The client sends so many bytes, and the record of it is lost.
+    #[must_use]
+    pub fn lost_client(self, bytes: u32) -> Self {
+        self.lost(Sender::Client, bytes)
+    }
+
+    /// The server sends so many bytes, and the record of it is lost.
+    #[must_use]
+    pub fn lost_server(self, bytes: u32) -> Self {
+        self.lost(Sender::Server, bytes)
+    }
+
+    /// The client sends so many bytes that the probe cannot read.
+    #[must_use]
+    pub fn unread_client(self, bytes: u32) -> Self {
+        self.unread(Sender::Client, bytes)
+    }
+
+    /// The server sends so many bytes that the probe cannot read.
+    #[must_use]
+    pub fn unread_server(self, bytes: u32) -> Self {
+        self.unread(Sender::Server, bytes)
+    }
+
+    /// Of each call that follows, no more than so many bytes are captured.
+    #[must_use]
+    pub const fn cut(mut self, bytes: usize) -> Self {
+        self.cut = bytes;
+        self
+    }
+
+    /// Time passes.
+    #[must_use]
+    pub const fn after_ms(mut self, ms: u64) -> Self {
+        self.now_ns += ms * 1_000_000;
+        self
+    }
+
+    /// The connection is closed.
+    #[must_use]
+    pub fn end(self) -> Self {
+        self.add(END, Sender::Client, &[], 0, 0)
+    }
+
+    /// The host says what time it is.
+    #[must_use]
+    pub fn tick(self) -> Self {
+        Self { connection: 0, ..self.clone() }.add(TICK, Sender::Client, &[], 0, 0).connection(self.connection)
+    }
+
+    /// The host says that nothing follows.
+    #[must_use]
+    pub fn flush(self) -> Self {
+        Self { connection: 0, ..self.clone() }.add(FLUSH, Sender::Client, &[], 0, 0).connection(self.connection)
+    }
+
+    /// All of another conversation follows.
+    #[must_use]
+    pub fn then(mut self, other: &Self) -> Self {
+        self.records.extend_from_slice(&other.records);
+        self
+    }
+
+    fn call(self, sender: Sender, bytes: &[u8]) -> Self {
+        let captured = bytes.get(..self.cut).unwrap_or(bytes);
+        self.add(DATA, sender, captured, bytes.len() as u32, 0)
+    }
+
+    fn unread(self, sender: Sender, bytes: u32) -> Self {
+        self.add(DATA, sender, &[], bytes, NO_PAYLOAD)
+    }
+
+    const fn lost(mut self, sender: Sender, bytes: u32) -> Self {
+        self.now_ns += 1_000_000;
+        let [client, server] = self.next;
+        self.next = match sender {
+            Sender::Client => [client.wrapping_add(bytes), server],
+            Sender::Server => [client, server.wrapping_add(bytes)],
+        };
+        self
+    }
+
+    fn add(self, kind: u8, sender: Sender, payload: &[u8], total: u32, flags: u8) -> Self {
+        let mut talk = self.lost(sender, total);
+        let next = if sender == Sender::Client { talk.next[0] } else { talk.next[1] };
+        let sequence = if talk.transport == Transport::Udp { 0 } else { next.wrapping_sub(total) };
+        let is_sent = (sender == Sender::Client) == talk.is_at_client;
+        let (local, remote) = if talk.is_at_client { (talk.client, talk.server) } else { (talk.server, talk.client) };
+        let Some(layout) = <L7Record<'static> as Record>::layout() else { return talk };
+        let record = Draft::new(layout)
+            .put("time_ns", talk.now_ns.into())
+            .put("connection", talk.connection.into())
+            .put("cgroup_id", 77)
+            .put("sequence", sequence.into())
+            .put("total", total.into())
+            .put("pid", talk.pid.into())
+            .put("uid", 1000)
+            .put("family", if talk.server.is_ipv4() { IPV4 } else { IPV6 }.into())
+            .put("local_port", local.port().into())
+            .put("remote_port", remote.port().into())
+            .put("kind", kind.into())
+            .put("direction", if is_sent { SENT } else { 0 }.into())
+            .put("role", if talk.is_at_client { CLIENT } else { SERVER }.into())
+            .put("transport", if talk.transport == Transport::Udp { UDP } else { 6 }.into())
+            .put("flags", (talk.flags | flags).into())
+            .bytes("local_address", &octets(local.ip()))
+            .bytes("remote_address", &octets(remote.ip()))
+            .bytes("comm", if talk.is_at_client { b"curl" } else { b"nginx" })
+            .bytes("payload", payload);
+        talk.records.push(record.finish());
+        talk
+    }
+}
+
+// === impl Talk: what comes of it ===
+
+impl Talk {
+    /// The records.
+    #[must_use]
+    pub fn records(&self) -> Vec<Vec<u8>> {
+        self.records.clone()
+    }
+
+    /// The records as a run.
+    #[must_use]
+    pub fn run(&self) -> Vec<u8> {
+        run(self.records.iter().map(Vec::as_slice))
+    }
+
+    /// The rows that a protocol makes of it, without settings: each as `name=value` in words, without what is 0 or empty, and
+    /// without time, correlation and the connection's own fields.
+    ///
+    /// # Panics
+    /// The protocol refuses.
+    #[must_use]
+    pub fn rows<P: Protocol>(&self) -> Vec<String> {
+        self.rows_with::<P>("{}")
+    }
+
+    /// The same with settings.
+    ///
+    /// # Panics
+    /// The protocol refuses.
+    #[must_use]
+    pub fn rows_with<P: Protocol>(&self, config: &str) -> Vec<String> {
+        let mut decoder = decoder::<P>(config);
+        self.rows_of(&mut decoder)
+    }
+
+    /// The same of a decoder that is there already.
+    ///
+    /// # Panics
+    /// It refuses.
+    #[must_use]
+    pub fn rows_of<P: Protocol>(&self, decoder: &mut Conversations<P>) -> Vec<String> {
+        let is_shown =
+            |name: &str| !matches!(name, "time" | "correlation") && !KNOWN.iter().any(|known| name.starts_with(known));
+        let shown = |rows: Vec<Vec<(String, String)>>| {
+            let row = |row: Vec<(String, String)>| {
+                let shown = row.into_iter().filter(|(name, value)| is_shown(name) && !value.is_empty() && value != "0");
+                shown.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+            };
+            rows.into_iter().map(row).collect()
+        };
+        shown(all(decoder, &self.run()))
+    }
+
+    /// All fields of all rows, by name.
+    ///
+    /// # Panics
+    /// The protocol refuses.
+    #[must_use]
+    pub fn fields<P: Protocol>(&self) -> Vec<Vec<(String, String)>> {
+        all(&mut decoder::<P>("{}"), &self.run())
+    }
+}
+
+/// A decoder of this protocol.
+///
+/// # Panics
+/// It refuses its settings.
+#[must_use]
+#[allow(clippy::panic, reason = "a test whose settings are refused is wrong")]
+pub fn decoder<P: Protocol>(config: &str) -> Conversations<P> {
+    let layout = Conversations::<P>::expects("l7");
+    let bound = layout.map(|layout| Conversations::<P>::bind("l7", &layout, Config::new(config)));
+    bound.unwrap_or_else(|| Err("no layout".into())).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[allow(clippy::panic, reason = "a test whose run cannot be decoded is wrong")]
+fn all<P: Protocol>(decoder: &mut Conversations<P>, run: &[u8]) -> Vec<Vec<(String, String)>> {
+    let schema = decoder.schema().clone();
+    let fields: Vec<u32> = (0..).zip(&schema.fields).map(|(index, _)| index).collect();
+    let decoded = decoder.decode(run, &fields).unwrap_or_else(|error| panic!("{error}"));
+    let mut rows = vec![Vec::new(); decoded.rows as usize];
+    for (field, column) in schema.fields.iter().zip(&decoded.columns) {
+        rows.iter_mut().zip(words(column)).for_each(|(row, value)| row.push((field.name.clone(), value)));
+    }
+    rows
+}
+
+/// As a record has an address.
+fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        }
+        IpAddr::V6(address) => address.octets(),
+    }
+}
