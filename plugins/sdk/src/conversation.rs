@@ -99,7 +99,7 @@ mod state;
 pub use decoder::Conversations;
 pub use description::{Beginning, Description, Opinion, Signature};
 pub use queue::Queue;
-pub use rows::{Emit, Kept, RowRef};
+pub use rows::{Emit, Kept, RowRef, Texts};
 pub use sheet::Sheet;
 pub use short::Short;
 
@@ -154,6 +154,17 @@ pub trait Protocol: Sized + 'static {
         data: &Data<'_>,
         rows: &mut Emit<'_, Self::Exchange>,
     ) -> Result<usize, Foreign>;
+
+    /// The last of the bytes that [`data`](Self::data) counted beyond those it had has gone by, then: a body is complete.
+    fn gone_by(
+        &mut self,
+        connection: &mut Self::Connection,
+        sender: Sender,
+        time_ns: u64,
+        rows: &mut Emit<'_, Self::Exchange>,
+    ) {
+        let _ = (connection, sender, time_ns, rows);
+    }
 
     /// Bytes of this end are missing: a record was lost, or a call was longer than what is captured of it. What is half-read of it
     /// is void; the next data starts with the first byte of a call, which need not be the first of a message.

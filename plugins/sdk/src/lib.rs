@@ -44,6 +44,7 @@ pub mod errno;
 mod flat;
 mod record;
 mod run;
+pub mod scan;
 mod table;
 mod text;
 

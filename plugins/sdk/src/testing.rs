@@ -1,6 +1,7 @@
 //! What the tests of a plugin need: runs, rows, and a look into the C header of a record. Not part of a component.
 
 mod mutation;
+mod script;
 mod talk;
 
 pub use mutation::{Mutated, mutated};

@@ -216,6 +216,12 @@ fn feed<P: Protocol>(
     if arrival.is_gap {
         protocol.gap(state, sender, &mut emit);
     }
+    if arrival.is_by {
+        protocol.gone_by(state, sender, call.time_ns, &mut emit);
+    }
+    if arrival.is_gap_behind {
+        protocol.gap(state, sender, &mut emit);
+    }
     let Some(offer) = arrival.offer else { return Ok(()) };
     let data = Data {
         sender,
@@ -231,7 +237,11 @@ fn feed<P: Protocol>(
         sequence: offer.sequence,
     };
     let done = protocol.data(state, &data, &mut emit)?;
-    if stream.done(&offer, call, done) {
+    let done = stream.done(&offer, call, done);
+    if done.is_by {
+        protocol.gone_by(state, sender, call.time_ns, &mut emit);
+    }
+    if done.is_gap {
         protocol.gap(state, sender, &mut emit);
     }
     Ok(())

@@ -33,6 +33,10 @@ pub struct Kept {
     len: u32,
 }
 
+/// The texts that rows keep, for a field that is made of several.
+#[derive(Debug, Clone, Copy)]
+pub struct Texts<'a>(&'a [u8]);
+
 /// Where rows go to.
 pub struct Emit<'a, X> {
     rows: &'a mut Rows<X>,
@@ -191,8 +195,8 @@ impl<X> Rows<X> {
     }
 
     #[inline]
-    pub(crate) fn kept(&self, kept: Kept) -> &[u8] {
-        self.text.get(kept.start as usize..).and_then(|rest| rest.get(..kept.len as usize)).unwrap_or_default()
+    pub(crate) fn texts(&self) -> Texts<'_> {
+        Texts(&self.text)
     }
 
     #[inline]
@@ -203,6 +207,27 @@ impl<X> Rows<X> {
         let start = self.text.len() as u32;
         self.text.extend_from_slice(bytes);
         Kept { start, len: bytes.len() as u32 }
+    }
+}
+
+// === impl Texts ===
+
+impl<'a> Texts<'a> {
+    /// What was kept.
+    #[must_use]
+    #[inline]
+    pub fn of(self, kept: Kept) -> &'a [u8] {
+        self.0.get(kept.start as usize..).and_then(|rest| rest.get(..kept.len as usize)).unwrap_or_default()
+    }
+}
+
+// === impl Kept ===
+
+impl Kept {
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.len == 0
     }
 }
 

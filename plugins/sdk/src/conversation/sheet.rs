@@ -1,7 +1,7 @@
 //! The fields of a protocol's rows: those that all protocols have, and its own.
 
 use super::Kind;
-use super::rows::{Kept, Rows};
+use super::rows::{Kept, Row, Rows, Texts};
 use super::shared::columns;
 use crate::table::gather;
 use crate::text::Text;
@@ -106,6 +106,27 @@ impl<X: 'static> Sheet<X> {
         })
     }
 
+    /// The name of the row's span, unless the row was given [one of its own](super::RowRef::name): made for kept rows only.
+    #[must_use]
+    pub fn name(mut self, write: impl Fn(&X, Texts<'_>, &mut Text) + Send + 'static) -> Self {
+        let name = move |row: &Row<X>, texts: Texts<'_>, text: &mut Text| match texts.of(row.name()) {
+            [] => write(&row.exchange, texts, text),
+            own => drop(text.chars(own)),
+        };
+        self.remake(
+            "name",
+            Box::new(move |rows, chosen| {
+                let mut text = Text::with_capacity(chosen.len(), chosen.len() * 16);
+                for &row in chosen {
+                    rows.get(row).into_iter().for_each(|row| name(row, rows.texts(), &mut text));
+                    text.end();
+                }
+                text.finish()
+            }),
+        );
+        self
+    }
+
     /// A field of bytes.
     #[must_use]
     pub fn bytes(self, name: &str, value: impl Fn(&X) -> &[u8] + Send + 'static) -> Self {
@@ -135,7 +156,7 @@ impl<X: 'static> Sheet<X> {
 pub(crate) fn kept<X>(rows: &Rows<X>, chosen: &[u32], value: impl Fn(u32) -> Kept) -> Column {
     let mut text = Text::with_capacity(chosen.len(), chosen.len() * 16);
     for &row in chosen {
-        text.chars(rows.kept(value(row))).end();
+        text.chars(rows.texts().of(value(row))).end();
     }
     text.finish()
 }

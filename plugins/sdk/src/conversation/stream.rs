@@ -33,8 +33,21 @@ pub(crate) struct Call<'a> {
 pub(crate) struct Arrival {
     /// Bytes of this end are missing before it.
     pub is_gap: bool,
+    /// The last of what was to go by has gone by.
+    pub is_by: bool,
     /// What the protocol is to see; None for nothing.
     pub offer: Option<Offer>,
+    /// Bytes are missing behind it.
+    pub is_gap_behind: bool,
+}
+
+/// What came of what the protocol did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// The last of what was to go by was in the call.
+    pub is_by: bool,
+    /// Bytes are missing behind what is done with.
+    pub is_gap: bool,
 }
 
 /// Bytes for the protocol.
@@ -71,12 +84,13 @@ impl Stream {
     /// Takes a call in.
     #[inline]
     pub(crate) fn arrive(&mut self, call: &Call<'_>) -> Arrival {
-        let mut is_gap = false;
+        let mut arrival = Arrival { is_gap: false, is_by: false, offer: None, is_gap_behind: false };
+        let was_skipping = self.skip > 0;
         if let Some(sequence) = call.sequence {
             if sequence != self.next && self.is_known {
                 match self.out_of_order(call, sequence) {
-                    None => return Arrival { is_gap: false, offer: None },
-                    Some(gap) => is_gap = gap,
+                    None => return arrival,
+                    Some(is_gap) => arrival.is_gap = is_gap,
                 }
             }
             self.next = sequence.wrapping_add(call.total);
@@ -85,35 +99,35 @@ impl Stream {
         } else {
             self.clear();
         }
-        let missing = call.total - call.payload.len() as u32;
         let mut from = 0;
-        if self.skip > 0 {
-            let skipped = self.skip.min(u64::from(call.total));
-            self.skip -= skipped;
-            if skipped == u64::from(call.total) {
-                return Arrival { is_gap, offer: None };
+        if was_skipping && !arrival.is_gap {
+            from = self.skip.min(u64::from(call.total)) as usize;
+            self.skip -= from as u64;
+            arrival.is_by = self.skip == 0;
+            if from as u64 == u64::from(call.total) {
+                return arrival;
             }
-            from = skipped as usize;
         }
-        if from >= call.payload.len() {
+        let Some(bytes) = call.payload.get(from..).filter(|bytes| !bytes.is_empty()) else {
             // Nothing of it can be read: it was not captured, or only what had to go by.
-            is_gap |= missing > 0 && !(from == 0 && call.total == 0);
+            arrival.is_gap_behind = call.total > 0 && call.sequence.is_some();
             self.clear();
-            return Arrival { is_gap, offer: None };
-        }
+            return arrival;
+        };
         let mut earlier = self.kept.len();
-        let bytes = call.payload.get(from..).unwrap_or_default();
         if earlier > 0 {
             if earlier + bytes.len() > KEPT {
-                is_gap = true;
+                arrival.is_gap = true;
                 self.clear();
                 earlier = 0;
             } else {
                 self.kept.extend_from_slice(bytes);
             }
         }
+        let missing = call.total - call.payload.len() as u32;
         let sequence = call.sequence.unwrap_or(0).wrapping_add(from as u32).wrapping_sub(earlier as u32);
-        Arrival { is_gap, offer: Some(Offer { from, earlier, missing, sequence, earlier_ns: self.kept_ns }) }
+        arrival.offer = Some(Offer { from, earlier, missing, sequence, earlier_ns: self.kept_ns });
+        arrival
     }
 
     /// The offered bytes.
@@ -122,23 +136,26 @@ impl Stream {
         if offer.earlier > 0 { &self.kept } else { call.payload.get(offer.from..).unwrap_or_default() }
     }
 
-    /// The protocol is done with `done` bytes of what it was offered; whether bytes are missing behind them.
+    /// The protocol is done with `done` bytes of what it was offered.
     #[inline]
-    pub(crate) fn done(&mut self, offer: &Offer, call: &Call<'_>, done: usize) -> bool {
+    pub(crate) fn done(&mut self, offer: &Offer, call: &Call<'_>, done: usize) -> Done {
         let len = self.bytes(offer, call).len();
         if done >= len {
-            let over = (done - len) as u64;
-            let missing = u64::from(offer.missing);
             if offer.earlier > 0 {
                 self.clear();
             }
-            self.skip = if call.sequence.is_some() { over.saturating_sub(missing) } else { 0 };
-            return over < missing;
+            if call.sequence.is_none() {
+                return Done { is_by: false, is_gap: false };
+            }
+            let over = (done - len) as u64;
+            let missing = u64::from(offer.missing);
+            self.skip = over.saturating_sub(missing);
+            return Done { is_by: over > 0 && self.skip == 0, is_gap: over < missing };
         }
         if offer.missing > 0 || len - done > KEPT || call.sequence.is_none() {
             self.clear();
-            // The rest of a datagram is nothing that the next one could follow.
-            return call.sequence.is_some();
+            // A datagram has no rest that the next one could follow.
+            return Done { is_by: false, is_gap: call.sequence.is_some() };
         }
         if offer.earlier > 0 {
             self.kept.drain(..done);
@@ -149,7 +166,7 @@ impl Stream {
         if done >= offer.earlier {
             self.kept_ns = call.time_ns;
         }
-        false
+        Done { is_by: false, is_gap: false }
     }
 
     /// How many bytes are kept.
@@ -203,14 +220,18 @@ mod tests {
         Call { payload, total: payload.len() as u32 + missing, sequence: Some(sequence), time_ns: u64::from(sequence) }
     }
 
-    /// What a stream offers when the protocol is done with so much of each call: text of the bytes, `!` for each gap.
+    /// What a stream offers when the protocol is done with so much of each call: text of the bytes, `!` for each gap, `.` where
+    /// the last of what was to go by has gone by.
     fn told(stream: &mut Stream, call: &Call<'_>, done: usize) -> String {
-        let Arrival { is_gap, offer } = stream.arrive(call);
-        let before = if is_gap { "!" } else { "" };
-        let Some(offer) = offer else { return before.into() };
-        let bytes = String::from_utf8_lossy(stream.bytes(&offer, call)).into_owned();
-        let after = if stream.done(&offer, call, done) { "!" } else { "" };
-        format!("{before}{bytes}{after}")
+        let Arrival { is_gap, is_by, offer, is_gap_behind } = stream.arrive(call);
+        let mark = |is_by: bool, is_gap: bool| [if is_by { "." } else { "" }, if is_gap { "!" } else { "" }].concat();
+        let mut told = [mark(false, is_gap), mark(is_by, is_gap_behind)].concat();
+        if let Some(offer) = offer {
+            told += &String::from_utf8_lossy(stream.bytes(&offer, call));
+            let done = stream.done(&offer, call, done);
+            told += &mark(done.is_by, done.is_gap);
+        }
+        told
     }
 
     #[test]
@@ -227,7 +248,7 @@ mod tests {
         let mut stream = Stream::default();
         assert_eq!(told(&mut stream, &call(0, b"ab", 0), 12), "ab");
         assert_eq!(told(&mut stream, &call(2, b"xxxx", 1), 0), "", "5 of 10");
-        assert_eq!(told(&mut stream, &call(10, b"xxNEXT", 0), 4), "NEXT", "3 were lost, 2 went by");
+        assert_eq!(told(&mut stream, &call(10, b"xxNEXT", 0), 4), ".NEXT", "3 were lost, 2 went by");
     }
 
     #[test]
@@ -242,13 +263,13 @@ mod tests {
     #[test]
     fn bytes_behind_a_cut_call_go_by_or_are_a_gap() {
         let mut stream = Stream::default();
-        assert_eq!(told(&mut stream, &call(0, b"ab", 10), 12), "ab", "the protocol knew of them");
-        assert_eq!(told(&mut stream, &call(12, b"cd", 10), 5), "cd!", "and here of some");
+        assert_eq!(told(&mut stream, &call(0, b"ab", 10), 12), "ab.", "the protocol knew of them");
+        assert_eq!(told(&mut stream, &call(12, b"cd", 10), 5), "cd.!", "and here of some");
         assert_eq!(told(&mut stream, &call(24, b"ef", 10), 1), "ef!", "and here of none");
         assert_eq!(told(&mut stream, &call(36, b"", 10), 0), "!", "nothing was captured");
         assert_eq!(told(&mut stream, &call(46, b"gh", 0), 2), "gh");
         assert_eq!(told(&mut stream, &call(48, b"ab", 10), 15), "ab");
-        assert_eq!(told(&mut stream, &call(60, b"", 9), 0), "!", "3 went by");
+        assert_eq!(told(&mut stream, &call(60, b"", 9), 0), ".!", "3 went by");
     }
 
     #[test]
@@ -279,6 +300,7 @@ mod tests {
         let datagram = |payload| Call { payload, total: 9, sequence: None, time_ns: 0 };
         assert_eq!(told(&mut stream, &datagram(b"abc"), 1), "abc");
         assert_eq!(told(&mut stream, &datagram(b"def"), 99), "def");
-        assert_eq!(told(&mut stream, &datagram(b"ghi"), 3), "ghi!");
+        assert_eq!(told(&mut stream, &datagram(b"ghi"), 3), "ghi", "nothing is missing in a stream that is none");
+        assert_eq!(told(&mut stream, &datagram(b""), 0), "");
     }
 }
