@@ -69,6 +69,10 @@ typedef struct {
 } atomic_t;
 
 typedef struct {
+	__s64 counter;
+} atomic64_t;
+
+typedef struct {
 	__u32 val;
 } kuid_t;
 
@@ -137,6 +141,7 @@ struct thread_info {
 };
 
 struct fdtable {
+	unsigned int max_fds;
 	struct file **fd;
 };
 
@@ -167,7 +172,14 @@ struct linux_binprm {
 
 /* Files and sockets */
 
-struct file;
+struct inode {
+	__u16 i_mode;
+};
+
+struct file {
+	struct inode *f_inode;
+	void *private_data;
+};
 
 struct socket {
 	struct sock *sk;
@@ -191,6 +203,7 @@ struct sock_common {
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 	unsigned long skc_flags;
+	atomic64_t skc_cookie;
 };
 
 struct sock_cgroup_data {
@@ -240,6 +253,10 @@ struct bpf_iter__task_file {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
+	unsigned long r14;
+	unsigned long bx;
+	unsigned long cx;
+	unsigned long sp;
 	unsigned long r10;
 	unsigned long r8;
 	unsigned long r9;
@@ -252,6 +269,7 @@ struct pt_regs {
 #elif defined(__TARGET_ARCH_arm64)
 struct user_pt_regs {
 	unsigned long regs[31];
+	unsigned long sp;
 };
 struct pt_regs {
 	unsigned long regs[31];

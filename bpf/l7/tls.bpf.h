@@ -1,8 +1,466 @@
-/* Plaintext of TLS libraries. Included by probe.bpf.c after l7.bpf.h. */
+/* Plaintext of TLS libraries: OpenSSL, and crypto/tls of Go. Included by probe.bpf.c after l7.bpf.h.
+ *
+ * A library's functions know the plaintext but not the socket; the hooks of sockets know the socket but not the plaintext. For
+ * OpenSSL they meet in the thread: what it sends or receives while it is inside SSL_read or SSL_write belongs to that SSL. Goroutines
+ * move between threads, but from the receiver of (*tls.Conn).Read it is a short walk to the socket. Host: host/kernel/src/uprobe. */
 #pragma once
+
+/* Cookies of the places that the host attaches to. */
+enum tls_site {
+	TLS_READ = 1,	   /* SSL_read(ssl, buffer, size) */
+	TLS_WRITE = 2,	   /* SSL_write(ssl, buffer, size) */
+	TLS_READ_EX = 3,   /* SSL_read_ex(ssl, buffer, size, &bytes) */
+	TLS_WRITE_EX = 4,  /* SSL_write_ex(ssl, buffer, size, &bytes) */
+	TLS_HANDSHAKE = 5, /* SSL_do_handshake(ssl): no plaintext, but the socket */
+	TLS_FORGET = 6,	   /* SSL_free(ssl), SSL_clear(ssl) */
+	TLS_GO_READ = 16,  /* (*Conn).Read(buffer) */
+	TLS_GO_READ_DONE = 17,
+	TLS_GO_WRITE = 18, /* (*Conn).Write(buffer): all of it or an error, so its beginning suffices */
+	TLS_GO_HANDSHAKE = 19,
+};
+
+/* Calls of the same thread within a call: TLS within TLS, of which the outer plaintext is what was meant. Deeper in the stack than
+ * this is another stack. */
+#define TLS_STACK_BYTES (64 << 10)
+
+/* Connections without a socket that we know of have a number of their own. */
+#define TLS_NAMELESS (1ULL << 62)
+
+#define TLS_CALLS_MAX 4096
+#define TLS_SESSIONS_MAX 16384
+
+/* A call of OpenSSL that the thread is in. `ssl` is 0 if it is in none. */
+struct tls_frame {
+	__u64 ssl;
+	__u64 owner;
+	__u64 stack;
+	__u64 buffer;
+	__u64 bytes; /* where the _ex functions write how many */
+	__u32 site;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct tls_frame);
+} tls_frames SEC(".maps");
+
+/* OpenSSL: a process and its SSL*. Go: 0 and the cookie of the socket, or, without a socket, a process and its *tls.Conn. */
+struct tls_key {
+	__u64 owner;
+	__u64 object;
+};
+
+/* One TLS connection. */
+struct tls_session {
+	struct l7_identity identity;
+	struct l7_opinion opinion;
+	__u64 pending; /* a Go write whose socket is known once it is used */
+	__u32 pending_bytes;
+	__u32 sequence[2]; /* bytes of plaintext so far, by direction */
+	__u8 bound;	   /* the socket has told who it is */
+	__u8 named;	   /* `identity.connection` has been used and will not change */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, TLS_SESSIONS_MAX);
+	__type(key, struct tls_key);
+	__type(value, struct tls_session);
+} tls_sessions SEC(".maps");
+
+/* Reads of goroutines. */
+struct tls_call {
+	__u64 connection; /* struct tls.Conn */
+	__u64 buffer;
+	__u64 cookie;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, TLS_CALLS_MAX);
+	__type(key, struct tls_key); /* a process and a goroutine */
+	__type(value, struct tls_call);
+} tls_calls SEC(".maps");
+
+/* Whether any Go program uses TLS: without, sockets need not ask. */
+__u32 tls_go_seen SEC(".data.tls");
+
+/* === registers === */
+
+#if defined(__TARGET_ARCH_x86)
+#define TLS_RETURNED(ctx) ((ctx)->ax)
+#define TLS_STACK_AT_RETURN(ctx) ((ctx)->sp - 8) /* the return address is gone */
+#define TLS_GO_RECEIVER(ctx) ((ctx)->ax)
+#define TLS_GO_BUFFER(ctx) ((ctx)->bx)
+#define TLS_GO_LENGTH(ctx) ((ctx)->cx)
+#define TLS_GOROUTINE(ctx) ((ctx)->r14)
+#elif defined(__TARGET_ARCH_arm64)
+#define TLS_RETURNED(ctx) (((struct user_pt_regs *)(ctx))->regs[0])
+#define TLS_STACK_AT_RETURN(ctx) PT_REGS_SP(ctx)
+#define TLS_GO_RECEIVER(ctx) (((struct user_pt_regs *)(ctx))->regs[0])
+#define TLS_GO_BUFFER(ctx) (((struct user_pt_regs *)(ctx))->regs[1])
+#define TLS_GO_LENGTH(ctx) (((struct user_pt_regs *)(ctx))->regs[2])
+#define TLS_GOROUTINE(ctx) (((struct user_pt_regs *)(ctx))->regs[28])
+#endif
+
+/* === impl tls_session === */
+
+/* A process: its number may come again, but not with the same beginning. */
+static __always_inline __u64 tls_owner(struct task_struct *task)
+{
+	return (__u64)task->tgid << 32 | (__u32)(task->group_leader->start_time >> 10);
+}
+
+static __always_inline struct tls_session *tls_session(struct tls_key *key)
+{
+	struct tls_session *session = bpf_map_lookup_elem(&tls_sessions, key);
+	struct tls_session none;
+
+	if (session)
+		return session;
+	__builtin_memset(&none, 0, sizeof(none));
+	bpf_map_update_elem(&tls_sessions, key, &none, BPF_NOEXIST);
+	session = bpf_map_lookup_elem(&tls_sessions, key);
+	if (!session)
+		ring_count(untracked);
+	return session;
+}
+
+/* A number for a connection whose socket nobody knows: it is made once and stays, whatever is learnt later. */
+static __always_inline void tls_name(struct tls_session *session, const struct tls_key *key)
+{
+	__u64 hash = key->owner * 0x9e3779b97f4a7c15ULL ^ key->object;
+
+	hash = (hash ^ hash >> 29) * 0xbf58476d1ce4e5b9ULL;
+	hash = (hash ^ hash >> 32) + bpf_ktime_get_ns();
+	session->identity.connection = (hash & (TLS_NAMELESS - 1)) | TLS_NAMELESS;
+	session->identity.transport = IPPROTO_TCP;
+	session->named = 1;
+}
+
+static __noinline int tls_emit(struct tls_session *session, __u8 direction, __u32 total, const void *from)
+{
+	struct l7_scratch *scratch;
+	__u32 sequence;
+	int capture;
+
+	if (!session)
+		return 0;
+	direction &= 1;
+	session->named = 1;
+	sequence = session->sequence[direction];
+	session->sequence[direction] = sequence + total;
+	capture = l7_capture(&session->opinion, session->identity.connection | L7_PLAINTEXT);
+	/* Without a socket there are no ports to ask for. */
+	if (capture < 0 || (l7_ports.count && !session->bound)) {
+		ring_count(filtered);
+		return 0;
+	}
+	scratch = l7_claim();
+	if (!scratch)
+		return 0;
+	l7_emit(scratch, &session->identity, direction, L7_TLS, sequence, total, from, capture);
+	l7_release(scratch);
+	return 0;
+}
+
+/* Its end, if no socket will tell it. */
+static __always_inline void tls_forget(struct tls_key *key)
+{
+	struct tls_session *session = bpf_map_lookup_elem(&tls_sessions, key);
+	struct l7_scratch *scratch;
+
+	if (!session)
+		return;
+	if (session->identity.connection & TLS_NAMELESS && session->opinion.verdict != L7_IGNORE) {
+		scratch = l7_claim();
+		if (scratch) {
+			l7_fill(&scratch->record, &session->identity, bpf_get_current_task_btf(), L7_RECEIVED, L7_TLS, 0, 0);
+			scratch->record.kind = L7_END;
+			l7_write(scratch, 0);
+			l7_release(scratch);
+		}
+	}
+	bpf_map_delete_elem(&tls_sessions, key);
+}
+
+/* === sockets === */
+
+/* This socket carries that session. */
+static __always_inline void tls_bind(struct tls_session *session, struct l7_socket *socket, struct task_struct *task)
+{
+	__u64 connection = session->named ? session->identity.connection : socket->identity.connection;
+
+	__builtin_memcpy(&session->identity, &socket->identity, sizeof(session->identity));
+	session->identity.connection = connection;
+	session->bound = 1;
+	socket->marks |= L7_CIPHER | L7_BOUND;
+	if (connection == socket->identity.connection)
+		socket->marks |= L7_CLEAR;
+	if (!socket->pid) {
+		socket->pid = task->tgid;
+		socket->uid = task->cred->uid.val;
+		socket->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+		socket->comm[0] = ((__u64 *)task->group_leader->comm)[0];
+		socket->comm[1] = ((__u64 *)task->group_leader->comm)[1];
+	}
+}
 
 /* Called with every call on a socket that speaks TLS, and with the first calls on any other: the place to learn which socket belongs
  * to the TLS session that the current task is in. `socket->identity` may be saved; the pointer itself ends with the program. */
 static __always_inline void tls_on_call(struct task_struct *task, struct sock *sk, struct l7_socket *socket, __u8 direction)
 {
+	struct tls_session *session;
+	struct tls_frame *frame;
+	struct tls_key key = {};
+
+	if (socket->marks & L7_BOUND || socket->identity.transport != IPPROTO_TCP)
+		return;
+	frame = bpf_task_storage_get(&tls_frames, task, 0, 0);
+	if (frame && frame->ssl) {
+		/* Callbacks of a handshake may ask a cache or a directory, on a socket of theirs. */
+		if (frame->site == TLS_HANDSHAKE && !(socket->marks & L7_CIPHER))
+			return;
+		key.owner = frame->owner;
+		key.object = frame->ssl;
+		session = tls_session(&key);
+		if (session && !session->bound)
+			tls_bind(session, socket, task);
+		return;
+	}
+	if (!*(volatile __u32 *)&tls_go_seen)
+		return;
+	key.object = bpf_get_socket_cookie(sk);
+	session = bpf_map_lookup_elem(&tls_sessions, &key);
+	if (!session)
+		return;
+	tls_bind(session, socket, task);
+	if (direction == L7_SENT && session->pending) {
+		const void *from = (void *)session->pending;
+
+		session->pending = 0;
+		tls_emit(session, L7_SENT, session->pending_bytes, from);
+	}
+}
+
+/* === OpenSSL === */
+
+SEC("uprobe.multi")
+int tls_enter(struct pt_regs *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 site = bpf_get_attach_cookie(ctx);
+	__u64 stack = PT_REGS_SP(ctx);
+	struct tls_frame *frame;
+
+	if (!l7_passes(task))
+		return 0;
+	if (site == TLS_FORGET) {
+		struct tls_key key = {.owner = tls_owner(task), .object = PT_REGS_PARM1(ctx)};
+
+		tls_forget(&key);
+		return 0;
+	}
+	frame = bpf_task_storage_get(&tls_frames, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!frame) {
+		ring_count(untracked);
+		return 0;
+	}
+	if (frame->ssl && stack < frame->stack && frame->stack - stack < TLS_STACK_BYTES)
+		return 0;
+	frame->ssl = PT_REGS_PARM1(ctx);
+	frame->owner = tls_owner(task);
+	frame->stack = stack;
+	frame->buffer = PT_REGS_PARM2(ctx);
+	frame->bytes = PT_REGS_PARM4(ctx);
+	frame->site = site;
+	return 0;
+}
+
+SEC("uretprobe.multi")
+int tls_return(struct pt_regs *ctx)
+{
+	struct tls_frame *frame = bpf_task_storage_get(&tls_frames, bpf_get_current_task_btf(), 0, 0);
+	int returned = TLS_RETURNED(ctx);
+	struct tls_session *session;
+	struct tls_key key;
+	__u64 total;
+	bool reads;
+
+	if (!frame || !frame->ssl || frame->stack != TLS_STACK_AT_RETURN(ctx))
+		return 0;
+	key.owner = frame->owner;
+	key.object = frame->ssl;
+	frame->ssl = 0;
+	if (returned <= 0 || frame->site == TLS_HANDSHAKE)
+		return 0;
+	reads = frame->site == TLS_READ || frame->site == TLS_READ_EX;
+	total = returned;
+	if ((frame->site == TLS_READ_EX || frame->site == TLS_WRITE_EX) &&
+	    bpf_probe_read_user(&total, sizeof(total), (void *)frame->bytes)) {
+		ring_count(faults);
+		return 0;
+	}
+	session = total ? tls_session(&key) : 0;
+	if (!session)
+		return 0;
+	if (!session->bound && !session->named)
+		tls_name(session, &key);
+	return tls_emit(session, reads ? L7_RECEIVED : L7_SENT, total, (void *)frame->buffer);
+}
+
+/* === Go === */
+
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+
+static __always_inline struct sock *tls_socket_of(struct task_struct *task, __u64 fd)
+{
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd);
+	struct file *file = 0;
+	struct socket *socket;
+	struct sock *sk;
+	__u16 family;
+
+	if (fd >= BPF_CORE_READ(table, max_fds))
+		return 0;
+	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	socket = BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(socket, sk);
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	return family == AF_INET || family == AF_INET6 ? sk : 0;
+}
+
+/* tls.Conn begins with a net.Conn, an interface: type and data. If the data is a *net.TCPConn it points to a netFD, whose descriptor
+ * is at 16. If it is somebody's struct around a connection, that mostly begins with the net.Conn; its type has a hash at 16, which is
+ * no descriptor of a socket but by a chance of one in millions. */
+static __always_inline struct sock *tls_go_socket(struct task_struct *task, __u64 connection)
+{
+	__u64 data = 0, first = 0, fd = 0;
+	struct sock *sk;
+
+	bpf_probe_read_user(&data, sizeof(data), (void *)connection + 8);
+	for (int depth = 0; depth < 3 && data; depth++) {
+		bpf_probe_read_user(&first, sizeof(first), (void *)data);
+		if (!bpf_probe_read_user(&fd, sizeof(fd), (void *)first + 16)) {
+			sk = tls_socket_of(task, fd);
+			if (sk)
+				return sk;
+		}
+		if (bpf_probe_read_user(&data, sizeof(data), (void *)data + 8))
+			return 0;
+	}
+	return 0;
+}
+
+/* The session of a connection; `sk` and `key` are what was found on the way. */
+static __always_inline struct tls_session *tls_go_session(struct task_struct *task, __u64 connection, struct sock **sk, struct tls_key *key)
+{
+	*sk = tls_go_socket(task, connection);
+	key->owner = 0;
+	key->object = *sk ? BPF_CORE_READ(*sk, __sk_common.skc_cookie.counter) : 0;
+	if (!key->object) {
+		key->owner = tls_owner(task);
+		key->object = connection;
+		/* Its first use will give it a cookie. */
+		if (*sk)
+			return 0;
+	}
+	return tls_session(key);
+}
+
+/* Who it is, where the socket has not told yet. */
+static __always_inline void tls_go_name(struct tls_session *session, const struct tls_key *key, struct sock *sk)
+{
+	if (session->bound || session->named)
+		return;
+	if (!sk) {
+		tls_name(session, key);
+		return;
+	}
+	l7_read_identity(&session->identity, sk);
+	session->identity.connection = key->object;
+	session->named = 1;
+}
+
+static __always_inline int tls_go_read_done(struct task_struct *task, struct tls_key *goroutine, __s64 total)
+{
+	struct tls_call *found = bpf_map_lookup_elem(&tls_calls, goroutine);
+	struct tls_key key = {};
+	struct tls_session *session;
+	struct tls_call call;
+	struct sock *sk = 0;
+
+	if (!found)
+		return 0;
+	call = *found;
+	bpf_map_delete_elem(&tls_calls, goroutine);
+	if (total <= 0)
+		return 0;
+	key.object = call.cookie;
+	session = call.cookie ? bpf_map_lookup_elem(&tls_sessions, &key) : 0;
+	if (!session || !session->bound)
+		session = tls_go_session(task, call.connection, &sk, &key);
+	if (!session) {
+		ring_count(untracked);
+		return 0;
+	}
+	tls_go_name(session, &key, sk);
+	return tls_emit(session, L7_RECEIVED, total, (void *)call.buffer);
+}
+
+static __always_inline int tls_go_write(struct tls_session *session, const struct tls_key *key, struct sock *sk, __u64 buffer, __u64 length)
+{
+	if (!length)
+		return 0;
+	if (!session) {
+		ring_count(untracked);
+		return 0;
+	}
+	if (sk && !session->bound && !session->named) {
+		session->pending = buffer;
+		session->pending_bytes = length;
+		return 0;
+	}
+	tls_go_name(session, key, sk);
+	return tls_emit(session, L7_SENT, length, (void *)buffer);
+}
+
+SEC("uprobe.multi")
+int tls_go(struct pt_regs *ctx)
+{
+	__u64 receiver = TLS_GO_RECEIVER(ctx), buffer = TLS_GO_BUFFER(ctx), length = TLS_GO_LENGTH(ctx);
+	struct tls_key goroutine = {.object = TLS_GOROUTINE(ctx)}, key;
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 site = bpf_get_attach_cookie(ctx);
+	struct tls_session *session;
+	struct tls_call call = {};
+	struct sock *sk;
+
+	/* The verifier wants registers read where their places are constants, not where clang would share the arithmetic. */
+	barrier_var(receiver);
+	barrier_var(buffer);
+	barrier_var(length);
+	if (!l7_passes(task))
+		return 0;
+	goroutine.owner = tls_owner(task);
+	if (site == TLS_GO_READ_DONE)
+		return tls_go_read_done(task, &goroutine, receiver); /* the first result is where the receiver was */
+	if (!tls_go_seen)
+		tls_go_seen = 1;
+	session = tls_go_session(task, receiver, &sk, &key);
+	if (site == TLS_GO_WRITE)
+		return tls_go_write(session, &key, sk, buffer, length);
+	if (site == TLS_GO_READ) {
+		call.connection = receiver;
+		call.buffer = buffer;
+		call.cookie = key.owner ? 0 : key.object;
+		bpf_map_update_elem(&tls_calls, &goroutine, &call, BPF_ANY);
+	}
+	return 0;
 }

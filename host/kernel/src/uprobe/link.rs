@@ -1,0 +1,36 @@
+//! One link of a program to many places of one file.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use super::target::Site;
+
+/// Attaches a program; closing what is returned detaches it, which waits until no CPU is in it.
+///
+/// The file is named by our descriptor of it: what was looked at is what is changed, whatever the path leads to by now, and in whichever
+/// mount namespace it is.
+pub(crate) fn attach(program: BorrowedFd<'_>, file: &File, sites: &[Site], returns: bool) -> io::Result<OwnedFd> {
+    let path = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    let offsets: Vec<u64> = sites.iter().map(|site| site.offset).collect();
+    let cookies: Vec<u64> = sites.iter().map(|site| site.role as u64).collect();
+    let mut options = libbpf_sys::bpf_link_create_opts::default();
+    options.sz = size_of::<libbpf_sys::bpf_link_create_opts>() as libbpf_sys::size_t;
+    options.__bindgen_anon_1.uprobe_multi = libbpf_sys::bpf_link_create_opts__bindgen_ty_1__bindgen_ty_3 {
+        path: path.as_ptr(),
+        offsets: offsets.as_ptr(),
+        cookies: cookies.as_ptr(),
+        cnt: u32::try_from(sites.len()).map_err(io::Error::other)?,
+        flags: if returns { libbpf_sys::BPF_F_UPROBE_MULTI_RETURN } else { 0 },
+        ..Default::default()
+    };
+    // SAFETY: the arrays have `cnt` elements and, as the path, live until the call returns.
+    let link =
+        unsafe { libbpf_sys::bpf_link_create(program.as_raw_fd(), 0, libbpf_sys::BPF_TRACE_UPROBE_MULTI, &raw const options) };
+    if link < 0 {
+        return Err(io::Error::from_raw_os_error(-link));
+    }
+    // SAFETY: a new descriptor that nobody else has.
+    Ok(unsafe { OwnedFd::from_raw_fd(link) })
+}

@@ -1,0 +1,203 @@
+//! What is traced: files, their links, and the processes for whose sake they are.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use host_model::printable;
+
+use super::link;
+use super::process::{self, FileId, Found};
+use super::target::{self, Library, Role, Target};
+
+/// Time that one scan may spend on files that it has not seen before; the rest waits for the next. A container can be full of them.
+const SCAN: Duration = Duration::from_millis(250);
+/// A process is looked at again when it has been known for 1, 2, 4, ... scans, and then after every so many.
+const RESCAN: u64 = 32;
+/// Files with links at most: more distinct libraries than a node has containers.
+const LINKED_MAX: usize = 1024;
+
+/// The programs that run at the breakpoints.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    pub(crate) enter: OwnedFd,
+    pub(crate) leave: OwnedFd,
+    pub(crate) go: OwnedFd,
+}
+
+/// What a scan has changed.
+#[derive(Debug, Default)]
+pub(crate) struct ScanReport {
+    /// Processes that were looked at more closely.
+    pub(crate) looked_at: usize,
+    /// Hooks that have come.
+    pub(crate) attached: Vec<String>,
+    /// Hooks that have gone, because no process has the file any more.
+    pub(crate) dropped: Vec<String>,
+    /// Files that have something to trace and cannot be traced: which, why.
+    pub(crate) failed: Vec<(String, String)>,
+    /// It had no time for all of the files that are new.
+    pub(crate) unfinished: bool,
+}
+
+/// Traces every file that a process has something to trace in. Dropping it detaches, which takes some milliseconds.
+#[derive(Debug)]
+pub(crate) struct Tracer {
+    programs: Programs,
+    /// Every file that somebody has; most of them have nothing to trace.
+    files: HashMap<FileId, Traced>,
+    processes: HashMap<u32, Process>,
+    roots: HashMap<(u64, u64), Root>,
+    scan: u64,
+}
+
+/// A file. Without links there is nothing to trace in it, or it failed.
+#[derive(Debug, Default)]
+struct Traced {
+    links: Vec<OwnedFd>,
+    hook: String,
+}
+
+#[derive(Debug, Default)]
+struct Process {
+    /// Device and inode of what it executes.
+    executable: (u64, u64),
+    root: Option<(u64, u64)>,
+    files: Vec<FileId>,
+    since: u64,
+    next: u64,
+    alive: u64,
+}
+
+/// A directory that processes see as `/`.
+#[derive(Debug, Default)]
+struct Root {
+    files: Vec<FileId>,
+    next: u64,
+}
+
+// === impl Tracer ===
+
+impl Tracer {
+    pub(crate) fn new(programs: Programs) -> Self {
+        Self { programs, files: HashMap::new(), processes: HashMap::new(), roots: HashMap::new(), scan: 0 }
+    }
+
+    /// Hooks of all links, such as `uprobe.multi//usr/lib/x86_64-linux-gnu/libssl.so.3:SSL_read,SSL_write`.
+    pub(crate) fn hooks(&self) -> Vec<String> {
+        let mut hooks: Vec<_> =
+            self.files.values().filter(|file| !file.links.is_empty()).map(|file| file.hook.clone()).collect();
+        hooks.sort_unstable();
+        hooks.dedup();
+        hooks
+    }
+
+    /// Looks at what is new: traces its files, and drops those that nobody has any more.
+    pub(crate) fn scan(&mut self) -> io::Result<ScanReport> {
+        let mut report = ScanReport::default();
+        let began = Instant::now();
+        self.scan += 1;
+        for pid in process::all()? {
+            let Some(executable) = process::executable_of(pid) else { continue };
+            let process = self.processes.entry(pid).or_default();
+            if process.executable != executable {
+                *process = Process { executable, since: self.scan, next: self.scan, ..Process::default() };
+            }
+            process.alive = self.scan;
+            if process.next > self.scan {
+                continue;
+            }
+            if began.elapsed() > SCAN {
+                report.unfinished = true;
+                continue;
+            }
+            self.look_at(pid, &mut report);
+        }
+        self.forget(&mut report);
+        Ok(report)
+    }
+
+    fn look_at(&mut self, pid: u32, report: &mut ScanReport) {
+        report.looked_at += 1;
+        let found = process::executable(pid).into_iter().chain(process::libraries(pid));
+        let files = found.map(|found| self.meet(found, report)).collect();
+        let root = process::root_of(pid);
+        if let Some(root) = root
+            && self.roots.get(&root).is_none_or(|root| root.next <= self.scan)
+        {
+            let files = process::standing(pid).into_iter().map(|found| self.meet(found, report)).collect();
+            self.roots.insert(root, Root { files, next: self.scan + RESCAN });
+        }
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.files = files;
+            process.root = root;
+            // At ages 1, 2, 4, ...: what it is going to load it mostly loads soon.
+            process.next = self.scan + (self.scan - process.since).clamp(1, RESCAN);
+        }
+    }
+
+    /// Traces a file, if it is a new one with something in it.
+    fn meet(&mut self, found: Found, report: &mut ScanReport) -> FileId {
+        let id = found.id;
+        if self.files.contains_key(&id) {
+            return id;
+        }
+        let path = printable(&found.path.to_string_lossy(), 256);
+        let traced = match target::find(&found.file) {
+            Ok(None) => Ok(Traced::default()),
+            Ok(Some(target)) => self.attach(&found, &path, &target),
+            Err(reason) => Err(reason.to_string()),
+        };
+        let traced = traced.unwrap_or_else(|reason| {
+            report.failed.push((path, reason));
+            Traced::default()
+        });
+        if !traced.links.is_empty() {
+            report.attached.push(traced.hook.clone());
+        }
+        self.files.insert(id, traced);
+        id
+    }
+
+    fn attach(&self, found: &Found, path: &str, target: &Target) -> Result<Traced, String> {
+        if self.files.values().filter(|file| !file.links.is_empty()).count() >= LINKED_MAX {
+            return Err(format!("{LINKED_MAX} files are traced already"));
+        }
+        let link = |program: &OwnedFd, returns: bool| {
+            let sites: Vec<_> = target.sites.iter().copied().filter(|site| !returns || site.role != Role::Forget).collect();
+            link::attach(program.as_fd(), &found.file, &sites, returns).map_err(|error| explain(&error))
+        };
+        let links = match target.library {
+            // Returns first: a call that is seen to begin is then seen to end.
+            Library::OpenSsl => vec![link(&self.programs.leave, true)?, link(&self.programs.enter, false)?],
+            Library::Go => vec![link(&self.programs.go, false)?],
+        };
+        Ok(Traced { links, hook: format!("uprobe.multi/{path}:{}", target.functions.join(",")) })
+    }
+
+    /// Forgets processes that have ended, and the files that only they had.
+    fn forget(&mut self, report: &mut ScanReport) {
+        let scan = self.scan;
+        self.processes.retain(|_, process| process.alive == scan);
+        let roots: HashSet<_> = self.processes.values().filter_map(|process| process.root).collect();
+        self.roots.retain(|root, _| roots.contains(root));
+        let of_processes = self.processes.values().flat_map(|process| &process.files);
+        let used: HashSet<FileId> = of_processes.chain(self.roots.values().flat_map(|root| &root.files)).copied().collect();
+        self.files.retain(|id, file| {
+            let stays = used.contains(id);
+            if !stays && !file.links.is_empty() {
+                report.dropped.push(std::mem::take(&mut file.hook));
+            }
+            stays
+        });
+    }
+}
+
+fn explain(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EINVAL | libc::ENOTSUP) => "this kernel cannot attach uprobe.multi, which takes Linux 6.6".into(),
+        Some(libc::EPERM | libc::EACCES) => "attaching it is not permitted: it takes CAP_BPF and CAP_PERFMON".into(),
+        _ => format!("attaching it failed: {error}"),
+    }
+}
