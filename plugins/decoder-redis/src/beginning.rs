@@ -1,0 +1,54 @@
+//! Whether a connection speaks Redis, by its first bytes.
+
+use plugin_sdk::conversation::{Beginning, Opinion, Sender, Transport};
+
+use crate::line;
+use crate::reply::{Replies, Shape};
+use crate::request;
+use crate::vocabulary::{Name, Vocabulary};
+
+/// Where Redis and its sentinels are usual.
+const PORTS: [u16; 3] = [6379, 6380, 26379];
+
+/// An opinion about the first bytes that an end sent.
+pub(crate) fn recognise(words: &Vocabulary, beginning: &Beginning<'_>) -> Opinion {
+    if beginning.transport != Transport::Tcp {
+        return Opinion::No;
+    }
+    let is_usual = PORTS.contains(&beginning.server_port);
+    let from_client = match beginning.sender {
+        Some(Sender::Server) => Opinion::No,
+        _ => client(words, beginning.payload, is_usual),
+    };
+    match (from_client, beginning.sender) {
+        (Opinion::No, None | Some(Sender::Server)) => server(beginning.payload, is_usual),
+        (opinion, _) => opinion,
+    }
+}
+
+fn client(words: &Vocabulary, payload: &[u8], is_usual: bool) -> Opinion {
+    match request::begin(words, payload) {
+        // Typed commands look like those of other protocols, such as memcached's `get`.
+        Some(command) if payload.first() == Some(&b'*') => match command.name == Name::default() && !is_usual {
+            true => Opinion::Unsure,
+            false => Opinion::FromClient,
+        },
+        Some(_) if is_usual => Opinion::FromClient,
+        Some(_) => Opinion::No,
+        None if payload.first() == Some(&b'*') && !matches!(line::number(payload), Err(_) | Ok(Some((None | Some(0), _)))) => {
+            Opinion::Unsure
+        }
+        None => Opinion::No,
+    }
+}
+
+fn server(payload: &[u8], is_usual: bool) -> Opinion {
+    const TELLING: [&[u8]; 4] = [b"+PONG\r\n", b"-ERR unknown command", b"-NOAUTH ", b"-WRONGTYPE "];
+    match Replies::default().next(payload, 0, &mut 0) {
+        Err(_) => Opinion::No,
+        Ok(Some(reply)) if is_usual && reply.shape != Shape::Line => Opinion::FromServer,
+        Ok(Some(_)) if TELLING.iter().any(|start| payload.starts_with(start)) => Opinion::FromServer,
+        // A number, an `OK`: servers of mail say so as well.
+        Ok(_) => Opinion::Unsure,
+    }
+}

@@ -1,0 +1,75 @@
+//! Lines of the protocol: a number behind a type byte, or a word.
+
+/// The bytes are none of this protocol, or one does not know where in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Garbled;
+
+/// What a peer may claim: Redis refuses longer strings and more elements as well. It also keeps places within 32 bits.
+pub(crate) const MOST: u32 = i32::MAX as u32;
+
+/// The number on the line that starts with a type byte, and the length of the line; None if its end has not come yet. -1 is "null".
+#[inline(always)]
+pub(crate) fn number(line: &[u8]) -> Result<Option<(Option<u32>, usize)>, Garbled> {
+    // One or two digits: nearly all there are.
+    match *line {
+        [_, a @ b'0'..=b'9', b'\r', b'\n', ..] => Ok(Some((Some(u32::from(a - b'0')), 4))),
+        [_, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] => {
+            Ok(Some((Some(u32::from(a - b'0') * 10 + u32::from(b - b'0')), 5)))
+        }
+        _ => long_number(line),
+    }
+}
+
+fn long_number(line: &[u8]) -> Result<Option<(Option<u32>, usize)>, Garbled> {
+    /// A type byte, the ten digits of [`MOST`], and the end.
+    const LONGEST: usize = 13;
+    let Some(end) = line.iter().take(LONGEST).position(|&byte| byte == b'\n') else {
+        let digits = line.get(1..).unwrap_or_default();
+        let may_become_one = line.len() < LONGEST && digits.iter().all(|byte| b"-\r0123456789".contains(byte));
+        return if may_become_one { Ok(None) } else { Err(Garbled) };
+    };
+    let digits = line.get(1..end).and_then(|digits| digits.strip_suffix(b"\r")).ok_or(Garbled)?;
+    if digits == b"-1" {
+        return Ok(Some((None, end + 1)));
+    }
+    let value = digits.iter().try_fold(0_u64, |value, byte| match byte {
+        b'0'..=b'9' => Ok(value * 10 + u64::from(byte - b'0')),
+        _ => Err(Garbled),
+    })?;
+    match u32::try_from(value) {
+        Ok(value) if value <= MOST && !digits.is_empty() => Ok(Some((Some(value), end + 1))),
+        _ => Err(Garbled),
+    }
+}
+
+/// Where the line ends, its end included; None if that has not come yet.
+#[inline]
+pub(crate) fn end(line: &[u8]) -> Option<usize> {
+    line.iter().position(|&byte| byte == b'\n').map(|place| place + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Garbled, number};
+
+    #[test]
+    fn numbers_are_read_up_to_what_a_string_may_be_long() {
+        assert_eq!(number(b"$0\r\n"), Ok(Some((Some(0), 4))));
+        assert_eq!(number(b"*17\r\n$3"), Ok(Some((Some(17), 5))));
+        assert_eq!(number(b"$536870912\r\n"), Ok(Some((Some(536_870_912), 12))));
+        assert_eq!(number(b"$2147483647\r\n"), Ok(Some((Some(2_147_483_647), 13))));
+        assert_eq!(number(b"$-1\r\n"), Ok(Some((None, 5))));
+    }
+
+    #[test]
+    fn a_line_that_is_not_whole_waits_and_what_is_no_number_is_garbled() {
+        for part in ["$", "$1", "$1\r", "$214748364", "$-", "$2147483647\r"] {
+            assert_eq!(number(part.as_bytes()), Ok(None), "{part:?}");
+        }
+        for bad in
+            ["$\r\n", "$x\r\n", "$1\n", "$-2\r\n", "$2147483648\r\n", "$18446744073709551616\r\n", "$1 2\r\n", "$0000000000000"]
+        {
+            assert_eq!(number(bad.as_bytes()), Err(Garbled), "{bad:?}");
+        }
+    }
+}

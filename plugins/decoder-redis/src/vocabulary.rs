@@ -1,0 +1,287 @@
+//! The commands that are called by their names; all others are `OTHER`, because a name comes from the wire and is a dimension.
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A command that is known, by its place among [`NAMES`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Name(u16);
+
+/// What a command does to the conversation itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Kind {
+    /// One command, one reply.
+    #[default]
+    Plain,
+    /// Its first argument is a subcommand, and part of its name.
+    Container,
+    /// Waits on purpose: no timeout applies.
+    Blocks,
+    /// Chooses the database.
+    Select,
+    /// As many confirmations as channels.
+    Subscribe,
+    /// The same, but without arguments for all that there are.
+    Unsubscribe,
+    /// `CLIENT REPLY`: turns replies off and on.
+    Reply,
+    /// Runs what was queued.
+    Exec,
+    /// Forgets what was queued.
+    Discard,
+    /// Back to the beginning.
+    Reset,
+    /// Allowed while subscribed.
+    Ping,
+    /// What follows the reply are no replies.
+    Monitor,
+    /// What follows is a stream of another kind.
+    Replicate,
+    /// The connection ends with it.
+    Ends,
+}
+
+/// Finds names, without an allocation.
+#[derive(Debug, Clone)]
+pub(crate) struct Vocabulary {
+    /// Places among [`NAMES`] by hash, 0 where there is none; a power of two.
+    slots: Vec<u16>,
+    kinds: Vec<Kind>,
+}
+
+/// Twice as many as names and a bit: nearly all are found at the first look.
+const SLOTS: usize = 1024;
+
+// === impl Name ===
+
+impl Name {
+    /// The name in capitals.
+    pub(crate) fn text(self) -> &'static str {
+        NAMES.get(usize::from(self.0)).copied().unwrap_or_default()
+    }
+
+    fn known(text: &str) -> Option<Self> {
+        NAMES.iter().position(|name| *name == text).and_then(|place| u16::try_from(place).ok()).map(Self)
+    }
+}
+
+/// By its text: another version may have others in its place.
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text())
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <&str>::deserialize(deserializer).map_err(D::Error::custom)?;
+        Ok(Self::known(text).unwrap_or_default())
+    }
+}
+
+// === impl Vocabulary ===
+
+impl Vocabulary {
+    /// All names.
+    pub(crate) fn new() -> Self {
+        let mut words = Self { slots: vec![0; SLOTS], kinds: NAMES.iter().map(|name| kind(name)).collect() };
+        for (place, name) in (0..).zip(NAMES).filter(|(_, name)| !name.contains(' ')) {
+            let free = words.probe(name.as_bytes()).find(|slot| words.slots.get(*slot) == Some(&0));
+            if let Some(slot) = free.and_then(|slot| words.slots.get_mut(slot)) {
+                *slot = place;
+            }
+        }
+        words
+    }
+
+    /// The command of this name in any case; `OTHER` if it is unknown.
+    #[inline]
+    pub(crate) fn command(&self, name: &[u8]) -> Name {
+        for slot in self.probe(name) {
+            match self.slots.get(slot) {
+                None | Some(0) => break,
+                Some(&place) if is(Name(place), name) => return Name(place),
+                Some(_) => {}
+            }
+        }
+        Name::default()
+    }
+
+    /// The subcommand of a container; the container if it is unknown.
+    pub(crate) fn subcommand(&self, container: Name, name: &[u8]) -> Name {
+        let behind = usize::from(container.0) + 1;
+        let of_it = NAMES.iter().enumerate().skip(behind);
+        let of_it = of_it.map_while(|(place, full)| Some((place, full.strip_prefix(container.text())?.strip_prefix(' ')?)));
+        let found = of_it.into_iter().find(|(_, own)| own.as_bytes().eq_ignore_ascii_case(name));
+        found.and_then(|(place, _)| u16::try_from(place).ok()).map_or(container, Name)
+    }
+
+    /// What a command does to the conversation.
+    #[inline]
+    pub(crate) fn kind(&self, name: Name) -> Kind {
+        self.kinds.get(usize::from(name.0)).copied().unwrap_or_default()
+    }
+
+    /// The slots in which a name may be, the likeliest first.
+    #[inline]
+    fn probe(&self, name: &[u8]) -> impl Iterator<Item = usize> + use<> {
+        let first = hash(name);
+        (0..SLOTS).map(move |step| (first + step) % SLOTS)
+    }
+}
+
+fn is(known: Name, name: &[u8]) -> bool {
+    known.text().as_bytes().eq_ignore_ascii_case(name)
+}
+
+/// Letters differ from their capitals in one bit, which does not count here.
+#[inline]
+fn hash(name: &[u8]) -> usize {
+    const CAPITALS: u64 = 0xdfdf_dfdf_dfdf_dfdf;
+    let (first, last) = match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => (name.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)), 0),
+    };
+    let word = (first & CAPITALS) ^ (last & CAPITALS).rotate_left(23) ^ name.len() as u64;
+    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize
+}
+
+fn kind(name: &str) -> Kind {
+    match name {
+        "ACL" | "CLIENT" | "CLUSTER" | "COMMAND" | "CONFIG" | "FUNCTION" | "LATENCY" | "MEMORY" | "MODULE" | "OBJECT"
+        | "PUBSUB" | "SCRIPT" | "SLOWLOG" | "XGROUP" | "XINFO" => Kind::Container,
+        "BLMOVE" | "BLMPOP" | "BLPOP" | "BRPOP" | "BRPOPLPUSH" | "BZMPOP" | "BZPOPMAX" | "BZPOPMIN" | "WAIT" | "WAITAOF"
+        | "XREAD" | "XREADGROUP" => Kind::Blocks,
+        "SELECT" => Kind::Select,
+        "SUBSCRIBE" | "PSUBSCRIBE" | "SSUBSCRIBE" => Kind::Subscribe,
+        "UNSUBSCRIBE" | "PUNSUBSCRIBE" | "SUNSUBSCRIBE" => Kind::Unsubscribe,
+        "CLIENT REPLY" => Kind::Reply,
+        "EXEC" => Kind::Exec,
+        "DISCARD" => Kind::Discard,
+        "RESET" => Kind::Reset,
+        "PING" => Kind::Ping,
+        "MONITOR" => Kind::Monitor,
+        "SYNC" | "PSYNC" => Kind::Replicate,
+        "QUIT" | "SHUTDOWN" => Kind::Ends,
+        _ => Kind::Plain,
+    }
+}
+
+/// First what all others are, then the commands of Redis and of its usual modules. Subcommands stand behind their container.
+#[rustfmt::skip]
+const NAMES: &[&str] = &[
+    "OTHER",
+    // Strings and keys.
+    "APPEND", "COPY", "DECR", "DECRBY", "DEL", "DELEX", "DIGEST", "DUMP", "EXISTS", "EXPIRE", "EXPIREAT", "EXPIRETIME", "GET",
+    "GETDEL", "GETEX", "GETRANGE", "GETSET", "INCR", "INCRBY", "INCRBYFLOAT", "KEYS", "LCS", "MGET", "MIGRATE", "MOVE", "MSET",
+    "MSETEX", "MSETNX", "PERSIST", "PEXPIRE", "PEXPIREAT", "PEXPIRETIME", "PSETEX", "PTTL", "RANDOMKEY", "RENAME", "RENAMENX",
+    "RESTORE", "RESTORE-ASKING", "SCAN", "SET", "SETEX", "SETNX", "SETRANGE", "SORT", "SORT_RO", "STRLEN", "SUBSTR", "TOUCH",
+    "TTL", "TYPE", "UNLINK",
+    "OBJECT", "OBJECT ENCODING", "OBJECT FREQ", "OBJECT HELP", "OBJECT IDLETIME", "OBJECT REFCOUNT",
+    // Bits, counts, places.
+    "BITCOUNT", "BITFIELD", "BITFIELD_RO", "BITOP", "BITPOS", "GETBIT", "SETBIT", "PFADD", "PFCOUNT", "PFDEBUG", "PFMERGE",
+    "PFSELFTEST", "GEOADD", "GEODIST", "GEOHASH", "GEOPOS", "GEORADIUS", "GEORADIUSBYMEMBER", "GEORADIUSBYMEMBER_RO",
+    "GEORADIUS_RO", "GEOSEARCH", "GEOSEARCHSTORE",
+    // Hashes.
+    "HDEL", "HEXISTS", "HEXPIRE", "HEXPIREAT", "HEXPIRETIME", "HGET", "HGETALL", "HGETDEL", "HGETEX", "HINCRBY",
+    "HINCRBYFLOAT", "HKEYS", "HLEN", "HMGET", "HMSET", "HPERSIST", "HPEXPIRE", "HPEXPIREAT", "HPEXPIRETIME", "HPTTL",
+    "HRANDFIELD", "HSCAN", "HSET", "HSETEX", "HSETNX", "HSTRLEN", "HTTL", "HVALS",
+    // Lists.
+    "BLMOVE", "BLMPOP", "BLPOP", "BRPOP", "BRPOPLPUSH", "LINDEX", "LINSERT", "LLEN", "LMOVE", "LMPOP", "LPOP", "LPOS",
+    "LPUSH", "LPUSHX", "LRANGE", "LREM", "LSET", "LTRIM", "RPOP", "RPOPLPUSH", "RPUSH", "RPUSHX",
+    // Sets.
+    "SADD", "SCARD", "SDIFF", "SDIFFSTORE", "SINTER", "SINTERCARD", "SINTERSTORE", "SISMEMBER", "SMEMBERS", "SMISMEMBER",
+    "SMOVE", "SPOP", "SRANDMEMBER", "SREM", "SSCAN", "SUNION", "SUNIONSTORE",
+    // Sorted sets.
+    "BZMPOP", "BZPOPMAX", "BZPOPMIN", "ZADD", "ZCARD", "ZCOUNT", "ZDIFF", "ZDIFFSTORE", "ZINCRBY", "ZINTER", "ZINTERCARD",
+    "ZINTERSTORE", "ZLEXCOUNT", "ZMPOP", "ZMSCORE", "ZPOPMAX", "ZPOPMIN", "ZRANDMEMBER", "ZRANGE", "ZRANGEBYLEX",
+    "ZRANGEBYSCORE", "ZRANGESTORE", "ZRANK", "ZREM", "ZREMRANGEBYLEX", "ZREMRANGEBYRANK", "ZREMRANGEBYSCORE", "ZREVRANGE",
+    "ZREVRANGEBYLEX", "ZREVRANGEBYSCORE", "ZREVRANK", "ZSCAN", "ZSCORE", "ZUNION", "ZUNIONSTORE",
+    // Streams.
+    "XACK", "XACKDEL", "XADD", "XAUTOCLAIM", "XCLAIM", "XDEL", "XDELEX", "XLEN", "XPENDING", "XRANGE", "XREAD", "XREADGROUP",
+    "XREVRANGE", "XSETID", "XTRIM",
+    "XGROUP", "XGROUP CREATE", "XGROUP CREATECONSUMER", "XGROUP DELCONSUMER", "XGROUP DESTROY", "XGROUP HELP", "XGROUP SETID",
+    "XINFO", "XINFO CONSUMERS", "XINFO GROUPS", "XINFO HELP", "XINFO STREAM",
+    // Messages, transactions, scripts.
+    "PSUBSCRIBE", "PUBLISH", "PUNSUBSCRIBE", "SPUBLISH", "SSUBSCRIBE", "SUBSCRIBE", "SUNSUBSCRIBE", "UNSUBSCRIBE",
+    "PUBSUB", "PUBSUB CHANNELS", "PUBSUB HELP", "PUBSUB NUMPAT", "PUBSUB NUMSUB", "PUBSUB SHARDCHANNELS", "PUBSUB SHARDNUMSUB",
+    "DISCARD", "EXEC", "MULTI", "UNWATCH", "WATCH",
+    "EVAL", "EVALSHA", "EVALSHA_RO", "EVAL_RO", "FCALL", "FCALL_RO",
+    "FUNCTION", "FUNCTION DELETE", "FUNCTION DUMP", "FUNCTION FLUSH", "FUNCTION HELP", "FUNCTION KILL", "FUNCTION LIST",
+    "FUNCTION LOAD", "FUNCTION RESTORE", "FUNCTION STATS",
+    "SCRIPT", "SCRIPT DEBUG", "SCRIPT EXISTS", "SCRIPT FLUSH", "SCRIPT HELP", "SCRIPT KILL", "SCRIPT LOAD", "SCRIPT SHOW",
+    // The connection.
+    "AUTH", "ECHO", "HELLO", "PING", "QUIT", "RESET", "SELECT",
+    "CLIENT", "CLIENT CACHING", "CLIENT CAPA", "CLIENT GETNAME", "CLIENT GETREDIR", "CLIENT HELP", "CLIENT ID", "CLIENT INFO",
+    "CLIENT KILL", "CLIENT LIST", "CLIENT NO-EVICT", "CLIENT NO-TOUCH", "CLIENT PAUSE", "CLIENT REPLY", "CLIENT SETINFO",
+    "CLIENT SETNAME", "CLIENT TRACKING", "CLIENT TRACKINGINFO", "CLIENT UNBLOCK", "CLIENT UNPAUSE",
+    // The server.
+    "BGREWRITEAOF", "BGSAVE", "DBSIZE", "DEBUG", "FAILOVER", "FLUSHALL", "FLUSHDB", "INFO", "LASTSAVE", "LOLWUT", "MONITOR",
+    "PSYNC", "READONLY", "READWRITE", "REPLCONF", "REPLICAOF", "ROLE", "SAVE", "SENTINEL", "SHUTDOWN", "SLAVEOF", "SWAPDB",
+    "SYNC", "TIME", "WAIT", "WAITAOF", "ASKING",
+    "ACL", "ACL CAT", "ACL DELUSER", "ACL DRYRUN", "ACL GENPASS", "ACL GETUSER", "ACL HELP", "ACL LIST", "ACL LOAD", "ACL LOG",
+    "ACL SAVE", "ACL SETUSER", "ACL USERS", "ACL WHOAMI",
+    "CLUSTER", "CLUSTER ADDSLOTS", "CLUSTER ADDSLOTSRANGE", "CLUSTER BUMPEPOCH", "CLUSTER COUNT-FAILURE-REPORTS",
+    "CLUSTER COUNTKEYSINSLOT", "CLUSTER DELSLOTS", "CLUSTER DELSLOTSRANGE", "CLUSTER FAILOVER", "CLUSTER FLUSHSLOTS",
+    "CLUSTER FORGET", "CLUSTER GETKEYSINSLOT", "CLUSTER HELP", "CLUSTER INFO", "CLUSTER KEYSLOT", "CLUSTER LINKS",
+    "CLUSTER MEET", "CLUSTER MYID", "CLUSTER MYSHARDID", "CLUSTER NODES", "CLUSTER REPLICAS", "CLUSTER REPLICATE",
+    "CLUSTER RESET", "CLUSTER SAVECONFIG", "CLUSTER SET-CONFIG-EPOCH", "CLUSTER SETSLOT", "CLUSTER SHARDS", "CLUSTER SLAVES",
+    "CLUSTER SLOT-STATS", "CLUSTER SLOTS",
+    "COMMAND", "COMMAND COUNT", "COMMAND DOCS", "COMMAND GETKEYS", "COMMAND GETKEYSANDFLAGS", "COMMAND HELP", "COMMAND INFO",
+    "COMMAND LIST",
+    "CONFIG", "CONFIG GET", "CONFIG HELP", "CONFIG RESETSTAT", "CONFIG REWRITE", "CONFIG SET",
+    "LATENCY", "LATENCY DOCTOR", "LATENCY GRAPH", "LATENCY HELP", "LATENCY HISTOGRAM", "LATENCY HISTORY", "LATENCY LATEST",
+    "LATENCY RESET",
+    "MEMORY", "MEMORY DOCTOR", "MEMORY HELP", "MEMORY MALLOC-STATS", "MEMORY PURGE", "MEMORY STATS", "MEMORY USAGE",
+    "MODULE", "MODULE HELP", "MODULE LIST", "MODULE LOAD", "MODULE LOADEX", "MODULE UNLOAD",
+    "SLOWLOG", "SLOWLOG GET", "SLOWLOG HELP", "SLOWLOG LEN", "SLOWLOG RESET",
+    // Modules.
+    "BF.ADD", "BF.EXISTS", "BF.INSERT", "BF.MADD", "BF.MEXISTS", "BF.RESERVE", "CF.ADD", "CF.DEL", "CF.EXISTS", "CMS.INCRBY",
+    "CMS.QUERY", "FT.AGGREGATE", "FT.CREATE", "FT.CURSOR", "FT.DROPINDEX", "FT.INFO", "FT.SEARCH", "GRAPH.QUERY",
+    "GRAPH.RO_QUERY", "JSON.ARRAPPEND", "JSON.ARRLEN", "JSON.DEL", "JSON.GET", "JSON.MERGE", "JSON.MGET", "JSON.MSET",
+    "JSON.NUMINCRBY", "JSON.OBJKEYS", "JSON.OBJLEN", "JSON.SET", "JSON.TYPE", "TDIGEST.ADD", "TDIGEST.QUANTILE", "TOPK.ADD",
+    "TOPK.LIST", "TS.ADD", "TS.GET", "TS.INCRBY", "TS.MADD", "TS.MGET", "TS.MRANGE", "TS.RANGE", "VADD", "VSIM",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, NAMES, Name, Vocabulary};
+
+    #[test]
+    fn every_name_is_found_in_any_case_and_few_are_looked_for_twice() {
+        let words = Vocabulary::new();
+        let mut moved = 0;
+        for name in NAMES.iter().skip(1) {
+            let found = match name.split_once(' ') {
+                None => words.command(name.to_lowercase().as_bytes()),
+                Some((container, own)) => words.subcommand(words.command(container.as_bytes()), own.to_lowercase().as_bytes()),
+            };
+            assert_eq!(found.text(), *name);
+            let first = words.probe(name.as_bytes()).next().and_then(|slot| words.slots.get(slot));
+            moved += usize::from(!name.contains(' ') && first.is_none_or(|&place| Name(place) != found));
+        }
+        assert!(moved < NAMES.len() / 4, "{moved} of {} are not where they are looked for first", NAMES.len());
+    }
+
+    #[test]
+    fn what_is_not_known_is_other_and_an_unknown_subcommand_is_its_container() {
+        let words = Vocabulary::new();
+        for name in [&b"GETT"[..], b"", b"GE", b"\xff\xfe", b"CLIENT SETINFO", &[b'A'; 500]] {
+            assert_eq!(words.command(name).text(), "OTHER");
+        }
+        let client = words.command(b"client");
+        assert_eq!(words.kind(client), Kind::Container);
+        assert_eq!(words.subcommand(client, b"hunter2").text(), "CLIENT");
+        assert_eq!(words.subcommand(client, b"Reply").text(), "CLIENT REPLY");
+    }
+
+    #[test]
+    fn a_name_is_handed_over_by_its_text() {
+        let words = Vocabulary::new();
+        let name = words.command(b"hgetall");
+        let state = postcard::to_allocvec(&name).unwrap();
+        assert_eq!(state, b"\x07HGETALL");
+        assert_eq!(postcard::from_bytes::<Name>(&state).unwrap(), name);
+        assert_eq!(postcard::from_bytes::<Name>(b"\x07HGETNEW").unwrap().text(), "OTHER");
+    }
+}
