@@ -203,4 +203,4 @@ pub enum Cause {
 }
 
 /// Swaps that are remembered.
-pub const MAX_SWAPS: usize = 4096;
+pub const MAX_SWAPS: usize = 256;
