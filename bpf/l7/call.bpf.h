@@ -30,7 +30,7 @@
 #define NR_PWRITEV2 287
 #endif
 
-/* struct msghdr and struct mmsghdr of user memory, 64 bits */
+/* struct msghdr and struct mmsghdr, as 64-bit programs have them */
 struct user_message {
 	const void *name;
 	__u32 name_length;
@@ -39,8 +39,12 @@ struct user_message {
 	__u64 count;
 	const void *control;
 	__u64 control_length;
-	__u32 flags;
-	__u32 length; /* of mmsghdr: written by the kernel once the message is through */
+	__u64 flags;
+};
+
+struct user_messages {
+	struct user_message message;
+	__u64 length; /* its lower half, written by the kernel once the message is through */
 };
 
 /* A system call and the first five of its arguments. */
@@ -174,7 +178,7 @@ static __always_inline void l7_message_without_bytes(struct task_struct *task, s
 static __always_inline const struct user_message *l7_message(const struct l7_syscall *call, struct task_struct *task,
 							     struct sock *sk, __u32 bytes)
 {
-	const struct user_message *messages = (const struct user_message *)call->argument[1];
+	const struct user_messages *messages = (const struct user_messages *)call->argument[1];
 	struct l7_progress *progress;
 	__u32 before = 0, index;
 
@@ -199,7 +203,7 @@ static __always_inline const struct user_message *l7_message(const struct l7_sys
 		/* A timeout may have ended the call before. */
 		return 0;
 	}
-	return &messages[index];
+	return &messages[index].message;
 }
 
 /* === the bytes === */
@@ -261,7 +265,7 @@ static __always_inline int l7_payload(struct l7_scratch *scratch, struct task_st
 			from = l7_message(&call, task, sk, bytes);
 		if (!from)
 			return -1;
-		if (bpf_probe_read_user(&message, sizeof(message) - 8, from)) {
+		if (bpf_probe_read_user(&message, sizeof(message), from)) {
 			ring_count(faults);
 			return -1;
 		}

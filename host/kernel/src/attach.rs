@@ -1,16 +1,15 @@
 //! Each program to its hook, on its own.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Read;
 use std::os::fd::IntoRawFd;
 
 use libbpf_rs::{ErrorKind, Iter, Link, Object, ProgramMut};
 
+use crate::choice::{has_target, set_of};
 use crate::error::KernelError;
 use crate::{capabilities, talk, tracepoint};
-
-/// Programs whose name starts so are attached only where one of the others cannot be.
-const FALLBACK: &str = "fallback_";
 
 /// Programs at their hooks. Dropping it detaches them.
 #[derive(Debug, Default)]
@@ -18,21 +17,30 @@ pub(crate) struct Attached {
     links: Vec<Link>,
     /// Sections: `tp_btf/sched_process_exec`.
     pub(crate) hooks: Vec<String>,
+    /// Why it was not a better set.
+    pub(crate) passed_over: Vec<String>,
 }
 
-/// Attaches an object's programs: all but the fallbacks, or, if one of them cannot be attached, only the fallbacks.
+/// Attaches the best set of an object's programs that can be attached as a whole.
 ///
 /// Iterators (`iter/...`) are run once, after that; that they cannot is no error.
 pub(crate) fn attach(probe: &str, object: &Object) -> Result<Attached, KernelError> {
-    let first = attach_those(probe, object, |name| !name.starts_with(FALLBACK));
-    let has_fallback = object.progs_mut().any(|program| text(program.name()).starts_with(FALLBACK));
-    let attached = match first {
-        Err(reason) if has_fallback => {
-            tracing::info!(probe, %reason, "attaching the fallback programs");
-            attach_those(probe, object, |name| name.starts_with(FALLBACK))?
+    let targeted = object.progs_mut().filter(|program| program.autoload() && has_target(&text(program.section())));
+    let sets: BTreeSet<usize> = targeted.map(|program| set_of(&text(program.name()))).collect();
+    let mut passed_over = Vec::new();
+    let mut attached = Ok(Attached::default());
+    for set in sets {
+        attached = attach_set(probe, object, set);
+        match &attached {
+            Ok(_) => break,
+            Err(reason) => passed_over.push(reason.to_string()),
         }
-        first => first?,
-    };
+    }
+    let mut attached = attached?;
+    for reason in &passed_over {
+        tracing::info!(probe, reason, "attached the fallback programs");
+    }
+    attached.passed_over = passed_over;
     for program in object.progs_mut().filter(is_iterator) {
         if let Err(reason) = run(&program) {
             tracing::warn!(probe, program = %text(program.name()), %reason, "what is older than the probe stays unknown");
@@ -41,13 +49,14 @@ pub(crate) fn attach(probe: &str, object: &Object) -> Result<Attached, KernelErr
     Ok(attached)
 }
 
-fn attach_those(probe: &str, object: &Object, wanted: impl Fn(&str) -> bool) -> Result<Attached, KernelError> {
+fn attach_set(probe: &str, object: &Object, set: usize) -> Result<Attached, KernelError> {
     let mut attached = Attached::default();
     for program in object.progs_mut() {
-        if !program.autoload() || is_iterator(&program) || !wanted(&text(program.name())) {
+        let hook = text(program.section());
+        let ours = has_target(&hook) && set_of(&text(program.name())) == set;
+        if !program.autoload() || is_iterator(&program) || !ours {
             continue;
         }
-        let hook = text(program.section());
         attached.links.push(attach_one(probe, &program, &hook)?);
         attached.hooks.push(hook);
     }

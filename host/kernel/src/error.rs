@@ -66,6 +66,16 @@ pub enum KernelError {
         /// The maps there are.
         have: String,
     },
+    /// Something was asked for that this object does not have, or cannot be.
+    #[error("probe `{probe}`: option `{option}`: {reason}")]
+    Option {
+        /// The probe.
+        probe: String,
+        /// Its name in [`LoadOptions`](crate::LoadOptions).
+        option: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Not allowed to.
     #[error("probe `{probe}`: {step} is not permitted: {cure}")]
     Permission {

@@ -9,12 +9,14 @@ use libbpf_rs::btf::Btf;
 use libbpf_rs::{ErrorKind, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject};
 
 use crate::attach::{self, Attached};
+use crate::choice::{self, Choice};
 use crate::error::KernelError;
 use crate::layout::{self, LayoutError};
 use crate::maps::Maps;
 use crate::plan::{self, Plan};
 use crate::ring::{self, Account, Parts, Ring, page_size};
-use crate::{capabilities, filter, talk};
+use crate::uprobe::Watch;
+use crate::{capabilities, filter, payload, talk};
 
 /// How an object is to be loaded.
 #[derive(Debug, Clone)]
@@ -27,14 +29,20 @@ pub struct LoadOptions {
     pub max_entries: Vec<(String, u32)>,
     /// A process whose events are left out: the host itself, or exporting an event would be an event.
     pub exclude_pid: Option<u32>,
+    /// Only connections with one of these ports at either end, at most 64; empty for all. For objects with l7.bpf.h.
+    pub ports: Vec<u16>,
+    /// Bytes of each call that are captured where no verdict says otherwise, at most 4096. For objects with l7.bpf.h.
+    pub capture_bytes: Option<u32>,
 }
 
 /// A probe in the kernel. Dropping it detaches its programs.
 pub struct LoadedProbe {
     name: String,
     // Before the object: links go first.
+    watch: Option<Watch>,
     attached: Attached,
     object: Object,
+    passed_over: Vec<String>,
     layout: Layout,
     ring_bytes: u32,
     ring: Option<MapHandle>,
@@ -50,23 +58,27 @@ pub struct LoadedProbe {
 pub fn load(name: &str, object: &[u8], options: &LoadOptions) -> Result<LoadedProbe, KernelError> {
     check_elf(name, object)?;
     let layout = read_layout(name, object)?;
-    let (object, ring_bytes) = match verified(name, object, options, true) {
-        // Iterators are a bonus that older kernels may not have.
-        Err(KernelError::Load { .. }) => verified(name, object, options, false)?,
-        first => first?,
-    };
+    let (object, ring_bytes, passed_over) = chosen(name, object, options)?;
     let ring = object.maps().find(|map| map.map_type() == MapType::RingBuf).map(|map| MapHandle::try_from(&map));
     let failed = |reason: libbpf_rs::Error| KernelError::Ring { probe: name.into(), reason: format!("{reason:#}") };
     let ring = ring.transpose().map_err(failed)?;
     let maps = Arc::new(Maps::new(&object).map_err(failed)?);
-    Ok(LoadedProbe { name: name.into(), attached: Attached::default(), object, layout, ring_bytes, ring, maps })
+    let name = name.into();
+    Ok(LoadedProbe { name, watch: None, attached: Attached::default(), object, passed_over, layout, ring_bytes, ring, maps })
 }
 
 // === impl LoadOptions ===
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { filter: Filter::default(), ring_bytes: None, max_entries: Vec::new(), exclude_pid: Some(std::process::id()) }
+        Self {
+            filter: Filter::default(),
+            ring_bytes: None,
+            max_entries: Vec::new(),
+            exclude_pid: Some(std::process::id()),
+            ports: Vec::new(),
+            capture_bytes: None,
+        }
     }
 }
 
@@ -91,10 +103,19 @@ impl LoadedProbe {
         self.ring_bytes
     }
 
-    /// Where its programs are attached, such as `tp_btf/sched_process_exec`; empty before [`Self::attach`].
+    /// Where its programs are attached, such as `tp_btf/sched_process_exec`; empty before [`Self::attach`]. Those in libraries
+    /// (`uprobe.multi/PATH:FUNCTIONS`) come and go with the processes that use them.
     #[must_use]
-    pub fn hooks(&self) -> &[String] {
-        &self.attached.hooks
+    pub fn hooks(&self) -> Vec<String> {
+        let in_libraries = self.watch.as_ref().map(Watch::hooks).unwrap_or_default();
+        self.attached.hooks.iter().cloned().chain(in_libraries).collect()
+    }
+
+    /// Better hooks that this kernel does not have or does not allow, and why: `tp_btf/sock_send_length: this kernel has no such
+    /// hook`. Empty where the first choice is attached.
+    #[must_use]
+    pub fn passed_over(&self) -> &[String] {
+        &self.passed_over
     }
 
     /// What loading and attaching it takes.
@@ -116,6 +137,8 @@ impl LoadedProbe {
     pub fn attach(&mut self) -> Result<(), KernelError> {
         if self.attached.hooks.is_empty() {
             self.attached = attach::attach(&self.name, &self.object)?;
+            self.passed_over.append(&mut self.attached.passed_over);
+            self.watch = Watch::start(&self.name, &self.object);
         }
         Ok(())
     }
@@ -175,15 +198,51 @@ fn read_layout(probe: &str, object: &[u8]) -> Result<Layout, KernelError> {
     layout.map_err(|reason| KernelError::Layout { probe: probe.into(), reason })
 }
 
-/// Opens, configures and loads; with or without the object's iterators.
-fn verified(probe: &str, object: &[u8], options: &LoadOptions, iterators: bool) -> Result<(Object, u32), KernelError> {
+/// Loads the best programs that this kernel takes. Also returns the size of the ring, and what was passed over.
+fn chosen(probe: &str, object: &[u8], options: &LoadOptions) -> Result<(Object, u32, Vec<String>), KernelError> {
+    let Choice { mut passed_over, sets } = choice::choose(&open(probe, object)?);
+    let mut refused = None;
+    for sets in (Choice { sets, passed_over: Vec::new() }).attempts() {
+        let loaded = match verified(probe, object, options, &sets, true) {
+            // Iterators are a bonus that older kernels may not have.
+            Err(KernelError::Load { .. }) => verified(probe, object, options, &sets, false),
+            first => first,
+        };
+        match loaded {
+            Ok((object, ring_bytes)) => return Ok((object, ring_bytes, passed_over)),
+            Err(error @ (KernelError::Load { .. } | KernelError::Permission { .. })) => {
+                if sets.len() == 1 {
+                    passed_over.push(error.to_string());
+                }
+                refused.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused.unwrap_or_else(|| KernelError::Load { probe: probe.into(), reason: "it has no programs".into() }))
+}
+
+fn open(probe: &str, object: &[u8]) -> Result<OpenObject, KernelError> {
     let open = || ObjectBuilder::default().name(probe).and_then(|builder| builder.open_memory(object));
     let (opened, said) = talk::listen(open);
-    let mut opened =
-        opened.map_err(|error| KernelError::NotAnObject { probe: probe.into(), reason: attach::explain(&error, &said) })?;
+    opened.map_err(|error| KernelError::NotAnObject { probe: probe.into(), reason: attach::explain(&error, &said) })
+}
+
+/// Opens, configures and loads these sets of the object's programs; with or without its iterators.
+fn verified(
+    probe: &str,
+    object: &[u8],
+    options: &LoadOptions,
+    sets: &[usize],
+    iterators: bool,
+) -> Result<(Object, u32), KernelError> {
+    let mut opened = open(probe, object)?;
     let ring_bytes = configure(probe, &mut opened, options)?;
     for mut program in opened.progs_mut() {
-        if !iterators && program.section().to_string_lossy().starts_with("iter") {
+        let section = program.section().to_string_lossy().into_owned();
+        let set = choice::set_of(&program.name().to_string_lossy());
+        let wanted = !choice::has_target(&section) || sets.contains(&set);
+        if !wanted || (!iterators && section.starts_with("iter")) {
             program.set_autoload(false);
         }
     }
@@ -211,6 +270,16 @@ fn configure(probe: &str, object: &mut OpenObject, options: &LoadOptions) -> Res
     if options.filter != Filter::default() && !names.iter().any(|name| name == filter::SECTION) {
         return Err(KernelError::NoFilter { probe: probe.into() });
     }
+    let options_of_payload = [
+        ("ports", payload::PORTS, !options.ports.is_empty()),
+        ("capture_bytes", payload::SETTINGS, options.capture_bytes.is_some()),
+    ];
+    for (option, section, _) in options_of_payload.into_iter().filter(|&(_, _, asked)| asked) {
+        if !names.iter().any(|name| name == section) {
+            let reason = format!("it captures no payload (there is no {section} in it)");
+            return Err(KernelError::Option { probe: probe.into(), option, reason });
+        }
+    }
     let page = u32::try_from(page_size()).unwrap_or(4096);
     let mut ring_bytes = 0;
     let conditions = filter::conditions(&options.filter, options.exclude_pid)?;
@@ -221,6 +290,10 @@ fn configure(probe: &str, object: &mut OpenObject, options: &LoadOptions) -> Res
         check_section(probe, &name, map.initial_value())?;
         if name == filter::SECTION {
             map.set_initial_value(&conditions).map_err(refused)?;
+        } else if name == payload::PORTS {
+            map.set_initial_value(&payload::ports(probe, &options.ports)?).map_err(refused)?;
+        } else if let (payload::SETTINGS, Some(bytes)) = (name.as_str(), options.capture_bytes) {
+            map.set_initial_value(&payload::settings(probe, bytes)?).map_err(refused)?;
         }
         let asked = options.max_entries.iter().find(|(map, _)| *map == name).map(|&(_, entries)| entries);
         if map.map_type() == MapType::RingBuf {
