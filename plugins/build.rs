@@ -11,8 +11,16 @@ use std::{env, fs};
 use wit_component::ComponentEncoder;
 
 /// The crates that become components; `src/lib.rs` lists them too.
-const PLUGINS: [&str; 7] =
-    ["decoder-exec", "decoder-file", "decoder-tcp", "decoder-btf", "sampler-ratio", "sampler-rate", "enricher-process"];
+const PLUGINS: [&str; 8] = [
+    "decoder-exec",
+    "decoder-file",
+    "decoder-tcp",
+    "decoder-btf",
+    "decoder-postgresql",
+    "sampler-ratio",
+    "sampler-rate",
+    "enricher-process",
+];
 const TARGET: &str = "wasm32-unknown-unknown";
 /// A plugin uses little stack; the rest of linear memory is for its heap.
 const STACK_BYTES: usize = 128 * 1024;
@@ -30,7 +38,7 @@ fn main() -> ExitCode {
 fn components() -> Result<(), Box<dyn Error>> {
     let here = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(variable("OUT_DIR")?);
-    for input in ["build.rs", "sdk/src", "sdk/Cargo.toml", "../wit/v0.1", "../Cargo.toml", "../Cargo.lock"] {
+    for input in ["build.rs", "sdk/src", "sdk/Cargo.toml", "sql/src", "../wit/v0.1", "../Cargo.toml", "../Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", here.join(input).display());
     }
     refuse_without_target()?;

@@ -1,4 +1,5 @@
-//! What may be told of an SQL statement: its operation, its tables, and its text without the values in it.
+//! What may be told of an SQL statement: its operation, its tables, and its text without the values in it; and the rows that
+//! decoders of SQL databases make of that.
 //!
 //! A [`Library`] reads statements as they were sent, whole or cut, and gives back a shared [`Statement`]. Nothing of the
 //! original text is kept. The lexer knows where the two families of servers differ, because a quote that is read wrongly turns
@@ -11,7 +12,9 @@ mod operation;
 mod sanitise;
 mod statement;
 mod library;
+mod exchange;
 
+pub use exchange::{Exchange, sheet};
 pub use lexer::Dialect;
 pub use library::{Library, Reading};
 pub use operation::Operation;

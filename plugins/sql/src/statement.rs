@@ -57,6 +57,8 @@ struct Reader<'a> {
     in_tables: bool,
     /// The statement began with `WITH`: its operation is behind the names.
     awaits_verb: bool,
+    /// What follows `FROM` is none: `FETCH ALL FROM cursor`.
+    is_without_tables: bool,
 }
 
 // === impl Statement ===
@@ -73,6 +75,7 @@ impl Statement {
             last_word: b"",
             in_tables: false,
             awaits_verb: false,
+            is_without_tables: false,
         };
         reader.run();
         let Reader { statement, summary, collection, .. } = reader;
@@ -86,10 +89,14 @@ impl Statement {
         Self { operation, statements, is_uniform: true, summary: operation.name().into(), ..Self::default() }
     }
 
-    /// Whether nothing is known.
+    /// Operation and whether there are several: `SELECT`, `BATCH SELECT`, `BATCH`, as two words of which either may be empty.
     #[must_use]
-    pub const fn is_unknown(&self) -> bool {
-        self.operation.is_empty()
+    pub const fn operation_words(&self) -> (&'static str, &'static str) {
+        match (self.statements > 1, self.is_uniform) {
+            (false, _) => ("", self.operation.name()),
+            (true, true) => ("BATCH ", self.operation.name()),
+            (true, false) => ("BATCH", ""),
+        }
     }
 }
 
@@ -146,12 +153,15 @@ impl<'a> Reader<'a> {
                 }
             }
             Some(Cue::Table) => self.table(false),
-            Some(Cue::From) if self.queries.last().is_none_or(|is_query| *is_query) && !is(self.last_word, &["DISTINCT"]) => {
-                self.table(true);
-            }
+            Some(Cue::From) if self.is_clause() => self.table(true),
             Some(Cue::Clause) => self.in_tables = false,
             _ => {}
         }
+    }
+
+    /// Whether a `FROM` is that of a query: not that of `extract(year FROM day)`, of `IS DISTINCT FROM`, or of a cursor or a user.
+    fn is_clause(&self) -> bool {
+        self.queries.last().is_none_or(|is_query| *is_query) && !is(self.last_word, &["DISTINCT"]) && !self.is_without_tables
     }
 
     /// The first word of a statement.
@@ -164,6 +174,7 @@ impl<'a> Reader<'a> {
         } else {
             self.statement.is_uniform &= operation == self.statement.operation;
         }
+        self.is_without_tables = is(word, &["FETCH", "MOVE", "GRANT", "REVOKE"]);
         if is(word, &["WITH"]) {
             self.awaits_verb = is_first;
             return;
@@ -316,6 +327,7 @@ mod tests {
         tells("COPY t FROM STDIN", "COPY t", "t");
         tells("TRUNCATE TABLE t", "TRUNCATE t", "t");
         tells("CALL pay(?)", "CALL pay", "pay");
+        tells("FETCH FORWARD ? FROM \"cursor 7\"", "FETCH", "");
         tells("BEGIN", "BEGIN", "");
         tells("frobnicate t", "_OTHER", "");
     }

@@ -1,0 +1,128 @@
+//! Decoder of the PostgreSQL protocol, version 3: every statement that was executed becomes a span.
+
+mod recognise;
+pub mod message;
+mod resync;
+mod client;
+mod server;
+mod names;
+mod session;
+
+pub use session::Session;
+
+use plugin_sdk::Config;
+use plugin_sdk::conversation::{Beginning, Data, Description, Emit, Ending, Foreign, Opinion, Protocol, Sender, Sheet};
+use sql::{Exchange, Library};
+
+use message::{Framed, frame};
+use session::Stage;
+
+/// The protocol.
+pub struct PostgreSql {
+    library: Library,
+}
+
+/// After so many calls of which nothing was ever understood it is something else.
+const STRANGE: u8 = 8;
+
+// === impl PostgreSql ===
+
+impl Protocol for PostgreSql {
+    type Connection = Session;
+    type Exchange = Exchange;
+
+    fn description() -> Description {
+        recognise::description()
+    }
+
+    fn bind(config: Config<'_>) -> Result<Self, String> {
+        config.none()?;
+        Ok(Self { library: Library::new() })
+    }
+
+    fn sheet(&self) -> Sheet<Exchange> {
+        sql::sheet("postgresql.statement")
+    }
+
+    fn recognise(&self, beginning: &Beginning<'_>) -> Opinion {
+        recognise::recognise(beginning)
+    }
+
+    fn data(&mut self, session: &mut Session, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> Result<usize, Foreign> {
+        let mut at = 0;
+        match data.sender {
+            Sender::Server => {
+                session.answered_ns = data.time_ns;
+                if session.stage == Stage::Asking {
+                    at = server::answer(session, data.bytes.first().copied().unwrap_or_default())?;
+                }
+            }
+            Sender::Client if session.stage != Stage::Open => {
+                at = client::open(session, data)?;
+                if session.stage != Stage::Open {
+                    return Ok(at);
+                }
+            }
+            Sender::Client => {}
+        }
+        self.messages(session, (data, at), rows)
+    }
+
+    fn gap(&mut self, session: &mut Session, sender: Sender, _: &mut Emit<'_, Exchange>) {
+        session.miss(sender);
+    }
+
+    fn end(&mut self, session: &mut Session, why: &Ending, rows: &mut Emit<'_, Exchange>) {
+        session.give_up(why, rows);
+    }
+}
+
+impl PostgreSql {
+    /// The messages from `at`; how many bytes are done with.
+    fn messages(
+        &mut self,
+        session: &mut Session,
+        (data, mut at): (&Data<'_>, usize),
+        rows: &mut Emit<'_, Exchange>,
+    ) -> Result<usize, Foreign> {
+        let sender = data.sender;
+        loop {
+            let rest = data.bytes.get(at..).unwrap_or_default();
+            if rest.is_empty() {
+                return Ok(at);
+            }
+            if !session.side(sender).in_step {
+                let Some(from) = resync::resync(sender, rest, data.missing) else {
+                    return session.side(sender).lose(STRANGE).map(|()| data.bytes.len());
+                };
+                session.side(sender).in_step = true;
+                at += from;
+                continue;
+            }
+            let message = match frame(sender, rest) {
+                Framed::Message(message) => message,
+                Framed::Short => return Ok(at),
+                Framed::Broken => {
+                    session.miss(sender);
+                    return session.side(sender).lose(STRANGE).map(|()| data.bytes.len());
+                }
+            };
+            let is_torn = message.body.len() + 5 < message.length && data.missing == 0;
+            let is_waited_for = match sender {
+                Sender::Client => client::is_waited_for(&message),
+                Sender::Server => server::is_waited_for(&message),
+            };
+            if is_torn && is_waited_for {
+                return Ok(at);
+            }
+            session.side(sender).is_proven = true;
+            match sender {
+                Sender::Client => client::message(session, &mut self.library, &message, (data, at), rows),
+                Sender::Server => server::message(session, &message, data, rows),
+            }
+            at += message.length;
+        }
+    }
+}
+
+plugin_sdk::export!(protocol: PostgreSql);

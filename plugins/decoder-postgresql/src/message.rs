@@ -1,0 +1,220 @@
+//! Messages on the wire: a type, a length, a body. And the first packet of a client, which has no type.
+
+use plugin_sdk::conversation::Sender;
+
+/// What stands at the beginning of some bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framed<'a> {
+    /// Too few bytes to tell.
+    Short,
+    /// No message begins so.
+    Broken,
+    /// A message.
+    Message(Message<'a>),
+}
+
+/// A message, or as much of it as there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// The first byte: `Q` for a query.
+    pub tag: u8,
+    /// The bytes of the body that are there.
+    pub body: &'a [u8],
+    /// Bytes of the whole message, with its header.
+    pub length: usize,
+}
+
+/// The first packet of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening<'a> {
+    /// Too few bytes to tell.
+    Short,
+    /// A session begins: its parameters, as far as they are there, and the bytes of the whole packet.
+    Startup {
+        /// Names and values, each ended by NUL.
+        parameters: &'a [u8],
+        /// With its header.
+        length: usize,
+    },
+    /// The client asks whether it may encrypt; the server answers with one byte.
+    Encryption,
+    /// Another connection's query is to be cancelled.
+    Cancel,
+    /// None of these.
+    Other,
+}
+
+/// Type and length.
+const HEADER: usize = 5;
+/// No message of PostgreSQL is longer: a gigabyte, and what stands around it.
+const LONGEST: usize = (1 << 30) + (1 << 16);
+/// Messages with a name and little more.
+const LONGEST_SMALL: usize = 1 << 14;
+/// `MAX_STARTUP_PACKET_LENGTH` of the server.
+const LONGEST_STARTUP: usize = 10_000;
+
+/// What begins the bytes that this end sends.
+#[inline]
+pub fn frame(sender: Sender, bytes: &[u8]) -> Framed<'_> {
+    let Some((&[tag, a, b, c, d], rest)) = bytes.split_first_chunk::<HEADER>() else {
+        let fits = bytes.first().is_none_or(|tag| lengths(sender, *tag).is_some());
+        return if fits { Framed::Short } else { Framed::Broken };
+    };
+    let length = u32::from_be_bytes([a, b, c, d]) as usize;
+    match lengths(sender, tag) {
+        Some((least, most)) if (least..=most).contains(&length) => {
+            let body = length - 4;
+            Framed::Message(Message { tag, body: rest.get(..body).unwrap_or(rest), length: length + 1 })
+        }
+        _ => Framed::Broken,
+    }
+}
+
+/// The lengths that a message of this type may claim, none for types that this end does not send.
+#[inline]
+const fn lengths(sender: Sender, tag: u8) -> Option<(usize, usize)> {
+    match sender {
+        Sender::Client => match tag {
+            b'S' | b'H' | b'X' | b'c' => Some((4, 4)),
+            b'C' | b'D' => Some((6, LONGEST_SMALL)),
+            b'E' => Some((9, LONGEST_SMALL)),
+            b'B' => Some((12, LONGEST)),
+            b'P' => Some((8, LONGEST)),
+            b'Q' | b'p' | b'f' => Some((5, LONGEST)),
+            b'F' => Some((14, LONGEST)),
+            b'd' => Some((4, LONGEST)),
+            _ => None,
+        },
+        Sender::Server => match tag {
+            b'1' | b'2' | b'3' | b'c' | b'n' | b's' | b'I' => Some((4, 4)),
+            b'Z' => Some((5, 5)),
+            b'K' => Some((12, 264)),
+            b'C' => Some((5, 128)),
+            b'R' | b'S' | b'A' | b'v' => Some((6, 1 << 16)),
+            b'E' | b'N' => Some((5, 1 << 24)),
+            b'T' | b't' => Some((6, 1 << 24)),
+            b'G' | b'H' | b'W' => Some((7, 1 << 16)),
+            b'D' => Some((6, LONGEST)),
+            b'd' => Some((4, LONGEST)),
+            b'V' => Some((8, LONGEST)),
+            _ => None,
+        },
+    }
+}
+
+/// What begins the bytes of a client that has said nothing yet.
+pub fn opening(bytes: &[u8]) -> Opening<'_> {
+    let Some((&[a, b, c, d, e, f, g, h], rest)) = bytes.split_first_chunk::<8>() else {
+        return if bytes.first() == Some(&0) { Opening::Short } else { Opening::Other };
+    };
+    let length = u32::from_be_bytes([a, b, c, d]) as usize;
+    match (u32::from_be_bytes([e, f, g, h]), length) {
+        (0x04d2_162e, 16..=264) => Opening::Cancel,
+        (0x04d2_162f | 0x04d2_1630, 8) => Opening::Encryption,
+        (version, 9..=LONGEST_STARTUP) if version >> 16 == 3 => {
+            Opening::Startup { parameters: rest.get(..length - 8).unwrap_or(rest), length }
+        }
+        _ => Opening::Other,
+    }
+}
+
+/// The text up to the NUL that ends it, and what follows; all there is if no NUL does, which only a message that was cut may have.
+#[must_use]
+pub fn text(bytes: &[u8]) -> (&[u8], &[u8]) {
+    match bytes.iter().position(|&byte| byte == 0) {
+        Some(end) => (bytes.get(..end).unwrap_or_default(), bytes.get(end + 1..).unwrap_or_default()),
+        None => (bytes, &[]),
+    }
+}
+
+/// The database that the parameters of a session name, or else the user, whose name is then that of the database.
+#[must_use]
+pub fn database(mut parameters: &[u8]) -> &[u8] {
+    let mut user: &[u8] = b"";
+    loop {
+        let (name, rest) = text(parameters);
+        let (value, rest) = text(rest);
+        match name {
+            b"" => return user,
+            b"database" => return value,
+            b"user" => user = value,
+            _ => {}
+        }
+        parameters = rest;
+    }
+}
+
+/// The SQLSTATE of an `ErrorResponse`, which is all of it that leaves: the rest may quote values.
+#[must_use]
+pub fn sqlstate(mut fields: &[u8]) -> Option<&str> {
+    while let Some((&code, rest)) = fields.split_first() {
+        let (value, rest) = text(rest);
+        if code == b'C' {
+            let is_code = value.len() == 5 && value.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+            return std::str::from_utf8(value).ok().filter(|_| is_code);
+        }
+        fields = rest;
+    }
+    None
+}
+
+/// How many rows a `CommandComplete` says were returned: `SELECT 5`.
+#[must_use]
+pub fn returned_rows(tag: &[u8]) -> u32 {
+    let count = tag.strip_prefix(b"SELECT ").or_else(|| tag.strip_prefix(b"FETCH ")).unwrap_or_default();
+    let digits = count.strip_suffix(b"\0").unwrap_or(count);
+    std::str::from_utf8(digits)
+        .ok()
+        .and_then(|digits| digits.parse::<u64>().ok())
+        .map_or(0, |rows| rows.min(u64::from(u32::MAX)) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_sdk::conversation::Sender;
+
+    use super::{Framed, Message, Opening, database, frame, opening, returned_rows, sqlstate};
+
+    #[test]
+    fn a_message_is_framed_by_its_length_and_what_cannot_be_one_is_told() {
+        let query = b"Q\0\0\0\x0dSELECT 1\0Q";
+        let message = Message { tag: b'Q', body: b"SELECT 1\0", length: 14 };
+        assert_eq!(frame(Sender::Client, query), Framed::Message(message));
+        assert_eq!(frame(Sender::Client, &query[..4]), Framed::Short);
+        let cut = Message { body: b"SEL", ..message };
+        assert_eq!(frame(Sender::Client, &query[..8]), Framed::Message(cut));
+        for broken in [&b"x"[..], b"Q\0\0\0\x03", b"Q\xff\xff\xff\xff", b"S\0\0\0\x05", b"Z\0\0\0\x05I"] {
+            assert_eq!(frame(Sender::Client, broken), Framed::Broken, "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_opens_in_one_of_four_ways() {
+        let startup = b"\0\0\0\x24\0\x03\0\0user\0bench\0database\0shop\0\0";
+        let Opening::Startup { parameters, length: 36 } = opening(startup) else { panic!("{:?}", opening(startup)) };
+        assert_eq!(database(parameters), b"shop");
+        assert_eq!(database(b"user\0bench\0\0"), b"bench");
+        assert_eq!(database(b"user"), b"");
+        assert_eq!(opening(b"\0\0\0\x08\x04\xd2\x16\x2f"), Opening::Encryption);
+        assert_eq!(opening(b"\0\0\0\x10\x04\xd2\x16\x2e12345678"), Opening::Cancel);
+        assert_eq!(opening(b"\0\0"), Opening::Short);
+        assert_eq!(opening(b"\0\0\0\x08\0\x03\0\0"), Opening::Other);
+        assert_eq!(opening(b"\x16\x03\x01\x02\0\x01\0\x01"), Opening::Other);
+    }
+
+    #[test]
+    fn of_an_error_only_a_code_is_read() {
+        assert_eq!(sqlstate(b"SERROR\0VERROR\0C42P01\0Mrelation \"secret\"\0\0"), Some("42P01"));
+        for wrong in [&b""[..], b"C", b"C42", b"C42p01\0", b"Mx\0C\0", b"SERROR\0C4"] {
+            assert_eq!(sqlstate(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn only_rows_that_were_returned_are_counted() {
+        assert_eq!(returned_rows(b"SELECT 5\0"), 5);
+        assert_eq!(returned_rows(b"SELECT 99999999999\0"), u32::MAX);
+        assert_eq!(returned_rows(b"INSERT 0 5\0"), 0);
+        assert_eq!(returned_rows(b"SELECT x\0"), 0);
+    }
+}

@@ -1,0 +1,86 @@
+//! What a session calls its statements and portals.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+use sql::Statement;
+
+/// Statements by the names that a session gave them. Of the names only a hash is kept.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Names {
+    unnamed: Option<Rc<Statement>>,
+    named: BTreeMap<u64, Rc<Statement>>,
+}
+
+/// Names of a session that are remembered; drivers keep up to 256 statements. With 16 bytes for each, all connections of a full
+/// table have 32 MiB. The execution of a forgotten one is counted, without its operation.
+const MOST: usize = 256;
+
+// === impl Names ===
+
+impl Names {
+    /// Names a statement.
+    pub(crate) fn put(&mut self, name: &[u8], statement: Rc<Statement>) {
+        if name.is_empty() {
+            self.unnamed = Some(statement);
+            return;
+        }
+        self.named.insert(hash(name), statement);
+        if self.named.len() > MOST {
+            // Which one it is says nothing: hashes have no order.
+            self.named.pop_first();
+        }
+    }
+
+    /// The statement of this name.
+    pub(crate) fn get(&self, name: &[u8]) -> Option<Rc<Statement>> {
+        if name.is_empty() { self.unnamed.clone() } else { self.named.get(&hash(name)).cloned() }
+    }
+
+    /// Forgets a name.
+    pub(crate) fn remove(&mut self, name: &[u8]) {
+        if name.is_empty() {
+            self.unnamed = None;
+        } else {
+            self.named.remove(&hash(name));
+        }
+    }
+}
+
+/// FNV-1a: a session that makes two of its names meet confuses nobody but itself.
+fn hash(name: &[u8]) -> u64 {
+    name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use sql::{Operation, Statement};
+
+    use super::{MOST, Names};
+
+    #[test]
+    fn a_name_stands_for_a_statement_until_it_is_closed() {
+        let mut names = Names::default();
+        for (name, operation) in [("", "SELECT"), ("s1", "UPDATE")] {
+            names.put(name.as_bytes(), Rc::new(Statement::bare(Operation::named(operation.as_bytes()))));
+        }
+        let operation = |names: &Names, name: &[u8]| names.get(name).map(|statement| statement.operation.name());
+        assert_eq!(
+            (operation(&names, b""), operation(&names, b"s1"), operation(&names, b"s2")),
+            (Some("SELECT"), Some("UPDATE"), None)
+        );
+        names.remove(b"");
+        names.remove(b"s1");
+        assert_eq!((operation(&names, b""), operation(&names, b"s1")), (None, None));
+    }
+
+    #[test]
+    fn no_more_names_are_kept_than_the_cap() {
+        let mut names = Names::default();
+        (0..3 * MOST).for_each(|number| names.put(format!("s{number}").as_bytes(), Rc::new(Statement::default())));
+        assert_eq!(names.named.len(), MOST);
+    }
+}
