@@ -61,6 +61,7 @@ impl Protocol for Redis {
 
     fn sheet(&self) -> Sheet<Exchange> {
         Sheet::<Exchange>::new("redis.command", Signal::Span)
+            .name(|command, _, text| drop(text.str(command.name.text())))
             .label("db.system.name", |_| "redis")
             .used(FieldUse::Dimension)
             .label("db.operation.name", |command| command.name.text())

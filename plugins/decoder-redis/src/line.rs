@@ -1,5 +1,7 @@
 //! Lines of the protocol: a number behind a type byte, or a word.
 
+use plugin_sdk::scan;
+
 /// The bytes are none of this protocol, or one does not know where in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Garbled;
@@ -45,7 +47,7 @@ fn long_number(line: &[u8]) -> Result<Option<(Option<u32>, usize)>, Garbled> {
 /// Where the line ends, its end included; None if that has not come yet.
 #[inline]
 pub(crate) fn end(line: &[u8]) -> Option<usize> {
-    line.iter().position(|&byte| byte == b'\n').map(|place| place + 1)
+    scan::find(line, b'\n').map(|place| place + 1)
 }
 
 #[cfg(test)]

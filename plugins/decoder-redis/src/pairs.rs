@@ -195,7 +195,6 @@ impl Connection {
         self.waiting.give_up(is_given_up, |waiting| {
             given_up += 1;
             let mut row = rows.row(waiting.began, why.time_ns(), waiting.exchange(database, Code::NONE));
-            row.name(waiting.name.text());
             if waiting.kind != Kind::Ends {
                 row.unfinished(why);
             }
@@ -303,7 +302,7 @@ impl Connection {
             // Each has a place of its own, somewhere in what is missing.
             lost.sequence = lost.sequence.wrapping_add(1);
             let exchange = Exchange { database: self.database, ..Exchange::default() };
-            rows.row(began, time_ns, exchange).name(exchange.name.text());
+            rows.row(began, time_ns, exchange);
         } else if rows.kind() == Side::Client && !self.was_in_doubt {
             self.early.push(Early { time_ns, code });
         }
@@ -317,7 +316,6 @@ impl Connection {
             self.take_effect(waiting, &mut exchange);
         }
         let mut row = rows.row(waiting.began, time_ns, exchange);
-        row.name(waiting.name.text());
         if code != Code::NONE {
             row.error(code.text());
         }
