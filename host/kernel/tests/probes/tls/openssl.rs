@@ -1,0 +1,156 @@
+//! OpenSSL, in C programs and in Python.
+
+use std::process::Command;
+
+use crate::reading::{Record, by_comm, start};
+
+use super::{
+    CLIENT, DATA, END, Folder, Python, RECEIVED, REQUESTS, SENT, SERVER, Server, ciphertext_is_silent, drain_until_ends,
+    free_port, is_plaintext, messages, one_record_each, probe, run, until_traced,
+};
+
+/// A client on a blocking socket: connects, says what it is bound to, then makes as many requests as each line says.
+const CLIENT_PROGRAM: &str = r#"
+import socket, ssl, sys
+context = ssl._create_unverified_context()
+s = context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1]))))
+for line in sys.stdin:
+    for index in range(int(line)):
+        s.sendall(b"GET /python HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = b""
+        while b"hello from nginx\n" not in answer:
+            answer += s.recv(4096)
+    print("done")
+s.close()
+"#;
+
+/// The same without a socket below TLS: the program moves the ciphertext itself.
+const MEMORY_PROGRAM: &str = r#"
+import asyncio, ssl, sys
+async def main():
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(sys.argv[1]), ssl=ssl._create_unverified_context())
+    while line := await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline):
+        for index in range(int(line)):
+            writer.write(b"GET /memory HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = b""
+            while b"hello from nginx\n" not in answer:
+                answer += await reader.read(4096)
+        print("done")
+    writer.close()
+    await writer.wait_closed()
+asyncio.run(main())
+"#;
+
+#[test]
+fn requests_over_one_connection_are_plaintext_records_of_both_ends_needs_root() {
+    needs_root!();
+    let (folder, port) = (Folder::new("nginx"), free_port());
+    let mut probe = probe(port);
+    let _nginx = Server::nginx(&folder, port);
+    let url = format!("https://127.0.0.1:{port}/[1-{REQUESTS}]");
+    let answers = run(Command::new("curl").args(["-sSk", "--http1.1", &url]));
+    assert_eq!(answers.matches("hello from nginx").count(), REQUESTS);
+    let records = drain_until_ends(&mut probe, 2);
+    for (role, comm, asks, answers) in [(SERVER, "nginx", RECEIVED, SENT), (CLIENT, "curl", SENT, RECEIVED)] {
+        let requests = messages(&records, role, asks);
+        one_record_each(&requests, "GET /", port, REQUESTS);
+        one_record_each(&messages(&records, role, answers), "HTTP/1.1 200 OK\r\n", port, REQUESTS);
+        assert!(requests.iter().all(|record| record.text("comm") == comm && record.number("time_ns") > 0));
+        let of_connection = |record: &&Record| record.number("connection") == requests[0].number("connection");
+        let last = records.iter().filter(|record| is_plaintext(record)).rfind(of_connection).unwrap();
+        assert_eq!((last.number("kind"), last.text("comm").as_str()), (END, comm), "an end is the last of a conversation");
+    }
+    ciphertext_is_silent(&records);
+}
+
+#[test]
+fn a_connection_older_than_the_probe_is_found_in_its_next_call_needs_root() {
+    needs_root!();
+    let (folder, port) = (Folder::new("older"), free_port());
+    let _nginx = Server::nginx(&folder, port);
+    let mut client = Python::start(CLIENT_PROGRAM, port, |_| ());
+    assert_eq!(client.ask("3"), "done");
+    let mut probe = probe(port);
+    assert_eq!(client.ask(&REQUESTS.to_string()), "done");
+    client.end();
+    let records = drain_until_ends(&mut probe, 2);
+    let plaintext: Vec<_> = records.iter().filter(|record| is_plaintext(record) && record.number("kind") == DATA).collect();
+    let of = |client: bool, direction: i64| -> Vec<&Record> {
+        let ours = |record: &&&Record| (record.number("remote_port") == i64::from(port)) == client;
+        plaintext.iter().filter(ours).filter(|record| record.number("direction") == direction).copied().collect()
+    };
+    for (client, asks, answers) in [(true, SENT, RECEIVED), (false, RECEIVED, SENT)] {
+        one_record_each(&of(client, asks), "GET /python", port, REQUESTS);
+        one_record_each(&of(client, answers), "HTTP/1.1 200 OK\r\n", port, REQUESTS);
+    }
+}
+
+#[test]
+fn without_a_socket_below_tls_there_is_a_conversation_without_addresses_needs_root() {
+    needs_root!();
+    let (folder, port) = (Folder::new("memory"), free_port());
+    // Without a socket there is no port to filter by.
+    let mut probe = start("l7", &by_comm("python3"));
+    let _nginx = Server::nginx(&folder, port);
+    let mut client = Python::start(MEMORY_PROGRAM, port, |_| ());
+    assert_eq!(client.ask(&REQUESTS.to_string()), "done");
+    client.end();
+    let records = drain_until_ends(&mut probe, 1);
+    let ours: Vec<_> = records.iter().filter(|record| is_plaintext(record)).collect();
+    let ours: Vec<_> = ours.iter().filter(|record| record.number("connection") >> 62 & 1 == 1).collect();
+    assert!(ours.iter().all(|record| record.number("family") == 0));
+    let text = |direction: i64| {
+        let of = ours.iter().filter(|record| record.number("kind") == DATA && record.number("direction") == direction);
+        String::from_utf8_lossy(&of.flat_map(|record| record.bytes("payload").to_vec()).collect::<Vec<_>>()).into_owned()
+    };
+    assert_eq!(text(SENT).matches("GET /memory").count(), REQUESTS);
+    assert_eq!(text(RECEIVED).matches("HTTP/1.1 200 OK").count(), REQUESTS);
+    assert!(ours.iter().all(|record| record.number("connection") == ours[0].number("connection")));
+    assert_eq!(ours.last().unwrap().number("kind"), END);
+}
+
+#[test]
+fn a_library_that_a_later_process_brings_along_is_traced_and_then_dropped_needs_root() {
+    needs_root!();
+    let (folder, port) = (Folder::new("library"), free_port());
+    let _nginx = Server::nginx(&folder, port);
+    let mut probe = probe(port);
+    let maps = run(Command::new("python3").args(["-c", "import ssl; print(open('/proc/self/maps').read())"]));
+    let system = maps.split_whitespace().find(|word| word.contains("/libssl")).expect("Python without OpenSSL");
+    let ours = folder.join("libssl.so.3");
+    std::fs::copy(system, &ours).unwrap();
+    let mut client = Python::start(CLIENT_PROGRAM, port, |command| {
+        command.env("LD_LIBRARY_PATH", &folder.0);
+    });
+    until_traced(&probe, &ours, true);
+    assert_eq!(client.ask("5"), "done");
+    client.end();
+    let records = drain_until_ends(&mut probe, 2);
+    one_record_each(&messages(&records, CLIENT, SENT), "GET /python", port, 5);
+    until_traced(&probe, &ours, false);
+}
+
+#[test]
+fn a_verdict_about_plaintext_stops_it_and_is_not_one_about_ciphertext_needs_root() {
+    needs_root!();
+    let (folder, port) = (Folder::new("verdict"), free_port());
+    let _nginx = Server::nginx(&folder, port);
+    let mut probe = probe(port);
+    let mut client = Python::start(CLIENT_PROGRAM, port, |_| ());
+    assert_eq!(client.ask("1"), "done");
+    let records = probe.drain_at_least(4);
+    let of = |role| messages(&records, role, SENT)[0].number("connection") as u64;
+    let ignore = [1_u32.to_ne_bytes(), 0_u32.to_ne_bytes()].concat();
+    let maps = probe.loaded.maps();
+    maps.update("l7_verdicts", &(of(CLIENT) | 1 << 63).to_ne_bytes(), &ignore).unwrap();
+    // Without the mark it is about the raw bytes, of which there are none.
+    maps.update("l7_verdicts", &of(SERVER).to_ne_bytes(), &ignore).unwrap();
+    assert_eq!(client.ask("10"), "done");
+    client.end();
+    let records = drain_until_ends(&mut probe, 2);
+    assert_eq!(messages(&records, CLIENT, SENT).len(), 0);
+    assert_eq!(messages(&records, SERVER, SENT).len(), 10);
+    let requests = messages(&records, SERVER, RECEIVED);
+    assert_eq!(requests.len(), 10);
+    assert!(requests[0].number("sequence") > 0, "what was before is counted");
+}
