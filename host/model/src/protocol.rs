@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::fault::Fault;
 use crate::plugin::{CallStats, PluginId};
 
@@ -133,6 +135,19 @@ pub enum Opinion {
     YesClient,
     /// It is, and these are the server's bytes.
     YesServer,
+}
+
+/// What was seen of unknown protocols at one port.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stranger {
+    /// 6 TCP, 17 UDP; 0 for all ports that had no place of their own.
+    pub transport: u8,
+    /// The port of the server, or the lower one where it is not known which end that is.
+    pub port: u16,
+    /// Connections.
+    pub connections: u64,
+    /// Records of them. What the kernel was told not to send is not among them.
+    pub records: u64,
 }
 
 /// A decoder of a protocol, as the router has it: an instance of its own that sees beginnings and no records.

@@ -43,6 +43,14 @@ pub(crate) enum Breach {
     Plan(#[from] host_model::PlanError),
     #[error("its state is larger than the {most} bytes that it may hand over (`state_bytes`)")]
     State { most: usize },
+    #[error("its description: {0}")]
+    Description(#[from] host_model::protocol::DescriptionError),
+    #[error("{is} opinions on {must} beginnings")]
+    Opinions { is: usize, must: usize },
+    #[error("{0} is no opinion; they are 0 to 4")]
+    Opinion(u8),
+    #[error("it disowns {is} connections at once; at most {max} are taken back", max = crate::recogniser::MOST_DISOWNED)]
+    Disowned { is: usize },
     #[error("built again, it answered `bind` differently")]
     Rebound,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use host_model::{CallStats, Decoder, Enricher, Layout, PluginId, Role, Sampler, Schema};
+use host_model::{CallStats, Decoder, Enricher, Layout, PluginId, Recogniser, Role, Sampler, Schema};
 
 use crate::Setup;
 use crate::decoder::{DecoderRole, WasmDecoder};
@@ -12,6 +12,7 @@ use crate::guard::Guard;
 use crate::imports::{Rates, wasi};
 use crate::inspect::{Inspection, inspect};
 use crate::instance::{self, Blueprint};
+use crate::recogniser::{RecogniserRole, WasmRecogniser};
 use crate::refusal::{PluginError, Refusal, Step};
 use crate::sampler::{SamplerRole, WasmSampler};
 
@@ -74,7 +75,25 @@ impl Component {
     /// The step that failed: inspect (it is no decoder), grant, instantiate, expects, bind.
     pub fn decoder(&self, id: PluginId, probe: &str, layout: &Layout, setup: Setup) -> Result<Box<dyn Decoder>, PluginError> {
         let role = DecoderRole { probe: probe.into(), layout: layout.clone() };
-        Ok(Box::new(WasmDecoder::new(self.guard(Role::Decoder, role, id, setup)?)))
+        Ok(Box::new(WasmDecoder::new(self.guard(Role::Decoder, role, id, setup)?, self.inspection.protocol)))
+    }
+
+    /// An instance that tells which connections speak its protocol. It is bound as the decoder of the path is, and decodes nothing.
+    ///
+    /// # Errors
+    /// As of [`Component::decoder`]; it decodes no protocol, or describes it in a way that the contract forbids.
+    pub fn recogniser(
+        &self,
+        id: PluginId,
+        probe: &str,
+        layout: &Layout,
+        setup: Setup,
+    ) -> Result<Box<dyn Recogniser>, PluginError> {
+        if !self.inspection.protocol {
+            return Err(Refusal::NoProtocol(self.inspection.exports.clone()).of(&id.to_string()));
+        }
+        let role = RecogniserRole(DecoderRole { probe: probe.into(), layout: layout.clone() });
+        Ok(Box::new(WasmRecogniser::new(self.guard(Role::Decoder, role, id, setup)?)))
     }
 
     /// An instance that samples rows of one schema.

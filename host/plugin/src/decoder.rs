@@ -12,8 +12,9 @@ use crate::columns;
 use crate::guard::{Call, Guard};
 use crate::imports::Imports;
 use crate::instance::{Failure, Role};
+use crate::recogniser::MOST_DISOWNED;
 use crate::refusal::Step;
-use crate::version::v0_1::exports::probe::plugin::decoder::{self, Guest, GuestIndices};
+use crate::version::v0_1::exports::probe::plugin::{decoder, protocol};
 use crate::version::v0_1::{nouns, probe::plugin::layout::RecordLayoutParam};
 
 /// Metrics that a schema may have: each is counted for every row.
@@ -25,6 +26,13 @@ pub(crate) struct DecoderRole {
     pub(crate) layout: Layout,
 }
 
+/// What a decoder exports.
+pub(crate) struct Guest {
+    pub(crate) decoder: decoder::Guest,
+    /// Of those that decode a protocol.
+    pub(crate) protocol: Option<protocol::Guest>,
+}
+
 /// A decoder on one path.
 pub(crate) struct WasmDecoder {
     guard: Guard<DecoderRole>,
@@ -32,6 +40,10 @@ pub(crate) struct WasmDecoder {
     asked: Vec<u32>,
     /// Rows of the last `decode`, if the instance that made them still lives.
     rows: Option<usize>,
+    /// Whether it may disown connections.
+    protocol: bool,
+    /// The instance that made the last `decode` has not said yet whose connections it disowns.
+    unasked: bool,
 }
 
 // === impl DecoderRole ===
@@ -41,10 +53,15 @@ impl Role for DecoderRole {
     type Bound = Arc<Schema>;
 
     fn guest(pre: &InstancePre<Imports>, store: &mut Store<Imports>, instance: &Instance) -> wasmtime::Result<Guest> {
-        GuestIndices::new(pre)?.load(store, instance)
+        let protocol = match protocol::GuestIndices::new(pre) {
+            Ok(indices) => Some(indices.load(&mut *store, instance)?),
+            Err(_) => None,
+        };
+        Ok(Guest { decoder: decoder::GuestIndices::new(pre)?.load(store, instance)?, protocol })
     }
 
     fn bind(&self, store: &mut Store<Imports>, guest: &Guest, config: &str) -> Result<Arc<Schema>, Failure> {
+        let guest = &guest.decoder;
         let expected = guest.call_expects(&mut *store, &self.probe).map_err(|error| Failure::Ended(Step::Expects, error))?;
         if let Some(expected) = expected {
             self.layout.satisfies(&nouns::layout(expected)).map_err(Failure::Mismatch)?;
@@ -68,8 +85,8 @@ impl Role for DecoderRole {
 // === impl WasmDecoder ===
 
 impl WasmDecoder {
-    pub(crate) fn new(guard: Guard<DecoderRole>) -> Self {
-        Self { guard, asked: Vec::new(), rows: None }
+    pub(crate) fn new(guard: Guard<DecoderRole>, protocol: bool) -> Self {
+        Self { guard, asked: Vec::new(), rows: None, protocol, unasked: false }
     }
 
     fn ask(&mut self, fields: &[usize]) {
@@ -84,17 +101,17 @@ impl Decoder for WasmDecoder {
     }
 
     fn decode(&mut self, run: Run<'_>, fields: &[usize]) -> Result<Decoded, Fault> {
-        self.rows = None;
+        (self.rows, self.unasked) = (None, false);
         self.ask(fields);
         let Self { guard, asked, .. } = self;
         let output_rows = guard.output_rows();
         let decoded = guard.call(
             Call::Decode,
             run.records as usize,
-            |store, guest| guest.call_decode(store, run.bytes, asked),
+            |store, guest| guest.decoder.call_decode(store, run.bytes, asked),
             |decoded, schema| checked(decoded, schema, fields, run.records, output_rows),
         )?;
-        self.rows = Some(decoded.batch.rows);
+        (self.rows, self.unasked) = (Some(decoded.batch.rows), self.protocol);
         Ok(decoded)
     }
 
@@ -104,12 +121,30 @@ impl Decoder for WasmDecoder {
         }
         self.ask(fields);
         let Self { guard, asked, .. } = self;
-        guard.call(
+        let completed = guard.call(
             Call::Complete,
             // They were counted when they were decoded.
             0,
-            |store, guest| guest.call_complete(store, rows, asked),
+            |store, guest| guest.decoder.call_complete(store, rows, asked),
             |columns, schema| columns::lift(columns, asked_of(schema, fields), rows.len()),
+        );
+        // After a trap another instance would be asked.
+        self.unasked &= completed.is_ok();
+        completed
+    }
+
+    fn disowned(&mut self) -> Result<Vec<u64>, Fault> {
+        if !std::mem::take(&mut self.unasked) {
+            return Ok(Vec::new());
+        }
+        self.guard.call(
+            Call::Disowned,
+            0,
+            |store, guest| guest.protocol.as_ref().map_or(Ok(Ok(Vec::new())), |guest| Ok(Ok(guest.call_disowned(store)?))),
+            |connections, _| match connections.len() {
+                is if is > MOST_DISOWNED => Err(Breach::Disowned { is }),
+                _ => Ok(connections),
+            },
         )
     }
 }

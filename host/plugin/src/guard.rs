@@ -35,6 +35,9 @@ pub(crate) enum Call {
     Decode,
     /// For rows of the last `Decode`, which the same instance must have made.
     Complete,
+    /// About the last `Decode`, as well.
+    Disowned,
+    Recognise,
     Decide,
     Tune,
     Enrich,
@@ -100,7 +103,7 @@ impl<R: Role> Guard<R> {
         check: impl FnOnce(Raw, &R::Bound) -> Result<T, Breach>,
     ) -> Result<T, Fault> {
         let step = kind.step();
-        if kind != Call::Complete {
+        if !kind.follows() {
             self.recycle_if_grown();
         }
         self.ready(step)?;
@@ -218,15 +221,22 @@ impl Call {
         match self {
             Self::Decode => "decode",
             Self::Complete => "complete",
+            Self::Disowned => "disowned",
+            Self::Recognise => "recognise",
             Self::Decide => "decide",
             Self::Tune => "tune",
             Self::Enrich => "enrich",
         }
     }
 
+    /// Whether it is about the call before, so that the same instance must answer.
+    const fn follows(self) -> bool {
+        matches!(self, Self::Complete | Self::Disowned)
+    }
+
     const fn deadline(self, deadlines: &Deadlines) -> Duration {
         match self {
-            Self::Decode | Self::Complete => deadlines.decode,
+            Self::Decode | Self::Complete | Self::Disowned | Self::Recognise => deadlines.decode,
             Self::Decide => deadlines.decide,
             Self::Tune => deadlines.tune,
             Self::Enrich => deadlines.enrich,

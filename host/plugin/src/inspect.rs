@@ -18,6 +18,8 @@ use crate::version::interface;
 pub struct Inspection {
     /// What it can do; at least one.
     pub roles: Vec<Role>,
+    /// Whether it decodes a protocol: its records are those of the connections that speak it.
+    pub protocol: bool,
     /// Whether it hands its state to a successor.
     pub handover: bool,
     /// Its name: from its `probe:plugin` section, else the component's own name, else `unnamed`.
@@ -71,13 +73,17 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
         found.take(payload.map_err(damaged)?)?;
     }
     let mut roles = Vec::new();
-    let (mut handover, mut contract) = (false, String::new());
+    let (mut protocol, mut handover, mut contract) = (false, false, String::new());
     for name in &found.exports {
         let Some((interface, version)) = interface(name)? else { continue };
         let role = match interface {
             "decoder" => Role::Decoder,
             "sampler" => Role::Sampler,
             "enricher" => Role::Enricher,
+            "protocol" => {
+                protocol = true;
+                continue;
+            }
             "handover" => {
                 handover = true;
                 continue;
@@ -97,6 +103,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
     let (name, version) = found.identity.or(found.component_name.map(|name| (name, String::new()))).unwrap_or_default();
     let version = if version.is_empty() { found.version.unwrap_or_default() } else { version };
     Ok(Inspection {
+        protocol: protocol && roles.contains(&Role::Decoder),
         roles,
         handover,
         name: if name.is_empty() { UNNAMED.into() } else { name },

@@ -37,6 +37,7 @@ mod columns;
 mod decoder;
 mod enricher;
 mod guard;
+mod recogniser;
 mod sampler;
 
 #[doc(hidden)]

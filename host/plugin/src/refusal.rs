@@ -71,6 +71,9 @@ pub enum Refusal {
         /// What it exports.
         exports: Vec<String>,
     },
+    /// It is a decoder, but of no protocol.
+    #[error("it decodes no protocol: it exports {}", list(.0))]
+    NoProtocol(Vec<String>),
     /// It speaks another version of the contract.
     #[error("`{name}` is of a contract that this host does not speak; it speaks probe:plugin {speaks}", speaks = crate::version::SPOKEN)]
     Contract {
@@ -131,6 +134,9 @@ impl Refusal {
             Self::TooManyImports(_) => "import each interface once, as a whole".into(),
             Self::NoRole(_) => {
                 "export `decoder`, `sampler` or `enricher` of probe:plugin: build against a world of wit/v0.1/world.wit".into()
+            }
+            Self::NoProtocol(_) => {
+                "export `protocol` beside `decoder`: build against world `protocol-plugin` of wit/v0.1/world.wit".into()
             }
             Self::OtherRole { exports, .. } => {
                 format!("load it into a slot of its own role ({}), or export the wanted interface", list(exports))

@@ -24,6 +24,8 @@ struct Card {
     roles: Vec<Role>,
     /// Version of the contract that its roles speak.
     contract: String,
+    /// Whether it is a decoder of a protocol.
+    protocol: bool,
     /// Whether it hands its state to a successor.
     handover: bool,
     digest: String,
@@ -87,6 +89,7 @@ fn card(inspection: Inspection, size_bytes: u64) -> Result<Card, Refusal> {
         version: inspection.version,
         roles: inspection.roles,
         contract: inspection.contract,
+        protocol: inspection.protocol,
         handover: inspection.handover,
         digest: inspection.digest.to_string(),
         signer: inspection.signer,
@@ -101,7 +104,11 @@ fn card(inspection: Inspection, size_bytes: u64) -> Result<Card, Refusal> {
 
 impl Card {
     fn table(&self) -> String {
-        let roles: Vec<String> = self.roles.iter().map(Role::to_string).collect();
+        let role = |role: &Role| match role {
+            Role::Decoder if self.protocol => "decoder of a protocol".to_owned(),
+            role => role.to_string(),
+        };
+        let roles: Vec<String> = self.roles.iter().map(role).collect();
         let import = |import: &Import| {
             let takes = match import.grant {
                 Some(grant) => format!("takes the grant `{grant}`"),
@@ -155,6 +162,7 @@ mod tests {
     fn inspection(imports: &[&str]) -> Inspection {
         Inspection {
             roles: vec![Role::Enricher],
+            protocol: false,
             handover: false,
             name: "enricher-pod".into(),
             version: "1.2.0".into(),

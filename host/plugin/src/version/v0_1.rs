@@ -14,6 +14,7 @@ mod generated {
             world everything {
                 include probe:plugin/imports@0.1.0;
                 export probe:plugin/decoder@0.1.0;
+                export probe:plugin/protocol@0.1.0;
                 export probe:plugin/sampler@0.1.0;
                 export probe:plugin/enricher@0.1.0;
                 export probe:plugin/handover@0.1.0;

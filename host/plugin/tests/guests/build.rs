@@ -41,6 +41,12 @@ pub(crate) fn adapted() -> &'static [u8] {
     })
 }
 
+/// The component that decodes a protocol.
+pub(crate) fn talker() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| component(&core("talker")))
+}
+
 /// The component that panics, made with the SDK.
 pub(crate) fn panicky() -> Vec<u8> {
     component(&core("panicky"))
@@ -49,7 +55,7 @@ pub(crate) fn panicky() -> Vec<u8> {
 /// The core module of a guest.
 pub(crate) fn core(name: &str) -> Vec<u8> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| build("wasm32-unknown-unknown", &["faulty", "curious", "lucky", "panicky"]));
+    let folder = FOLDER.get_or_init(|| build("wasm32-unknown-unknown", &["faulty", "curious", "lucky", "panicky", "talker"]));
     std::fs::read(folder.join(name).with_extension("wasm")).unwrap()
 }
 

@@ -10,6 +10,7 @@ mod handover;
 mod imports;
 mod lies;
 mod limits;
+mod protocol;
 mod quarantine;
 mod recycling;
 mod refusals;

@@ -1,11 +1,11 @@
 //! The nouns of `wit/v0.1` as the host's, and back. Text of guests is made printable here.
 
 use host_model::{
-    ColumnType, Condition, Field, FieldUse, Instrument, KernelPlan, Layout, Member, MemberKind, Metric, Rule, Schema,
-    Sensitivity, Signal, Stats, Subject, Threshold, printable,
+    ColumnType, Condition, Description, Field, FieldUse, Instrument, KernelPlan, Layout, Member, MemberKind, Metric, Rule,
+    Schema, Sender, Sensitivity, Signal, Signature, Stats, Subject, Threshold, Transport, printable,
 };
 
-use super::exports::probe::plugin::sampler;
+use super::exports::probe::plugin::{protocol, sampler};
 use super::probe::plugin::{columns, layout, schema};
 
 /// Bytes of a description or a unit that are kept.
@@ -52,6 +52,27 @@ same!(Sensitivity, schema::Sensitivity, sensitivity_out, sensitivity, Public, Pa
 same!(Instrument, schema::Instrument, instrument_out, instrument, Counter, Sum, Histogram);
 same!(Signal, schema::Signal, signal_out, signal, Span, Log, None);
 same!(MemberKind, layout::MemberKind, member_kind_out, member_kind, Unsigned, Signed, Chars, Bytes);
+
+/// What a decoder says of its protocol; unchecked.
+pub(crate) fn description(described: protocol::Description) -> Description {
+    let protocol::Description { name, signatures, ports, capture_bytes } = described;
+    Description { name, signatures: signatures.into_iter().map(signature).collect(), ports, capture_bytes }
+}
+
+fn signature(signature: protocol::Signature) -> Signature {
+    let protocol::Signature { sender, transport, offset, bytes, mask, port, certain } = signature;
+    let sender = match sender {
+        protocol::Sender::Either => Sender::Either,
+        protocol::Sender::Client => Sender::Client,
+        protocol::Sender::Server => Sender::Server,
+    };
+    let transport = match transport {
+        protocol::Transport::Either => Transport::Either,
+        protocol::Transport::Tcp => Transport::Tcp,
+        protocol::Transport::Udp => Transport::Udp,
+    };
+    Signature { sender, transport, offset, bytes, mask, port, certain }
+}
 
 /// A layout's members, as `bind` takes them.
 pub(crate) fn members(layout: &Layout) -> Vec<layout::MemberParam<'_>> {
