@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use host_export::{ConsoleStyle, Explicit, ExportSettings, Exporter, Output};
-use host_model::ProbeState;
+use host_model::{ProbeState, Seed};
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
@@ -80,6 +80,9 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
     let compiler = Compiler::start(&settings, &kept)?;
     let known = Arc::new(Known::default());
     let (opened, mut idle) = open(&settings)?;
+    let looping = matches!(settings.input, Input::Embedded { looping: true } | Input::Capture { looping: true, .. });
+    // A capture that is read once says the same each time.
+    let seed = if live || looping { Seed::system() } else { Seed::fixed() };
     let parts = Parts {
         keeper: kept.keeper(&settings, &known)?,
         shelf: kept.folder().map(Shelf::open),
@@ -90,8 +93,9 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
             .map(|file| Recorder::begin(file, opened.iter().map(|opened| (&opened.place, &*opened.source))))
             .transpose()?,
         binder: Binder { tables: if live { Arc::new(Node::default()) } else { Arc::new(Node::unknown()) }, known },
-        exporter: exporter(&settings, runtime)?,
+        exporter: exporter(&settings, runtime)?.seeded(seed.clone()),
         limits: wiring::limits(&settings.config),
+        seed,
     };
     let slots = slots(&compiler, &settings, &opened)?;
     let paths = opened.into_iter().map(|opened| wiring::path(&parts, &slots, opened).map(Arc::new));

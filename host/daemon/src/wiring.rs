@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use host_export::Exporter;
 use host_kernel::KernelError;
-use host_model::{PathCounters, Probe, ProbeState, Source};
+use host_model::{PathCounters, Probe, ProbeState, Seed, Source};
 use host_pipeline::{BatchLimits, Blueprint};
 use host_plugin::SystemClock;
 use tokio::sync::Notify;
@@ -40,6 +40,8 @@ pub(crate) struct Parts {
     /// Fires while a plugin is in quarantine.
     pub(crate) given_up: Arc<Notify>,
     pub(crate) limits: BatchLimits,
+    /// What rows are sampled by, and ids derived from.
+    pub(crate) seed: Seed,
 }
 
 /// Builds the path of one probe and starts it. Nothing is attached yet: nothing is produced before it can be read. Blocks.
@@ -65,8 +67,8 @@ pub(crate) fn path(parts: &Parts, slots: &Slots, opened: Opened) -> Result<Path,
         keeper: parts.keeper.clone(),
         given_up: Arc::clone(&parts.given_up),
     });
-    let blueprint =
-        Blueprint { name: Arc::clone(&place.probe), source, stages, sink, observer, counters, limits: parts.limits };
+    let (name, limits, seed) = (Arc::clone(&place.probe), parts.limits, parts.seed.clone());
+    let blueprint = Blueprint { name, source, stages, sink, observer, counters, limits, seed };
     Path::start(place, lineup, attached, blueprint)
         .map_err(|error| Refusal::new("start", error.to_string(), "see the limits on threads of this process"))
 }

@@ -85,6 +85,7 @@ fn kept(signal: Signal) -> Kept {
         randomness: (0..BATCH).map(|row| (0xc0 << 48) + row).collect(),
         explicit_randomness: false,
         unix_offset_ns: now(),
+        observed_ns: 0,
     }
 }
 

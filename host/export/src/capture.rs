@@ -5,6 +5,8 @@
 //! row is one run: the index of its probe, when it was taken (CLOCK_MONOTONIC nanoseconds), how many records it holds, and its
 //! bytes as the ring had them, headers included.
 
+mod conductor;
+
 mod frame;
 
 mod reader;
@@ -20,6 +22,7 @@ use arrow_schema::{DataType, Field, Schema};
 use host_model::Layout;
 use serde::{Deserialize, Serialize};
 
+pub use conductor::{Conductor, Seat};
 pub use reader::{CapturedRun, Reader, Runs};
 pub use replay::{Pace, Replay};
 pub use writer::Writer;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use host_model::{DeliveryCounters, MetricData, Signal, Sink};
+use host_model::{DeliveryCounters, MetricData, Seed, Signal, Sink};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -29,6 +29,7 @@ pub struct Exporter {
     settings: ExportSettings,
     ways: Arc<Ways>,
     own: Arc<Scope>,
+    seed: Seed,
     deliverers: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -121,14 +122,30 @@ impl Exporter {
         let collects = settings.otlp.is_some();
         let ways = Arc::new(Ways { traces, metrics, logs, collects, lines, rows, points, shared });
         let own = Arc::new(Scope::new("host", &settings.version));
-        Ok(Self { settings, ways, own, deliverers: Mutex::new(deliverers) })
+        Ok(Self { settings, ways, own, seed: Seed::system(), deliverers: Mutex::new(deliverers) })
+    }
+
+    /// Ids are derived from this seed: that of the paths, whose sampling goes by what trace ids carry.
+    #[must_use]
+    pub fn seeded(mut self, seed: Seed) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Whether rows wait for room in the queue, and their paths with them, or are dropped where there is none: a replay waits, the
+    /// kernel would not. End the patience before paths are stopped.
+    pub fn be_patient(&self, patient: bool) {
+        self.ways.rows.be_patient(patient);
+        if let Some(lines) = &self.ways.lines {
+            lines.budget.be_patient(patient);
+        }
     }
 
     /// The sink of a path. What becomes of its rows is counted in `counters`.
     #[must_use]
     pub fn sink(&self, path: &str, counters: Arc<DeliveryCounters>) -> Box<dyn Sink> {
         let allowed = Allowed::new(&self.settings.sensitive);
-        Box::new(PathSink::new(path, counters, Arc::clone(&self.ways), allowed, &self.settings.version))
+        Box::new(PathSink::new(path, counters, Arc::clone(&self.ways), allowed, &self.settings.version, &self.seed))
     }
 
     /// Sends metrics of the host itself.

@@ -1,11 +1,9 @@
-//! Trace and span ids of a row: drawn, or the caller's from a `traceparent`.
+//! Trace and span ids of a row: drawn; the caller's from a `traceparent`; or derived from what both ends of an exchange have in
+//! common, so that the server's span is a child of the client's though neither knows of the other.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use host_model::trace::{self, RANDOMNESS};
+use host_model::{Seed, Threshold, TraceParent};
 
-use host_model::Threshold;
-
-/// The 56 bits that sampling looks at.
-const RANDOMNESS: u64 = (1 << 56) - 1;
 /// W3C trace flags of a trace that begins here: sampled, and its id is random.
 const OWN_FLAGS: u32 = 0x03;
 /// OTLP: it is known whether the parent is remote.
@@ -28,21 +26,26 @@ pub(crate) struct Ids {
     pub randomness: Option<u64>,
 }
 
-/// A valid W3C `traceparent`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TraceParent {
-    /// Of the trace.
-    pub trace: [u8; 16],
-    /// Of the caller's span.
-    pub span: [u8; 8],
-    /// Trace flags.
-    pub flags: u8,
+/// What a row says of itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Known {
+    /// What it was compared with, 56 bits.
+    pub randomness: u64,
+    /// Whether the sampler chose that.
+    pub explicit: bool,
+    /// Its caller.
+    pub parent: Option<TraceParent>,
+    /// Equal at both ends of its exchange; 0 for none.
+    pub correlation: u64,
+    /// Whether it is the server's end.
+    pub server: bool,
 }
 
-/// Draws ids: a generator that need not be secret, seeded by the system, one per sink.
+/// Draws ids: a generator that need not be secret, one per sink.
 #[derive(Debug)]
 pub(crate) struct Identities {
     state: u64,
+    seed: Seed,
 }
 
 // === impl Ids ===
@@ -50,15 +53,16 @@ pub(crate) struct Identities {
 impl Ids {
     /// The randomness: told apart, or the low 56 bits of the trace id.
     pub(crate) fn carried_randomness(&self) -> u64 {
-        self.randomness.unwrap_or(u128::from_be_bytes(self.trace) as u64 & RANDOMNESS)
+        self.randomness.unwrap_or(trace::carried(u128::from_be_bytes(self.trace)))
     }
 }
 
 // === impl Identities ===
 
 impl Identities {
-    pub(crate) fn seeded() -> Self {
-        Self { state: RandomState::new().build_hasher().finish() }
+    /// Those of the sink of this name.
+    pub(crate) fn new(seed: &Seed, name: &str) -> Self {
+        Self { state: seed.generator(name), seed: seed.clone() }
     }
 
     /// 64 bits (SplitMix64).
@@ -70,61 +74,39 @@ impl Identities {
         mixed ^ mixed >> 31
     }
 
-    /// The ids of a row that was compared with `randomness`.
+    /// The ids of a row.
     #[inline]
-    pub(crate) fn of_row(&mut self, randomness: u64, explicit: bool, parent: Option<TraceParent>) -> Ids {
-        let randomness = randomness & RANDOMNESS;
-        let span = (self.draw() | 1).to_be_bytes();
-        if let Some(parent) = parent {
-            let carried = u128::from_be_bytes(parent.trace) as u64 & RANDOMNESS == randomness;
-            return Ids {
-                trace: parent.trace,
-                span,
-                parent: Some(parent.span),
-                flags: u32::from(parent.flags) | HAS_IS_REMOTE | IS_REMOTE,
-                randomness: (explicit || !carried).then_some(randomness),
-            };
-        }
+    pub(crate) fn of_row(&mut self, row: Known) -> Ids {
+        let common = row.correlation != 0;
+        let client = if common { Some(self.seed.span_of(row.correlation).to_be_bytes()) } else { None };
+        // The client's end is the span that the server's end names: whatever called the client is behind it.
+        let (span, local) = match client {
+            Some(client) if row.server => (None, Some(client)),
+            client => (client, None),
+        };
+        let span = span.unwrap_or_else(|| (self.draw() | 1).to_be_bytes());
+        let (trace, flags) = match row.parent {
+            Some(parent) => (parent.trace, u32::from(parent.flags) | HAS_IS_REMOTE | IS_REMOTE),
+            None if common => (self.seed.trace_of(row.correlation).to_be_bytes(), own_flags(local.is_some())),
+            None => (self.draw_trace(row).to_be_bytes(), own_flags(false)),
+        };
+        let randomness = row.randomness & RANDOMNESS;
+        let carried = !row.explicit && trace::carried(u128::from_be_bytes(trace)) == randomness;
+        let parent = local.or(row.parent.map(|parent| parent.span));
+        Ids { trace, span, parent, flags, randomness: (!carried).then_some(randomness) }
+    }
+
+    /// A trace that begins here; it carries its randomness, unless the sampler chose that.
+    fn draw_trace(&mut self, row: Known) -> u128 {
         let (high, low) = (self.draw(), self.draw());
-        let low = if explicit { low } else { low & !RANDOMNESS | randomness };
-        let trace = u128::from(high | 1) << 64 | u128::from(low);
-        let flags = OWN_FLAGS | HAS_IS_REMOTE;
-        Ids { trace: trace.to_be_bytes(), span, parent: None, flags, randomness: explicit.then_some(randomness) }
+        let low = if row.explicit { low } else { low & !RANDOMNESS | row.randomness & RANDOMNESS };
+        u128::from(high | 1) << 64 | u128::from(low)
     }
 }
 
-// === impl TraceParent ===
-
-impl TraceParent {
-    /// Reads `00-<trace id>-<span id>-<flags>`; None if it is empty or breaks a rule of W3C Trace Context.
-    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        let (fixed, rest) = text.split_first_chunk::<55>()?;
-        let [version, trace, span, flags] = [0..2, 3..35, 36..52, 53..55].map(|range| fixed.get(range));
-        let [version] = hex(version?)?;
-        let dashes = [2, 35, 52].iter().all(|&at| fixed.get(at) == Some(&b'-'));
-        // A version that is not known yet may have more behind another dash.
-        let length = if version == 0 { rest.is_empty() } else { matches!(rest.first(), None | Some(b'-')) };
-        let [flags] = hex(flags?)?;
-        let parent = Self { trace: hex(trace?)?, span: hex(span?)?, flags };
-        let valid = dashes && length && version != 0xff && parent.trace != [0; 16] && parent.span != [0; 8];
-        valid.then_some(parent)
-    }
-}
-
-fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = pair.iter().try_fold(0, |sum, &digit| Some(sum << 4 | digit_value(digit)?))?;
-    }
-    Some(bytes)
-}
-
-fn digit_value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    }
+/// Flags of a trace that begins on this node, whose parent, if it has one, is in another process.
+const fn own_flags(called: bool) -> u32 {
+    if called { OWN_FLAGS | HAS_IS_REMOTE | IS_REMOTE } else { OWN_FLAGS | HAS_IS_REMOTE }
 }
 
 /// Appends bytes as lower-case hexadecimal digits.
@@ -160,10 +142,17 @@ mod tests {
 
     const VALID: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
+    fn identities() -> Identities {
+        Identities::new(&Seed::system(), "test")
+    }
+
+    fn parent() -> Option<TraceParent> {
+        TraceParent::parse(VALID.as_bytes())
+    }
+
     #[test]
     fn a_valid_traceparent_makes_the_row_part_of_its_callers_trace() {
-        let parent = TraceParent::parse(VALID.as_bytes()).unwrap();
-        let ids = Identities::seeded().of_row(0xce929d0e0e4736, false, Some(parent));
+        let ids = identities().of_row(Known { randomness: 0xce929d0e0e4736, parent: parent(), ..Known::default() });
         assert_eq!(ids.trace[..4], [0x4b, 0xf9, 0x2f, 0x35]);
         assert_eq!(ids.parent.unwrap()[6..], [0x02, 0xb7]);
         assert_eq!((ids.flags, ids.randomness), (0x301, None));
@@ -171,41 +160,56 @@ mod tests {
 
     #[test]
     fn randomness_that_the_callers_trace_id_does_not_carry_is_kept_apart() {
-        let parent = TraceParent::parse(VALID.as_bytes());
-        assert_eq!(Identities::seeded().of_row(7, false, parent).randomness, Some(7));
+        let row = Known { randomness: 7, parent: parent(), ..Known::default() };
+        assert_eq!(identities().of_row(row).randomness, Some(7));
     }
 
     #[test]
     fn the_low_56_bits_of_a_trace_id_are_the_rows_randomness() {
-        let ids = Identities::seeded().of_row(0x00ab_cdef_0123_4567, false, None);
+        let ids = identities().of_row(Known { randomness: 0x00ab_cdef_0123_4567, ..Known::default() });
         assert_eq!(ids.trace[9..], [0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67]);
         assert_eq!((ids.parent, ids.flags, ids.randomness), (None, 0x103, None));
     }
 
     #[test]
     fn a_randomness_of_the_samplers_own_is_not_the_trace_id() {
-        let mut identities = Identities::seeded();
-        let (one, two) = (identities.of_row(5, true, None), identities.of_row(5, true, None));
+        let (mut identities, row) = (identities(), Known { randomness: 5, explicit: true, ..Known::default() });
+        let (one, two) = (identities.of_row(row), identities.of_row(row));
         assert_ne!(one.trace[9..], two.trace[9..]);
         assert_eq!(one.randomness, Some(5));
     }
 
+    /// Both ends of an exchange, as two sinks of one run see them.
+    fn both_ends(row: Known) -> (Ids, Ids) {
+        let seed = Seed::system();
+        let row = Known { correlation: 99, randomness: trace::carried(seed.trace_of(99)), ..row };
+        let client = Identities::new(&seed, "one").of_row(Known { server: false, ..row });
+        (client, Identities::new(&seed, "other").of_row(Known { server: true, ..row }))
+    }
+
     #[test]
-    fn what_is_not_a_traceparent_is_refused() {
-        let cases = [
-            String::new(),
-            VALID[..54].to_owned(),
-            format!("{VALID}-00"),
-            VALID.replace("00-4b", "ff-4b"),
-            VALID.replace("4bf9", "4BF9"),
-            VALID.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
-            VALID.replace("00f067aa0ba902b7", &"0".repeat(16)),
-            VALID.replace('-', "_"),
-        ];
-        for case in cases {
-            assert_eq!(TraceParent::parse(case.as_bytes()), None, "{case}");
-        }
-        assert!(TraceParent::parse(format!("01{}-future", &VALID[2..]).as_bytes()).is_some());
+    fn the_server_s_end_of_an_exchange_is_a_child_of_the_client_s() {
+        let (client, server) = both_ends(Known::default());
+        assert_eq!((client.trace, client.parent), (server.trace, None));
+        assert_eq!(server.parent, Some(client.span));
+        assert_ne!(server.span, client.span);
+        assert_eq!((client.flags, server.flags), (0x103, 0x303));
+        assert_eq!((client.randomness, server.randomness), (None, None), "the trace id carries it");
+    }
+
+    #[test]
+    fn with_a_traceparent_both_ends_are_in_the_caller_s_trace() {
+        let (client, server) = both_ends(Known { parent: parent(), ..Known::default() });
+        assert_eq!((client.trace, server.trace), (parent().unwrap().trace, parent().unwrap().trace));
+        assert_eq!(client.parent, Some(parent().unwrap().span));
+        assert_eq!(server.parent, Some(client.span));
+    }
+
+    #[test]
+    fn a_fixed_seed_repeats_itself() {
+        let row = Known { randomness: 5, ..Known::default() };
+        let once = || Identities::new(&Seed::fixed(), "test").of_row(row);
+        assert_eq!(once(), once());
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub(crate) struct Plan {
     pub kind: Option<usize>,
     pub error: Option<usize>,
     pub parent: Option<usize>,
+    pub correlation: Option<usize>,
     /// The attributes, in the order of the fields.
     pub attributes: Vec<Attribute>,
     /// Indices of fields that must not leave.
@@ -107,6 +108,7 @@ impl Plan {
             kind: None,
             error: None,
             parent: None,
+            correlation: None,
             attributes: Vec::new(),
             withheld: Vec::new(),
         };
@@ -117,7 +119,8 @@ impl Plan {
             let exported = allowed.exports(field);
             match field.field_use {
                 FieldUse::Time => plan.time = Some(index),
-                FieldUse::Threshold | FieldUse::Correlation => {}
+                FieldUse::Threshold => {}
+                FieldUse::Correlation => plan.correlation = Some(index),
                 FieldUse::Kind => plan.kind = Some(index),
                 FieldUse::Duration if is_log => plan.attributes.push(attribute()),
                 FieldUse::Duration => plan.duration = Some(index),

@@ -2,8 +2,8 @@
 //! dropped for one reason, whatever becomes of the task that holds it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,11 +15,18 @@ use crate::buffer::Taken;
 use crate::otlp::request::Scope;
 use crate::settings::RequestLimits;
 
+/// How often whoever waits for room looks.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// The bytes that may wait, shared by the queues that draw on it.
 #[derive(Debug)]
 pub(crate) struct Budget {
     cap: u64,
     used: AtomicU64,
+    /// Rows wait for room.
+    patient: AtomicBool,
+    freed: Condvar,
+    freeing: Mutex<()>,
 }
 
 /// The account of some rows. Dropped without a word, its rows count as dropped at shutdown.
@@ -74,7 +81,19 @@ struct State {
 
 impl Budget {
     pub(crate) fn new(cap: u64) -> Arc<Self> {
-        Arc::new(Self { cap, used: AtomicU64::new(0) })
+        Arc::new(Self {
+            cap,
+            used: AtomicU64::new(0),
+            patient: AtomicBool::new(false),
+            freed: Condvar::new(),
+            freeing: Mutex::new(()),
+        })
+    }
+
+    /// Whether rows wait for room from here on, or are dropped where there is none.
+    pub(crate) fn be_patient(&self, patient: bool) {
+        self.patient.store(patient, Relaxed);
+        self.freed.notify_all();
     }
 
     /// Bytes that wait, and the most that may.
@@ -89,7 +108,24 @@ impl Budget {
 
     /// A receipt for rows whose bytes fit, or None.
     pub(crate) fn admit(self: &Arc<Self>, bytes: u64, rows: u64, counters: Option<&Arc<DeliveryCounters>>) -> Option<Receipt> {
-        self.take(bytes).then(|| Receipt { rows, counters: counters.cloned(), budget: Arc::clone(self), held: bytes })
+        if !self.take(bytes) && !(self.patient.load(Relaxed) && self.await_room(bytes)) {
+            return None;
+        }
+        Some(Receipt { rows, counters: counters.cloned(), budget: Arc::clone(self), held: bytes })
+    }
+
+    /// Takes these bytes when there is room. False: there never will be, or the patience has ended.
+    #[cold]
+    fn await_room(&self, bytes: u64) -> bool {
+        let mut freeing = self.freeing.lock().unwrap_or_else(PoisonError::into_inner);
+        while bytes <= self.cap && self.patient.load(Relaxed) {
+            if self.take(bytes) {
+                return true;
+            }
+            // Whoever frees room does not take the lock: what is missed is seen after a while.
+            (freeing, _) = self.freed.wait_timeout(freeing, LOOK).unwrap_or_else(PoisonError::into_inner);
+        }
+        false
     }
 }
 
@@ -132,6 +168,7 @@ impl Drop for Receipt {
     fn drop(&mut self) {
         self.count(self.rows, |counters| &counters.dropped_at_shutdown);
         self.budget.used.fetch_sub(self.held, Relaxed);
+        self.budget.freed.notify_all();
     }
 }
 
@@ -145,13 +182,16 @@ impl Queue {
     /// Puts rows at the end; false if there was no room, which is then counted.
     pub(crate) fn push(&self, scope: &Arc<Scope>, taken: Taken, rows: u64, counters: Option<&Arc<DeliveryCounters>>) -> bool {
         let Taken { bytes, held } = taken;
+        // It may wait for those who take from the queue: they must be able to.
+        let mut admitted = self.budget.admit(held, rows, counters);
         let mut state = self.state();
         let receipt = loop {
-            match (self.budget.admit(held, rows, counters), self.overflow) {
+            match (admitted, self.overflow) {
                 (Some(receipt), _) => break receipt,
                 (None, Overflow::DropOldest) if !state.parcels.is_empty() => {
                     let oldest = state.pop();
                     oldest.into_iter().for_each(|parcel| parcel.receipt.displaced());
+                    admitted = self.budget.admit(held, rows, counters);
                 }
                 (None, _) => {
                     if let Some(counters) = counters {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
 
-use host_model::{DeliveryCounters, Kept, MetricData, PathCounters, Schema, Signal, Sink, Threshold};
+use host_model::{DeliveryCounters, Kept, MetricData, PathCounters, Schema, Seed, Signal, Sink, Threshold, TraceParent};
 
 use crate::buffer::{Buffer, PARCEL_BYTES, Pool, Taken};
 use crate::exporter::Ways;
-use crate::ids::{Identities, TraceParent};
+use crate::ids::{Identities, Known};
 use crate::otlp::request::Scope;
-use crate::otlp::span::{Row, ThresholdText};
+use crate::otlp::span::{Row, SERVER, ThresholdText};
 use crate::otlp::{log, span};
 use crate::plan::{Allowed, Columns, Plan};
 
@@ -35,7 +35,14 @@ pub(crate) struct PathSink {
 // === impl PathSink ===
 
 impl PathSink {
-    pub(crate) fn new(path: &str, counters: Arc<DeliveryCounters>, ways: Arc<Ways>, allowed: Allowed, version: &str) -> Self {
+    pub(crate) fn new(
+        path: &str,
+        counters: Arc<DeliveryCounters>,
+        ways: Arc<Ways>,
+        allowed: Allowed,
+        version: &str,
+        seed: &Seed,
+    ) -> Self {
         Self {
             path: path.into(),
             counters,
@@ -43,7 +50,7 @@ impl PathSink {
             ways,
             allowed,
             plans: Vec::new(),
-            identities: Identities::seeded(),
+            identities: Identities::new(seed, path),
             pool: Pool::default(),
             encoded: Buffer::default(),
             lines: Vec::new(),
@@ -104,7 +111,10 @@ impl Sink for PathSink {
         if !encodes && format.is_none() {
             return;
         }
-        let now = unix_now();
+        let now = match kept.observed_ns {
+            0 => unix_now(),
+            observed => observed.wrapping_add(kept.unix_offset_ns),
+        };
         let longest = plan.longest_row(&columns);
         let (mut waiting, mut shown, mut withheld) = (0, 0, 0);
         for index in 0..columns.rows {
@@ -154,14 +164,20 @@ impl PathSink {
     #[inline]
     fn row(&mut self, kept: &Kept, plan: &Plan, columns: &Columns<'_>, index: usize, now: u64) -> Row {
         let parent = plan.parent.and_then(|field| TraceParent::parse(columns.text(field, index)));
-        let randomness = kept.randomness.get(index).copied().unwrap_or_default();
+        let known = Known {
+            randomness: kept.randomness.get(index).copied().unwrap_or_default(),
+            explicit: kept.explicit_randomness,
+            parent,
+            correlation: plan.correlation.map_or(0, |field| columns.number(field, index)),
+            server: plan.kind.is_some_and(|field| columns.number(field, index) == SERVER),
+        };
         let unix_ns = match plan.time.map_or(0, |field| columns.number(field, index)) {
             0 => now,
             monotonic => monotonic.wrapping_add(kept.unix_offset_ns),
         };
         Row {
             index,
-            ids: self.identities.of_row(randomness, kept.explicit_randomness, parent),
+            ids: self.identities.of_row(known),
             unix_ns,
             threshold: kept.thresholds.get(index).copied().unwrap_or(Threshold::ALWAYS),
             withheld: if plan.withheld.is_empty() { 0 } else { plan.withheld_in(columns, index) },

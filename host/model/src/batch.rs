@@ -36,6 +36,8 @@ pub struct Kept {
     pub explicit_randomness: bool,
     /// What is added to CLOCK_MONOTONIC nanoseconds to get Unix time.
     pub unix_offset_ns: u64,
+    /// When the host saw them, CLOCK_MONOTONIC nanoseconds, if that is not now but when a capture was taken; else 0.
+    pub observed_ns: u64,
 }
 
 // === impl Batch ===

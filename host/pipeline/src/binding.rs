@@ -68,7 +68,10 @@ impl Binding {
         let schema = stages.decoder.schema();
         let sampled = stages.sampler.iter().flat_map(|sampler| sampler.wanted().iter().copied());
         let thresholds = planned.then(|| schema.position(FieldUse::Threshold)).flatten();
-        let first: Vec<usize> = Metrics::wanted(schema).into_iter().chain(sampled).chain(thresholds).collect();
+        // What both ends of an exchange have in common decides how they fare.
+        let correlation = schema.position(FieldUse::Correlation);
+        let common = correlation.into_iter().chain(correlation.and_then(|_| schema.position(FieldUse::TraceParent)));
+        let first: Vec<usize> = Metrics::wanted(schema).into_iter().chain(sampled).chain(thresholds).chain(common).collect();
         let wide = first.iter().chain(shadow).copied().collect();
         self.plain = Asked::new(schema, first);
         self.wide = Some(Asked::new(schema, wide)).filter(|wide| *wide != self.plain);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use host_model::{Decoder, Enricher, Observer, PathCounters, Sampler, Sink, Source};
+use host_model::{Decoder, Enricher, Observer, PathCounters, Sampler, Seed, Sink, Source};
 
 /// The parts of one path.
 pub struct Blueprint {
@@ -21,6 +21,8 @@ pub struct Blueprint {
     pub counters: Arc<PathCounters>,
     /// When a batch closes, and how often the slow things happen.
     pub limits: BatchLimits,
+    /// What rows are sampled by. The sink derives ids from the same.
+    pub seed: Seed,
 }
 
 /// The plugins of one path, each bound to the schema in front of it.

@@ -21,7 +21,7 @@ use buckets::Buckets;
 /// are that a decoder made up.
 const KEY: usize = 4096;
 
-/// Metrics that a path may have its full number of series for: a series takes up to 4 KiB for each metric.
+/// Metrics that a path may have its full number of series for: a series takes up to 3 KiB for each metric.
 const METRICS: usize = 16;
 
 /// The series of one path.

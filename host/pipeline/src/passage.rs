@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use host_model::{
-    Batch, Decisions, Decoded, Fallback, Fault, Input, Kept, NEVER, Observer, PathCounters, Run, Schema, Sink, Threshold,
+    Batch, Decisions, Decoded, Fallback, Fault, Input, Kept, NEVER, Observer, PathCounters, Run, Schema, Seed, Sink, Threshold,
 };
 
 use crate::binding::Binding;
@@ -13,7 +13,7 @@ use crate::columns;
 use crate::marks::Marks;
 use crate::metrics::Metrics;
 use crate::raw;
-use crate::sampling::{self, Randomness, Verdicts};
+use crate::sampling::{Given, Randomness, Verdicts};
 use crate::shadow::tap::{Sample, Tap, Taps};
 use crate::shadow::{Known, Shared};
 use crate::switch::SwitchError;
@@ -34,6 +34,16 @@ pub(crate) struct Passage {
     raw: Arc<Schema>,
     raw_arrow: Arc<arrow_schema::Schema>,
     randomness: Randomness,
+    seed: Seed,
+}
+
+/// The time of a run.
+#[derive(Clone, Copy)]
+pub(crate) struct When {
+    /// What is added to CLOCK_MONOTONIC nanoseconds to get Unix time.
+    pub(crate) unix_offset_ns: u64,
+    /// When it was taken, CLOCK_MONOTONIC nanoseconds, if that is not now; else 0.
+    pub(crate) observed_ns: u64,
 }
 
 // === impl Passage ===
@@ -45,11 +55,11 @@ impl Passage {
         observer: Arc<dyn Observer>,
         stages: Stages,
         cardinality: usize,
+        seed: Seed,
     ) -> Result<Self, StartError> {
         let binding = Binding::new(&path, &*stages.decoder, &stages.enrichers)?;
         let raw = Arc::new(raw::schema());
         let mut passage = Self {
-            path,
             metrics: Metrics::new(stages.decoder.schema(), cardinality),
             stages,
             planned: false,
@@ -60,7 +70,9 @@ impl Passage {
             cardinality,
             raw_arrow: Arc::new(raw.arrow()),
             raw,
-            randomness: Randomness::new(),
+            randomness: Randomness::new(&seed, &path),
+            seed,
+            path,
         };
         passage.ask();
         Ok(passage)
@@ -103,7 +115,7 @@ impl Passage {
     }
 
     /// Takes one run along the path.
-    pub(crate) fn pass(&mut self, run: Run<'_>, unix_offset_ns: u64, sink: &mut dyn Sink) {
+    pub(crate) fn pass(&mut self, run: Run<'_>, when: When, sink: &mut dyn Sink) {
         PathCounters::add(&self.counters.received, run.records.into());
         if run.records == 0 {
             return;
@@ -115,7 +127,7 @@ impl Passage {
             Ok(decoded) => decoded,
             Err(fault) => {
                 self.observer.fault(&fault, Input::Run(run, &asked.first));
-                return self.fail(run, &fault, unix_offset_ns, sink);
+                return self.fail(run, &fault, when, sink);
             }
         };
         self.taps.decoded(&decoded);
@@ -123,7 +135,7 @@ impl Passage {
         if !undecodable.is_empty() {
             let reason = format!("{} could not read this record", self.stages.decoder.id());
             let raw = raw::rows(&self.raw, run, Some(&undecodable), "undecodable", &reason);
-            self.pass_raw(raw, unix_offset_ns, sink);
+            self.pass_raw(raw, when, sink);
         }
         PathCounters::add(&self.counters.decoded, u64::from(run.records).saturating_sub(undecodable.len() as u64));
         let rows = batch.rows;
@@ -148,16 +160,16 @@ impl Passage {
             batch.schema = Arc::clone(&self.binding.marked);
             arrow = &self.binding.marked_arrow;
         }
-        self.write(batch, arrow, verdicts, unix_offset_ns, sink);
+        self.write(batch, arrow, verdicts, when, sink);
     }
 
     /// The sampler's verdicts. Everything is kept if there is none; if it faults, everything or nothing.
     fn sample(&mut self, batch: &Batch, marks: &mut Marks) -> Verdicts {
-        let Self { stages, taps, observer, randomness, .. } = self;
-        let kernel = sampling::kernel_thresholds(batch);
+        let Self { stages, taps, observer, randomness, seed, .. } = self;
+        let given = Given::of(batch, seed);
         let alike = |threshold: Threshold| Decisions { thresholds: vec![threshold.get()], randomness: Vec::new() };
         let Some(sampler) = &mut stages.sampler else {
-            return Verdicts::new(batch.rows, &alike(Threshold::ALWAYS), kernel, randomness, None);
+            return Verdicts::new(batch.rows, &alike(Threshold::ALWAYS), &given, randomness, None);
         };
         let watch = taps.sampler.as_mut().and_then(|tap| tap.watch(&**sampler));
         let decisions = match sampler.decide(batch) {
@@ -165,13 +177,13 @@ impl Passage {
             Err(fault) => {
                 let goes_on = step_over(&**observer, &fault, Input::Batch(batch), sampler.fallback(), marks);
                 let threshold = if goes_on { Threshold::ALWAYS } else { NEVER };
-                return Verdicts::new(batch.rows, &alike(threshold), kernel, randomness, None);
+                return Verdicts::new(batch.rows, &alike(threshold), &given, randomness, None);
             }
         };
-        let Some(watch) = watch else { return Verdicts::new(batch.rows, &decisions, kernel, randomness, None) };
+        let Some(watch) = watch else { return Verdicts::new(batch.rows, &decisions, &given, randomness, None) };
         let live_ns = watch.spent(&**sampler);
         let mut drawn = Vec::with_capacity(batch.rows);
-        let verdicts = Verdicts::new(batch.rows, &decisions, kernel, randomness, Some(&mut drawn));
+        let verdicts = Verdicts::new(batch.rows, &decisions, &given, randomness, Some(&mut drawn));
         if let Some(tap) = &taps.sampler {
             tap.offer(Sample::Rows { batch: batch.clone(), decisions, drawn, live_ns });
         }
@@ -247,7 +259,7 @@ impl Passage {
         batch: Batch,
         arrow: &Arc<arrow_schema::Schema>,
         verdicts: Verdicts,
-        unix_offset_ns: u64,
+        when: When,
         sink: &mut dyn Sink,
     ) {
         let (schema, rows) = (Arc::clone(&batch.schema), batch.rows);
@@ -259,7 +271,8 @@ impl Passage {
                 thresholds: verdicts.thresholds,
                 randomness: verdicts.randomness,
                 explicit_randomness: verdicts.explicit,
-                unix_offset_ns,
+                unix_offset_ns: when.unix_offset_ns,
+                observed_ns: when.observed_ns,
             }),
             Err(error) => {
                 // Cannot happen after `fill`. If it does, the rows are given up in the open.
@@ -270,11 +283,11 @@ impl Passage {
     }
 
     /// The decoder failed on a whole run: its records go on as raw events, or are counted as such and end here.
-    fn fail(&mut self, run: Run<'_>, fault: &Fault, unix_offset_ns: u64, sink: &mut dyn Sink) {
+    fn fail(&mut self, run: Run<'_>, fault: &Fault, when: When, sink: &mut dyn Sink) {
         match self.stages.decoder.fallback() {
             Fallback::Pass => {
                 let raw = raw::rows(&self.raw, run, None, &fault.kind.to_string(), &fault.to_string());
-                self.pass_raw(raw, unix_offset_ns, sink);
+                self.pass_raw(raw, when, sink);
             }
             Fallback::Drop => {
                 let records = u64::from(run.records);
@@ -286,14 +299,14 @@ impl Passage {
     }
 
     /// Records that no decoder could read go on as raw events; the sampler does not see them.
-    fn pass_raw(&mut self, batch: Batch, unix_offset_ns: u64, sink: &mut dyn Sink) {
+    fn pass_raw(&mut self, batch: Batch, when: When, sink: &mut dyn Sink) {
         let rows = batch.rows as u64;
         PathCounters::add(&self.counters.undecodable, rows);
         PathCounters::add(&self.counters.raw, rows);
         PathCounters::add(&self.counters.kept, rows);
         let always = Decisions { thresholds: vec![Threshold::ALWAYS.get()], randomness: Vec::new() };
-        let verdicts = Verdicts::new(batch.rows, &always, &[], &mut self.randomness, None);
-        self.write(batch, &self.raw_arrow, verdicts, unix_offset_ns, sink);
+        let verdicts = Verdicts::new(batch.rows, &always, &Given::default(), &mut self.randomness, None);
+        self.write(batch, &self.raw_arrow, verdicts, when, sink);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::blueprint::{Blueprint, StartError};
 use crate::passage::Passage;
 use crate::shadow::{self, Candidate, Shadow};
 use crate::switch::{Change, SwitchError, Switched};
-use crate::worker::{Clock, Command, Worker};
+use crate::worker::{Clock, Command, Counted, Worker};
 
 /// A path that runs. Dropping it stops it.
 pub struct Running {
@@ -36,8 +36,8 @@ pub(crate) struct Line {
 /// # Errors
 /// The stages' schemas do not fit together, or the system gives no thread.
 pub fn start(blueprint: Blueprint) -> Result<Running, StartError> {
-    let Blueprint { name, source, stages, sink, observer, counters, limits } = blueprint;
-    let passage = Passage::new(Arc::clone(&name), Arc::clone(&counters), observer, stages, limits.cardinality)?;
+    let Blueprint { name, source, stages, sink, observer, counters, limits, seed } = blueprint;
+    let passage = Passage::new(Arc::clone(&name), Arc::clone(&counters), observer, stages, limits.cardinality, seed)?;
     let (commands, receiver) = channel();
     let finished = Arc::new(AtomicBool::new(false));
     let asked = Arc::new(AtomicBool::new(false));
@@ -85,6 +85,15 @@ impl Running {
             return self.counters.ledger();
         }
         answer.recv_timeout(timeout).unwrap_or_else(|_| self.counters.ledger())
+    }
+
+    /// What the metrics of all rows have come to, read by the worker between two batches; None after `timeout`, or when the
+    /// worker has ended. Blocks.
+    #[must_use]
+    pub fn counted(&self, timeout: Duration) -> Option<Counted> {
+        let (reply, answer) = sync_channel(1);
+        self.line.tell(Command::Count(reply)).ok()?;
+        answer.recv_timeout(timeout).ok()
     }
 
     /// Replaces plugins between two batches. Blocks until the new ones are live.

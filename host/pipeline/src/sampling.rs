@@ -1,12 +1,10 @@
 //! Thresholds to verdicts: each row's randomness is compared with its threshold, here and not in the plugin, so that the
 //! `th` that goes out is true.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
-
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
-use host_model::{Batch, Decisions, FieldUse, NEVER, Threshold};
+use arrow_array::{Array, StringArray};
+use host_model::{Batch, Decisions, FieldUse, NEVER, Seed, Threshold, TraceParent, trace};
 
 /// What became of the rows of one batch.
 #[derive(Debug, Default)]
@@ -21,14 +19,30 @@ pub(crate) struct Verdicts {
     pub(crate) explicit: bool,
 }
 
-/// splitmix64, seeded once by the system. Fast and well distributed; nothing here is a secret.
+/// What is known of the rows of a batch before they are sampled.
+#[derive(Default)]
+pub(crate) struct Given<'a> {
+    /// The kernel plan's threshold of each row; nothing if it has no such column.
+    kernel: &'a [u64],
+    /// What each row has in common with the one of the other end of its exchange.
+    common: Option<Common<'a>>,
+}
+
+struct Common<'a> {
+    correlations: &'a [u64],
+    parents: Option<&'a StringArray>,
+    seed: &'a Seed,
+}
+
+/// splitmix64. Fast and well distributed; nothing here is a secret.
 pub(crate) struct Randomness(u64);
 
 // === impl Randomness ===
 
 impl Randomness {
-    pub(crate) fn new() -> Self {
-        Self(RandomState::new().build_hasher().finish())
+    /// The generator of this name.
+    pub(crate) fn new(seed: &Seed, name: &str) -> Self {
+        Self(seed.generator(name))
     }
 
     /// 64 bits.
@@ -49,15 +63,38 @@ impl Randomness {
     }
 }
 
+// === impl Given ===
+
+impl<'a> Given<'a> {
+    pub(crate) fn of(batch: &'a Batch, seed: &'a Seed) -> Self {
+        let column = |field_use| batch.schema.position(field_use).and_then(|field| batch.column(field));
+        let correlations = column(FieldUse::Correlation).and_then(|column| column.as_primitive_opt::<UInt64Type>());
+        let parents = || column(FieldUse::TraceParent).and_then(|column| column.as_string_opt());
+        let common = correlations.map(|column| Common { correlations: column.values(), parents: parents(), seed });
+        Self { kernel: kernel_thresholds(batch), common }
+    }
+}
+
+// === impl Common ===
+
+impl Common<'_> {
+    /// The randomness that its trace id carries, so that both ends of an exchange fare alike; None for a row that stands alone.
+    fn randomness(&self, row: usize) -> Option<u64> {
+        let correlation = self.correlations.get(row).copied().filter(|&correlation| correlation != 0)?;
+        let parent = self.parents.filter(|parents| row < parents.len());
+        let parent = parent.and_then(|parents| TraceParent::parse(parents.value(row).as_bytes()));
+        Some(parent.map_or_else(|| trace::carried(self.seed.trace_of(correlation)), |parent| parent.randomness()))
+    }
+}
+
 // === impl Verdicts ===
 
 impl Verdicts {
-    /// Compares each of `rows` rows with its threshold. `kernel` has the kernel plan's threshold of each row, or nothing. `drawn`
-    /// is for those who want to know what all rows were compared with, those that were not kept included.
+    /// Compares each of `rows` rows with its threshold. `drawn` is for those who want to know what all rows were compared with, those that were not kept included.
     pub(crate) fn new(
         rows: usize,
         decisions: &Decisions,
-        kernel: &[u64],
+        given: &Given<'_>,
         randomness: &mut Randomness,
         mut drawn: Option<&mut Vec<u64>>,
     ) -> Self {
@@ -67,8 +104,11 @@ impl Verdicts {
         verdicts.keep.reserve(rows);
         let mut all = true;
         for row in 0..rows {
-            let floor = floor(kernel, row);
-            let value = decisions.randomness.get(row).copied().unwrap_or_else(|| randomness.above(floor));
+            let floor = floor(given.kernel, row);
+            // Of a row that the kernel thinned out it is known where its randomness lies.
+            let common = || given.common.as_ref().filter(|_| floor == Threshold::ALWAYS)?.randomness(row);
+            let chosen = decisions.randomness.get(row).copied();
+            let value = chosen.or_else(common).unwrap_or_else(|| randomness.above(floor));
             let (threshold, keep) = verdict(decisions, row, floor, value);
             verdicts.keep.push(keep);
             all &= keep;
@@ -116,8 +156,12 @@ pub(crate) fn floor(kernel: &[u64], row: usize) -> Threshold {
 mod tests {
     use super::*;
 
+    fn draws() -> Randomness {
+        Randomness::new(&Seed::system(), "test")
+    }
+
     fn decide(thresholds: Vec<u64>, randomness: Vec<u64>, rows: usize) -> Verdicts {
-        Verdicts::new(rows, &Decisions { thresholds, randomness }, &[], &mut Randomness::new(), None)
+        Verdicts::new(rows, &Decisions { thresholds, randomness }, &Given::default(), &mut draws(), None)
     }
 
     #[test]
@@ -136,7 +180,7 @@ mod tests {
     fn what_was_drawn_for_every_row_gives_the_same_verdicts_again() {
         let decisions = Decisions { thresholds: vec![Threshold::from_ratio(0.3).get()], randomness: vec![] };
         let mut drawn = Vec::new();
-        let verdicts = Verdicts::new(1000, &decisions, &[], &mut Randomness::new(), Some(&mut drawn));
+        let verdicts = Verdicts::new(1000, &decisions, &Given::default(), &mut draws(), Some(&mut drawn));
         let again: Vec<bool> =
             drawn.iter().enumerate().map(|(row, &value)| verdict(&decisions, row, Threshold::ALWAYS, value).1).collect();
         assert_eq!(verdicts.keep, again);
@@ -150,10 +194,28 @@ mod tests {
     }
 
     #[test]
+    fn both_ends_of_an_exchange_fare_alike_and_as_their_trace_does() {
+        let seed = Seed::system();
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let correlations: Vec<u64> = (0..2000).map(|row| row % 1000).collect();
+        let parents = StringArray::from_iter_values((0..2000).map(|row| if row % 1000 == 1 { parent } else { "" }));
+        let common = Common { correlations: &correlations, parents: Some(&parents), seed: &seed };
+        let given = Given { kernel: &[], common: Some(common) };
+        let decisions = Decisions { thresholds: vec![Threshold::from_ratio(0.5).get()], randomness: vec![] };
+        let mut drawn = Vec::new();
+        let verdicts = Verdicts::new(2000, &decisions, &given, &mut draws(), Some(&mut drawn));
+        assert_eq!(verdicts.keep[1..1000], verdicts.keep[1001..], "client and server");
+        assert!((400..600).contains(&verdicts.keep[..1000].iter().filter(|keep| **keep).count()), "half of them");
+        assert_eq!(drawn[1], 0xce_929d_0e0e_4736, "that of the caller's trace");
+        assert_eq!(drawn[2], trace::carried(seed.trace_of(2)));
+        assert_ne!(drawn[0], drawn[1000], "rows without a correlation stand alone");
+    }
+
+    #[test]
     fn what_the_kernel_thinned_out_keeps_its_threshold_and_fits_it() {
         let kernel = [Threshold::from_ratio(0.25).get(); 1000];
         let decisions = Decisions { thresholds: vec![0], randomness: vec![] };
-        let verdicts = Verdicts::new(1000, &decisions, &kernel, &mut Randomness::new(), None);
+        let verdicts = Verdicts::new(1000, &decisions, &Given { kernel: &kernel, common: None }, &mut draws(), None);
         assert_eq!(verdicts.thresholds.len(), 1000);
         assert!(verdicts.thresholds.iter().zip(&verdicts.randomness).all(|(t, &r)| t.get() == kernel[0] && t.keeps(r)));
     }

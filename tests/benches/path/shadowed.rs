@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use host_model::{Kept, KernelCounters, KernelPlan, MetricData, PathCounters, PlanError, Run, Sink, Source, Waker};
+use host_model::{Kept, KernelCounters, KernelPlan, MetricData, PathCounters, PlanError, Run, Seed, Sink, Source, Waker};
 use host_pipeline::{BatchLimits, Blueprint, Candidate, Running, Shadow, Stages, start};
 use rustix::time::ClockId;
 use serde_json::{Value, json};
@@ -89,6 +89,7 @@ fn pass(workshop: &Workshop, shadows: Shadows) -> (f64, u64, u64) {
         observer: Arc::new(()),
         counters: Arc::clone(&counters),
         limits: BatchLimits { rows: SIZE, bytes: usize::MAX, ..BatchLimits::default() },
+        seed: Seed::system(),
     })
     .unwrap();
     let shadows = shadows(workshop, &path);

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use host_export::{Explicit, ExportSettings, Exporter, Output};
-use host_model::{DeliveryCounters, Kept, MetricData, PathCounters, Sink};
+use host_model::{DeliveryCounters, Kept, MetricData, PathCounters, Seed, Sink};
 use host_pipeline::{BatchLimits, Blueprint, Stages, start};
 use rustix::time::ClockId;
 use tokio::runtime::{Builder, Runtime};
@@ -80,6 +80,7 @@ pub(crate) fn pass(stages: Stages, tape: &'static [u8], size: usize, way_out: &W
         observer: Arc::new(()),
         counters: Arc::clone(&counters),
         limits: BatchLimits { rows: size, bytes: usize::MAX, ..BatchLimits::default() },
+        seed: Seed::system(),
     };
     let before = cpu_ns(ClockId::ProcessCPUTime);
     let running = start(blueprint).unwrap();

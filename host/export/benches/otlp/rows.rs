@@ -69,5 +69,6 @@ pub fn kept(signal: Signal) -> Kept {
         randomness: (0..BATCH).map(|row| 0x80_0000_0000_0000 + row * 0x1234_5678).collect(),
         explicit_randomness: false,
         unix_offset_ns: 1_700_000_000_000_000_000,
+        observed_ns: 0,
     }
 }

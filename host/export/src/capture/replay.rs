@@ -194,7 +194,7 @@ impl Waker for Signal {
 }
 
 /// How many bytes of framed records fit, and how many records they are; at least one record, if there is one.
-fn prefix(bytes: &[u8], max_records: usize, max_bytes: usize) -> (usize, u32) {
+pub(super) fn prefix(bytes: &[u8], max_records: usize, max_bytes: usize) -> (usize, u32) {
     let (mut length, mut records) = (0, 0);
     while let Some((header, _)) = bytes.get(length..).and_then(<[u8]>::split_first_chunk::<4>) {
         let header = u32::from_le_bytes(*header);

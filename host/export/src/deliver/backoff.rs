@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use host_model::Seed;
+
 use crate::ids::Identities;
 
 /// A collector that restarts is found again soon.
@@ -22,7 +24,7 @@ pub(crate) struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { base: FIRST, random: Identities::seeded() }
+        Self { base: FIRST, random: Identities::new(&Seed::system(), "backoff") }
     }
 }
 

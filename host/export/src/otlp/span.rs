@@ -25,6 +25,8 @@ const FLAGS: [u8; 2] = [0x80 | FIXED32, 1];
 /// `Status { code = 3: ERROR }`.
 const FAILED: [u8; 4] = [STATUS, 2, tag(3, VARINT), 2];
 const INTERNAL: u64 = 1;
+/// The span kind of whoever answers.
+pub(crate) const SERVER: u64 = 2;
 const LAST_KIND: u64 = 5;
 const PREFIX: &[u8; 6] = b"ot=th:";
 const RANDOMNESS: &[u8; 4] = b";rv:";

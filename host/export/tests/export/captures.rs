@@ -3,7 +3,7 @@
 use std::io::Cursor;
 use std::time::{Duration, Instant};
 
-use host_export::capture::{CaptureError, CapturedProbe, Pace, Reader, Replay, Writer};
+use host_export::capture::{CaptureError, CapturedProbe, Conductor, Pace, Reader, Replay, Writer};
 use host_model::{Layout, Member, MemberKind, Run, Source};
 
 fn probes() -> Vec<CapturedProbe> {
@@ -101,6 +101,58 @@ fn at_real_pace_runs_come_when_they_came() {
     }
     assert_eq!(records, 93);
     assert!(start.elapsed() >= Duration::from_millis(30), "{:?}", start.elapsed());
+}
+
+/// Plays all seats, each on a thread of its own; gives what was worked on, in the order in which it was.
+fn play(bytes: Vec<u8>, pace: Pace, probes: &[&'static str]) -> Vec<(&'static str, Option<u64>, Vec<u8>)> {
+    let conductor = Conductor::open(Box::new(Cursor::new(bytes)), pace).unwrap();
+    let seats: Vec<_> = probes.iter().map(|probe| (*probe, conductor.seat(probe).unwrap())).collect();
+    let worked = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for (probe, mut seat) in seats {
+            let worked = &worked;
+            scope.spawn(move || {
+                while !seat.ended() {
+                    seat.wait(1 << 20, Duration::from_millis(5));
+                    while seat.waiting_bytes() > 0 {
+                        let taken = seat.run(2, 1 << 20).bytes.to_vec();
+                        worked.lock().unwrap().push((probe, seat.time_ns(), taken));
+                        seat.release();
+                    }
+                }
+            });
+        }
+    });
+    worked.into_inner().unwrap()
+}
+
+#[test]
+fn a_capture_is_played_run_by_run_in_its_order_however_fast_and_to_how_many() {
+    let played = play(capture(50), Pace::Fast, &["tcp", "file"]);
+    assert_eq!(played.len(), 150, "three records are two parts, of at most two");
+    for (index, runs) in played.chunks(3).enumerate() {
+        let number = (index as u64).to_le_bytes();
+        let time = 1000 + index as u64 * 1_000_000;
+        assert_eq!(runs[0], ("file", Some(time), run(&[&number, b"twelve bytes"])));
+        assert_eq!(runs[1], ("file", Some(time), run(&[&[7; 100]])));
+        assert_eq!(runs[2], ("tcp", Some(time + 1), run(&[b"other"])));
+    }
+    assert_eq!(play(capture(50), Pace::Real, &["file", "tcp"]), played);
+}
+
+#[test]
+fn a_seat_that_is_empty_or_left_holds_nobody_up() {
+    assert_eq!(play(capture(50), Pace::Fast, &["tcp"]).len(), 50);
+    let conductor = Conductor::open(Box::new(Cursor::new(capture(2))), Pace::Fast).unwrap();
+    let (mut file, mut tcp) = (conductor.seat("file").unwrap(), conductor.seat("tcp").unwrap());
+    assert!(conductor.seat("file").is_none() && conductor.seat("dns").is_none());
+    file.wait(1, Duration::from_secs(1));
+    assert_eq!((file.counters().produced, file.waiting_records()), (3, 3));
+    tcp.wait(1, Duration::from_millis(1));
+    assert_eq!(tcp.waiting_bytes(), 0, "it is not its turn");
+    drop(file);
+    tcp.wait(1, Duration::from_secs(1));
+    assert_eq!(tcp.run(10, 1000).records, 1);
 }
 
 #[test]

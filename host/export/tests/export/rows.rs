@@ -97,6 +97,7 @@ impl Rows {
             randomness: self.randomness,
             explicit_randomness: self.explicit_randomness,
             unix_offset_ns: OFFSET,
+            observed_ns: 0,
         }
     }
 }

@@ -154,6 +154,27 @@ async fn a_span_is_what_the_sdk_would_have_made_of_it() {
 }
 
 #[tokio::test]
+async fn the_server_s_span_of_an_exchange_is_a_child_of_the_client_s_span() {
+    let parent = "00-4bf92f3577b34da6a3ff000000000000-00f067aa0ba902b7-01";
+    let kept = Rows::new(Signal::Span, 6)
+        .u32("kind", FieldUse::Kind, vec![3, 2, 3, 2, 2, 2])
+        .u64("correlation", FieldUse::Correlation, vec![7, 7, 8, 8, 0, 0])
+        .text("traceparent", FieldUse::TraceParent, vec!["", "", parent, parent, parent, ""])
+        .kept();
+    let (spans, _) = arrive(kept, |_| {}).await;
+    let [client, server, called, answers, alone, stranger] = &spans[..] else { panic!("{spans:?}") };
+    assert_eq!((&server.trace_id, &server.parent_span_id), (&client.trace_id, &client.span_id));
+    assert!(client.parent_span_id.is_empty());
+    assert_eq!((&answers.trace_id, &answers.parent_span_id), (&called.trace_id, &called.span_id));
+    assert_eq!((&called.trace_id[..2], &called.parent_span_id[..]), (&[0x4b, 0xf9][..], &alone.parent_span_id[..]));
+    assert_eq!(alone.trace_id, called.trace_id, "an exchange of which one end is here is its caller's all the same");
+    assert!(stranger.parent_span_id.is_empty() && stranger.trace_id != client.trace_id);
+    assert!(spans.iter().all(|span| span.attributes.is_empty()), "a correlation is no attribute: {spans:?}");
+    let ids: std::collections::HashSet<_> = spans.iter().map(|span| &span.span_id).collect();
+    assert_eq!(ids.len(), 6);
+}
+
+#[tokio::test]
 async fn randomness_of_the_samplers_own_travels_as_rv() {
     let mut rows = Rows::new(Signal::Span, 1);
     rows.explicit_randomness = true;

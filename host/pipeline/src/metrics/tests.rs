@@ -135,7 +135,7 @@ fn values_that_a_decoder_made_up_are_cut_and_numbers_at_their_ends_are_counted()
     assert_eq!(point.attributes, [("error.type".to_owned(), AttributeValue::Text("ö".repeat(2048)))]);
     let PointValue::Histogram(histogram) = &point.value else { panic!("{point:?}") };
     assert_eq!((histogram.count, histogram.buckets.iter().sum::<u64>()), (3, 3));
-    assert!(histogram.sum.is_finite() && histogram.buckets.len() <= 513, "{histogram:?}");
+    assert!(histogram.sum.is_finite() && histogram.buckets.len() <= 320, "{histogram:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Sums over the batches that a candidate has seen.
 
-use host_model::{Comparison, Example};
+use host_model::{Comparison, Example, Seed};
 
 use crate::sampling::Randomness;
 
@@ -53,7 +53,7 @@ impl Finding {
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { comparison: Comparison::default(), ratios: Vec::new(), timed: 0, chance: Randomness::new() }
+        Self { comparison: Comparison::default(), ratios: Vec::new(), timed: 0, chance: Randomness::new(&Seed::system(), "tally") }
     }
 }
 

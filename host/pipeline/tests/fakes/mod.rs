@@ -13,7 +13,7 @@ use host_model::stage::Plugin;
 use host_model::{
     Added, Batch, CallStats, ColumnType, Decisions, Decoded, Decoder, Digest, Enricher, Fallback, Fault, FaultKind, Field,
     FieldUse, Instrument, Kept, KernelCounters, KernelPlan, Metric, MetricData, Observer, PathCounters, PlanError, PluginId,
-    Run, Sampler, Schema, Sensitivity, Signal, Sink, Source, State, Stats, Waker,
+    Run, Sampler, Schema, Seed, Sensitivity, Signal, Sink, Source, State, Stats, Waker,
 };
 use host_pipeline::{BatchLimits, Blueprint, Running, Stages, start};
 
@@ -345,6 +345,7 @@ pub fn watched(ring: &Ring, shelf: &Shelf, stages: Stages, observer: Arc<dyn Obs
         observer,
         counters: Arc::clone(&shelf.counters),
         limits: BatchLimits { age: Duration::from_millis(1), rows: 100, ..BatchLimits::default() },
+        seed: Seed::system(),
     })
     .unwrap()
 }
