@@ -11,11 +11,12 @@ use std::{env, fs};
 use wit_component::ComponentEncoder;
 
 /// The crates that become components; `src/lib.rs` lists them too.
-const PLUGINS: [&str; 9] = [
+const PLUGINS: [&str; 10] = [
     "decoder-exec",
     "decoder-file",
     "decoder-tcp",
     "decoder-btf",
+    "decoder-http",
     "decoder-redis",
     "decoder-postgresql",
     "sampler-ratio",

@@ -80,6 +80,7 @@ mod description;
 
 // What a protocol works with.
 mod queue;
+mod route;
 mod rows;
 mod short;
 
@@ -99,6 +100,7 @@ mod state;
 pub use decoder::Conversations;
 pub use description::{Beginning, Description, Opinion, Signature};
 pub use queue::Queue;
+pub use route::Routes;
 pub use rows::{Emit, Kept, RowRef, Texts};
 pub use sheet::Sheet;
 pub use short::Short;
@@ -140,6 +142,14 @@ pub trait Protocol: Sized + 'static {
     fn recognise(&self, beginning: &Beginning<'_>) -> Opinion {
         let _ = beginning;
         Opinion::No
+    }
+
+    /// Bytes that what is remembered of a connection has on the heap. Over `buffer_bytes` for all connections together, half messages
+    /// included, those that were silent longest are forgotten. Asked after each call: count, do not walk.
+    #[must_use]
+    fn weight(connection: &Self::Connection) -> usize {
+        let _ = connection;
+        0
     }
 
     /// Bytes of one end, in order. With `Ok(n)`, `n` of them are done with. `n` may be more than there are (a body, by its

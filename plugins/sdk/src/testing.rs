@@ -4,7 +4,7 @@ mod mutation;
 mod script;
 mod talk;
 
-pub use mutation::{Mutated, mutated};
+pub use mutation::{Mutated, Mutations, mutated};
 pub use talk::{Talk, decoder};
 
 use crate::role::Decoder;

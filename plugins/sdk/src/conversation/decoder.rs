@@ -22,8 +22,8 @@ pub struct Conversations<P: Protocol> {
     rows: Rows<P::Exchange>,
     pub(crate) connections: Connections<P::Connection>,
     pub(crate) settings: Settings,
-    /// Bytes of half messages of all connections.
-    pub(crate) kept: usize,
+    /// Bytes that all connections have on the heap.
+    pub(crate) weight: usize,
     disowned: Vec<u64>,
     /// 0, 1, 2, ...: all rows of a batch.
     all: Vec<u32>,
@@ -45,7 +45,7 @@ impl<P: Protocol> Decoder for Conversations<P> {
             rows: Rows::new(),
             connections: Connections::new(settings.connections),
             settings,
-            kept: 0,
+            weight: 0,
             disowned: Vec::new(),
             all: Vec::new(),
         })
@@ -135,22 +135,27 @@ impl<P: Protocol> Conversations<P> {
             sequence: (record.transport() != UDP).then(|| record.sequence()),
             time_ns: record.time_ns(),
         };
-        let kept = entry.kept();
         if feed(&mut self.protocol, entry, &call, record, &mut self.rows).is_err() {
             entry.is_foreign = true;
             entry.state = P::Connection::default();
             entry.streams = Default::default();
             self.disowned.push(key.connection);
         }
-        self.kept = self.kept + entry.kept() - kept;
-        if self.kept > self.settings.buffer_bytes {
-            // What this call left half-read is what was one too many.
-            let sender = entry.source.link.sender(record);
-            if let Some(stream) = entry.streams.get_mut(place(sender)) {
-                self.kept -= stream.kept();
-                stream.clear();
-            }
-            self.protocol.gap(&mut entry.state, sender, &mut Emit::new(&mut self.rows, &mut entry.source));
+        let weight = entry.kept() + P::weight(&entry.state);
+        self.weight = self.weight - entry.weight + weight;
+        entry.weight = weight;
+        if self.weight > self.settings.buffer_bytes {
+            self.make_lighter(record.time_ns());
+        }
+    }
+
+    /// Forgets connections until the others have room.
+    #[cold]
+    fn make_lighter(&mut self, now_ns: u64) {
+        while self.weight > self.settings.buffer_bytes
+            && let Some(entry) = self.connections.remove_oldest()
+        {
+            self.over(entry, &Ending::forgotten(now_ns));
         }
     }
 
@@ -175,7 +180,7 @@ impl<P: Protocol> Conversations<P> {
 
     /// A connection is remembered no longer.
     fn over(&mut self, mut entry: Entry<P::Connection>, why: &Ending) {
-        self.kept -= entry.kept();
+        self.weight -= entry.weight;
         if !entry.is_foreign {
             self.protocol.end(&mut entry.state, why, &mut Emit::new(&mut self.rows, &mut entry.source));
         }
@@ -186,6 +191,9 @@ impl<P: Protocol> Conversations<P> {
         let why = Ending::timeout(now_ns, self.settings.timeout_ns);
         for entry in self.connections.each().filter(|entry| !entry.is_foreign) {
             self.protocol.end(&mut entry.state, &why, &mut Emit::new(&mut self.rows, &mut entry.source));
+            let weight = entry.kept() + P::weight(&entry.state);
+            self.weight = self.weight - entry.weight + weight;
+            entry.weight = weight;
         }
     }
 

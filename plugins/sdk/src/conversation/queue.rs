@@ -15,6 +15,9 @@ pub struct Queue<T, const MOST: usize = 256> {
     forgotten: u32,
 }
 
+/// Requests whose room stays when none waits: one pipeline of a thousand must not hold room for as many ever after.
+const ROOM: usize = 64;
+
 // === impl Queue ===
 
 impl<T, const MOST: usize> Queue<T, MOST> {
@@ -32,7 +35,11 @@ impl<T, const MOST: usize> Queue<T, MOST> {
             self.forgotten -= 1;
             return None;
         }
-        self.waiting.pop_front()
+        let oldest = self.waiting.pop_front();
+        if self.waiting.is_empty() && self.waiting.capacity() > ROOM {
+            self.waiting = VecDeque::new();
+        }
+        oldest
     }
 
     /// The request that the next response belongs to, without taking it.

@@ -11,7 +11,8 @@ pub(crate) struct Settings {
     pub timeout_ns: u64,
     /// `connections`: so many are remembered. 8192: with 500 bytes for each, 4 MiB.
     pub connections: usize,
-    /// `buffer_bytes`: what all connections together may keep of half messages. 4 MiB: 256 connections at their cap.
+    /// `buffer_bytes`: what all connections together may have on the heap, half messages and what protocols weigh. 8 MiB: 512
+    /// half messages at their cap, and far from the 32 MiB at which the host replaces an instance.
     pub buffer_bytes: usize,
 }
 
@@ -26,7 +27,7 @@ const LONGEST_NS: u64 = 3_600_000_000_000;
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { timeout_ns: 30_000_000_000, connections: 8192, buffer_bytes: 4 << 20 }
+        Self { timeout_ns: 30_000_000_000, connections: 8192, buffer_bytes: 8 << 20 }
     }
 }
 

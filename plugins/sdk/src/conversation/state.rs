@@ -37,7 +37,7 @@ impl<P: Protocol> Handover for Conversations<P> {
     fn export_state(&mut self) -> Result<State, String> {
         let mut bytes = Vec::new();
         for entry in self.connections.newest_first() {
-            let Entry { key, source, streams, is_foreign, state } = entry;
+            let Entry { key, source, streams, is_foreign, state, .. } = entry;
             let saved = Saved { key: *key, link: source.link, streams, is_foreign: *is_foreign, state };
             let one = postcard::to_allocvec(&saved).map_err(|error| format!("a connection cannot be written: {error}"))?;
             if bytes.len() + one.len() + 4 > MOST {
@@ -65,12 +65,12 @@ impl<P: Protocol> Handover for Conversations<P> {
         }
         // The oldest were written last, and come first now.
         for Saved { key, link, streams, is_foreign, state } in saved.into_iter().rev() {
-            if self.connections.is_full() {
-                self.connections.remove_oldest().into_iter().for_each(|entry| self.kept -= entry.kept());
-            }
-            let entry = Entry { key, source: Source::new(link), state, streams, is_foreign };
-            self.connections.remove(key).into_iter().for_each(|entry| self.kept -= entry.kept());
-            self.kept += entry.kept();
+            let gone =
+                [self.connections.remove(key), self.connections.is_full().then(|| self.connections.remove_oldest()).flatten()];
+            self.weight -= gone.iter().flatten().map(|entry| entry.weight).sum::<usize>();
+            let mut entry = Entry { key, source: Source::new(link), state, streams, is_foreign, weight: 0 };
+            entry.weight = entry.kept() + P::weight(&entry.state);
+            self.weight += entry.weight;
             self.connections.add(entry);
         }
         Ok(())

@@ -38,6 +38,8 @@ pub(crate) struct Entry<C> {
     pub streams: [Stream; 2],
     /// It speaks another protocol.
     pub is_foreign: bool,
+    /// Bytes that it has on the heap, as they were counted last.
+    pub weight: usize,
 }
 
 struct Slot<C> {
@@ -165,7 +167,7 @@ impl<C> Connections<C> {
 
 impl<C: Default> Entry<C> {
     pub(crate) fn new(key: Key, source: Source) -> Self {
-        Self { key, source, state: C::default(), streams: Default::default(), is_foreign: false }
+        Self { key, source, state: C::default(), streams: Default::default(), is_foreign: false, weight: 0 }
     }
 }
 

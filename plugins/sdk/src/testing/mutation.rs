@@ -16,11 +16,21 @@ pub struct Mutated {
     pub rows: u64,
 }
 
+/// Mutations of conversations, without end.
+#[derive(Debug, Clone)]
+pub struct Mutations {
+    originals: Vec<Vec<Vec<u8>>>,
+    dice: Dice,
+    count: u64,
+}
+
 /// Random numbers that are the same each time.
+#[derive(Debug, Clone)]
 struct Dice(u64);
 
 /// Offsets of `struct l7_record` that are worth changing.
 const TIME: usize = 0;
+const CONNECTION: usize = 8;
 const SEQUENCE: usize = 24;
 const TOTAL: usize = 28;
 const KIND: usize = 46;
@@ -41,24 +51,14 @@ const NUMBERS: [&[u8]; 8] =
 #[must_use]
 #[allow(clippy::panic, reason = "for tests, which are to end there")]
 pub fn mutated<P: Protocol>(talks: &[Talk], count: u64, seed: u64) -> Mutated {
-    let mut dice = Dice(seed | 1);
+    let mut mutations = Mutations::new(talks.iter().map(Talk::records).collect(), seed);
     let mut sum = Mutated::default();
     // Few connections, so that they are evicted, and a short timeout.
     let config = r#"{"connections": 64, "buffer_bytes": 65536, "timeout": "1s"}"#;
     let mut decoder: Conversations<P> = decoder(config);
     let fields: Vec<u32> = (0..).zip(&decoder.schema().fields).map(|(index, _)| index).collect();
-    let originals: Vec<Vec<Vec<u8>>> = talks.iter().map(Talk::records).collect();
     for conversation in 0..count {
-        let Some(original) = originals.get(dice.below(originals.len())) else { break };
-        let mut records = original.clone();
-        for _ in 0..=dice.below(4) {
-            mutate(&mut records, &originals, &mut dice);
-        }
-        for record in &mut records {
-            // Now and then one that is known goes on.
-            let connection = if dice.below(8) == 0 { conversation.saturating_sub(1) } else { conversation };
-            put(record, 8, &connection.to_le_bytes());
-        }
+        let records = mutations.next();
         let run = super::run(records.iter().map(Vec::as_slice));
         let decoded = decoder.decode(&run, &fields).unwrap_or_else(|error| panic!("{error}"));
         for column in &decoded.columns {
@@ -69,13 +69,42 @@ pub fn mutated<P: Protocol>(talks: &[Talk], count: u64, seed: u64) -> Mutated {
         sum.conversations += 1;
         sum.records += records.len() as u64;
         sum.rows += u64::from(decoded.rows);
-        if dice.below(512) == 0 {
+        if conversation % 512 == 511 {
             let state = decoder.export_state().unwrap_or_else(|error| panic!("{error}"));
             decoder = super::decoder(config);
             decoder.import_state(state).unwrap_or_else(|error| panic!("{error}"));
         }
     }
     sum
+}
+
+// === impl Mutations ===
+
+impl Mutations {
+    /// Mutations of these conversations, each the records of one. The same seed makes the same mutations.
+    #[must_use]
+    pub const fn new(originals: Vec<Vec<Vec<u8>>>, seed: u64) -> Self {
+        Self { originals, dice: Dice(seed | 1), count: 0 }
+    }
+
+    /// The records of one more mutated conversation; none if there is no original. The connection is a new one, or now and then
+    /// the one before.
+    #[must_use]
+    #[allow(clippy::should_implement_trait, reason = "they have no end")]
+    pub fn next(&mut self) -> Vec<Vec<u8>> {
+        let Self { originals, dice, count } = self;
+        let Some(original) = originals.get(dice.below(originals.len())) else { return Vec::new() };
+        let mut records = original.clone();
+        for _ in 0..=dice.below(4) {
+            mutate(&mut records, originals, dice);
+        }
+        for record in &mut records {
+            let connection = if dice.below(8) == 0 { count.saturating_sub(1) } else { *count };
+            put(record, CONNECTION, &connection.to_le_bytes());
+        }
+        *count += 1;
+        records
+    }
 }
 
 /// One thing goes wrong.
@@ -97,7 +126,7 @@ fn mutate(records: &mut Vec<Vec<u8>>, others: &[Vec<Vec<u8>>], dice: &mut Dice) 
                 5 => put(record, TOTAL, &(dice.next() as u32 >> dice.below(32)).to_le_bytes()),
                 6 => put(record, [KIND, DIRECTION, ROLE, FLAGS][dice.below(4)], &[dice.below(8) as u8]),
                 7 => put(record, TIME, &(dice.next() >> dice.below(64)).to_le_bytes()),
-                8 => record.truncate(PAYLOAD + dice.below(record.len() - PAYLOAD + 1)),
+                8 => record.truncate(PAYLOAD + dice.below((record.len() + 1).saturating_sub(PAYLOAD))),
                 9 => number(record, dice),
                 _ => bytes(record, dice),
             }

@@ -1,0 +1,123 @@
+//! A chunked body: sizes in hexadecimal, each with so many bytes behind it.
+
+use plugin_sdk::scan::line;
+use serde::{Deserialize, Serialize};
+
+/// Where in a chunked body the next byte is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Chunks {
+    /// At the line with a size.
+    #[default]
+    Size,
+    /// Before so many bytes of a chunk, its line end included.
+    Data(u64),
+    /// At the fields that may follow the last chunk.
+    Trailer,
+}
+
+/// What became of the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// So many bytes are done with, and there are more to come.
+    On(usize),
+    /// The body ends behind so many bytes.
+    End(usize),
+    /// This is no chunked body.
+    No,
+}
+
+/// A line with a size, or of a trailer, that is longer is none.
+const LONGEST: usize = 4096;
+
+// === impl Chunks ===
+
+impl Chunks {
+    /// Goes on with these bytes. `size` counts the bytes of the body. Less than a line is left for the next time; of a chunk all
+    /// bytes are done with, also those that are not there yet: [`gone_by`](Self::gone_by) follows them.
+    pub(crate) fn step(&mut self, bytes: &[u8], size: &mut u64) -> Step {
+        let mut at = 0;
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            match *self {
+                Self::Data(left) => {
+                    let there = left.min(rest.len() as u64);
+                    *self = Self::Data(left - there);
+                    at += there as usize;
+                    if left > there {
+                        let asked = (left - there).min(1 << 30);
+                        *self = Self::Data(left - there - asked);
+                        return Step::On(at + asked as usize);
+                    }
+                    *self = Self::Size;
+                }
+                Self::Size => {
+                    let Some((text, len)) = line(rest) else { return too_long(rest, at) };
+                    let Some(chunk) = hexadecimal(text) else { return Step::No };
+                    *size = size.saturating_add(chunk);
+                    *self = if chunk == 0 { Self::Trailer } else { Self::Data(chunk.saturating_add(2)) };
+                    at += len;
+                }
+                Self::Trailer => {
+                    let Some((text, len)) = line(rest) else { return too_long(rest, at) };
+                    at += len;
+                    if text.is_empty() {
+                        return Step::End(at);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The bytes that were asked for have gone by.
+    pub(crate) fn gone_by(&mut self) {
+        if *self == Self::Data(0) {
+            *self = Self::Size;
+        }
+    }
+}
+
+const fn too_long(rest: &[u8], at: usize) -> Step {
+    if rest.len() > LONGEST { Step::No } else { Step::On(at) }
+}
+
+/// A size, up to an extension; None if it is none, or no u64.
+fn hexadecimal(text: &[u8]) -> Option<u64> {
+    let digits = text.split(|byte| matches!(byte, b';' | b' ' | b'\t')).next().unwrap_or_default();
+    let digit = |number: u64, &byte: &u8| {
+        let digit = char::from(byte).to_digit(16)?;
+        (number >> 60 == 0).then_some(number << 4 | u64::from(digit))
+    };
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, digit) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Chunks, Step};
+
+    #[test]
+    fn a_body_is_the_same_in_one_piece_and_in_any_two() {
+        let body = b"5\r\nhello\r\n1a;x=y\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\nA: b\r\n\r\nNEXT";
+        let (mut whole, mut size) = (Chunks::default(), 0);
+        assert_eq!(whole.step(body, &mut size), Step::End(body.len() - 4));
+        assert_eq!(size, 31);
+        for cut in 1..body.len() - 4 {
+            let (mut chunks, mut size) = (Chunks::default(), 0);
+            let Step::On(done) = chunks.step(&body[..cut], &mut size) else { panic!("{cut}") };
+            if done > cut {
+                chunks.gone_by();
+            }
+            let Step::End(more) = chunks.step(&body[done..], &mut size) else { panic!("{cut}") };
+            assert_eq!((done + more, size), (body.len() - 4, 31), "{cut}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_no_number_holds_and_lines_without_end_are_refused() {
+        for body in ["fffffffffffffffff\r\n", "-1\r\n", "\r\n", "xyz\r\n", &"1".repeat(5000)] {
+            assert_eq!(Chunks::default().step(body.as_bytes(), &mut 0), Step::No, "{body:?}");
+        }
+        let (mut chunks, mut size) = (Chunks::default(), 7);
+        assert!(matches!(chunks.step(b"ffffffffffffffff\r\nx", &mut size), Step::On(asked) if asked > 1 << 29));
+        assert_eq!(size, u64::MAX);
+    }
+}

@@ -1,0 +1,150 @@
+//! What clients send: requests.
+
+use plugin_sdk::conversation::{Began, Data, Emit, Foreign, Kind};
+
+use crate::chunks::Step;
+use crate::connection::{Connection, Reading, Request};
+use crate::head::{Parsed, RequestHead, request};
+use crate::{Exchange, HTTP2, Http, STRIKES};
+
+/// How long a response may be known before its request, on the side of a client whose threads are told of in another order than
+/// they worked. 5 ms: a few turns of a scheduler; more, and it would be another request's.
+const EARLY_NS: u64 = 5_000_000;
+
+impl Http {
+    /// Reads requests; how many bytes are done with.
+    pub(crate) fn requests(
+        &mut self,
+        connection: &mut Connection,
+        data: &Data<'_>,
+        rows: &mut Emit<'_, Exchange>,
+    ) -> Result<usize, Foreign> {
+        let all = data.bytes.len().saturating_add(data.missing as usize);
+        let mut at = 0;
+        let mut met = 0;
+        while let Some(bytes) = data.bytes.get(at..).filter(|bytes| !bytes.is_empty()) {
+            match &mut connection.client {
+                Reading::Tunnel => return Ok(usize::MAX),
+                Reading::Body(left) => match body(left, bytes.len()) {
+                    Some(asked) => return Ok(at + asked),
+                    None => {
+                        at += *left as usize;
+                        connection.client = Reading::Head;
+                    }
+                },
+                Reading::Chunks(chunks) => {
+                    let mut size = 0;
+                    let step = chunks.step(bytes, &mut size);
+                    if let Some(request) = connection.waiting.back_mut() {
+                        request.size = request.size.saturating_add(size);
+                    }
+                    match step {
+                        Step::On(done) => return Ok(at + done),
+                        Step::End(done) => {
+                            at += done;
+                            connection.client = Reading::Head;
+                        }
+                        Step::No => connection.client = Reading::Lost,
+                    }
+                }
+                Reading::Lost | Reading::Endless if at > 0 || !data.call_start => return Ok(all),
+                Reading::Head | Reading::Lost | Reading::Endless => {
+                    // An empty line before a request is put up with (RFC 9112, 2.2).
+                    if let [b'\r' | b'\n', ..] = bytes {
+                        at += 1;
+                        continue;
+                    }
+                    let began = data.began(at);
+                    match request(bytes) {
+                        Parsed::Whole(head, len) => {
+                            met += 1;
+                            connection.is_pipelined |= met > 1;
+                            self.request(connection, began, &head, rows);
+                            connection.client = framing(connection, &head);
+                            at += len;
+                        }
+                        Parsed::Part(_) | Parsed::Little if data.missing == 0 => return Ok(at),
+                        Parsed::Part(head) => {
+                            self.request(connection, began, &head, rows);
+                            connection.client = Reading::Lost;
+                            return Ok(all);
+                        }
+                        Parsed::Little | Parsed::No => {
+                            if bytes.starts_with(HTTP2) {
+                                return Err(Foreign);
+                            }
+                            connection.client = Reading::Lost;
+                            strike(connection)?;
+                            return Ok(all);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(at)
+    }
+
+    /// A request was asked.
+    fn request(&mut self, connection: &mut Connection, began: Began, head: &RequestHead<'_>, rows: &mut Emit<'_, Exchange>) {
+        let request = Request::new(began, head, std::mem::take(&mut connection.room));
+        connection.is_met = true;
+        connection.strikes = 0;
+        if !connection.is_pipelined {
+            if matches!(connection.server, Reading::Lost | Reading::Endless) && connection.answer.is_some() {
+                // Who asks again has read the response, though its end was not seen.
+                connection.server = Reading::Lost;
+                self.finish(connection, rows);
+            }
+            if connection.is_unsure {
+                // And those before were answered by bytes that were lost.
+                connection.waiting.drain().for_each(drop);
+                connection.is_unsure = false;
+            }
+        }
+        if let Some(mut answer) = connection.early.pop() {
+            let is_its = rows.kind() == Kind::Client
+                && request.began.time_ns >= answer.ended_ns
+                && request.began.time_ns - answer.ended_ns < EARLY_NS;
+            connection.early.clear();
+            if is_its {
+                answer.ended_ns = request.began.time_ns;
+                answer.request = Some(request);
+                connection.room = crate::exchange::answered(answer, &mut self.routes, rows);
+                return;
+            }
+        }
+        connection.waiting.push(request);
+    }
+}
+
+/// Bytes of a body of which `left` are to come: how many are done with, if it does not end among these.
+pub(crate) fn body(left: &mut u64, there: usize) -> Option<usize> {
+    if *left <= there as u64 {
+        return None;
+    }
+    // More at once than Wasm can count would not go by.
+    let asked = (*left).min(1 << 30).max(there as u64);
+    *left -= asked;
+    Some(asked as usize)
+}
+
+/// A message that is none, on a connection that never had one, three times.
+pub(crate) fn strike(connection: &mut Connection) -> Result<(), Foreign> {
+    connection.strikes = connection.strikes.saturating_add(1);
+    if connection.strikes >= STRIKES && !connection.is_met { Err(Foreign) } else { Ok(()) }
+}
+
+/// How the body of a request ends.
+fn framing(connection: &mut Connection, head: &RequestHead<'_>) -> Reading {
+    if head.fields.is_chunked {
+        return Reading::Chunks(Default::default());
+    }
+    let size = head.fields.content_length.unwrap_or(0);
+    if size == 0 {
+        return Reading::Head;
+    }
+    if let Some(request) = connection.waiting.back_mut() {
+        request.size = size;
+    }
+    Reading::Body(size)
+}

@@ -1,0 +1,161 @@
+//! What is remembered of one connection.
+
+use plugin_sdk::conversation::{Began, Queue};
+use serde::{Deserialize, Serialize};
+
+use crate::chunks::Chunks;
+use crate::head::RequestHead;
+use crate::method::Method;
+
+/// A connection.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Connection {
+    /// Asked, and no response begun.
+    pub(crate) waiting: Queue<Request, 128>,
+    /// The response that is under way.
+    pub(crate) answer: Option<Answer>,
+    /// Responses that came before their requests: of two threads of a client, one writes and one reads.
+    pub(crate) early: Vec<Answer>,
+    pub(crate) client: Reading,
+    pub(crate) server: Reading,
+    /// When the server sent last.
+    pub(crate) answered_ns: u64,
+    /// A request was seen.
+    pub(crate) is_met: bool,
+    /// More than one request came at once.
+    pub(crate) is_pipelined: bool,
+    /// Bytes of the server were lost, and no response began since.
+    pub(crate) is_unsure: bool,
+    /// Messages in a row that were none.
+    pub(crate) strikes: u8,
+    /// Room of a request that is over, for the next.
+    #[serde(skip)]
+    pub(crate) room: Vec<u8>,
+}
+
+/// Where in the stream of one end the next byte is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Reading {
+    /// At the start of a message.
+    #[default]
+    Head,
+    /// In a body, so many bytes before its end, less those that go by.
+    Body(u64),
+    /// In a chunked body.
+    Chunks(Chunks),
+    /// In a body that ends with the connection.
+    Endless,
+    /// Somewhere: the next call that begins like a message begins one.
+    Lost,
+    /// In what is not HTTP any more.
+    Tunnel,
+}
+
+/// A request.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub began: Began,
+    pub method: Method,
+    /// Name of a method that is none of the usual, path, query, host and `traceparent`, one behind the other.
+    text: Vec<u8>,
+    ends: [u16; 4],
+    /// Of the body.
+    pub size: u64,
+}
+
+/// A response.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    /// None if its request was not seen.
+    pub request: Option<Request>,
+    pub status: u16,
+    pub minor: u8,
+    /// Of the body.
+    pub size: u64,
+    /// When it was complete; 0 until then.
+    pub ended_ns: u64,
+}
+
+/// The texts of a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Words<'a> {
+    pub method: &'a [u8],
+    pub path: &'a [u8],
+    pub query: &'a [u8],
+    pub host: &'a [u8],
+    pub trace_parent: &'a [u8],
+}
+
+/// Bytes of a text that are kept. 1 KiB: more is rarely captured.
+const LONGEST: usize = 1024;
+
+// === impl Request ===
+
+impl Request {
+    pub(crate) fn new(began: Began, head: &RequestHead<'_>, mut text: Vec<u8>) -> Self {
+        let (path, query) = target(head.target);
+        let method = if head.method == Method::Other { head.method_name } else { b"" };
+        text.clear();
+        let mut add = |part: &[u8]| {
+            text.extend_from_slice(part.get(..LONGEST).unwrap_or(part));
+            text.len() as u16
+        };
+        let ends = [add(method), add(path), add(query), add(head.fields.host)];
+        add(head.fields.trace_parent);
+        Self { began, method: head.method, text, ends, size: 0 }
+    }
+
+    pub(crate) fn words(&self) -> Words<'_> {
+        let [method, path, query, host] = self.ends.map(usize::from);
+        let part = |start: usize, end: usize| self.text.get(start..end).unwrap_or_default();
+        Words {
+            method: part(0, method),
+            path: part(method, path),
+            query: part(path, query),
+            host: part(query, host),
+            trace_parent: part(host, self.text.len()),
+        }
+    }
+
+    /// The room of its texts.
+    pub(crate) fn into_room(self) -> Vec<u8> {
+        self.text
+    }
+}
+
+/// Path and query of a target. An absolute one has a scheme and a host before them, that of CONNECT has neither.
+fn target(target: &[u8]) -> (&[u8], &[u8]) {
+    let is = |wanted: u8| move |&byte: &u8| byte == wanted;
+    let path = match target.first() {
+        Some(b'/' | b'*') => target,
+        _ => {
+            let behind = target.windows(3).position(|three| three == b"://").and_then(|at| target.get(at + 3..));
+            let behind = behind.unwrap_or_default();
+            behind.iter().position(is(b'/')).and_then(|at| behind.get(at..)).unwrap_or_default()
+        }
+    };
+    let path = path.split(is(b'#')).next().unwrap_or_default();
+    match path.iter().position(is(b'?')) {
+        Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default()),
+        None => (path, b""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::target;
+
+    #[test]
+    fn a_target_is_a_path_and_a_query() {
+        for (text, path, query) in [
+            ("/a/b?c=d?e#f", "/a/b", "c=d?e"),
+            ("/", "/", ""),
+            ("http://host:80/a?b", "/a", "b"),
+            ("http://host", "", ""),
+            ("host:443", "", ""),
+            ("*", "*", ""),
+        ] {
+            assert_eq!(target(text.as_bytes()), (path.as_bytes(), query.as_bytes()), "{text}");
+        }
+    }
+}

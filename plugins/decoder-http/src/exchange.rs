@@ -1,0 +1,105 @@
+//! A request and its response, as a row.
+
+use plugin_sdk::conversation::{Emit, Ending, Kept, Kind, Routes, Sheet};
+use plugin_sdk::{FieldUse, Sensitivity, Signal};
+
+use crate::connection::{Answer, Request};
+use crate::method::Method;
+
+/// One exchange.
+#[derive(Debug, Clone, Copy)]
+pub struct Exchange {
+    method: Method,
+    /// Of a method that is none of the usual.
+    method_name: Kept,
+    /// 0 for none.
+    status: u16,
+    route: Kept,
+    path: Kept,
+    query: Kept,
+    host: Kept,
+    request_size: u64,
+    response_size: u64,
+}
+
+/// The fields.
+pub(crate) fn sheet() -> Sheet<Exchange> {
+    Sheet::new("http.request", Signal::Span)
+        .name(|exchange: &Exchange, texts, out| {
+            out.str(if exchange.method == Method::Other { "HTTP" } else { exchange.method.name() });
+            if !exchange.route.is_empty() {
+                out.str(" ").chars(texts.of(exchange.route));
+            }
+        })
+        .label("http.request.method", |exchange| exchange.method.name())
+        .used(FieldUse::Dimension)
+        .kept("http.request.method_original", |exchange| exchange.method_name)
+        .reveals(Sensitivity::Payload)
+        .omit_zero()
+        .u32("http.response.status_code", |exchange| exchange.status.into())
+        .used(FieldUse::Dimension)
+        .omit_zero()
+        .kept("http.route", |exchange| exchange.route)
+        .used(FieldUse::Dimension)
+        .omit_zero()
+        .kept("url.path", |exchange| exchange.path)
+        .reveals(Sensitivity::Payload)
+        .omit_zero()
+        .kept("url.query", |exchange| exchange.query)
+        .reveals(Sensitivity::Payload)
+        .omit_zero()
+        .kept("http.request.header.host", |exchange| exchange.host)
+        .reveals(Sensitivity::Payload)
+        .omit_zero()
+        .u64("http.request.body.size", |exchange| exchange.request_size)
+        .unit("By")
+        .omit_zero()
+        .u64("http.response.body.size", |exchange| exchange.response_size)
+        .unit("By")
+        .omit_zero()
+        .histogram("http.server.request.duration", "Duration of HTTP server requests.", "duration")
+        .only_kind(Kind::Server)
+        .histogram("http.client.request.duration", "Duration of HTTP client requests.", "duration")
+        .only_kind(Kind::Client)
+}
+
+/// Adds the row of a response that is complete, or as complete as it will be known; the room of its request.
+pub(crate) fn answered(answer: Answer, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) -> Vec<u8> {
+    let Some(request) = answer.request else { return Vec::new() };
+    let is_error = answer.status >= if rows.kind() == Kind::Server { 500 } else { 400 };
+    let exchange = exchange(&request, answer.status, answer.size, routes, rows);
+    let mut row = rows.row(request.began, answer.ended_ns, exchange);
+    row.protocol_version(if answer.minor == 0 { "1.0" } else { "1.1" }).trace_parent(request.words().trace_parent);
+    if is_error {
+        let digits = [100, 10, 1].map(|place| b'0' + (answer.status / place % 10) as u8);
+        row.error(std::str::from_utf8(&digits).unwrap_or_default());
+    }
+    request.into_room()
+}
+
+/// Adds the row of a request that has no response.
+pub(crate) fn unanswered(request: &Request, why: &Ending, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) {
+    let exchange = exchange(request, 0, 0, routes, rows);
+    rows.row(request.began, why.time_ns(), exchange).unfinished(why).trace_parent(request.words().trace_parent);
+}
+
+fn exchange(
+    request: &Request,
+    status: u16,
+    response_size: u64,
+    routes: &mut Routes,
+    rows: &mut Emit<'_, Exchange>,
+) -> Exchange {
+    let words = request.words();
+    Exchange {
+        method: request.method,
+        method_name: rows.keep(words.method),
+        status,
+        route: rows.keep(routes.route(words.path)),
+        path: rows.keep(words.path),
+        query: rows.keep(words.query),
+        host: rows.keep(words.host),
+        request_size: request.size,
+        response_size,
+    }
+}

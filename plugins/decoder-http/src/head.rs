@@ -1,0 +1,238 @@
+//! The head of a message: its first line, and the few fields that matter.
+
+use plugin_sdk::scan::{find, line};
+
+use crate::method::Method;
+
+/// What was made of the bytes that a message should begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parsed<H> {
+    /// A whole head, of so many bytes.
+    Whole(H, usize),
+    /// The first part of a head.
+    Part(H),
+    /// Too little to say anything.
+    Little,
+    /// No message of this protocol.
+    No,
+}
+
+/// The first line of a request, and its fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RequestHead<'a> {
+    pub method: Method,
+    pub method_name: &'a [u8],
+    /// As it was sent: mostly a path and a query.
+    pub target: &'a [u8],
+    pub fields: Fields<'a>,
+}
+
+/// The first line of a response, and its fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ResponseHead<'a> {
+    pub status: u16,
+    pub fields: Fields<'a>,
+}
+
+/// The fields that matter.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fields<'a> {
+    /// The second digit of the version: 0 or 1.
+    pub minor: u8,
+    pub content_length: Option<u64>,
+    pub is_chunked: bool,
+    pub is_h2c: bool,
+    pub host: &'a [u8],
+    pub trace_parent: &'a [u8],
+}
+
+/// Fields that a head may have; Apache and nginx allow 100 and fewer. The rest of the head then counts as lost.
+const MOST_FIELDS: usize = 256;
+
+/// A request.
+pub(crate) fn request(bytes: &[u8]) -> Parsed<RequestHead<'_>> {
+    let Some(space) = find(bytes.get(..24).unwrap_or(bytes), b' ') else {
+        return if bytes.len() < 24 && bytes.iter().all(u8::is_ascii_uppercase) { Parsed::Little } else { Parsed::No };
+    };
+    let (method_name, rest) = bytes.split_at_checked(space).unwrap_or_default();
+    let Some(method) = Method::named(method_name) else { return Parsed::No };
+    let Some(behind) = rest.get(1..) else { return Parsed::Little };
+    if !is_target(method, behind) {
+        return Parsed::No;
+    }
+    let head = |target, fields| RequestHead { method, method_name, target, fields };
+    let Some((first, len)) = line(behind) else {
+        // The target itself is cut; a version that follows it would be no target.
+        let target = behind.split(|&byte| byte == b' ').next().unwrap_or_default();
+        return Parsed::Part(head(target, Fields { minor: 1, ..Fields::default() }));
+    };
+    let Some((target, version)) = first.split_last_chunk::<9>() else { return Parsed::No };
+    let minor = match version {
+        b" HTTP/1.0" => 0,
+        b" HTTP/1.1" => 1,
+        _ => return Parsed::No,
+    };
+    let mut fields = Fields { minor, ..Fields::default() };
+    match fields.read(behind.get(len..).unwrap_or_default()) {
+        Some(more) => Parsed::Whole(head(target, fields), space + 1 + len + more),
+        None => Parsed::Part(head(target, fields)),
+    }
+}
+
+/// A response.
+pub(crate) fn response(bytes: &[u8]) -> Parsed<ResponseHead<'_>> {
+    const START: &[u8] = b"HTTP/1.";
+    let Some(&[.., minor, b' ', a, b, c]) = bytes.first_chunk::<12>() else {
+        let is_start = START.starts_with(bytes.get(..START.len()).unwrap_or(bytes));
+        return if bytes.len() < 12 && is_start { Parsed::Little } else { Parsed::No };
+    };
+    let digit = |byte: u8| u16::from(byte.wrapping_sub(b'0'));
+    let status = digit(a) * 100 + digit(b) * 10 + digit(c);
+    let is_status = [a, b, c].iter().all(u8::is_ascii_digit) && status >= 100;
+    if !bytes.starts_with(START) || !is_status || !matches!(minor, b'0' | b'1') {
+        return Parsed::No;
+    }
+    let mut fields = Fields { minor: minor - b'0', ..Fields::default() };
+    let Some((_, len)) = line(bytes) else { return Parsed::Part(ResponseHead { status, fields }) };
+    match fields.read(bytes.get(len..).unwrap_or_default()) {
+        Some(more) => Parsed::Whole(ResponseHead { status, fields }, len + more),
+        None => Parsed::Part(ResponseHead { status, fields }),
+    }
+}
+
+/// Whether a target can begin so, and has nothing in it that a target cannot have.
+fn is_target(method: Method, bytes: &[u8]) -> bool {
+    match bytes.first() {
+        None | Some(b'/' | b'*') => true,
+        Some(b'h' | b'H') => b"http".eq_ignore_ascii_case(bytes.get(..4).unwrap_or_default()),
+        Some(_) => method == Method::Connect,
+    }
+}
+
+// === impl Fields ===
+
+impl<'a> Fields<'a> {
+    /// Reads lines up to the empty one; how many bytes they take, None if it is not there.
+    fn read(&mut self, bytes: &'a [u8]) -> Option<usize> {
+        let mut at = 0;
+        for _ in 0..MOST_FIELDS {
+            let (field, len) = line(bytes.get(at..)?)?;
+            at += len;
+            if field.is_empty() {
+                return Some(at);
+            }
+            self.field(field);
+        }
+        None
+    }
+
+    #[inline]
+    fn field(&mut self, field: &'a [u8]) {
+        // Only these can be one of ours: their first letters.
+        match field.first().map(|byte| byte | 0x20) {
+            Some(b'c') => {
+                if let Some(value) = value(field, b"content-length") {
+                    self.content_length = number(value).or(self.content_length);
+                }
+            }
+            Some(b't') => {
+                if let Some(value) = value(field, b"transfer-encoding") {
+                    self.is_chunked |= value.to_ascii_lowercase().ends_with(b"chunked");
+                } else if let Some(value) = value(field, b"traceparent") {
+                    self.trace_parent = value;
+                }
+            }
+            Some(b'h') => {
+                if let Some(value) = value(field, b"host") {
+                    self.host = value;
+                }
+            }
+            Some(b'u') => {
+                if let Some(value) = value(field, b"upgrade") {
+                    self.is_h2c |= value.eq_ignore_ascii_case(b"h2c");
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The value of a field, if it is the one of this name.
+#[inline]
+fn value<'a>(field: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (is, behind) = field.split_at_checked(name.len())?;
+    let value = behind.strip_prefix(b":")?;
+    is.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
+}
+
+/// A number without sign; None if it is none, or no u64.
+fn number(text: &[u8]) -> Option<u64> {
+    let digit = |number: u64, &byte: &u8| {
+        let digit = u64::from(byte.checked_sub(b'0').filter(|digit| *digit < 10)?);
+        number.checked_mul(10)?.checked_add(digit)
+    };
+    if text.is_empty() { None } else { text.iter().try_fold(0, digit) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Parsed, number, request, response};
+    use crate::method::Method;
+
+    #[test]
+    fn a_request_is_read_to_the_empty_line() {
+        let bytes =
+            b"POST /a?b=c HTTP/1.1\r\nHost: h \r\ncontent-LENGTH: 12\r\nX: y\r\nTransfer-Encoding: gzip, Chunked\r\n\r\nbody";
+        let Parsed::Whole(head, len) = request(bytes) else { panic!("{:?}", request(bytes)) };
+        assert_eq!((head.method, head.target, &bytes[len..]), (Method::Post, b"/a?b=c".as_slice(), b"body".as_slice()));
+        assert_eq!((head.fields.host, head.fields.content_length, head.fields.is_chunked), (b"h".as_slice(), Some(12), true));
+    }
+
+    #[test]
+    fn every_beginning_of_a_head_is_too_little_or_a_part() {
+        let bytes = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
+        for len in 1..bytes.len() {
+            let parsed = request(&bytes[..len]);
+            assert!(matches!(parsed, Parsed::Little | Parsed::Part(_)), "{len}: {parsed:?}");
+        }
+        let bytes = b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\n";
+        for len in 1..bytes.len() {
+            let parsed = response(&bytes[..len]);
+            assert!(matches!(parsed, Parsed::Little | Parsed::Part(_)), "{len}: {parsed:?}");
+        }
+        assert!(matches!(response(bytes), Parsed::Whole(head, 32) if head.status == 404), "{:?}", response(bytes));
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused() {
+        for bytes in [
+            "get / HTTP/1.1\r\n",
+            "GET /\r\n",
+            "GET / HTTP/2.0\r\n\r\n",
+            "PRI * HTTP/2.0\r\n\r\n",
+            "\r\n",
+            "GET x HTTP/1.1\r\n",
+            "*1\r\n",
+        ] {
+            assert_eq!(request(bytes.as_bytes()), Parsed::No, "{bytes:?}");
+        }
+        for bytes in ["HTTP/1.1 2000 OK", "HTTP/1.1 099 OK", "HTTP/1.1 -12 OK", "HTTP/2 200 OK \r\n", "HTTP/1.2 200 O"] {
+            let parsed = response(bytes.as_bytes());
+            assert!(parsed == Parsed::No || bytes.contains("2000"), "{bytes:?}: {parsed:?}");
+        }
+    }
+
+    #[test]
+    fn a_length_that_no_number_holds_is_none() {
+        assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
+        for text in ["18446744073709551616", "-1", "+1", "1e9", "0x10", "", "1 2", "\u{661}"] {
+            assert_eq!(number(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_fields_ends_somewhere() {
+        let bytes = [b"GET / HTTP/1.1\r\n".as_slice(), &b"a:b\r\n".repeat(10_000), b"\r\n"].concat();
+        assert!(matches!(request(&bytes), Parsed::Part(_)));
+    }
+}

@@ -1,0 +1,64 @@
+//! Request methods.
+
+use serde::{Deserialize, Serialize};
+
+/// A method of RFC 9110 or RFC 5789, or another.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Method {
+    #[default]
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    Connect,
+    Options,
+    Trace,
+    Patch,
+    /// Its name is kept beside it.
+    Other,
+}
+
+/// No method that is in use is longer (`UPDATEREDIRECTREF`).
+const LONGEST: usize = 20;
+
+// === impl Method ===
+
+impl Method {
+    /// The method of this name; None if it cannot be one.
+    pub(crate) fn named(name: &[u8]) -> Option<Self> {
+        Some(match name {
+            b"GET" => Self::Get,
+            b"HEAD" => Self::Head,
+            b"POST" => Self::Post,
+            b"PUT" => Self::Put,
+            b"DELETE" => Self::Delete,
+            b"CONNECT" => Self::Connect,
+            b"OPTIONS" => Self::Options,
+            b"TRACE" => Self::Trace,
+            b"PATCH" => Self::Patch,
+            [b'A'..=b'Z', rest @ ..] if rest.len() < LONGEST && rest.iter().all(is_of_name) => Self::Other,
+            _ => return None,
+        })
+    }
+
+    /// As `http.request.method` has it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+            Self::Options => "OPTIONS",
+            Self::Trace => "TRACE",
+            Self::Patch => "PATCH",
+            Self::Other => "_OTHER",
+        }
+    }
+}
+
+const fn is_of_name(byte: &u8) -> bool {
+    byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_')
+}
