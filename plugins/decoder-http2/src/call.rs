@@ -1,0 +1,141 @@
+//! A request and what has come of it so far: one stream.
+
+use plugin_sdk::conversation::{Began, Short};
+use serde::{Deserialize, Serialize};
+
+use crate::fields::{Fields, Method, Scheme, TraceParent};
+
+/// A request that has not ended.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Call {
+    /// The request itself was seen. A client may have one thread that writes and one that reads, and the latter be told of first.
+    pub is_asked: bool,
+    pub began: Began,
+    pub method: Method,
+    pub scheme: Scheme,
+    /// With its query.
+    pub target: Short,
+    pub trace_parent: Option<TraceParent>,
+    /// What a content type said, the request's or the response's.
+    pub is_grpc: Option<bool>,
+    /// 0 as long as no response was seen.
+    pub status: u16,
+    pub grpc_status: Option<u8>,
+    /// Bytes of the response's body that were announced and not seen yet.
+    pub left: Option<u64>,
+    /// When something of it was last seen.
+    pub seen_ns: u64,
+    /// Since when its end may have been missed.
+    pub doubt_ns: Option<u64>,
+    /// A field that is missing may have been there: a header was not known.
+    pub is_hazy: bool,
+    /// When it ended, and the reason if it was reset: before it began, as it were.
+    pub ended: Option<(u64, Option<u32>)>,
+}
+
+/// The requests of a connection that have not ended, at most [`MOST`](Self::MOST).
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Calls {
+    /// The numbers of their streams; beside `calls`, because they are what is looked through.
+    streams: Vec<u32>,
+    calls: Vec<Call>,
+}
+
+// === impl Call ===
+
+impl Call {
+    /// The request is here.
+    pub(crate) fn asked(&mut self, began: Began, time_ns: u64, fields: Fields) {
+        self.is_asked = true;
+        self.began = began;
+        self.method = fields.method;
+        self.scheme = fields.scheme;
+        self.target = fields.target;
+        self.trace_parent = fields.trace_parent;
+        self.is_grpc = fields.is_grpc.or(self.is_grpc);
+        self.seen_ns = time_ns;
+        self.is_hazy |= fields.has_unknown;
+    }
+
+    /// A response is here, or its trailers.
+    pub(crate) fn answered(&mut self, time_ns: u64, fields: &Fields) {
+        self.seen_ns = time_ns;
+        self.is_hazy |= fields.has_unknown;
+        if fields.status != 0 {
+            self.status = fields.status;
+            self.left = fields.content_length;
+        }
+        self.is_grpc = self.is_grpc.or(fields.is_grpc);
+        self.grpc_status = fields.grpc_status.or(self.grpc_status);
+    }
+}
+
+// === impl Calls ===
+
+impl Calls {
+    /// More requests than this are not remembered. Servers allow 100 to 250 at once.
+    pub(crate) const MOST: usize = 256;
+
+    /// Adds a request. Over the cap the oldest is given back.
+    pub(crate) fn open(&mut self, stream: u32, call: Call) -> Option<Call> {
+        let oldest = if self.streams.len() >= Self::MOST { self.oldest() } else { None };
+        self.streams.push(stream);
+        self.calls.push(call);
+        oldest
+    }
+
+    /// The request on a stream.
+    #[inline]
+    pub(crate) fn get(&mut self, stream: u32) -> Option<&mut Call> {
+        let place = self.place(stream)?;
+        self.calls.get_mut(place)
+    }
+
+    #[inline]
+    pub(crate) fn is_open(&self, stream: u32) -> bool {
+        self.place(stream).is_some()
+    }
+
+    /// Takes the request on a stream out.
+    #[inline]
+    pub(crate) fn close(&mut self, stream: u32) -> Option<Call> {
+        let place = self.place(stream)?;
+        self.streams.swap_remove(place);
+        let call = self.calls.swap_remove(place);
+        // A burst must not hold its room for the life of the connection.
+        if self.streams.is_empty() && self.streams.capacity() > 16 {
+            *self = Self::default();
+        }
+        Some(call)
+    }
+
+    /// Takes all out for which this holds, the oldest first.
+    pub(crate) fn close_if(&mut self, mut is_over: impl FnMut(u32, &Call) -> bool) -> Vec<Call> {
+        let over = self.streams.iter().zip(&self.calls).filter(|&(&stream, call)| is_over(stream, call));
+        let mut over: Vec<u32> = over.map(|(&stream, _)| stream).collect();
+        over.sort_unstable();
+        over.into_iter().filter_map(|stream| self.close(stream)).collect()
+    }
+
+    /// All of them.
+    pub(crate) fn all(&mut self) -> impl Iterator<Item = &mut Call> {
+        self.calls.iter_mut()
+    }
+
+    /// About how many bytes they take on the heap.
+    pub(crate) fn weight(&self) -> usize {
+        // A target and a `traceparent` have 80 bytes on the heap, most of the time.
+        self.calls.capacity() * (size_of::<Call>() + 80)
+    }
+
+    fn oldest(&mut self) -> Option<Call> {
+        let oldest = *self.streams.iter().min()?;
+        self.close(oldest)
+    }
+
+    /// From the end: the youngest are answered most.
+    #[inline]
+    fn place(&self, stream: u32) -> Option<usize> {
+        self.streams.iter().rposition(|&known| known == stream)
+    }
+}

@@ -1,0 +1,115 @@
+//! What is remembered of the bytes of one end.
+
+use plugin_sdk::conversation::{Began, Data, Sender};
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{FRAME_BYTES, HEAD_BYTES, Head, PREFACE, chain};
+use crate::hpack::table::Table;
+
+/// One end's half of a connection.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Direction {
+    /// The fields that this end may refer to by number.
+    pub table: Table,
+    /// It is known where the next frame begins.
+    pub is_synced: bool,
+    /// A header block that goes on in the next frame.
+    pub block: Option<Block>,
+    /// The response on this stream is complete when what is going by has gone by.
+    pub tail: Option<u32>,
+    /// How long frames may be.
+    pub longest: u32,
+    /// When something of it was last seen.
+    pub seen_ns: u64,
+}
+
+/// A header block that is not complete.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Block {
+    pub began: Began,
+    pub stream: u32,
+    /// The frame type it began with.
+    pub kind: u8,
+    /// No DATA follows.
+    pub is_last: bool,
+    /// Part of it was not seen, or it is longer than is looked at.
+    pub is_broken: bool,
+    pub bytes: Vec<u8>,
+}
+
+/// Where the next frame begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A connection begins, and its first frame is here.
+    Beginning(usize),
+    /// A frame is here.
+    Frame(usize),
+    /// More bytes will tell.
+    Wait,
+    Nowhere,
+}
+
+/// Bytes of a header block that are looked at.
+pub(crate) const BLOCK_BYTES: usize = 16 * 1024;
+
+// === impl Direction ===
+
+impl Default for Direction {
+    fn default() -> Self {
+        let longest = FRAME_BYTES;
+        Self { table: Table::default(), is_synced: false, block: None, tail: None, longest, seen_ns: 0 }
+    }
+}
+
+impl Direction {
+    /// Bytes are missing: nobody knows where the next frame begins, or what was added to the table.
+    pub(crate) fn lose(&mut self) {
+        self.table.forget();
+        self.block = None;
+        self.is_synced = false;
+    }
+
+    /// About how many bytes it takes on the heap.
+    pub(crate) fn weight(&self) -> usize {
+        self.table.weight() + self.block.as_ref().map_or(0, |block| block.bytes.capacity())
+    }
+
+    /// Finds the first frame in bytes that need not begin with one. `is_known` says of a stream whether frames on it are expected.
+    ///
+    /// A call mostly begins with a frame. Where it does not, one is looked for that is followed by others up to the end.
+    pub(crate) fn find(&self, data: &Data<'_>, from: usize, is_known: impl Fn(u32) -> bool) -> Found {
+        let bytes = data.bytes.get(from..).unwrap_or_default();
+        if data.sender == Sender::Client {
+            if bytes.starts_with(PREFACE) {
+                return Found::Beginning(from + PREFACE.len());
+            }
+            if PREFACE.starts_with(bytes) && data.missing == 0 {
+                return Found::Wait;
+            }
+        }
+        if bytes.len() < HEAD_BYTES {
+            return if data.missing == 0 { Found::Wait } else { Found::Nowhere };
+        }
+        let is_frame =
+            |head: Head| head.is_plausible(Some(data.sender), self.longest) && (head.stream == 0 || is_known(head.stream));
+        if chain(bytes, data.missing, is_frame).is_some() {
+            return Found::Frame(from);
+        }
+        let is_chain = |at: &usize| {
+            let rest = bytes.get(*at..).unwrap_or_default();
+            chain(rest, data.missing, is_frame).is_some_and(|chain| chain.heads >= if chain.is_even { 2 } else { 3 })
+        };
+        (1..bytes.len()).find(is_chain).map_or(Found::Nowhere, |at| Found::Frame(from + at))
+    }
+}
+
+// === impl Block ===
+
+impl Block {
+    /// Adds what the next frame has of it.
+    pub(crate) fn add(&mut self, part: &[u8]) {
+        let room = BLOCK_BYTES - self.bytes.len().min(BLOCK_BYTES);
+        self.bytes.extend_from_slice(part.get(..room).unwrap_or(part));
+        self.is_broken |= part.len() > room;
+    }
+}

@@ -1,0 +1,121 @@
+//! What a header block says of a request or of a response.
+
+use plugin_sdk::conversation::Short;
+use serde::{Deserialize, Serialize};
+
+use crate::grpc;
+use crate::hpack::fields::Name;
+
+/// The fields of a block that rows are made of.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    pub method: Method,
+    /// The path with its query.
+    pub target: Short,
+    pub scheme: Scheme,
+    /// 0 if there was none.
+    pub status: u16,
+    /// Whether the content type is that of gRPC, if there was one.
+    pub is_grpc: Option<bool>,
+    pub grpc_status: Option<u8>,
+    pub content_length: Option<u64>,
+    pub trace_parent: Option<TraceParent>,
+    /// There was a pseudo-header: it is no trailer.
+    pub has_pseudo: bool,
+    /// There was a field that is not known, so what is not here may have been there.
+    pub has_unknown: bool,
+}
+
+/// A request method: its place among the names. 0 is any other, or one that was not seen.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Method(u8);
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Scheme {
+    #[default]
+    Unknown,
+    Http,
+    Https,
+}
+
+/// The text of a `traceparent`, checked where it is used.
+pub(crate) type TraceParent = Box<[u8]>;
+
+/// The methods that have a name in metrics; so the conventions want it.
+const METHODS: [&str; 11] = ["_OTHER", "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY"];
+/// Bytes of a target that are looked at.
+const TARGET_BYTES: usize = 512;
+/// The length of a `traceparent`.
+const TRACE_PARENT_BYTES: usize = 55;
+
+// === impl Fields ===
+
+impl Fields {
+    /// Takes a field in.
+    #[inline]
+    pub(crate) fn take(&mut self, name: Name, value: &[u8]) {
+        match name {
+            Name::Other => {}
+            Name::Unknown => self.has_unknown = true,
+            Name::Pseudo => self.has_pseudo = true,
+            Name::Method => {
+                self.method = Method::of(value);
+                self.has_pseudo = true;
+            }
+            Name::Path => {
+                self.target = Short::cut(value, TARGET_BYTES);
+                self.has_pseudo = true;
+            }
+            Name::Scheme => {
+                self.scheme = match value {
+                    b"http" => Scheme::Http,
+                    b"https" => Scheme::Https,
+                    _ => Scheme::Unknown,
+                };
+                self.has_pseudo = true;
+            }
+            Name::Status => {
+                self.status = number(value, 3).map_or(0, |status| status as u16);
+                self.has_pseudo = true;
+            }
+            Name::ContentLength => self.content_length = number(value, 18),
+            Name::ContentType => self.is_grpc = Some(grpc::is_content_type(value)),
+            Name::GrpcStatus => self.grpc_status = grpc::status(value),
+            Name::TraceParent => {
+                self.trace_parent = (value.len() == TRACE_PARENT_BYTES).then(|| value.into());
+            }
+        }
+    }
+}
+
+fn number(digits: &[u8], most: usize) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.len() <= most && digits.iter().all(u8::is_ascii_digit);
+    is_number.then(|| digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
+}
+
+// === impl Method ===
+
+impl Method {
+    fn of(name: &[u8]) -> Self {
+        let place = METHODS.iter().position(|known| known.as_bytes() == name).unwrap_or(0);
+        Self(place as u8)
+    }
+
+    /// `_OTHER` for one that has no name.
+    pub(crate) fn name(self) -> &'static str {
+        METHODS.get(usize::from(self.0)).copied().unwrap_or("_OTHER")
+    }
+}
+
+// === impl Scheme ===
+
+impl Scheme {
+    /// Empty if it is not known.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "",
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}

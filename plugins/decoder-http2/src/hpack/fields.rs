@@ -1,0 +1,142 @@
+//! Which header fields a decoder of requests cares for, and the static table: RFC 7541, appendix A.
+
+use serde::{Deserialize, Serialize};
+
+/// The name of a header field. The values of those that are not looked at are not remembered either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Name {
+    /// It stood in a part of the connection that was not seen.
+    Unknown,
+    /// Seen, and of no interest.
+    Other,
+    /// `:authority`, `:protocol`: their values are of no interest, but that they are there.
+    Pseudo,
+    Method,
+    Path,
+    Scheme,
+    Status,
+    ContentLength,
+    ContentType,
+    GrpcStatus,
+    TraceParent,
+}
+
+/// An entry of the static table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fixed {
+    pub name: Name,
+    /// Bytes of the name.
+    pub length: u32,
+    pub value: &'static str,
+}
+
+/// The static table, from index 1.
+static FIXED: [Fixed; NAMES.len()] = fixed();
+
+const NAMES: [(&str, &str); 61] = [
+    (":authority", ""),
+    (":method", "GET"),
+    (":method", "POST"),
+    (":path", "/"),
+    (":path", "/index.html"),
+    (":scheme", "http"),
+    (":scheme", "https"),
+    (":status", "200"),
+    (":status", "204"),
+    (":status", "206"),
+    (":status", "304"),
+    (":status", "400"),
+    (":status", "404"),
+    (":status", "500"),
+    ("accept-charset", ""),
+    ("accept-encoding", "gzip, deflate"),
+    ("accept-language", ""),
+    ("accept-ranges", ""),
+    ("accept", ""),
+    ("access-control-allow-origin", ""),
+    ("age", ""),
+    ("allow", ""),
+    ("authorization", ""),
+    ("cache-control", ""),
+    ("content-disposition", ""),
+    ("content-encoding", ""),
+    ("content-language", ""),
+    ("content-length", ""),
+    ("content-location", ""),
+    ("content-range", ""),
+    ("content-type", ""),
+    ("cookie", ""),
+    ("date", ""),
+    ("etag", ""),
+    ("expect", ""),
+    ("expires", ""),
+    ("from", ""),
+    ("host", ""),
+    ("if-match", ""),
+    ("if-modified-since", ""),
+    ("if-none-match", ""),
+    ("if-range", ""),
+    ("if-unmodified-since", ""),
+    ("last-modified", ""),
+    ("link", ""),
+    ("location", ""),
+    ("max-forwards", ""),
+    ("proxy-authenticate", ""),
+    ("proxy-authorization", ""),
+    ("range", ""),
+    ("referer", ""),
+    ("refresh", ""),
+    ("retry-after", ""),
+    ("server", ""),
+    ("set-cookie", ""),
+    ("strict-transport-security", ""),
+    ("transfer-encoding", ""),
+    ("user-agent", ""),
+    ("vary", ""),
+    ("via", ""),
+    ("www-authenticate", ""),
+];
+
+// === impl Name ===
+
+impl Name {
+    pub(crate) const fn of(name: &[u8]) -> Self {
+        match name {
+            b":method" => Self::Method,
+            b":path" => Self::Path,
+            b":scheme" => Self::Scheme,
+            b":status" => Self::Status,
+            b"content-length" => Self::ContentLength,
+            b"content-type" => Self::ContentType,
+            b"grpc-status" => Self::GrpcStatus,
+            b"traceparent" => Self::TraceParent,
+            [b':', ..] => Self::Pseudo,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether the value is looked at.
+    pub(crate) const fn matters(self) -> bool {
+        !matches!(self, Self::Unknown | Self::Other | Self::Pseudo)
+    }
+}
+
+/// An entry of the static table, counted from 1.
+pub(crate) fn fixed_at(index: usize) -> Option<&'static Fixed> {
+    FIXED.get(index.checked_sub(1)?)
+}
+
+/// Entries of the static table.
+pub(crate) const FIXED_ENTRIES: usize = NAMES.len();
+
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses a wrong place")]
+const fn fixed() -> [Fixed; NAMES.len()] {
+    let mut fixed = [Fixed { name: Name::Other, length: 0, value: "" }; NAMES.len()];
+    let mut index = 0;
+    while index < NAMES.len() {
+        let (name, value) = NAMES[index];
+        fixed[index] = Fixed { name: Name::of(name.as_bytes()), length: name.len() as u32, value };
+        index += 1;
+    }
+    fixed
+}

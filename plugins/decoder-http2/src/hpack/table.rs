@@ -1,0 +1,119 @@
+//! The dynamic table of one direction: RFC 7541, section 2.3.2. It need not have seen all of the connection.
+//!
+//! Entries are found by counting back from the newest one. So what was added since the last gap is found rightly whatever stood
+//! before; what was added before a gap has moved by an unknown number of places, and is forgotten. An index that reaches behind
+//! what is known is an unknown field, never an error.
+//!
+//! An entry that is dropped too late does no harm, because no peer refers to what it has dropped itself. So the size of a table
+//! whose beginning was not seen is taken to be the largest, and that of an entry of unknown size the least it may be.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::fields::Name;
+
+/// The fields that a peer may refer to by number, as far as they are known.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Table {
+    /// The newest last.
+    entries: VecDeque<Entry>,
+    /// What the entries count for.
+    size: u32,
+    /// How much they may count for.
+    limit: u32,
+    /// Bytes of their values.
+    kept: u32,
+}
+
+/// A field.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub name: Name,
+    /// Bytes of the name, as far as known.
+    pub name_length: u32,
+    /// What it counts for.
+    size: u32,
+    /// Empty unless the name matters.
+    pub value: Box<[u8]>,
+}
+
+/// A peer may claim any size for its table; no more than this is remembered of it.
+pub(crate) const LARGEST: u32 = 64 * 1024;
+/// The size of a table at the beginning of a connection.
+const INITIAL: u32 = 4096;
+/// What each entry counts for, besides its bytes.
+const OVERHEAD: u32 = 32;
+/// Bytes of a value that are kept. Longer than any path worth a name.
+const KEPT: usize = 512;
+
+// === impl Table ===
+
+impl Table {
+    /// The table at the beginning of a connection.
+    pub(crate) fn initial() -> Self {
+        Self { limit: INITIAL, ..Self::default() }
+    }
+
+    /// An entry, counted from 0 at the newest.
+    pub(crate) fn get(&self, place: usize) -> Option<&Entry> {
+        self.entries.get(self.entries.len().checked_sub(place)?.checked_sub(1)?)
+    }
+
+    /// Adds the newest entry. `value_length` is that of the whole value.
+    pub(crate) fn add(&mut self, name: Name, name_length: u32, value: &[u8], value_length: u32) {
+        let size = OVERHEAD.saturating_add(name_length).saturating_add(value_length);
+        self.shrink(self.limit.saturating_sub(size));
+        // Larger than the table: the table is empty then, and that is no error.
+        if size <= self.limit {
+            let value: Box<[u8]> = if name.matters() { value.get(..KEPT).unwrap_or(value).into() } else { Box::default() };
+            self.kept += value.len() as u32;
+            self.entries.push_back(Entry { name, name_length, size, value });
+            self.size += size;
+        }
+    }
+
+    /// The peer changed the size.
+    pub(crate) fn resize(&mut self, limit: u32) {
+        self.limit = limit.min(LARGEST);
+        self.shrink(self.limit);
+    }
+
+    /// An unknown number of entries may have been added, and the size may have changed.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// About how many bytes it takes on the heap.
+    pub(crate) fn weight(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>() + self.kept as usize
+    }
+
+    /// Drops the oldest entries until the rest counts for no more than this.
+    fn shrink(&mut self, size: u32) {
+        while self.size > size {
+            let Some(oldest) = self.entries.pop_front() else { return };
+            self.size = self.size.saturating_sub(oldest.size);
+            self.kept = self.kept.saturating_sub(oldest.value.len() as u32);
+        }
+    }
+
+    /// What it counts for.
+    #[cfg(test)]
+    pub(crate) const fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// Entries.
+    #[cfg(test)]
+    pub(crate) fn entries(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+/// The table of a connection whose beginning was not seen.
+impl Default for Table {
+    fn default() -> Self {
+        Self { entries: VecDeque::new(), size: 0, limit: LARGEST, kept: 0 }
+    }
+}

@@ -1,0 +1,130 @@
+//! The row of a request that ended.
+
+use plugin_sdk::conversation::{Emit, Ending, Kept, Kind, Routes};
+
+use crate::call::Call;
+use crate::grpc;
+
+/// A request and its response, as a row has them. Of what is of gRPC and what is of HTTP, the other is empty.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Exchange {
+    pub(crate) method: &'static str,
+    pub(crate) scheme: &'static str,
+    pub(crate) route: Kept,
+    pub(crate) path: Kept,
+    pub(crate) query: Kept,
+    pub(crate) status: u16,
+    pub(crate) is_grpc: bool,
+    pub(crate) service: Kept,
+    pub(crate) rpc: Kept,
+    pub(crate) grpc_status: &'static str,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy)]
+pub(crate) enum End<'a> {
+    /// The response is complete.
+    Whole,
+    /// One end reset the stream, for this reason.
+    Reset(u32),
+    /// The server went away without looking at it.
+    Refused,
+    /// Its end was missed.
+    Unseen,
+    Unfinished(&'a Ending),
+}
+
+/// The names of the reasons: RFC 9113, section 7.
+const RESETS: [&str; 14] = [
+    "NO_ERROR",
+    "PROTOCOL_ERROR",
+    "INTERNAL_ERROR",
+    "FLOW_CONTROL_ERROR",
+    "SETTINGS_TIMEOUT",
+    "STREAM_CLOSED",
+    "FRAME_SIZE_ERROR",
+    "REFUSED_STREAM",
+    "CANCEL",
+    "COMPRESSION_ERROR",
+    "CONNECT_ERROR",
+    "ENHANCE_YOUR_CALM",
+    "INADEQUATE_SECURITY",
+    "HTTP_1_1_REQUIRED",
+];
+/// What a method is called that was not seen, or is none.
+pub(crate) const OTHER: &str = "_OTHER";
+/// One of the reasons.
+const REFUSED_STREAM: u32 = 7;
+
+/// Adds the row of a request that ended then. `speaks_grpc`: others of its connection are gRPC.
+pub(crate) fn emit(
+    call: &Call,
+    end: End<'_>,
+    ended_ns: u64,
+    speaks_grpc: bool,
+    routes: &mut Routes,
+    rows: &mut Emit<'_, Exchange>,
+) {
+    // A response alone is no request: it was asked before anybody looked.
+    if !call.is_asked {
+        return;
+    }
+    let to_server = rows.kind() == Kind::Server;
+    let (path, query) = call.target.split_once('?').unwrap_or((&call.target, ""));
+    let mut exchange = Exchange {
+        scheme: call.scheme.name(),
+        path: rows.keep(path.as_bytes()),
+        query: rows.keep(query.as_bytes()),
+        is_grpc: call.grpc_status.is_some() || call.is_grpc.unwrap_or(call.is_hazy && speaks_grpc),
+        ..Exchange::default()
+    };
+    let mut digits = [0; 3];
+    let error = if exchange.is_grpc {
+        let (service, method) = grpc::method(path).unwrap_or(("", OTHER));
+        exchange.service = rows.keep(service.as_bytes());
+        exchange.rpc = rows.keep(method.as_bytes());
+        let status = grpc_status(call, end);
+        exchange.grpc_status = status.map_or("", grpc::name);
+        status.filter(|&status| grpc::is_error(status, to_server)).map_or("", grpc::name)
+    } else {
+        exchange.method = call.method.name();
+        exchange.status = call.status;
+        exchange.route = rows.keep(routes.route(path.as_bytes()));
+        let fails = call.status >= if to_server { 500 } else { 400 };
+        match end {
+            _ if fails => decimal(call.status, &mut digits),
+            End::Reset(0) if call.status != 0 => "",
+            End::Reset(code) => reset(code),
+            End::Refused => reset(REFUSED_STREAM),
+            End::Whole | End::Unseen | End::Unfinished(_) => "",
+        }
+    };
+    let mut row = rows.row(call.began, ended_ns.max(call.began.time_ns), exchange);
+    row.error(error).protocol_version("2").trace_parent(call.trace_parent.as_deref().unwrap_or_default());
+    if let End::Unfinished(why) = end
+        && error.is_empty()
+    {
+        row.unfinished(why);
+    }
+}
+
+/// The status that was sent, or what stands for it; None where it may have been sent and was not seen.
+fn grpc_status(call: &Call, end: End<'_>) -> Option<u8> {
+    call.grpc_status.or(match end {
+        End::Whole if !matches!(call.status, 0 | 200) => Some(grpc::of_http(call.status)),
+        End::Whole if !call.is_hazy => Some(grpc::of_http(200)),
+        End::Reset(code) => Some(grpc::of_reset(code)),
+        End::Refused => Some(grpc::UNAVAILABLE),
+        End::Whole | End::Unseen | End::Unfinished(_) => None,
+    })
+}
+
+fn reset(code: u32) -> &'static str {
+    RESETS.get(code as usize).copied().unwrap_or(OTHER)
+}
+
+/// A status of three digits.
+fn decimal(status: u16, digits: &mut [u8; 3]) -> &str {
+    *digits = [status / 100 % 10, status / 10 % 10, status % 10].map(|digit| b'0' + digit as u8);
+    std::str::from_utf8(digits).unwrap_or_default()
+}

@@ -1,0 +1,162 @@
+//! What becomes of conversations between real clients and servers.
+
+use decoder_http2::Http2;
+
+mod support;
+use plugin_sdk::testing::Talk;
+use support::{CAPTURED, Call, conversation, say, talk};
+
+/// The rows without their durations.
+fn rows(talk: Talk) -> Vec<String> {
+    let rows = talk.end().rows::<Http2>();
+    rows.iter().map(|row| row.split_once(' ').unwrap().1.to_owned()).collect()
+}
+
+/// The values of these fields in each row.
+fn of(rows: &[String], fields: &[&str]) -> Vec<String> {
+    let value = |row: &str, field: &str| {
+        let found = row.split(' ').find_map(|word| word.strip_prefix(field)?.strip_prefix('=').map(str::to_owned));
+        found.unwrap_or_default()
+    };
+    rows.iter().map(|row| fields.iter().map(|field| value(row, field)).collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// What is called in the conversation in `grpc.calls`.
+fn grpc_methods() -> Vec<String> {
+    let mut methods = ["Get"; 4].to_vec();
+    methods.extend(["Missing", "Watch", "Add", "Slow", "Crash", "Nowhere"]);
+    methods.extend(["Get"; 8]);
+    methods.into_iter().map(|method| format!("shop.v1.Cart/{method}")).collect()
+}
+
+#[test]
+fn grpc_of_python_is_calls_with_the_status_of_their_trailers() {
+    let rows = rows(talk(&conversation!("grpc")));
+    let says = of(&rows, &["rpc.method", "rpc.response.status_code", "error.type"]);
+    let errors = ["Slow DEADLINE_EXCEEDED DEADLINE_EXCEEDED", "Crash UNKNOWN UNKNOWN", "Nowhere UNIMPLEMENTED UNIMPLEMENTED"];
+    let mut expected = vec!["Get OK "; 4];
+    expected.extend(["Missing NOT_FOUND ", "Watch OK ", "Add OK "]);
+    expected.extend(errors);
+    expected.extend(["Get OK "; 8]);
+    assert_eq!(says, expected.iter().map(|call| format!("shop.v1.Cart/{call}")).collect::<Vec<_>>());
+    assert_eq!(
+        rows[3],
+        "kind=2 name=shop.v1.Cart/Get trace_parent=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 url.scheme=http \
+         url.path=/shop.v1.Cart/Get rpc.system.name=grpc rpc.service=shop.v1.Cart rpc.method=shop.v1.Cart/Get \
+         rpc.response.status_code=OK is_grpc=1"
+    );
+    assert!(!rows.concat().contains("4711"), "what the server said of an error stays here");
+}
+
+#[test]
+fn to_its_client_every_status_but_ok_is_an_error() {
+    let calls = conversation!("grpc");
+    let rows = rows(say(Talk::tcp("10.0.0.7:40000", 8080).cut(CAPTURED).at_client(), &calls));
+    assert_eq!(of(&rows, &["kind", "rpc.response.status_code", "error.type"])[4], "3 NOT_FOUND NOT_FOUND");
+}
+
+#[test]
+fn h2load_and_nginx_are_all_there() {
+    let rows = rows(talk(&conversation!("h2load")));
+    let three = ["GET /users/{id} 200", "GET /users/{id} 200", "GET /small.txt 200"];
+    let expected: Vec<_> = std::iter::repeat_n(three, 8).flatten().collect();
+    assert_eq!(of(&rows, &["http.request.method", "http.route", "http.response.status_code"]), expected);
+}
+
+#[test]
+fn nghttp_pads_its_frames_and_says_its_priorities() {
+    let rows = rows(talk(&conversation!("nghttp")));
+    assert_eq!(of(&rows, &["http.route", "http.response.status_code"]), ["/users/{id} 200", "/small.txt 200", "/missing 404"]);
+    assert!(rows.iter().all(|row| row.contains("trace_parent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")));
+}
+
+#[test]
+fn httpx_puts_nearly_all_into_the_table() {
+    let rows = rows(talk(&conversation!("httpx")));
+    let says = of(&rows, &["name", "http.response.status_code", "error.type", "url.query"]);
+    let names = rows.iter().map(|row| row.split_once("name=").unwrap().1.split(" http.").next().unwrap()).collect::<Vec<_>>();
+    assert_eq!(names[..3], ["GET /users/{id}", "GET /users/{id}/orders/{id}", "GET /nowhere"]);
+    assert!(names[3].starts_with("GET /users/{id} trace_parent=00-4bf92f"), "{}", names[3]);
+    assert_eq!(names[4..], ["POST /post", "HTTP /fail", "HEAD /large.txt", "GET /large.txt", "GET /small.txt"]);
+    assert_eq!(says[0], "GET 200  token=s3cret");
+    assert_eq!(says[2], "GET 404  x=1");
+    assert_eq!(says[5], "HTTP 503 503 ");
+    assert_eq!(of(&rows, &["http.request.method"])[5], "_OTHER");
+    let durations = talk(&conversation!("httpx")).end().rows::<Http2>();
+    assert!(durations[7].starts_with("duration=5000000 "), "the body of 200,000 bytes comes in five calls: {}", durations[7]);
+}
+
+#[test]
+fn every_request_is_there_when_bodies_are_longer_than_what_is_captured() {
+    // 6 at a time, 200,000 bytes or 6 in each response, 64 KiB in each call, of which 4 KiB are captured.
+    let rows = rows(talk(&conversation!("large")));
+    assert_eq!(rows.len(), 12);
+    assert!(of(&rows, &["error.type"]).iter().all(String::is_empty), "what was not seen is no error");
+    assert_eq!(of(&rows, &["http.response.status_code"]).iter().filter(|status| *status == "200").count(), 4);
+}
+
+#[test]
+fn calls_may_be_cut_anywhere() {
+    for calls in [conversation!("grpc"), conversation!("h2load"), conversation!("nghttp")] {
+        let whole = rows(talk(&calls));
+        for size in [1, 2, 3, 5, 8, 13, 100] {
+            let pieces = calls.iter().flat_map(|call| {
+                call.bytes.chunks(size).map(|bytes| Call { is_server: call.is_server, bytes: bytes.to_vec() })
+            });
+            let pieces: Vec<_> = pieces.collect();
+            let mut cut = rows(talk(&pieces));
+            // The end of a response and the next request may have been in one call.
+            cut.sort();
+            let mut whole = whole.clone();
+            whole.sort();
+            assert_eq!(cut, whole, "{size}");
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_is_older_than_the_host_has_all_requests_that_begin_later() {
+    let calls = conversation!("grpc");
+    for first in 1..calls.len() {
+        let rows = rows(talk(&calls[first..]));
+        let methods = of(&rows, &["rpc.method"]);
+        let all = grpc_methods();
+        // Those that began before are not there; those that began later all are, though not all have a name.
+        let begun = begun(&calls[first..]);
+        assert_eq!(rows.len(), begun, "{first}: {rows:#?}");
+        for (method, expected) in methods.iter().rev().zip(all.iter().rev()) {
+            assert!(["", "_OTHER", expected.as_str()].contains(&method.as_str()), "{first}: {method} {expected}");
+        }
+    }
+}
+
+#[test]
+fn a_lost_call_costs_no_request_but_those_in_it() {
+    for calls in [conversation!("grpc"), conversation!("h2load")] {
+        let whole = rows(talk(&calls)).len();
+        for lost in 1..calls.len() {
+            let before = talk(&calls[..lost]);
+            let bytes = calls[lost].bytes.len() as u32;
+            let before = if calls[lost].is_server { before.lost_server(bytes) } else { before.lost_client(bytes) };
+            let rows = rows(say(before, &calls[lost + 1..]));
+            assert_eq!(rows.len(), whole - begun(&calls[lost..=lost]), "{lost}: {rows:#?}");
+            let mut errors = of(&rows, &["error.type"]);
+            errors.retain(|error| !error.is_empty() && error.chars().any(char::is_lowercase));
+            // Of an answer that was lost with the connection's last bytes, nobody knows that it was lost.
+            assert!(errors.len() <= begun(&calls[lost..=lost]).max(8), "{lost}: {errors:?}");
+        }
+    }
+}
+
+/// Requests that begin in these calls, each of which begins with a frame: HEADERS of the client.
+fn begun(calls: &[Call]) -> usize {
+    let mut begun = 0;
+    for call in calls.iter().filter(|call| !call.is_server) {
+        let mut rest = call.bytes.strip_prefix(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap_or(&call.bytes);
+        while let Some((&[a, b, c, kind, ..], _)) = rest.split_first_chunk::<9>() {
+            begun += usize::from(kind == 1);
+            rest = rest.get(9 + u32::from_be_bytes([0, a, b, c]) as usize..).unwrap_or_default();
+        }
+    }
+    begun
+}
