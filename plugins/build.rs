@@ -11,12 +11,13 @@ use std::{env, fs};
 use wit_component::ComponentEncoder;
 
 /// The crates that become components; `src/lib.rs` lists them too.
-const PLUGINS: [&str; 10] = [
+const PLUGINS: [&str; 11] = [
     "decoder-exec",
     "decoder-file",
     "decoder-tcp",
     "decoder-btf",
     "decoder-http",
+    "decoder-http2",
     "decoder-redis",
     "decoder-postgresql",
     "sampler-ratio",
