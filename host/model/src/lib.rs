@@ -34,7 +34,7 @@ pub use metric::{AttributeValue, Histogram, MetricData, MetricPoint, PointValue}
 pub use plan::{KernelPlan, PlanError, Rule, Stats, Subject};
 pub use plugin::{CallStats, Digest, Health, PluginId, Role};
 pub use probe::{Filter, Probe, ProbeState};
-pub use protocol::{Beginnings, Description, Opinion, Recogniser, Sender, Signature, Transport};
+pub use protocol::{Beginnings, Description, Opinion, Recogniser, Sender, Signature, Stranger, Transport};
 pub use run::Run;
 pub use schema::{ColumnType, Condition, Field, FieldUse, Instrument, Metric, Schema, Sensitivity, Signal};
 pub use seed::Seed;

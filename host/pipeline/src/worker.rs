@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use host_model::{FaultKind, Input, KernelPlan, Ledger, PathCounters, Sink, Source, Stats};
+use host_model::{FaultKind, Input, KernelPlan, Ledger, MetricData, PathCounters, Schema, Sink, Source, Stats};
 
+use crate::audit::{AUDIT_INTERVAL, audit};
 use crate::blueprint::BatchLimits;
-use crate::passage::Passage;
+use crate::passage::{Passage, When};
 use crate::shadow::tap::Tap;
 use crate::shadow::{Known, Shared};
 use crate::switch::{Change, SwitchError, Switched};
@@ -19,13 +20,13 @@ use crate::switch::{Change, SwitchError, Switched};
 const TUNE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a drain may take at the end, in case the source does not dry up.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
-/// How often the kernel's counters are read while nobody asks.
-const AUDIT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What a worker is told.
 pub(crate) enum Command {
     /// Count everything now.
     Ledger(SyncSender<Ledger>),
+    /// Tell what the metrics of all rows have come to.
+    Count(SyncSender<Counted>),
     /// Replace plugins. `rows` is what the path had counted when the switch was asked for.
     Switch { change: Box<Change>, rows: u64, reply: SyncSender<Result<Switched, SwitchError>> },
     /// Let a candidate look over the shoulder of a live plugin.
@@ -34,6 +35,16 @@ pub(crate) enum Command {
     Dismiss(Arc<Shared>),
     /// Take what is left, and end.
     Stop,
+}
+
+/// What the metrics of a path have come to, over all its rows.
+#[derive(Debug, Clone)]
+pub struct Counted {
+    /// What the rows mean.
+    pub schema: Arc<Schema>,
+    /// One for each metric of the schema, in its order. They count since the path started, or since its decoder was replaced by
+    /// one with another schema.
+    pub metrics: Vec<MetricData>,
 }
 
 /// All that one worker owns.
@@ -59,8 +70,12 @@ pub(crate) struct Clock {
     measured: Instant,
     audited: Instant,
     tuned: Instant,
+    /// The same by the time of a capture.
+    tuned_ns: Option<u64>,
     /// What the sampler was told last.
     told: Ledger,
+    /// Why the last plan was refused, until one is taken.
+    refused: String,
 }
 
 // === impl Clock ===
@@ -68,7 +83,23 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn new() -> Self {
         let now = Instant::now();
-        Self { flushed: now, measured: now, audited: now, tuned: now, told: Ledger::default() }
+        Self {
+            flushed: now,
+            measured: now,
+            audited: now,
+            tuned: now,
+            tuned_ns: None,
+            told: Ledger::default(),
+            refused: String::new(),
+        }
+    }
+}
+
+impl Clock {
+    /// How long ago the sampler was told: in a replay by the time of its capture, so that each replay does the same.
+    fn since_tuned(&mut self, time_ns: Option<u64>) -> Duration {
+        let Some(now) = time_ns else { return self.tuned.elapsed() };
+        Duration::from_nanos(now.saturating_sub(*self.tuned_ns.get_or_insert(now)))
     }
 }
 
@@ -113,14 +144,26 @@ impl Worker {
 
     /// One batch. Returns its bytes in the ring.
     fn batch(&mut self) -> usize {
-        let offset = self.source.unix_offset_ns();
+        let observed_ns = self.source.time_ns().unwrap_or(0);
+        let when = When { unix_offset_ns: self.source.unix_offset_ns(), observed_ns };
         let run = self.source.run(self.limits.rows, self.limits.bytes);
         let taken = run.bytes.len();
         if taken > 0 {
-            self.passage.pass(run, offset, &mut *self.sink);
+            self.passage.pass(run, when, &mut *self.sink);
+            self.take_back();
             self.source.release();
         }
         taken
+    }
+
+    /// Gives connections back that the decoder disowns.
+    fn take_back(&mut self) {
+        let Some(claims) = self.source.claims() else { return };
+        match self.passage.stages.decoder.disowned() {
+            Ok(connections) if connections.is_empty() => {}
+            Ok(connections) => claims.disown(connections),
+            Err(fault) => self.passage.observer.fault(&fault, Input::Other),
+        }
     }
 
     /// Does what has been asked for. True: stop.
@@ -158,6 +201,10 @@ impl Worker {
                 self.audit();
                 // Whoever asked may have given up waiting.
                 let _ = reply.try_send(self.counters.ledger());
+            }
+            Command::Count(reply) => {
+                let metrics = &self.passage.metrics;
+                let _ = reply.try_send(Counted { schema: Arc::clone(metrics.schema()), metrics: metrics.collect() });
             }
             Command::Switch { change, rows, reply } => {
                 let began = Instant::now();
@@ -198,46 +245,32 @@ impl Worker {
             self.clock.measured = now;
             self.sink.metrics(&self.passage.metrics.collect());
         }
-        if now.duration_since(self.clock.tuned) >= TUNE_INTERVAL {
-            self.tune(now);
+        let tuned = self.clock.since_tuned(self.source.time_ns());
+        if tuned >= TUNE_INTERVAL {
+            self.tune(tuned);
         }
     }
 
-    /// Reads the kernel's counters so that the ledger balances: what waits in the ring is counted between two readings, and
-    /// must lie between what they say.
     fn audit(&mut self) {
-        const ATTEMPTS: usize = 8;
         self.clock.audited = Instant::now();
         self.counters.series.store(self.passage.metrics.series() as u64, Relaxed);
-        let received = self.counters.ledger().received;
-        let counters = &self.counters;
-        for attempt in 1..=ATTEMPTS {
-            let before = self.source.counters();
-            let waiting = self.source.waiting_records();
-            let after = self.source.counters();
-            let seen = received + waiting;
-            let fits = before.produced.saturating_sub(after.lost) <= seen && seen <= after.produced.saturating_sub(before.lost);
-            if fits || attempt == ATTEMPTS {
-                // Between the two readings there was a moment when exactly this had been produced.
-                let produced = if fits { seen + before.lost } else { after.produced };
-                counters.produced.store(produced, Relaxed);
-                counters.lost_in_ring.store(before.lost, Relaxed);
-                counters.in_ring.store(waiting, Relaxed);
-                counters.filtered_in_kernel.store(after.filtered, Relaxed);
-                counters.missed_in_kernel.store(after.missed, Relaxed);
-                return;
-            }
-        }
+        audit(&mut *self.source, &self.counters);
     }
 
     /// Tells the sampler what was measured, and the kernel what the sampler wants.
-    fn tune(&mut self, now: Instant) {
-        let elapsed = now.duration_since(self.clock.tuned);
-        self.clock.tuned = now;
+    fn tune(&mut self, elapsed: Duration) {
+        self.clock.tuned = Instant::now();
+        self.clock.tuned_ns = self.source.time_ns();
+        let replay = self.clock.tuned_ns.is_some();
+        if replay {
+            // What a sampler is told there does not hang on when the host last looked.
+            self.audit();
+        }
         let Some(sampler) = self.passage.stages.sampler.as_mut() else { return };
         let ledger = self.counters.ledger();
         let told = std::mem::replace(&mut self.clock.told, ledger);
         let (queue_bytes, queue_cap_bytes) = self.sink.queue();
+        let queue_bytes = if replay { 0 } else { queue_bytes };
         let stats = Stats {
             elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
             produced: ledger.produced.saturating_sub(told.produced),
@@ -262,8 +295,14 @@ impl Worker {
                 return;
             }
         };
-        if let Err(reason) = self.apply(&plan) {
-            tracing::warn!(path = %self.passage.path, %reason, "the sampler's kernel plan was refused; the plan before stays");
+        match self.apply(&plan) {
+            Ok(()) => self.clock.refused.clear(),
+            // A sampler may try every second.
+            Err(reason) if reason == self.clock.refused => {}
+            Err(reason) => {
+                tracing::warn!(path = %self.passage.path, %reason, "the sampler's kernel plan was refused; the plan before stays");
+                self.clock.refused = reason;
+            }
         }
     }
 

@@ -1,0 +1,239 @@
+//! The router: records of many connections in, each to the path of the protocol that its connection speaks.
+//!
+//! The *trunk* is the ring of a probe that sees connections. One thread reads it and gives each record to a *lane*, which is the
+//! [`Source`] of a path like any other. Which lane a connection belongs to is decided by its first records: by a pinned port, by
+//! the signatures that decoders declare, by asking them. What nobody knows is counted by port, and the kernel is told not to
+//! send it any more.
+
+mod asking;
+mod dispatch;
+mod held;
+mod lane;
+mod lanes;
+mod record;
+mod strangers;
+mod table;
+mod thread;
+mod verdicts;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use host_model::{Ledger, MapAccess, Observer, PathCounters, Recogniser, Source, Stranger, Waker};
+
+use crate::blueprint::BatchLimits;
+use dispatch::Dispatch;
+use lanes::Lanes;
+use record::Shape;
+use thread::{Clock, Command, Thread};
+use verdicts::Verdicts;
+
+/// The record that a trunk carries: `struct l7_record`.
+pub const TRUNK_RECORD: &str = record::STRUCT;
+
+/// What a router is made of.
+pub struct Trunk {
+    /// The name of the probe.
+    pub name: Arc<str>,
+    /// Where records come from.
+    pub source: Box<dyn Source>,
+    /// The record that it writes.
+    pub layout: Arc<host_model::Layout>,
+    /// The maps of its object: verdicts are written there.
+    pub maps: Arc<dyn MapAccess>,
+    /// Is told of faults of those who are asked.
+    pub observer: Arc<dyn Observer>,
+    /// The trunk's side of the ledger.
+    pub counters: Arc<PathCounters>,
+    /// How much is read at once, and how often.
+    pub limits: BatchLimits,
+    /// Ports of servers, and the protocol that is spoken there whatever it looks like.
+    pub pins: BTreeMap<u16, String>,
+    /// Bytes to capture of each call where a protocol does not say; None for what the probe does by itself.
+    pub capture_bytes: Option<u32>,
+    /// In a replay: every lane has worked on a run before the next is read, and nothing is lost, so that the same capture always
+    /// gives the same rows.
+    pub in_step: bool,
+}
+
+/// A router that runs. Dropping it stops it.
+pub struct Router {
+    name: Arc<str>,
+    counters: Arc<PathCounters>,
+    commands: Sender<Command>,
+    waker: Arc<dyn Waker>,
+    asked: Arc<AtomicBool>,
+    finished: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What a router has to say of itself at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    /// The sums of the trunk.
+    pub ledger: Ledger,
+    /// Connections that it knows.
+    pub connections: u64,
+    /// What nobody knew, by port.
+    pub strangers: Vec<Stranger>,
+}
+
+/// Why records are not routed.
+#[derive(Debug, thiserror::Error)]
+pub enum RouteError {
+    /// The probe writes something else.
+    #[error("its records are `struct {0}`, not `struct {record}`", record = record::STRUCT)]
+    Record(String),
+    /// The record lacks something.
+    #[error("its record has no member `{name}` of {size} bytes; build the object against bpf/l7/record.h of this host")]
+    Member {
+        /// The member.
+        name: &'static str,
+        /// Its size.
+        size: u32,
+    },
+    /// There is a lane of this name.
+    #[error("there is a path for protocol {0} already")]
+    Twice(String),
+    /// There is none.
+    #[error("there is no path for protocol {0}")]
+    None(String),
+    /// There are as many lanes as there may be.
+    #[error("there are {max} protocols already; unload one", max = lanes::MOST)]
+    TooMany,
+    /// The system gave no thread.
+    #[error("no thread for the router: {0}")]
+    Thread(std::io::Error),
+    /// It has ended.
+    #[error("the router of probe {0} has ended")]
+    Ended(Arc<str>),
+}
+
+/// Starts a router on a thread of its own, with a lane for each of these; the sources are in the same order. Start their paths soon:
+/// records come.
+///
+/// # Errors
+/// The trunk's record is another one, two have the same protocol, or the system gives no thread.
+pub fn route(trunk: Trunk, recognisers: Vec<Box<dyn Recogniser>>) -> Result<(Router, Vec<Box<dyn Source>>), RouteError> {
+    let Trunk { name, source, layout, maps, observer, counters, limits, pins, capture_bytes, in_step } = trunk;
+    let shape = Shape::of(&layout)?;
+    let mut lanes = Lanes::new(Arc::clone(&name), pins);
+    let mut sources: Vec<Box<dyn Source>> = Vec::new();
+    for recogniser in recognisers {
+        sources.push(Box::new(lanes.enlist(recogniser)?));
+    }
+    let mut verdicts = Verdicts::new(maps);
+    if capture_bytes.is_some() {
+        verdicts.settle(capture_bytes);
+    }
+    let (commands, receiver) = channel();
+    let (asked, finished) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let waker = source.waker();
+    let thread = Thread {
+        name: Arc::clone(&name),
+        source,
+        dispatch: Dispatch::new(shape, lanes, verdicts, Arc::clone(&counters), observer),
+        limits,
+        in_step,
+        commands: receiver,
+        asked: Arc::clone(&asked),
+        finished: Arc::clone(&finished),
+        clock: Clock::new(),
+    };
+    let thread =
+        std::thread::Builder::new().name(format!("route-{name}")).spawn(move || thread.run()).map_err(RouteError::Thread)?;
+    Ok((Router { name, counters, commands, waker, asked, finished, thread: Some(thread) }, sources))
+}
+
+// === impl Router ===
+
+impl Router {
+    /// The trunk's counters. They move while they are read; [`Router::account`] balances.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<PathCounters> {
+        &self.counters
+    }
+
+    /// What it has to say of itself, between two runs. After `timeout`, or when it has ended, only what was counted last. Blocks.
+    #[must_use]
+    pub fn account(&self, timeout: Duration) -> Account {
+        let (reply, answer) = sync_channel(1);
+        let told = self.tell(Command::Account(reply)).ok().and_then(|()| answer.recv_timeout(timeout).ok());
+        told.unwrap_or_else(|| Account { ledger: self.counters.ledger(), ..Account::default() })
+    }
+
+    /// A lane for one more protocol. Connections that nobody knew are looked at again. Blocks.
+    ///
+    /// # Errors
+    /// There is one for this protocol, there are too many, or the router has ended.
+    pub fn enlist(&self, recogniser: Box<dyn Recogniser>) -> Result<Box<dyn Source>, RouteError> {
+        let (reply, answer) = sync_channel(1);
+        self.tell(Command::Enlist { recogniser, reply })?;
+        answer.recv().map_err(|_| self.ended())?
+    }
+
+    /// From now on this one is asked about its protocol, and its signatures hold. Blocks.
+    ///
+    /// # Errors
+    /// There is no lane for its protocol, or the router has ended.
+    pub fn amend(&self, recogniser: Box<dyn Recogniser>) -> Result<(), RouteError> {
+        let (reply, answer) = sync_channel(1);
+        self.tell(Command::Amend { recogniser, reply })?;
+        answer.recv().map_err(|_| self.ended())?
+    }
+
+    /// Ends the lane of a protocol: its path reads what is there and finishes. Its connections become unknown. Blocks.
+    ///
+    /// # Errors
+    /// There is no such lane, or the router has ended.
+    pub fn dismiss(&self, protocol: &str) -> Result<(), RouteError> {
+        let (reply, answer) = sync_channel(1);
+        self.tell(Command::Dismiss { protocol: protocol.to_owned(), reply })?;
+        answer.recv().map_err(|_| self.ended())?
+    }
+
+    /// True once the source has ended and all of it has been given to the lanes, or the thread has stopped.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        self.finished.load(Ordering::Acquire) || self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Takes what is left in the ring, gives it to the lanes and ends them. Detach the probe before, stop the paths after. Blocks.
+    pub fn stop(mut self) -> Ledger {
+        self.end();
+        self.counters.ledger()
+    }
+
+    fn tell(&self, command: Command) -> Result<(), RouteError> {
+        let sent = self.commands.send(command).map_err(|_| self.ended());
+        self.asked.store(true, Ordering::Release);
+        self.waker.wake();
+        sent
+    }
+
+    fn ended(&self) -> RouteError {
+        RouteError::Ended(Arc::clone(&self.name))
+    }
+
+    fn end(&mut self) {
+        // If the thread is gone already there is nobody to tell.
+        let _ = self.tell(Command::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!(probe = %self.name, "the router panicked");
+        }
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.end();
+        }
+    }
+}

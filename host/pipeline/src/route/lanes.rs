@@ -1,0 +1,238 @@
+//! The lanes there are, and what their decoders say of themselves: who is meant by a port, by first bytes, and who is asked first.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use host_model::{Claims, Description, Recogniser, Sender, Transport};
+
+use super::RouteError;
+use super::lane::{Lane, Outlet, lane};
+use super::record::{CLIENT, Head, SENT, SERVER, UDP, UNKNOWN};
+
+/// Lanes there may be: a bit for each.
+pub(crate) const MOST: usize = 64;
+/// Connections that may wait to be taken back.
+const MOST_CLAIMS: usize = 1 << 17;
+
+/// A lane and its decoder's opinions.
+pub(crate) struct Entry {
+    pub(crate) name: Arc<str>,
+    pub(crate) outlet: Outlet,
+    pub(crate) recogniser: Box<dyn Recogniser>,
+    /// Connections that are routed here.
+    pub(crate) connections: u64,
+    /// Something was delivered since the last tick.
+    pub(crate) touched: bool,
+    serial: u32,
+}
+
+/// All lanes. A place that was given up is used again.
+pub(crate) struct Lanes {
+    entries: Vec<Option<Entry>>,
+    /// Ports and the protocols that they are pinned to.
+    pins: BTreeMap<u16, String>,
+    trunk: Arc<str>,
+    inbox: Arc<Inbox>,
+    serial: u32,
+}
+
+/// What signatures say.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Match {
+    /// The lane that is meant for certain, and who sent what matched.
+    pub(crate) certain: Option<(usize, Option<Sender>)>,
+    /// Lanes that might be meant.
+    pub(crate) likely: u64,
+}
+
+/// Connections that decoders have disowned.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    claims: Mutex<Vec<Claim>>,
+    some: AtomicBool,
+}
+
+/// A decoder that disowns connections.
+struct Claim {
+    lane: usize,
+    serial: u32,
+    connections: Vec<u64>,
+}
+
+/// The inbox, for one lane.
+struct Desk {
+    inbox: Arc<Inbox>,
+    lane: usize,
+    serial: u32,
+}
+
+// === impl Lanes ===
+
+impl Lanes {
+    pub(crate) fn new(trunk: Arc<str>, pins: BTreeMap<u16, String>) -> Self {
+        Self { entries: Vec::new(), pins, trunk, inbox: Arc::default(), serial: 0 }
+    }
+
+    /// A new lane for the protocol of this recogniser.
+    pub(crate) fn enlist(&mut self, recogniser: Box<dyn Recogniser>) -> Result<Lane, RouteError> {
+        let name: Arc<str> = recogniser.description().name.as_str().into();
+        if self.find(&name).is_some() {
+            return Err(RouteError::Twice(name.to_string()));
+        }
+        let free = self.entries.iter().position(Option::is_none);
+        let index = free.unwrap_or(self.entries.len());
+        if index >= MOST {
+            return Err(RouteError::TooMany);
+        }
+        self.serial += 1;
+        let desk = Desk { inbox: Arc::clone(&self.inbox), lane: index, serial: self.serial };
+        let (outlet, lane) = lane(Arc::clone(&name), Arc::clone(&self.trunk), Arc::new(desk));
+        let entry = Entry { name, outlet, recogniser, connections: 0, touched: false, serial: self.serial };
+        match self.entries.get_mut(index) {
+            Some(place) => *place = Some(entry),
+            None => self.entries.push(Some(entry)),
+        }
+        Ok(lane)
+    }
+
+    /// Takes a lane out.
+    pub(crate) fn take(&mut self, index: usize) -> Option<Entry> {
+        self.entries.get_mut(index)?.take()
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.as_ref().is_some_and(|entry| *entry.name == *name))
+    }
+
+    pub(crate) fn at(&mut self, index: usize) -> Option<&mut Entry> {
+        self.entries.get_mut(index)?.as_mut()
+    }
+
+    /// Those there are, with their numbers.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Entry)> {
+        self.entries.iter_mut().enumerate().filter_map(|(index, entry)| Some((index, entry.as_mut()?)))
+    }
+
+    /// One more than the last number.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The lane that a port is pinned to; none of `not`.
+    pub(crate) fn pinned(&self, head: &Head, role: u8, not: u64) -> Option<usize> {
+        if self.pins.is_empty() {
+            return None;
+        }
+        let pinned = |port: u16| self.pins.get(&port).and_then(|name| self.find(name)).filter(|lane| not & bit(*lane) == 0);
+        match head.server_port(role) {
+            Some(port) => pinned(port),
+            None => pinned(head.local_port).or_else(|| pinned(head.remote_port)),
+        }
+    }
+
+    /// Whose signatures these first bytes bear. Of several for certain the one on whose usual port they come, else the first.
+    pub(crate) fn matching(&self, head: &Head, role: u8, payloads: [&[u8]; 2], not: u64) -> Match {
+        let mut found = Match::default();
+        let mut at_home = false;
+        for (lane, description) in self.described().filter(|(lane, _)| not & bit(*lane) == 0) {
+            for signature in &description.signatures {
+                if !payloads.iter().any(|payload| signature.matches(payload)) || !suits(signature, head, role) {
+                    continue;
+                }
+                if !signature.certain {
+                    found.likely |= bit(lane);
+                    continue;
+                }
+                let home = usual(description, head, role);
+                if found.certain.is_none() || (home && !at_home) {
+                    let sender = (signature.sender != Sender::Either).then_some(signature.sender);
+                    found.certain = Some((lane, sender));
+                    at_home = home;
+                }
+                break;
+            }
+        }
+        found
+    }
+
+    /// Whom to ask next about a connection: first those whose signatures speak for them, then those on whose usual ports it is, then
+    /// the rest. None of `not`.
+    pub(crate) fn candidate(&self, head: &Head, role: u8, likely: u64, not: u64) -> Option<usize> {
+        let rank = |lane: usize, description: &Description| match () {
+            () if likely & bit(lane) != 0 => 0,
+            () if usual(description, head, role) => 1,
+            () => 2,
+        };
+        let left = self.described().filter(|(lane, _)| not & bit(*lane) == 0);
+        left.min_by_key(|(lane, description)| (rank(*lane, description), *lane)).map(|(lane, _)| lane)
+    }
+
+    /// Connections that were disowned since the last call, with the lanes they were in.
+    pub(crate) fn claims(&self) -> Vec<(usize, Vec<u64>)> {
+        if !self.inbox.some.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        let claims = std::mem::take(&mut *self.inbox.claims.lock().unwrap_or_else(PoisonError::into_inner));
+        let there = |claim: &Claim| {
+            let entry = self.entries.get(claim.lane).and_then(Option::as_ref);
+            entry.is_some_and(|entry| entry.serial == claim.serial)
+        };
+        claims.into_iter().filter(there).map(|claim| (claim.lane, claim.connections)).collect()
+    }
+
+    fn described(&self) -> impl Iterator<Item = (usize, &Description)> {
+        self.entries.iter().enumerate().filter_map(|(lane, entry)| Some((lane, entry.as_ref()?.recogniser.description())))
+    }
+}
+
+// === impl Desk ===
+
+impl Claims for Desk {
+    fn disown(&self, connections: Vec<u64>) {
+        let mut claims = self.inbox.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting: usize = claims.iter().map(|claim| claim.connections.len()).sum();
+        if waiting + connections.len() <= MOST_CLAIMS {
+            claims.push(Claim { lane: self.lane, serial: self.serial, connections });
+            self.inbox.some.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// Who sent a record.
+pub(crate) const fn sender(role: u8, direction: u8) -> Sender {
+    match (role, direction == SENT) {
+        (UNKNOWN, _) => Sender::Either,
+        (SERVER, true) | (CLIENT, false) => Sender::Server,
+        _ => Sender::Client,
+    }
+}
+
+/// The bit of a lane.
+pub(crate) const fn bit(lane: usize) -> u64 {
+    if lane < MOST { 1 << lane } else { 0 }
+}
+
+/// Whether a signature may be looked for in this record.
+fn suits(signature: &host_model::Signature, head: &Head, role: u8) -> bool {
+    let carried = match signature.transport {
+        Transport::Either => true,
+        Transport::Udp => head.transport == UDP,
+        Transport::Tcp => head.transport != UDP,
+    };
+    let from = sender(role, head.direction);
+    let sent = signature.sender == Sender::Either || from == Sender::Either || from == signature.sender;
+    carried && sent && (signature.port == 0 || at_port(head, role, |port| port == signature.port))
+}
+
+/// Whether the connection is on a port on which this protocol is usual.
+fn usual(description: &Description, head: &Head, role: u8) -> bool {
+    at_port(head, role, |port| description.ports.contains(&port))
+}
+
+fn at_port(head: &Head, role: u8, is: impl Fn(u16) -> bool) -> bool {
+    match head.server_port(role) {
+        Some(port) => is(port),
+        None => is(head.local_port) || is(head.remote_port),
+    }
+}

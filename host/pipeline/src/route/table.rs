@@ -1,0 +1,305 @@
+//! The connections that the router knows: as many as fit, found by their name, forgotten when nothing comes of them.
+
+use std::hash::{BuildHasher, Hash};
+
+use foldhash::quality::FixedState;
+use hashbrown::HashMap;
+
+use super::held::Held;
+use super::record::{Head, UNKNOWN};
+
+/// Connections that are known at once.
+pub(crate) const MOST: usize = 65_536;
+/// Of a full table, so many are looked at for the one that was quiet for longest.
+const LOOKED_AT: usize = 16;
+/// After so long without a record a connection is forgotten: ten minutes.
+const QUIET_NS: u64 = 600_000_000_000;
+
+/// The name of a conversation: plaintext and ciphertext of one connection are two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) connection: u64,
+    pub(crate) tls: bool,
+}
+
+/// Where a connection is. One that was forgotten is not found again by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    index: usize,
+    serial: u32,
+}
+
+/// What the router knows of a connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) key: Key,
+    pub(crate) fate: Fate,
+    /// The role of the local end, as far as it is known.
+    pub(crate) role: u8,
+    /// The router knows it better than the record.
+    pub(crate) sure_of_role: bool,
+    /// The other end is here as well.
+    pub(crate) peer_local: bool,
+    /// It was closed.
+    pub(crate) ended: bool,
+    /// It waits for its turn to be asked about.
+    pub(crate) due: bool,
+    /// The kernel was told that it is wanted, or not.
+    pub(crate) told_ns: u64,
+    /// Times that a decoder disowned it.
+    pub(crate) disowned: u8,
+    /// Lanes that are out of the question.
+    pub(crate) not: u64,
+    /// Lanes whose signatures speak for them.
+    pub(crate) likely: u64,
+    pub(crate) last_ns: u64,
+    /// What it began with.
+    pub(crate) held: Option<Box<Held>>,
+    /// The pair of ends that it is one of.
+    pair: u64,
+    side: usize,
+}
+
+/// Who gets its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Not known yet.
+    Open,
+    /// A lane.
+    Routed(usize),
+    /// Nobody: counted here.
+    Unknown(usize),
+}
+
+/// The connections.
+pub(crate) struct Table {
+    by_key: HashMap<Key, usize, FixedState>,
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+    /// Where the next look for a quiet one begins.
+    hand: usize,
+    /// Both ends of connections, by what they have in common.
+    pairs: HashMap<u64, [usize; 2], FixedState>,
+    hasher: FixedState,
+    most: usize,
+}
+
+struct Slot {
+    serial: u32,
+    connection: Option<Connection>,
+}
+
+/// No connection.
+const NONE: usize = usize::MAX;
+
+// === impl Table ===
+
+impl Table {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            by_key: HashMap::default(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            hand: 0,
+            pairs: HashMap::default(),
+            hasher: FixedState::default(),
+            most,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    pub(crate) fn find(&self, key: Key) -> Option<Place> {
+        let index = *self.by_key.get(&key)?;
+        Some(Place { index, serial: self.slots.get(index)?.serial })
+    }
+
+    pub(crate) fn at(&mut self, place: Place) -> Option<&mut Connection> {
+        let slot = self.slots.get_mut(place.index).filter(|slot| slot.serial == place.serial)?;
+        slot.connection.as_mut()
+    }
+
+    /// Makes room for one more, if there is none: the connection that was given up for it.
+    pub(crate) fn make_room(&mut self) -> Option<Connection> {
+        if self.by_key.len() < self.most {
+            return None;
+        }
+        let mut quietest: Option<(u64, usize)> = None;
+        for _ in 0..LOOKED_AT.min(self.slots.len()) {
+            self.hand = (self.hand + 1) % self.slots.len();
+            let last = self.slots.get(self.hand).and_then(|slot| slot.connection.as_ref()).map(|found| found.last_ns);
+            if let Some(last) = last
+                && quietest.is_none_or(|(before, _)| last < before)
+            {
+                quietest = Some((last, self.hand));
+            }
+        }
+        let (_, index) = quietest?;
+        let serial = self.slots.get(index)?.serial;
+        self.remove(Place { index, serial })
+    }
+
+    /// A connection of which this is the first record. `ends` are its addresses, the local one first. Call [`Table::make_room`]
+    /// before.
+    pub(crate) fn insert(&mut self, key: Key, head: &Head, ends: Option<([u8; 18], [u8; 18])>) -> Place {
+        let (pair, side) = ends.map_or((0, 0), |(local, remote)| {
+            let (low, high) = if local <= remote { (local, remote) } else { (remote, local) };
+            (self.hasher.hash_one((low, high, head.transport, key.tls)), usize::from(local > remote))
+        });
+        let mut connection = Connection {
+            key,
+            fate: Fate::Open,
+            role: UNKNOWN,
+            sure_of_role: false,
+            peer_local: false,
+            ended: false,
+            due: false,
+            told_ns: 0,
+            disowned: 0,
+            not: 0,
+            likely: 0,
+            last_ns: head.time_ns,
+            held: None,
+            pair,
+            side,
+        };
+        let index = self.free.pop().unwrap_or(self.slots.len());
+        if pair != 0 {
+            let both = self.pairs.entry(pair).or_insert([NONE; 2]);
+            let other = both.get(1 - side).copied().unwrap_or(NONE);
+            if let Some(mine) = both.get_mut(side) {
+                *mine = index;
+            }
+            if let Some(other) = self.slots.get_mut(other).and_then(|slot| slot.connection.as_mut()) {
+                other.peer_local = true;
+                connection.peer_local = true;
+            }
+        }
+        if index == self.slots.len() {
+            self.slots.push(Slot { serial: 0, connection: None });
+        }
+        self.by_key.insert(key, index);
+        let serial = self.slots.get_mut(index).map_or(0, |slot| {
+            slot.serial = slot.serial.wrapping_add(1);
+            slot.connection = Some(connection);
+            slot.serial
+        });
+        Place { index, serial }
+    }
+
+    /// Forgets one.
+    pub(crate) fn remove(&mut self, place: Place) -> Option<Connection> {
+        let slot = self.slots.get_mut(place.index).filter(|slot| slot.serial == place.serial)?;
+        let connection = slot.connection.take()?;
+        self.by_key.remove(&connection.key);
+        self.free.push(place.index);
+        if let Some(both) = self.pairs.get_mut(&connection.pair).filter(|_| connection.pair != 0) {
+            if let Some(mine) = both.get_mut(connection.side).filter(|mine| **mine == place.index) {
+                *mine = NONE;
+            }
+            if *both == [NONE; 2] {
+                self.pairs.remove(&connection.pair);
+            }
+        }
+        Some(connection)
+    }
+
+    /// Those for which this holds, in the order of their places.
+    pub(crate) fn places(&self, mut holds: impl FnMut(&Connection) -> bool) -> Vec<Place> {
+        let held = |(index, slot): (usize, &Slot)| {
+            let connection = slot.connection.as_ref()?;
+            holds(connection).then_some(Place { index, serial: slot.serial })
+        };
+        self.slots.iter().enumerate().filter_map(held).collect()
+    }
+
+    /// Those that were quiet for too long.
+    pub(crate) fn quiet(&self, now_ns: u64) -> Vec<Place> {
+        self.places(|connection| now_ns.saturating_sub(connection.last_ns) > QUIET_NS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(time_ns: u64) -> Head {
+        Head {
+            time_ns,
+            connection: 0,
+            total: 0,
+            local_port: 0,
+            remote_port: 0,
+            kind: 0,
+            direction: 0,
+            role: 0,
+            transport: 6,
+            flags: 0,
+        }
+    }
+
+    fn key(connection: u64) -> Key {
+        Key { connection, tls: false }
+    }
+
+    fn end(port: u8) -> [u8; 18] {
+        let mut end = [127; 18];
+        end[17] = port;
+        end
+    }
+
+    #[test]
+    fn plaintext_and_ciphertext_of_a_connection_are_two() {
+        let mut table = Table::new(10);
+        table.insert(key(1), &head(0), None);
+        assert!(table.find(Key { connection: 1, tls: true }).is_none());
+        assert!(table.find(key(1)).is_some());
+    }
+
+    #[test]
+    fn a_full_table_forgets_who_was_quiet_for_longest() {
+        let mut table = Table::new(4);
+        for (connection, time) in [(1, 40), (2, 10), (3, 30), (4, 20)] {
+            assert!(table.make_room().is_none());
+            table.insert(key(connection), &head(time), None);
+        }
+        assert_eq!(table.make_room().unwrap().key, key(2));
+        table.insert(key(5), &head(50), None);
+        assert_eq!((table.len(), table.find(key(2))), (4, None));
+        assert!(table.find(key(1)).is_some());
+    }
+
+    #[test]
+    fn a_place_is_not_that_of_a_successor() {
+        let mut table = Table::new(10);
+        let place = table.insert(key(1), &head(0), None);
+        assert!(table.remove(place).is_some());
+        table.insert(key(2), &head(0), None);
+        assert!(table.at(place).is_none() && table.remove(place).is_none());
+    }
+
+    #[test]
+    fn both_ends_know_that_the_other_is_here() {
+        let mut table = Table::new(10);
+        let client = table.insert(key(1), &head(0), Some((end(9), end(80))));
+        assert!(!table.at(client).unwrap().peer_local);
+        let server = table.insert(key(2), &head(0), Some((end(80), end(9))));
+        assert!(table.at(client).unwrap().peer_local && table.at(server).unwrap().peer_local);
+        let other = table.insert(key(3), &head(0), Some((end(80), end(10))));
+        assert!(!table.at(other).unwrap().peer_local);
+        table.remove(client);
+        table.remove(server);
+        table.remove(other);
+        assert!(table.pairs.is_empty());
+    }
+
+    #[test]
+    fn who_was_quiet_for_ten_minutes_is_found() {
+        let mut table = Table::new(10);
+        let old = table.insert(key(1), &head(0), None);
+        table.insert(key(2), &head(QUIET_NS), None);
+        assert_eq!(table.quiet(QUIET_NS + 1), [old]);
+    }
+}

@@ -1,0 +1,82 @@
+//! What the kernel is told of connections, so that it does not send what nobody reads.
+
+use std::sync::Arc;
+
+use host_model::{MapAccess, MapError};
+
+use super::table::Key;
+
+/// By connection: verdict and bytes to capture of each call.
+const MAP: &str = "l7_verdicts";
+/// The kernel side's settings: bytes to capture where a verdict does not say, and a number that makes it read verdicts again.
+const SETTINGS: &str = ".data.l7";
+
+const IGNORE: u32 = 1;
+const WANTED: u32 = 2;
+
+/// Set in the key of plaintext of a TLS library.
+const PLAINTEXT: u64 = 1 << 63;
+
+/// Writes verdicts.
+pub(crate) struct Verdicts {
+    maps: Arc<dyn MapAccess>,
+    /// There is no such map, as in a replay.
+    absent: bool,
+}
+
+// === impl Verdicts ===
+
+impl Verdicts {
+    pub(crate) fn new(maps: Arc<dyn MapAccess>) -> Self {
+        Self { maps, absent: false }
+    }
+
+    /// Nobody wants it.
+    pub(crate) fn ignore(&mut self, key: Key) {
+        self.write(key, IGNORE, 0);
+    }
+
+    /// Somebody wants so many bytes of each call; 0 for as many as the settings say.
+    pub(crate) fn want(&mut self, key: Key, capture_bytes: u32) {
+        self.write(key, WANTED, capture_bytes);
+    }
+
+    /// Nothing is known of it any more.
+    pub(crate) fn forget(&mut self, key: Key) {
+        if !self.absent {
+            // It may have been forgotten before: the kernel keeps those that were used last.
+            let _ = self.maps.delete(MAP, &name(key));
+        }
+    }
+
+    /// Sets how much is captured of each call, and has the kernel read all verdicts again.
+    pub(crate) fn settle(&mut self, capture_bytes: Option<u32>) {
+        let key = 0_u32.to_ne_bytes();
+        let Ok(Some(value)) = self.maps.lookup(SETTINGS, &key) else { return };
+        let Some((before, epoch)) = value.split_first_chunk::<4>() else { return };
+        let Some(epoch) = epoch.first_chunk::<4>() else { return };
+        let capture = capture_bytes.map_or(*before, u32::to_ne_bytes);
+        let epoch = u32::from_ne_bytes(*epoch).wrapping_add(1).to_ne_bytes();
+        let rest = value.get(8..).unwrap_or_default();
+        if let Err(error) = self.maps.update(SETTINGS, &key, &[&capture[..], &epoch, rest].concat()) {
+            tracing::warn!(%error, "the kernel side did not take its settings");
+        }
+    }
+
+    fn write(&mut self, key: Key, verdict: u32, capture_bytes: u32) {
+        if self.absent {
+            return;
+        }
+        let value = [verdict.to_ne_bytes(), capture_bytes.to_ne_bytes()].concat();
+        match self.maps.update(MAP, &name(key), &value) {
+            Ok(()) => {}
+            Err(MapError::NoMap) => self.absent = true,
+            // The kernel goes on sending: that costs time and no records.
+            Err(error) => tracing::debug!(%error, "a verdict was not written"),
+        }
+    }
+}
+
+fn name(key: Key) -> [u8; 8] {
+    (key.connection | if key.tls { PLAINTEXT } else { 0 }).to_ne_bytes()
+}
