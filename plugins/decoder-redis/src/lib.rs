@@ -61,7 +61,9 @@ impl Protocol for Redis {
 
     fn sheet(&self) -> Sheet<Exchange> {
         Sheet::<Exchange>::new("redis.command", Signal::Span)
-            .name(|command, _, text| drop(text.str(command.name.text())))
+            .name(|command, _, text| {
+                text.str(command.name.text());
+            })
             .label("db.system.name", |_| "redis")
             .used(FieldUse::Dimension)
             .label("db.operation.name", |command| command.name.text())
@@ -93,6 +95,10 @@ impl Protocol for Redis {
             Sender::Client => connection.commands(&self.words, data, rows),
             Sender::Server => connection.answers(data, rows),
         }
+    }
+
+    fn weight(connection: &Connection) -> usize {
+        connection.weight()
     }
 
     fn gap(&mut self, connection: &mut Connection, sender: Sender, _: &mut Emit<'_, Exchange>) {

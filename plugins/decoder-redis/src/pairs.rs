@@ -204,6 +204,11 @@ impl Connection {
         }
     }
 
+    /// Bytes on the heap.
+    pub(crate) fn weight(&self) -> usize {
+        self.waiting.len() * size_of::<Waiting>() + self.early.len() * size_of::<Early>()
+    }
+
     /// A command.
     #[inline]
     fn ask(&mut self, command: Command, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) {

@@ -1,0 +1,194 @@
+//! Questions that wait for their answers. Answers come in any order, or never.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use plugin_sdk::conversation::{Began, Short};
+use serde::{Deserialize, Serialize};
+
+/// The questions of one connection, or of one socket of a server, by what they have in common with their answers.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Lookups {
+    waiting: HashMap<u64, Lookup, BuildHasherDefault<Mixed>>,
+    /// When it was last looked for old ones, because there were too many.
+    looked_ns: u64,
+    /// One message was understood.
+    pub(crate) is_sure: bool,
+    /// Calls in a row that made no sense.
+    pub(crate) nonsense: u8,
+}
+
+/// One question.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Lookup {
+    pub id: u16,
+    pub began: Began,
+    pub name: Short,
+    pub question: u16,
+    pub opcode: u8,
+    /// Times that it came again since.
+    pub again: u16,
+    /// When it last came.
+    last_ns: u64,
+    /// One of several was answered.
+    is_answered: bool,
+}
+
+/// Hashes what is a hash already.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Mixed(u64);
+
+/// So many questions of a socket wait. A server that answers 100,000 a second in 10 ms has 1,000.
+const MOST: usize = 4096;
+/// It is not looked for old ones more often than this, because all have to be looked at.
+const LOOKED_NS: u64 = 100_000_000;
+/// With too many waiting, one that is so old will not be answered: resolvers ask again sooner.
+const OLD_NS: u64 = 2_000_000_000;
+
+// === impl Lookups ===
+
+impl Lookups {
+    /// A question. It comes back if there is no room for it: see [`forget_old`](Self::forget_old).
+    #[inline]
+    pub(crate) fn ask(&mut self, key: u64, lookup: Lookup) -> Result<(), Lookup> {
+        let has_room = self.waiting.len() < MOST;
+        match self.waiting.entry(key) {
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                known.again = known.again.saturating_add(1);
+                known.last_ns = lookup.began.time_ns;
+            }
+            Entry::Vacant(_) if !has_room => return Err(lookup),
+            Entry::Vacant(place) => {
+                place.insert(lookup);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a question has to wait for room, and looking for it is worth the while.
+    pub(crate) fn is_full(&mut self, now_ns: u64) -> bool {
+        let is_due = self.waiting.len() >= MOST && now_ns.saturating_sub(self.looked_ns) >= LOOKED_NS;
+        if is_due {
+            self.looked_ns = now_ns;
+        }
+        is_due
+    }
+
+    /// The question of this answer. To a client, one that was sent again is still one question; to a server it may be that of
+    /// another client, and each is answered.
+    #[inline]
+    pub(crate) fn answer(&mut self, key: u64, is_server: bool) -> Option<Lookup> {
+        if is_server
+            && let Some(known) = self.waiting.get_mut(&key)
+            && known.again > 0
+        {
+            let answered = Lookup { again: 0, ..known.clone() };
+            known.began.time_ns = known.last_ns;
+            // Each has a place of its own.
+            known.began.sequence = known.began.sequence.wrapping_add(2);
+            known.again -= 1;
+            known.is_answered = true;
+            return Some(answered);
+        }
+        self.waiting.remove(&key)
+    }
+
+    /// The question of an answer that does not repeat it.
+    #[cold]
+    pub(crate) fn answer_by_id(&mut self, id: u16) -> Option<Lookup> {
+        let key = self.waiting.iter().find(|(_, lookup)| lookup.id == id).map(|(key, _)| *key)?;
+        self.waiting.remove(&key)
+    }
+
+    /// Takes out the questions for which this holds, in the order in which they were asked. One that was asked again and answered
+    /// once is none: the answer was for both.
+    pub(crate) fn give_up(&mut self, is_given_up: impl Fn(Began) -> bool) -> Vec<Lookup> {
+        let mut given_up = Vec::new();
+        self.waiting.retain(|_, lookup| {
+            let stays = !is_given_up(lookup.began);
+            if !stays && !lookup.is_answered {
+                given_up.push(lookup.clone());
+            }
+            stays
+        });
+        given_up.sort_unstable_by_key(|lookup| (lookup.began.time_ns, lookup.began.sequence));
+        given_up
+    }
+
+    /// Takes out old questions.
+    #[cold]
+    pub(crate) fn forget_old(&mut self, now_ns: u64) -> Vec<Lookup> {
+        self.give_up(|began| now_ns.saturating_sub(began.time_ns) >= OLD_NS)
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn weight(&self) -> usize {
+        self.waiting.capacity() * (size_of::<(u64, Lookup)>() + 1)
+    }
+}
+
+// === impl Lookup ===
+
+impl Lookup {
+    /// A question that was just asked.
+    pub(crate) fn new(id: u16, began: Began, name: &[u8], question: u16, opcode: u8) -> Self {
+        Self { id, began, name: Short::lossy(name), question, opcode, again: 0, last_ns: began.time_ns, is_answered: false }
+    }
+}
+
+// === impl Mixed ===
+
+impl Hasher for Mixed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.0 = self.0.rotate_left(8) ^ u64::from(byte));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_sdk::conversation::Began;
+
+    use super::{Lookup, Lookups, MOST};
+
+    fn lookup(time_ns: u64) -> Lookup {
+        Lookup::new(7, Began { time_ns, sequence: 9 }, b"a.", 1, 0)
+    }
+
+    #[test]
+    fn a_client_s_retransmission_is_one_question_and_two_clients_are_two() {
+        let mut lookups = Lookups::default();
+        assert!(lookups.ask(1, lookup(10)).is_ok() && lookups.ask(1, lookup(20)).is_ok());
+        let answered = lookups.answer(1, false).unwrap();
+        assert_eq!((answered.began.time_ns, answered.again), (10, 1));
+        assert!(lookups.answer(1, false).is_none(), "the second answer is to nothing");
+        assert!(lookups.ask(2, lookup(10)).is_ok() && lookups.ask(2, lookup(20)).is_ok());
+        let times = [lookups.answer(2, true), lookups.answer(2, true)].map(|answer| answer.unwrap().began);
+        assert_eq!((times[0].time_ns, times[1].time_ns), (10, 20));
+        assert_ne!(times[0].sequence, times[1].sequence);
+        assert!(lookups.answer(2, true).is_none());
+        assert!(lookups.ask(3, lookup(10)).is_ok() && lookups.ask(3, lookup(20)).is_ok() && lookups.answer(3, true).is_some());
+        assert!(lookups.give_up(|_| true).is_empty(), "the answer was for both");
+    }
+
+    #[test]
+    fn there_is_an_end_to_what_waits_and_old_ones_make_room() {
+        let mut lookups = Lookups::default();
+        assert!((0..MOST as u64).all(|key| lookups.ask(key, lookup(key)).is_ok()));
+        assert!(lookups.ask(9999, lookup(0)).is_err());
+        assert!(lookups.is_full(1 << 40) && !lookups.is_full(1 << 40), "not looked for again so soon");
+        assert_eq!(lookups.forget_old(2_000_000_099).len(), 100);
+        assert!(lookups.ask(9999, lookup(0)).is_ok());
+        assert_eq!(lookups.waiting.len(), MOST - 99);
+        assert!(lookups.weight() < 1 << 20);
+    }
+}

@@ -1,0 +1,126 @@
+//! Names: labels, and pointers to labels that were written before.
+
+use crate::message::Unread;
+
+/// A name has no more bytes, its lengths included.
+const LONGEST: usize = 255;
+
+/// Adds the name at `at` as text in small letters; the place behind it. The root is `.`, and what is not printable is `\DDD`, as
+/// zone files have it.
+pub(crate) fn read(bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Result<usize, Unread> {
+    let (mut at, mut part, mut behind, mut length) = (at, at, None, 0);
+    let start = text.len();
+    loop {
+        match label(bytes, at)? {
+            Label::End => break,
+            Label::Pointer(to) => {
+                behind.get_or_insert(at + 2);
+                // Each points to before the part that it ends, so that there is an end.
+                if to >= part {
+                    return Err(Unread::Bad);
+                }
+                (at, part) = (to, to);
+            }
+            Label::Text(label) => {
+                length += label.len() + 1;
+                if length >= LONGEST {
+                    return Err(Unread::Bad);
+                }
+                if text.len() > start {
+                    text.push(b'.');
+                }
+                label.iter().for_each(|&byte| add(byte, text));
+                at += 1 + label.len();
+            }
+        }
+    }
+    if text.len() == start {
+        text.push(b'.');
+    }
+    Ok(behind.unwrap_or(at + 1))
+}
+
+/// The place behind the name at `at`, which is not read; None if it goes beyond the bytes, or is none.
+pub(crate) fn pass(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match label(bytes, at).ok()? {
+            Label::End => return Some(at + 1),
+            Label::Pointer(_) => return Some(at + 2),
+            Label::Text(label) => at += 1 + label.len(),
+        }
+    }
+}
+
+enum Label<'a> {
+    End,
+    Pointer(usize),
+    Text(&'a [u8]),
+}
+
+#[inline]
+fn label(bytes: &[u8], at: usize) -> Result<Label<'_>, Unread> {
+    let (&length, rest) = bytes.get(at..).and_then(<[u8]>::split_first).ok_or(Unread::Short)?;
+    match length {
+        0 => Ok(Label::End),
+        1..=63 => rest.get(..usize::from(length)).map(Label::Text).ok_or(Unread::Short),
+        192.. => {
+            let &low = rest.first().ok_or(Unread::Short)?;
+            Ok(Label::Pointer(usize::from(length & 63) << 8 | usize::from(low)))
+        }
+        _ => Err(Unread::Bad),
+    }
+}
+
+#[inline]
+fn add(byte: u8, text: &mut Vec<u8>) {
+    match byte {
+        b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => text.push(byte),
+        b'A'..=b'Z' => text.push(byte.to_ascii_lowercase()),
+        b'.' | b'\\' | b'"' => text.extend([b'\\', byte]),
+        b'!'..=b'~' => text.push(byte),
+        _ => text.extend([b'\\', b'0' + byte / 100, b'0' + byte / 10 % 10, b'0' + byte % 10]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{pass, read};
+    use crate::message::Unread;
+
+    fn name(bytes: &[u8], at: usize) -> Result<(String, usize), Unread> {
+        let mut text = Vec::new();
+        let behind = read(bytes, at, &mut text)?;
+        assert_eq!(pass(bytes, at), Some(behind));
+        Ok((String::from_utf8(text).unwrap(), behind))
+    }
+
+    #[test]
+    fn labels_pointers_and_what_is_not_printable() {
+        let bytes = b"____________\x07example\x03com\0\x03wWw\xc0\x0c\0\x05a.\x00\\ ";
+        assert_eq!(name(bytes, 12), Ok(("example.com".into(), 25)));
+        assert_eq!(name(bytes, 25), Ok(("www.example.com".into(), 31)));
+        assert_eq!(name(bytes, 31), Ok((".".into(), 32)));
+        assert_eq!(name(&[bytes.as_slice(), b"\0"].concat(), 32), Ok(("a\\.\\000\\\\\\032".into(), 39)));
+    }
+
+    #[test]
+    fn loops_forward_pointers_and_names_without_end_are_none() {
+        for bad in [&b"\xc0\x00"[..], b"\xc0\x02\x01a\0", b"\x01a\xc0\x00", b"\x01a\xc0\x02", b"\x40a", b"\x80a"] {
+            assert_eq!(read(bad, 0, &mut Vec::new()), Err(Unread::Bad), "{bad:?}");
+        }
+        let long = [b"\x3f".as_slice(), &[b'a'; 63]].concat().repeat(4);
+        assert_eq!(read(&[&long[..], b"\0"].concat(), 0, &mut Vec::new()), Err(Unread::Bad));
+        assert_eq!(read(&long[..128], 0, &mut Vec::new()), Err(Unread::Short));
+        // Two that point at each other, and a chain that goes back as far as it can.
+        assert_eq!(read(b"\x01a\xc0\x04\xc0\x02", 4, &mut Vec::new()), Err(Unread::Bad));
+        let chain: Vec<u8> = std::iter::once(0)
+            .chain((0..8000).flat_map(|n| {
+                let to = if n == 0 { 0 } else { 1 + (n - 1) * 2 };
+                [0xc0 | (to >> 8) as u8, to as u8]
+            }))
+            .collect();
+        let mut text = Vec::new();
+        assert_eq!(read(&chain, 15_999, &mut text), Ok(16_001));
+        assert_eq!(text, b".");
+    }
+}
