@@ -3,8 +3,7 @@
 use decoder_http2::Http2;
 use plugin_sdk::testing::mutated;
 
-mod support;
-use support::{conversation, say, talk};
+use crate::calls::{conversation, say, talk};
 
 /// A few seconds of them. A debug build is slower, and checks arithmetic.
 const CONVERSATIONS: u64 = if cfg!(debug_assertions) { 15_000 } else { 100_000 };

@@ -2,9 +2,8 @@
 
 use decoder_http2::Http2;
 
-mod support;
+use crate::calls::{CAPTURED, Call, conversation, say, talk};
 use plugin_sdk::testing::Talk;
-use support::{CAPTURED, Call, conversation, say, talk};
 
 /// The rows without their durations.
 fn rows(talk: Talk) -> Vec<String> {

@@ -2,7 +2,6 @@
 //!
 //! A file has one call behind the other: who (0 client, 1 server), how many bytes (u32), and the first 4096 of these in pieces: some
 //! bytes (u16, then the bytes) and one byte repeated (u16, then the byte), until they are complete. Numbers are little-endian.
-
 use plugin_sdk::testing::Talk;
 
 /// What one end sent in one call.
@@ -18,7 +17,7 @@ pub(crate) const CAPTURED: usize = 4096;
 
 macro_rules! conversation {
     ($name:literal) => {
-        $crate::support::calls(include_bytes!(concat!($name, ".calls")))
+        $crate::calls::calls(include_bytes!(concat!($name, ".calls")))
     };
 }
 pub(crate) use conversation;

@@ -1,0 +1,212 @@
+//! What becomes of streams that do not go the usual way.
+
+use decoder_http2::Http2;
+use plugin_sdk::testing::{Talk, decoder};
+
+use crate::frames::{answer, block, frame, get, preface};
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PUSH_PROMISE: u8 = 5;
+const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+fn begun() -> Talk {
+    Talk::tcp("10.0.0.7:40000", 8080).client(&preface()).server(&frame(SETTINGS, 0, 0, b""))
+}
+
+/// The rows without what is the same in all of them.
+fn rows(talk: &Talk) -> Vec<String> {
+    let rows = talk.rows::<Http2>();
+    rows.iter()
+        .map(|row| row.replace("000000 ", "ms ").replace("kind=2 ", "").replace("http.", "").replace(" url.scheme=http", ""))
+        .collect()
+}
+
+#[test]
+fn responses_come_in_any_order() {
+    let talk = begun()
+        .client(&[get(1, "/a"), get(3, "/b")].concat())
+        .server(&answer(3, "204", true))
+        .server(&answer(1, "200", false))
+        .server(&frame(DATA, END_STREAM, 1, b"body"));
+    assert_eq!(
+        rows(&talk),
+        [
+            "duration=1ms name=GET /b request.method=GET route=/b response.status_code=204 url.path=/b",
+            "duration=3ms name=GET /a request.method=GET route=/a response.status_code=200 url.path=/a",
+        ]
+    );
+}
+
+#[test]
+fn a_response_ends_with_its_last_byte_and_not_with_the_head_of_its_last_frame() {
+    let last = frame(DATA, END_STREAM, 1, &[b'x'; 10_000]);
+    let talk = begun().client(&get(1, "/a")).server(&answer(1, "200", false)).cut(4096);
+    let whole = talk.clone().server(&last);
+    assert!(rows(&whole)[0].starts_with("duration=2ms "), "in the part that was not captured");
+    let parts = talk.server(&last[..5000]).after_ms(7).server(&last[5000..]).server(&answer(3, "200", true));
+    assert!(rows(&parts)[0].starts_with("duration=10ms "), "{:?}", rows(&parts));
+}
+
+#[test]
+fn an_interim_response_is_not_the_response() {
+    let talk = begun().client(&get(1, "/a")).server(&answer(1, "103", false)).server(&answer(1, "404", true));
+    assert_eq!(rows(&talk), ["duration=2ms name=GET /a request.method=GET route=/a response.status_code=404 url.path=/a"]);
+}
+
+#[test]
+fn a_stream_that_is_reset_is_an_error_by_the_name_of_the_reason() {
+    let reset = |code: u8| frame(RST_STREAM, 0, 1, &[0, 0, 0, code]);
+    let asked = begun().client(&get(1, "/a"));
+    assert!(rows(&asked.clone().client(&reset(8)))[0].contains("error.type=CANCEL "));
+    assert!(rows(&asked.clone().server(&reset(7)))[0].contains("error.type=REFUSED_STREAM "));
+    assert!(rows(&asked.clone().server(&reset(99)))[0].contains("error.type=_OTHER "));
+    let answered = asked.server(&answer(1, "200", false)).server(&reset(0));
+    assert!(!rows(&answered)[0].contains("error.type"), "no error, it says");
+}
+
+#[test]
+fn a_grpc_call_that_is_reset_has_the_status_that_its_client_makes_of_it() {
+    let fields = [(":method", "POST"), (":path", "/pkg.Echo/Say"), ("content-type", "application/grpc")];
+    let asked = begun().client(&frame(HEADERS, END_HEADERS, 1, &block(&fields)));
+    let reset = asked.clone().client(&frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]));
+    assert!(rows(&reset)[0].ends_with("rpc.method=pkg.Echo/Say rpc.response.status_code=CANCELLED is_grpc=1"));
+    assert!(!rows(&reset)[0].contains("error.type"), "it is none of the server");
+    let proxy = asked.clone().server(&answer(1, "503", true));
+    assert!(rows(&proxy)[0].contains("error.type=UNAVAILABLE "));
+    let silent = asked.server(&answer(1, "200", true));
+    assert!(rows(&silent)[0].contains("rpc.response.status_code=UNKNOWN "), "answered, and no status");
+}
+
+#[test]
+fn what_a_server_leaves_out_when_it_goes_is_refused_and_the_rest_is_answered() {
+    let talk = begun()
+        .client(&[get(1, "/a"), get(3, "/b")].concat())
+        .server(&frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]))
+        .server(&answer(1, "200", true));
+    assert_eq!(
+        rows(&talk),
+        [
+            "duration=1ms error.type=REFUSED_STREAM name=GET /b request.method=GET route=/b url.path=/b",
+            "duration=2ms name=GET /a request.method=GET route=/a response.status_code=200 url.path=/a",
+        ]
+    );
+}
+
+#[test]
+fn header_blocks_may_go_on_in_any_number_of_frames_of_any_number_of_calls() {
+    let fields = block(&[(":method", "PUT"), (":path", "/long")]);
+    for size in 1..fields.len() {
+        let mut parts = fields.chunks(size);
+        let mut frames = vec![frame(HEADERS, END_STREAM, 1, parts.next().unwrap())];
+        frames.extend(parts.map(|part| frame(CONTINUATION, 0, 1, part)));
+        frames.push(frame(CONTINUATION, END_HEADERS, 1, b""));
+        let together = begun().client(&frames.concat()).server(&answer(1, "200", true));
+        let apart = frames.iter().fold(begun(), |talk, frame| talk.client(frame)).server(&answer(1, "200", true));
+        for talk in [together, apart] {
+            assert!(rows(&talk)[0].contains("name=PUT /long "), "{size}");
+        }
+    }
+}
+
+#[test]
+fn a_pushed_response_is_no_request_but_its_fields_are_in_the_table() {
+    // `:path: /pushed` into the table, then a response that names a field behind it.
+    let promise = frame(PUSH_PROMISE, END_HEADERS, 1, b"\0\0\0\x02\x44\x07/pushed");
+    let talk = begun()
+        .client(&get(1, "/a"))
+        .server(&frame(HEADERS, END_HEADERS, 1, b"\x48\x03418"))
+        .server(&promise)
+        .server(&answer(2, "200", true))
+        .server(&frame(DATA, END_STREAM, 1, b""))
+        .client(&get(3, "/b"))
+        .server(&frame(HEADERS, END_HEADERS | END_STREAM, 3, b"\xbf"));
+    let rows = rows(&talk);
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|row| row.contains("status_code=418")), "{rows:?}");
+}
+
+#[test]
+fn requests_without_an_end_say_why() {
+    let talk = begun().client(&get(1, "/a"));
+    let closed = talk.clone().end();
+    assert!(rows(&closed)[0].contains("error.type=connection_closed "));
+    let timeout = talk.after_ms(31_000).tick().server(&answer(1, "200", true));
+    assert_eq!(rows(&timeout).len(), 1, "what comes too late is left out");
+    assert!(rows(&timeout)[0].contains("error.type=timeout "));
+}
+
+#[test]
+fn a_response_that_goes_on_is_not_given_up() {
+    let mut talk = begun().client(&get(1, "/watch")).server(&answer(1, "200", false));
+    for _ in 0..5 {
+        talk = talk.after_ms(20_000).server(&frame(DATA, 0, 1, b"event")).tick();
+    }
+    assert_eq!(rows(&talk), [""; 0]);
+    assert!(rows(&talk.server(&frame(DATA, END_STREAM, 1, b"")))[0].starts_with("duration=100012ms "));
+}
+
+#[test]
+fn a_client_may_be_told_of_the_response_first() {
+    let asked = Talk::tcp("10.0.0.7:40000", 8080).at_client().client(&preface());
+    let talk =
+        asked.server(&frame(SETTINGS, 0, 0, b"")).server(&answer(1, "404", true)).client(&get(1, "/a")).client(&get(3, "/b"));
+    assert_eq!(
+        talk.server(&answer(3, "200", true)).rows::<Http2>(),
+        [
+            "kind=3 error.type=404 name=GET /a http.request.method=GET http.route=/a http.response.status_code=404 url.scheme=http \
+             url.path=/a",
+            "duration=1000000 kind=3 name=GET /b http.request.method=GET http.route=/b http.response.status_code=200 url.scheme=http \
+             url.path=/b",
+        ]
+    );
+}
+
+#[test]
+fn frames_are_found_again_where_a_call_does_not_begin_with_one() {
+    let talk = begun()
+        .client(&get(1, "/a"))
+        .server(&[answer(1, "200", false), frame(DATA, 0, 1, &[b'x'; 500])].concat()[..300])
+        // What is lost hides a frame, and the next call begins in the middle of one.
+        .lost_server(1000)
+        .client(&get(3, "/b"))
+        .server(&[b"xxxxxxxx".as_slice(), &frame(DATA, END_STREAM, 1, b"end"), &answer(3, "500", true)].concat());
+    let rows = rows(&talk);
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert!(rows[0].contains("route=/a response.status_code=200"));
+    assert!(rows[1].contains("route=/b response.status_code=500"));
+}
+
+#[test]
+fn a_request_whose_fields_are_not_known_is_counted_without_a_name() {
+    // By numbers that were given before anybody looked.
+    let talk = Talk::tcp("10.0.0.7:40000", 8080)
+        .client(&frame(HEADERS, END_HEADERS | END_STREAM, 77, &[0xc0, 0xc1, 0xc2]))
+        .server(&frame(HEADERS, END_HEADERS | END_STREAM, 77, &[0xc0, 0x88]));
+    assert_eq!(rows(&talk), ["duration=1ms name=HTTP request.method=_OTHER response.status_code=200"]);
+}
+
+#[test]
+fn a_successor_goes_on_with_streams_and_tables() {
+    use plugin_sdk::Handover;
+    let mut old = decoder::<Http2>("{}");
+    let first =
+        begun().client(&frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\x82\x86\x44\x05/late")).server(&answer(1, "200", false));
+    assert_eq!(first.rows_of(&mut old), [""; 0]);
+    let mut new = decoder::<Http2>("{}");
+    new.import_state(old.export_state().unwrap()).unwrap();
+    let all = first.records().len();
+    let next =
+        first.server(&frame(DATA, END_STREAM, 1, b"")).client(&frame(HEADERS, END_HEADERS | END_STREAM, 3, b"\x82\x86\xbe"));
+    let next = next.server(&answer(3, "204", true));
+    let rest = plugin_sdk::testing::run(next.records()[all..].iter().map(Vec::as_slice));
+    use plugin_sdk::Decoder;
+    let name = new.schema().named("name").unwrap();
+    let names = new.decode(&rest, &[name]).unwrap();
+    assert_eq!(plugin_sdk::testing::texts(&names.columns[0]), ["GET /late", "GET /late"]);
+}
