@@ -37,6 +37,7 @@ struct tls_frame {
 	__u64 buffer;
 	__u64 bytes; /* where the _ex functions write how many */
 	__u32 site;
+	__u32 bound; /* its session knows its socket */
 };
 
 struct {
@@ -69,6 +70,9 @@ struct {
 	__type(key, struct tls_key);
 	__type(value, struct tls_session);
 } tls_sessions SEC(".maps");
+
+/* How a session begins; too large for the stack. */
+const volatile struct tls_session tls_no_session SEC(".rodata.tls");
 
 /* Reads of goroutines. */
 struct tls_call {
@@ -116,12 +120,10 @@ static __always_inline __u64 tls_owner(struct task_struct *task)
 static __always_inline struct tls_session *tls_session(struct tls_key *key)
 {
 	struct tls_session *session = bpf_map_lookup_elem(&tls_sessions, key);
-	struct tls_session none;
 
 	if (session)
 		return session;
-	__builtin_memset(&none, 0, sizeof(none));
-	bpf_map_update_elem(&tls_sessions, key, &none, BPF_NOEXIST);
+	bpf_map_update_elem(&tls_sessions, key, (void *)&tls_no_session, BPF_NOEXIST);
 	session = bpf_map_lookup_elem(&tls_sessions, key);
 	if (!session)
 		ring_count(untracked);
@@ -208,34 +210,34 @@ static __always_inline void tls_bind(struct tls_session *session, struct l7_sock
 	}
 }
 
-/* Called with every call on a socket that speaks TLS, and with the first calls on any other: the place to learn which socket belongs
- * to the TLS session that the current task is in. `socket->identity` may be saved; the pointer itself ends with the program. */
-static __always_inline void tls_on_call(struct task_struct *task, struct sock *sk, struct l7_socket *socket, __u8 direction)
+static __noinline int tls_learn(struct task_struct *task, struct sock *sk, struct l7_socket *socket, __u8 direction)
 {
 	struct tls_session *session;
 	struct tls_frame *frame;
 	struct tls_key key = {};
 
-	if (socket->marks & L7_BOUND || socket->identity.transport != IPPROTO_TCP)
-		return;
+	if (!socket)
+		return 0;
 	frame = bpf_task_storage_get(&tls_frames, task, 0, 0);
 	if (frame && frame->ssl) {
 		/* Callbacks of a handshake may ask a cache or a directory, on a socket of theirs. */
-		if (frame->site == TLS_HANDSHAKE && !(socket->marks & L7_CIPHER))
-			return;
+		if (frame->bound || (frame->site == TLS_HANDSHAKE && !(socket->marks & L7_CIPHER)))
+			return 0;
 		key.owner = frame->owner;
 		key.object = frame->ssl;
 		session = tls_session(&key);
+		/* The socket may have been another session's: of the process before a fork, or before a second handshake. */
 		if (session && !session->bound)
 			tls_bind(session, socket, task);
-		return;
+		frame->bound = 1;
+		return 0;
 	}
-	if (!*(volatile __u32 *)&tls_go_seen)
-		return;
+	if (socket->marks & L7_BOUND || !*(volatile __u32 *)&tls_go_seen)
+		return 0;
 	key.object = bpf_get_socket_cookie(sk);
 	session = bpf_map_lookup_elem(&tls_sessions, &key);
 	if (!session)
-		return;
+		return 0;
 	tls_bind(session, socket, task);
 	if (direction == L7_SENT && session->pending) {
 		const void *from = (void *)session->pending;
@@ -243,6 +245,15 @@ static __always_inline void tls_on_call(struct task_struct *task, struct sock *s
 		session->pending = 0;
 		tls_emit(session, L7_SENT, session->pending_bytes, from);
 	}
+	return 0;
+}
+
+/* Called with every call on a socket that speaks TLS, and with the first calls on any other: the place to learn which socket belongs
+ * to the TLS session that the current task is in. `socket->identity` may be saved; the pointer itself ends with the program. */
+static __always_inline void tls_on_call(struct task_struct *task, struct sock *sk, struct l7_socket *socket, __u8 direction)
+{
+	if (socket->identity.transport == IPPROTO_TCP)
+		tls_learn(task, sk, socket, direction);
 }
 
 /* === OpenSSL === */
@@ -276,6 +287,7 @@ int tls_enter(struct pt_regs *ctx)
 	frame->buffer = PT_REGS_PARM2(ctx);
 	frame->bytes = PT_REGS_PARM4(ctx);
 	frame->site = site;
+	frame->bound = 0;
 	return 0;
 }
 

@@ -13,6 +13,7 @@ mod code;
 mod golang;
 mod target;
 mod process;
+mod single;
 mod link;
 mod tracer;
 mod watch;

@@ -1,18 +1,33 @@
-//! One link of a program to many places of one file.
+//! A program at many places of one file: one link, or, where the kernel is too old for that, one for each.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use super::single;
 use super::target::Site;
 
 /// Attaches a program; closing what is returned detaches it, which waits until no CPU is in it.
 ///
 /// The file is named by our descriptor of it: what was looked at is what is changed, whatever the path leads to by now, and in whichever
 /// mount namespace it is.
-pub(crate) fn attach(program: BorrowedFd<'_>, file: &File, sites: &[Site], returns: bool) -> io::Result<OwnedFd> {
+pub(crate) fn attach(program: BorrowedFd<'_>, file: &File, sites: &[Site], returns: bool) -> io::Result<Vec<OwnedFd>> {
     let path = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    match attach_all(program, &path, sites, returns) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTSUP)) => {
+            // What is told is why it is not the better way, unless there is another.
+            single::attach(program, &path, sites, returns).map_err(|reason| if is_denied(&reason) { reason } else { error })
+        }
+        attached => attached.map(|link| vec![link]),
+    }
+}
+
+fn is_denied(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+}
+
+fn attach_all(program: BorrowedFd<'_>, path: &CStr, sites: &[Site], returns: bool) -> io::Result<OwnedFd> {
     let offsets: Vec<u64> = sites.iter().map(|site| site.offset).collect();
     let cookies: Vec<u64> = sites.iter().map(|site| site.role as u64).collect();
     let mut options = libbpf_sys::bpf_link_create_opts::default();

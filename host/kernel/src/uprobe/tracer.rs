@@ -170,8 +170,10 @@ impl Tracer {
         };
         let links = match target.library {
             // Returns first: a call that is seen to begin is then seen to end.
-            Library::OpenSsl => vec![link(&self.programs.leave, true)?, link(&self.programs.enter, false)?],
-            Library::Go => vec![link(&self.programs.go, false)?],
+            Library::OpenSsl => {
+                [link(&self.programs.leave, true)?, link(&self.programs.enter, false)?].into_iter().flatten().collect()
+            }
+            Library::Go => link(&self.programs.go, false)?,
         };
         Ok(Traced { links, hook: format!("uprobe.multi/{path}:{}", target.functions.join(",")) })
     }
@@ -196,8 +198,12 @@ impl Tracer {
 
 fn explain(error: &io::Error) -> String {
     match error.raw_os_error() {
-        Some(libc::EINVAL | libc::ENOTSUP) => "this kernel cannot attach uprobe.multi, which takes Linux 6.6".into(),
-        Some(libc::EPERM | libc::EACCES) => "attaching it is not permitted: it takes CAP_BPF and CAP_PERFMON".into(),
+        Some(libc::EINVAL | libc::ENOTSUP) => {
+            "the kernel refuses the places: before Linux 6.6 it takes one with CONFIG_UPROBE_EVENTS".into()
+        }
+        Some(libc::EPERM | libc::EACCES) => {
+            "attaching it is not permitted: it takes CAP_BPF and CAP_PERFMON, before Linux 6.6 CAP_SYS_ADMIN".into()
+        }
         _ => format!("attaching it failed: {error}"),
     }
 }
