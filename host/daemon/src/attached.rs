@@ -23,7 +23,11 @@ impl Attached {
         Self { probe, loaded: None }
     }
 
-    pub(crate) const fn probe(&self) -> &Probe {
+    /// Its hooks as they are now: those in libraries come and go with the processes that use them.
+    pub(crate) fn probe(&mut self) -> &Probe {
+        if let Some(loaded) = &self.loaded {
+            self.probe.hooks = loaded.hooks();
+        }
         &self.probe
     }
 
@@ -36,7 +40,7 @@ impl Attached {
         };
         // Which hooks they are, and so what they take, depends on what this kernel has.
         if let Some(loaded) = &self.loaded {
-            self.probe.hooks = loaded.hooks().to_vec();
+            self.probe.hooks = loaded.hooks();
             self.probe.capabilities = loaded.capabilities().into_iter().map(str::to_owned).collect();
         }
         attached
