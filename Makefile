@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 HOST := $(TARGET)/release/host
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-peers polyglot fuzz survive build fmt clean
+.PHONY: help setup run test check bench bench-peers bench-requests polyglot fuzz survive build fmt clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ bench-peers: ## CPU per event beside a bare C reader, opensnoop and bpftrace (ta
 	cargo build --release
 	$(MAKE) --no-print-directory -C tests/benches/limit OUT=$(abspath $(TARGET))/bench/limit
 	@$(SUDO) unshare --mount $(TARGET)/release/bench-peers $(ARGS)
+
+bench-requests: ## Throughput of redis, nginx and PostgreSQL with and without the host, and with bpftrace (target/bench/requests.json); needs root
+	@.ci/setup build test peers
+	cargo build --release --workspace --bins
+	@$(SUDO) unshare --mount sh -c 'mount -t tracefs none /sys/kernel/tracing; $(TARGET)/release/bench-requests $(ARGS)'
 
 polyglot: setup ## One policy in five languages, tested and measured (target/polyglot/cards.json); fetches Go, QuickJS and Python
 	@.ci/polyglot
