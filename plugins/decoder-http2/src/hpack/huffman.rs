@@ -16,7 +16,7 @@ const LENGTHS: [u8; 257] = [
     25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
 ];
 /// Bits of the longest code.
-const LONGEST: usize = 30;
+pub(crate) const LONGEST: usize = 30;
 /// Bits that the first look takes.
 const LOOK: u32 = 8;
 

@@ -22,7 +22,7 @@ pub(crate) struct Table {
     size: u32,
     /// How much they may count for.
     limit: u32,
-    /// Bytes of their values.
+    /// Bytes of their values on the heap.
     kept: u32,
 }
 
@@ -35,8 +35,18 @@ pub(crate) struct Entry {
     /// What it counts for.
     size: u32,
     /// Empty unless the name matters.
-    pub value: Box<[u8]>,
+    value: Value,
 }
+
+/// A value: those that come with every message are short, and need no heap.
+#[derive(Debug, Serialize, Deserialize)]
+enum Value {
+    Here { length: u8, bytes: [u8; HERE] },
+    Heap(Box<[u8]>),
+}
+
+/// Bytes of a value that need no heap: a content type, a length.
+const HERE: usize = 22;
 
 /// A peer may claim any size for its table; no more than this is remembered of it.
 pub(crate) const LARGEST: u32 = 64 * 1024;
@@ -66,8 +76,8 @@ impl Table {
         self.shrink(self.limit.saturating_sub(size));
         // Larger than the table: the table is empty then, and that is no error.
         if size <= self.limit {
-            let value: Box<[u8]> = if name.matters() { value.get(..KEPT).unwrap_or(value).into() } else { Box::default() };
-            self.kept += value.len() as u32;
+            let value = Value::new(if name.matters() { value.get(..KEPT).unwrap_or(value) } else { &[] });
+            self.kept += value.on_heap();
             self.entries.push_back(Entry { name, name_length, size, value });
             self.size += size;
         }
@@ -94,7 +104,7 @@ impl Table {
         while self.size > size {
             let Some(oldest) = self.entries.pop_front() else { return };
             self.size = self.size.saturating_sub(oldest.size);
-            self.kept = self.kept.saturating_sub(oldest.value.len() as u32);
+            self.kept = self.kept.saturating_sub(oldest.value.on_heap());
         }
     }
 
@@ -108,6 +118,40 @@ impl Table {
     #[cfg(test)]
     pub(crate) fn entries(&self) -> usize {
         self.entries.len()
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// Empty unless the name matters.
+    pub(crate) fn value(&self) -> &[u8] {
+        match &self.value {
+            Value::Here { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Value::Heap(bytes) => bytes,
+        }
+    }
+}
+
+// === impl Value ===
+
+impl Value {
+    fn new(value: &[u8]) -> Self {
+        let mut bytes = [0; HERE];
+        match bytes.get_mut(..value.len()) {
+            Some(place) => {
+                place.copy_from_slice(value);
+                Self::Here { length: value.len() as u8, bytes }
+            }
+            None => Self::Heap(value.into()),
+        }
+    }
+
+    const fn on_heap(&self) -> u32 {
+        match self {
+            Self::Here { .. } => 0,
+            Self::Heap(bytes) => bytes.len() as u32,
+        }
     }
 }
 
