@@ -38,6 +38,9 @@ struct tls_frame {
 	__u64 bytes; /* where the _ex functions write how many */
 	__u32 site;
 	__u32 bound; /* its session knows its socket */
+	/* The socket of ciphertext that the thread has read from last, while nobody knows its session: 0, or its cookie. */
+	__u64 read;
+	struct l7_identity read_identity;
 };
 
 struct {
@@ -88,8 +91,8 @@ struct {
 	__type(value, struct tls_call);
 } tls_calls SEC(".maps");
 
-/* Whether any Go program uses TLS: without, sockets need not ask. */
-__u32 tls_go_seen SEC(".data.tls");
+/* Whether there are sessions that are found by the cookie of their socket: without, sockets need not ask. */
+__u32 tls_by_socket SEC(".data.tls");
 
 /* === registers === */
 
@@ -190,16 +193,21 @@ static __always_inline void tls_forget(struct tls_key *key)
 
 /* === sockets === */
 
+static __always_inline void tls_identify(struct tls_session *session, const struct l7_identity *identity)
+{
+	__u64 connection = session->named ? session->identity.connection : identity->connection;
+
+	__builtin_memcpy(&session->identity, identity, sizeof(session->identity));
+	session->identity.connection = connection;
+	session->bound = 1;
+}
+
 /* This socket carries that session. */
 static __always_inline void tls_bind(struct tls_session *session, struct l7_socket *socket, struct task_struct *task)
 {
-	__u64 connection = session->named ? session->identity.connection : socket->identity.connection;
-
-	__builtin_memcpy(&session->identity, &socket->identity, sizeof(session->identity));
-	session->identity.connection = connection;
-	session->bound = 1;
+	tls_identify(session, &socket->identity);
 	socket->marks |= L7_CIPHER | L7_BOUND;
-	if (connection == socket->identity.connection)
+	if (session->identity.connection == socket->identity.connection)
 		socket->marks |= L7_CLEAR;
 	if (!socket->pid) {
 		socket->pid = task->tgid;
@@ -232,12 +240,19 @@ static __noinline int tls_learn(struct task_struct *task, struct sock *sk, struc
 		frame->bound = 1;
 		return 0;
 	}
-	if (socket->marks & L7_BOUND || !*(volatile __u32 *)&tls_go_seen)
+	if (frame)
+		frame->read = 0;
+	if (socket->marks & L7_BOUND)
 		return 0;
 	key.object = bpf_get_socket_cookie(sk);
-	session = bpf_map_lookup_elem(&tls_sessions, &key);
-	if (!session)
+	session = *(volatile __u32 *)&tls_by_socket ? bpf_map_lookup_elem(&tls_sessions, &key) : 0;
+	if (!session) {
+		if (frame && direction == L7_RECEIVED && socket->marks & L7_CIPHER) {
+			frame->read = key.object;
+			__builtin_memcpy(&frame->read_identity, &socket->identity, sizeof(frame->read_identity));
+		}
 		return 0;
+	}
 	tls_bind(session, socket, task);
 	if (direction == L7_SENT && session->pending) {
 		const void *from = (void *)session->pending;
@@ -291,6 +306,22 @@ int tls_enter(struct pt_regs *ctx)
 	return 0;
 }
 
+/* Programs that move the ciphertext themselves (memory BIOs: Python's asyncio, Node.js) read it and give it to OpenSSL next. A call that
+ * touched no socket, by a thread that has just read from one whose session nobody knows, was about that. */
+static __always_inline void tls_claim(struct tls_frame *frame, struct tls_key *key)
+{
+	struct tls_key by_socket = {.object = frame->read};
+	struct tls_session *session = tls_session(key);
+
+	frame->read = 0;
+	if (!session || session->bound || session->named)
+		return;
+	tls_identify(session, &frame->read_identity);
+	/* So that the socket learns of it. */
+	tls_session(&by_socket);
+	tls_by_socket = 1;
+}
+
 SEC("uretprobe.multi")
 int tls_return(struct pt_regs *ctx)
 {
@@ -306,6 +337,8 @@ int tls_return(struct pt_regs *ctx)
 	key.owner = frame->owner;
 	key.object = frame->ssl;
 	frame->ssl = 0;
+	if (frame->read && !frame->bound)
+		tls_claim(frame, &key);
 	if (returned <= 0 || frame->site == TLS_HANDSHAKE)
 		return 0;
 	reads = frame->site == TLS_READ || frame->site == TLS_READ_EX;
@@ -463,8 +496,8 @@ int tls_go(struct pt_regs *ctx)
 	goroutine.owner = tls_owner(task);
 	if (site == TLS_GO_READ_DONE)
 		return tls_go_read_done(task, &goroutine, receiver); /* the first result is where the receiver was */
-	if (!tls_go_seen)
-		tls_go_seen = 1;
+	if (!tls_by_socket)
+		tls_by_socket = 1;
 	session = tls_go_session(task, receiver, &sk, &key);
 	if (site == TLS_GO_WRITE)
 		return tls_go_write(session, &key, sk, buffer, length);

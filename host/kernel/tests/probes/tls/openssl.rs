@@ -24,14 +24,14 @@ for line in sys.stdin:
 s.close()
 "#;
 
-/// The same without a socket below TLS: the program moves the ciphertext itself.
-const MEMORY_PROGRAM: &str = r#"
+/// The same, but what moves the ciphertext is the program: OpenSSL never sees a socket.
+const ASYNC_PROGRAM: &str = r#"
 import asyncio, ssl, sys
 async def main():
     reader, writer = await asyncio.open_connection("127.0.0.1", int(sys.argv[1]), ssl=ssl._create_unverified_context())
     while line := await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline):
         for index in range(int(line)):
-            writer.write(b"GET /memory HTTP/1.1\r\nHost: x\r\n\r\n")
+            writer.write(b"GET /python HTTP/1.1\r\nHost: x\r\n\r\n")
             answer = b""
             while b"hello from nginx\n" not in answer:
                 answer += await reader.read(4096)
@@ -39,6 +39,27 @@ async def main():
     writer.close()
     await writer.wait_closed()
 asyncio.run(main())
+"#;
+
+/// Both ends of a connection that has no socket at all.
+const MEMORY_PROGRAM: &str = r#"
+import ssl, sys
+here, there = ssl.MemoryBIO(), ssl.MemoryBIO()
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[2], sys.argv[3])
+server = context.wrap_bio(here, there, server_side=True)
+client = ssl._create_unverified_context().wrap_bio(there, here)
+for step in range(3):
+    for end in (client, server):
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+for line in sys.stdin:
+    for index in range(int(line)):
+        client.write(b"ask")
+        assert server.read() == b"ask"
+    print("done")
 "#;
 
 #[test]
@@ -86,27 +107,46 @@ fn a_connection_older_than_the_probe_is_found_in_its_next_call_needs_root() {
 }
 
 #[test]
-fn without_a_socket_below_tls_there_is_a_conversation_without_addresses_needs_root() {
+fn who_moves_the_ciphertext_by_himself_is_known_by_what_he_has_read_needs_root() {
     needs_root!();
-    let (folder, port) = (Folder::new("memory"), free_port());
-    // Without a socket there is no port to filter by.
-    let mut probe = start("l7", &by_comm("python3"));
+    let (folder, port) = (Folder::new("async"), free_port());
+    let mut probe = probe(port);
     let _nginx = Server::nginx(&folder, port);
-    let mut client = Python::start(MEMORY_PROGRAM, port, |_| ());
+    let mut client = Python::start(ASYNC_PROGRAM, port, |_| ());
     assert_eq!(client.ask(&REQUESTS.to_string()), "done");
     client.end();
-    let records = drain_until_ends(&mut probe, 1);
-    let ours: Vec<_> = records.iter().filter(|record| is_plaintext(record)).collect();
-    let ours: Vec<_> = ours.iter().filter(|record| record.number("connection") >> 62 & 1 == 1).collect();
-    assert!(ours.iter().all(|record| record.number("family") == 0));
-    let text = |direction: i64| {
-        let of = ours.iter().filter(|record| record.number("kind") == DATA && record.number("direction") == direction);
-        String::from_utf8_lossy(&of.flat_map(|record| record.bytes("payload").to_vec()).collect::<Vec<_>>()).into_owned()
-    };
-    assert_eq!(text(SENT).matches("GET /memory").count(), REQUESTS);
-    assert_eq!(text(RECEIVED).matches("HTTP/1.1 200 OK").count(), REQUESTS);
-    assert!(ours.iter().all(|record| record.number("connection") == ours[0].number("connection")));
-    assert_eq!(ours.last().unwrap().number("kind"), END);
+    let records = drain_until_ends(&mut probe, 2);
+    one_record_each(&messages(&records, CLIENT, SENT), "GET /python", port, REQUESTS);
+    one_record_each(&messages(&records, CLIENT, RECEIVED), "HTTP/1.1 200 OK\r\n", port, REQUESTS);
+    ciphertext_is_silent(&records);
+}
+
+#[test]
+fn without_a_socket_there_is_a_conversation_without_addresses_needs_root() {
+    needs_root!();
+    let folder = Folder::new("memory");
+    // Without a socket there is no port to filter by.
+    let mut probe = start("l7", &by_comm("python3"));
+    let mut both = Python::start(MEMORY_PROGRAM, 0, |command| {
+        command.arg(folder.join("cert.pem")).arg(folder.join("key.pem"));
+    });
+    let pid = i64::from(both.child.id());
+    assert_eq!(both.ask(&REQUESTS.to_string()), "done");
+    both.end();
+    let records: Vec<_> = drain_until_ends(&mut probe, 2).into_iter().filter(|record| record.number("pid") == pid).collect();
+    for direction in [SENT, RECEIVED] {
+        let ours = |record: &&Record| (record.number("kind"), record.number("direction")) == (DATA, direction);
+        let ours: Vec<_> = records.iter().filter(ours).collect();
+        assert_eq!(ours.len(), REQUESTS);
+        assert!(ours.iter().all(|record| record.bytes("payload") == b"ask" && is_plaintext(record)));
+        assert!(ours.iter().all(|record| (record.number("family"), record.number("role")) == (0, 0)));
+        let connection = ours[0].number("connection");
+        assert!(connection >> 62 & 1 == 1 && ours.iter().all(|record| record.number("connection") == connection));
+        assert_eq!(
+            records.iter().filter(|record| record.number("connection") == connection).next_back().unwrap().number("kind"),
+            END
+        );
+    }
 }
 
 #[test]
@@ -138,7 +178,8 @@ fn a_verdict_about_plaintext_stops_it_and_is_not_one_about_ciphertext_needs_root
     let mut probe = probe(port);
     let mut client = Python::start(CLIENT_PROGRAM, port, |_| ());
     assert_eq!(client.ask("1"), "done");
-    let records = probe.drain_at_least(4);
+    // The first of the handshake and both messages, at both ends.
+    let records = probe.drain_at_least(6);
     let of = |role| messages(&records, role, SENT)[0].number("connection") as u64;
     let ignore = [1_u32.to_ne_bytes(), 0_u32.to_ne_bytes()].concat();
     let maps = probe.loaded.maps();
