@@ -11,7 +11,7 @@ use std::{env, fs};
 use wit_component::ComponentEncoder;
 
 /// The crates that become components; `src/lib.rs` lists them too.
-const PLUGINS: [&str; 12] = [
+const PLUGINS: [&str; 13] = [
     "decoder-exec",
     "decoder-file",
     "decoder-tcp",
@@ -19,6 +19,7 @@ const PLUGINS: [&str; 12] = [
     "decoder-http",
     "decoder-http2",
     "decoder-redis",
+    "decoder-memcached",
     "decoder-dns",
     "decoder-postgresql",
     "sampler-ratio",

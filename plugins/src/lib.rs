@@ -20,6 +20,7 @@ pub static COMPONENTS: &[Component] = &[
     Component { name: "decoder-http", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/decoder-http.wasm")) },
     Component { name: "decoder-http2", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/decoder-http2.wasm")) },
     Component { name: "decoder-redis", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/decoder-redis.wasm")) },
+    Component { name: "decoder-memcached", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/decoder-memcached.wasm")) },
     Component { name: "decoder-dns", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/decoder-dns.wasm")) },
     Component { name: "decoder-postgresql", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/decoder-postgresql.wasm")) },
     Component { name: "sampler-ratio", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/sampler-ratio.wasm")) },

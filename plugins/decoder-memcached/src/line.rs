@@ -1,0 +1,58 @@
+//! Words and numbers of lines.
+
+/// The bytes are none of this protocol, or one does not know where in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Garbled;
+
+/// A server refuses larger values, and takes what follows for commands. It also keeps places within 32 bits.
+pub(crate) const MOST: u32 = i32::MAX as u32 - 2;
+
+/// No line is longer, keys of a `get` aside, and those are not kept either.
+pub(crate) const LONGEST: usize = 8192;
+
+/// The words of a line.
+#[inline]
+pub(crate) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    line.split(|&byte| byte == b' ').filter(|word| !word.is_empty())
+}
+
+/// The length that a word says; None for what is none, or is one that a server refuses.
+#[inline]
+pub(crate) fn length(word: &[u8]) -> Option<u32> {
+    let digit = |value: u32, &byte: &u8| match byte {
+        b'0'..=b'9' => value.checked_mul(10)?.checked_add(u32::from(byte - b'0')),
+        _ => None,
+    };
+    let value = if word.is_empty() { None } else { word.iter().try_fold(0, digit) };
+    value.filter(|length| *length <= MOST)
+}
+
+/// A number for the opaque of a meta command: the word among `words` that begins with `O`; 0 without.
+pub(crate) fn opaque<'a>(words: impl Iterator<Item = &'a [u8]>) -> u32 {
+    let Some(word) = words.into_iter().find(|word| word.first() == Some(&b'O')) else { return 0 };
+    word.iter().fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{length, opaque, words};
+
+    /// CVE-2026-45686: the largest number there is, and then two more bytes.
+    #[test]
+    fn lengths_that_a_server_refuses_are_none() {
+        assert_eq!((length(b"0"), length(b"2147483645")), (Some(0), Some(2_147_483_645)));
+        for word in
+            ["", "-1", "2147483646", "2147483647", "4294967295", "9223372036854775807", "18446744073709551616", "1e3", "+1"]
+        {
+            assert_eq!(length(word.as_bytes()), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn opaques_are_told_apart() {
+        let of = |line: &str| opaque(words(line.as_bytes()));
+        assert_eq!(of("mg key v q O123"), of("VA 3 O123"));
+        assert_ne!(of("O123"), of("O124"));
+        assert_eq!(of("mg key v"), 0);
+    }
+}

@@ -1,0 +1,215 @@
+//! What a server sends: replies, of one line or of many.
+
+use plugin_sdk::scan;
+use serde::{Deserialize, Serialize};
+
+use crate::binary::{HEADER, Header, RESPONSE};
+use crate::line::{self, Garbled, words};
+use crate::request::Style;
+use crate::words::{Code, Name};
+
+/// Where in a server's bytes the next ones are.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Replies {
+    /// Values of the current reply so far.
+    values: u32,
+    /// A reply of which the last byte is still to come.
+    ending: Option<Reply>,
+}
+
+/// One reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reply {
+    pub code: Code,
+    /// That it gave.
+    pub values: u32,
+    pub style: Style,
+    /// As in the command.
+    pub opaque: u32,
+}
+
+// === impl Replies ===
+
+impl Replies {
+    /// Forgets what is half read.
+    pub(crate) fn lose(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The next reply that ends in this call, of which `missing` bytes behind `bytes` were not captured. `at` moves over what is
+    /// done with, and beyond the end of the bytes where a length says what is still to come. None: the rest of the bytes has to
+    /// come again, with more behind it.
+    #[inline]
+    pub(crate) fn next(&mut self, bytes: &[u8], missing: usize, at: &mut usize) -> Result<Option<Reply>, Garbled> {
+        if *at < bytes.len()
+            && let Some(reply) = self.ending.take()
+        {
+            *at += 1;
+            return Ok(Some(reply));
+        }
+        loop {
+            let rest = bytes.get(*at..).unwrap_or_default();
+            let Some(&first) = rest.first() else { return Ok(None) };
+            let (reply, length) = if first == RESPONSE {
+                let Some(message) = binary(rest)? else { return Ok(None) };
+                message
+            } else {
+                let Some((line, length)) = scan::line(rest) else {
+                    return if rest.len() > line::LONGEST { Err(Garbled) } else { Ok(None) };
+                };
+                let (reply, data) = text(line)?;
+                (reply, length + data.map_or(0, |data| data as usize + 2))
+            };
+            *at += length;
+            match reply {
+                // One of several parts.
+                None => self.values += u32::from(first == b'V'),
+                Some(reply) => {
+                    let values = std::mem::take(&mut self.values);
+                    let reply = Reply { values: reply.values + values, ..reply };
+                    if *at > bytes.len() + missing {
+                        // It ends in a later call, and so does the command: its last byte is waited for.
+                        *at -= 1;
+                        self.ending = Some(reply);
+                        return Ok(None);
+                    }
+                    return Ok(Some(reply));
+                }
+            }
+        }
+    }
+}
+
+/// A reply that is over with this line, or None for a part of one; and the length of the data behind the line.
+#[inline]
+fn text(line: &[u8]) -> Result<(Option<Reply>, Option<u32>), Garbled> {
+    let end = scan::find(line, b' ').unwrap_or(line.len());
+    let word = line.get(..end).unwrap_or_default();
+    let rest = || words(line.get(end..).unwrap_or_default());
+    let mut reply = Reply { code: Code::NONE, values: 0, style: Style::Text, opaque: 0 };
+    match word {
+        b"VALUE" | b"CONFIG" => {
+            let length = rest().nth(2).and_then(line::length).ok_or(Garbled)?;
+            return Ok((None, Some(length)));
+        }
+        b"STAT" | b"ITEM" | b"mg" => return Ok((None, None)),
+        _ if word.starts_with(b"key=") => return Ok((None, None)),
+        b"VA" | b"HD" | b"EN" | b"NF" | b"NS" | b"EX" | b"MN" | b"ME" => {
+            (reply.code, reply.style) = (Code::of(word), Style::Meta);
+            reply.opaque = line::opaque(rest());
+            if word == b"VA" {
+                reply.values = 1;
+                let length = rest().next().and_then(line::length).ok_or(Garbled)?;
+                return Ok((Some(reply), Some(length)));
+            }
+        }
+        _ => {
+            reply.code = Code::of(word);
+            // A number, the version, a word that is new.
+            let is_word = |is_part: fn(&u8) -> bool| !word.is_empty() && word.iter().all(is_part);
+            if reply.code == Code::NONE
+                && !is_word(u8::is_ascii_digit)
+                && !is_word(|byte| byte.is_ascii_uppercase() || *byte == b'_')
+            {
+                return Err(Garbled);
+            }
+        }
+    }
+    Ok((Some(reply), None))
+}
+
+type Part = (Option<Reply>, usize);
+
+fn binary(rest: &[u8]) -> Result<Option<Part>, Garbled> {
+    let Some(header) = Header::read(rest) else { return Ok(None) };
+    if !header.is_sound() {
+        return Err(Garbled);
+    }
+    let (name, _) = Name::of_opcode(header.opcode);
+    let code = Code::of_status(header.status);
+    let values = u32::from(header.status == 0 && matches!(name.text(), "get" | "gat"));
+    let reply = Reply { code, values, style: Style::Binary, opaque: header.opaque };
+    // Statistics are many messages, the last of which is empty.
+    let is_part = name.text() == "stats" && header.body > 0 && header.status == 0;
+    Ok(Some(((!is_part).then_some(reply), HEADER + header.body as usize)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Replies;
+    use crate::line::Garbled;
+
+    fn read(pieces: &[&[u8]]) -> Result<(Vec<String>, usize), Garbled> {
+        let (mut replies, mut told, mut bytes, mut skip) = (Replies::default(), Vec::new(), Vec::new(), 0_usize);
+        for piece in pieces {
+            let skipped = skip.min(piece.len());
+            skip -= skipped;
+            bytes.extend_from_slice(&piece[skipped..]);
+            let mut at = 0;
+            while let Some(reply) = replies.next(&bytes, 0, &mut at)? {
+                told.push(format!("{}{}", reply.code.text(), reply.values));
+            }
+            skip += at.saturating_sub(bytes.len());
+            bytes.drain(..at.min(bytes.len()));
+        }
+        Ok((told, bytes.len()))
+    }
+
+    const REPLIES: &[u8] = b"STORED\r\nVALUE a 0 5\r\nEND\r\n\r\nVALUE b 0 0 77\r\n\r\nEND\r\nEND\r\n12\r\n9 \r\nVA 2 t0\r\nhi\r\nEN\r\nHD O1\r\nMN\r\n\
+        STAT pid 1\r\nSTAT x y\r\nEND\r\nVERSION 1.6.18\r\nCLIENT_ERROR bad hunter2\r\nkey=a exp=1\r\nEND\r\nME k x=1\r\nBUSY x\r\nNEW\r\n";
+
+    #[test]
+    fn replies_are_read_however_they_are_cut_into_pieces() {
+        let expected = [
+            "STORED0",
+            "END2",
+            "END0",
+            "0",
+            "0",
+            "VA1",
+            "EN0",
+            "HD0",
+            "MN0",
+            "END0",
+            "0",
+            "CLIENT_ERROR0",
+            "END0",
+            "ME0",
+            "BUSY0",
+            "0",
+        ];
+        let expected = expected.map(str::to_owned).to_vec();
+        assert_eq!(read(&[REPLIES]), Ok((expected.clone(), 0)));
+        for cut in 0..REPLIES.len() {
+            assert_eq!(read(&[&REPLIES[..cut], &REPLIES[cut..]]), Ok((expected.clone(), 0)), "cut at {cut}");
+        }
+        assert_eq!(read(&REPLIES.chunks(1).collect::<Vec<_>>()), Ok((expected, 0)));
+    }
+
+    #[test]
+    fn what_is_no_reply_is_garbled_and_claims_are_not_believed() {
+        for bad in [
+            "VALUE k 0 9223372036854775807\r\n",
+            "VALUE k 0 -1\r\n",
+            "VALUE k\r\n",
+            "VA 2147483647\r\n",
+            "hunter2\r\n",
+            "\r\n",
+            "\0\n",
+        ] {
+            assert_eq!(read(&[bad.as_bytes()]), Err(Garbled), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_reply_ends_with_the_call_that_it_ends_in() {
+        let (mut replies, mut at) = (Replies::default(), 0);
+        assert!(replies.next(b"VA 100000\r\nxx", 100_000, &mut at).unwrap().is_some());
+        assert_eq!(at, 11 + 100_002);
+        let mut at = 0;
+        assert_eq!(replies.next(b"VA 100000\r\nxx", 1000, &mut at), Ok(None));
+        assert_eq!(at, 11 + 100_001);
+        let mut at = 0;
+        assert!(replies.next(b"\n", 0, &mut at).unwrap().is_some());
+    }
+}

@@ -1,0 +1,252 @@
+//! What a client sends: commands.
+
+use plugin_sdk::scan;
+use serde::{Deserialize, Serialize};
+
+use crate::binary::{HEADER, Header, REQUEST};
+use crate::line::{self, Garbled, words};
+use crate::words::Name;
+
+/// Where in a client's bytes the next ones are.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Requests {
+    /// Nobody knows: the next command has to be found.
+    is_lost: bool,
+}
+
+/// One command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Command {
+    /// Where in the bytes it starts.
+    pub start: usize,
+    pub name: Name,
+    pub keys: u16,
+    pub style: Style,
+    pub answer: Answer,
+    /// What its reply repeats, so that they find each other; 0 for nothing.
+    pub opaque: u32,
+}
+
+/// How a command is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Style {
+    Text,
+    Meta,
+    Binary,
+}
+
+/// Whether a command gets a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Answer {
+    Always,
+    /// Only one that is not the usual one.
+    Unusual,
+    Never,
+}
+
+// === impl Requests ===
+
+impl Requests {
+    /// Bytes are missing, or make no sense.
+    pub(crate) fn lose(&mut self) {
+        self.is_lost = true;
+    }
+
+    /// The next command that starts at `at` or behind, in a call of which `missing` bytes behind `bytes` were not captured. `at`
+    /// moves over what is done with, and beyond the end of the bytes where a length says what is still to come. None: the rest of
+    /// the bytes has to come again, with more behind it.
+    #[inline]
+    pub(crate) fn next(&mut self, bytes: &[u8], missing: usize, at: &mut usize) -> Result<Option<Command>, Garbled> {
+        if self.is_lost && !self.find(bytes, at) {
+            return Ok(None);
+        }
+        let rest = bytes.get(*at..).unwrap_or_default();
+        let Some(&first) = rest.first() else { return Ok(None) };
+        if first == REQUEST {
+            return binary(rest, at);
+        }
+        let Some((line, length)) = scan::line(rest) else {
+            // All of the line but a command's name may be keys.
+            if missing > 0
+                && let Some(end) = scan::find(rest, b' ')
+            {
+                let (command, _) = text(rest, *at, rest.get(..end).unwrap_or_default())?;
+                *at = bytes.len() + missing;
+                return Ok(Some(command));
+            }
+            return if rest.len() > line::LONGEST || !is_text(rest) { Err(Garbled) } else { Ok(None) };
+        };
+        let end = scan::find(line, b' ').unwrap_or(line.len());
+        let (command, data) = text(line, *at, line.get(..end).unwrap_or_default())?;
+        *at += length + data.map_or(0, |data| data as usize + 2);
+        Ok(Some(command))
+    }
+
+    /// Moves to where the next command starts: the first line that begins with the name of one.
+    #[cold]
+    fn find(&mut self, bytes: &[u8], at: &mut usize) -> bool {
+        let is_start = |&start: &usize| {
+            let rest = bytes.get(start..).unwrap_or_default();
+            match Header::read(rest) {
+                Some(header) if rest.first() == Some(&REQUEST) => start == 0 && header.is_sound(),
+                _ => begin(rest).is_some(),
+            }
+        };
+        let behind_lines = bytes.iter().enumerate().skip(*at).filter(|(_, byte)| **byte == b'\n').map(|(place, _)| place + 1);
+        let found = std::iter::once(*at).chain(behind_lines).find(is_start);
+        *at = found.unwrap_or(bytes.len()).max(*at);
+        self.is_lost = found.is_none();
+        !self.is_lost
+    }
+}
+
+/// The command that these bytes begin with, if its line is there and its name is known.
+pub(crate) fn begin(bytes: &[u8]) -> Option<Command> {
+    let (line, _) = scan::line(bytes)?;
+    let (command, _) = text(line, 0, words(line).next()?).ok()?;
+    (command.name != Name::default()).then_some(command)
+}
+
+/// A command on a line, and the length of the data behind it.
+#[inline]
+fn text(line: &[u8], start: usize, name: &[u8]) -> Result<(Command, Option<u32>), Garbled> {
+    let mut command = Command { start, name: Name::of(name), keys: 1, style: Style::Text, answer: Answer::Always, opaque: 0 };
+    let rest = line.get(name.len()..).unwrap_or_default();
+    let mut data = None;
+    match name {
+        b"get" | b"gets" => command.keys = keys(rest, 0),
+        b"gat" | b"gats" => command.keys = keys(rest, 1),
+        b"set" | b"add" | b"replace" | b"append" | b"prepend" => data = words(rest).nth(3).and_then(line::length),
+        // Without its last number it is refused, and what follows is no value.
+        b"cas" => data = words(rest).nth(4).and_then(|_| words(rest).nth(3)).and_then(line::length),
+        b"mg" | b"ms" | b"md" | b"ma" | b"mn" | b"me" => {
+            command.style = Style::Meta;
+            if name == b"ms" {
+                data = words(rest).nth(1).and_then(line::length);
+            }
+            let flags = words(rest).skip(if name == b"ms" { 2 } else { 1 });
+            if flags.clone().any(|flag| flag == b"q") {
+                command.answer = Answer::Unusual;
+            }
+            command.opaque = line::opaque(flags);
+        }
+        b"quit" | b"shutdown" => (command.answer, command.keys) = (Answer::Never, 0),
+        _ if command.name == Name::default() && !is_text(line) => return Err(Garbled),
+        _ => {}
+    }
+    if command.style == Style::Text && rest.ends_with(b" noreply") {
+        command.answer = Answer::Never;
+    }
+    Ok((command, data))
+}
+
+fn binary(rest: &[u8], at: &mut usize) -> Result<Option<Command>, Garbled> {
+    let Some(header) = Header::read(rest) else { return Ok(None) };
+    if !header.is_sound() {
+        return Err(Garbled);
+    }
+    let (name, is_quiet) = Name::of_opcode(header.opcode);
+    let command = Command {
+        start: *at,
+        name,
+        keys: u16::from(header.key > 0),
+        style: Style::Binary,
+        answer: if is_quiet { Answer::Unusual } else { Answer::Always },
+        opaque: header.opaque,
+    };
+    *at += HEADER + header.body as usize;
+    Ok(Some(command))
+}
+
+/// How many words there are behind the first few.
+fn keys(line: &[u8], behind: usize) -> u16 {
+    words(line).skip(behind).count().try_into().unwrap_or(u16::MAX)
+}
+
+/// Whether a server would take this for a line at all.
+fn is_text(line: &[u8]) -> bool {
+    line.iter().take(256).all(|&byte| (b' '..0x7f).contains(&byte) || byte == b'\r' || byte == b'\t' || byte >= 0x80)
+        && line.first() != Some(&b' ')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Requests, Style};
+    use crate::line::Garbled;
+
+    /// All commands in some pieces of a stream, in words, and what is left of the last piece.
+    fn read(pieces: &[&[u8]]) -> Result<(Vec<String>, usize), Garbled> {
+        let (mut requests, mut told, mut bytes, mut skip) = (Requests::default(), Vec::new(), Vec::new(), 0_usize);
+        for piece in pieces {
+            let skipped = skip.min(piece.len());
+            skip -= skipped;
+            bytes.extend_from_slice(&piece[skipped..]);
+            let mut at = 0;
+            while let Some(command) = requests.next(&bytes, 0, &mut at)? {
+                let answer = if command.answer == Answer::Always { "" } else { "!" };
+                told.push(format!("{}{answer}{}", command.name.text(), command.keys));
+            }
+            skip += at.saturating_sub(bytes.len());
+            bytes.drain(..at.min(bytes.len()));
+        }
+        Ok((told, bytes.len()))
+    }
+
+    const PIPELINE: &[u8] =
+        b"set k 0 0 7\r\nget x\r\n\r\nget a b  c\r\ndelete k noreply\r\ncas k 0 0 1 99 noreply\r\nx\r\nmg k v q O1\r\n\
+        ms k 2 T0\r\nhi\r\nmn\r\nhunter2 x\r\nset k 0 0 -1\r\nset k 0 0 2147483647\r\nstats\r\nquit\r\n";
+
+    #[test]
+    fn a_pipeline_is_read_however_it_is_cut_into_pieces() {
+        let expected =
+            ["set1", "get3", "delete!1", "cas!1", "mg!1", "ms1", "mn1", "OTHER1", "set1", "set1", "stats1", "quit!0"]
+                .map(str::to_owned)
+                .to_vec();
+        assert_eq!(read(&[PIPELINE]), Ok((expected.clone(), 0)));
+        for cut in 0..PIPELINE.len() {
+            assert_eq!(read(&[&PIPELINE[..cut], &PIPELINE[cut..]]), Ok((expected.clone(), 0)), "cut at {cut}");
+        }
+        assert_eq!(read(&PIPELINE.chunks(1).collect::<Vec<_>>()), Ok((expected, 0)));
+    }
+
+    #[test]
+    fn a_value_is_passed_by_its_length_and_keys_that_were_not_captured_are_keys() {
+        let (mut requests, mut at) = (Requests::default(), 0);
+        let set = b"set k 0 0 100000\r\nxxx";
+        assert!(requests.next(set, 99_999, &mut at).unwrap().is_some());
+        assert_eq!(at, 18 + 100_002);
+        let (mut at, get) = (0, b"get key1 key2 ke");
+        assert_eq!(requests.next(get, 500, &mut at).unwrap().unwrap().keys, 3);
+        assert_eq!(at, get.len() + 500);
+    }
+
+    #[test]
+    fn binary_messages_are_headers_and_bodies() {
+        let mut message = [0; 24];
+        (message[0], message[1], message[3], message[11], message[15]) = (0x80, 0x0d, 3, 3, 7);
+        let (mut requests, mut at) = (Requests::default(), 0);
+        let command = requests.next(&[&message[..], b"key"].concat(), 0, &mut at).unwrap().unwrap();
+        assert_eq!(
+            (command.name.text(), command.style, command.answer, command.opaque),
+            ("get", Style::Binary, Answer::Unusual, 7)
+        );
+        assert_eq!(at, 27);
+        message[8] = 0xff;
+        assert_eq!(requests.next(&message, 0, &mut 0), Err(Garbled), "a body of 4 GiB");
+        (message[8], message[11]) = (0, 2);
+        assert_eq!(requests.next(&message, 0, &mut 0), Err(Garbled), "a key that is longer than the body");
+        assert_eq!(requests.next(&message[..23], 0, &mut 0), Ok(None));
+    }
+
+    #[test]
+    fn after_a_loss_the_next_line_with_a_known_name_is_found() {
+        let mut requests = Requests::default();
+        requests.lose();
+        let (mut at, bytes) = (0, b"lue\r\nhunter2 x\r\nget k\r\n");
+        let found = requests.next(bytes, 0, &mut at).unwrap().unwrap();
+        assert_eq!((found.name.text(), found.start), ("get", 16));
+        for bad in [&b"\x16\x03\x01\x02\0\x01\n"[..], b" get\r\n", &[b'x'; 9000]] {
+            assert_eq!(Requests::default().next(bad, 0, &mut 0), Err(Garbled));
+        }
+    }
+}
