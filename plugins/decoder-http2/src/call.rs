@@ -60,6 +60,7 @@ impl Call {
     /// A response is here, or its trailers.
     pub(crate) fn answered(&mut self, time_ns: u64, fields: &Fields) {
         self.seen_ns = time_ns;
+        self.doubt_ns = None;
         self.is_hazy |= fields.has_unknown;
         if fields.status != 0 {
             self.status = fields.status;

@@ -46,6 +46,9 @@ struct Frame<'a> {
 
 /// So many calls in which no frame is found, on a connection that had none: it is something else.
 const STRIKES: u8 = 4;
+/// A response whose end may have been missed is over when nothing came of it for so long; but not one of gRPC, which may be a stream
+/// of events, and whose end says how it went.
+const SILENCE_NS: u64 = 1_000_000_000;
 /// Streams rise by 2; a jump further than this is none of a frame.
 const JUMP: u32 = 1 << 16;
 
@@ -130,13 +133,15 @@ impl Connection {
             if call.status != 0 || !call.is_asked {
                 seen.time_ns = call.seen_ns;
             }
-            why.gives_up(seen)
+            let is_silent = call.doubt_ns.is_some_and(|since_ns| why.time_ns().saturating_sub(since_ns) > SILENCE_NS);
+            why.gives_up(seen) || is_silent && call.status != 0 && call.is_grpc != Some(true)
         };
         for call in self.calls.close_if(|_, call| is_over(call)) {
-            match call.doubt_ns {
-                Some(doubt_ns) => emit(&call, End::Unseen, doubt_ns, speaks_grpc, &mut tools.routes, rows),
-                None => emit(&call, End::Unfinished(why), why.time_ns(), speaks_grpc, &mut tools.routes, rows),
-            }
+            let (end, ended_ns) = match call.doubt_ns {
+                Some(doubt_ns) => (End::Unseen, doubt_ns),
+                None => (End::Unfinished(why), why.time_ns()),
+            };
+            emit(&call, end, ended_ns, speaks_grpc, &mut tools.routes, rows);
         }
     }
 
@@ -234,6 +239,7 @@ impl Connection {
                 if let Some(call) = self.calls.get(stream) {
                     call.seen_ns = data.time_ns;
                     if data.sender == Sender::Server {
+                        call.doubt_ns = None;
                         call.left = call.left.map(|left| left.saturating_sub(u64::from(frame.head.length)));
                     }
                 }
@@ -341,7 +347,7 @@ impl Connection {
 
     fn open(&mut self, stream: u32, call: Call, time_ns: u64, tools: &mut Tools, rows: &mut Emit<'_, Exchange>) {
         if let Some(oldest) = self.calls.open(stream, call) {
-            emit(&oldest, End::Unseen, time_ns, self.speaks_grpc, &mut tools.routes, rows);
+            emit(&oldest, End::Unseen, oldest.doubt_ns.unwrap_or(time_ns), self.speaks_grpc, &mut tools.routes, rows);
         }
     }
 

@@ -152,6 +152,29 @@ fn a_response_that_goes_on_is_not_given_up() {
 }
 
 #[test]
+fn a_response_whose_end_was_lost_ends_when_nothing_comes_of_it() {
+    let lost = begun().client(&[get(1, "/a"), get(3, "/b")].concat()).server(&answer(1, "200", false)).lost_server(100);
+    let later = lost.clone().after_ms(1500).server(&frame(SETTINGS, 1, 0, b"")).tick();
+    assert_eq!(rows(&later), ["duration=1ms name=GET /a request.method=GET route=/a response.status_code=200 url.path=/a"]);
+    // Nothing was heard of the other one: it may be slow, or its response was lost as well.
+    assert_eq!(rows(&later.clone().end())[1], "duration=1ms name=GET /b request.method=GET route=/b url.path=/b");
+    assert!(rows(&later.server(&answer(3, "500", true)))[1].contains("error.type=500 "));
+    let goes_on = lost.server(&frame(DATA, 0, 1, b"more")).after_ms(1500).tick();
+    assert_eq!(rows(&goes_on), [""; 0], "it did not end there");
+}
+
+#[test]
+fn the_announced_length_tells_that_what_was_not_captured_was_the_end() {
+    let head = frame(HEADERS, END_HEADERS, 1, &block(&[(":status", "200"), ("content-length", "9000")]));
+    let (first, last) = (frame(DATA, 0, 1, &[b'x'; 5000]), frame(DATA, END_STREAM, 1, &[b'x'; 4000]));
+    let asked = begun().client(&get(1, "/a")).cut(4096);
+    let whole = asked.clone().server(&[head.as_slice(), &first, &last].concat());
+    assert!(rows(&whole)[0].starts_with("duration=1ms name=GET /a "), "{:?}", rows(&whole));
+    let half = asked.server(&[head.as_slice(), &first, &last[..100]].concat());
+    assert_eq!(rows(&half), [""; 0], "some of it is still to come");
+}
+
+#[test]
 fn a_client_may_be_told_of_the_response_first() {
     let asked = Talk::tcp("10.0.0.7:40000", 8080).at_client().client(&preface());
     let talk =
