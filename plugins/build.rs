@@ -11,7 +11,7 @@ use std::{env, fs};
 use wit_component::ComponentEncoder;
 
 /// The crates that become components; `src/lib.rs` lists them too.
-const PLUGINS: [&str; 13] = [
+const PLUGINS: [&str; 14] = [
     "decoder-exec",
     "decoder-file",
     "decoder-tcp",
@@ -22,6 +22,7 @@ const PLUGINS: [&str; 13] = [
     "decoder-memcached",
     "decoder-dns",
     "decoder-postgresql",
+    "decoder-mysql",
     "sampler-ratio",
     "sampler-rate",
     "enricher-process",

@@ -23,6 +23,7 @@ pub static COMPONENTS: &[Component] = &[
     Component { name: "decoder-memcached", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/decoder-memcached.wasm")) },
     Component { name: "decoder-dns", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/decoder-dns.wasm")) },
     Component { name: "decoder-postgresql", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/decoder-postgresql.wasm")) },
+    Component { name: "decoder-mysql", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/decoder-mysql.wasm")) },
     Component { name: "sampler-ratio", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/sampler-ratio.wasm")) },
     Component { name: "sampler-rate", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/sampler-rate.wasm")) },
     Component { name: "enricher-process", bytes: include_bytes!(concat!(env!("OUT_DIR"), "/enricher-process.wasm")) },

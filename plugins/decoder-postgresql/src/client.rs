@@ -27,7 +27,7 @@ pub(crate) fn open(session: &mut Session, data: &Data<'_>) -> Result<usize, Fore
                 Some(String::from_utf8_lossy(database(parameters)).into()).filter(|name: &std::rc::Rc<str>| !name.is_empty());
             session.stage = Stage::Open;
             session.client.in_step = true;
-            session.client.is_proven = true;
+            session.is_proven = true;
             Ok(length)
         }
         // What is in the middle of a session when it is first seen has no packet of this kind, and no message begins with 0.

@@ -53,6 +53,7 @@ impl Protocol for PostgreSql {
         match data.sender {
             Sender::Server => {
                 session.answered_ns = data.time_ns;
+                session.is_cut = data.missing > 0;
                 if session.stage == Stage::Asking {
                     at = server::answer(session, data.bytes.first().copied().unwrap_or_default())?;
                 }
@@ -68,7 +69,14 @@ impl Protocol for PostgreSql {
         self.messages(session, (data, at), rows)
     }
 
-    fn gap(&mut self, session: &mut Session, sender: Sender, _: &mut Emit<'_, Exchange>) {
+    fn weight(session: &Session) -> usize {
+        session.weight()
+    }
+
+    fn gap(&mut self, session: &mut Session, sender: Sender, rows: &mut Emit<'_, Exchange>) {
+        if sender == Sender::Server && !std::mem::take(&mut session.is_cut) {
+            session.close_asked_again(rows);
+        }
         session.miss(sender);
     }
 
@@ -93,7 +101,7 @@ impl PostgreSql {
             }
             if !session.side(sender).in_step {
                 let Some(from) = resync::resync(sender, rest, data.missing) else {
-                    return session.side(sender).lose(STRANGE).map(|()| data.bytes.len());
+                    return session.lose(sender, STRANGE).map(|()| data.bytes.len());
                 };
                 session.side(sender).in_step = true;
                 at += from;
@@ -104,7 +112,7 @@ impl PostgreSql {
                 Framed::Short => return Ok(at),
                 Framed::Broken => {
                     session.miss(sender);
-                    return session.side(sender).lose(STRANGE).map(|()| data.bytes.len());
+                    return session.lose(sender, STRANGE).map(|()| data.bytes.len());
                 }
             };
             let is_torn = message.body.len() + 5 < message.length && data.missing == 0;
@@ -115,7 +123,7 @@ impl PostgreSql {
             if is_torn && is_waited_for {
                 return Ok(at);
             }
-            session.side(sender).is_proven = true;
+            session.is_proven = true;
             match sender {
                 Sender::Client => client::message(session, &mut self.library, &message, (data, at), rows),
                 Sender::Server => server::message(session, &message, data, rows),

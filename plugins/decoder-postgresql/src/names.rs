@@ -38,6 +38,11 @@ impl Names {
         if name.is_empty() { self.unnamed.clone() } else { self.named.get(&hash(name)).cloned() }
     }
 
+    /// Bytes on the heap, with what a tree of them wastes.
+    pub(crate) fn weight(&self) -> usize {
+        self.named.len() * 2 * size_of::<(u64, Rc<Statement>)>()
+    }
+
     /// Forgets a name.
     pub(crate) fn remove(&mut self, name: &[u8]) {
         if name.is_empty() {

@@ -52,7 +52,7 @@ fn is_session(parameters: &[u8]) -> bool {
 }
 
 /// Whether the payload begins with messages that a session may be found at: two of them, or one that is a statement.
-fn follow(sender: Sender, payload: &[u8]) -> bool {
+pub(crate) fn follow(sender: Sender, payload: &[u8]) -> bool {
     let Framed::Message(first) = frame(sender, payload) else { return false };
     match sender {
         Sender::Client if first.tag == b'Q' => is_text(&first),

@@ -3,6 +3,7 @@
 use plugin_sdk::conversation::Sender;
 
 use crate::message::{Framed, frame};
+use crate::recognise::follow;
 
 /// Headers that are looked at in one call: whoever sends what nearly fits everywhere gets no more of our time.
 const STEPS: usize = 2048;
@@ -12,7 +13,8 @@ const STEPS: usize = 2048;
 #[must_use]
 pub(crate) fn resync(sender: Sender, bytes: &[u8], missing: u32) -> Option<usize> {
     let mut steps = STEPS;
-    if follows(sender, bytes, missing, &mut steps) {
+    // A statement may be longer than a call.
+    if follows(sender, bytes, missing, &mut steps) || (sender == Sender::Client && follow(sender, bytes)) {
         return Some(0);
     }
     if missing > 0 {
@@ -72,7 +74,8 @@ mod tests {
         assert_eq!(resync(Sender::Server, &[&row[..], row, b"D\0"].concat(), 100), Some(0));
         assert_eq!(resync(Sender::Server, &[b"x", &row[..], row, b"D\0"].concat(), 100), None);
         assert_eq!(resync(Sender::Client, b"Q\0\0\0\x13SELECT", 9), Some(0), "one message, all of the call");
-        assert_eq!(resync(Sender::Client, b"Q\0\0\0\x13SELECT", 8), None);
+        assert_eq!(resync(Sender::Client, b"Q\0\0\x20\x13SELECT", 8), Some(0), "more of it comes in the next call");
+        assert_eq!(resync(Sender::Client, b"E\0\0\0\x13SELECT", 8), None);
     }
 
     #[test]

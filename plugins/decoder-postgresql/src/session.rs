@@ -27,6 +27,10 @@ pub struct Session {
     waiting: VecDeque<Waiting>,
     /// After an error the server answers nothing until the next `Sync`.
     is_aborting: bool,
+    /// Something was understood, of whichever end.
+    pub(crate) is_proven: bool,
+    /// Of the server's last call not all was captured.
+    pub(crate) is_cut: bool,
     /// When the server last sent something.
     pub(crate) answered_ns: u64,
 }
@@ -50,8 +54,6 @@ pub(crate) struct Side {
     pub in_step: bool,
     /// Messages may have been missed that something waits for.
     pub has_missed: bool,
-    /// A message was understood, ever.
-    pub is_proven: bool,
     /// Calls in a row of which nothing was understood.
     pub strange: u8,
 }
@@ -134,9 +136,20 @@ impl Session {
             return;
         }
         while self.waiting.front().is_some_and(|waiting| waiting.began.time_ns < self.answered_ns) {
-            if let Some(waiting) = self.waiting.pop_front() {
-                self.tell(waiting, self.answered_ns, "", rows);
-            }
+            self.pop(self.answered_ns, "", rows);
+        }
+    }
+
+    /// A record of the server was lost. What the client has asked another time since must have been in it: it would still wait.
+    pub(crate) fn close_asked_again(&mut self, rows: &mut Emit<'_, Exchange>) {
+        while let Some(end) = self.waiting.iter().position(|waiting| waiting.asked != Asked::Execute) {
+            let last_ns = self.waiting.get(end).map_or(0, |waiting| waiting.began.time_ns);
+            let Some(asked_ns) =
+                self.waiting.get(end + 1).map(|next| next.began.time_ns).filter(|asked_ns| *asked_ns != last_ns)
+            else {
+                break;
+            };
+            (0..=end).for_each(|_| self.pop(asked_ns, "", rows));
         }
     }
 }
@@ -254,11 +267,24 @@ impl Session {
         }
     }
 
-    pub(crate) fn side(&mut self, sender: Sender) -> &mut Side {
+    /// Nothing of a call was understood. Where nothing ever is, this is another protocol.
+    pub(crate) const fn lose(&mut self, sender: Sender, most: u8) -> Result<(), Foreign> {
+        let is_proven = self.is_proven;
+        let side = self.side(sender);
+        side.strange = side.strange.saturating_add(1);
+        if is_proven || side.strange < most { Ok(()) } else { Err(Foreign) }
+    }
+
+    pub(crate) const fn side(&mut self, sender: Sender) -> &mut Side {
         match sender {
             Sender::Client => &mut self.client,
             Sender::Server => &mut self.server,
         }
+    }
+
+    /// Bytes that it has on the heap; statements are counted where they are kept.
+    pub(crate) fn weight(&self) -> usize {
+        self.waiting.capacity() * size_of::<Waiting>() + self.statements.weight() + self.portals.weight()
     }
 
     /// Tells what is given up. What is not over keeps its place, because its answer may still come.
@@ -282,16 +308,6 @@ impl Session {
         if why.is_final() {
             *self = Self::default();
         }
-    }
-}
-
-// === impl Side ===
-
-impl Side {
-    /// Nothing of a call was understood. Where nothing ever is, this is another protocol.
-    pub(crate) const fn lose(&mut self, most: u8) -> Result<(), Foreign> {
-        self.strange = self.strange.saturating_add(1);
-        if self.is_proven || self.strange < most { Ok(()) } else { Err(Foreign) }
     }
 }
 

@@ -153,6 +153,12 @@ fn a_result_whose_end_is_not_captured_ends_with_its_last_call() {
 }
 
 #[test]
+fn an_answer_that_is_lost_ends_before_the_client_asks_anew() {
+    let talk = session().client(&query("SELECT a FROM t")).lost_server(66).client(&query("BEGIN")).server(&done("BEGIN"));
+    assert_eq!(told(talk.client(&query("COMMIT")).server(&done("COMMIT"))), ["SELECT t 2", "BEGIN 1", "COMMIT 1"]);
+}
+
+#[test]
 fn an_execution_behind_a_value_that_is_not_captured_is_counted_when_it_is_answered() {
     let value = [b"\0\0\0\0\0\x01\0\0\x13\x88", &[b'v'; 5000][..], b"\0\0"].concat();
     let run = [parse("", "INSERT INTO t VALUES ($1)"), m(b'B', &value), execute(""), sync()].concat();

@@ -59,6 +59,8 @@ struct Reader<'a> {
     awaits_verb: bool,
     /// What follows `FROM` is none: `FETCH ALL FROM cursor`.
     is_without_tables: bool,
+    /// The rest says nothing of what the statement does now.
+    is_over: bool,
 }
 
 // === impl Statement ===
@@ -76,6 +78,7 @@ impl Statement {
             in_tables: false,
             awaits_verb: false,
             is_without_tables: false,
+            is_over: false,
         };
         reader.run();
         let Reader { statement, summary, collection, .. } = reader;
@@ -105,7 +108,9 @@ impl Statement {
 impl<'a> Reader<'a> {
     fn run(&mut self) {
         let mut at_start = true;
-        while let Some((_, token)) = self.tokens.next() {
+        while !self.is_over
+            && let Some((_, token)) = self.tokens.next()
+        {
             match token {
                 Token::Sign(b';') => {
                     at_start = true;
@@ -187,6 +192,8 @@ impl<'a> Reader<'a> {
                     let kind = String::from_utf8_lossy(kind).to_ascii_uppercase();
                     self.tell(&kind);
                     self.tokens.next();
+                    // Statements follow that are not executed now.
+                    self.is_over = is(word, &["CREATE"]) && matches!(&*kind, "FUNCTION" | "PROCEDURE" | "TRIGGER");
                     if matches!(&*kind, "TABLE" | "VIEW") {
                         self.table(false);
                     }
@@ -337,6 +344,7 @@ mod tests {
         let of = |sql| Statement::read(sql, Dialect::MySql { backslash: true });
         let several = of("BEGIN; SELECT a FROM `t`; COMMIT");
         assert_eq!((several.statements, several.is_uniform, &*several.summary), (3, false, "BEGIN SELECT t COMMIT"));
+        assert_eq!(of("CREATE PROCEDURE p() BEGIN SELECT ?; SELECT ?; END").statements, 1);
         let same = of("DELETE FROM a; DELETE FROM b");
         assert_eq!((same.statements, same.is_uniform, same.operation.name()), (2, true, "DELETE"));
     }

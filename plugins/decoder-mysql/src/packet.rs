@@ -1,0 +1,191 @@
+//! Packets on the wire: three bytes of length, a number, a body. And the few bodies that are read.
+
+/// A packet, or as much of it as there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packet<'a> {
+    /// 0 in the first packet of a command; each that follows, of either end, has the next.
+    pub number: u8,
+    /// The bytes of the body that are there.
+    pub body: &'a [u8],
+    /// Bytes of the whole packet, with its header.
+    pub length: usize,
+}
+
+/// What a server says first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Greeting<'a> {
+    /// `8.0.36`, `5.5.5-10.11.6-MariaDB`
+    pub version: &'a [u8],
+    /// What it can do.
+    pub capabilities: u32,
+}
+
+/// What a client answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Login<'a> {
+    /// What both can do.
+    pub capabilities: u32,
+    /// The database of the session; empty for none.
+    pub database: &'a [u8],
+}
+
+/// Bytes of a header.
+pub const HEADER: usize = 4;
+/// A body of so many bytes goes on in the next packet.
+pub const FULL: usize = 0xff_ffff;
+
+/// The client begins TLS behind this packet.
+pub const SSL: u32 = 1 << 11;
+/// What follows the login is compressed, with zlib or with zstd.
+pub const COMPRESSED: u32 = 1 << 5 | 1 << 26;
+/// The client speaks to MySQL; one that speaks to MariaDB, and knows that, leaves it out.
+pub const CLIENT_MYSQL: u32 = 1;
+const CONNECT_WITH_DB: u32 = 1 << 3;
+const PROTOCOL_41: u32 = 1 << 9;
+const SECURE_CONNECTION: u32 = 1 << 15;
+const LENENC_AUTH: u32 = 1 << 21;
+
+/// Status: another result follows.
+pub const MORE_RESULTS: u16 = 1 << 3;
+/// Status: rows wait for `COM_STMT_FETCH`.
+pub const CURSOR_EXISTS: u16 = 1 << 6;
+/// Status: a backslash is a backslash.
+pub const NO_BACKSLASH_ESCAPES: u16 = 1 << 9;
+
+/// What begins these bytes; None if that takes more of them.
+#[inline]
+#[must_use]
+pub fn frame(bytes: &[u8]) -> Option<Packet<'_>> {
+    let (&[a, b, c, number], rest) = bytes.split_first_chunk::<HEADER>()?;
+    let length = u32::from_le_bytes([a, b, c, 0]) as usize;
+    Some(Packet { number, body: rest.get(..length).unwrap_or(rest), length: length + HEADER })
+}
+
+/// Reads a greeting.
+#[must_use]
+pub fn greeting(body: &[u8]) -> Option<Greeting<'_>> {
+    let (version, rest) = text(body.strip_prefix(&[10])?)?;
+    // Behind the version: thread (4), nonce (8), 0; then capabilities, character set, status, capabilities.
+    let [_, _, _, _, _, _, _, _, _, _, _, _, 0, low @ ..] = rest else { return None };
+    let [a, b, _, _, _, c, d, ..] = low else { return None };
+    let is_version = version.first().is_some_and(u8::is_ascii_digit) && version.iter().all(u8::is_ascii_graphic);
+    is_version.then_some(Greeting { version, capabilities: u32::from_le_bytes([*a, *b, *c, *d]) })
+}
+
+/// Reads a login, as far as it is there.
+#[must_use]
+pub fn login(body: &[u8]) -> Option<Login<'_>> {
+    let (capabilities, rest) = body.split_first_chunk::<4>()?;
+    let capabilities = u32::from_le_bytes(*capabilities);
+    // Longest packet (4), character set (1), 23 bytes, most of them 0.
+    let rest = rest.get(28..).filter(|_| capabilities & PROTOCOL_41 != 0)?;
+    Some(Login { capabilities, database: login_database(rest, capabilities).unwrap_or_default() })
+}
+
+fn login_database(rest: &[u8], capabilities: u32) -> Option<&[u8]> {
+    let (_, rest) = text(rest).filter(|_| capabilities & CONNECT_WITH_DB != 0)?;
+    let rest = if capabilities & (LENENC_AUTH | SECURE_CONNECTION) != 0 {
+        let (length, rest) = number(rest)?;
+        rest.get(usize::try_from(length).ok()?..)?
+    } else {
+        text(rest)?.1
+    };
+    Some(text(rest)?.0)
+}
+
+/// The database that `COM_CHANGE_USER` asks for.
+#[must_use]
+pub fn changed_database(body: &[u8]) -> Option<&[u8]> {
+    let (_, rest) = text(body)?;
+    let (&length, rest) = rest.split_first()?;
+    Some(text(rest.get(usize::from(length)..)?)?.0)
+}
+
+/// The text up to the NUL that must end it, and what follows.
+#[must_use]
+pub fn text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|&byte| byte == 0)?;
+    Some((bytes.get(..end)?, bytes.get(end + 1..)?))
+}
+
+/// A number of one to nine bytes, and what follows.
+#[must_use]
+pub fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (&first, rest) = bytes.split_first()?;
+    let width = match first {
+        0..=0xfa => return Some((u64::from(first), rest)),
+        0xfc => 2,
+        0xfd => 3,
+        0xfe => 8,
+        _ => return None,
+    };
+    let digits = rest.get(..width)?;
+    Some((digits.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)), rest.get(width..)?))
+}
+
+/// The status in a packet that ends a result or stands for one: `OK`, or the older `EOF` of five bytes.
+#[must_use]
+pub fn status(body: &[u8]) -> Option<u16> {
+    if let &[0xfe, _, _, low, high] = body {
+        return Some(u16::from_le_bytes([low, high]));
+    }
+    let (_, rest) = number(body.get(1..)?)?;
+    let (_, rest) = number(rest)?;
+    rest.first_chunk().map(|status| u16::from_le_bytes(*status))
+}
+
+/// The number in an error, which is all of it that leaves: the rest may quote values. `ffff` is how far MariaDB has come.
+#[must_use]
+pub fn error(body: &[u8]) -> Option<u16> {
+    match body {
+        [0xff, low, high, ..] => Some(u16::from_le_bytes([*low, *high])),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Greeting, Packet, changed_database, error, frame, greeting, login, number, status};
+
+    const HELLO: &[u8] = b"\x0a5.5.5-10.11.6-MariaDB\0\x07\0\0\0abcdefgh\0\xfe\xf7\x2d\x02\0\xff\x81\x15";
+
+    #[test]
+    fn a_packet_is_framed_by_its_length() {
+        assert_eq!(frame(b"\x02\0\0\x01abc"), Some(Packet { number: 1, body: b"ab", length: 6 }));
+        assert_eq!(frame(b"\xff\xff\xff\x01abc"), Some(Packet { number: 1, body: b"abc", length: 0x0100_0003 }));
+        assert_eq!(frame(b"\x02\0\0"), None);
+    }
+
+    #[test]
+    fn greeting_and_login_are_read_as_far_as_they_go() {
+        assert_eq!(greeting(HELLO), Some(Greeting { version: b"5.5.5-10.11.6-MariaDB", capabilities: 0x81ff_f7fe }));
+        (0..HELLO.len() - 2).for_each(|length| assert!(greeting(&HELLO[..length]).is_none_or(|_| length > 40)));
+        let mut answer = (1_u32 << 9 | 1 << 3 | 1 << 15).to_le_bytes().to_vec();
+        answer.extend([0; 28]);
+        answer.extend_from_slice(b"app\0\x03abcshop\0mysql_native_password\0");
+        assert_eq!(login(&answer).unwrap().database, b"shop");
+        (0..answer.len()).for_each(|length| assert!(login(&answer[..length]).is_none_or(|login| login.database.len() <= 4)));
+        assert_eq!(changed_database(b"app\0\x02xyshop\0"), Some(&b"shop"[..]));
+        assert_eq!(changed_database(b"app\0\xffxyshop\0"), None);
+    }
+
+    #[test]
+    fn numbers_have_one_to_nine_bytes() {
+        assert_eq!(number(b"\xfaR"), Some((250, &b"R"[..])));
+        assert_eq!(number(b"\xfc\x01\x02R"), Some((513, &b"R"[..])));
+        assert_eq!(number(b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff"), Some((u64::MAX, &b""[..])));
+        for short in [&b""[..], b"\xfb", b"\xff", b"\xfc\x01", b"\xfe\x01"] {
+            assert_eq!(number(short), None);
+        }
+    }
+
+    #[test]
+    fn ends_of_results_and_errors_are_told_by_their_first_bytes() {
+        assert_eq!(status(b"\xfe\0\0\x0a\0"), Some(10));
+        assert_eq!(status(b"\0\x01\xfc\0\x01\x02\x40\0\0"), Some(0x4002));
+        assert_eq!(status(b"\xfe\0\0\x22\0\0\0"), Some(0x22));
+        assert_eq!(status(b"\0\x01"), None);
+        assert_eq!(error(b"\xff\x7a\x04#42S02Table 'secret'"), Some(1146));
+        assert_eq!((error(b"\xff\x7a"), error(b"\0\0\0")), (None, None));
+    }
+}
