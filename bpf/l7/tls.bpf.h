@@ -83,14 +83,16 @@ __u32 tls_by_socket SEC(".data.tls");
 
 #if defined(__TARGET_ARCH_x86)
 #define TLS_RETURNED(ctx) ((ctx)->ax)
-#define TLS_STACK_AT_RETURN(ctx) ((ctx)->sp - 8) /* the return address is gone */
+#define TLS_STACK(ctx) ((ctx)->sp)
+#define TLS_STACK_AT_RETURN(ctx) (TLS_STACK(ctx) - 8) /* the return address is gone */
 #define TLS_GO_RECEIVER(ctx) ((ctx)->ax)
 #define TLS_GO_BUFFER(ctx) ((ctx)->bx)
 #define TLS_GO_LENGTH(ctx) ((ctx)->cx)
 #define TLS_GOROUTINE(ctx) ((ctx)->r14)
 #elif defined(__TARGET_ARCH_arm64)
 #define TLS_RETURNED(ctx) (((struct user_pt_regs *)(ctx))->regs[0])
-#define TLS_STACK_AT_RETURN(ctx) PT_REGS_SP(ctx)
+#define TLS_STACK(ctx) PT_REGS_SP(ctx)
+#define TLS_STACK_AT_RETURN(ctx) TLS_STACK(ctx)
 #define TLS_GO_RECEIVER(ctx) (((struct user_pt_regs *)(ctx))->regs[0])
 #define TLS_GO_BUFFER(ctx) (((struct user_pt_regs *)(ctx))->regs[1])
 #define TLS_GO_LENGTH(ctx) (((struct user_pt_regs *)(ctx))->regs[2])
@@ -203,6 +205,14 @@ static __always_inline void tls_bind(struct tls_session *session, struct l7_sock
 	}
 }
 
+/* Whether the system call that the task is in was made from within the frame's call. One that was left by a jump does not return. */
+static __always_inline bool tls_is_within(struct tls_frame *frame, struct task_struct *task)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+	return frame->ssl && TLS_STACK(regs) < frame->stack;
+}
+
 static __noinline int tls_learn(struct task_struct *task, struct sock *sk, struct l7_socket *socket, __u8 direction)
 {
 	struct tls_session *session;
@@ -212,7 +222,7 @@ static __noinline int tls_learn(struct task_struct *task, struct sock *sk, struc
 	if (!socket)
 		return 0;
 	frame = bpf_task_storage_get(&tls_frames, task, 0, 0);
-	if (frame && frame->ssl) {
+	if (frame && tls_is_within(frame, task)) {
 		/* Callbacks of a handshake may ask a cache or a directory, on a socket of theirs. */
 		if (frame->bound || (frame->site == TLS_HANDSHAKE && !(socket->marks & L7_CIPHER)))
 			return 0;
@@ -263,7 +273,7 @@ int tls_enter(struct pt_regs *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 site = bpf_get_attach_cookie(ctx);
-	__u64 stack = PT_REGS_SP(ctx);
+	__u64 stack = TLS_STACK(ctx);
 	struct tls_frame *frame;
 
 	if (!l7_passes(task))
