@@ -1,0 +1,6 @@
+//! A decoder of a protocol of one's own in C, as a component.
+
+#![forbid(unsafe_code)]
+
+/// The component.
+pub static COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/decoder.wasm"));
