@@ -54,14 +54,14 @@ impl Call {
         self.trace_parent = fields.trace_parent;
         self.is_grpc = fields.is_grpc.or(self.is_grpc);
         self.seen_ns = time_ns;
-        self.is_hazy |= fields.has_unknown;
+        self.is_hazy |= fields.unknown > 0;
     }
 
     /// A response is here, or its trailers.
     pub(crate) fn answered(&mut self, time_ns: u64, fields: &Fields) {
         self.seen_ns = time_ns;
         self.doubt_ns = None;
-        self.is_hazy |= fields.has_unknown;
+        self.is_hazy |= fields.unknown > 0;
         if fields.status != 0 {
             self.status = fields.status;
             self.left = fields.content_length;

@@ -7,7 +7,8 @@ use crate::call::{Call, Calls};
 use crate::direction::{BLOCK_BYTES, Block, Direction, Found};
 use crate::fields::Fields;
 use crate::frame::{self, Head};
-use crate::hpack::{self, Scratch, table::Table};
+use crate::hpack::{Scratch, table::Table};
+use crate::recover;
 use crate::row::{End, Exchange, emit};
 
 /// What is remembered of a connection.
@@ -247,7 +248,7 @@ impl Connection {
             frame::HEADERS | frame::PUSH_PROMISE => {
                 // One that was begun and not ended: the peer would be refused for it.
                 if self.direction(data.sender).block.take().is_some() {
-                    self.direction(data.sender).table.forget();
+                    self.direction(data.sender).table.lose();
                 }
                 let mut block = Block {
                     began: data.began(frame.at),
@@ -268,7 +269,7 @@ impl Connection {
             frame::CONTINUATION => {
                 let Some(mut block) = self.direction(data.sender).block.take() else {
                     // It continues what was not seen.
-                    self.direction(data.sender).table.forget();
+                    self.direction(data.sender).table.lose();
                     return;
                 };
                 block.add(frame.head.block(frame.payload));
@@ -309,13 +310,12 @@ impl Connection {
 
     /// A header block, complete or as much of it as there will be.
     fn block(&mut self, block: &Block, bytes: &[u8], data: &Data<'_>, tools: &mut Tools, rows: &mut Emit<'_, Exchange>) {
-        let direction = self.direction(data.sender);
-        let mut fields = Fields::default();
+        let table = &mut self.direction(data.sender).table;
         let bytes = bytes.get(..BLOCK_BYTES).unwrap_or(bytes);
-        let read = hpack::read(bytes, &mut direction.table, &mut tools.scratch, |name, value| fields.take(name, value));
-        if block.is_broken || read == hpack::Block::Broken {
-            direction.table.forget();
-            fields.has_unknown = true;
+        let mut fields = recover::read(bytes, table, block.is_broken, data.sender, &mut tools.scratch);
+        if block.is_broken {
+            table.lose();
+            fields.unknown += 1;
         }
         self.speaks_grpc |= fields.is_grpc == Some(true);
         match data.sender {
@@ -329,7 +329,7 @@ impl Connection {
     fn request(&mut self, block: &Block, fields: Fields, time_ns: u64, tools: &mut Tools, rows: &mut Emit<'_, Exchange>) {
         let stream = block.stream;
         let is_new = stream % 2 == 1 && stream > self.last_stream;
-        if !is_new || !fields.has_pseudo && !fields.has_unknown {
+        if !is_new || !fields.has_pseudo && fields.unknown == 0 {
             return;
         }
         self.last_stream = stream;

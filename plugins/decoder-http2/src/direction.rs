@@ -64,7 +64,7 @@ impl Default for Direction {
 impl Direction {
     /// Bytes are missing: nobody knows where the next frame begins, or what was added to the table.
     pub(crate) fn lose(&mut self) {
-        self.table.forget();
+        self.table.lose();
         self.block = None;
         self.is_synced = false;
     }

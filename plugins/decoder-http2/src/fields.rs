@@ -22,8 +22,22 @@ pub(crate) struct Fields {
     pub trace_parent: Option<TraceParent>,
     /// There was a pseudo-header: it is no trailer.
     pub has_pseudo: bool,
-    /// There was a field that is not known, so what is not here may have been there.
-    pub has_unknown: bool,
+    /// Fields that are not known: what is not here may have been there.
+    pub unknown: u32,
+    order: Order,
+}
+
+/// What tells whether a block makes sense.
+#[derive(Debug, Default)]
+struct Order {
+    methods: u32,
+    paths: u32,
+    content_types: u32,
+    grpc_statuses: u32,
+    /// A field that is no pseudo-header.
+    has_regular: bool,
+    /// A pseudo-header behind one that is none.
+    is_mixed: bool,
 }
 
 /// A request method: its place among the names. 0 is any other, or one that was not seen.
@@ -55,16 +69,22 @@ impl Fields {
     #[inline]
     pub(crate) fn take(&mut self, name: Name, value: &[u8]) {
         match name {
-            Name::Other => {}
-            Name::Unknown => self.has_unknown = true,
-            Name::Pseudo => self.has_pseudo = true,
+            Name::Method | Name::Path | Name::Scheme | Name::Status | Name::Pseudo => {
+                self.has_pseudo = true;
+                self.order.is_mixed |= self.order.has_regular;
+            }
+            _ => self.order.has_regular = true,
+        }
+        match name {
+            Name::Other | Name::Pseudo => {}
+            Name::Unknown => self.unknown += 1,
             Name::Method => {
                 self.method = Method::of(value);
-                self.has_pseudo = true;
+                self.order.methods += 1;
             }
             Name::Path => {
                 self.target = Short::cut(value, TARGET_BYTES);
-                self.has_pseudo = true;
+                self.order.paths += 1;
             }
             Name::Scheme => {
                 self.scheme = match value {
@@ -72,19 +92,35 @@ impl Fields {
                     b"https" => Scheme::Https,
                     _ => Scheme::Unknown,
                 };
-                self.has_pseudo = true;
             }
-            Name::Status => {
-                self.status = number(value, 3).map_or(0, |status| status as u16);
-                self.has_pseudo = true;
-            }
+            Name::Status => self.status = number(value, 3).map_or(0, |status| status as u16),
             Name::ContentLength => self.content_length = number(value, 18),
-            Name::ContentType => self.is_grpc = Some(grpc::is_content_type(value)),
-            Name::GrpcStatus => self.grpc_status = grpc::status(value),
+            Name::ContentType => {
+                self.is_grpc = Some(grpc::is_content_type(value));
+                self.order.content_types += 1;
+            }
+            Name::GrpcStatus => {
+                self.grpc_status = grpc::status(value);
+                self.order.grpc_statuses += 1;
+            }
             Name::TraceParent => {
                 self.trace_parent = (value.len() == TRACE_PARENT_BYTES).then(|| value.into());
             }
         }
+    }
+
+    /// Whether this is a request as it should be: pseudo-headers first, and one of each.
+    pub(crate) const fn is_request(&self) -> bool {
+        let Order { methods, paths, content_types, is_mixed, .. } = self.order;
+        methods == 1 && paths == 1 && content_types <= 1 && !is_mixed
+    }
+
+    /// Whether this is a response as it should be, with a content type; or trailers with a status of gRPC.
+    pub(crate) const fn is_response(&self) -> bool {
+        let Order { content_types, grpc_statuses, is_mixed, .. } = self.order;
+        let is_head = self.status != 0 && content_types == 1;
+        let is_trailer = !self.has_pseudo && content_types == 0 && grpc_statuses == 1;
+        (is_head || is_trailer) && grpc_statuses <= 1 && !is_mixed
     }
 }
 

@@ -5,6 +5,7 @@ mod hpack;
 
 mod fields;
 mod grpc;
+mod recover;
 
 mod call;
 mod direction;

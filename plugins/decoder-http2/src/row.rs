@@ -69,6 +69,8 @@ pub(crate) fn emit(
     if !call.is_asked {
         return;
     }
+    // A stream may be reset when its response is complete; where that may have been missed, it tells nothing.
+    let end = if call.doubt_ns.is_some() && matches!(end, End::Reset(_)) { End::Unseen } else { end };
     let to_server = rows.kind() == Kind::Server;
     let (path, query) = call.target.split_once('?').unwrap_or((&call.target, ""));
     let mut exchange = Exchange {

@@ -1,8 +1,9 @@
 //! The dynamic table of one direction: RFC 7541, section 2.3.2. It need not have seen all of the connection.
 //!
 //! Entries are found by counting back from the newest one. So what was added since the last gap is found rightly whatever stood
-//! before; what was added before a gap has moved by an unknown number of places, and is forgotten. An index that reaches behind
-//! what is known is an unknown field, never an error.
+//! before. What was added before it has moved by an unknown number of places, so it is not found any more, but it is kept until the
+//! next gap: [`recover`](crate::recover) may find out by how many. An index that reaches behind what is known is an unknown field,
+//! never an error.
 //!
 //! An entry that is dropped too late does no harm, because no peer refers to what it has dropped itself. So the size of a table
 //! whose beginning was not seen is taken to be the largest, and that of an entry of unknown size the least it may be.
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::fields::Name;
 
 /// The fields that a peer may refer to by number, as far as they are known.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Table {
     /// The newest last.
     entries: VecDeque<Entry>,
@@ -24,10 +25,12 @@ pub(crate) struct Table {
     limit: u32,
     /// Bytes of their values on the heap.
     kept: u32,
+    /// How many were added since bytes were missing; the places of the others are not known. None if no bytes were.
+    since: Option<u32>,
 }
 
 /// A field.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Entry {
     pub name: Name,
     /// Bytes of the name, as far as known.
@@ -39,7 +42,7 @@ pub(crate) struct Entry {
 }
 
 /// A value: those that come with every message are short, and need no heap.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum Value {
     Here { length: u8, bytes: [u8; HERE] },
     Heap(Box<[u8]>),
@@ -52,6 +55,8 @@ const HERE: usize = 22;
 pub(crate) const LARGEST: u32 = 64 * 1024;
 /// The size of a table at the beginning of a connection.
 const INITIAL: u32 = 4096;
+/// Entries that are kept while their places are not known: twice what a table of the usual size has.
+const UNSURE: usize = 256;
 /// What each entry counts for, besides its bytes.
 const OVERHEAD: u32 = 32;
 /// Bytes of a value that are kept. Longer than any path worth a name.
@@ -67,6 +72,9 @@ impl Table {
 
     /// An entry, counted from 0 at the newest.
     pub(crate) fn get(&self, place: usize) -> Option<&Entry> {
+        if self.since.is_some_and(|since| place >= since as usize) {
+            return None;
+        }
         self.entries.get(self.entries.len().checked_sub(place)?.checked_sub(1)?)
     }
 
@@ -80,6 +88,11 @@ impl Table {
             self.kept += value.on_heap();
             self.entries.push_back(Entry { name, name_length, size, value });
             self.size += size;
+            self.since = self.since.map(|since| since + 1);
+            if self.since.is_some_and(|since| since as usize >= UNSURE) {
+                // There are enough others by now.
+                self.forget_unsure();
+            }
         }
     }
 
@@ -90,8 +103,41 @@ impl Table {
     }
 
     /// An unknown number of entries may have been added, and the size may have changed.
-    pub(crate) fn forget(&mut self) {
-        *self = Self::default();
+    pub(crate) fn lose(&mut self) {
+        // Of two gaps, what was between them is kept: of what was before both, nobody will ever know.
+        let keep = self.since.filter(|&since| since > 0).map_or(UNSURE, |since| UNSURE.min(since as usize));
+        while self.entries.len() > keep {
+            self.drop_oldest();
+        }
+        self.limit = LARGEST;
+        self.since = Some(0);
+    }
+
+    /// The places of all entries are known.
+    pub(crate) const fn is_sure(&self) -> bool {
+        self.since.is_none()
+    }
+
+    /// As it would be if so many entries had been added while bytes were missing.
+    pub(crate) fn assuming(&self, hidden: usize) -> Self {
+        let mut table = self.clone();
+        let place = table.entries.len() - table.entries.len().min(self.since.unwrap_or(0) as usize);
+        for _ in 0..hidden {
+            table.size += OVERHEAD;
+            let value = Value::new(&[]);
+            table.entries.insert(place, Entry { name: Name::Unknown, name_length: 0, size: OVERHEAD, value });
+        }
+        table.since = None;
+        table
+    }
+
+    /// Forgets the entries whose places are not known.
+    pub(crate) fn forget_unsure(&mut self) {
+        if let Some(since) = self.since.take() {
+            while self.entries.len() > since as usize {
+                self.drop_oldest();
+            }
+        }
     }
 
     /// About how many bytes it takes on the heap.
@@ -101,11 +147,17 @@ impl Table {
 
     /// Drops the oldest entries until the rest counts for no more than this.
     fn shrink(&mut self, size: u32) {
-        while self.size > size {
-            let Some(oldest) = self.entries.pop_front() else { return };
-            self.size = self.size.saturating_sub(oldest.size);
-            self.kept = self.kept.saturating_sub(oldest.value.on_heap());
+        while self.size > size && !self.entries.is_empty() {
+            self.drop_oldest();
         }
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(oldest) = self.entries.pop_front() else { return };
+        self.size = self.size.saturating_sub(oldest.size);
+        self.kept = self.kept.saturating_sub(oldest.value.on_heap());
+        let left = self.entries.len() as u32;
+        self.since = self.since.map(|since| since.min(left));
     }
 
     /// What it counts for.
@@ -158,6 +210,6 @@ impl Value {
 /// The table of a connection whose beginning was not seen.
 impl Default for Table {
     fn default() -> Self {
-        Self { entries: VecDeque::new(), size: 0, limit: LARGEST, kept: 0 }
+        Self { entries: VecDeque::new(), size: 0, limit: LARGEST, kept: 0, since: None }
     }
 }
