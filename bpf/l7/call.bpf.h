@@ -30,6 +30,8 @@
 #define NR_PWRITEV2 287
 #endif
 
+#define ENOSYS 38
+
 /* struct msghdr and struct mmsghdr, as 64-bit programs have them */
 struct user_message {
 	const void *name;
@@ -86,17 +88,18 @@ static __always_inline bool l7_is_32_bit(struct task_struct *task)
 #endif
 }
 
+/* A task that is in a call has not got its result yet: what finishes at the end of one, as io_uring does, is not about it. */
 static __always_inline void l7_read_syscall(struct l7_syscall *call, struct pt_regs *regs)
 {
 #if defined(__TARGET_ARCH_x86)
-	call->number = regs->orig_ax;
+	call->number = (long)regs->ax == -ENOSYS ? (long)regs->orig_ax : -1;
 	call->argument[0] = regs->di;
 	call->argument[1] = regs->si;
 	call->argument[2] = regs->dx;
 	call->argument[3] = regs->r10;
 	call->argument[4] = regs->r8;
 #elif defined(__TARGET_ARCH_arm64)
-	call->number = regs->syscallno;
+	call->number = regs->regs[0] == regs->orig_x0 ? regs->syscallno : -1;
 	call->argument[0] = regs->orig_x0;
 	call->argument[1] = regs->regs[1];
 	call->argument[2] = regs->regs[2];
@@ -138,30 +141,38 @@ static __always_inline enum l7_shape l7_shape(long number, __u8 direction)
 }
 
 /* Whether the system call is about this socket. It need not be: io_uring finishes its work at the end of any call, and a write to a
- * network block device ends in another socket. */
-static __always_inline bool l7_is_about(const struct l7_syscall *call, struct task_struct *task, struct sock *sk)
+ * network block device ends in another socket. What was so for the last call of this descriptor is taken to be so still: a table of
+ * files changes, but nobody makes such a device of a number that was a socket of just this address. */
+static __always_inline bool l7_is_about(const struct l7_syscall *call, struct task_struct *task, struct sock *sk,
+					struct l7_socket *socket)
 {
-	struct file **files = task->files->fdt->fd;
+	__u64 files = (__u64)task->files;
 	struct file *file = 0;
 
-	bpf_probe_read_kernel(&file, sizeof(file), files + (__u32)call->argument[0]);
-	return file && file == sk->sk_socket->file;
+	if (socket->files == files && socket->fd == (__u32)call->argument[0])
+		return true;
+	bpf_probe_read_kernel(&file, sizeof(file), task->files->fdt->fd + (__u32)call->argument[0]);
+	if (!file || file != sk->sk_socket->file)
+		return false;
+	socket->files = files;
+	socket->fd = call->argument[0];
+	return true;
 }
 
 /* === several messages in one call === */
 
 /* A message that moved nothing: the vector goes on after an empty datagram, and ends with an error. */
-static __always_inline void l7_message_without_bytes(struct task_struct *task, struct sock *sk, int ret)
+static __noinline int l7_message_without_bytes(struct task_struct *task, struct sock *sk, int ret)
 {
 	struct l7_progress *progress;
 	struct l7_syscall call;
 
 	l7_read_syscall(&call, (struct pt_regs *)bpf_task_pt_regs(task));
 	if (call.number != NR_SENDMMSG && call.number != NR_RECVMMSG)
-		return;
+		return 0;
 	progress = bpf_task_storage_get(&l7_progresses, task, 0, ret ? 0 : BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!progress)
-		return;
+		return 0;
 	if (ret || progress->vector != call.argument[1] || progress->sk != (__u64)sk) {
 		progress->vector = call.argument[1];
 		progress->sk = (__u64)sk;
@@ -171,12 +182,13 @@ static __always_inline void l7_message_without_bytes(struct task_struct *task, s
 		progress->next++;
 		progress->last = 0;
 	}
+	return 0;
 }
 
 /* Which message of the vector this call of the hook is about, or NULL where that cannot be told for sure. Datagrams only: a
  * stream may end a vector without a word. */
-static __always_inline const struct user_message *l7_message(const struct l7_syscall *call, struct task_struct *task,
-							     struct sock *sk, __u32 bytes)
+static __noinline const struct user_message *l7_message(const struct l7_syscall *call, struct task_struct *task,
+							struct sock *sk, __u32 bytes)
 {
 	const struct user_messages *messages = (const struct user_messages *)call->argument[1];
 	struct l7_progress *progress;
@@ -208,14 +220,16 @@ static __always_inline const struct user_message *l7_message(const struct l7_sys
 
 /* === the bytes === */
 
-/* From an array of struct iovec: as l7_append(). */
-static __always_inline int l7_gather(struct l7_scratch *scratch, const struct l7_segment *from, __u64 count, __u32 wanted)
+/* From an array of struct iovec: as l7_append(). Global, so that the verifier looks at it once and not from every place it is called. */
+__noinline int l7_gather(struct l7_scratch *scratch, __u64 from, __u64 count, __u32 wanted)
 {
 	int there = 0;
 
+	if (!scratch)
+		return -1;
 	if (count > L7_SEGMENTS_MAX)
 		count = L7_SEGMENTS_MAX;
-	if (bpf_probe_read_user(scratch->segments, count * sizeof(*from), from)) {
+	if (bpf_probe_read_user(scratch->segments, count * sizeof(scratch->segments[0]), (const void *)from)) {
 		ring_count(faults);
 		return -1;
 	}
@@ -235,8 +249,8 @@ static __always_inline int l7_gather(struct l7_scratch *scratch, const struct l7
 
 /* Copies the first of `bytes` that a call moved, at most `wanted`, into the scratch; as l7_append(). `name` is set to the address that
  * a datagram is sent to, where the call gives one. */
-static __always_inline int l7_payload(struct l7_scratch *scratch, struct task_struct *task, struct sock *sk, __u8 direction,
-				      __u32 bytes, __u32 wanted, const void **name)
+static __always_inline int l7_payload(struct l7_scratch *scratch, struct task_struct *task, struct sock *sk,
+				      struct l7_socket *socket, __u8 direction, __u32 bytes, __u32 wanted, const void **name)
 {
 	struct user_message message = {};
 	struct l7_syscall call;
@@ -244,7 +258,7 @@ static __always_inline int l7_payload(struct l7_scratch *scratch, struct task_st
 
 	l7_read_syscall(&call, (struct pt_regs *)bpf_task_pt_regs(task));
 	shape = l7_shape(call.number, direction);
-	if (shape == L7_NOWHERE || l7_is_32_bit(task) || !l7_is_about(&call, task, sk))
+	if (shape == L7_NOWHERE || l7_is_32_bit(task) || !l7_is_about(&call, task, sk, socket))
 		return -1;
 	if (wanted > bytes)
 		wanted = bytes;
@@ -271,5 +285,5 @@ static __always_inline int l7_payload(struct l7_scratch *scratch, struct task_st
 		}
 		*name = message.name;
 	}
-	return l7_gather(scratch, message.segments, message.count, wanted);
+	return l7_gather(scratch, (__u64)message.segments, message.count, wanted);
 }

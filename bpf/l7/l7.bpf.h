@@ -94,7 +94,9 @@ struct l7_socket {
 	__u16 generation;	   /* times that the socket was connected again */
 	__u8 marks;		   /* enum l7_marks */
 	__u8 calls;		   /* calls so far, until 255 */
-	__u32 pid;		   /* of the last record, for the end */
+	__u32 fd;		   /* by which it was last called, in this table of files */
+	__u64 files;
+	__u32 pid; /* of the last record, for the end */
 	__u32 uid;
 	__u64 cgroup_id;
 	__u64 comm[2];
@@ -113,11 +115,13 @@ static __always_inline bool l7_is_mapped(const __be32 *address)
 }
 
 /* All but the connection and the role. `sk` may come from anywhere. */
-static __always_inline void l7_read_identity(struct l7_identity *identity, struct sock *sk)
+static __noinline int l7_read_identity(struct l7_identity *identity, struct sock *sk)
 {
 	__u16 protocol = BPF_CORE_READ(sk, sk_protocol);
 	struct in6_addr local, remote;
 
+	if (!identity)
+		return 0;
 	identity->transport = protocol;
 	identity->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	identity->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
@@ -129,12 +133,13 @@ static __always_inline void l7_read_identity(struct l7_identity *identity, struc
 			identity->family = AF_INET6;
 			__builtin_memcpy(identity->local_address, &local, sizeof(local));
 			__builtin_memcpy(identity->remote_address, &remote, sizeof(remote));
-			return;
+			return 0;
 		}
 	}
 	identity->family = AF_INET;
 	*(__be32 *)identity->local_address = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
 	*(__be32 *)identity->remote_address = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+	return 0;
 }
 
 /* === where a record is built === */
@@ -196,13 +201,16 @@ static __always_inline void l7_release(struct l7_scratch *scratch)
 
 /* === impl l7_opinion === */
 
-/* How many bytes of a call to capture, or -1 for no record. `key` is a connection, with L7_PLAINTEXT or without. */
-static __always_inline int l7_capture(struct l7_opinion *opinion, __u64 key)
+/* How many bytes of a call to capture, or -1 for no record. `key` is a connection, with L7_PLAINTEXT or without. Global, as l7_gather()
+ * is: the verifier goes on with one state instead of one for each way through here. */
+__noinline int l7_capture(struct l7_opinion *opinion, __u64 key)
 {
 	volatile struct l7_settings *settings = &l7_settings;
 	struct l7_verdict *verdict;
 	__u32 capture;
 
+	if (!opinion)
+		return -1;
 	if (!opinion->verdict || opinion->epoch != settings->epoch) {
 		opinion->epoch = settings->epoch;
 		verdict = bpf_map_lookup_elem(&l7_verdicts, &key);

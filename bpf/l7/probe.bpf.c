@@ -109,7 +109,7 @@ static __always_inline void remember(struct l7_socket *socket, const struct l7_r
 	__builtin_memcpy(socket->comm, record->comm, sizeof(socket->comm));
 }
 
-static __always_inline void write_end(struct l7_socket *socket, __u8 flags)
+static __noinline int write_end(struct l7_socket *socket, __u8 flags)
 {
 	struct l7_record record;
 
@@ -127,6 +127,7 @@ static __always_inline void write_end(struct l7_socket *socket, __u8 flags)
 	record.flags = flags;
 	__builtin_memcpy(record.comm, socket->comm, sizeof(record.comm));
 	ring_output(&record, sizeof(record));
+	return 0;
 }
 
 static __always_inline void end(struct l7_socket *socket)
@@ -158,7 +159,7 @@ static __always_inline bool begins_tls(const __u8 *bytes, int there, __u32 total
 }
 
 /* The address that a datagram goes to, where its socket is not connected. */
-static __always_inline void read_name(struct l7_record *record, const void *name)
+static __noinline int read_name(struct l7_record *record, const void *name)
 {
 	struct {
 		__u16 family;
@@ -170,17 +171,18 @@ static __always_inline void read_name(struct l7_record *record, const void *name
 	/* A name of IPv4 is 16 bytes long; what is behind it is not looked at. */
 	if (bpf_probe_read_user(&address, sizeof(address), name) && bpf_probe_read_user(&address, 16, name)) {
 		ring_count(faults);
-		return;
+		return 0;
 	}
 	record->remote_port = bpf_ntohs(address.port);
 	__builtin_memset(record->remote_address, 0, sizeof(record->remote_address));
 	if (address.family == AF_INET6 && !l7_is_mapped(address.v6)) {
 		record->family = AF_INET6;
 		__builtin_memcpy(record->remote_address, address.v6, sizeof(address.v6));
-		return;
+		return 0;
 	}
 	record->family = AF_INET;
 	*(__be32 *)record->remote_address = address.family == AF_INET6 ? address.v6[3] : address.v4;
+	return 0;
 }
 
 /* Where a datagram goes; whether its ports are wanted. What is received on a socket that is not connected comes from an unknown
@@ -238,7 +240,7 @@ static __always_inline int on_call(struct sock *sk, int ret, int flags, __u8 dir
 	l7_fill(&scratch->record, &socket->identity, task, direction, 0, tcp ? sequence(sk, direction, ret) : 0, ret);
 	/* MSG_TRUNC throws bytes of a stream away; a worker of io_uring is in no system call. */
 	if (!(tcp && flags & MSG_TRUNC) && !(task->flags & PF_IO_WORKER))
-		payload = l7_payload(scratch, task, sk, direction, ret, capture, &name);
+		payload = l7_payload(scratch, task, sk, socket, direction, ret, capture, &name);
 	if (tcp && socket->calls < TLS_LOOKS) {
 		if (begins_tls((__u8 *)scratch->bytes + sizeof(struct l7_record), payload, ret, !socket->calls))
 			socket->marks |= L7_CIPHER;
@@ -271,6 +273,32 @@ SEC("tp_btf/sock_recv_length")
 int BPF_PROG(l7_receive, struct sock *sk, int ret, int flags)
 {
 	return on_call(sk, ret, flags, L7_RECEIVED, L7_PLACE_RECEIVE);
+}
+
+/* === the same where those hooks do not exist: before Linux 6.3 === */
+
+SEC("fexit/inet_sendmsg")
+int BPF_PROG(fallback_send, struct socket *socket, void *message, __u64 size, int ret)
+{
+	return on_call(socket->sk, ret, 0, L7_SENT, L7_PLACE_SEND);
+}
+
+SEC("fexit/inet6_sendmsg")
+int BPF_PROG(fallback_send6, struct socket *socket, void *message, __u64 size, int ret)
+{
+	return on_call(socket->sk, ret, 0, L7_SENT, L7_PLACE_SEND);
+}
+
+SEC("fexit/inet_recvmsg")
+int BPF_PROG(fallback_receive, struct socket *socket, void *message, __u64 size, int flags, int ret)
+{
+	return on_call(socket->sk, ret, flags, L7_RECEIVED, L7_PLACE_RECEIVE);
+}
+
+SEC("fexit/inet6_recvmsg")
+int BPF_PROG(fallback_receive6, struct socket *socket, void *message, __u64 size, int flags, int ret)
+{
+	return on_call(socket->sk, ret, flags, L7_RECEIVED, L7_PLACE_RECEIVE);
 }
 
 /* === connections === */
@@ -325,6 +353,12 @@ static __always_inline int on_state(struct sock *sk, int before, int now)
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(l7_state, struct sock *sk, int oldstate, int newstate)
+{
+	return on_state(sk, oldstate, newstate);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(fallback_state, struct sock *sk, int oldstate, int newstate)
 {
 	return on_state(sk, oldstate, newstate);
 }
