@@ -204,7 +204,7 @@ fn chosen(probe: &str, object: &[u8], options: &LoadOptions) -> Result<(Object, 
     let mut refused = None;
     for sets in (Choice { sets, passed_over: Vec::new() }).attempts() {
         let loaded = match verified(probe, object, options, &sets, true) {
-            // Iterators are a bonus that older kernels may not have.
+            // Iterators and uprobes are a bonus that older kernels may not have.
             Err(KernelError::Load { .. }) => verified(probe, object, options, &sets, false),
             first => first,
         };
@@ -228,21 +228,23 @@ fn open(probe: &str, object: &[u8]) -> Result<OpenObject, KernelError> {
     opened.map_err(|error| KernelError::NotAnObject { probe: probe.into(), reason: attach::explain(&error, &said) })
 }
 
-/// Opens, configures and loads these sets of the object's programs; with or without its iterators.
+/// Opens, configures and loads these sets of the object's programs; with or without its iterators and the programs that
+/// are attached to what is found later.
 fn verified(
     probe: &str,
     object: &[u8],
     options: &LoadOptions,
     sets: &[usize],
-    iterators: bool,
+    bonuses: bool,
 ) -> Result<(Object, u32), KernelError> {
     let mut opened = open(probe, object)?;
     let ring_bytes = configure(probe, &mut opened, options)?;
     for mut program in opened.progs_mut() {
         let section = program.section().to_string_lossy().into_owned();
         let set = choice::set_of(&program.name().to_string_lossy());
-        let wanted = !choice::has_target(&section) || sets.contains(&set);
-        if !wanted || (!iterators && section.starts_with("iter")) {
+        let has_target = choice::has_target(&section);
+        let wanted = !has_target || sets.contains(&set);
+        if !wanted || (!bonuses && (section.starts_with("iter") || !has_target)) {
             program.set_autoload(false);
         }
     }
