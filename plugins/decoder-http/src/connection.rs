@@ -1,6 +1,7 @@
 //! What is remembered of one connection.
 
 use plugin_sdk::conversation::{Began, Queue};
+use plugin_sdk::scan::append;
 use serde::{Deserialize, Serialize};
 
 use crate::chunks::Chunks;
@@ -97,7 +98,7 @@ impl Request {
         let method = if head.method == Method::Other { head.method_name } else { b"" };
         text.clear();
         let mut add = |part: &[u8]| {
-            text.extend_from_slice(part.get(..LONGEST).unwrap_or(part));
+            append(&mut text, part.get(..LONGEST).unwrap_or(part));
             text.len() as u16
         };
         let ends = [add(method), add(path), add(query), add(head.fields.host)];

@@ -1,9 +1,14 @@
 //! Numbers out of the values of fields.
 
+use std::hash::Hasher;
 use std::ops::Range;
 
 use crate::columns::Columns;
 use crate::wit::Column;
+
+/// Hashes keys of tables by mixing. What is in the tables is bounded, so that nobody gains by keys that meet.
+#[derive(Debug, Default)]
+pub(crate) struct Mixed(u64);
 
 /// Where each row's hash begins.
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -32,8 +37,37 @@ fn add(hashes: &mut [u64], values: impl Iterator<Item = u64>) {
     hashes.iter_mut().zip(values).for_each(|(hash, value)| *hash = mix(*hash, value));
 }
 
+// === impl Mixed ===
+
+impl Hasher for Mixed {
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = mix(self.0, digest(bytes));
+    }
+
+    #[inline]
+    fn write_u8(&mut self, value: u8) {
+        self.0 ^= u64::from(value) << 63;
+    }
+
+    #[inline]
+    fn write_u64(&mut self, value: u64) {
+        self.0 = mix(self.0, value);
+    }
+
+    #[inline]
+    fn write_usize(&mut self, value: usize) {
+        self.0 = mix(self.0, value as u64);
+    }
+}
+
 /// One number for bytes of any length.
-fn digest(bytes: &[u8]) -> u64 {
+pub(crate) fn digest(bytes: &[u8]) -> u64 {
     let mut rest = bytes;
     let mut hash = bytes.len() as u64;
     while let Some((eight, behind)) = rest.split_first_chunk() {

@@ -1,9 +1,12 @@
-//! Looking for a byte, eight at a time: a loop in Wasm pays for each turn.
+//! Looking for bytes and copying a few, eight at a time: a loop in Wasm pays for each turn, and a copy whose length the compiler does
+//! not know leaves the sandbox.
 
 /// One in each byte.
 const ONES: u64 = 0x0101_0101_0101_0101;
 /// The high bit of each byte.
 const HIGH: u64 = 0x8080_8080_8080_8080;
+/// So many bytes are few: copied by eight they cost what leaving the sandbox would.
+const FEW: usize = 64;
 
 /// Where the first such byte is.
 ///
@@ -49,6 +52,59 @@ pub fn line(bytes: &[u8]) -> Option<(&[u8], usize)> {
     Some((line.strip_suffix(b"\r").unwrap_or(line), end + 1))
 }
 
+/// Adds bytes to others, few of them without leaving the sandbox.
+#[inline(always)]
+pub fn append(all: &mut Vec<u8>, bytes: &[u8]) {
+    if bytes.len() > FEW {
+        all.extend_from_slice(bytes);
+        return;
+    }
+    let mut rest = bytes;
+    while let Some((eight, behind)) = rest.split_first_chunk::<8>() {
+        all.extend_from_slice(eight);
+        rest = behind;
+    }
+    let word = match (bytes.last_chunk::<8>(), rest) {
+        (_, []) => return,
+        (Some(last), _) => u64::from_le_bytes(*last) >> (64 - 8 * rest.len()),
+        (None, _) => short(bytes),
+    };
+    all.extend_from_slice(&word.to_le_bytes());
+    all.truncate(all.len() - 8 + rest.len());
+}
+
+/// Whether both are the same bytes.
+#[must_use]
+#[inline]
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    match (one.last_chunk::<8>(), other.last_chunk::<8>()) {
+        (Some(a), Some(b)) => {
+            let eights = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
+            a == b && eights.fold(true, |same, (a, b)| same & (u64::from_le_bytes(*a) == u64::from_le_bytes(*b)))
+        }
+        _ => short(one) == short(other),
+    }
+}
+
+/// Up to seven bytes as a number, the first the lowest.
+#[inline(always)]
+fn short(bytes: &[u8]) -> u64 {
+    match *bytes {
+        [] => 0,
+        [a] => a.into(),
+        [a, b] => u64::from(a) | u64::from(b) << 8,
+        [a, b, c] => u64::from(a) | u64::from(b) << 8 | u64::from(c) << 16,
+        _ => {
+            let low = bytes.first_chunk().map_or(0, |four| u32::from_le_bytes(*four));
+            let high = bytes.last_chunk().map_or(0, |four| u32::from_le_bytes(*four));
+            u64::from(low) | u64::from(high) << (8 * (bytes.len() & 7) - 32)
+        }
+    }
+}
+
 /// Which byte of a word is the first that is 0.
 #[inline(always)]
 fn first_zero(word: u64) -> Option<usize> {
@@ -58,7 +114,24 @@ fn first_zero(word: u64) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::find;
+    use super::{append, find, same};
+
+    #[test]
+    fn bytes_of_any_number_are_added_and_compared() {
+        let bytes: Vec<u8> = (1..=100).collect();
+        for len in 0..=100 {
+            let mut all = b"before".to_vec();
+            append(&mut all, &bytes[..len]);
+            assert_eq!(all, [b"before", &bytes[..len]].concat(), "{len}");
+            assert!(same(&bytes[..len], &all[6..]));
+            for changed in 6..all.len() {
+                let mut other = all.clone();
+                other[changed] ^= 0x80;
+                assert!(!same(&bytes[..len], &other[6..]), "{changed} of {len}");
+            }
+            assert!(!same(&bytes[..len], &[&bytes[..len], b"x"].concat()));
+        }
+    }
 
     #[test]
     fn the_first_is_found_wherever_it_is() {

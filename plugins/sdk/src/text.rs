@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::scan::append;
 use crate::wit::{Column, Values};
 
 /// A column of text while it grows, row by row: parts are added to the row, then the row ends.
@@ -49,10 +50,7 @@ impl Text {
     /// Adds text to the row.
     #[inline(always)]
     pub fn str(&mut self, text: &str) -> &mut Self {
-        // Copying nothing costs a call all the same, and in most columns most rows are empty.
-        if !text.is_empty() {
-            self.bytes.extend_from_slice(text.as_bytes());
-        }
+        append(&mut self.bytes, text.as_bytes());
         self
     }
 
@@ -69,7 +67,7 @@ impl Text {
                 break;
             }
         }
-        self.bytes.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
+        append(&mut self.bytes, digits.get(digits.len() - length..).unwrap_or_default());
         self
     }
 

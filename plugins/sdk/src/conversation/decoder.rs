@@ -216,8 +216,8 @@ fn feed<P: Protocol>(
     rows: &mut Rows<P::Exchange>,
 ) -> Result<(), Foreign> {
     let Entry { source, state, streams, .. } = entry;
-    let link = source.link;
-    let sender = link.sender(record);
+    let sender = source.link.sender(record);
+    let (transport, server_port, is_tls) = (source.link.transport, source.link.server.port, source.link.is_tls);
     let Some(stream) = streams.get_mut(place(sender)) else { return Ok(()) };
     let arrival = stream.arrive(call);
     let mut emit = Emit::new(rows, source);
@@ -236,10 +236,10 @@ fn feed<P: Protocol>(
         bytes: stream.bytes(&offer, call),
         missing: offer.missing,
         time_ns: call.time_ns,
-        transport: link.transport,
+        transport,
         call_start: offer.is_call_start(),
-        server_port: link.server.port,
-        is_tls: link.is_tls,
+        server_port,
+        is_tls,
         earlier: offer.earlier,
         earlier_ns: offer.earlier_ns,
         sequence: offer.sequence,

@@ -1,6 +1,10 @@
 //! Routes: paths without what differs from request to request.
 
 use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
+
+use crate::hash::{Mixed, digest};
+use crate::scan::{append, same};
 
 /// Makes routes of paths, and no more than 512 different ones; `/*` stands for the others.
 ///
@@ -19,13 +23,24 @@ use std::collections::HashSet;
 pub struct Routes {
     /// Those that the operator named, in their order.
     named: Vec<String>,
-    seen: HashSet<Box<[u8]>>,
-    /// The route that was made last.
+    seen: HashSet<Box<[u8]>, BuildHasherDefault<Mixed>>,
+    /// Paths that were asked for lately, each in the place of its hash.
+    recent: Vec<Recent>,
+}
+
+/// A path, and what was made of it.
+#[derive(Debug, Default)]
+struct Recent {
+    path: Vec<u8>,
     route: Vec<u8>,
 }
 
 /// Different routes. 512: more than most services have, and few enough for a metric.
 const MOST: usize = 512;
+/// Paths whose routes are known without making them again: most requests are for a few.
+const RECENT: usize = 256;
+/// Longer paths are not among them: together they take 64 KiB at most.
+const PATH: usize = 128;
 /// What stands for all that is over a cap.
 const REST: &[u8] = b"/*";
 /// What stands for a segment that differs.
@@ -51,18 +66,38 @@ impl Routes {
 
     /// The route of a path, which is without its query.
     pub fn route(&mut self, path: &[u8]) -> &[u8] {
-        if let Some(named) = self.named.iter().position(|route| matches(route.as_bytes(), path)) {
-            return self.named.get(named).map(String::as_bytes).unwrap_or_default();
+        if self.recent.is_empty() {
+            self.recent.resize_with(RECENT + 1, Recent::default);
         }
-        self.route.clear();
-        template(path, &mut self.route);
-        if !self.seen.contains(&*self.route) {
-            if self.seen.len() >= MOST {
-                return REST;
-            }
-            self.seen.insert(self.route.as_slice().into());
+        let place = if path.len() <= PATH { digest(path) as usize % RECENT } else { RECENT };
+        let is_known = self.recent.get(place).is_some_and(|recent| same(&recent.path, path) && !path.is_empty());
+        if !is_known {
+            self.make(place, path);
         }
-        &self.route
+        self.recent.get(place).map(|recent| &*recent.route).unwrap_or_default()
+    }
+
+    /// Makes the route of a path, in this place.
+    fn make(&mut self, place: usize, path: &[u8]) {
+        let Self { named, seen, recent } = self;
+        let Some(recent) = recent.get_mut(place) else { return };
+        recent.path.clear();
+        append(&mut recent.path, path.get(..PATH).unwrap_or(path));
+        recent.route.clear();
+        if let Some(named) = named.iter().find(|route| matches(route.as_bytes(), path)) {
+            recent.route.extend_from_slice(named.as_bytes());
+            return;
+        }
+        template(path, &mut recent.route);
+        if seen.contains(&*recent.route) {
+            return;
+        }
+        if seen.len() < MOST {
+            seen.insert(recent.route.as_slice().into());
+        } else {
+            recent.route.clear();
+            recent.route.extend_from_slice(REST);
+        }
     }
 }
 
@@ -93,7 +128,7 @@ fn template(path: &[u8], route: &mut Vec<u8>) {
             return;
         }
         route.push(b'/');
-        route.extend_from_slice(if is_id(segment) { ID } else { segment });
+        append(route, if is_id(segment) { ID } else { segment });
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::link::Link;
 use super::{Began, Ending, Kind};
+use crate::scan::append;
 
 /// The rows of a batch.
 pub(crate) struct Rows<X> {
@@ -205,7 +206,7 @@ impl<X> Rows<X> {
             return Kept::default();
         }
         let start = self.text.len() as u32;
-        self.text.extend_from_slice(bytes);
+        append(&mut self.text, bytes);
         Kept { start, len: bytes.len() as u32 }
     }
 }

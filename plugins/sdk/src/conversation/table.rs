@@ -1,14 +1,14 @@
 //! The connections that are remembered, with a cap: the one that was silent longest goes first.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 
 use serde::{Deserialize, Serialize};
 
 use super::Sender;
 use super::rows::Source;
 use super::stream::Stream;
-use crate::hash::mix;
+use crate::hash::Mixed;
 
 /// The table.
 pub(crate) struct Connections<C> {
@@ -47,10 +47,6 @@ struct Slot<C> {
     newer: u32,
     older: u32,
 }
-
-/// Hashes keys by mixing: they come from the kernel, and nobody chooses them.
-#[derive(Default)]
-pub(crate) struct Mixed(u64);
 
 /// No slot.
 const NONE: u32 = u32::MAX;
@@ -184,26 +180,6 @@ pub(crate) const fn place(sender: Sender) -> usize {
     match sender {
         Sender::Client => 0,
         Sender::Server => 1,
-    }
-}
-
-// === impl Mixed ===
-
-impl Hasher for Mixed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
-    }
-
-    fn write_u8(&mut self, value: u8) {
-        self.0 ^= u64::from(value) << 63;
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = mix(self.0, value);
     }
 }
 
