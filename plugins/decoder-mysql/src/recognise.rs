@@ -4,7 +4,7 @@ use plugin_sdk::conversation::{Beginning, Description, Opinion, Sender, Signatur
 use sql::Operation;
 
 use crate::command::{EXECUTE, PREPARE, QUERY};
-use crate::packet::{Packet, frame, greeting, login};
+use crate::packet::{HEADER, Packet, frame, greeting, login};
 
 /// A call of a result is 16 KiB of rows, of which the first say nothing more than the length; a statement is mostly shorter.
 const CAPTURE_BYTES: u32 = 1024;
@@ -29,6 +29,10 @@ pub(crate) fn description() -> Description {
 pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
     let may_be = |sender| beginning.sender.is_none_or(|known| known == sender);
     let Some(packet) = frame(beginning.payload) else { return Opinion::Unsure };
+    // Servers read a header by itself, and then the rest.
+    if packet.body.is_empty() && packet.length > HEADER && packet.number <= 2 {
+        return Opinion::Unsure;
+    }
     if may_be(Sender::Server) && packet.number == 0 && greeting(packet.body).is_some() {
         return Opinion::FromServer;
     }
@@ -81,6 +85,7 @@ mod tests {
             assert_eq!(opinion(Some(Sender::Server), client), Opinion::No, "{client:?}");
         }
         assert_eq!(opinion(None, b"\x09\0"), Opinion::Unsure);
+        assert_eq!(opinion(None, b"\x09\0\0\0"), Opinion::Unsure);
     }
 
     #[test]

@@ -9,11 +9,18 @@ use crate::recognise::is_command;
 /// Headers that are looked at in one call: whoever sends what nearly fits everywhere gets no more of our time.
 const STEPS: usize = 2048;
 
+/// A header that stands by itself may claim no more, or any four bytes would do: a megabyte.
+const LONGEST_READ: usize = 1 << 20;
+
 /// Where in a call packets begin again: at its start if they do there, else the first place from which packets of a server reach
 /// exactly to its end and the last of them may end an answer, which takes that the whole call was captured. `missing` bytes follow
 /// that were not.
 pub(crate) fn resync(sender: Sender, bytes: &[u8], missing: u32) -> Option<usize> {
     let mut steps = STEPS;
+    // Servers read a header by itself, and then the rest.
+    if missing == 0 && bytes.len() == HEADER && frame(bytes).is_some_and(|packet| (1..LONGEST_READ).contains(&packet.length)) {
+        return Some(0);
+    }
     let is_long_command = || sender == Sender::Client && frame(bytes).is_some_and(|packet| is_command(&packet));
     if follow(sender, bytes, missing, &mut steps).is_some() || is_long_command() {
         return Some(0);
@@ -89,6 +96,8 @@ mod tests {
         assert_eq!(resync(Sender::Client, b"\x99\0\0\0\x03SELECT 1", 0), Some(0), "more of it comes in the next call");
         assert_eq!(resync(Sender::Client, b"\x99\0\0\0\x03sausages", 0), None);
         assert_eq!(resync(Sender::Client, b"\x09\0\0\0\x77SELECT 1", 0), None);
+        assert_eq!(resync(Sender::Client, &query[..4], 0), Some(0), "servers read a header by itself");
+        assert_eq!(resync(Sender::Client, b"\x03SEL", 0), None);
     }
 
     #[test]

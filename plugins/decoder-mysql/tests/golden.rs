@@ -20,6 +20,22 @@ fn recorded_conversations_become_these_rows() {
 }
 
 #[test]
+fn a_server_that_reads_headers_by_themselves_sees_the_same() {
+    for name in names() {
+        let in_parts =
+            calls(&name).iter().fold(talk(), |talk, (is_client, bytes)| match (is_client, bytes.split_at_checked(4)) {
+                (true, Some((header, body))) => talk.client(header).client(body),
+                (true, None) => talk.client(bytes),
+                (false, _) => talk.server(bytes),
+            });
+        let untimed = |talk: Talk| {
+            talk.end().rows::<MySql>().into_iter().map(|row| row.split_once(' ').unwrap().1.to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(untimed(in_parts), untimed(add(talk(), &name, None)), "{name}");
+    }
+}
+
+#[test]
 fn no_value_and_no_text_of_an_error_leaves() {
     for name in names() {
         for row in add(talk(), &name, None).end().fields::<MySql>() {

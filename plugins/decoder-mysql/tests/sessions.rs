@@ -223,6 +223,18 @@ fn an_answer_that_is_lost_ends_before_the_client_asks_anew() {
 }
 
 #[test]
+fn half_of_a_command_that_is_lost_costs_that_one_alone() {
+    let asked = query("SELECT a FROM t");
+    let lost_header = session().lost_client(4).client(&asked[4..]);
+    let lost_body = session().client(&asked[..4]).lost_client(asked.len() as u32 - 4);
+    for talk in [lost_header, lost_body] {
+        let next = query("COMMIT");
+        let talk = talk.server(&answer(&[OK])).client(&next[..4]).client(&next[4..]).server(&answer(&[OK]));
+        assert_eq!(told(talk), ["COMMIT 2"]);
+    }
+}
+
+#[test]
 fn a_session_older_than_the_host_is_understood_from_its_next_statement() {
     let talk = start().server(b"half of a row").client(&query("SELECT a FROM t")).server(&result(&[b"\x011"], false));
     assert_eq!(told(talk), ["SELECT t 1 1"]);
