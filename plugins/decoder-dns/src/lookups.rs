@@ -41,6 +41,8 @@ pub(crate) struct Mixed(u64);
 
 /// So many questions of a socket wait. A server that answers 100,000 a second in 10 ms has 1,000.
 const MOST: usize = 4096;
+/// An answer without its question is looked for among so many.
+const FEW: usize = 256;
 /// It is not looked for old ones more often than this, because all have to be looked at.
 const LOOKED_NS: u64 = 100_000_000;
 /// With too many waiting, one that is so old will not be answered: resolvers ask again sooner.
@@ -95,9 +97,12 @@ impl Lookups {
         self.waiting.remove(&key)
     }
 
-    /// The question of an answer that does not repeat it.
+    /// The question of an answer that does not repeat it. It is looked for only among few: somebody may send many such answers.
     #[cold]
     pub(crate) fn answer_by_id(&mut self, id: u16) -> Option<Lookup> {
+        if self.waiting.len() > FEW {
+            return None;
+        }
         let key = self.waiting.iter().find(|(_, lookup)| lookup.id == id).map(|(key, _)| *key)?;
         self.waiting.remove(&key)
     }
