@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first wrong answer")]
 
 use decoder_redis::Redis;
-use plugin_sdk::Sensitivity;
+use plugin_sdk::conversation::{Beginning, Opinion, Protocol, Sender, Transport};
 use plugin_sdk::testing::{Talk, decoder};
+use plugin_sdk::{Config, Sensitivity};
 
 fn talk(script: &str) -> Talk {
     Talk::tcp("10.0.0.7:40000", 6379).script(script)
@@ -101,4 +102,28 @@ fn a_client_that_never_listens_does_not_fill_the_memory() {
     assert_eq!(talk.rows_of(&mut decoder).len(), 20_000 - 1024);
     let state = plugin_sdk::Handover::export_state(&mut decoder).unwrap();
     assert!(state.bytes.len() < 64 << 10, "{} bytes", state.bytes.len());
+}
+
+#[test]
+fn only_redis_is_recognised() {
+    let redis = Redis::bind(Config::new("{}")).unwrap();
+    let on = |server_port: u16, sender: Option<Sender>, payload: &[u8]| {
+        redis.recognise(&Beginning { server_port, sender, transport: Transport::Tcp, payload })
+    };
+    for command in
+        [&b"*1\r\n$4\r\nPING\r\n"[..], b"*2\r\n$5\r\nhello\r\n$1\r\n3\r\n", b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$99999\r\nxxx"]
+    {
+        assert_eq!(on(9999, None, command), Opinion::FromClient);
+    }
+    assert_eq!(on(9999, None, b"*2\r\n$3\r\nGE"), Opinion::Unsure, "the name has not come");
+    assert_eq!(on(9999, None, b"*1\r\n$7\r\nhunter2\r\n"), Opinion::Unsure);
+    assert_eq!(on(6379, None, b"*1\r\n$7\r\nhunter2\r\n"), Opinion::FromClient);
+    assert_eq!([on(6379, None, b"PING\r\n"), on(9999, None, b"get k\r\n")], [Opinion::FromClient, Opinion::No]);
+    assert_eq!([on(9999, None, b"+PONG\r\n"), on(6379, None, b"$-1\r\n")], [Opinion::FromServer; 2]);
+    assert_eq!(on(9999, Some(Sender::Server), b"+OK\r\n"), Opinion::Unsure, "a server of mail says so as well");
+    for other in
+        [&b"GET / HTTP/1.1\r\n\r\n"[..], b"* OK IMAP\r\n", b"set k 0 0 1\r\n", &[0; 64], b"\x16\x03\x01\x02\0\x01\0", b"*0\r\n"]
+    {
+        assert_eq!(on(9999, None, other), Opinion::No, "{other:?}");
+    }
 }
