@@ -121,9 +121,7 @@ fn only_redis_is_recognised() {
     assert_eq!([on(6379, None, b"PING\r\n"), on(9999, None, b"get k\r\n")], [Opinion::FromClient, Opinion::No]);
     assert_eq!([on(9999, None, b"+PONG\r\n"), on(6379, None, b"$-1\r\n")], [Opinion::FromServer; 2]);
     assert_eq!(on(9999, Some(Sender::Server), b"+OK\r\n"), Opinion::Unsure, "a server of mail says so as well");
-    for other in
-        [&b"GET / HTTP/1.1\r\n\r\n"[..], b"* OK IMAP\r\n", b"set k 0 0 1\r\n", &[0; 64], b"\x16\x03\x01\x02\0\x01\0", b"*0\r\n"]
-    {
+    for other in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"* OK IMAP\r\n", b"set k 0 0 1\r\n", &[0; 64], b"\x16\x03\x01\x02\0\x01\0"] {
         assert_eq!(on(9999, None, other), Opinion::No, "{other:?}");
     }
 }
