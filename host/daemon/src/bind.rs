@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use host_model::{CallStats, Decoder, Enricher, Layout, MapAccess, MapError, Plugin, PluginId, Role, Sampler, Schema, Tables};
+use host_model::{
+    CallStats, Decoder, Enricher, Layout, MapAccess, MapError, Plugin, PluginId, Recogniser, Role, Sampler, Schema, Tables,
+};
 use host_pipeline::{Candidate, Change, Stages};
 use host_plugin::{Clock, Host, PluginError, Setup};
 
@@ -41,6 +43,9 @@ pub(crate) struct Card {
     pub(crate) schema: Arc<Schema>,
     pub(crate) faults: Arc<Mutex<Faults>>,
 }
+
+/// Who is asked about connections, and what that costs.
+pub(crate) type Asked = (PluginId, Arc<CallStats>);
 
 /// The faults that somebody who looked has seen.
 #[derive(Debug, Default)]
@@ -116,6 +121,14 @@ impl Binder {
             change.enrichers = Some(enrichers);
         }
         Ok(Some(Rebound { change, cards, schema }))
+    }
+
+    /// The instance that a router asks about connections.
+    pub(crate) fn recogniser(&self, place: &Place, plugin: &Arc<Generation>) -> Result<(Box<dyn Recogniser>, Asked), Refusal> {
+        let bound = plugin.component.recogniser(id(plugin), &place.probe, &place.layout, self.live(place, plugin));
+        let recogniser = bound.map_err(|error| refusal(place, error))?;
+        let asked = (recogniser.id().clone(), Arc::clone(recogniser.stats()));
+        Ok((recogniser, asked))
     }
 
     fn decoder(&self, place: &Place, plugin: &Arc<Generation>) -> Result<Box<dyn Decoder>, Refusal> {
@@ -205,6 +218,11 @@ impl Card {
             schema: Arc::clone(schema),
             faults: Arc::default(),
         }
+    }
+
+    /// Of an instance that a router asks.
+    pub(crate) fn asked((id, stats): Asked, made_of: &Arc<Generation>, schema: &Arc<Schema>) -> Self {
+        Self { id, stats, generation: Arc::clone(made_of), schema: Arc::clone(schema), faults: Arc::default() }
     }
 }
 

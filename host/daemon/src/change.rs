@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use host_model::Role;
 
 use crate::config::digest_of;
 use crate::control::message::{Live, LoadPlugin, Refusal, RollbackPlugin, ShadowState, UnloadPlugin};
 use crate::daemon::{Core, lost, unix_ms};
+use crate::lanes;
 use crate::loading::{self, Order};
+use crate::path::Path;
 use crate::slot::Slot;
 use crate::slots::{Generation, Record, Slots};
 use crate::status::Swap;
@@ -24,6 +27,15 @@ pub(crate) struct Asked {
     pub(crate) slot: Option<Slot>,
     pub(crate) config: Option<Json>,
     pub(crate) pin: Option<String>,
+}
+
+/// What became of the paths.
+struct Made {
+    swapped: Swapped,
+    /// Paths of protocols that there were none for.
+    new: Vec<Arc<Path>>,
+    /// Paths of protocols that have ended.
+    gone: Vec<Arc<Path>>,
 }
 
 /// A component that is compiled and may do what it wants to, before it has a number.
@@ -82,11 +94,14 @@ impl Core {
 
     /// Makes `next` what every path is made of, or none. Hold `changes` meanwhile.
     pub(crate) async fn swap(self: &Arc<Self>, next: Slots, slot: &Slot, reason: &str) -> Result<Swapped, Refusal> {
-        let paths = self.paths();
         let core = Arc::clone(self);
-        let swapping = move || swap(&core.parts.binder, &paths, &next).map(|swapped| (swapped, next));
-        let (swapped, next) = tokio::task::spawn_blocking(swapping).await.map_err(|error| lost(&error))??;
+        let swapping = move || core.make(&next).map(|made| (made, next));
+        let (Made { swapped, new, gone }, next) =
+            tokio::task::spawn_blocking(swapping).await.map_err(|error| lost(&error))??;
         let mut state = self.state();
+        state.paths.retain(|path| !gone.iter().any(|gone| Arc::ptr_eq(gone, path)));
+        state.paths.extend(new);
+        state.gone.extend(gone.iter().map(|lane| (lane.name().to_owned(), Arc::clone(&lane.counters))));
         let label = |slots: &Slots| slots.live(slot).map(|live| live.label()).unwrap_or_default();
         let noted = Swap {
             slot: slot.to_string(),
@@ -110,6 +125,20 @@ impl Core {
         let shadows = state.shadows.iter_mut().filter(|run| run.slot() == slot);
         shadows.for_each(|run| run.end(ShadowState::Ended(format!("slot {slot} holds {now} now"))));
         Ok(swapped)
+    }
+
+    /// Makes every path what `next` says, or none; protocols that have a decoder get a path, and those without lose theirs. Blocks.
+    fn make(&self, next: &Slots) -> Result<Made, Refusal> {
+        let (paths, trunk) = (self.paths(), self.trunk());
+        let following = trunk.as_ref().map(|trunk| lanes::follow(&self.parts, trunk, &paths, next)).transpose()?;
+        let stay = |path: &&Arc<Path>| following.as_ref().is_none_or(|following| !following.ends(path));
+        let staying: Vec<Arc<Path>> = paths.iter().filter(stay).cloned().collect();
+        let swapped = swap(&self.parts.binder, &staying, next)?;
+        let (new, gone) = match trunk.zip(following) {
+            Some((trunk, following)) => following.carry_out(&self.parts, &trunk)?,
+            None => Default::default(),
+        };
+        Ok(Made { swapped, new, gone })
     }
 
     /// Reads, inspects and compiles, which takes its time: nothing is changed, and nothing waits for it.
@@ -138,12 +167,15 @@ impl Core {
             return Err(Refusal::new("pin", message, "fetch the component that was pinned, or pin this one if it is meant"));
         }
         let probes: Vec<String> = self.paths().iter().map(|path| path.name().to_owned()).collect();
+        // A decoder of a protocol brings its path along.
+        let routed = self.trunk().is_some();
         let slot = match asked.slot {
             Some(slot) => slot,
-            None => loading::infer(&inspection, &probes)?,
+            None => loading::infer(&inspection, &probes, routed)?,
         };
         if let Slot::Decoder(probe) | Slot::SamplerOf(probe) = &slot
             && !probes.contains(probe)
+            && !(routed && inspection.protocol && slot.role() == Role::Decoder)
         {
             let message = format!("there is no path `{probe}` for slot {slot}");
             return Err(Refusal::new("slot", message, format!("paths are {}", probes.join(", "))));

@@ -1,6 +1,6 @@
 //! The configuration: what `host.toml` may say, and what holds where it says nothing.
 //!
-//! Nothing needs to be said. The three probes in the binary run, `sampler-ratio` samples and `enricher-process` enriches; a file
+//! Nothing needs to be said. The probes in the binary run, `sampler-ratio` samples and `enricher-process` enriches; a file
 //! adds to that or overrides it key by key, and `enabled = false` takes something away.
 
 mod error;
@@ -8,6 +8,7 @@ mod grants;
 mod limits;
 mod named;
 mod plugin;
+mod protocols;
 mod quantity;
 mod state;
 
@@ -24,6 +25,7 @@ pub use grants::{GrantConfig, Grantee};
 pub use limits::{DeadlinesConfig, LimitsConfig};
 pub use named::Named;
 pub use plugin::{FallbackName, OnFaults, PluginConfig, QuarantineConfig};
+pub use protocols::{Port, ProtocolsConfig};
 pub use quantity::{Size, Span};
 pub use state::{CacheConfig, ReproConfig, default_state_dir};
 
@@ -40,10 +42,12 @@ pub struct Config {
     pub socket: Option<PathBuf>,
     /// A folder whose `*.bpf.o` are loaded as probes at the start. The part of the file name before `.bpf.o` is the probe's name.
     pub probe_dir: Option<PathBuf>,
-    /// Probes by name. `exec`, `file` and `tcp` are in the binary; any other needs an `object`.
+    /// Probes by name. `exec`, `file`, `l7` and `tcp` are in the binary; any other needs an `object`.
     #[schemars(with = "BTreeMap<String, ProbeConfig>")]
     pub probes: Named<String, ProbeConfig>,
-    /// Plugins by slot: `decoder.<probe>`, `sampler`, `sampler.<probe>`, `enricher.<name>`. Enrichers work in the order of the file.
+    /// Protocols that are spoken over connections, and where they are looked for.
+    pub protocols: ProtocolsConfig,
+    /// Plugins by slot: `decoder.<probe>`, `decoder.<protocol>`, `sampler`, `sampler.<probe>`, `enricher.<name>`. Enrichers work in the order of the file.
     #[schemars(with = "BTreeMap<String, PluginConfig>")]
     pub plugins: Named<Slot, PluginConfig>,
     /// What components may import besides `log` and `config`, by who they are; added to what their slot grants.
@@ -82,6 +86,8 @@ pub struct ProbeConfig {
     pub max_entries: BTreeMap<String, u32>,
     /// Whose events the kernel side lets through.
     pub filter: FilterConfig,
+    /// Of a probe that sees connections: only those with one of these ports at either end, at most 64. Default: all.
+    pub ports: Vec<u16>,
 }
 
 /// Whose events the kernel side lets through; all conditions must hold.
@@ -229,6 +235,7 @@ impl Config {
     /// The key whose value cannot hold.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_signers()?;
+        self.protocols.check()?;
         self.plugins.iter().try_for_each(|(slot, plugin)| plugin.check(slot))
     }
 
@@ -292,7 +299,7 @@ mod tests {
     fn the_json_schema_knows_the_same_keys() {
         let schema = json_schema();
         let keys = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>();
-        for key in ["socket", "probe_dir", "probes", "plugins", "grants", "signers", "state_dir", "cache", "repro", "telemetry"]
+        for key in ["socket", "probe_dir", "probes", "protocols", "plugins", "grants", "signers", "state_dir", "cache", "repro", "telemetry"]
         {
             assert!(keys.contains(&key), "{key} is missing in {keys:?}");
         }

@@ -13,11 +13,13 @@ use crate::control::message::{Refusal, ShadowState, SlotGeneration};
 use crate::path::Path;
 use crate::process;
 use crate::repro::{Repro, ReproSummary};
+use crate::requests::Request;
 use crate::settings::Settings;
 use crate::shadow::ShadowRun;
 use crate::slots::Slots;
 use crate::status::{Cause, ExportStatus, FinalReport, MAX_SWAPS, Origin, PathStatus, PluginOnPath, Status, Swap};
 use crate::telemetry;
+use crate::trunk::Trunk;
 use crate::wiring::Parts;
 
 /// A daemon that runs: every probe is attached, every plugin is bound.
@@ -52,6 +54,8 @@ pub(crate) struct Core {
 pub(crate) struct State {
     pub(crate) slots: Slots,
     pub(crate) paths: Vec<Arc<Path>>,
+    /// The probe that sees connections, if it is loaded: the paths of protocols hang on it.
+    pub(crate) trunk: Option<Arc<Trunk>>,
     /// Probes without a path: failed, unloaded, or not asked for.
     pub(crate) idle: Vec<Probe>,
     pub(crate) swaps: VecDeque<Swap>,
@@ -71,6 +75,14 @@ const DRAIN: Duration = Duration::from_secs(5);
 // === impl Daemon ===
 
 impl Daemon {
+    /// The requests that were counted, the most frequent first.
+    ///
+    /// # Errors
+    /// A path does not answer.
+    pub async fn requests(&self) -> Result<Vec<Request>, Refusal> {
+        self.core.requests().await
+    }
+
     /// What it is doing.
     pub async fn status(&self) -> Status {
         self.core.status().await
@@ -188,13 +200,25 @@ impl Core {
         self.state().paths.clone()
     }
 
+    pub(crate) fn trunk(&self) -> Option<Arc<Trunk>> {
+        self.state().trunk.clone()
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn drain(&self) -> FinalReport {
+        // A path that waits for a collector would never stop.
+        self.parts.exporter.be_patient(false);
         let _changes = self.changes.lock().await;
         self.state().shadows.iter_mut().for_each(|run| run.end(ShadowState::Ended("the host stops".into())));
+        // First, so that what it still has goes along the paths of protocols.
+        if let Some(trunk) = self.trunk()
+            && let Err(error) = tokio::task::spawn_blocking(move || trunk.stop()).await
+        {
+            tracing::error!(%error, "stopping the router failed");
+        }
         let paths = self.paths();
         // All at once: one that still has records in its ring must not hold up the others.
         let stopping: Vec<_> = paths
@@ -223,7 +247,9 @@ impl Core {
         let deadline = self.settings.config.export.drain.map_or(DRAIN, |drain| drain.0);
         self.parts.exporter.drain(deadline).await;
         let state = self.state();
-        let running = state.paths.iter().map(|path| (path.name().to_owned(), path.counters.ledger()));
+        let trunk = state.trunk.iter().map(|trunk| (trunk.name().to_owned(), trunk.counters.ledger()));
+        let paths = state.paths.iter().map(|path| (path.name().to_owned(), path.counters.ledger()));
+        let running = paths.chain(trunk);
         let gone = state.gone.iter().map(|(name, counters)| (name.clone(), counters.ledger()));
         let paths: Vec<_> = running.chain(gone).collect();
         FinalReport {
@@ -235,8 +261,12 @@ impl Core {
     }
 
     async fn path_statuses(&self) -> Vec<PathStatus> {
-        let paths = self.paths();
-        let asked = tokio::task::spawn_blocking(move || paths.iter().map(|path| path.status()).collect());
+        let (paths, trunk) = (self.paths(), self.trunk());
+        let asked = tokio::task::spawn_blocking(move || {
+            let (lanes, others): (Vec<_>, Vec<_>) = paths.iter().partition(|path| path.is_lane());
+            let of = |path: &&Arc<Path>| path.status();
+            others.iter().map(of).chain(trunk.map(|trunk| trunk.status())).chain(lanes.iter().map(of)).collect()
+        });
         asked.await.unwrap_or_default()
     }
 
@@ -257,7 +287,9 @@ impl State {
     }
 
     fn probes(&self) -> Vec<Probe> {
-        let mut probes: Vec<Probe> = self.paths.iter().map(|path| path.probe()).chain(self.idle.iter().cloned()).collect();
+        let of_paths = self.paths.iter().filter_map(|path| path.probe());
+        let of_trunk = self.trunk.iter().map(|trunk| trunk.probe());
+        let mut probes: Vec<Probe> = of_paths.chain(of_trunk).chain(self.idle.iter().cloned()).collect();
         probes.sort_by(|a, b| b.built_in.cmp(&a.built_in).then_with(|| a.name.cmp(&b.name)));
         probes
     }

@@ -25,14 +25,18 @@ mod attached;
 mod bind;
 mod compiler;
 pub mod limits;
+mod lanes;
 mod loading;
 mod path;
+mod protocols;
 mod record;
+pub mod recording;
 mod replay;
 mod rules;
 pub mod slot;
 mod slots;
 mod start;
+mod trunk;
 mod wanted;
 mod wiring;
 
@@ -51,6 +55,7 @@ pub mod repro;
 
 pub mod control;
 mod process;
+pub mod requests;
 pub mod status;
 mod tables;
 mod telemetry;
@@ -58,6 +63,8 @@ mod telemetry;
 pub use config::Config;
 pub use control::message::Refusal;
 pub use daemon::Daemon;
+pub use recording::{Recorded, Recording};
+pub use host_export::capture::Pace;
 pub use settings::{Input, Settings};
 pub use status::{FinalReport, Status};
 

@@ -11,7 +11,7 @@ use crate::compiler::Compiler;
 use crate::config::{self, Config};
 use crate::control::message::Refusal;
 use crate::rules::{ENRICHER, Rules, signer};
-use crate::slot::Slot;
+use crate::slot::{Slot, is_name};
 use crate::slots::Generation;
 
 type Json = serde_json::Map<String, serde_json::Value>;
@@ -79,8 +79,8 @@ pub(crate) fn inspect(bytes: &[u8], name: &str) -> Result<Inspection, Refusal> {
 }
 
 /// The slot of a component for which none was named: by its role, and its name after the role (`decoder-file` is for
-/// `decoder.file`).
-pub(crate) fn infer(inspection: &Inspection, probes: &[String]) -> Result<Slot, Refusal> {
+/// `decoder.file`). `routed`: a decoder of a protocol needs no path, it gets one.
+pub(crate) fn infer(inspection: &Inspection, probes: &[String], routed: bool) -> Result<Slot, Refusal> {
     let refuse = |message: String, cure: String| Err(Refusal::new("slot", message, cure));
     let name = &inspection.name;
     let [role] = inspection.roles.as_slice() else {
@@ -91,6 +91,7 @@ pub(crate) fn infer(inspection: &Inspection, probes: &[String]) -> Result<Slot, 
     match role {
         Role::Sampler => Ok(Slot::Sampler),
         Role::Decoder if probes.iter().any(|probe| probe == suffix) => Ok(Slot::Decoder(suffix.to_owned())),
+        Role::Decoder if routed && inspection.protocol && is_name(suffix) => Ok(Slot::Decoder(suffix.to_owned())),
         Role::Decoder => {
             let slots: Vec<String> = probes.iter().map(|probe| format!("decoder.{probe}")).collect();
             refuse(format!("no path is named after decoder {name}"), format!("name its slot with --slot: {}", slots.join(", ")))

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use host_model::{FaultKind, Health, Ledger, PathCounters, Probe, Schema};
-use host_pipeline::{Blueprint, Candidate, Running, Shadow, StartError, SwitchError, Switched};
+use host_pipeline::{Blueprint, Candidate, Counted, Running, Shadow, StartError, SwitchError, Switched};
 
 use crate::attached::Attached;
 use crate::bind::{Card, Cards, Faults, Place, Rebound};
@@ -19,7 +19,15 @@ pub(crate) struct Path {
     /// None once it was stopped. Asking takes the read half, so that stopping waits for whoever asks.
     running: RwLock<Option<Running>>,
     made_of: Mutex<MadeOf>,
-    attached: Mutex<Attached>,
+    reads: Reads,
+}
+
+/// Where a path's records come from.
+pub(crate) enum Reads {
+    /// From a probe of its own.
+    Probe(Mutex<Attached>),
+    /// From the router of this probe.
+    Trunk(Arc<str>),
 }
 
 /// What a path is made of now.
@@ -33,6 +41,8 @@ pub(crate) struct MadeOf {
 
 /// The worker answers between two batches: within a call's deadline at the worst.
 const LEDGER_TIMEOUT: Duration = Duration::from_millis(500);
+/// Thousands of series are copied between two batches.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A plugin without faults for this long is well again: after it, earlier ones no longer make it rest.
 const CALM: Duration = Duration::from_secs(60);
 
@@ -40,19 +50,13 @@ const CALM: Duration = Duration::from_secs(60);
 
 impl Path {
     /// Starts the worker. Nothing is attached yet, so nothing comes.
-    pub(crate) fn start(place: Place, lineup: Lineup, attached: Attached, blueprint: Blueprint) -> Result<Self, StartError> {
+    pub(crate) fn start(place: Place, lineup: Lineup, reads: Reads, blueprint: Blueprint) -> Result<Self, StartError> {
         let stages = &blueprint.stages;
         let cards = Cards::of(stages, &lineup);
         let made_of = MadeOf { lineup, cards, schema: Arc::clone(stages.decoder.schema()) };
         let counters = Arc::clone(&blueprint.counters);
         let running = host_pipeline::start(blueprint)?;
-        Ok(Self {
-            place,
-            counters,
-            running: RwLock::new(Some(running)),
-            made_of: Mutex::new(made_of),
-            attached: Mutex::new(attached),
-        })
+        Ok(Self { place, counters, running: RwLock::new(Some(running)), made_of: Mutex::new(made_of), reads })
     }
 
     /// The name of its probe.
@@ -60,14 +64,19 @@ impl Path {
         &self.place.probe
     }
 
-    /// Its probe.
-    pub(crate) fn probe(&self) -> Probe {
-        self.attached().probe().clone()
+    /// Its probe; None for a lane.
+    pub(crate) fn probe(&self) -> Option<Probe> {
+        Some(self.attached()?.probe().clone())
+    }
+
+    /// Whether its records come from a router.
+    pub(crate) fn is_lane(&self) -> bool {
+        matches!(self.reads, Reads::Trunk(_))
     }
 
     /// Attaches its programs.
     pub(crate) fn attach(&self) -> Result<(), host_kernel::KernelError> {
-        self.attached().attach()
+        self.attached().map_or(Ok(()), |mut attached| attached.attach())
     }
 
     /// What it is made of now.
@@ -79,6 +88,12 @@ impl Path {
     pub(crate) fn ledger(&self) -> Ledger {
         let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
         running.as_ref().map_or_else(|| self.counters.ledger(), |running| running.ledger(LEDGER_TIMEOUT))
+    }
+
+    /// What its metrics have come to; None if it does not answer in time, or was stopped. Blocks.
+    pub(crate) fn counted(&self) -> Option<Counted> {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref()?.counted(COUNT_TIMEOUT)
     }
 
     /// Whether a capture was read to its end, or the worker is gone.
@@ -107,7 +122,9 @@ impl Path {
 
     /// Detaches, takes what is left in the ring, hands it to the sink. Blocks.
     pub(crate) fn stop(&self) {
-        self.attached().detach();
+        if let Some(mut attached) = self.attached() {
+            attached.detach();
+        }
         let running = self.running.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(running) = running {
             running.stop();
@@ -124,6 +141,12 @@ impl Path {
             ledger,
             plugins: cards.iter().map(|card| card.status(ended)).collect(),
             metrics_series: self.counters.series.load(Relaxed),
+            trunk: match &self.reads {
+                Reads::Trunk(trunk) => Some(trunk.to_string()),
+                Reads::Probe(_) => None,
+            },
+            connections: 0,
+            unknown: Vec::new(),
         }
     }
 
@@ -131,8 +154,11 @@ impl Path {
         self.made_of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn attached(&self) -> MutexGuard<'_, Attached> {
-        self.attached.lock().unwrap_or_else(PoisonError::into_inner)
+    fn attached(&self) -> Option<MutexGuard<'_, Attached>> {
+        match &self.reads {
+            Reads::Probe(attached) => Some(attached.lock().unwrap_or_else(PoisonError::into_inner)),
+            Reads::Trunk(_) => None,
+        }
     }
 }
 

@@ -8,12 +8,17 @@ use host_model::{Probe, ProbeState};
 use crate::config::{ProbeConfig, is_file};
 use crate::control::message::{LoadProbe, Refusal, UnloadProbe};
 use crate::daemon::{Core, lost, unix_ms};
-use crate::loading;
-use crate::slot::{Slot, is_name};
+use crate::lanes;
+use crate::loading::{self, Choice};
+use crate::path::Path;
+use crate::protocols;
+use crate::slot::is_name;
+use crate::slots::Slots;
 use crate::start::generation;
 use crate::status::Origin;
+use crate::trunk::Trunk;
 use crate::wanted::{self, Object, Wanted};
-use crate::wiring;
+use crate::wiring::{self, Opened};
 
 // === impl Core ===
 
@@ -30,7 +35,10 @@ impl Core {
     /// Detaches a probe, takes what is left in its ring, and ends its path.
     pub(crate) async fn unload_probe(self: &Arc<Self>, unload: UnloadProbe) -> Result<Probe, Refusal> {
         let _changes = self.changes.lock().await;
-        let found = self.paths().into_iter().find(|path| path.name() == unload.probe);
+        if let Some(trunk) = self.trunk().filter(|trunk| trunk.name() == unload.probe) {
+            return self.unload_trunk(trunk).await;
+        }
+        let found = self.paths().into_iter().filter(|path| !path.is_lane()).find(|path| path.name() == unload.probe);
         let Some(path) = found else {
             let message = format!("probe `{}` is not loaded", unload.probe);
             return Err(Refusal::new("probe", message, "`host probe list` shows those that are"));
@@ -40,7 +48,27 @@ impl Core {
         let mut state = self.state();
         state.paths.retain(|other| !Arc::ptr_eq(other, &path));
         state.gone.push((unload.probe, Arc::clone(&path.counters)));
-        let probe = wanted::idle(path.name(), path.probe().built_in, ProbeState::Detached);
+        let built_in = path.probe().is_some_and(|probe| probe.built_in);
+        let probe = wanted::idle(path.name(), built_in, ProbeState::Detached);
+        state.idle.push(probe.clone());
+        Ok(probe)
+    }
+
+    /// The same for the probe that sees connections: the paths of the protocols go with it.
+    async fn unload_trunk(self: &Arc<Self>, trunk: Arc<Trunk>) -> Result<Probe, Refusal> {
+        let lanes: Vec<Arc<Path>> = self.paths().into_iter().filter(|path| path.is_lane()).collect();
+        let (stopping, ending) = (Arc::clone(&trunk), lanes.clone());
+        let stop = move || {
+            stopping.stop();
+            ending.iter().for_each(|lane| lane.stop());
+        };
+        tokio::task::spawn_blocking(stop).await.map_err(|error| lost(&error))?;
+        let mut state = self.state();
+        state.trunk = None;
+        state.paths.retain(|path| !path.is_lane());
+        state.gone.push((trunk.name().to_owned(), Arc::clone(&trunk.counters)));
+        state.gone.extend(lanes.iter().map(|lane| (lane.name().to_owned(), Arc::clone(&lane.counters))));
+        let probe = wanted::idle(trunk.name(), trunk.probe().built_in, ProbeState::Detached);
         state.idle.push(probe.clone());
         Ok(probe)
     }
@@ -51,29 +79,60 @@ impl Core {
             return Err(Refusal::new("probe", "a replay has no kernel to load a probe into", "run without --replay, as root"));
         }
         let wanted = self.wanted(load)?;
-        if self.paths().iter().any(|path| path.name() == wanted.name) {
+        let taken = self.trunk().is_some_and(|trunk| trunk.name() == wanted.name);
+        if taken || self.paths().iter().any(|path| path.name() == wanted.name) {
             let cure = format!("`host probe unload {}` first, or give it another name", wanted.name);
             return Err(Refusal::new("probe", format!("probe `{}` is loaded already", wanted.name), cure));
         }
-        let mut next = self.state().slots.clone();
-        let decoder = Slot::Decoder(wanted.name.clone());
-        if next.live(&decoder).is_none() {
-            let choice = loading::decoder(&self.settings.config, &wanted.name);
-            let made = generation(&self.compiler, &self.settings, next.next_number(&decoder), choice)?;
-            made.record().since_unix_ms = unix_ms();
-            next.put(Arc::new(made));
+        let opened = wiring::open(&wanted)?;
+        if self.trunk().is_none() && protocols::is_trunk(&opened.place.layout) {
+            return self.open_trunk(opened);
         }
-        let path = Arc::new(wiring::path(&self.parts, &next, wiring::open(&wanted)?)?);
+        let next = self.filled([loading::decoder(&self.settings.config, &wanted.name)])?;
+        let path = Arc::new(wiring::path(&self.parts, &next, opened)?);
         if let Err(error) = path.attach() {
             path.stop();
             return Err(wiring::kernel(error));
         }
-        let probe = path.probe();
+        let probe = path.probe().unwrap_or_else(|| wanted::idle(&wanted.name, false, ProbeState::Attached));
         let mut state = self.state();
         state.slots = next;
         state.idle.retain(|idle| idle.name != probe.name);
         state.paths.push(path);
         Ok(probe)
+    }
+
+    /// The probe that sees connections, with a path for every protocol. Blocks.
+    fn open_trunk(&self, opened: Opened) -> Result<Probe, Refusal> {
+        let paths = self.paths();
+        let probes: Vec<&str> = paths.iter().map(|path| path.name()).collect();
+        let next = self.filled(protocols::choices(&self.settings.config, &probes)?)?;
+        let (trunk, lanes) = lanes::compose(&self.parts, &next, opened, false)?;
+        if let Err(error) = trunk.attach() {
+            trunk.stop();
+            lanes.iter().for_each(|lane| lane.stop());
+            return Err(wiring::kernel(error));
+        }
+        let probe = trunk.probe();
+        let mut state = self.state();
+        state.slots = next;
+        state.idle.retain(|idle| idle.name != probe.name);
+        state.paths.extend(lanes);
+        state.trunk = Some(Arc::new(trunk));
+        Ok(probe)
+    }
+
+    /// The slots, with these plugins in those that are empty. Blocks.
+    fn filled(&self, choices: impl IntoIterator<Item = Choice>) -> Result<Slots, Refusal> {
+        let mut next = self.state().slots.clone();
+        for choice in choices {
+            if next.live(&choice.slot).is_none() {
+                let made = generation(&self.compiler, &self.settings, next.next_number(&choice.slot), choice)?;
+                made.record().since_unix_ms = unix_ms();
+                next.put(Arc::new(made));
+            }
+        }
+        Ok(next)
     }
 
     fn wanted(&self, load: LoadProbe) -> Result<Wanted, Refusal> {
@@ -93,6 +152,6 @@ impl Core {
         };
         let mut probe = self.settings.config.probes.get(name.as_str()).cloned().unwrap_or_else(ProbeConfig::default);
         probe.max_entries.extend(load.max_entries);
-        Ok(Wanted { options: wanted::options(&self.settings, &probe)?, name, object, must: true })
+        Ok(Wanted { options: wanted::options(&self.settings, &name, &probe)?, name, object, must: true })
     }
 }

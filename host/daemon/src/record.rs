@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::BufWriter;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub(crate) struct Recorder {
 /// None once it is finished, or a write has failed: a full disk ends the capture, not the path.
 struct Tape {
     writer: Option<Writer<BufWriter<File>>>,
+    /// Why it is not whole.
+    broken: Option<CaptureError>,
 }
 
 /// A source whose released runs are written.
@@ -45,14 +48,17 @@ impl Recorder {
             .iter()
             .map(|place| CapturedProbe { name: place.probe.to_string(), layout: Some((*place.layout).clone()) })
             .collect();
-        let writer = File::create(file)
+        // It holds what programs sent.
+        let options = File::options().write(true).create(true).truncate(true).mode(0o600).clone();
+        let writer = options
+            .open(file)
             .map_err(CaptureError::from)
             .and_then(|file| Writer::new(BufWriter::new(file), offset, &probes))
             .map_err(|error| {
                 Refusal::new("record", format!("{}: {error}", file.display()), "name a file that can be written")
             })?;
         let names = probes.into_iter().map(|probe| probe.name).collect();
-        Ok(Self { probes: names, tape: Arc::new(Mutex::new(Tape { writer: Some(writer) })) })
+        Ok(Self { probes: names, tape: Arc::new(Mutex::new(Tape { writer: Some(writer), broken: None })) })
     }
 
     /// A source that is recorded. A probe that was loaded after the capture was begun is not.
@@ -65,22 +71,27 @@ impl Recorder {
 
     /// Ends the capture.
     pub(crate) fn finish(&self) {
-        let writer = self.tape().writer.take();
-        let finished = writer.map(Writer::finish).transpose().map(|file| file.map(|file| file.into_inner().map(drop)));
-        match finished {
-            Ok(None | Some(Ok(()))) => {}
-            Ok(Some(Err(error))) => tracing::error!(error = %error.error(), "the end of the capture was not written"),
-            Err(error) => tracing::error!(%error, "the end of the capture was not written"),
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "the end of the capture was not written");
         }
     }
 
-    fn push(&self, probe: usize, run: Run<'_>) {
+    /// Ends the capture; an error if it is not whole.
+    pub(crate) fn close(&self) -> Result<(), CaptureError> {
         let mut tape = self.tape();
-        let Some(writer) = &mut tape.writer else { return };
+        let Some(writer) = tape.writer.take() else { return tape.broken.take().map_or(Ok(()), Err) };
+        writer.finish()?.into_inner().map(drop).map_err(|error| error.into_error().into())
+    }
+
+    /// Writes a run. False: the file takes no more.
+    pub(crate) fn push(&self, probe: usize, run: Run<'_>) -> bool {
+        let mut tape = self.tape();
+        let Some(writer) = &mut tape.writer else { return false };
         if let Err(error) = writer.push(probe, SystemClock.monotonic(), run) {
             tracing::error!(%error, "the capture ends here");
-            tape.writer = None;
+            (tape.writer, tape.broken) = (None, Some(error));
         }
+        tape.writer.is_some()
     }
 
     fn tape(&self) -> MutexGuard<'_, Tape> {
@@ -136,5 +147,9 @@ impl Source for Tap {
 
     fn unix_offset_ns(&self) -> u64 {
         self.source.unix_offset_ns()
+    }
+
+    fn time_ns(&self) -> Option<u64> {
+        self.source.time_ns()
     }
 }

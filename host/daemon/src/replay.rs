@@ -1,4 +1,5 @@
-//! Captures in the place of the kernel: the one in the binary, or a file, once or again and again.
+//! Captures in the place of the kernel: the one in the binary, or a file, once or again and again. Read once, a capture says the
+//! same each time: its runs come one by one in their order, and what is drawn is drawn from a fixed seed.
 //!
 //! What a plugin sees of the node is what the capture knows: the time is that of the records, and the tables are empty, because
 //! a pid of then says nothing about the processes of now.
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use host_export::capture::{CaptureError, CapturedProbe, Pace, Reader, Replay};
+use host_export::capture::{CaptureError, CapturedProbe, Conductor, Pace, Reader, Replay};
 use host_model::{KernelCounters, KernelPlan, MapAccess, MapError, PlanError, Probe, ProbeState, Run, Source, Waker};
 use host_plugin::Clock;
 
@@ -18,7 +19,7 @@ use crate::attached::Attached;
 use crate::bind::Place;
 use crate::control::message::Refusal;
 use crate::daemon::unix_ns;
-use crate::settings::Input;
+use crate::settings::{Input, Settings};
 use crate::wiring::Opened;
 
 /// Where a capture is.
@@ -66,9 +67,10 @@ const TIME: &str = "time_ns";
 /// Real events of the three built-in probes.
 const EMBEDDED: &[u8] = include_bytes!("../captures/default.capture");
 
-/// The probes of a capture, ready to be read: those in `wanted`, or all if it is empty.
-pub(crate) fn open(input: &Input, wanted: &[String]) -> Result<Vec<Opened>, Refusal> {
-    let (tape, looping) = match input {
+/// The probes of a capture, ready to be read: those that are wanted, or all if none is named.
+pub(crate) fn open(settings: &Settings) -> Result<Vec<Opened>, Refusal> {
+    let wanted = &settings.probes;
+    let (tape, looping) = match &settings.input {
         Input::Kernel => return Ok(Vec::new()),
         Input::Embedded { looping } => (Tape::Embedded, *looping),
         Input::Capture { file, looping } => (Tape::File(file.clone()), *looping),
@@ -84,14 +86,13 @@ pub(crate) fn open(input: &Input, wanted: &[String]) -> Result<Vec<Opened>, Refu
         let message = format!("{} has no probe `{missing}`", tape.name());
         return Err(Refusal::new("replay", message, format!("it has {}", has.join(", "))));
     }
+    let conductor = Conductor::open(tape.open().map_err(failed)?, settings.pace).map_err(failed)?;
     let chosen = probes.into_iter().filter(|probe| wanted.is_empty() || wanted.contains(&probe.name));
     chosen
         .map(|CapturedProbe { name, layout }| {
-            let pace = if looping { Pace::Real } else { Pace::Fast };
-            let replay = tape.replay(&name, pace).map_err(failed)?;
-            let source: Box<dyn Source> = match looping {
-                true => Box::new(Looping::new(tape.clone(), name.clone(), replay, first_ns)),
-                false => Box::new(replay),
+            let source: Box<dyn Source> = match conductor.seat(&name).filter(|_| !looping) {
+                Some(seat) => Box::new(seat),
+                None => Box::new(Looping::new(tape.clone(), name.clone(), tape.replay(&name).map_err(failed)?, first_ns)),
             };
             let layout = layout.ok_or_else(|| {
                 let message = format!("{}: the record of probe `{name}` is not described", tape.name());
@@ -142,8 +143,8 @@ impl Tape {
         })
     }
 
-    fn replay(&self, probe: &str, pace: Pace) -> Result<Replay, CaptureError> {
-        Replay::open(self.open()?, probe, pace)
+    fn replay(&self, probe: &str) -> Result<Replay, CaptureError> {
+        Replay::open(self.open()?, probe, Pace::Real)
     }
 }
 
@@ -163,7 +164,7 @@ impl Looping {
         if !self.replay.ended() || empty {
             return;
         }
-        match self.tape.replay(&self.probe, Pace::Real) {
+        match self.tape.replay(&self.probe) {
             Ok(next) => {
                 self.before += self.replay.counters().produced;
                 self.unix_offset_ns = unix_ns().saturating_sub(self.first_ns);
@@ -268,6 +269,10 @@ impl Source for Clocked {
 
     fn unix_offset_ns(&self) -> u64 {
         self.source.unix_offset_ns()
+    }
+
+    fn time_ns(&self) -> Option<u64> {
+        self.source.time_ns()
     }
 }
 

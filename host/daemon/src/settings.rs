@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use host_export::capture::Pace;
+
 use crate::config::{Config, FilterConfig, OutputName};
 
 /// One run of the daemon. What is set here goes before the configuration.
@@ -19,6 +21,8 @@ pub struct Settings {
     pub filter: FilterConfig,
     /// Where records come from.
     pub input: Input,
+    /// How fast a capture is read that is read once.
+    pub pace: Pace,
     /// How long to run.
     pub duration: Option<Duration>,
     /// Where rows are shown.

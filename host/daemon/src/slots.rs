@@ -148,6 +148,17 @@ impl Slots {
         })
     }
 
+    /// The protocols that have a decoder, in the order of the slots. Their connections are those that probe `trunk` sees.
+    pub(crate) fn protocols(&self, trunk: &str) -> Vec<String> {
+        let protocol = |entry: &Entry| match &entry.slot {
+            Slot::Decoder(name) if name != trunk => {
+                entry.live.as_ref().filter(|live| live.inspection().protocol).map(|_| name.clone())
+            }
+            _ => None,
+        };
+        self.entries.iter().filter_map(protocol).collect()
+    }
+
     /// The generations of all slots, oldest first, each with whether it is live.
     pub(crate) fn generations(&self) -> impl Iterator<Item = (&Generation, bool)> {
         self.entries.iter().flat_map(|entry| {

@@ -20,8 +20,10 @@ use crate::control::server;
 use crate::control::socket::{Socket, SocketError};
 use crate::daemon::{Core, Daemon, State, lost, unix_ms, unix_ns};
 use crate::kept::Kept;
+use crate::lanes;
 use crate::loading::{self, Choice, Order};
 use crate::path::Path;
+use crate::protocols;
 use crate::record::Recorder;
 use crate::replay;
 use crate::repro::Shelf;
@@ -32,8 +34,12 @@ use crate::slot::Slot;
 use crate::slots::{Generation, Slots};
 use crate::status::{Cause, Origin};
 use crate::tables::Node;
+use crate::trunk::Trunk;
 use crate::wanted::{self, Wanted};
 use crate::wiring::{self, Opened, Parts};
+
+/// A trunk and the paths of its protocols.
+type Composed = (Trunk, Vec<Arc<Path>>);
 
 /// How often a replay is looked at whether it has ended.
 const LOOK: Duration = Duration::from_millis(10);
@@ -79,7 +85,7 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
     let kept = Kept::open(&settings)?;
     let compiler = Compiler::start(&settings, &kept)?;
     let known = Arc::new(Known::default());
-    let (opened, mut idle) = open(&settings)?;
+    let (mut opened, mut idle) = open(&settings)?;
     let looping = matches!(settings.input, Input::Embedded { looping: true } | Input::Capture { looping: true, .. });
     // A capture that is read once says the same each time.
     let seed = if live || looping { Seed::system() } else { Seed::fixed() };
@@ -95,13 +101,17 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
         binder: Binder { tables: if live { Arc::new(Node::default()) } else { Arc::new(Node::unknown()) }, known },
         exporter: exporter(&settings, runtime)?.seeded(seed.clone()),
         limits: wiring::limits(&settings.config),
+        pins: settings.config.protocols.pins(),
         seed,
     };
-    let slots = slots(&compiler, &settings, &opened)?;
+    parts.exporter.be_patient(!live && !looping);
+    let trunk = opened.iter().position(|opened| protocols::is_trunk(&opened.place.layout)).map(|at| opened.remove(at));
+    let slots = slots(&compiler, &settings, &opened, trunk.is_some())?;
+    let trunk = trunk.map(|trunk| lanes::compose(&parts, &slots, trunk, !live)).transpose()?;
     let paths = opened.into_iter().map(|opened| wiring::path(&parts, &slots, opened).map(Arc::new));
     let paths = paths.collect::<Result<Vec<_>, _>>()?;
     // Everything that could be wrong has been found by now.
-    let paths = attach(&settings, paths, &mut idle)?;
+    let (paths, trunk) = attach(&settings, paths, trunk, &mut idle)?;
     tracing::debug!(ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "everything is bound and attached");
     let origin = if live { Origin::Live } else { Origin::Replay };
     Ok(Core {
@@ -111,7 +121,7 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
         start_unix_ns,
         compiler,
         parts: Arc::new(parts),
-        state: Mutex::new(State { slots, paths, idle, ..State::default() }),
+        state: Mutex::new(State { slots, paths, trunk, idle, ..State::default() }),
         changes: tokio::sync::Mutex::default(),
         ending: watch::Sender::new(None),
         report: OnceCell::new(),
@@ -119,9 +129,9 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
 }
 
 /// Loads the probes, or opens the capture. Those that do not run and were not asked for by name are only listed.
-fn open(settings: &Settings) -> Result<(Vec<Opened>, Vec<host_model::Probe>), Refusal> {
+pub(crate) fn open(settings: &Settings) -> Result<(Vec<Opened>, Vec<host_model::Probe>), Refusal> {
     if settings.input != Input::Kernel {
-        return Ok((replay::open(&settings.input, &settings.probes)?, Vec::new()));
+        return Ok((replay::open(settings)?, Vec::new()));
     }
     let wanted = wanted::wanted(settings)?;
     let mut idle = wanted::detached(&wanted);
@@ -144,8 +154,13 @@ fn open(settings: &Settings) -> Result<(Vec<Opened>, Vec<host_model::Probe>), Re
     Ok((opened, idle))
 }
 
-/// Attaches all, last of all: from here on records come.
-fn attach(settings: &Settings, paths: Vec<Arc<Path>>, idle: &mut Vec<host_model::Probe>) -> Result<Vec<Arc<Path>>, Refusal> {
+/// Attaches all, last of all: from here on records come. The paths of protocols come after all others.
+fn attach(
+    settings: &Settings,
+    paths: Vec<Arc<Path>>,
+    trunk: Option<Composed>,
+    idle: &mut Vec<host_model::Probe>,
+) -> Result<(Vec<Arc<Path>>, Option<Arc<Trunk>>), Refusal> {
     let must = |name: &str| {
         let enabled = settings.config.probes.get(name).and_then(|probe| probe.enabled);
         settings.probes.iter().any(|probe| probe == name) || enabled == Some(true)
@@ -157,13 +172,29 @@ fn attach(settings: &Settings, paths: Vec<Arc<Path>>, idle: &mut Vec<host_model:
             Err(error) if must(path.name()) => return Err(wiring::kernel(error)),
             Err(error) => {
                 tracing::warn!(probe = path.name(), "{error}");
-                idle.push(path.probe());
+                idle.extend(path.probe());
                 path.stop();
             }
         }
     }
-    match attached.is_empty() {
-        false => Ok(attached),
+    let mut live = None;
+    if let Some((trunk, lanes)) = trunk {
+        match trunk.attach() {
+            Ok(()) => {
+                attached.extend(lanes);
+                live = Some(Arc::new(trunk));
+            }
+            Err(error) if must(trunk.name()) => return Err(wiring::kernel(error)),
+            Err(error) => {
+                tracing::warn!(probe = trunk.name(), "{error}");
+                idle.push(trunk.probe());
+                trunk.stop();
+                lanes.iter().for_each(|lane| lane.stop());
+            }
+        }
+    }
+    match attached.is_empty() && live.is_none() {
+        false => Ok((attached, live)),
         true => {
             let reasons: Vec<String> = idle.iter().filter_map(|probe| reason(&probe.state)).collect();
             Err(Refusal::new("probe", reasons.join("; "), "`host doctor` tells what this machine lacks"))
@@ -172,10 +203,13 @@ fn attach(settings: &Settings, paths: Vec<Arc<Path>>, idle: &mut Vec<host_model:
 }
 
 /// Compiles what is in the slots: the plugins of all paths, and the decoder of each. All at once: it is most of a start.
-fn slots(compiler: &Compiler, settings: &Settings, opened: &[Opened]) -> Result<Slots, Refusal> {
+fn slots(compiler: &Compiler, settings: &Settings, opened: &[Opened], trunk: bool) -> Result<Slots, Refusal> {
     let config = &settings.config;
+    let probes: Vec<&str> = opened.iter().map(|opened| &*opened.place.probe).collect();
+    let protocols = if trunk { protocols::choices(config, &probes)? } else { Vec::new() };
     let decoders = opened.iter().map(|opened| loading::decoder(config, &opened.place.probe));
-    let choices: Vec<Choice> = decoders.chain(loading::choices(config)).collect();
+    let choices: Vec<Choice> = decoders.chain(protocols).chain(loading::choices(config)).collect();
+    let named: Vec<Slot> = choices.iter().map(|choice| choice.slot.clone()).collect();
     let compiled: Vec<_> = std::thread::scope(|scope| {
         let compiling: Vec<_> =
             choices.into_iter().map(|choice| scope.spawn(|| generation(compiler, settings, 1, choice))).collect();
@@ -183,7 +217,7 @@ fn slots(compiler: &Compiler, settings: &Settings, opened: &[Opened]) -> Result<
     });
     for (slot, _) in config.plugins.iter() {
         if let Slot::Decoder(probe) | Slot::SamplerOf(probe) = slot
-            && opened.iter().all(|opened| *opened.place.probe != **probe)
+            && !named.contains(&Slot::Decoder(probe.clone()))
         {
             tracing::warn!(%slot, "there is no path `{probe}` now; this plugin waits for its probe");
         }
@@ -270,7 +304,10 @@ fn watch(core: &Arc<Core>, mut signals: Signals, files: Vec<PathBuf>) -> Vec<Joi
     if core.origin == Origin::Replay {
         let ends = of(core);
         watchers.push(tokio::spawn(async move {
-            while !ends.paths().iter().all(|path| path.finished()) {
+            let finished = |core: &Core| {
+                core.trunk().is_none_or(|trunk| trunk.finished()) && core.paths().iter().all(|path| path.finished())
+            };
+            while !finished(&ends) {
                 tokio::time::sleep(LOOK).await;
             }
             ends.end(Cause::Ended);
@@ -308,7 +345,7 @@ fn failed(wanted: &Wanted, refusal: &Refusal) -> host_model::Probe {
     wanted::idle(&wanted.name, wanted.object.built_in(), ProbeState::Failed(refusal.message.clone()))
 }
 
-fn reason(state: &ProbeState) -> Option<String> {
+pub(crate) fn reason(state: &ProbeState) -> Option<String> {
     match state {
         ProbeState::Failed(reason) => Some(reason.clone()),
         ProbeState::Attached | ProbeState::Detached => None,

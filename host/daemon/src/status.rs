@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use host_model::{FaultKind, Ledger, Probe};
+use host_model::{FaultKind, Ledger, Probe, Stranger};
 use serde::{Deserialize, Serialize};
 
 /// The daemon at one moment.
@@ -49,6 +49,15 @@ pub struct PathStatus {
     pub plugins: Vec<PluginStatus>,
     /// Metric series that the path counts before sampling.
     pub metrics_series: u64,
+    /// The probe whose records are routed here, of the path of a protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<String>,
+    /// Connections that the router of this probe knows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub connections: u64,
+    /// Connections whose protocol nobody knew, by the port of the server; at most 257.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<Stranger>,
 }
 
 /// One plugin on one path.
@@ -200,6 +209,10 @@ pub enum Cause {
     Ended,
     /// Nobody reads its output any more.
     Closed,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Swaps that are remembered.

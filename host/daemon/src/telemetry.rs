@@ -1,6 +1,6 @@
 //! What the host says about itself: its ledger, its plugins and its process as OTLP metrics.
 
-use host_model::{AttributeValue, Ledger, MetricData, MetricPoint, PointValue};
+use host_model::{AttributeValue, Ledger, MetricData, MetricPoint, PointValue, Stranger};
 
 use crate::control::message::ShadowStatus;
 use crate::status::{PathStatus, PluginState, PluginStatus, Status};
@@ -25,6 +25,12 @@ pub(crate) fn metrics(status: &Status, shadows: &[ShadowStatus], start_unix_ns: 
         metric("host.records", "{record}", "Records by the stage that counted them.", of_paths(records)),
         metric("host.rows", "{row}", "Rows by the stage that counted them.", of_paths(rows)),
         metric("host.waiting", "{record}", "Records in the ring and rows on the way out.", of_paths(waiting)),
+        metric(
+            "host.connections.unknown",
+            "{connection}",
+            "Connections whose protocol nobody knew, by the port of the server; 0 for all ports over 256.",
+            of_paths(unknown),
+        ),
         metric("host.metric.series", "{series}", "Metric series counted before sampling.", of_paths(series)),
         metric("host.plugin.calls", "{call}", "Calls into plugins.", of_plugins(&|plugin| PointValue::Sum(plugin.calls))),
         metric("host.plugin.rows", "{row}", "Rows that went into plugins.", of_plugins(&|plugin| PointValue::Sum(plugin.rows))),
@@ -102,6 +108,20 @@ fn series(path: &PathStatus) -> Vec<MetricPoint> {
     vec![MetricPoint { attributes: vec![text("host.probe", &path.probe)], value: gauge(path.metrics_series) }]
 }
 
+fn unknown(path: &PathStatus) -> Vec<MetricPoint> {
+    let point = |stranger: &Stranger| {
+        let transport = match stranger.transport {
+            6 => "tcp",
+            17 => "udp",
+            _ => "other",
+        };
+        let port = ("server.port".into(), AttributeValue::Int(stranger.port.into()));
+        let attributes = vec![text("host.probe", &path.probe), text("network.transport", transport), port];
+        MetricPoint { attributes, value: PointValue::Sum(stranger.connections) }
+    };
+    path.unknown.iter().map(point).collect()
+}
+
 fn faults(path: &PathStatus) -> Vec<MetricPoint> {
     let of = |plugin: &PluginStatus| -> Vec<MetricPoint> {
         let point = |(kind, count): (&host_model::FaultKind, &u64)| {
@@ -176,6 +196,9 @@ mod tests {
             ledger: Ledger { produced: 7, exported: 5, in_flight: 2, ..Ledger::default() },
             plugins: Vec::new(),
             metrics_series: 3,
+            trunk: None,
+            connections: 0,
+            unknown: Vec::new(),
         };
         let status = Status {
             balanced: true,

@@ -29,6 +29,8 @@ pub(crate) enum Object {
     File(PathBuf),
 }
 
+/// The probe whose records carry payload.
+const PAYLOAD: &str = "l7";
 /// The largest object that is read: ten times that of the largest tools there are.
 const MAX_OBJECT: u64 = 32 << 20;
 
@@ -80,15 +82,19 @@ pub(crate) fn wanted(settings: &Settings) -> Result<Vec<Wanted>, Refusal> {
             return Err(Refusal::new("configure", message, format!("add `object = \"{name}.bpf.o\"` to [probes.{name}]")));
         };
         let must = by_name || probe.enabled == Some(true);
-        wanted.push(Wanted { options: options(settings, probe)?, name, object, must });
+        wanted.push(Wanted { options: options(settings, &name, probe)?, name, object, must });
     }
     Ok(wanted)
 }
 
 /// How a probe is loaded that the configuration says this of.
-pub(crate) fn options(settings: &Settings, probe: &ProbeConfig) -> Result<LoadOptions, Refusal> {
+pub(crate) fn options(settings: &Settings, name: &str, probe: &ProbeConfig) -> Result<LoadOptions, Refusal> {
     let mut options = LoadOptions { filter: filter(&settings.filter, &probe.filter)?, ..LoadOptions::default() };
     options.ring_bytes = probe.ring_bytes.map(|size| u32::try_from(size.0).unwrap_or(u32::MAX));
+    options.ports.clone_from(&probe.ports);
+    if name == PAYLOAD {
+        options.capture_bytes = settings.config.protocols.capture_bytes;
+    }
     options.max_entries = probe.max_entries.iter().map(|(map, entries)| (map.clone(), *entries)).collect();
     Ok(options)
 }
@@ -193,7 +199,7 @@ mod tests {
     #[test]
     fn what_is_asked_for_by_name_must_run_and_runs_alone() {
         let mut settings = settings("[probes.exec]\nenabled = true\n[probes.tcp]\nenabled = false\n");
-        assert_eq!(names(&settings), [("exec".into(), true), ("file".into(), false)]);
+        assert_eq!(names(&settings), [("exec".into(), true), ("file".into(), false), ("l7".into(), false)]);
         settings.probes = vec!["tcp".into()];
         assert_eq!(names(&settings), [("tcp".into(), true)]);
         settings.probes = vec!["tpc".into()];
@@ -209,7 +215,7 @@ mod tests {
         }
         let settings = settings(&format!("probe_dir = {:?}", folder.path()));
         let names: Vec<_> = names(&settings).into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["exec", "file", "tcp", "a", "b"]);
+        assert_eq!(names, ["exec", "file", "l7", "tcp", "a", "b"]);
         std::fs::write(folder.path().join("file.bpf.o"), "").unwrap();
         assert!(wanted(&settings).unwrap_err().message.contains("file.bpf.o"));
     }

@@ -1,12 +1,13 @@
 //! The composition: from a probe to a running path, in the order in which an event meets its parts.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use host_export::Exporter;
 use host_kernel::KernelError;
 use host_model::{PathCounters, Probe, ProbeState, Seed, Source};
-use host_pipeline::{BatchLimits, Blueprint};
+use host_pipeline::{BatchLimits, Blueprint, Stages};
 use host_plugin::SystemClock;
 use tokio::sync::Notify;
 
@@ -15,11 +16,11 @@ use crate::bind::{Binder, Place};
 use crate::config::Config;
 use crate::control::message::Refusal;
 use crate::faults::{INTERVAL, Seldom, Watch};
-use crate::path::Path;
+use crate::path::{Path, Reads};
 use crate::record::Recorder;
 use crate::repro::Shelf;
 use crate::repro::keeper::Keeper;
-use crate::slots::Slots;
+use crate::slots::{Lineup, Slots};
 use crate::wanted::Wanted;
 
 /// A probe with its record and its ring, before anything reads it.
@@ -40,6 +41,8 @@ pub(crate) struct Parts {
     /// Fires while a plugin is in quarantine.
     pub(crate) given_up: Arc<Notify>,
     pub(crate) limits: BatchLimits,
+    /// Ports and the protocols that are spoken there.
+    pub(crate) pins: BTreeMap<u16, String>,
     /// What rows are sampled by, and ids derived from.
     pub(crate) seed: Seed,
 }
@@ -58,18 +61,38 @@ pub(crate) fn path(parts: &Parts, slots: &Slots, opened: Opened) -> Result<Path,
     })?;
     let stages = parts.binder.stages(&place, &lineup)?;
     // and goes out; every step is counted.
+    let blueprint = blueprint(parts, &place, stages, source, parts.limits);
+    start(place, lineup, Reads::Probe(Mutex::new(attached)), blueprint)
+}
+
+/// What a path is made of, with a way out and somebody who is told of faults.
+pub(crate) fn blueprint(
+    parts: &Parts,
+    place: &Place,
+    stages: Stages,
+    source: Box<dyn Source>,
+    limits: BatchLimits,
+) -> Blueprint {
     let counters = Arc::new(PathCounters::default());
     let sink = parts.exporter.sink(&place.probe, Arc::clone(&counters.delivery));
-    let observer = Arc::new(Watch {
+    let observer = Arc::new(watch(parts, place));
+    Blueprint { name: Arc::clone(&place.probe), source, stages, sink, observer, counters, limits, seed: parts.seed.clone() }
+}
+
+/// Who is told of faults at a place.
+pub(crate) fn watch(parts: &Parts, place: &Place) -> Watch {
+    Watch {
         probe: Arc::clone(&place.probe),
         layout: Arc::clone(&place.layout),
         told: Mutex::new(Seldom::new(INTERVAL)),
         keeper: parts.keeper.clone(),
         given_up: Arc::clone(&parts.given_up),
-    });
-    let (name, limits, seed) = (Arc::clone(&place.probe), parts.limits, parts.seed.clone());
-    let blueprint = Blueprint { name, source, stages, sink, observer, counters, limits, seed };
-    Path::start(place, lineup, attached, blueprint)
+    }
+}
+
+/// Starts a path.
+pub(crate) fn start(place: Place, lineup: Lineup, reads: Reads, blueprint: Blueprint) -> Result<Path, Refusal> {
+    Path::start(place, lineup, reads, blueprint)
         .map_err(|error| Refusal::new("start", error.to_string(), "see the limits on threads of this process"))
 }
 

@@ -18,16 +18,9 @@ const ABOUT: [(&str, &str); 4] = [
     ("tcp", "TCP connections, from the first SYN to the close"),
 ];
 
-/// Probes that run only if asked for by name, as long as nothing reads what they write.
-const BY_NAME_ONLY: [&str; 1] = ["l7"];
-
-/// Every built-in probe that runs by itself, in order of name.
+/// Every built-in probe, in order of name.
 #[must_use]
 pub fn catalog() -> Vec<BuiltIn> {
-    all().into_iter().filter(|probe| !BY_NAME_ONLY.contains(&probe.name)).collect()
-}
-
-fn all() -> Vec<BuiltIn> {
     ABOUT
         .iter()
         .filter_map(|&(name, about)| {
@@ -40,7 +33,7 @@ fn all() -> Vec<BuiltIn> {
 /// The built-in probe of this name.
 #[must_use]
 pub fn find(name: &str) -> Option<BuiltIn> {
-    all().into_iter().find(|probe| probe.name == name)
+    catalog().into_iter().find(|probe| probe.name == name)
 }
 
 #[cfg(test)]
@@ -49,7 +42,7 @@ mod tests {
 
     #[test]
     fn every_compiled_object_is_in_the_catalog() {
-        let names: Vec<_> = all().iter().map(|probe| probe.name).collect();
+        let names: Vec<_> = catalog().iter().map(|probe| probe.name).collect();
         let compiled: Vec<_> = bpf::PROBES.iter().map(|object| object.name).collect();
         assert_eq!(names, compiled);
     }

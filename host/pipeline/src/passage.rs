@@ -12,7 +12,7 @@ use crate::blueprint::{Stages, StartError};
 use crate::columns;
 use crate::marks::Marks;
 use crate::metrics::Metrics;
-use crate::raw;
+use crate::raw::{self, Reason};
 use crate::sampling::{Given, Randomness, Verdicts};
 use crate::shadow::tap::{Sample, Tap, Taps};
 use crate::shadow::{Known, Shared};
@@ -134,7 +134,8 @@ impl Passage {
         let Decoded { mut batch, undecodable } = decoded;
         if !undecodable.is_empty() {
             let reason = format!("{} could not read this record", self.stages.decoder.id());
-            let raw = raw::rows(&self.raw, run, Some(&undecodable), "undecodable", &reason);
+            let reason = Reason { kind: "undecodable", body: &reason, detail: "" };
+            let raw = raw::rows(&self.raw, run, Some(&undecodable), reason);
             self.pass_raw(raw, when, sink);
         }
         PathCounters::add(&self.counters.decoded, u64::from(run.records).saturating_sub(undecodable.len() as u64));
@@ -286,7 +287,9 @@ impl Passage {
     fn fail(&mut self, run: Run<'_>, fault: &Fault, when: When, sink: &mut dyn Sink) {
         match self.stages.decoder.fallback() {
             Fallback::Pass => {
-                let raw = raw::rows(&self.raw, run, None, &fault.kind.to_string(), &fault.to_string());
+                let kind = fault.kind.to_string();
+                let body = format!("{} failed in {} ({kind})", fault.plugin, fault.step);
+                let raw = raw::rows(&self.raw, run, None, Reason { kind: &kind, body: &body, detail: &fault.detail });
                 self.pass_raw(raw, when, sink);
             }
             Fallback::Drop => {

@@ -23,14 +23,27 @@ pub(crate) fn schema() -> Schema {
             field("time", ColumnType::U64, FieldUse::Time, Sensitivity::Public),
             field("body", ColumnType::Text, FieldUse::Body, Sensitivity::Public),
             field("error.type", ColumnType::Text, FieldUse::Error, Sensitivity::Public),
+            // The guest's own words: they may repeat what it read.
+            field("host.fault.detail", ColumnType::Text, FieldUse::Plain, Sensitivity::Payload),
             field("host.record", ColumnType::Bytes, FieldUse::Plain, Sensitivity::Payload),
         ],
         metrics: Vec::new(),
     }
 }
 
-/// One row for each record whose index is in `indices` (all records, if None), with `reason` as its body.
-pub(crate) fn rows(schema: &Arc<Schema>, run: Run<'_>, indices: Option<&[u32]>, kind: &str, reason: &str) -> Batch {
+/// Why records could not be read.
+#[derive(Clone, Copy)]
+pub(crate) struct Reason<'a> {
+    /// In a word.
+    pub(crate) kind: &'a str,
+    /// In the host's words.
+    pub(crate) body: &'a str,
+    /// In the guest's words.
+    pub(crate) detail: &'a str,
+}
+
+/// One row for each record whose index is in `indices` (all records, if None).
+pub(crate) fn rows(schema: &Arc<Schema>, run: Run<'_>, indices: Option<&[u32]>, reason: Reason<'_>) -> Batch {
     let chosen = |index: usize| {
         indices.is_none_or(|indices| u32::try_from(index).is_ok_and(|index| indices.binary_search(&index).is_ok()))
     };
@@ -39,11 +52,12 @@ pub(crate) fn rows(schema: &Arc<Schema>, run: Run<'_>, indices: Option<&[u32]>, 
     let mut batch = Batch::new(Arc::clone(schema), count);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(UInt64Array::from(vec![0; count])),
-        Arc::new(StringArray::from(vec![reason; count])),
-        Arc::new(StringArray::from(vec![kind; count])),
+        Arc::new(StringArray::from(vec![reason.body; count])),
+        Arc::new(StringArray::from(vec![reason.kind; count])),
+        Arc::new(StringArray::from(vec![reason.detail; count])),
         Arc::new(BinaryArray::from(records)),
     ];
-    batch.put(&[0, 1, 2, 3], columns);
+    batch.put(&[0, 1, 2, 3, 4], columns);
     batch
 }
 
@@ -62,7 +76,20 @@ mod tests {
         ["a", "b", "c"].iter().for_each(|text| Run::push(&mut bytes, text.as_bytes()));
         let run = Run::parse(&bytes).unwrap();
         let schema = Arc::new(schema());
-        assert_eq!(rows(&schema, run, Some(&[1]), "refused", "no").rows, 1);
-        assert_eq!(rows(&schema, run, None, "trap", "no").rows, 3);
+        let reason = Reason { kind: "trap", body: "it failed", detail: "inside of `hunter2`" };
+        assert_eq!(rows(&schema, run, Some(&[1]), reason).rows, 1);
+        assert_eq!(rows(&schema, run, None, reason).rows, 3);
+    }
+
+    #[test]
+    fn what_a_guest_says_of_its_failure_leaves_only_where_payload_does() {
+        let mut bytes = Vec::new();
+        Run::push(&mut bytes, b"hunter2");
+        let reason = Reason { kind: "trap", body: "it failed", detail: "inside of `hunter2`" };
+        let batch = rows(&Arc::new(schema()), Run::parse(&bytes).unwrap(), None, reason);
+        let public =
+            batch.schema.fields.iter().zip(&batch.columns).filter(|(field, _)| field.sensitivity == Sensitivity::Public);
+        let told: Vec<String> = public.map(|(_, column)| format!("{column:?}")).collect();
+        assert!(told.len() == 3 && !told.iter().any(|column| column.contains("hunter2")), "{told:?}");
     }
 }

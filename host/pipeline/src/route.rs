@@ -53,8 +53,6 @@ pub struct Trunk {
     pub limits: BatchLimits,
     /// Ports of servers, and the protocol that is spoken there whatever it looks like.
     pub pins: BTreeMap<u16, String>,
-    /// Bytes to capture of each call where a protocol does not say; None for what the probe does by itself.
-    pub capture_bytes: Option<u32>,
     /// In a replay: every lane has worked on a run before the next is read, and nothing is lost, so that the same capture always
     /// gives the same rows.
     pub in_step: bool,
@@ -119,16 +117,12 @@ pub enum RouteError {
 /// # Errors
 /// The trunk's record is another one, two have the same protocol, or the system gives no thread.
 pub fn route(trunk: Trunk, recognisers: Vec<Box<dyn Recogniser>>) -> Result<(Router, Vec<Box<dyn Source>>), RouteError> {
-    let Trunk { name, source, layout, maps, observer, counters, limits, pins, capture_bytes, in_step } = trunk;
+    let Trunk { name, source, layout, maps, observer, counters, limits, pins, in_step } = trunk;
     let shape = Shape::of(&layout)?;
     let mut lanes = Lanes::new(Arc::clone(&name), pins);
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     for recogniser in recognisers {
         sources.push(Box::new(lanes.enlist(recogniser)?));
-    }
-    let mut verdicts = Verdicts::new(maps);
-    if capture_bytes.is_some() {
-        verdicts.settle(capture_bytes);
     }
     let (commands, receiver) = channel();
     let (asked, finished) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
@@ -136,7 +130,7 @@ pub fn route(trunk: Trunk, recognisers: Vec<Box<dyn Recogniser>>) -> Result<(Rou
     let thread = Thread {
         name: Arc::clone(&name),
         source,
-        dispatch: Dispatch::new(shape, lanes, verdicts, Arc::clone(&counters), observer),
+        dispatch: Dispatch::new(shape, lanes, Verdicts::new(maps), Arc::clone(&counters), observer),
         limits,
         in_step,
         commands: receiver,

@@ -17,6 +17,7 @@ use super::message::{
     UnloadPlugin, UnloadProbe,
 };
 use crate::repro::{Repro, ReproSummary};
+use crate::requests::Request as Counted;
 use crate::slot::Slot;
 use crate::status::{FinalReport, PluginOnPath, Status};
 
@@ -84,6 +85,14 @@ impl Client {
     /// See [`ClientError`]; so for every call.
     pub async fn status(&self) -> Result<Status, ClientError> {
         self.get("/v1/status").await
+    }
+
+    /// The requests that were counted, the most frequent first.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn requests(&self) -> Result<Vec<Counted>, ClientError> {
+        self.get("/v1/requests").await
     }
 
     /// The plugins on their paths.

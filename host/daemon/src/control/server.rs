@@ -89,6 +89,7 @@ pub(crate) async fn serve(socket: Socket, core: Arc<Core>, mut stop: watch::Rece
 fn router(core: Arc<Core>) -> Router {
     Router::new()
         .route("/v1/status", get(|State(core): State<Arc<Core>>| async move { json(&core.status().await) }))
+        .route("/v1/requests", get(requests))
         .route("/v1/plugins", get(|State(core): State<Arc<Core>>| async move { json(&core.plugins().await) }))
         .route("/v1/slots", get(|State(core): State<Arc<Core>>| async move { json(&core.slots()) }))
         .route("/v1/shadows", get(|State(core): State<Arc<Core>>| async move { json(&core.shadows()) }))
@@ -108,6 +109,10 @@ fn router(core: Arc<Core>) -> Router {
         .fallback(nothing_here)
         .method_not_allowed_fallback(nothing_here)
         .with_state(core)
+}
+
+async fn requests(State(core): State<Arc<Core>>) -> Answer {
+    Ok(json(&core.requests().await?))
 }
 
 async fn load_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
@@ -175,7 +180,7 @@ async fn nothing_here(request: Request) -> Response {
     let message = format!("there is no {} {}", request.method(), request.uri().path());
     refuse(
         StatusCode::NOT_FOUND,
-        Refusal::new("request", message, "GET /v1/status, /v1/plugins, /v1/slots, /v1/shadows, /v1/repros, /v1/probes"),
+        Refusal::new("request", message, "GET /v1/status, /v1/requests, /v1/plugins, /v1/slots, /v1/shadows, /v1/repros, /v1/probes"),
     )
 }
 

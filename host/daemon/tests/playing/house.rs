@@ -99,6 +99,10 @@ impl Lines {
         View::new(move || Box::new(lines.clone()))
     }
 
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+
     pub(crate) fn all(&self) -> Vec<serde_json::Value> {
         let bytes = self.0.lock().unwrap();
         bytes

@@ -19,6 +19,7 @@ mod history;
 
 mod grants;
 
+mod protocols;
 mod quarantine;
 
 mod repros;

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::house::{House, Lines};
-use host_daemon::config::OutputName;
+use host_daemon::config::{Config, OutputName};
 use host_daemon::status::Cause;
-use host_daemon::{Daemon, FinalReport, Input};
+use host_daemon::{Daemon, FinalReport, Input, Pace};
 use host_export::capture::Reader;
 
 /// Records of each probe of a capture.
@@ -65,6 +65,33 @@ async fn a_recording_of_a_replay_is_the_same_capture_again() {
     let daemon = Daemon::start(house.settings(Input::Capture { file: tape.clone(), looping: false })).await.unwrap();
     daemon.wait().await;
     assert_eq!(produced(&daemon.stop().await), records(&tape));
+}
+
+/// What a replay of the embedded capture writes, byte by byte.
+async fn replayed(config: &str, pace: Pace) -> Vec<u8> {
+    let (house, lines) = (House::new(), Lines::default());
+    let mut settings = house.settings(Input::Embedded { looping: false });
+    settings.config = Config::parse(Path::new("host.toml"), config).unwrap();
+    settings.output = Some(OutputName::Jsonl);
+    settings.view = Some(lines.view());
+    settings.pace = pace;
+    let daemon = Daemon::start(settings).await.unwrap();
+    assert_eq!(daemon.wait().await, Cause::Ended);
+    let report = daemon.stop().await;
+    assert!(report.balanced && report.paths.iter().all(|(_, ledger)| ledger.dropped_at_export == 0), "{report:?}");
+    lines.bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_capture_says_the_same_bytes_each_time_in_the_order_in_which_it_was_taken() {
+    // A budget follows the load by the second: those of the capture. A short queue makes rows wait.
+    let config = "[plugins.sampler]\nconfig = { ratio = 0.5, budget_per_second = 200 }\n[export]\nqueue_bytes = \"64KiB\"";
+    let first = replayed(config, Pace::Fast).await;
+    assert!(first.len() > 10_000, "{} bytes", first.len());
+    let again = replayed(config, Pace::Fast).await;
+    assert!(first == again, "{} and {} bytes", first.len(), again.len());
+    let all = replayed("", Pace::Fast).await;
+    assert!(all.len() > first.len() && all == replayed("", Pace::Fast).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

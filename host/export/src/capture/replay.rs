@@ -13,9 +13,10 @@ use super::{CaptureError, CapturedProbe, Reader, Runs};
 const AHEAD: usize = 256 << 10;
 
 /// How fast a capture is replayed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Pace {
     /// As fast as it is taken.
+    #[default]
     Fast,
     /// With the pauses between its runs.
     Real,

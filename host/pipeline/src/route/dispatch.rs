@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use host_model::{Observer, PathCounters, Run, Sender, Stranger};
 
 use super::held::Held;
+use super::lane::Time;
 use super::lanes::{Lanes, bit};
 use super::record::{CLIENT, DATA, END, FLUSH, Head, PEER_LOCAL, SENT, SERVER, Shape, TICK, TLS, UDP, UNKNOWN, walk};
 use super::strangers::Strangers;
@@ -108,7 +109,7 @@ impl Dispatch {
     }
 
     /// Hands over what was routed.
-    pub(crate) fn deliver(&mut self, run: &[u8], unix_offset_ns: u64, haste: Haste) {
+    pub(crate) fn deliver(&mut self, run: &[u8], time: Time, haste: Haste) {
         let shape = self.shape;
         let until = match haste {
             Haste::Live => None,
@@ -117,7 +118,7 @@ impl Dispatch {
         };
         for (_, entry) in self.lanes.iter_mut().filter(|(_, entry)| entry.outlet.is_laden()) {
             entry.touched = true;
-            entry.outlet.set_unix_offset(unix_offset_ns);
+            entry.outlet.set_time(time);
             entry.outlet.deliver(run, &shape, until);
             if haste == Haste::InStep {
                 entry.outlet.settle();
@@ -206,7 +207,7 @@ impl Dispatch {
                 self.verdicts.forget(connection.key);
             }
         }
-        self.verdicts.settle(None);
+        self.verdicts.revise();
     }
 
     pub(crate) fn strangers(&self) -> Vec<Stranger> {

@@ -43,6 +43,15 @@ pub(crate) struct Outlet {
     stash: Vec<u8>,
 }
 
+/// What a trunk says of time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Time {
+    /// What turns the clock of the records into Unix time.
+    pub(crate) unix_offset_ns: u64,
+    /// When the last run was recorded, in a replay.
+    pub(crate) replayed_ns: Option<u64>,
+}
+
 /// A record that is to be delivered.
 #[derive(Debug, Clone, Copy)]
 struct Parcel {
@@ -67,6 +76,8 @@ pub(crate) struct Shared {
     /// Bytes in the buffer that is read.
     left: AtomicUsize,
     unix_offset_ns: AtomicU64,
+    /// The time of a replay; 0 for now.
+    time_ns: AtomicU64,
 }
 
 #[derive(Default)]
@@ -142,9 +153,10 @@ impl Outlet {
         shared.ready(&filling, wanted);
     }
 
-    /// What turns the clock of the records into Unix time.
-    pub(crate) fn set_unix_offset(&self, unix_offset_ns: u64) {
-        self.shared.unix_offset_ns.store(unix_offset_ns, Relaxed);
+    /// Passes on what the trunk says of time.
+    pub(crate) fn set_time(&self, time: Time) {
+        self.shared.unix_offset_ns.store(time.unix_offset_ns, Relaxed);
+        self.shared.time_ns.store(time.replayed_ns.unwrap_or(0), Relaxed);
     }
 
     /// Nothing more comes. The path ends once it has read what is there.
@@ -318,6 +330,10 @@ impl Source for Lane {
 
     fn unix_offset_ns(&self) -> u64 {
         self.shared.unix_offset_ns.load(Relaxed)
+    }
+
+    fn time_ns(&self) -> Option<u64> {
+        Some(self.shared.time_ns.load(Relaxed)).filter(|time_ns| *time_ns > 0)
     }
 
     fn claims(&self) -> Option<Arc<dyn Claims>> {

@@ -9,6 +9,7 @@ use host_model::{Recogniser, Source};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::dispatch::{Dispatch, Haste};
+use super::lane::Time;
 use super::{Account, RouteError};
 use crate::audit::{AUDIT_INTERVAL, audit};
 use crate::blueprint::BatchLimits;
@@ -98,16 +99,22 @@ impl Thread {
         }
     }
 
+    fn time(&self) -> Time {
+        Time { unix_offset_ns: self.source.unix_offset_ns(), replayed_ns: self.source.time_ns() }
+    }
+
     fn haste(&self) -> Haste {
         if self.in_step { Haste::InStep } else { Haste::Live }
     }
 
     /// One run. Returns its bytes in the ring.
     fn batch(&mut self, haste: Haste) -> usize {
-        let offset = self.source.unix_offset_ns();
         let Self { source, dispatch, clock, in_step, .. } = self;
+        let unix_offset_ns = source.unix_offset_ns();
+        let taken = source.run(self.limits.rows, self.limits.bytes).bytes.len();
+        let time = Time { unix_offset_ns, replayed_ns: source.time_ns() };
+        // Until it is released, the same run comes again.
         let run = source.run(self.limits.rows, self.limits.bytes);
-        let taken = run.bytes.len();
         if taken == 0 {
             return 0;
         }
@@ -115,9 +122,9 @@ impl Thread {
             clock.tick_by(first.time_ns, dispatch);
         }
         dispatch.route(run);
-        dispatch.deliver(run.bytes, offset, haste);
+        dispatch.deliver(run.bytes, time, haste);
         while *in_step && dispatch.take_back() {
-            dispatch.deliver(&[], offset, haste);
+            dispatch.deliver(&[], time, haste);
         }
         source.release();
         taken
@@ -125,17 +132,18 @@ impl Thread {
 
     /// The slow things, when their time has come.
     fn tick(&mut self) {
-        let offset = self.source.unix_offset_ns();
+        let time = self.time();
         if !self.in_step && self.dispatch.take_back() {
-            self.dispatch.deliver(&[], offset, Haste::Live);
+            self.dispatch.deliver(&[], time, Haste::Live);
         }
         let now = Instant::now();
         if !self.in_step && now.duration_since(self.clock.ticked) >= TICK {
             self.clock.ticked = now;
             self.dispatch.tick(monotonic_ns());
-            self.dispatch.deliver(&[], offset, Haste::Live);
+            self.dispatch.deliver(&[], time, Haste::Live);
         }
-        if now.duration_since(self.clock.swept) >= SWEEP {
+        // A replay forgets only what has no room, so that it does not depend on how long it takes.
+        if !self.in_step && now.duration_since(self.clock.swept) >= SWEEP {
             self.clock.swept = now;
             self.dispatch.sweep();
             self.dispatch.publish();
@@ -233,11 +241,11 @@ impl Thread {
 
     /// Tells the lanes that nothing follows, ends them, and counts.
     fn finish(&mut self) {
-        let offset = self.source.unix_offset_ns();
+        let time = self.time();
         let haste = if self.in_step { Haste::InStep } else { Haste::Draining(Instant::now() + DRAIN_DEADLINE) };
         self.dispatch.take_back();
         self.dispatch.flush();
-        self.dispatch.deliver(&[], offset, haste);
+        self.dispatch.deliver(&[], time, haste);
         self.dispatch.lanes.iter_mut().for_each(|(_, entry)| entry.outlet.end());
         self.audit();
         tracing::debug!(probe = %self.name, "all that came is routed");
@@ -251,8 +259,11 @@ impl Clock {
         let second = u64::try_from(TICK.as_nanos()).unwrap_or(u64::MAX);
         match self.ticked_ns {
             Some(before) if (before..before.saturating_add(second)).contains(&time_ns) => {}
-            Some(_) => {
+            Some(before) => {
                 self.ticked_ns = Some(time_ns);
+                if time_ns < before {
+                    dispatch.now_ns = time_ns;
+                }
                 dispatch.tick(time_ns);
             }
             None => self.ticked_ns = Some(time_ns),

@@ -8,7 +8,8 @@ use super::table::Key;
 
 /// By connection: verdict and bytes to capture of each call.
 const MAP: &str = "l7_verdicts";
-/// The kernel side's settings: bytes to capture where a verdict does not say, and a number that makes it read verdicts again.
+/// The kernel side's settings: bytes to capture where a verdict does not say (u32), and a number (u32) that makes it read verdicts
+/// again.
 const SETTINGS: &str = ".data.l7";
 
 const IGNORE: u32 = 1;
@@ -49,17 +50,15 @@ impl Verdicts {
         }
     }
 
-    /// Sets how much is captured of each call, and has the kernel read all verdicts again.
-    pub(crate) fn settle(&mut self, capture_bytes: Option<u32>) {
+    /// Has the kernel read all verdicts again: it remembers those that it has read once.
+    pub(crate) fn revise(&mut self) {
         let key = 0_u32.to_ne_bytes();
-        let Ok(Some(value)) = self.maps.lookup(SETTINGS, &key) else { return };
-        let Some((before, epoch)) = value.split_first_chunk::<4>() else { return };
-        let Some(epoch) = epoch.first_chunk::<4>() else { return };
-        let capture = capture_bytes.map_or(*before, u32::to_ne_bytes);
-        let epoch = u32::from_ne_bytes(*epoch).wrapping_add(1).to_ne_bytes();
-        let rest = value.get(8..).unwrap_or_default();
-        if let Err(error) = self.maps.update(SETTINGS, &key, &[&capture[..], &epoch, rest].concat()) {
-            tracing::warn!(%error, "the kernel side did not take its settings");
+        let Ok(Some(mut value)) = self.maps.lookup(SETTINGS, &key) else { return };
+        let Some(epoch) = value.get_mut(4..8) else { return };
+        let next = epoch.first_chunk().map_or(0, |epoch| u32::from_ne_bytes(*epoch)).wrapping_add(1);
+        epoch.copy_from_slice(&next.to_ne_bytes());
+        if let Err(error) = self.maps.update(SETTINGS, &key, &value) {
+            tracing::warn!(%error, "the kernel was not told to read its verdicts again");
         }
     }
 

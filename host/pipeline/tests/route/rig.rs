@@ -352,7 +352,6 @@ pub(crate) fn trunk(wire: &Wire, maps: &Arc<Maps>, pins: &[(u16, &str)], in_step
         counters: Arc::new(PathCounters::default()),
         limits: BatchLimits { age: Duration::from_millis(2), rows: 100, ..BatchLimits::default() },
         pins: pins.iter().map(|&(port, name)| (port, name.to_owned())).collect(),
-        capture_bytes: None,
         in_step,
     }
 }
