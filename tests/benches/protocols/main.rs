@@ -29,7 +29,9 @@ fn main() {
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let engine = Engine::new().unwrap();
     let mut lines = Vec::new();
-    println!("| protocol | conversation | records | rows | native ns/row | Wasm ns/row | ratio | Wasm rows/s | Wasm records/s |");
+    println!(
+        "| protocol | conversation | records | rows | native ns/row | Wasm ns/row | ratio | Wasm rows/s | Wasm records/s |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|");
     for talk in TALKS.iter().filter(|talk| wanted.as_ref().is_none_or(|wanted| talk.protocol == wanted)) {
         let run = talks::run(talk);
@@ -42,7 +44,12 @@ fn main() {
         let mark = if ratio > ALLOWED { " (!)" } else { "" };
         println!(
             "| {} | {} | {records} | {rows} | {:.0} | {:.0} | {ratio:.2}{mark} | {:.0} | {:.0} |",
-            talk.protocol, talk.what, per_row(native), per_row(wasm), per_second(rows), per_second(records)
+            talk.protocol,
+            talk.what,
+            per_row(native),
+            per_row(wasm),
+            per_second(rows),
+            per_second(records)
         );
         let tenth = |value: f64| (value * 100.0).round() / 100.0;
         lines.push(json!({

@@ -40,6 +40,7 @@ pub(crate) fn native(protocol: &str) -> Box<dyn Side> {
         "http2" => of::<decoder_http2::Http2>(),
         "redis" => of::<decoder_redis::Redis>(),
         "postgresql" => of::<decoder_postgresql::PostgreSql>(),
+        "mysql" => of::<decoder_mysql::MySql>(),
         other => panic!("nobody decodes {other}"),
     }
 }
@@ -47,8 +48,18 @@ pub(crate) fn native(protocol: &str) -> Box<dyn Side> {
 /// Its component.
 pub(crate) fn sandboxed(engine: &Engine, protocol: &str) -> Box<dyn Side> {
     let name = format!("decoder-{protocol}");
-    let component = Component::compile(engine, plugins::component(&name).unwrap().bytes, &name).unwrap();
-    let id = PluginId { slot: name.as_str().into(), name: name.as_str().into(), version: "0.1.0".into(), digest: Digest([0; 32]), generation: 1 };
+    // Components of another build, to compare them.
+    let component = match std::env::var("PROTOCOLS_FROM") {
+        Ok(folder) => Component::compile(engine, &std::fs::read(format!("{folder}/{name}.wasm")).unwrap(), &name).unwrap(),
+        Err(_) => Component::compile(engine, plugins::component(&name).unwrap().bytes, &name).unwrap(),
+    };
+    let id = PluginId {
+        slot: name.as_str().into(),
+        name: name.as_str().into(),
+        version: "0.1.0".into(),
+        digest: Digest([0; 32]),
+        generation: 1,
+    };
     let layout = layout(&<Conversations<decoder_http::Http> as plugin_sdk::Decoder>::expects("l7").unwrap());
     let decoder = component.decoder(id, "l7", &layout, Setup::default()).unwrap();
     let fields = &decoder.schema().fields;

@@ -26,8 +26,24 @@ pub(crate) const TALKS: &[Conversation] = &[
     Conversation { protocol: "http", what: "a browser", port: 80, capture: 512, greeting: silent, exchange: browser },
     Conversation { protocol: "http2", what: "h2load, nginx", port: 80, capture: 1024, greeting: preface, exchange: h2load },
     Conversation { protocol: "redis", what: "redis-benchmark", port: 6379, capture: 256, greeting: silent, exchange: get },
-    Conversation { protocol: "redis", what: "16 in a pipeline", port: 6379, capture: 1024, greeting: silent, exchange: pipeline },
+    Conversation {
+        protocol: "redis",
+        what: "16 in a pipeline",
+        port: 6379,
+        capture: 1024,
+        greeting: silent,
+        exchange: pipeline,
+    },
     Conversation { protocol: "postgresql", what: "pgbench -S", port: 5432, capture: 512, greeting: login, exchange: select },
+    Conversation {
+        protocol: "postgresql",
+        what: "pgbench -S -M prepared",
+        port: 5432,
+        capture: 1024,
+        greeting: prepare,
+        exchange: execute,
+    },
+    Conversation { protocol: "mysql", what: "mariadb-slap", port: 3306, capture: 1024, greeting: hello, exchange: slap },
 ];
 
 /// The records of many such conversations, in turns, as a run; each ends, so that the run can be had again.
@@ -85,7 +101,8 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 fn preface(talk: Talk) -> Talk {
     let settings = frame(4, 0, 0, &[0, 3, 0, 0, 0, 100]);
-    talk.client(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..]].concat()).server(&[settings, frame(4, 1, 0, &[])].concat())
+    talk.client(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..]].concat())
+        .server(&[settings, frame(4, 1, 0, &[])].concat())
 }
 
 fn h2load(talk: Talk, number: u32) -> Talk {
@@ -93,7 +110,8 @@ fn h2load(talk: Talk, number: u32) -> Talk {
     // GET, http, `/` of the static table; the authority and the agent are added to the dynamic one, and found there.
     let request: &[u8] =
         if number == 0 { b"\x82\x86\x84\x41\x0flocalhost:18080\x7a\x0dh2load nghttp" } else { &[0x82, 0x86, 0x84, 0xbf, 0xbe] };
-    let response: &[u8] = if number == 0 { b"\x88\x76\x05nginx\x5f\x09text/html\x5c\x03615" } else { &[0x88, 0xc0, 0xbf, 0xbe] };
+    let response: &[u8] =
+        if number == 0 { b"\x88\x76\x05nginx\x5f\x09text/html\x5c\x03615" } else { &[0x88, 0xc0, 0xbf, 0xbe] };
     let server = [frame(1, 4, stream, response), frame(0, 1, stream, &[b'x'; 615])].concat();
     talk.client(&frame(1, 5, stream, request)).server(&server)
 }
@@ -123,11 +141,51 @@ fn login(talk: Talk) -> Talk {
 fn select(talk: Talk, number: u32) -> Talk {
     let query = format!("SELECT abalance FROM pgbench_accounts WHERE aid = {};\0", 50_000 + number);
     let row = b"\0\x01abalance\0\0\0\x40\0\0\x03\0\0\0\x17\0\x04\xff\xff\xff\xff\0\0";
+    let answer = [message(b"T", row), message(b"D", b"\0\x01\0\0\0\x010"), message(b"C", b"SELECT 1\0"), message(b"Z", b"I")];
+    talk.client(&message(b"Q", query.as_bytes())).server(&answer.concat())
+}
+
+fn prepare(talk: Talk) -> Talk {
+    let parse = message(b"P", b"P0\0SELECT abalance FROM pgbench_accounts WHERE aid = $1;\0\0\0");
+    login(talk).client(&[parse, message(b"S", b"")].concat()).server(&[message(b"1", b""), message(b"Z", b"I")].concat())
+}
+
+fn execute(talk: Talk, number: u32) -> Talk {
+    let bind = format!("\0P0\0\0\0\0\x01\0\0\0\x05{}\0\x01\0\0", 50_000 + number);
+    let asked = [message(b"B", bind.as_bytes()), message(b"D", b"P\0"), message(b"E", b"\0\0\0\0\0"), message(b"S", b"")];
+    let row = b"\0\x01abalance\0\0\0\x40\0\0\x03\0\0\0\x17\0\x04\xff\xff\xff\xff\0\0";
     let answer = [
+        message(b"2", b""),
         message(b"T", row),
         message(b"D", b"\0\x01\0\0\0\x010"),
         message(b"C", b"SELECT 1\0"),
         message(b"Z", b"I"),
     ];
-    talk.client(&message(b"Q", query.as_bytes())).server(&answer.concat())
+    talk.client(&asked.concat()).server(&answer.concat())
+}
+
+// === MySQL ===
+
+/// A packet.
+fn packet(number: u8, body: &[u8]) -> Vec<u8> {
+    [&(body.len() as u32).to_le_bytes()[..3], &[number], body].concat()
+}
+
+fn hello(talk: Talk) -> Talk {
+    let hello =
+        [&b"\x0a5.5.5-10.11.6-MariaDB\0\x07\0\0\0abcdefgh\0\xfe\xf7\x2d\x02\0\xff\x81\x15"[..], &[0; 10], b"ijklmnopqrst\0"]
+            .concat();
+    let login = [&[0x84, 0xa2, 0x1a, 0, 0, 0, 0, 1, 0x2d][..], &[0; 23], b"app\0\0"].concat();
+    talk.server(&packet(0, &hello)).client(&packet(1, &login)).server(&packet(2, &[0, 0, 0, 2, 0, 0, 0]))
+}
+
+fn slap(talk: Talk, number: u32) -> Talk {
+    let asked = packet(0, format!("\x03select id from items where id = {number}").as_bytes());
+    let (header, rest) = asked.split_at(4);
+    let column = b"\x03def\x04shop\x05items\x05items\x02id\x02id\x0c\x3f\0\x0b\0\0\0\x03\x03\x50\0\0\0";
+    let line = &[0xfe, 0, 0, 0x22, 0];
+    let bodies: [&[u8]; 5] = [&[1], column, line, b"\x011", line];
+    let answered: Vec<u8> = (1..).zip(bodies).flat_map(|(number, body)| packet(number, body)).collect();
+    // The server reads a header by itself.
+    talk.client(header).client(rest).server(&answered)
 }

@@ -43,6 +43,9 @@ const PAYLOAD: usize = 104;
 const NUMBERS: [&[u8]; 8] =
     [b"0", b"-1", b"2147483647", b"4294967295", b"9223372036854775807", b"18446744073709551616", b"ffffffffffffffff", b"1e9"];
 
+/// What lengths in binary are replaced by.
+const LENGTHS: [&[u8]; 4] = [&[0xff], &[0xff, 0x7f], &[0xff, 0xff, 0xff, 0x7f], &[0, 0, 0, 0x80]];
+
 /// Gives so many mutations of these conversations to a decoder, a batch for each, with all columns made. It stops at the first
 /// panic, as a test does; every so often the state is handed over to a new instance.
 ///
@@ -124,7 +127,7 @@ fn mutate(records: &mut Vec<Vec<u8>>, others: &[Vec<Vec<u8>>], dice: &mut Dice) 
             match change {
                 4 => put(record, SEQUENCE, &(dice.next() as u32).to_le_bytes()),
                 5 => put(record, TOTAL, &(dice.next() as u32 >> dice.below(32)).to_le_bytes()),
-                6 => put(record, [KIND, DIRECTION, ROLE, FLAGS][dice.below(4)], &[dice.below(8) as u8]),
+                6 => put(record, dice.one_of(&[KIND, DIRECTION, ROLE, FLAGS]), &[dice.below(8) as u8]),
                 7 => put(record, TIME, &(dice.next() >> dice.below(64)).to_le_bytes()),
                 8 => record.truncate(PAYLOAD + dice.below((record.len() + 1).saturating_sub(PAYLOAD))),
                 9 => number(record, dice),
@@ -149,7 +152,7 @@ fn bytes(record: &mut Vec<u8>, dice: &mut Dice) {
             let again: Vec<u8> = record.get(at..to).unwrap_or_default().to_vec();
             record.splice(at..at, again);
         }
-        _ => put(record, at, &[0xff, 0xff, 0xff, 0x7f][..1 + dice.below(4)]),
+        _ => put(record, at, dice.one_of(&LENGTHS)),
     }
 }
 
@@ -160,7 +163,7 @@ fn number(record: &mut Vec<u8>, dice: &mut Dice) {
     let Some(&start) = starts.get(dice.below(starts.len())) else { return };
     let len = payload.iter().skip(start).take_while(|byte| byte.is_ascii_digit()).count();
     let start = PAYLOAD + start;
-    record.splice(start..start + len, NUMBERS[dice.below(NUMBERS.len())].iter().copied());
+    record.splice(start..start + len, dice.one_of(&NUMBERS).iter().copied());
 }
 
 fn put(record: &mut [u8], at: usize, bytes: &[u8]) {
@@ -175,6 +178,10 @@ impl Dice {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn one_of<T: Copy + Default>(&mut self, values: &[T]) -> T {
+        values.get(self.below(values.len())).copied().unwrap_or_default()
     }
 
     /// A number below this one; 0 below 0.
