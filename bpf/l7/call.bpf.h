@@ -88,23 +88,35 @@ static __always_inline bool l7_is_32_bit(struct task_struct *task)
 #endif
 }
 
-/* A task that is in a call has not got its result yet: what finishes at the end of one, as io_uring does, is not about it. */
-static __always_inline void l7_read_syscall(struct l7_syscall *call, struct pt_regs *regs)
+static __always_inline void l7_read_registers(struct l7_syscall *call, struct pt_regs *regs)
 {
 #if defined(__TARGET_ARCH_x86)
-	call->number = (long)regs->ax == -ENOSYS ? (long)regs->orig_ax : -1;
+	call->number = regs->orig_ax;
 	call->argument[0] = regs->di;
 	call->argument[1] = regs->si;
 	call->argument[2] = regs->dx;
 	call->argument[3] = regs->r10;
 	call->argument[4] = regs->r8;
 #elif defined(__TARGET_ARCH_arm64)
-	call->number = regs->regs[0] == regs->orig_x0 ? regs->syscallno : -1;
+	call->number = regs->syscallno;
 	call->argument[0] = regs->orig_x0;
 	call->argument[1] = regs->regs[1];
 	call->argument[2] = regs->regs[2];
 	call->argument[3] = regs->regs[3];
 	call->argument[4] = regs->regs[4];
+#endif
+}
+
+/* The call that a task is in. It has not got its result yet: what finishes at the end of one, as io_uring does, is not about it. */
+static __always_inline void l7_read_syscall(struct l7_syscall *call, struct pt_regs *regs)
+{
+	l7_read_registers(call, regs);
+#if defined(__TARGET_ARCH_x86)
+	if ((long)regs->ax != -ENOSYS)
+		call->number = -1;
+#elif defined(__TARGET_ARCH_arm64)
+	if (regs->regs[0] != regs->orig_x0)
+		call->number = -1;
 #endif
 }
 
@@ -247,12 +259,26 @@ __noinline int l7_gather(struct l7_scratch *scratch, __u64 from, __u64 count, __
 	return there;
 }
 
+/* From a struct msghdr: as l7_append(). Not inlined: stacks of programs are 512 bytes in all. */
+static __noinline int l7_gather_message(struct l7_scratch *scratch, const struct user_message *from, __u32 wanted, const void **name)
+{
+	struct user_message message;
+
+	if (!from || !scratch || !name)
+		return -1;
+	if (bpf_probe_read_user(&message, sizeof(message), from)) {
+		ring_count(faults);
+		return -1;
+	}
+	*name = message.name;
+	return l7_gather(scratch, (__u64)message.segments, message.count, wanted);
+}
+
 /* Copies the first of `bytes` that a call moved, at most `wanted`, into the scratch; as l7_append(). `name` is set to the address that
  * a datagram is sent to, where the call gives one. */
 static __always_inline int l7_payload(struct l7_scratch *scratch, struct task_struct *task, struct sock *sk,
 				      struct l7_socket *socket, __u8 direction, __u32 bytes, __u32 wanted, const void **name)
 {
-	struct user_message message = {};
 	struct l7_syscall call;
 	enum l7_shape shape;
 
@@ -269,21 +295,9 @@ static __always_inline int l7_payload(struct l7_scratch *scratch, struct task_st
 			wanted = call.argument[2];
 		return l7_append(scratch, 0, (const void *)call.argument[1], wanted);
 	}
-	if (shape == L7_VECTOR) {
-		message.segments = (const struct l7_segment *)call.argument[1];
-		message.count = call.argument[2];
-	} else {
-		const struct user_message *from = (const struct user_message *)call.argument[1];
-
-		if (shape == L7_MESSAGES)
-			from = l7_message(&call, task, sk, bytes);
-		if (!from)
-			return -1;
-		if (bpf_probe_read_user(&message, sizeof(message), from)) {
-			ring_count(faults);
-			return -1;
-		}
-		*name = message.name;
-	}
-	return l7_gather(scratch, (__u64)message.segments, message.count, wanted);
+	if (shape == L7_VECTOR)
+		return l7_gather(scratch, call.argument[1], call.argument[2], wanted);
+	if (shape == L7_MESSAGES)
+		return l7_gather_message(scratch, l7_message(&call, task, sk, bytes), wanted, name);
+	return l7_gather_message(scratch, (const struct user_message *)call.argument[1], wanted, name);
 }

@@ -148,6 +148,8 @@ static __noinline int l7_read_identity(struct l7_identity *identity, struct sock
 enum l7_place {
 	L7_PLACE_SEND,
 	L7_PLACE_RECEIVE,
+	L7_PLACE_SEND6,
+	L7_PLACE_RECEIVE6,
 	L7_PLACES_OWNED,
 	L7_PLACES = L7_PLACES_OWNED + 3,
 };
@@ -249,20 +251,25 @@ static __always_inline bool l7_passes(struct task_struct *task)
 
 /* === records === */
 
+/* Both are aligned to 8 from `family` on; clang does not see it and would copy by two. */
+static __always_inline void l7_identify(struct l7_record *record, const struct l7_identity *identity)
+{
+	record->connection = identity->connection;
+	__builtin_memcpy(__builtin_assume_aligned(&record->family, 8), __builtin_assume_aligned(&identity->family, 8),
+			 sizeof(*identity) - __builtin_offsetof(struct l7_identity, family));
+}
+
 /* Fills in all but the payload. */
 static __always_inline void l7_fill(struct l7_record *record, const struct l7_identity *identity, struct task_struct *task,
 				    __u8 direction, __u8 flags, __u32 sequence, __u32 total)
 {
 	record->time_ns = bpf_ktime_get_ns();
-	record->connection = identity->connection;
 	record->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
 	record->sequence = sequence;
 	record->total = total;
 	record->pid = task->tgid;
 	record->uid = task->cred->uid.val;
-	__builtin_memcpy((char *)record + __builtin_offsetof(struct l7_record, family),
-			 (const char *)identity + __builtin_offsetof(struct l7_identity, family),
-			 sizeof(*identity) - __builtin_offsetof(struct l7_identity, family));
+	l7_identify(record, identity);
 	record->kind = L7_DATA;
 	record->direction = direction;
 	record->flags = flags;

@@ -114,15 +114,12 @@ static __noinline int write_end(struct l7_socket *socket, __u8 flags)
 	struct l7_record record;
 
 	record.time_ns = bpf_ktime_get_ns();
-	record.connection = socket->identity.connection;
 	record.cgroup_id = socket->cgroup_id;
 	record.sequence = 0;
 	record.total = 0;
 	record.pid = socket->pid;
 	record.uid = socket->uid;
-	__builtin_memcpy((char *)&record + __builtin_offsetof(struct l7_record, family),
-			 (const char *)&socket->identity + __builtin_offsetof(struct l7_identity, family),
-			 sizeof(socket->identity) - __builtin_offsetof(struct l7_identity, family));
+	l7_identify(&record, &socket->identity);
 	record.kind = L7_END;
 	record.flags = flags;
 	__builtin_memcpy(record.comm, socket->comm, sizeof(record.comm));
@@ -187,7 +184,7 @@ static __noinline int read_name(struct l7_record *record, const void *name)
 
 /* Where a datagram goes; whether its ports are wanted. What is received on a socket that is not connected comes from an unknown
  * address: it is wanted if something was sent from there before. */
-static __always_inline bool complete_datagram(struct l7_record *record, const struct l7_socket *socket, const void *name)
+static __noinline bool complete_datagram(struct l7_record *record, const struct l7_socket *socket, const void *name)
 {
 	if (name && record->direction == L7_SENT)
 		read_name(record, name);
@@ -275,7 +272,7 @@ int BPF_PROG(l7_receive, struct sock *sk, int ret, int flags)
 	return on_call(sk, ret, flags, L7_RECEIVED, L7_PLACE_RECEIVE);
 }
 
-/* === the same where those hooks do not exist: before Linux 6.3 === */
+/* === the same where those hooks do not exist: before Linux 6.3; where this does not exist either, see old.bpf.h === */
 
 SEC("fexit/inet_sendmsg")
 int BPF_PROG(fallback_send, struct socket *socket, void *message, __u64 size, int ret)
@@ -286,7 +283,7 @@ int BPF_PROG(fallback_send, struct socket *socket, void *message, __u64 size, in
 SEC("fexit/inet6_sendmsg")
 int BPF_PROG(fallback_send6, struct socket *socket, void *message, __u64 size, int ret)
 {
-	return on_call(socket->sk, ret, 0, L7_SENT, L7_PLACE_SEND);
+	return on_call(socket->sk, ret, 0, L7_SENT, L7_PLACE_SEND6);
 }
 
 SEC("fexit/inet_recvmsg")
@@ -298,7 +295,7 @@ int BPF_PROG(fallback_receive, struct socket *socket, void *message, __u64 size,
 SEC("fexit/inet6_recvmsg")
 int BPF_PROG(fallback_receive6, struct socket *socket, void *message, __u64 size, int flags, int ret)
 {
-	return on_call(socket->sk, ret, flags, L7_RECEIVED, L7_PLACE_RECEIVE);
+	return on_call(socket->sk, ret, flags, L7_RECEIVED, L7_PLACE_RECEIVE6);
 }
 
 /* === connections === */
@@ -362,3 +359,5 @@ int BPF_PROG(fallback_state, struct sock *sk, int oldstate, int newstate)
 {
 	return on_state(sk, oldstate, newstate);
 }
+
+#include "old.bpf.h"

@@ -161,7 +161,8 @@ impl LoadedProbe {
         let account = find(ring::SECTION).map(|map| Account::open(map.as_fd(), cpus)).transpose()?;
         let plan = match (find(plan::SECTION), find(plan::RULES)) {
             (Some(map), Some(rules)) => {
-                Some(Plan::open(map.as_fd(), MapHandle::try_from(&rules).map_err(std::io::Error::other)?)?)
+                let in_part = self.layout.members.iter().any(|member| member.name == "threshold");
+                Some(Plan::open(map.as_fd(), MapHandle::try_from(&rules).map_err(std::io::Error::other)?, in_part)?)
             }
             _ => None,
         };

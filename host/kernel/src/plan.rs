@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
 
-use host_model::{KernelPlan, PlanError, Subject, Threshold};
+use host_model::{KernelPlan, NEVER, PlanError, Subject, Threshold};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use crate::filter::{COMM, padded};
@@ -29,16 +29,23 @@ pub(crate) struct Plan {
     rules: MapHandle,
     slot: u32,
     written: Vec<Key>,
+    /// Records say how likely it was that they came through; without that only all or nothing can be asked for.
+    in_part: bool,
 }
 
 // === impl Plan ===
 
 impl Plan {
-    pub(crate) fn open(fd: BorrowedFd<'_>, rules: MapHandle) -> io::Result<Self> {
-        Ok(Self { pages: Pages::map(fd, 0, SIZE, true)?, rules, slot: 0, written: Vec::new() })
+    pub(crate) fn open(fd: BorrowedFd<'_>, rules: MapHandle, in_part: bool) -> io::Result<Self> {
+        Ok(Self { pages: Pages::map(fd, 0, SIZE, true)?, rules, slot: 0, written: Vec::new(), in_part })
     }
 
     pub(crate) fn apply(&mut self, probe: &str, plan: &KernelPlan) -> Result<(), PlanError> {
+        if !self.in_part && !is_whole(plan) {
+            let reason = "its records do not say how likely they were to come through, so whom a plan names is kept or dropped as a \
+                          whole (threshold 0 or 2^56, no least duration)";
+            return Err(PlanError::Unsupported { probe: probe.into(), reason: reason.into() });
+        }
         let slot = 1 - self.slot;
         let mut written = Vec::with_capacity(plan.rules.len());
         let mut counts = [0_u32; 3];
@@ -73,6 +80,12 @@ impl Plan {
             let _ = self.rules.delete(key);
         }
     }
+}
+
+/// Whether it keeps or drops all that it names.
+fn is_whole(plan: &KernelPlan) -> bool {
+    let mut thresholds = plan.rules.iter().map(|rule| rule.threshold).chain([plan.default_threshold]);
+    plan.min_duration_ns == 0 && thresholds.all(|threshold| [Threshold::ALWAYS, NEVER].contains(&threshold))
 }
 
 fn key(slot: u32, subject: &Subject) -> (u32, Key) {

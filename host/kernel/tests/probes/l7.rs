@@ -1,58 +1,57 @@
 //! Payload of sockets: every call in both directions, at both ends, with the same sequence numbers.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 
 use host_kernel::LoadOptions;
 
 use crate::calls;
 use crate::reading::{Probe, Record, start};
 
-const RECEIVED: i64 = 0;
-const SENT: i64 = 1;
-const CLIENT: i64 = 1;
-const SERVER: i64 = 2;
+pub(crate) const RECEIVED: i64 = 0;
+pub(crate) const SENT: i64 = 1;
+pub(crate) const CLIENT: i64 = 1;
+pub(crate) const SERVER: i64 = 2;
 const NO_PAYLOAD: i64 = 2;
 
-fn options(port: u16) -> LoadOptions {
+pub(crate) fn options(port: u16) -> LoadOptions {
     LoadOptions { ports: vec![port], exclude_pid: None, ..LoadOptions::default() }
 }
 
 /// A listener and a probe that sees its port only.
-fn listen(address: &str) -> (TcpListener, SocketAddr, Probe) {
+pub(crate) fn listen(address: &str) -> (TcpListener, SocketAddr, Probe) {
     let listener = TcpListener::bind(address).unwrap();
     let address = listener.local_addr().unwrap();
     let probe = start("l7", &options(address.port()));
     (listener, address, probe)
 }
 
-fn connect(listener: &TcpListener, address: SocketAddr) -> (TcpStream, TcpStream) {
+pub(crate) fn connect(listener: &TcpListener, address: SocketAddr) -> (TcpStream, TcpStream) {
     let client = TcpStream::connect(address).unwrap();
     let (server, _) = listener.accept().unwrap();
     (client, server)
 }
 
 /// Two ends of one connection, younger than the probe.
-fn pair() -> (TcpStream, TcpStream, Probe) {
+pub(crate) fn pair() -> (TcpStream, TcpStream, Probe) {
     let (listener, address, probe) = listen("127.0.0.1:0");
     let (client, server) = connect(&listener, address);
     (client, server, probe)
 }
 
-fn exact(stream: &mut TcpStream, length: usize) -> Vec<u8> {
+pub(crate) fn exact(stream: &mut TcpStream, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes).unwrap();
     bytes
 }
 
 /// What a record says, in short: role, direction, total, payload.
-fn told(record: &Record) -> (i64, i64, i64, String) {
+pub(crate) fn told(record: &Record) -> (i64, i64, i64, String) {
     let payload = String::from_utf8_lossy(record.bytes("payload")).into_owned();
     (record.number("role"), record.number("direction"), record.number("total"), payload)
 }
 
-fn ends(records: &[Record]) -> usize {
+pub(crate) fn ends(records: &[Record]) -> usize {
     records.iter().filter(|record| record.number("kind") == 1).count()
 }
 
@@ -233,30 +232,6 @@ fn sendfile_is_told_by_its_size_needs_root() {
 }
 
 #[test]
-fn no_more_is_captured_than_was_asked_for_needs_root() {
-    needs_root!();
-    let (listener, address, mut probe) = listen("127.0.0.1:0");
-    let mut small = start("l7", &LoadOptions { capture_bytes: Some(10), ..options(address.port()) });
-    let mut large = start("l7", &LoadOptions { capture_bytes: Some(4096), ..options(address.port()) });
-    let (mut client, mut server) = connect(&listener, address);
-    let bytes: Vec<u8> = (0..10_000_u32).map(|at| (at % 251) as u8).collect();
-    client.write_all(&bytes).unwrap();
-    exact(&mut server, 10_000);
-    calls::writev(&client, &[&bytes[..4000], &bytes[4000..6000]]);
-    exact(&mut server, 6000);
-    for (probe, captured) in [(&mut small, 10), (&mut probe, 256), (&mut large, 4096)] {
-        let records = probe.drain_at_least(4);
-        let sent: Vec<_> = records.iter().filter(|record| record.number("direction") == SENT).collect();
-        assert_eq!(sent.iter().map(|record| record.number("total")).sum::<i64>(), 16_000);
-        for record in &records {
-            let payload = record.bytes("payload");
-            assert_eq!(payload.len(), captured.min(record.number("total") as usize));
-        }
-        assert!(sent.iter().all(|record| record.bytes("payload") == &bytes[..captured]));
-    }
-}
-
-#[test]
 fn a_connection_older_than_the_probe_is_told_without_a_role_needs_root() {
     needs_root!();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -273,56 +248,6 @@ fn a_connection_older_than_the_probe_is_told_without_a_role_needs_root() {
     assert_eq!(told(&records[1]), (0, SENT, 5, "after".into()));
     assert_eq!(ends(&records), 1, "an end that has said nothing has no end");
     assert_eq!(records[2].number("connection"), records[0].number("connection"));
-}
-
-#[test]
-fn only_connections_of_the_ports_asked_for_are_told_needs_root() {
-    needs_root!();
-    let (listener, address, mut probe) = listen("127.0.0.1:0");
-    let other = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (mut unwanted, _server) = connect(&other, other.local_addr().unwrap());
-    let (mut client, _served) = connect(&listener, address);
-    for _ in 0..10 {
-        unwanted.write_all(b"nobody asked").unwrap();
-    }
-    client.write_all(b"asked").unwrap();
-    let records = probe.drain_at_least(1);
-    assert_eq!((records.len(), told(&records[0]).3), (1, "asked".into()));
-    assert!(probe.counters(1).filtered >= 10);
-}
-
-/// `struct l7_verdict`.
-fn verdict(probe: &Probe, connection: i64, verdict: u32, capture_bytes: u32) {
-    let value: Vec<u8> = [verdict, capture_bytes].iter().flat_map(|word| word.to_ne_bytes()).collect();
-    probe.loaded.maps().update("l7_verdicts", &connection.to_ne_bytes(), &value).unwrap();
-}
-
-#[test]
-fn what_is_ignored_is_silent_and_what_is_wanted_has_its_size_needs_root() {
-    needs_root!();
-    let (mut client, mut server, mut probe) = pair();
-    client.write_all(&[b'x'; 1000]).unwrap();
-    exact(&mut server, 1000);
-    let records = probe.drain_at_least(2);
-    assert_eq!(records[0].bytes("payload").len(), 256);
-    let (at_client, at_server) = (records[0].number("connection"), records[1].number("connection"));
-    verdict(&probe, at_client, 1, 0);
-    verdict(&probe, at_server, 2, 700);
-    client.write_all(&[b'y'; 1000]).unwrap();
-    exact(&mut server, 1000);
-    let records = probe.drain_at_least(1);
-    assert_eq!((records.len(), records[0].number("connection")), (1, at_server));
-    assert_eq!(records[0].bytes("payload"), [b'y'; 700]);
-    // Another mind takes another epoch.
-    verdict(&probe, at_client, 2, 0);
-    client.write_all(b"unheard").unwrap();
-    exact(&mut server, 7);
-    assert_eq!(probe.drain_at_least(1).len(), 1);
-    let settings: Vec<u8> = [100_u32, 1].iter().flat_map(|word| word.to_ne_bytes()).collect();
-    probe.loaded.maps().update(".data.l7", &0_u32.to_ne_bytes(), &settings).unwrap();
-    client.write_all(&[b'z'; 1000]).unwrap();
-    let records = probe.drain_at_least(1);
-    assert_eq!((records.len(), records[0].bytes("payload").len()), (1, 100));
 }
 
 #[test]
@@ -360,74 +285,6 @@ fn tls_that_begins_later_is_found_by_its_hello_needs_root() {
     let records = probe.drain_at_least(6);
     assert_eq!(records.len(), 6, "{:?}", records.iter().map(told).collect::<Vec<_>>());
     assert_eq!(told(&records[5]).2, 5, "the header alone is enough");
-}
-
-#[test]
-fn datagrams_are_told_with_their_addresses_needs_root() {
-    needs_root!();
-    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = server.local_addr().unwrap();
-    let mut probe = start("l7", &options(address.port()));
-    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-    client.connect(address).unwrap();
-    client.send(b"query").unwrap();
-    let (_, from) = server.recv_from(&mut [0; 100]).unwrap();
-    server.send_to(b"reply", from).unwrap();
-    client.recv(&mut [0; 100]).unwrap();
-    let records = probe.drain_at_least(4);
-    let all: Vec<_> = records.iter().map(told).collect();
-    assert_eq!(all[0], (CLIENT, SENT, 5, "query".into()));
-    assert_eq!(all[1], (SERVER, RECEIVED, 5, "query".into()));
-    assert_eq!(all[2], (SERVER, SENT, 5, "reply".into()));
-    assert_eq!(all[3], (CLIENT, RECEIVED, 5, "reply".into()));
-    let ports: Vec<_> = records.iter().map(|record| (record.number("local_port"), record.number("remote_port"))).collect();
-    let (here, there) = (i64::from(from.port()), i64::from(address.port()));
-    assert_eq!(ports, [(here, there), (there, 0), (there, here), (here, there)], "whence a datagram comes is known too late");
-    assert!(records.iter().all(|record| (record.number("transport"), record.number("sequence")) == (17, 0)));
-    assert_eq!(records[2].bytes("remote_address")[..4], Ipv4Addr::LOCALHOST.octets());
-}
-
-#[test]
-fn an_unconnected_client_of_a_port_is_told_with_its_answers_needs_root() {
-    needs_root!();
-    let server = UdpSocket::bind("[::1]:0").unwrap();
-    let address = server.local_addr().unwrap();
-    let mut probe = start("l7", &options(address.port()));
-    let client = UdpSocket::bind("[::1]:0").unwrap();
-    client.send_to(b"query", address).unwrap();
-    let (_, from) = server.recv_from(&mut [0; 100]).unwrap();
-    server.send_to(b"reply", from).unwrap();
-    client.recv_from(&mut [0; 100]).unwrap();
-    let records = probe.drain_at_least(4);
-    assert_eq!(records.iter().map(|record| told(record).3).collect::<Vec<_>>(), ["query", "query", "reply", "reply"]);
-    assert_eq!((records[0].number("remote_port"), records[0].number("family")), (i64::from(address.port()), 10));
-    assert_eq!(records[0].bytes("remote_address"), Ipv6Addr::LOCALHOST.octets());
-}
-
-#[test]
-fn each_message_of_a_vector_is_the_right_one_needs_root() {
-    needs_root!();
-    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let mut probe = start("l7", &options(server.local_addr().unwrap().port()));
-    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-    client.connect(server.local_addr().unwrap()).unwrap();
-    // The same vector again and again, as resolvers use it; one with an empty message in it.
-    for words in [["a?", "aaaa"], ["aa", "bb"], ["aa", "bb"], ["", "cc"], ["dd", ""], ["ee", "ff"]] {
-        assert_eq!(calls::sendmmsg(client.as_raw_fd(), &words), 2);
-        assert_eq!(calls::recvmmsg(server.as_raw_fd(), 2), 2);
-    }
-    // A vector that ends early: the socket has no more.
-    calls::sendmmsg(client.as_raw_fd(), &["gg"]);
-    assert_eq!(calls::recvmmsg(server.as_raw_fd(), 2), 1);
-    calls::sendmmsg(client.as_raw_fd(), &["hh", "ii"]);
-    assert_eq!(calls::recvmmsg(server.as_raw_fd(), 2), 2);
-    let records = probe.drain_at_least(26);
-    let expected = ["a?", "aaaa", "aa", "bb", "aa", "bb", "cc", "dd", "ee", "ff", "gg", "hh", "ii"];
-    for direction in [SENT, RECEIVED] {
-        let these = records.iter().filter(|record| record.number("direction") == direction);
-        assert_eq!(these.map(|record| told(record).3).collect::<Vec<_>>(), expected);
-    }
-    assert_eq!(probe.counters(26).missed, 0);
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod exec;
 mod tcp;
 mod calls;
 mod l7;
+mod datagrams;
+mod choice;
 mod tls;
 mod plans;
 mod rings;

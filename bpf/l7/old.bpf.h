@@ -1,0 +1,255 @@
+/* The same from the return of every system call, for kernels that have neither the hooks nor fexit: before 5.15, or before 6.3 on arm64.
+ * The socket is found by its descriptor. The programs know it by its address and its addresses, not by storage in it, and pay for
+ * every system call of every task. Included by probe.bpf.c at its end. */
+#pragma once
+
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+#define OLD_MESSAGES_MAX 8 /* of a sendmmsg or recvmmsg */
+
+/* By address of the struct sock; forgotten when a connection closes, or another has come to the same address. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct l7_socket);
+} l7_old_sockets SEC(".maps");
+
+const struct l7_socket old_none;
+
+static __always_inline struct l7_socket *old_socket(struct sock *sk, bool create)
+{
+	__u64 key = (__u64)sk;
+	struct l7_socket *socket = bpf_map_lookup_elem(&l7_old_sockets, &key);
+
+	if (socket || !create)
+		return socket;
+	bpf_map_update_elem(&l7_old_sockets, &key, &old_none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&l7_old_sockets, &key);
+}
+
+/* There are no cookies for programs there: the time, which no two sockets that a CPU meets share. */
+static __always_inline void old_name(struct l7_socket *socket)
+{
+	socket->identity.connection = (bpf_ktime_get_ns() << 8 | (bpf_get_smp_processor_id() & 255)) & ~(3ULL << 62);
+}
+
+static __always_inline struct sock *old_sock(struct task_struct *task, __u32 fd)
+{
+	struct file **files = BPF_CORE_READ(task, files, fdt, fd);
+	struct socket *socket;
+	struct file *file = 0;
+
+	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	socket = BPF_CORE_READ(file, private_data);
+	return BPF_CORE_READ(socket, sk);
+}
+
+static __always_inline __u32 old_sequence(struct sock *sk, __u8 direction, __u32 bytes)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+	__u32 copied;
+
+	if (direction == L7_SENT)
+		return BPF_CORE_READ(tcp, write_seq) - bytes;
+	copied = BPF_CORE_READ(tcp, copied_seq);
+	if (copied == BPF_CORE_READ(tcp, rcv_nxt) && BPF_CORE_READ(sk, __sk_common.skc_flags) & (1 << SOCK_DONE))
+		copied--;
+	return copied - bytes;
+}
+
+/* One message, or all that a call moved. */
+struct old_call {
+	struct sock *sk;
+	__u64 from; /* as `shape` says */
+	__u64 length;
+	__u32 bytes;
+	__u32 shape;
+	__u32 direction;
+	__u64 name;
+};
+
+/* Two addresses of 16 bytes. There is no memcmp here, and clang makes one of a loop. */
+static __always_inline bool old_is_same(const __u8 *one, const __u8 *other)
+{
+	const volatile __u32 *a = (const volatile __u32 *)one, *b = (const volatile __u32 *)other;
+
+	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
+}
+
+static __noinline int old_meet(struct l7_socket *socket, struct sock *sk, __u32 direction)
+{
+	struct l7_identity now = {};
+	bool known;
+
+	if (!socket)
+		return 0;
+	l7_read_identity(&now, sk);
+	known = socket->marks & L7_KNOWN && now.transport == socket->identity.transport &&
+		now.local_port == socket->identity.local_port;
+	if (known && now.transport == IPPROTO_TCP)
+		known = now.remote_port == socket->identity.remote_port &&
+			old_is_same(now.remote_address, socket->identity.remote_address);
+	if (!known) {
+		now.role = socket->marks & L7_KNOWN ? L7_ROLE_UNKNOWN : socket->identity.role;
+		if (now.transport == IPPROTO_UDP)
+			now.role = direction == L7_SENT || now.remote_port ? L7_ROLE_CLIENT : L7_ROLE_SERVER;
+		__builtin_memset(socket, 0, sizeof(*socket));
+		old_name(socket);
+	} else {
+		now.role = socket->identity.role;
+	}
+	now.connection = socket->identity.connection;
+	socket->identity = now;
+	socket->marks |= L7_KNOWN;
+	if (now.transport == IPPROTO_TCP && !port_passes(now.local_port, now.remote_port))
+		socket->marks |= L7_UNWANTED;
+	return 0;
+}
+
+static __noinline int old_record(struct old_call *call)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	const void *name = (const void *)call->name;
+	struct l7_scratch *scratch;
+	struct l7_socket *socket;
+	int capture, payload;
+	bool tcp;
+
+	socket = old_socket(call->sk, true);
+	if (!socket) {
+		ring_count(untracked);
+		return 0;
+	}
+	old_meet(socket, call->sk, call->direction);
+	tcp = socket->identity.transport == IPPROTO_TCP;
+	if (socket->marks & (L7_UNWANTED | L7_CIPHER))
+		goto filtered;
+	capture = l7_capture(&socket->opinion, socket->identity.connection);
+	if (capture < 0)
+		goto filtered;
+	scratch = l7_scratch(L7_PLACE_SEND);
+	if (!scratch)
+		return 0;
+	l7_fill(&scratch->record, &socket->identity, task, call->direction, 0,
+		tcp ? old_sequence(call->sk, call->direction, call->bytes) : 0, call->bytes);
+	if ((__u32)capture > call->bytes)
+		capture = call->bytes;
+	if (call->shape == L7_FLAT)
+		payload = l7_append(scratch, 0, (const void *)call->from,
+				    (__u32)capture > call->length ? call->length : (__u32)capture);
+	else if (call->shape == L7_VECTOR)
+		payload = l7_gather(scratch, call->from, call->length, capture);
+	else
+		payload = l7_gather_message(scratch, (const struct user_message *)call->from, capture, &name);
+	if (tcp && socket->calls < TLS_LOOKS) {
+		if (begins_tls((__u8 *)scratch->bytes + sizeof(struct l7_record), payload, call->bytes, !socket->calls))
+			socket->marks |= L7_CIPHER;
+		socket->calls++;
+	}
+	if (!tcp && !complete_datagram(&scratch->record, socket, name))
+		goto filtered;
+	remember(socket, &scratch->record);
+	l7_write(scratch, payload);
+	return 0;
+filtered:
+	ring_count(filtered);
+	return 0;
+}
+
+static __always_inline __u32 old_flags(const struct l7_syscall *call)
+{
+	switch (call->number) {
+	case NR_RECVFROM:
+	case NR_RECVMMSG:
+		return call->argument[3];
+	case NR_RECVMSG:
+		return call->argument[2];
+	}
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(fallback2_exit, struct pt_regs *regs, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct old_call call = {};
+	struct l7_syscall syscall;
+	__u16 family, protocol;
+	struct sock *sk;
+
+	if (ret <= 0)
+		return 0;
+	l7_read_registers(&syscall, regs);
+	call.direction = L7_SENT;
+	call.shape = l7_shape(syscall.number, L7_SENT);
+	if (call.shape == L7_NOWHERE) {
+		call.direction = L7_RECEIVED;
+		call.shape = l7_shape(syscall.number, L7_RECEIVED);
+	}
+	if (call.shape == L7_NOWHERE || l7_is_32_bit(task) || old_flags(&syscall) & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB))
+		return 0;
+	sk = old_sock(task, syscall.argument[0]);
+	if (!sk)
+		return 0;
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	protocol = BPF_CORE_READ(sk, sk_protocol);
+	if ((family != AF_INET && family != AF_INET6) || (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP))
+		return 0;
+	if (!l7_passes(task)) {
+		ring_count(filtered);
+		return 0;
+	}
+	call.sk = sk;
+	call.from = syscall.argument[1];
+	call.length = syscall.argument[2];
+	call.bytes = ret;
+	if (syscall.number == NR_SENDTO)
+		call.name = syscall.argument[4];
+	if (call.shape != L7_MESSAGES)
+		return old_record(&call);
+	call.shape = L7_MESSAGE;
+	for (__u32 i = 0; i < OLD_MESSAGES_MAX && i < ret; i++) {
+		const struct user_messages *message = (const struct user_messages *)syscall.argument[1] + i;
+
+		call.from = (__u64)&message->message;
+		if (bpf_probe_read_user(&call.bytes, sizeof(call.bytes), &message->length))
+			ring_count(faults);
+		else if (call.bytes)
+			old_record(&call);
+	}
+	return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(fallback2_state, struct sock *sk, int oldstate, int newstate)
+{
+	struct l7_socket *socket;
+	__u64 key = (__u64)sk;
+
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	switch (newstate) {
+	case TCP_SYN_SENT:
+	case TCP_SYN_RECV:
+		if (newstate == TCP_SYN_RECV && oldstate == TCP_SYN_SENT)
+			return 0;
+		bpf_map_delete_elem(&l7_old_sockets, &key);
+		socket = old_socket(sk, true);
+		if (!socket) {
+			ring_count(untracked);
+			return 0;
+		}
+		socket->identity.role = newstate == TCP_SYN_SENT ? L7_ROLE_CLIENT : L7_ROLE_SERVER;
+		return 0;
+	case TCP_CLOSE:
+		socket = old_socket(sk, false);
+		if (socket)
+			end(socket);
+		bpf_map_delete_elem(&l7_old_sockets, &key);
+		return 0;
+	}
+	return 0;
+}
