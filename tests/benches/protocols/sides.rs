@@ -39,6 +39,8 @@ pub(crate) fn native(protocol: &str) -> Box<dyn Side> {
         "http" => of::<decoder_http::Http>(),
         "http2" => of::<decoder_http2::Http2>(),
         "redis" => of::<decoder_redis::Redis>(),
+        "memcached" => of::<decoder_memcached::Memcached>(),
+        "dns" => of::<decoder_dns::Dns>(),
         "postgresql" => of::<decoder_postgresql::PostgreSql>(),
         "mysql" => of::<decoder_mysql::MySql>(),
         other => panic!("nobody decodes {other}"),

@@ -34,6 +34,8 @@ pub(crate) const TALKS: &[Conversation] = &[
         greeting: silent,
         exchange: pipeline,
     },
+    Conversation { protocol: "memcached", what: "get", port: 11211, capture: 256, greeting: silent, exchange: value },
+    Conversation { protocol: "dns", what: "dig, one address", port: 53, capture: 512, greeting: silent, exchange: look_up },
     Conversation { protocol: "postgresql", what: "pgbench -S", port: 5432, capture: 512, greeting: login, exchange: select },
     Conversation {
         protocol: "postgresql",
@@ -49,7 +51,9 @@ pub(crate) const TALKS: &[Conversation] = &[
 /// The records of many such conversations, in turns, as a run; each ends, so that the run can be had again.
 pub(crate) fn run(conversation: &Conversation) -> Vec<u8> {
     let talk = |number: u64| {
-        let talk = Talk::tcp(&format!("10.0.0.7:{}", 40_000 + number), conversation.port).cut(conversation.capture);
+        let client = format!("10.0.0.7:{}", 40_000 + number);
+        let between = if conversation.protocol == "dns" { Talk::udp } else { Talk::tcp };
+        let talk = between(&client, conversation.port).cut(conversation.capture);
         let talk = (conversation.greeting)(talk.connection(number + 1));
         (0..EXCHANGES).fold(talk, conversation.exchange).end()
     };
@@ -124,6 +128,24 @@ fn get(talk: Talk, _: u32) -> Talk {
 
 fn pipeline(talk: Talk, _: u32) -> Talk {
     talk.client(&b"*3\r\n$3\r\nSET\r\n$16\r\nkey:__rand_int__\r\n$3\r\nxxx\r\n".repeat(16)).server(&b"+OK\r\n".repeat(16))
+}
+
+// === memcached ===
+
+fn value(talk: Talk, _: u32) -> Talk {
+    talk.client(b"get memtier-42\r\n").server(b"VALUE memtier-42 0 5\r\nhello\r\nEND\r\n")
+}
+
+// === DNS ===
+
+fn look_up(talk: Talk, number: u32) -> Talk {
+    let message = |flags: &[u8; 2], answers: u8, behind: &[u8]| {
+        let id = (number as u16).to_be_bytes();
+        let question = b"\x07example\x03com\0\0\x01\0\x01";
+        [&id[..], flags, &[0, 1, 0, answers, 0, 0, 0, 0], question, behind].concat()
+    };
+    let answer = b"\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04\x5d\xb8\xd8\x22";
+    talk.client(&message(&[1, 0], 0, b"")).server(&message(&[0x81, 0x80], 1, answer))
 }
 
 // === PostgreSQL ===
