@@ -64,7 +64,8 @@ pub(crate) fn message(
     }
     match message.tag {
         b'Q' => {
-            let reading = library.read(text(message.body).0, dialect, is_cut);
+            let sql = message.body.strip_suffix(b"\0").unwrap_or(message.body);
+            let reading = library.read(sql, dialect, is_cut);
             session.ask_query(began, reading.statement, reading.trace_parent, rows);
         }
         b'P' => {

@@ -117,7 +117,7 @@ impl<'a> Lexer<'a> {
 
     /// A keyword or name; or a string that has a letter in front: `E'..'`, `X'..'`, `_utf8'..'`.
     fn word(&mut self) -> Token<'a> {
-        let word = self.take_while(|byte| is_word(byte) || byte.is_ascii_digit() || byte == b'$');
+        let word = self.take_while(is_in_word);
         if self.peek(0) == Some(b'\'') {
             let prefix = word.first().filter(|_| word.len() == 1).map_or(0, u8::to_ascii_lowercase);
             let is_prefix = matches!(prefix, b'b' | b'e' | b'n' | b'x');
@@ -224,6 +224,25 @@ impl<'a> Iterator for Lexer<'a> {
 }
 
 /// A byte that a name may begin with: all that is not ASCII is a letter to both servers.
+#[inline]
 const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }
+
+/// A byte that a name may go on with.
+#[inline]
+fn is_in_word(byte: u8) -> bool {
+    IN_WORD.get(usize::from(byte)).is_some_and(|is| *is)
+}
+
+/// [`is_in_word`], for all bytes: one look instead of five comparisons.
+#[allow(clippy::indexing_slicing, reason = "in a constant: a wrong index does not compile")]
+static IN_WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_usize;
+    while byte < table.len() {
+        table[byte] = is_word(byte as u8) || (byte as u8).is_ascii_digit() || byte as u8 == b'$';
+        byte += 1;
+    }
+    table
+};

@@ -1,6 +1,7 @@
 //! Statements that are known, each once, however many connections use it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
 use crate::lexer::Dialect;
@@ -11,12 +12,16 @@ use crate::statement::Statement;
 /// Reads statements, and keeps each once.
 #[derive(Debug)]
 pub struct Library {
-    known: HashMap<u64, Rc<Statement>>,
+    known: HashMap<u64, Rc<Statement>, BuildHasherDefault<Hashed>>,
     /// What is left of statements when there is room for no more: what they do.
     bare: Vec<Rc<Statement>>,
     collections: BTreeSet<Box<str>>,
     text: Vec<u8>,
 }
+
+/// Keys that are hashes already.
+#[derive(Debug, Default)]
+struct Hashed(u64);
 
 /// What was read.
 #[derive(Debug)]
@@ -41,7 +46,7 @@ impl Library {
     /// An empty one.
     #[must_use]
     pub fn new() -> Self {
-        Self { known: HashMap::new(), bare: Vec::new(), collections: BTreeSet::new(), text: Vec::new() }
+        Self { known: HashMap::default(), bare: Vec::new(), collections: BTreeSet::new(), text: Vec::new() }
     }
 
     /// Reads a statement. `is_cut` says that its end was not captured.
@@ -66,7 +71,7 @@ impl Library {
 
     fn find(&mut self, text: &[u8], dialect: Dialect) -> Rc<Statement> {
         let key = hash(text);
-        if let Some(known) = self.known.get(&key).filter(|known| known.text.as_bytes() == text) {
+        if let Some(known) = self.known.get(&key).filter(|known| is_same(known.text.as_bytes(), text)) {
             return Rc::clone(known);
         }
         let mut statement = Statement::read(&String::from_utf8_lossy(text), dialect);
@@ -89,6 +94,20 @@ impl Library {
     }
 }
 
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = hash(bytes);
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+}
+
 impl Default for Library {
     fn default() -> Self {
         Self::new()
@@ -102,6 +121,13 @@ fn hash(text: &[u8]) -> u64 {
     let hash = words.iter().fold(text.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
     let last = rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
     mix(mix(hash, last), 0)
+}
+
+/// Whether two texts are equal, eight bytes at a time.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let ((ones, rest), (others, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
+    let words = |eights: &[[u8; 8]], place: usize| eights.get(place).map(|eight| u64::from_le_bytes(*eight));
+    one.len() == other.len() && rest == other_rest && (0..ones.len()).all(|place| words(ones, place) == words(others, place))
 }
 
 #[cfg(test)]

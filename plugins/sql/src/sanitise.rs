@@ -54,13 +54,27 @@ fn put(token: Token<'_>, dialect: Dialect, out: &mut Vec<u8>) {
             }
         }
         Token::Sign(sign) => out.push(sign),
-        Token::Word(word) | Token::Quoted(word) | Token::Parameter(word) => {
-            let room = TEXT_BYTES.saturating_sub(out.len());
-            // A byte below a space would let a name draw on a terminal.
-            out.extend(word.iter().take(room).map(|&byte| if byte < b' ' || byte == 0x7f { b' ' } else { byte }));
+        Token::Word(word) | Token::Parameter(word) => append(room(word, out), out),
+        // A byte below a space would let a name draw on a terminal.
+        Token::Quoted(name) => {
+            let shown = room(name, out).iter().map(|&byte| if byte < b' ' || byte == 0x7f { b' ' } else { byte });
+            out.extend(shown);
         }
         Token::Comment(_) => {}
     }
+}
+
+/// Eight bytes at a time, which are a store each: to copy a few bytes costs a call in Wasm.
+#[inline]
+fn append(word: &[u8], out: &mut Vec<u8>) {
+    let (eights, rest) = word.as_chunks::<8>();
+    eights.iter().for_each(|eight| out.extend_from_slice(eight));
+    rest.iter().for_each(|&byte| out.push(byte));
+}
+
+/// As much of a name as there is room for.
+fn room<'a>(name: &'a [u8], out: &[u8]) -> &'a [u8] {
+    name.get(..TEXT_BYTES.saturating_sub(out.len())).unwrap_or(name)
 }
 
 /// A value. A second one in a list is as good as none, and its sign belongs to it.
