@@ -37,9 +37,6 @@ pub(crate) fn attach(probe: &str, object: &Object) -> Result<Attached, KernelErr
         }
     }
     let mut attached = attached?;
-    for reason in &passed_over {
-        tracing::info!(probe, reason, "attached the fallback programs");
-    }
     attached.passed_over = passed_over;
     for program in object.progs_mut().filter(is_iterator) {
         if let Err(reason) = run(&program) {

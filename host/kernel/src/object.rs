@@ -138,6 +138,9 @@ impl LoadedProbe {
         if self.attached.hooks.is_empty() {
             self.attached = attach::attach(&self.name, &self.object)?;
             self.passed_over.append(&mut self.attached.passed_over);
+            for reason in &self.passed_over {
+                tracing::info!(probe = self.name, reason, "a better hook cannot be had");
+            }
             self.watch = Watch::start(&self.name, &self.object);
         }
         Ok(())
