@@ -286,6 +286,12 @@ int BPF_PROG(fallback_send6, struct socket *socket, void *message, __u64 size, i
 	return on_call(socket->sk, ret, 0, L7_SENT, L7_PLACE_SEND6);
 }
 
+SEC("fexit/inet_sendpage")
+int BPF_PROG(fallback_sendpage, struct socket *socket, void *page, int offset, __u64 size, int flags, int ret)
+{
+	return on_call(socket->sk, ret, 0, L7_SENT, L7_PLACE_SENDPAGE);
+}
+
 SEC("fexit/inet_recvmsg")
 int BPF_PROG(fallback_receive, struct socket *socket, void *message, __u64 size, int flags, int ret)
 {
