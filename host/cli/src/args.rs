@@ -1,10 +1,12 @@
 //! The words of the command line. Help, completions and man pages all come from this one tree.
 
 mod help;
+mod capture;
 mod component;
 mod plugin;
 mod probe;
 mod repro;
+mod requests;
 mod run;
 mod shadow;
 mod value;
@@ -13,10 +15,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+pub(crate) use capture::{RecordArgs, ReplayArgs, Replayed, Speed};
 pub(crate) use component::{AdapterArgs, CompileArgs, KeygenArgs, SignArgs, VerifyArgs};
 pub(crate) use plugin::{HistoryArgs, InspectArgs, LoadArgs, PluginCommand, RollbackArgs, UnloadArgs};
 pub(crate) use probe::{ProbeCommand, ProbeLoadArgs, ProbeUnloadArgs};
 pub(crate) use repro::{KeptArgs, ReproCommand, ReproListArgs, ReproRunArgs, ReproShowArgs};
+pub(crate) use requests::{RequestsArgs, RoleArg};
 pub(crate) use run::{LogFormat, OtlpProtocol, Output, RunArgs};
 pub(crate) use shadow::{CandidateArgs, CompareArgs, ShadowArgs};
 
@@ -49,6 +53,15 @@ pub(crate) enum Command {
     /// Show where the events of a running host went
     #[command(long_about = help::STATUS, after_long_help = help::STATUS_AFTER)]
     Status(DataArgs),
+    /// Show the requests that were made on this node, counted exactly
+    #[command(long_about = help::REQUESTS, after_long_help = help::REQUESTS_AFTER)]
+    Requests(RequestsArgs),
+    /// Write what probes see to a capture
+    #[command(long_about = help::RECORD, after_long_help = help::RECORD_AFTER)]
+    Record(Box<RecordArgs>),
+    /// Play a capture through plugins, without privilege
+    #[command(long_about = help::REPLAY, after_long_help = help::REPLAY_AFTER)]
+    Replay(Box<ReplayArgs>),
     /// Load, replace and look into plugins
     #[command(subcommand, after_long_help = help::PLUGIN_AFTER)]
     Plugin(PluginCommand),
@@ -178,6 +191,10 @@ mod tests {
         assert!(Cli::try_parse_from(line.split_whitespace()).is_ok());
         for line in [
             "host status --format json",
+            "host requests --watch --format json --protocol http --role server --limit 10",
+            "host record -o F --probe l7 --comm nginx --port 80 --capture-bytes 4096 --duration 10s",
+            "host replay F --plugin decoder.http=./http.wasm --plugin sampler=sampler-ratio --speed real --output jsonl",
+            "host replay F --speed max --output requests --otlp-endpoint http://localhost:4317",
             "host plugin load F --slot sampler --config {} --pin sha256:00000000000000000000000000000000000000000000000000000000000000ab",
             "host plugin unload sampler",
             "host plugin list",

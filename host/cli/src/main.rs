@@ -4,6 +4,8 @@
 
 mod args;
 mod run;
+mod record;
+mod requests;
 mod status;
 mod ledger;
 mod plugin;
@@ -13,6 +15,7 @@ mod config;
 mod generate;
 mod ask;
 mod output;
+mod redraw;
 mod printable;
 mod style;
 mod exit;
@@ -36,6 +39,9 @@ fn main() -> ExitCode {
 fn perform(command: Command) -> Done {
     match command {
         Command::Run(args) => run::run(*args),
+        Command::Record(args) => wait(record::record(*args)),
+        Command::Replay(args) => run::replay(*args),
+        Command::Requests(args) => wait(requests::requests(args)),
         Command::Status(args) => wait(status::status(args)),
         Command::Plugin(command) => wait(plugin::plugin(command)),
         Command::Probe(command) => wait(probe::probe(command)),

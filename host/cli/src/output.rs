@@ -38,6 +38,13 @@ pub(crate) fn json(value: &impl Serialize) -> Result<String, Failure> {
     Ok(text + "\n")
 }
 
+/// One JSON document in one line.
+pub(crate) fn json_line(value: &impl Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string(value)
+        .map_err(|error| Failure::new(crate::exit::Code::Failed, format!("cannot write JSON: {error}")))?;
+    Ok(text + "\n")
+}
+
 /// Rows under headings, two spaces apart. A row is a line, so that it can be searched.
 pub(crate) fn columns(headings: &[(&str, Align)], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();

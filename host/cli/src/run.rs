@@ -1,9 +1,11 @@
 //! `host run`: starts the daemon, shows what it does until it ends, and prints the ledger.
 
 mod settings;
-mod log;
+pub(crate) mod log;
+mod replay;
 mod rates;
 mod screen;
+mod traffic;
 mod terminal;
 mod feed;
 mod lines;
@@ -25,9 +27,11 @@ use crate::ledger;
 use crate::output;
 use crate::style;
 use feed::Feed;
+pub(crate) use replay::replay;
 use rates::History;
 use screen::Canvas;
 use terminal::Terminal;
+use traffic::Traffic;
 
 /// Time between two frames of the live table.
 const FRAME: Duration = Duration::from_millis(500);
@@ -62,10 +66,13 @@ pub(crate) fn run(args: RunArgs) -> Done {
     settings.view = feed.clone().map(|feed| View::new(move || Box::new(feed.clone())));
     let replay = settings.input != Input::Kernel;
     let to_stdout = feed.is_some() || settings.output == Some(OutputName::None);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Code::Failed, format!("cannot start the runtime: {error}")))?;
-    let report = runtime.block_on(watch(settings, feed))?;
+    let report = runtime()?.block_on(watch(settings, feed))?;
     tell(&report, replay, to_stdout, args.format.format)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    runtime.map_err(|error| Failure::new(Code::Failed, format!("cannot start the runtime: {error}")))
 }
 
 /// From the start to the end of the drain.
@@ -107,7 +114,7 @@ fn announce(status: &Status) {
 async fn on_screen(daemon: &Daemon, feed: &Feed) -> Result<(), Failure> {
     let mut terminal = Terminal::enter()?;
     let coloured = style::coloured(&io::stderr());
-    let mut history = History::default();
+    let (mut history, mut traffic) = (History::default(), Traffic::default());
     let mut frames = tokio::time::interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ending = std::pin::pin!(daemon.wait());
@@ -118,9 +125,11 @@ async fn on_screen(daemon: &Daemon, feed: &Feed) -> Result<(), Failure> {
             _ = frames.tick() => {
                 let status = daemon.status().await;
                 history.push(Instant::now(), status);
+                // A path that does not answer is seen above.
+                traffic.push(Instant::now(), daemon.requests().await.unwrap_or_default());
                 let (width, height) = terminal.size();
                 let canvas = Canvas { width, height, coloured };
-                terminal.draw(&screen::frame(&history, &feed.last(height), canvas))?;
+                terminal.draw(&screen::frame(&history, &traffic, &feed.last(height), canvas))?;
             }
             _ = &mut ending => return Ok(()),
         }

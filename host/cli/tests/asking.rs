@@ -84,6 +84,7 @@ fn expect(name: &str, actual: &str) {
 }
 
 const STATUS: &str = include_str!("expected/status.json");
+const REQUESTS: &str = include_str!("expected/requests.json");
 const PLUGINS: &str = include_str!("expected/plugins.json");
 const SLOTS: &str = include_str!("expected/slots.json");
 const SHADOWS: &str = include_str!("expected/shadows.json");
@@ -96,6 +97,18 @@ fn a_status_becomes_a_table() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(request.starts_with("GET /v1/status "), "{request}");
     expect("status.txt", &stdout(&output));
+}
+
+#[test]
+fn requests_become_a_table_by_service_or_json_with_the_names_that_scripts_rely_on() {
+    let (output, request) = ask(&["requests"], 200, REQUESTS);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(request.starts_with("GET /v1/requests "), "{request}");
+    expect("requests.txt", &stdout(&output));
+    let all = ["requests", "--format", "json", "--protocol", "http", "--role", "server", "--limit", "1"];
+    let (output, _) = ask(&all, 200, REQUESTS);
+    let requests: Vec<serde_json::Value> = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(requests, serde_json::from_str::<Vec<serde_json::Value>>(REQUESTS).unwrap()[..1]);
 }
 
 #[test]
@@ -200,7 +213,7 @@ fn the_only_candidate_is_promoted_and_discarded_without_being_named() {
 
 #[test]
 fn a_table_has_room_on_80_columns() {
-    for table in ["status", "plugins", "compare"] {
+    for table in ["status", "requests", "plugins", "compare"] {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/expected/{table}.txt"));
         let table = std::fs::read_to_string(file).unwrap();
         let widest = table.lines().filter(|line| !line.contains("FAILED")).map(|line| line.chars().count()).max();

@@ -47,6 +47,9 @@ fn help_teaches() {
         ("help.txt", &["--help"]),
         ("help-run.txt", &["run", "--help"]),
         ("help-status.txt", &["status", "--help"]),
+        ("help-requests.txt", &["requests", "--help"]),
+        ("help-record.txt", &["record", "--help"]),
+        ("help-replay.txt", &["replay", "--help"]),
         ("help-plugin.txt", &["plugin", "--help"]),
         ("help-plugin-load.txt", &["plugin", "load", "--help"]),
         ("help-plugin-shadow.txt", &["plugin", "shadow", "--help"]),
@@ -76,6 +79,8 @@ fn a_value_that_cannot_be_is_refused_with_what_could() {
         (&["run", "--comm", "a-name-of-sixteen"], "15 bytes"),
         (&["run", "--pid", "0"], "the number of a process"),
         (&["run", "--output", "xml"], "jsonl, console, none"),
+        (&["replay", "x", "--plugin", "decoder.http"], "SLOT=FILE"),
+        (&["replay", "x", "--plugin", "tables=x"], "decoder."),
         (&["plugin", "load", "x", "--pin=ab"], "sha256: and 64 hexadecimal digits"),
         (&["plugin", "shadow", "x", "--share=0"], "above 0% up to 100%"),
         (&["plugin", "shadow", "x", "--promote-if=costs < 1", "--after=1s"], "column 1"),
@@ -110,6 +115,22 @@ fn a_sound_configuration_is_said_to_be_so() {
     let output = host(&["config", "check", config.to_str().unwrap()]);
     assert!(output.status.success());
     assert!(stdout(&output).ends_with("host.toml is sound\n"));
+}
+
+#[test]
+fn a_capture_is_replayed_without_privilege_and_says_the_same_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../daemon/captures/default.capture");
+    let state = folder.path().join("state");
+    let line = ["replay", capture.to_str().unwrap(), "--output", "jsonl", "--plugin", "sampler=sampler-ratio", "--state-dir"];
+    let replay = || host(&[&line[..], &[state.to_str().unwrap()]].concat());
+    let (first, again) = (replay(), replay());
+    assert!(first.status.success(), "{}", stderr(&first));
+    assert!(stdout(&first).lines().count() > 100 && first.stdout == again.stdout);
+    assert!(stderr(&first).contains("REPLAY") && stderr(&first).contains("produced"), "{}", stderr(&first));
+    let none = host(&["replay", "no-such.capture"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(stderr(&none).contains("host record"), "{}", stderr(&none));
 }
 
 #[test]

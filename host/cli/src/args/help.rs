@@ -17,6 +17,7 @@ Examples:
   host run                              see this machine: exec, file and tcp
   host run --probe file --comm nginx    only files that nginx opens
   host run --otlp-endpoint http://localhost:4317
+  host requests                         what was asked of the services here, and how they answered
   host status                           where the events went
   host plugin load ./my_sampler.wasm    replace the sampler while events flow
   host plugin rollback sampler          and take that back
@@ -74,6 +75,55 @@ Examples:
   host run --otlp-endpoint http://localhost:4317 --ready-file /run/host.ready
 
 The ledger is printed at the end: to standard output with --output none, else to standard error.";
+
+/// `host requests`
+pub(super) const REQUESTS: &str = "\
+Show the requests that were made on this node, counted exactly since the start, before anything is sampled.
+
+A heading for each process at one end of its connections, and below it a line for each method, route and status: how many, how \
+many of them failed, and the time that half of them and 99 of 100 took no longer than. What was over `metrics.cardinality` is \
+in one line, (others).";
+
+/// After `host requests --help`.
+pub(super) const REQUESTS_AFTER: &str = "\
+Examples:
+  host requests --watch
+  host requests --protocol http --role server --limit 20
+  host requests --format json | jq '.[] | select(.errors > 0) | {comm, route, errors}'
+
+The JSON is a list of objects with protocol, role, comm, server_port, method, route, status, count, errors, p50_ns and \
+p99_ns, the most frequent first; with --watch a list per line.";
+
+/// `host record`
+pub(super) const RECORD: &str = "\
+Write what probes see to a capture: an Arrow IPC stream, compressed, that `host replay` plays and any Arrow library reads.
+
+No plugin sees the records, so a connection whose protocol nobody knows is recorded as whole as the rest. A capture holds what \
+programs sent: only its owner may read it.";
+
+/// After `host record --help`.
+pub(super) const RECORD_AFTER: &str = "\
+Examples:
+  host record -o my.capture --probe l7 --port 6379 --capture-bytes 4096 --duration 10s
+  host record -o exec.capture --probe exec --comm bash";
+
+/// `host replay`
+pub(super) const REPLAY: &str = "\
+Play a capture through the same path as the kernel's events, without privilege.
+
+The same capture with the same plugins gives the same bytes each time, however fast: runs come one by one in their order, ids \
+and what is sampled are derived from the capture, the time is that of the records, and what has no room waits. Only a plugin \
+that is granted `random`, or whose call runs out of time, may answer otherwise.";
+
+/// After `host replay --help`.
+pub(super) const REPLAY_AFTER: &str = "\
+Examples:
+  host replay my.capture --output jsonl
+  host replay my.capture --plugin decoder.mine=./mine.wasm --output requests
+  host replay my.capture --plugin sampler=./my_sampler.wasm --speed real
+  host replay my.capture --otlp-endpoint http://localhost:4317
+
+A plugin that is named here may import `clock` and `tables`; all else is granted by the configuration.";
 
 /// `host status`
 pub(super) const STATUS: &str = "\

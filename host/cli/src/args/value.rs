@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use host_daemon::shadow::Condition;
+use host_daemon::slot::Slot;
 
 /// Reads `500ms`, `10s`, `2m`, `1h30m`; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -27,6 +28,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         rest = after;
     }
     if total.is_zero() { Err(SHAPE.to_owned()) } else { Ok(total) }
+}
+
+/// Reads `SLOT=FILE`.
+pub(crate) fn plugin(text: &str) -> Result<(Slot, String), String> {
+    const SHAPE: &str = "write SLOT=FILE, such as decoder.http=./http.wasm";
+    let (slot, file) = text.split_once('=').filter(|(_, file)| !file.is_empty()).ok_or(SHAPE)?;
+    Ok((slot.parse().map_err(|error| format!("{error}"))?, file.to_owned()))
 }
 
 /// Reads `NAME.max_entries=N`.

@@ -1,11 +1,7 @@
 //! `host plugin compare`: how a candidate compares with what is live.
 
-use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use crossterm::cursor::MoveToPreviousLine;
-use crossterm::queue;
-use crossterm::terminal::{Clear, ClearType};
 use host_daemon::control::client::ClientError;
 use host_daemon::control::message::{ShadowState, ShadowStatus};
 use host_model::{Comparison, Example, Role};
@@ -16,6 +12,7 @@ use crate::args::{CompareArgs, Format};
 use crate::exit::{Code, Done, Failure};
 use crate::output::{self, Align, columns, grouped, percent, sheet, since};
 use crate::printable::{clipped, printable};
+use crate::redraw;
 use crate::status::per_row;
 use crate::style;
 
@@ -48,34 +45,13 @@ pub(super) async fn compare(args: CompareArgs) -> Done {
         let last = !args.watch || status.state != ShadowState::Shadowing;
         match format {
             Format::Json => output::print(&format!("{}\n", answer.get()))?,
-            Format::Table => drawn = draw(&table(&status), drawn, last)?,
+            Format::Table => drawn = redraw::draw(&table(&status), drawn, last)?,
         }
         if last {
             return Ok(());
         }
         tokio::time::sleep(EVERY).await;
     }
-}
-
-/// Writes a table over the one before it, on a terminal; else below it. Gives how many lines there are now to write over: those
-/// that have left the screen cannot be, so all but the last table end where it does.
-fn draw(table: &str, drawn: u16, last: bool) -> Result<u16, Failure> {
-    let mut stdout = io::stdout().lock();
-    if drawn > 0 {
-        queue!(stdout, MoveToPreviousLine(drawn), Clear(ClearType::FromCursorDown))?;
-    }
-    if last || !stdout.is_terminal() {
-        stdout.write_all(table.as_bytes())?;
-        stdout.flush()?;
-        return Ok(0);
-    }
-    let (_, height) = crossterm::terminal::size().unwrap_or((80, 24));
-    let room = height.saturating_sub(1);
-    for line in table.lines().take(room.into()) {
-        writeln!(stdout, "{line}")?;
-    }
-    stdout.flush()?;
-    Ok(u16::try_from(table.lines().count()).unwrap_or(u16::MAX).min(room))
 }
 
 /// All of a comparison, for a person.

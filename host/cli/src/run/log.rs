@@ -19,6 +19,11 @@ pub(super) enum Place {
     Feed(Feed),
 }
 
+/// Starts the log on standard error.
+pub(crate) fn to_stderr(filter: Option<&str>, format: LogFormat) -> Result<(), Failure> {
+    start(filter, format, Place::Stderr)
+}
+
 /// Starts the log. `RUST_LOG` goes before `filter`.
 pub(super) fn start(filter: Option<&str>, format: LogFormat, place: Place) -> Result<(), Failure> {
     let variable = std::env::var("RUST_LOG").ok().filter(|words| !words.is_empty());

@@ -3,6 +3,7 @@
 use host_daemon::status::{Origin, Status};
 
 use super::rates::{History, PathRate};
+use super::traffic::Traffic;
 use crate::output::{bytes, grouped, short, since};
 use crate::printable::clipped;
 use crate::status;
@@ -20,7 +21,7 @@ pub(super) struct Canvas {
 }
 
 /// The lines of one frame, at most as many and as wide as the canvas.
-pub(super) fn frame(history: &History, events: &[String], canvas: Canvas) -> Vec<String> {
+pub(super) fn frame(history: &History, traffic: &Traffic, events: &[String], canvas: Canvas) -> Vec<String> {
     let Some(now) = history.last() else {
         return vec!["starting".to_owned()];
     };
@@ -39,6 +40,13 @@ pub(super) fn frame(history: &History, events: &[String], canvas: Canvas) -> Vec
         lines.push(styled(&format!("swapped {}", status::line(last, "")), Tone::Faint, canvas));
     }
     lines.push(String::new());
+    // Requests are what most people look for; a few events stay in sight.
+    let room = canvas.height.saturating_sub(lines.len() + 1);
+    let requests = traffic.lines(canvas, room - room / 4);
+    if !requests.is_empty() {
+        lines.extend(requests);
+        lines.push(String::new());
+    }
     let room = canvas.height.saturating_sub(lines.len());
     let newest = events.get(events.len().saturating_sub(room)..).unwrap_or_default();
     lines.extend(newest.iter().map(|event| clipped(event, canvas.width)));
@@ -92,6 +100,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::requests::tests::request;
     use crate::status::tests::status;
 
     const CANVAS: Canvas = Canvas { width: 80, height: 24, coloured: false };
@@ -124,14 +133,30 @@ swapped sampler: sampler-ratio@0.1.0 (1) -> sampler-rate@0.3.0 (2), 41.3 us, coâ
 one
 two\u{fffd}[2J";
         let events = ["one".to_owned(), "two\x1b[2J".to_owned()];
-        assert_eq!(frame(&history(), &events, CANVAS).join("\n"), expected);
+        assert_eq!(frame(&history(), &Traffic::default(), &events, CANVAS).join("\n"), expected);
+    }
+
+    fn busy() -> Traffic {
+        let mut traffic = Traffic::default();
+        let routes = (0..100).map(|route| request("nginx", "server", "GET", &format!("/{route}"), "200", 1));
+        traffic.push(Instant::now(), routes.collect());
+        traffic
+    }
+
+    #[test]
+    fn requests_stand_between_the_paths_and_the_events() {
+        let lines = frame(&history(), &busy(), &["an event".to_owned()], CANVAS);
+        let place = |start: &str| lines.iter().position(|line| line.starts_with(start)).unwrap();
+        assert!(place("PATH") < place("  METHOD") && place("nginx:80") < place("an event"), "{lines:#?}");
+        assert_eq!(lines.iter().filter(|line| line.starts_with("  GET")).count(), 8);
+        assert!(lines.len() <= 24);
     }
 
     #[test]
     fn a_frame_never_outgrows_its_canvas() {
         let events = vec!["e".repeat(500); 100];
         for (width, height) in [(20, 4), (80, 24), (200, 60)] {
-            let lines = frame(&history(), &events, Canvas { width, height, coloured: false });
+            let lines = frame(&history(), &busy(), &events, Canvas { width, height, coloured: false });
             assert!(lines.len() <= height && lines.iter().all(|line| line.chars().count() <= width));
         }
     }
@@ -140,6 +165,6 @@ two\u{fffd}[2J";
     fn a_replay_says_that_it_is_one() {
         let mut history = History::default();
         history.push(Instant::now(), Status { mode: Origin::Replay, ..status() });
-        assert!(frame(&history, &[], CANVAS).iter().any(|line| line.starts_with("REPLAY")));
+        assert!(frame(&history, &Traffic::default(), &[], CANVAS).iter().any(|line| line.starts_with("REPLAY")));
     }
 }

@@ -22,13 +22,9 @@ const COLLECTORS: [&str; 4] = [
 pub(super) fn settings(args: &RunArgs) -> Result<Settings, Failure> {
     let mut config = args.config.as_deref().map(Config::load).transpose()?.unwrap_or_default();
     if let Some(protocol) = args.otlp_protocol {
-        config.export.protocol = Some(match protocol {
-            OtlpProtocol::Grpc => ProtocolName::Grpc,
-            OtlpProtocol::HttpProtobuf => ProtocolName::HttpProtobuf,
-        });
+        config.export.protocol = Some(self::protocol(protocol));
     }
-    let named = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let collector = args.otlp_endpoint.is_some() || config.export.endpoint.is_some() || COLLECTORS.iter().any(named);
+    let collector = has_collector(args.otlp_endpoint.as_ref(), &config);
     Ok(Settings {
         output: Some(output(args.output, config.export.output, collector)),
         probes: args.probes.clone(),
@@ -43,6 +39,20 @@ pub(super) fn settings(args: &RunArgs) -> Result<Settings, Failure> {
         config,
         ..Settings::default()
     })
+}
+
+/// Whether events go to a collector.
+pub(super) fn has_collector(flag: Option<&String>, config: &Config) -> bool {
+    let named = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    flag.is_some() || config.export.endpoint.is_some() || COLLECTORS.iter().any(named)
+}
+
+/// The word of the configuration for that of the flag.
+pub(super) const fn protocol(protocol: OtlpProtocol) -> ProtocolName {
+    match protocol {
+        OtlpProtocol::Grpc => ProtocolName::Grpc,
+        OtlpProtocol::HttpProtobuf => ProtocolName::HttpProtobuf,
+    }
 }
 
 /// Whether the live table is drawn: a person sees both streams, and did not ask for events or lines there.

@@ -15,6 +15,7 @@ mod rows;
 
 mod logs;
 mod metrics;
+mod privacy;
 mod spans;
 
 mod delivery;
