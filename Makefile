@@ -3,8 +3,9 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 HOST := $(TARGET)/release/host
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
+KERNELS := 6.1/x86_64 6.12/x86_64 6.18/x86_64 7.3/x86_64
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-peers bench-requests polyglot fuzz survive build fmt clean
+.PHONY: help setup run test check bench bench-peers bench-requests polyglot fuzz hostile survive test-kernels build fmt clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +49,16 @@ polyglot: setup ## One policy in five languages, tested and measured (target/pol
 survive: setup ## Hostile plugins in random order in one process, for ten minutes (TIME=seconds, SURVIVE_SEED=...); needs root
 	cargo build --release --workspace --bins
 	SURVIVE_SECONDS=$(or $(TIME),600) cargo test --release --workspace --test end_to_end survives
+
+hostile: setup ## A million mutated conversations for each protocol, along the whole path (COUNT=how many)
+	cargo build --release --workspace --bins
+	HOSTILE=$(or $(COUNT),1000000) cargo test --release --workspace --test requests mutated
+
+test-kernels: ## Every probe on Debian's kernels from 6.1 to 7.3 in virtual machines; writes docs/kernels.md
+	@.ci/setup build test
+	@.ci/kernels $(KERNELS)
+	cargo build --release --workspace --bins
+	KERNELS="$(KERNELS)" KERNELS_TABLE=write cargo test --release --workspace --test kernel
 
 fuzz: setup ## libFuzzer on everything that reads bytes of others, an hour in all (TIME=seconds for each target, TARGETS="...")
 	@.ci/setup fuzz

@@ -9,7 +9,7 @@
 
 #define L7_CAPTURE_MAX 4096 /* bytes of a call that can be captured at most: a power of two */
 #define L7_PORTS_MAX 64
-#define L7_SEGMENTS_MAX 8 /* of a vector that are looked at */
+#define L7_SEGMENTS_MAX 32 /* of a vector that are looked at */
 
 /* === what the host says === */
 

@@ -15,6 +15,11 @@ pub mod process;
 pub mod contender;
 pub mod sink;
 
+pub mod requests;
+pub mod server;
+
+pub mod machine;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 

@@ -121,7 +121,8 @@ raw events                0        1
     fn what_is_routed_has_lines_where_something_is() {
         let trunk = Ledger { produced: 9, received: 9, routed: 7, unrouted: 2, ..Ledger::default() };
         let text = table([("l7", &trunk), ("file", &FILE)]);
-        assert!(text.contains("    unrouted              2        0\n    routed                7        0\n"), "{text}");
+        let has = |wanted: [&str; 3]| text.lines().any(|line| line.split_whitespace().eq(wanted));
+        assert!(has(["unrouted", "2", "0"]) && has(["routed", "7", "0"]) && !text.contains("held"), "{text}");
     }
 
     #[test]

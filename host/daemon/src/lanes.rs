@@ -58,6 +58,7 @@ pub(crate) fn compose(parts: &Parts, slots: &Slots, opened: Opened, in_step: boo
         counters: Arc::clone(&counters),
         limits: parts.limits,
         pins: parts.pins.clone(),
+        capture_bytes: parts.capture_bytes,
         in_step,
     };
     let (router, lanes) = host_pipeline::route(trunk, recognisers).map_err(trunk::refusal)?;

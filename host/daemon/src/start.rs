@@ -41,6 +41,8 @@ use crate::wiring::{self, Opened, Parts};
 /// A trunk and the paths of its protocols.
 type Composed = (Trunk, Vec<Arc<Path>>);
 
+/// Bytes of each call that are captured where a protocol does not say: a request's line and its first headers.
+const CAPTURE: u32 = 256;
 /// How often a replay is looked at whether it has ended.
 const LOOK: Duration = Duration::from_millis(10);
 /// How often the host's own metrics go out.
@@ -102,6 +104,7 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
         exporter: exporter(&settings, runtime)?.seeded(seed.clone()),
         limits: wiring::limits(&settings.config),
         pins: settings.config.protocols.pins(),
+        capture_bytes: settings.config.protocols.capture_bytes.unwrap_or(CAPTURE),
         seed,
     };
     parts.exporter.be_patient(!live && !looping);

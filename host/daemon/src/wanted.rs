@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use host_kernel::{LoadOptions, catalog, cgroup};
-use host_model::{Filter, Probe, ProbeState};
+use host_model::{Description, Filter, Probe, ProbeState};
 
 use crate::config::{FilterConfig, ProbeConfig};
 use crate::control::message::Refusal;
@@ -93,7 +93,9 @@ pub(crate) fn options(settings: &Settings, name: &str, probe: &ProbeConfig) -> R
     options.ring_bytes = probe.ring_bytes.map(|size| u32::try_from(size.0).unwrap_or(u32::MAX));
     options.ports.clone_from(&probe.ports);
     if name == PAYLOAD {
-        options.capture_bytes = settings.config.protocols.capture_bytes;
+        // What a connection begins with tells its protocol, and fills tables that its decoder needs to the end: all of it, until the
+        // router knows who wants how much.
+        options.capture_bytes = Some(Description::CAPTURE);
     }
     options.max_entries = probe.max_entries.iter().map(|(map, entries)| (map.clone(), *entries)).collect();
     Ok(options)

@@ -43,6 +43,8 @@ pub(crate) struct Parts {
     pub(crate) limits: BatchLimits,
     /// Ports and the protocols that are spoken there.
     pub(crate) pins: BTreeMap<u16, String>,
+    /// Bytes of each call for protocols that do not say how many they want.
+    pub(crate) capture_bytes: u32,
     /// What rows are sampled by, and ids derived from.
     pub(crate) seed: Seed,
 }

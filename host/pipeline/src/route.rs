@@ -53,6 +53,8 @@ pub struct Trunk {
     pub limits: BatchLimits,
     /// Ports of servers, and the protocol that is spoken there whatever it looks like.
     pub pins: BTreeMap<u16, String>,
+    /// Bytes of each call that are captured for a protocol that does not say how many it wants.
+    pub capture_bytes: u32,
     /// In a replay: every lane has worked on a run before the next is read, and nothing is lost, so that the same capture always
     /// gives the same rows.
     pub in_step: bool,
@@ -117,7 +119,7 @@ pub enum RouteError {
 /// # Errors
 /// The trunk's record is another one, two have the same protocol, or the system gives no thread.
 pub fn route(trunk: Trunk, recognisers: Vec<Box<dyn Recogniser>>) -> Result<(Router, Vec<Box<dyn Source>>), RouteError> {
-    let Trunk { name, source, layout, maps, observer, counters, limits, pins, in_step } = trunk;
+    let Trunk { name, source, layout, maps, observer, counters, limits, pins, capture_bytes, in_step } = trunk;
     let shape = Shape::of(&layout)?;
     let mut lanes = Lanes::new(Arc::clone(&name), pins);
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
@@ -130,7 +132,7 @@ pub fn route(trunk: Trunk, recognisers: Vec<Box<dyn Recogniser>>) -> Result<(Rou
     let thread = Thread {
         name: Arc::clone(&name),
         source,
-        dispatch: Dispatch::new(shape, lanes, Verdicts::new(maps), Arc::clone(&counters), observer),
+        dispatch: Dispatch::new(shape, lanes, Verdicts::new(maps, capture_bytes), Arc::clone(&counters), observer),
         limits,
         in_step,
         commands: receiver,

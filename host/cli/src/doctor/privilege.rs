@@ -52,7 +52,7 @@ mod tests {
     fn a_missing_capability_is_named_with_the_probes_that_take_it() {
         let finding = capability(&["CAP_BPF"]);
         assert_eq!(finding.verdict, Verdict::Fault);
-        assert_eq!(finding.detail, "CAP_BPF missing: exec, file, tcp cannot be attached");
+        assert_eq!(finding.detail, "CAP_BPF missing: exec, file, l7, tcp cannot be attached");
         assert_eq!(capability(&[]).verdict, Verdict::Ok);
     }
 

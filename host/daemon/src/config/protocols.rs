@@ -19,7 +19,8 @@ pub struct ProtocolsConfig {
     /// Ports of servers, and the protocol that is spoken there whatever it looks like: `{ 6380 = "redis" }`.
     #[schemars(with = "BTreeMap<String, String>")]
     pub ports: BTreeMap<Port, String>,
-    /// Bytes of each call that are captured, at most 4096, where a protocol does not ask for more or less. Default 256.
+    /// Bytes of each call that are captured once its protocol is known, at most 4096, where that does not ask for more or less.
+    /// Default 256. Until then it is 4096.
     pub capture_bytes: Option<u32>,
 }
 

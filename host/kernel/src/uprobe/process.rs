@@ -89,7 +89,7 @@ pub(crate) fn libraries(pid: u32) -> Vec<Found> {
 
 /// The root directory that a process sees, as a number.
 pub(crate) fn root_of(pid: u32) -> Option<(u64, u64)> {
-    let root = fs::metadata(format!("/proc/{pid}/root/")).ok()?;
+    let root = fs::metadata(format!("/proc/{pid}/root")).ok()?;
     Some((root.dev(), root.ino()))
 }
 

@@ -167,15 +167,15 @@ fn vectors_and_messages_are_put_together_needs_root() {
     assert_eq!(calls::recvmsg(&server, &[6, 2, 20]), 13);
     assert_eq!(calls::send(&client, b"flat", 0), 4);
     assert_eq!(calls::recv(&server, 100, 0), 4);
-    let many = [b"ab".as_slice(); 12];
-    assert_eq!(calls::writev(&client, &many), 24);
-    assert_eq!(calls::recv(&server, 100, 0), 24);
+    let many = [b"ab".as_slice(); 40];
+    assert_eq!(calls::writev(&client, &many), 80);
+    assert_eq!(calls::recv(&server, 100, 0), 80);
     let records = probe.drain_at_least(8);
     let payloads: Vec<_> = records.iter().map(|record| told(record).3).collect();
     assert_eq!(payloads[..4], ["one two three"; 4]);
     assert_eq!(payloads[4..6], ["flat"; 2]);
-    assert_eq!((told(&records[6]).2, payloads[6].as_str()), (24, "abababababababab"), "eight segments of a call are looked at");
-    assert_eq!(payloads[7], "ab".repeat(12));
+    assert_eq!((told(&records[6]).2, &payloads[6]), (80, &"ab".repeat(32)), "32 segments of a call are looked at");
+    assert_eq!(payloads[7], "ab".repeat(40));
     assert_eq!(probe.counters(8).missed, 0);
 }
 

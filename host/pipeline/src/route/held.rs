@@ -167,8 +167,8 @@ mod tests {
 
     #[test]
     fn eight_calls_or_two_kibibytes_are_enough() {
-        assert!(!held(&[(1, b"x", 1); 7]).is_full());
-        assert!(held(&[(1, b"x", 1); 8]).is_full());
+        assert!(!held(&[(1, &b"x"[..], 1); 7]).is_full());
+        assert!(held(&[(1, &b"x"[..], 1); 8]).is_full());
         assert!(held(&[(1, &[0; 2048], 2048)]).is_full());
     }
 

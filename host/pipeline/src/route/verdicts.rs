@@ -21,6 +21,8 @@ const PLAINTEXT: u64 = 1 << 63;
 /// Writes verdicts.
 pub(crate) struct Verdicts {
     maps: Arc<dyn MapAccess>,
+    /// Bytes of each call of a protocol that does not say how many it wants.
+    capture_bytes: u32,
     /// There is no such map, as in a replay.
     absent: bool,
 }
@@ -28,8 +30,8 @@ pub(crate) struct Verdicts {
 // === impl Verdicts ===
 
 impl Verdicts {
-    pub(crate) fn new(maps: Arc<dyn MapAccess>) -> Self {
-        Self { maps, absent: false }
+    pub(crate) fn new(maps: Arc<dyn MapAccess>, capture_bytes: u32) -> Self {
+        Self { maps, capture_bytes, absent: false }
     }
 
     /// Nobody wants it.
@@ -37,9 +39,9 @@ impl Verdicts {
         self.write(key, IGNORE, 0);
     }
 
-    /// Somebody wants so many bytes of each call; 0 for as many as the settings say.
+    /// Somebody wants so many bytes of each call; 0 for the usual.
     pub(crate) fn want(&mut self, key: Key, capture_bytes: u32) {
-        self.write(key, WANTED, capture_bytes);
+        self.write(key, WANTED, if capture_bytes == 0 { self.capture_bytes } else { capture_bytes });
     }
 
     /// Nothing is known of it any more.

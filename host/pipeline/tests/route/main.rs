@@ -185,5 +185,5 @@ fn a_protocol_says_how_much_of_each_call_it_wants() {
     rig.settle(3);
     assert_eq!((rig.maps.verdict(1), rig.maps.verdict(2)), (Some((2, 1024)), None));
     rig.wire.push((0..8).map(|_| Record { direction: SENT, ..sent(2, b"more") }));
-    until("the kernel is told that it need not ask", || rig.maps.verdict(2) == Some((2, 0)));
+    until("the kernel is told that it need not ask", || rig.maps.verdict(2) == Some((2, 256)));
 }

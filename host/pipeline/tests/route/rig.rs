@@ -352,6 +352,7 @@ pub(crate) fn trunk(wire: &Wire, maps: &Arc<Maps>, pins: &[(u16, &str)], in_step
         counters: Arc::new(PathCounters::default()),
         limits: BatchLimits { age: Duration::from_millis(2), rows: 100, ..BatchLimits::default() },
         pins: pins.iter().map(|&(port, name)| (port, name.to_owned())).collect(),
+        capture_bytes: 256,
         in_step,
     }
 }
