@@ -101,9 +101,7 @@ fn table(rows: &[Row]) -> String {
     for row in rows {
         let said = &row.said;
         let hooks: Vec<&str> = said["hooks"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let verdict = row
-            .wrong()
-            .unwrap_or_else(|| said["reason"].as_str().map_or_else(|| "exact".into(), |why| format!("exact; {why}")));
+        let verdict = row.wrong().unwrap_or_else(|| "exact".into());
         text += &format!(
             "| {} | {} | {} | {} | {} | {} | {} | {} | {verdict} |\n",
             row.kernel,

@@ -259,12 +259,14 @@ impl Watcher {
                     "tracepoint:syscalls:sys_exit_read,tracepoint:syscalls:sys_exit_recvfrom /args->ret > 0 && comm == \"{}\"/ {{ @ = count(); }}",
                     workload.comm()
                 );
-                let before = kernel::held().programs.len();
+                let before = kernel::held().programs;
                 let mut bpftrace = Command::new("bpftrace");
                 bpftrace.args(["-e", &script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
                 let agent = Agent::Bpftrace(bpftrace.spawn().expect("bpftrace is installed: run `.ci/setup peers`"));
                 wait_for("bpftrace to attach", Duration::from_secs(30), || {
-                    (kernel::held().programs.len() >= before + 2).then_some(())
+                    // Those of the watcher before may still be on their way out.
+                    let new = kernel::held().programs.into_keys().filter(|id| !before.contains_key(id));
+                    (new.count() >= 2).then_some(())
                 });
                 agent
             }
