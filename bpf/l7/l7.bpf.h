@@ -73,7 +73,7 @@ struct l7_identity {
 	__u8 role;
 	__u8 transport;
 	__u8 flags;
-	__u8 spare[5];
+	__u8 spare[5]; /* stays 0: `opposite` of the record, unless it is set after */
 	__u8 local_address[16];
 	__u8 remote_address[16];
 };

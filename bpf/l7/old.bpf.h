@@ -60,6 +60,13 @@ static __always_inline __u32 old_sequence(struct sock *sk, __u8 direction, __u32
 	return copied - bytes;
 }
 
+static __always_inline __u32 old_opposite(struct sock *sk, __u8 role)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+
+	return role != L7_ROLE_SERVER && BPF_CORE_READ(tcp, bytes_sent) ? BPF_CORE_READ(tcp, write_seq) : 0;
+}
+
 /* One message, or all that a call moved. */
 struct old_call {
 	struct sock *sk;
@@ -135,6 +142,8 @@ static __noinline int old_record(struct old_call *call)
 		return 0;
 	l7_fill(&scratch->record, &socket->identity, task, call->direction, 0,
 		tcp ? old_sequence(call->sk, call->direction, call->bytes) : 0, call->bytes);
+	if (tcp && call->direction == L7_RECEIVED)
+		scratch->record.opposite = old_opposite(call->sk, socket->identity.role);
 	if ((__u32)capture > call->bytes)
 		capture = call->bytes;
 	if (call->shape == L7_FLAT)

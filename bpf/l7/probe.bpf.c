@@ -98,6 +98,15 @@ static __always_inline __u32 sequence(struct sock *sk, __u8 direction, __u32 byt
 	return tcp->copied_seq - fin_read - bytes;
 }
 
+/* Where the other direction is when something is received. On a fast path (loopback) the answer can be read by one thread before the
+ * call of another, which sent the question, has returned and been seen: this tells. What servers answer they have read before. */
+static __always_inline __u32 opposite(struct sock *sk, __u8 role)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+
+	return tcp && tcp->bytes_sent && role != L7_ROLE_SERVER ? tcp->write_seq : 0;
+}
+
 static __always_inline void remember(struct l7_socket *socket, const struct l7_record *record)
 {
 	socket->marks |= L7_SPOKEN;
@@ -235,6 +244,8 @@ static __always_inline int on_call(struct sock *sk, int ret, int flags, __u8 dir
 	if (!scratch)
 		return 0;
 	l7_fill(&scratch->record, &socket->identity, task, direction, 0, tcp ? sequence(sk, direction, ret) : 0, ret);
+	if (tcp && direction == L7_RECEIVED)
+		scratch->record.opposite = opposite(sk, socket->identity.role);
 	/* MSG_TRUNC throws bytes of a stream away; a worker of io_uring is in no system call. */
 	if (!(tcp && flags & MSG_TRUNC) && !(task->flags & PF_IO_WORKER))
 		payload = l7_payload(scratch, task, sk, socket, direction, ret, capture, &name);

@@ -42,7 +42,8 @@ struct l7_record {
 	__u8 role;	  /* of the local end: enum l7_role */
 	__u8 transport;	  /* IPPROTO_TCP or IPPROTO_UDP */
 	__u8 flags;	  /* enum l7_flags */
-	__u8 spare[5];
+	__u8 spare;
+	__u32 opposite; /* TCP, received by what may be a client: sequence number behind all that this end had sent by then; 0: it had sent nothing */
 	__u8 local_address[16]; /* IPv4 in the first 4 bytes */
 	__u8 remote_address[16];
 	char comm[16];	  /* name of the process: of its first thread */

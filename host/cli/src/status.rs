@@ -197,7 +197,15 @@ pub(crate) mod tests {
             version: "0.1.0".into(),
             uptime_ms: 192_000,
             mode: Origin::Live,
-            paths: vec![PathStatus { probe: "file".into(), ledger: FILE, plugins: vec![plugin, sampler], metrics_series: 3, trunk: None, connections: 0, unknown: Vec::new() }],
+            paths: vec![PathStatus {
+                probe: "file".into(),
+                ledger: FILE,
+                plugins: vec![plugin, sampler],
+                metrics_series: 3,
+                trunk: None,
+                connections: 0,
+                unknown: Vec::new(),
+            }],
             probes: vec![Probe {
                 name: "tcp".into(),
                 built_in: true,

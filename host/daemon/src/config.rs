@@ -299,8 +299,19 @@ mod tests {
     fn the_json_schema_knows_the_same_keys() {
         let schema = json_schema();
         let keys = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>();
-        for key in ["socket", "probe_dir", "probes", "protocols", "plugins", "grants", "signers", "state_dir", "cache", "repro", "telemetry"]
-        {
+        for key in [
+            "socket",
+            "probe_dir",
+            "probes",
+            "protocols",
+            "plugins",
+            "grants",
+            "signers",
+            "state_dir",
+            "cache",
+            "repro",
+            "telemetry",
+        ] {
             assert!(keys.contains(&key), "{key} is missing in {keys:?}");
         }
         assert_eq!(schema["additionalProperties"], false);

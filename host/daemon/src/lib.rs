@@ -63,8 +63,8 @@ mod telemetry;
 pub use config::Config;
 pub use control::message::Refusal;
 pub use daemon::Daemon;
-pub use recording::{Recorded, Recording};
 pub use host_export::capture::Pace;
+pub use recording::{Recorded, Recording};
 pub use settings::{Input, Settings};
 pub use status::{FinalReport, Status};
 

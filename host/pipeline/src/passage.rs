@@ -255,14 +255,7 @@ impl Passage {
         true
     }
 
-    fn write(
-        &self,
-        batch: Batch,
-        arrow: &Arc<arrow_schema::Schema>,
-        verdicts: Verdicts,
-        when: When,
-        sink: &mut dyn Sink,
-    ) {
+    fn write(&self, batch: Batch, arrow: &Arc<arrow_schema::Schema>, verdicts: Verdicts, when: When, sink: &mut dyn Sink) {
         let (schema, rows) = (Arc::clone(&batch.schema), batch.rows);
         match columns::record_batch(batch, arrow) {
             Ok(batch) => sink.write(&Kept {

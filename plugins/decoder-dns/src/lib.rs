@@ -19,7 +19,7 @@ use plugin_sdk::conversation::{
 };
 use plugin_sdk::{Config, FieldUse, Signal};
 
-use lookups::Lookup;
+use lookups::{Answer, Lookup};
 use message::{HEADER, Message, Unread};
 use names::Names;
 
@@ -169,7 +169,7 @@ impl Dns {
         (lookups.is_sure, lookups.nonsense) = (true, 0);
         let (question, _) = message.question.unwrap_or_default();
         if message.is_response {
-            self.answered(lookups, &message, data.time_ns, rows);
+            self.answered(lookups, &message, data, rows);
             return Ok(());
         }
         let key = message.key();
@@ -185,6 +185,10 @@ impl Dns {
             }
         }
         let lookup = Lookup::new(message.id, began, &self.name, question, message.opcode);
+        if let Some(answer) = lookups.early(key, data.time_ns) {
+            self.row(&lookup, answer, rows);
+            return Ok(());
+        }
         if let Err(lookup) = lookups.ask(key, lookup) {
             let exchange = self.unanswered(&lookup, rows);
             rows.row(began, data.time_ns, exchange).error("unfinished");
@@ -194,27 +198,32 @@ impl Dns {
 
     /// An answer, whose name has just been read.
     #[inline]
-    fn answered(&mut self, lookups: &mut Lookups, message: &Message, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
+    fn answered(&mut self, lookups: &mut Lookups, message: &Message, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) {
         let is_server = rows.kind() == Kind::Server;
+        let Message { code, answers, is_truncated, .. } = *message;
+        let answer = Answer { time_ns: data.time_ns, code, answers, is_truncated };
         let found = match message.question {
             Some(_) => lookups.answer(message.key(), is_server),
             None => lookups.answer_by_id(message.id),
         };
-        let Some(lookup) = found else { return };
-        let (name, route) = self.routed(lookup.name.as_bytes(), message.code == 0, rows);
-        let exchange = Exchange {
-            name,
-            route,
-            question: lookup.question,
-            opcode: lookup.opcode,
-            code: Some(message.code),
-            answers: message.answers,
-            again: lookup.again,
-            is_truncated: message.is_truncated,
-        };
+        match found {
+            Some(lookup) => self.row(&lookup, answer, rows),
+            // Over TCP they come in order.
+            None if !is_server && data.transport == Transport::Udp => lookups.keep_early(message.key(), answer),
+            None => {}
+        }
+    }
+
+    #[inline]
+    fn row(&mut self, lookup: &Lookup, answer: Answer, rows: &mut Emit<'_, Exchange>) {
+        let is_server = rows.kind() == Kind::Server;
+        let Answer { time_ns, code, answers, is_truncated } = answer;
+        let (name, route) = self.routed(lookup.name.as_bytes(), code == 0, rows);
+        let Lookup { question, opcode, again, .. } = *lookup;
+        let exchange = Exchange { name, route, question, opcode, code: Some(code), answers, again, is_truncated };
         let mut row = rows.row(lookup.began, time_ns, exchange);
         // As with HTTP: to have asked for what is not there is an error of the one who asked, not of the server.
-        match (codes::response(message.code), is_server) {
+        match (codes::response(code), is_server) {
             ("NOERROR", _) | ("NXDOMAIN" | "REFUSED" | "FORMERR" | "NOTAUTH" | "BADVERS" | "BADCOOKIE", true) => {}
             (code, _) => {
                 row.error(code);

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Lookups {
     waiting: HashMap<u64, Lookup, BuildHasherDefault<Mixed>>,
+    /// Answers to a client that came before their questions were seen: another thread received them.
+    early: Vec<(u64, Answer)>,
     /// When it was last looked for old ones, because there were too many.
     looked_ns: u64,
     /// One message was understood.
@@ -35,12 +37,25 @@ pub(crate) struct Lookup {
     is_answered: bool,
 }
 
+/// What is said of a question.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    pub time_ns: u64,
+    pub code: u16,
+    pub answers: u16,
+    pub is_truncated: bool,
+}
+
 /// Hashes what is a hash already.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Mixed(u64);
 
 /// So many questions of a socket wait. A server that answers 100,000 a second in 10 ms has 1,000.
 const MOST: usize = 4096;
+/// So many answers wait for their questions.
+const MOST_EARLY: usize = 64;
+/// An answer that has waited so long for its question was to nothing: a repeated one.
+const EARLY_NS: u64 = 100_000_000;
 /// An answer without its question is looked for among so many.
 const FEW: usize = 256;
 /// It is not looked for old ones more often than this, because all have to be looked at.
@@ -97,6 +112,26 @@ impl Lookups {
         self.waiting.remove(&key)
     }
 
+    /// An answer to a client whose question was not seen: it may be seen yet.
+    #[cold]
+    pub(crate) fn keep_early(&mut self, key: u64, answer: Answer) {
+        if self.early.len() >= MOST_EARLY {
+            self.early.remove(0);
+        }
+        self.early.push((key, answer));
+    }
+
+    /// The answer that this question, which was just asked, has had already.
+    #[inline]
+    pub(crate) fn early(&mut self, key: u64, now_ns: u64) -> Option<Answer> {
+        if self.early.is_empty() {
+            return None;
+        }
+        self.early.retain(|(_, answer)| now_ns.saturating_sub(answer.time_ns) < EARLY_NS);
+        let at = self.early.iter().position(|(known, _)| *known == key)?;
+        Some(self.early.remove(at).1)
+    }
+
     /// The question of an answer that does not repeat it. It is looked for only among few: somebody may send many such answers.
     #[cold]
     pub(crate) fn answer_by_id(&mut self, id: u16) -> Option<Lookup> {
@@ -130,7 +165,7 @@ impl Lookups {
 
     /// Bytes on the heap.
     pub(crate) fn weight(&self) -> usize {
-        self.waiting.capacity() * (size_of::<(u64, Lookup)>() + 1)
+        self.waiting.capacity() * (size_of::<(u64, Lookup)>() + 1) + self.early.capacity() * size_of::<(u64, Answer)>()
     }
 }
 

@@ -140,3 +140,11 @@ fn after_256_names_the_others_are_counted_together() {
     assert_eq!((&*names[0], &*names[255], &*names[256]), ("n000.example.test", "n255.example.test", "*"));
     assert_eq!(column(&talk, "dns.question.qname")[299], "n299.example.test");
 }
+
+#[test]
+fn an_answer_that_another_thread_received_before_its_question_was_seen_belongs_to_it() {
+    let client = || udp().at_client();
+    assert_eq!(brief(&client().script(&format!("{QUERY}{ANSWER}")).swapped()), ["A www.example.test NOERROR 1"]);
+    let late = client().script(ANSWER).after_ms(200).script(QUERY).script(ANSWER);
+    assert_eq!(column(&late, "duration"), ["1000000"], "an answer to nothing is not kept for long");
+}

@@ -93,6 +93,7 @@ pub mod record;
 mod table;
 mod link;
 mod stream;
+mod early;
 mod decoder;
 mod settings;
 mod state;

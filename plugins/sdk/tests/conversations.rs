@@ -175,6 +175,35 @@ fn rows_that_were_kept_are_completed_alone() {
     assert!(decoder.complete(&run, &[0], &[999]).unwrap_err().contains("no field 999"));
 }
 
+/// Words of the rows.
+fn said(talk: Talk) -> Vec<String> {
+    let word = |row: Vec<(String, String)>| row.into_iter().find(|(name, _)| name == "word").unwrap().1;
+    talk.fields::<Lines>().into_iter().map(word).collect()
+}
+
+#[test]
+fn an_answer_that_was_seen_before_its_question_waits_for_it() {
+    let client = || Talk::tcp("10.0.0.7:40000", 80).at_client();
+    let two = client().client(b"a\n").server(b"A\n").client(b"b\n").server(b"B\n").swapped();
+    assert_eq!(said(two.clone()), ["a", "b"]);
+    assert_eq!(two.rows::<Lines>().last().unwrap(), "kind=3 word=b", "it took no time that was seen");
+    let first = client().client(b"a\n").server(b"A\n").swapped();
+    assert_eq!(said(first.client(b"b\n").server(b"B\n")), ["a", "b"]);
+}
+
+#[test]
+fn an_answer_whose_question_was_lost_is_not_taken_for_that_of_the_next() {
+    let client = || Talk::tcp("10.0.0.7:40000", 80).at_client();
+    let lost = client().client(b"a\n").server(b"A\n").lost_client(2).server(b"LOST\n");
+    assert_eq!(said(lost.clone().client(b"b\n").server(b"B\n")), ["a", "b"]);
+    let rows = lost.clone().after_ms(2000).tick().client(b"b\n").server(b"B\n").rows::<Lines>();
+    assert_eq!(rows.last().unwrap(), "duration=1000000 kind=3 word=b gaps=1");
+    let many = (0..40).fold(lost, |talk, _| talk.server(b"LOST\n"));
+    assert_eq!(said(many.client(b"b\n").server(b"B\n")), ["a", "b"], "there is an end to what waits");
+    let old = client().lost_client(2).server(b"OLD\n").client(b"a\n").server(b"A\n");
+    assert_eq!(said(old), ["a"]);
+}
+
 #[test]
 fn a_successor_goes_on_where_its_predecessor_stopped() {
     let talk = talk(1).client(b"first\nsec").server(b"=9\nbody").client(b"ond\n").server(b"rest.\nx\n").server(b"y\n");
@@ -204,7 +233,7 @@ fn state_of_another_version_or_that_is_cut_is_refused() {
     let state = old.export_state().unwrap();
     let mut new = decoder::<Lines>("{}");
     let other = State { version: state.version + 1, bytes: state.bytes.clone() };
-    assert!(new.import_state(other).unwrap_err().contains("version 0x10002, and this reads 0x10001"));
+    assert!(new.import_state(other).unwrap_err().contains("version 0x20002, and this reads 0x20001"));
     let cut = State { version: state.version, bytes: state.bytes[..9].to_vec() };
     assert!(new.import_state(cut).unwrap_err().contains("cut short"));
     new.import_state(state).unwrap();

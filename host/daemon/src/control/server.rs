@@ -180,7 +180,11 @@ async fn nothing_here(request: Request) -> Response {
     let message = format!("there is no {} {}", request.method(), request.uri().path());
     refuse(
         StatusCode::NOT_FOUND,
-        Refusal::new("request", message, "GET /v1/status, /v1/requests, /v1/plugins, /v1/slots, /v1/shadows, /v1/repros, /v1/probes"),
+        Refusal::new(
+            "request",
+            message,
+            "GET /v1/status, /v1/requests, /v1/plugins, /v1/slots, /v1/shadows, /v1/repros, /v1/probes",
+        ),
     )
 }
 

@@ -53,7 +53,12 @@ impl Finding {
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { comparison: Comparison::default(), ratios: Vec::new(), timed: 0, chance: Randomness::new(&Seed::system(), "tally") }
+        Self {
+            comparison: Comparison::default(),
+            ratios: Vec::new(),
+            timed: 0,
+            chance: Randomness::new(&Seed::system(), "tally"),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The decoder that a protocol becomes.
 
 use super::description::{Beginning, Description, Opinion};
+use super::early::Early;
 use super::link::Link;
 use super::record::{DATA, END, FLUSH, L7Record, TICK, TLS, UDP};
 use super::rows::{Emit, Rows, Source};
@@ -8,7 +9,7 @@ use super::settings::Settings;
 use super::sheet::Sheet;
 use super::stream::Call;
 use super::table::{Connections, Entry, Key, place};
-use super::{Data, Ending, Foreign, Protocol};
+use super::{Data, Ending, Foreign, Kind, Protocol};
 use crate::config::Config;
 use crate::record::Record;
 use crate::role::Decoder;
@@ -60,7 +61,7 @@ impl<P: Protocol> Decoder for Conversations<P> {
         let mut undecodable = Vec::new();
         let mut records = Records::new(run);
         for (index, record) in records.by_ref().enumerate() {
-            if L7Record::new(record).is_none_or(|record| !self.take(record)) {
+            if !self.take(record) {
                 undecodable.push(index as u32);
             }
         }
@@ -104,9 +105,10 @@ impl<P: Protocol> Conversations<P> {
 
     /// Takes a record in; whether it is one.
     #[inline]
-    fn take(&mut self, record: L7Record<'_>) -> bool {
+    fn take(&mut self, bytes: &[u8]) -> bool {
+        let Some(record) = L7Record::new(bytes) else { return false };
         match record.kind() {
-            DATA => self.bytes(record),
+            DATA => self.call(record, bytes),
             END => self.closed(record),
             TICK => self.passed(record.time_ns()),
             FLUSH => self.flush(record.time_ns()),
@@ -115,7 +117,7 @@ impl<P: Protocol> Conversations<P> {
         true
     }
 
-    fn bytes(&mut self, record: L7Record<'_>) {
+    fn call(&mut self, record: L7Record<'_>, bytes: &[u8]) {
         let key = Key { connection: record.connection(), is_tls: record.flags() & TLS != 0 };
         if self.connections.used(key).is_none() {
             self.meet(key, record);
@@ -127,18 +129,11 @@ impl<P: Protocol> Conversations<P> {
         if entry.is_foreign {
             return;
         }
-        let total = record.total();
-        let payload = record.payload();
-        let call = Call {
-            payload: payload.get(..total as usize).unwrap_or(payload),
-            total,
-            sequence: (record.transport() != UDP).then(|| record.sequence()),
-            time_ns: record.time_ns(),
-        };
-        if feed(&mut self.protocol, entry, &call, record, &mut self.rows).is_err() {
+        if in_turn(&mut self.protocol, entry, record, bytes, &mut self.rows).is_err() {
             entry.is_foreign = true;
             entry.state = P::Connection::default();
             entry.streams = Default::default();
+            entry.early = Early::default();
             self.disowned.push(key.connection);
         }
         let weight = entry.kept() + P::weight(&entry.state);
@@ -182,6 +177,8 @@ impl<P: Protocol> Conversations<P> {
     fn over(&mut self, mut entry: Entry<P::Connection>, why: &Ending) {
         self.weight -= entry.weight;
         if !entry.is_foreign {
+            let early = entry.early.all();
+            let _ = each(&mut self.protocol, &mut entry, &early, &mut self.rows);
             self.protocol.end(&mut entry.state, why, &mut Emit::new(&mut self.rows, &mut entry.source));
         }
     }
@@ -190,6 +187,8 @@ impl<P: Protocol> Conversations<P> {
     fn passed(&mut self, now_ns: u64) {
         let why = Ending::timeout(now_ns, self.settings.timeout_ns);
         for entry in self.connections.each().filter(|entry| !entry.is_foreign) {
+            let early = entry.early.overdue(now_ns);
+            let _ = each(&mut self.protocol, entry, &early, &mut self.rows);
             self.protocol.end(&mut entry.state, &why, &mut Emit::new(&mut self.rows, &mut entry.source));
             let weight = entry.kept() + P::weight(&entry.state);
             self.weight = self.weight - entry.weight + weight;
@@ -206,15 +205,59 @@ impl<P: Protocol> Conversations<P> {
     }
 }
 
+/// Gives a call's bytes to the protocol: answers after their questions, even if they were seen before them.
+#[inline]
+fn in_turn<P: Protocol>(
+    protocol: &mut P,
+    entry: &mut Entry<P::Connection>,
+    record: L7Record<'_>,
+    bytes: &[u8],
+    rows: &mut Rows<P::Exchange>,
+) -> Result<(), Foreign> {
+    let [sent, _] = &entry.streams;
+    let opposite = record.opposite();
+    let is_answer = opposite != 0 && entry.source.link.kind == Kind::Client;
+    if is_answer && !(entry.early.is_empty() && sent.has_reached(opposite)) && !entry.early.is_full() {
+        entry.early.hold(bytes);
+        return Ok(());
+    }
+    if entry.early.is_empty() {
+        return feed(protocol, entry, record, rows);
+    }
+    let (before, sent) =
+        if is_answer { (entry.early.all(), None) } else { (entry.early.until(record.sequence()), Some(record.total())) };
+    each(protocol, entry, &before, rows)?;
+    feed(protocol, entry, record, rows)?;
+    let after = sent.map(|total| entry.early.until(record.sequence().wrapping_add(total)));
+    each(protocol, entry, &after.unwrap_or_default(), rows)
+}
+
+/// Gives calls to the protocol that waited for their turn.
+#[cold]
+fn each<P: Protocol>(
+    protocol: &mut P,
+    entry: &mut Entry<P::Connection>,
+    records: &[Vec<u8>],
+    rows: &mut Rows<P::Exchange>,
+) -> Result<(), Foreign> {
+    records.iter().filter_map(|record| L7Record::new(record)).try_for_each(|record| feed(protocol, entry, record, rows))
+}
+
 /// Gives a call's bytes to the protocol.
 #[inline]
 fn feed<P: Protocol>(
     protocol: &mut P,
     entry: &mut Entry<P::Connection>,
-    call: &Call<'_>,
     record: L7Record<'_>,
     rows: &mut Rows<P::Exchange>,
 ) -> Result<(), Foreign> {
+    let (total, payload) = (record.total(), record.payload());
+    let call = &Call {
+        payload: payload.get(..total as usize).unwrap_or(payload),
+        total,
+        sequence: (record.transport() != UDP).then(|| record.sequence()),
+        time_ns: record.time_ns(),
+    };
     let Entry { source, state, streams, .. } = entry;
     let sender = source.link.sender(record);
     let (transport, server_port, is_tls) = (source.link.transport, source.link.server.port, source.link.is_tls);

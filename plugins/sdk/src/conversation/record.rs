@@ -68,7 +68,9 @@ crate::record! {
         /// [`TLS`], [`NO_PAYLOAD`], [`PEER_LOCAL`].
         flags: u8,
         /// Nothing.
-        spare: Bytes<5>,
+        spare: u8,
+        /// TCP, received by what may be a client: sequence number behind all that this end had sent by then; 0: it had sent nothing.
+        opposite: u32,
         /// IPv4 in the first 4 bytes.
         local_address: Bytes<16>,
         /// IPv4 in the first 4 bytes.

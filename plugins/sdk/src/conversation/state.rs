@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Protocol;
 use super::decoder::Conversations;
+use super::early::Early;
 use super::link::Link;
 use super::rows::Source;
 use super::stream::Stream;
@@ -12,17 +13,18 @@ use crate::role::Handover;
 use crate::wit::State;
 
 /// The format of what is around a protocol's own state. It makes the upper half of the version.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// No more is handed over, the connections that were silent longest are left out. 4 MiB: what the host lets through by default.
 const MOST: usize = 4 << 20;
 
 /// One connection.
 #[derive(Serialize, Deserialize)]
-struct Saved<L, S, C> {
+struct Saved<L, S, E, C> {
     key: Key,
     link: L,
     streams: S,
+    early: E,
     is_foreign: bool,
     state: C,
 }
@@ -37,8 +39,8 @@ impl<P: Protocol> Handover for Conversations<P> {
     fn export_state(&mut self) -> Result<State, String> {
         let mut bytes = Vec::new();
         for entry in self.connections.newest_first() {
-            let Entry { key, source, streams, is_foreign, state, .. } = entry;
-            let saved = Saved { key: *key, link: source.link, streams, is_foreign: *is_foreign, state };
+            let Entry { key, source, streams, early, is_foreign, state, .. } = entry;
+            let saved = Saved { key: *key, link: source.link, streams, early, is_foreign: *is_foreign, state };
             let one = postcard::to_allocvec(&saved).map_err(|error| format!("a connection cannot be written: {error}"))?;
             if bytes.len() + one.len() + 4 > MOST {
                 break;
@@ -58,17 +60,17 @@ impl<P: Protocol> Handover for Conversations<P> {
         let mut rest = &*state.bytes;
         while let Some((len, behind)) = rest.split_first_chunk() {
             let (one, behind) = behind.split_at_checked(u32::from_le_bytes(*len) as usize).ok_or("the state is cut short")?;
-            let one: Saved<Link, [Stream; 2], P::Connection> =
+            let one: Saved<Link, [Stream; 2], Early, P::Connection> =
                 postcard::from_bytes(one).map_err(|error| format!("a connection cannot be read: {error}"))?;
             saved.push(one);
             rest = behind;
         }
         // The oldest were written last, and come first now.
-        for Saved { key, link, streams, is_foreign, state } in saved.into_iter().rev() {
+        for Saved { key, link, streams, early, is_foreign, state } in saved.into_iter().rev() {
             let gone =
                 [self.connections.remove(key), self.connections.is_full().then(|| self.connections.remove_oldest()).flatten()];
             self.weight -= gone.iter().flatten().map(|entry| entry.weight).sum::<usize>();
-            let mut entry = Entry { key, source: Source::new(link), state, streams, is_foreign, weight: 0 };
+            let mut entry = Entry { key, source: Source::new(link), state, streams, early, is_foreign, weight: 0 };
             entry.weight = entry.kept() + P::weight(&entry.state);
             self.weight += entry.weight;
             self.connections.add(entry);

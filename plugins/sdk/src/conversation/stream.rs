@@ -169,6 +169,12 @@ impl Stream {
         Done { is_by: false, is_gap: false }
     }
 
+    /// Whether all calls up to this sequence number have arrived.
+    #[inline]
+    pub(crate) const fn has_reached(&self, sequence: u32) -> bool {
+        self.is_known && !is_before(self.next, sequence)
+    }
+
     /// How many bytes are kept.
     pub(crate) const fn kept(&self) -> usize {
         self.kept.len()
@@ -200,6 +206,11 @@ impl Stream {
         self.clear();
         Some(true)
     }
+}
+
+/// Whether one sequence number comes before another, modulo 2^32.
+pub(crate) const fn is_before(one: u32, other: u32) -> bool {
+    one != other && other.wrapping_sub(one) < 1 << 31
 }
 
 // === impl Offer ===

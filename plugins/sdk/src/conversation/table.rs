@@ -6,6 +6,7 @@ use std::hash::BuildHasherDefault;
 use serde::{Deserialize, Serialize};
 
 use super::Sender;
+use super::early::Early;
 use super::rows::Source;
 use super::stream::Stream;
 use crate::hash::Mixed;
@@ -36,6 +37,8 @@ pub(crate) struct Entry<C> {
     pub state: C,
     /// Of the client, of the server.
     pub streams: [Stream; 2],
+    /// Answers whose questions are still to come.
+    pub early: Early,
     /// It speaks another protocol.
     pub is_foreign: bool,
     /// Bytes that it has on the heap, as they were counted last.
@@ -163,15 +166,23 @@ impl<C> Connections<C> {
 
 impl<C: Default> Entry<C> {
     pub(crate) fn new(key: Key, source: Source) -> Self {
-        Self { key, source, state: C::default(), streams: Default::default(), is_foreign: false, weight: 0 }
+        Self {
+            key,
+            source,
+            state: C::default(),
+            streams: Default::default(),
+            early: Early::default(),
+            is_foreign: false,
+            weight: 0,
+        }
     }
 }
 
 impl<C> Entry<C> {
-    /// Bytes of half messages that it keeps.
-    pub(crate) const fn kept(&self) -> usize {
+    /// Bytes of half messages, and of whole ones that wait, that it keeps.
+    pub(crate) fn kept(&self) -> usize {
         let [client, server] = &self.streams;
-        client.kept() + server.kept()
+        client.kept() + server.kept() + self.early.kept()
     }
 }
 

@@ -36,6 +36,9 @@ pub struct Talk {
     pid: u32,
 }
 
+/// Sequence numbers of the first bytes, of the client and of the server.
+const FIRST: [u32; 2] = [1000, 5000];
+
 /// Fields that are left out of [`Talk::rows`], because they are the same in every row.
 const KNOWN: [&str; 6] = ["server.", "client.", "network.", "process.", "linux.", "tls."];
 
@@ -79,7 +82,7 @@ impl Talk {
             connection: u64::from(client.port()) << 16 | u64::from(server.port()),
             cut: usize::MAX,
             now_ns: 0,
-            next: [1000, 5000],
+            next: FIRST,
             pid: 4711,
         }
     }
@@ -173,6 +176,20 @@ impl Talk {
         self
     }
 
+    /// The last two calls were seen in the other order: another thread received the answer before the call returned that had sent
+    /// the question.
+    #[must_use]
+    pub fn swapped(mut self) -> Self {
+        if let [.., one, other] = &mut *self.records {
+            std::mem::swap(one, other);
+            // Each was seen when it came: the time is the first member.
+            if let (Some(one), Some(other)) = (one.first_chunk_mut::<8>(), other.first_chunk_mut::<8>()) {
+                std::mem::swap(one, other);
+            }
+        }
+        self
+    }
+
     /// The connection is closed.
     #[must_use]
     pub fn end(self) -> Self {
@@ -223,6 +240,8 @@ impl Talk {
         let sequence = if talk.transport == Transport::Udp { 0 } else { next.wrapping_sub(total) };
         let is_sent = (sender == Sender::Client) == talk.is_at_client;
         let (local, remote) = if talk.is_at_client { (talk.client, talk.server) } else { (talk.server, talk.client) };
+        let is_answer = kind == DATA && talk.is_at_client && !is_sent && talk.transport == Transport::Tcp;
+        let opposite = if is_answer && talk.next[0] != FIRST[0] { talk.next[0] } else { 0 };
         let Some(layout) = <L7Record<'static> as Record>::layout() else { return talk };
         let record = Draft::new(layout)
             .put("time_ns", talk.now_ns.into())
@@ -240,6 +259,7 @@ impl Talk {
             .put("role", if talk.is_at_client { CLIENT } else { SERVER }.into())
             .put("transport", if talk.transport == Transport::Udp { UDP } else { 6 }.into())
             .put("flags", (talk.flags | flags).into())
+            .put("opposite", opposite.into())
             .bytes("local_address", &octets(local.ip()))
             .bytes("remote_address", &octets(remote.ip()))
             .bytes("comm", if talk.is_at_client { b"curl" } else { b"nginx" })
