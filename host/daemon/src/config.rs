@@ -38,7 +38,7 @@ pub struct Config {
     /// The file it was read from. Its rules about plugins are read again at each load.
     #[serde(skip)]
     pub file: Option<PathBuf>,
-    /// The control socket. Default: `$XDG_RUNTIME_DIR/host.sock`, for root `/run/host.sock`.
+    /// The control socket. Default: `$XDG_RUNTIME_DIR/host.sock`, for root `/run/host.sock`, as a service `/run/host/host.sock`.
     pub socket: Option<PathBuf>,
     /// A folder whose `*.bpf.o` are loaded as probes at the start. The part of the file name before `.bpf.o` is the probe's name.
     pub probe_dir: Option<PathBuf>,

@@ -10,6 +10,15 @@ const BPF: u32 = 39;
 /// What every tracing probe needs: loading, and reading kernel memory.
 const NEEDED: [(&str, u32); 2] = [("CAP_BPF", BPF), ("CAP_PERFMON", PERFMON)];
 
+/// What the service takes, and why: packaging/host.service has exactly these. Without the last two the probes attach all the same, and
+/// see less of processes of other users.
+pub const SERVICE: [(&str, &str); 4] = [
+    ("CAP_BPF", "to load programs and make maps"),
+    ("CAP_PERFMON", "to attach them, and to read kernel memory"),
+    ("CAP_SYS_PTRACE", "to see which files the processes of others run: names of programs, TLS libraries"),
+    ("CAP_DAC_READ_SEARCH", "to open those files in folders that are closed to others"),
+];
+
 /// Capabilities that a probe's programs need, by the sections they are in (`tp_btf/...`, `kprobe/...`).
 ///
 /// CAP_SYS_ADMIN stands for all of them. Tracepoints (`tp/...`) also take a readable tracefs.
@@ -108,6 +117,18 @@ mod tests {
         let admin = parse("Name:\thost\nCapEff:\t0000000000200000\n");
         assert!(holds(admin, BPF) && holds(admin, PERFMON) && !holds(admin, NET_ADMIN));
         assert!(!holds(parse("CapEff:\t0000000000000000\n"), BPF));
+    }
+
+    #[test]
+    fn the_service_has_what_it_takes_and_no_more() {
+        let unit = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/host.service");
+        let unit = std::fs::read_to_string(unit).unwrap();
+        let taken = SERVICE.map(|(name, _)| name);
+        for setting in ["CapabilityBoundingSet=", "AmbientCapabilities="] {
+            let lines: Vec<&str> = unit.lines().filter_map(|line| line.strip_prefix(setting)).collect();
+            assert_eq!(lines, [taken.join(" ")], "{setting}");
+        }
+        assert!(needed([]).iter().all(|name| taken.contains(name)));
     }
 
     #[test]

@@ -43,8 +43,9 @@ Environment variables:
   NO_COLOR                      no colours
 
 Files:
-  /run/host.sock                the control socket as root; else $XDG_RUNTIME_DIR/host.sock, or
-                                host-UID.sock in the folder for temporary files
+  /run/host.sock                the control socket as root, of the service /run/host/host.sock; else
+                                $XDG_RUNTIME_DIR/host.sock, or host-UID.sock in the folder for
+                                temporary files
   host.toml                     the configuration, named by --config; `host config schema`
                                 prints what it may say
   /var/lib/host                 as root, compiled code and calls that failed; else
