@@ -319,7 +319,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        !name.starts_with('.') && name != "target"
+        !name.starts_with('.') && !["target", "dist"].contains(&name.as_ref())
     });
     paths.sort();
     paths

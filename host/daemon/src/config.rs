@@ -278,6 +278,12 @@ mod tests {
     }
 
     #[test]
+    fn the_services_configuration_is_read() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/host.toml");
+        assert!(Config::load(&path).unwrap().export.output.is_some());
+    }
+
+    #[test]
     fn enrichers_keep_the_order_of_the_file() {
         let text = "[plugins.\"enricher.z\"]\n[plugins.\"enricher.a\"]\n[plugins.sampler]\n";
         let config = Config::parse(Path::new("host.toml"), text).unwrap();
