@@ -9,6 +9,7 @@ mod mysql;
 mod postgresql;
 mod redis;
 mod swap;
+mod terminal;
 mod tls;
 
 use std::time::Duration;

@@ -12,11 +12,11 @@ use plugin_sdk::{Config, FieldUse, Sensitivity, Signal, scan};
 use serde::{Deserialize, Serialize};
 
 /// The protocol. A decoder without settings has nothing to remember but connections.
-struct Depot;
+pub struct Depot;
 
 /// What is remembered of one connection. It is handed over when the decoder is replaced.
 #[derive(Default, Serialize, Deserialize)]
-struct Connection {
+pub struct Connection {
     asked: Vec<Asked>,
     is_met: bool,
 }
@@ -37,7 +37,7 @@ enum Verb {
 }
 
 /// What a row says beside what all protocols say.
-struct Exchange {
+pub struct Exchange {
     verb: Verb,
     key: Short,
     status: &'static str,

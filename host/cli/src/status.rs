@@ -1,7 +1,7 @@
 //! `host status`: where the events of a running host went.
 
 use host_daemon::status::{ExportStatus, Origin, PathStatus, PluginState, PluginStatus, Status, Swap};
-use host_model::{Probe, ProbeState};
+use host_model::{Probe, ProbeState, Stranger};
 
 use crate::args::{DataArgs, Format};
 use crate::ask;
@@ -12,6 +12,10 @@ use crate::printable::clipped;
 
 /// Swaps that the table shows; JSON has them all.
 const SWAPS_SHOWN: usize = 3;
+/// Ports of unknown protocols that the table shows; JSON has them all.
+const STRANGERS_SHOWN: usize = 5;
+/// The number of the protocol in an IP header.
+const UDP: u8 = 17;
 
 /// `host status`
 pub(crate) async fn status(args: DataArgs) -> Done {
@@ -32,7 +36,7 @@ pub(crate) fn table(status: &Status) -> String {
         text.push_str(&plugins(&status.paths));
     }
     let failed: String = status.probes.iter().filter_map(failure).collect();
-    for part in [failed, swaps(&status.swaps)] {
+    for part in [strangers(&status.paths), failed, swaps(&status.swaps)] {
         if !part.is_empty() {
             text.push('\n');
             text.push_str(&part);
@@ -121,6 +125,32 @@ fn plugins(paths: &[PathStatus]) -> String {
 /// Nanoseconds per row; `-` before the first.
 pub(crate) fn per_row(total_ns: u64, rows: u64) -> String {
     if rows == 0 { "-".to_owned() } else { format!("{:.0}", total_ns as f64 / rows as f64) }
+}
+
+/// The ports at which nobody knew the protocol, those with most connections first.
+fn strangers(paths: &[PathStatus]) -> String {
+    let mut unknown: Vec<&Stranger> = paths.iter().flat_map(|path| &path.unknown).collect();
+    if unknown.is_empty() {
+        return String::new();
+    }
+    unknown.sort_by_key(|stranger| (std::cmp::Reverse(stranger.connections), stranger.port));
+    let headings = [("UNKNOWN PROTOCOLS", Align::Left), ("CONNECTIONS", Align::Right), ("RECORDS", Align::Right)];
+    let row = |of: &&Stranger| vec![place(of), grouped(of.connections), grouped(of.records)];
+    let mut text = columns(&headings, unknown.iter().take(STRANGERS_SHOWN).map(row));
+    let left_out = unknown.len().saturating_sub(STRANGERS_SHOWN);
+    if left_out > 0 {
+        text.push_str(&format!("and {left_out} more: `host status --format json`\n"));
+    }
+    text
+}
+
+/// `port 5671`, `port 1234/udp`; all that had no place of their own are one.
+fn place(stranger: &Stranger) -> String {
+    match stranger.transport {
+        0 => "other ports".to_owned(),
+        UDP => format!("port {}/udp", stranger.port),
+        _ => format!("port {}", stranger.port),
+    }
 }
 
 /// The last swaps, newest first.
@@ -250,6 +280,26 @@ collector http://localhost:4317  waiting 512 B of 32.0 MiB  retries 2
         assert!(text.contains("sampler-ratio@0.1.0 (1) -> sampler-rate@0.3.0 (2), 41.3 us, cold"), "{text}");
         let widest = text.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(80), "{widest:?}\n{text}");
+    }
+
+    #[test]
+    fn unknown_protocols_are_listed_by_port_the_busiest_first() {
+        let mut status = status();
+        assert!(!table(&status).contains("unknown"), "nothing is said of nothing");
+        let stranger = |transport, port, connections| Stranger { transport, port, connections, records: 8 * connections };
+        let known_ports = [stranger(6, 9092, 56), stranger(17, 443, 1_200), stranger(0, 0, 70)];
+        let few = (0..4).map(|port| stranger(6, 5671 + port, 1));
+        status.paths[0].unknown = known_ports.into_iter().chain(few).collect();
+        let expected = "
+UNKNOWN PROTOCOLS  CONNECTIONS  RECORDS
+port 443/udp             1,200    9,600
+other ports                 70      560
+port 9092                   56      448
+port 5671                    1        8
+port 5672                    1        8
+and 2 more: `host status --format json`
+";
+        assert!(table(&status).contains(expected), "{}", table(&status));
     }
 
     #[test]

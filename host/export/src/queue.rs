@@ -108,10 +108,8 @@ impl Budget {
 
     /// A receipt for rows whose bytes fit, or None.
     pub(crate) fn admit(self: &Arc<Self>, bytes: u64, rows: u64, counters: Option<&Arc<DeliveryCounters>>) -> Option<Receipt> {
-        if !self.take(bytes) && !(self.patient.load(Relaxed) && self.await_room(bytes)) {
-            return None;
-        }
-        Some(Receipt { rows, counters: counters.cloned(), budget: Arc::clone(self), held: bytes })
+        let is_admitted = self.take(bytes) || self.patient.load(Relaxed) && self.await_room(bytes);
+        is_admitted.then(|| Receipt { rows, counters: counters.cloned(), budget: Arc::clone(self), held: bytes })
     }
 
     /// Takes these bytes when there is room. False: there never will be, or the patience has ended.

@@ -30,8 +30,8 @@ fn is_denied(error: &io::Error) -> bool {
 fn attach_all(program: BorrowedFd<'_>, path: &CStr, sites: &[Site], returns: bool) -> io::Result<OwnedFd> {
     let offsets: Vec<u64> = sites.iter().map(|site| site.offset).collect();
     let cookies: Vec<u64> = sites.iter().map(|site| site.role as u64).collect();
-    let mut options = libbpf_sys::bpf_link_create_opts::default();
-    options.sz = size_of::<libbpf_sys::bpf_link_create_opts>() as libbpf_sys::size_t;
+    let sz = size_of::<libbpf_sys::bpf_link_create_opts>() as libbpf_sys::size_t;
+    let mut options = libbpf_sys::bpf_link_create_opts { sz, ..Default::default() };
     options.__bindgen_anon_1.uprobe_multi = libbpf_sys::bpf_link_create_opts__bindgen_ty_1__bindgen_ty_3 {
         path: path.as_ptr(),
         offsets: offsets.as_ptr(),

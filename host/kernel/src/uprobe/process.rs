@@ -128,7 +128,7 @@ fn is_overlay(file: &File) -> bool {
     let mut about: libc::statfs = unsafe { std::mem::zeroed() };
     // SAFETY: the descriptor is open and the struct is ours.
     let failed = unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut about) } != 0;
-    !failed && i64::from(about.f_type) == OVERLAYFS
+    !failed && about.f_type == OVERLAYFS
 }
 
 /// A line of /proc/PID/maps that maps code from a file.

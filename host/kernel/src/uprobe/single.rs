@@ -39,8 +39,8 @@ fn event(kind: u32, config: u64, path: &CStr, offset: u64) -> io::Result<OwnedFd
 
 /// The link holds the event.
 fn link(program: BorrowedFd<'_>, event: &OwnedFd, cookie: u64) -> io::Result<OwnedFd> {
-    let mut options = libbpf_sys::bpf_link_create_opts::default();
-    options.sz = size_of::<libbpf_sys::bpf_link_create_opts>() as libbpf_sys::size_t;
+    let sz = size_of::<libbpf_sys::bpf_link_create_opts>() as libbpf_sys::size_t;
+    let mut options = libbpf_sys::bpf_link_create_opts { sz, ..Default::default() };
     options.__bindgen_anon_1.perf_event = libbpf_sys::bpf_link_create_opts__bindgen_ty_1__bindgen_ty_1 { bpf_cookie: cookie };
     // SAFETY: the options live until the call returns.
     let link = unsafe {

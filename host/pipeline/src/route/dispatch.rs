@@ -41,6 +41,8 @@ pub(crate) struct Dispatch {
     /// Routed connections whose first records are kept, oldest first, and since when.
     trials: VecDeque<(Place, u64)>,
     held_bytes: usize,
+    /// Emptied, to be used again; a connection holds them by a pointer because most have none.
+    #[expect(clippy::vec_box, reason = "the box is what is used again")]
     spare: Vec<Box<Held>>,
     /// Time of the newest record.
     pub(crate) now_ns: u64,

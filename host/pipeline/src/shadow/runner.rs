@@ -99,7 +99,7 @@ impl Runner {
             Sample::Told(stats) => return self.tell(stats),
         };
         // Who goes second finds the batch in the caches: they take turns.
-        let (timed, control_first) = (self.batches % TIMED == 0, self.batches / TIMED % 2 == 0);
+        let (timed, control_first) = (self.batches.is_multiple_of(TIMED), (self.batches / TIMED).is_multiple_of(2));
         self.batches += 1;
         let mut control_ns = None;
         if timed && control_first {
