@@ -10,7 +10,7 @@ use host_model::Role;
 use crate::config::digest_of;
 use crate::control::message::{Live, LoadPlugin, Refusal, RollbackPlugin, ShadowState, UnloadPlugin};
 use crate::daemon::{Core, lost, unix_ms};
-use crate::lanes;
+use crate::lanes::{self, Followed};
 use crate::loading::{self, Order};
 use crate::path::Path;
 use crate::slot::Slot;
@@ -134,9 +134,9 @@ impl Core {
         let stay = |path: &&Arc<Path>| following.as_ref().is_none_or(|following| !following.ends(path));
         let staying: Vec<Arc<Path>> = paths.iter().filter(stay).cloned().collect();
         let swapped = swap(&self.parts.binder, &staying, next)?;
-        let (new, gone) = match trunk.zip(following) {
+        let Followed { new, gone } = match trunk.zip(following) {
             Some((trunk, following)) => following.carry_out(&self.parts, &trunk)?,
-            None => Default::default(),
+            None => Followed::default(),
         };
         Ok(Made { swapped, new, gone })
     }

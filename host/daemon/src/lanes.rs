@@ -33,6 +33,13 @@ pub(crate) struct Following {
     gone: Vec<Arc<Path>>,
 }
 
+/// Lanes that have begun, and those that have ended.
+#[derive(Default)]
+pub(crate) struct Followed {
+    pub(crate) new: Vec<Arc<Path>>,
+    pub(crate) gone: Vec<Arc<Path>>,
+}
+
 /// Composes the trunk of a probe that sees connections, and a path for each protocol in the slots. Nothing is attached yet. Blocks.
 pub(crate) fn compose(parts: &Parts, slots: &Slots, opened: Opened, in_step: bool) -> Result<(Trunk, Vec<Arc<Path>>), Refusal> {
     let Opened { place, source, attached } = opened;
@@ -100,8 +107,8 @@ impl Following {
         self.gone.iter().any(|gone| Arc::ptr_eq(gone, path))
     }
 
-    /// Does it: the paths that are new, and those that have ended. Blocks.
-    pub(crate) fn carry_out(self, parts: &Parts, trunk: &Trunk) -> Result<(Vec<Arc<Path>>, Vec<Arc<Path>>), Refusal> {
+    /// Does it. Blocks.
+    pub(crate) fn carry_out(self, parts: &Parts, trunk: &Trunk) -> Result<Followed, Refusal> {
         for (recogniser, card) in self.changed {
             trunk.amend(recogniser, card)?;
         }
@@ -114,7 +121,7 @@ impl Following {
             let lane = trunk.enlist(recogniser, card)?;
             new.push(path(parts, &trunk.place.probe, (place, lineup, stages), lane)?);
         }
-        Ok((new, self.gone))
+        Ok(Followed { new, gone: self.gone })
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Path {
 /// Where a path's records come from.
 pub(crate) enum Reads {
     /// From a probe of its own.
-    Probe(Mutex<Attached>),
+    Probe(Box<Mutex<Attached>>),
     /// From the router of this probe.
     Trunk(Arc<str>),
 }

@@ -114,7 +114,7 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
     let paths = opened.into_iter().map(|opened| wiring::path(&parts, &slots, opened).map(Arc::new));
     let paths = paths.collect::<Result<Vec<_>, _>>()?;
     // Everything that could be wrong has been found by now.
-    let (paths, trunk) = attach(&settings, paths, trunk, &mut idle)?;
+    let Live { paths, trunk } = attach(&settings, paths, trunk, &mut idle)?;
     tracing::debug!(ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "everything is bound and attached");
     let origin = if live { Origin::Live } else { Origin::Replay };
     Ok(Core {
@@ -157,13 +157,20 @@ pub(crate) fn open(settings: &Settings) -> Result<(Vec<Opened>, Vec<host_model::
     Ok((opened, idle))
 }
 
+/// What is attached.
+struct Live {
+    paths: Vec<Arc<Path>>,
+    /// With the router, if there is one.
+    trunk: Option<Arc<Trunk>>,
+}
+
 /// Attaches all, last of all: from here on records come. The paths of protocols come after all others.
 fn attach(
     settings: &Settings,
     paths: Vec<Arc<Path>>,
     trunk: Option<Composed>,
     idle: &mut Vec<host_model::Probe>,
-) -> Result<(Vec<Arc<Path>>, Option<Arc<Trunk>>), Refusal> {
+) -> Result<Live, Refusal> {
     let must = |name: &str| {
         let enabled = settings.config.probes.get(name).and_then(|probe| probe.enabled);
         settings.probes.iter().any(|probe| probe == name) || enabled == Some(true)
@@ -197,7 +204,7 @@ fn attach(
         }
     }
     match attached.is_empty() && live.is_none() {
-        false => Ok((attached, live)),
+        false => Ok(Live { paths: attached, trunk: live }),
         true => {
             let reasons: Vec<String> = idle.iter().filter_map(|probe| reason(&probe.state)).collect();
             Err(Refusal::new("probe", reasons.join("; "), "`host doctor` tells what this machine lacks"))

@@ -64,7 +64,7 @@ pub(crate) fn path(parts: &Parts, slots: &Slots, opened: Opened) -> Result<Path,
     let stages = parts.binder.stages(&place, &lineup)?;
     // and goes out; every step is counted.
     let blueprint = blueprint(parts, &place, stages, source, parts.limits);
-    start(place, lineup, Reads::Probe(Mutex::new(attached)), blueprint)
+    start(place, lineup, Reads::Probe(Box::new(Mutex::new(attached))), blueprint)
 }
 
 /// What a path is made of, with a way out and somebody who is told of faults.

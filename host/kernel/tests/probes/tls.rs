@@ -194,7 +194,7 @@ fn messages(records: &[Record], role: i64, direction: i64) -> Vec<&Record> {
 
 /// All in one connection with these ports, each where the one before ended; returns the text.
 fn conversation(messages: &[&Record], port: u16) -> String {
-    let first = messages.first().expect("no message");
+    let first = messages.first().unwrap();
     let mut place = 0;
     let mut text = Vec::new();
     for message in messages {

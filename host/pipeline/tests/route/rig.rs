@@ -208,9 +208,11 @@ impl Source for Reader {
     }
 }
 
-/// The kernel's maps.
+/// The kernel's maps: values by map and key.
 #[derive(Default)]
-pub(crate) struct Maps(pub(crate) Mutex<BTreeMap<(String, Vec<u8>), Vec<u8>>>);
+pub(crate) struct Maps(pub(crate) Mutex<Entries>);
+
+type Entries = BTreeMap<(String, Vec<u8>), Vec<u8>>;
 
 impl Maps {
     /// Verdict and bytes to capture.
@@ -239,14 +241,16 @@ impl MapAccess for Maps {
 
 type Rule = Box<dyn FnMut(&[u8]) -> Opinion + Send>;
 
+/// Port and sender that it was told, and a payload.
+type Asked = (u32, u8, Vec<u8>);
+
 /// A decoder's opinions, by a closure.
 pub(crate) struct Talk {
     id: PluginId,
     stats: Arc<CallStats>,
     pub(crate) description: Description,
     rule: Rule,
-    /// Ports and senders that it was told, and payloads.
-    pub(crate) asked: Arc<Mutex<Vec<(u32, u8, Vec<u8>)>>>,
+    pub(crate) asked: Arc<Mutex<Vec<Asked>>>,
     pub(crate) faulty: bool,
 }
 

@@ -142,10 +142,7 @@ fn without_a_socket_there_is_a_conversation_without_addresses_needs_root() {
         assert!(ours.iter().all(|record| (record.number("family"), record.number("role")) == (0, 0)));
         let connection = ours[0].number("connection");
         assert!(connection >> 62 & 1 == 1 && ours.iter().all(|record| record.number("connection") == connection));
-        assert_eq!(
-            records.iter().filter(|record| record.number("connection") == connection).next_back().unwrap().number("kind"),
-            END
-        );
+        assert_eq!(records.iter().rfind(|record| record.number("connection") == connection).unwrap().number("kind"), END);
     }
 }
 
