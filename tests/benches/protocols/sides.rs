@@ -16,9 +16,9 @@ use crate::ONE_IN;
 /// One side.
 pub(crate) trait Side {
     /// All columns of all rows of a run.
-    fn all(&mut self, run: &[u8]) -> Vec<ArrayRef>;
+    fn all(&mut self, run: Run<'_>) -> Vec<ArrayRef>;
     /// What the path does with a run.
-    fn turn(&mut self, run: &[u8]);
+    fn turn(&mut self, run: Run<'_>);
 }
 
 struct Native<P: Protocol> {
@@ -97,28 +97,28 @@ fn kept(rows: usize) -> Vec<u32> {
 // === impl Side ===
 
 impl<P: Protocol> Side for Native<P> {
-    fn all(&mut self, run: &[u8]) -> Vec<ArrayRef> {
+    fn all(&mut self, run: Run<'_>) -> Vec<ArrayRef> {
         let fields: Vec<u32> = (0..self.decoder.schema().fields.len() as u32).collect();
-        self.decoder.decode(run, &fields).unwrap().columns.into_iter().map(array).collect()
+        self.decoder.decode(run.bytes, &fields).unwrap().columns.into_iter().map(array).collect()
     }
 
-    fn turn(&mut self, run: &[u8]) {
-        let decoded = self.decoder.decode(run, &self.wanted).unwrap();
-        let others = self.decoder.complete(run, &kept(decoded.rows as usize), &self.others).unwrap();
+    fn turn(&mut self, run: Run<'_>) {
+        let decoded = self.decoder.decode(run.bytes, &self.wanted).unwrap();
+        let others = self.decoder.complete(run.bytes, &kept(decoded.rows as usize), &self.others).unwrap();
         let arrays: Vec<_> = decoded.columns.into_iter().chain(others).map(array).collect();
         drop(std::hint::black_box(arrays));
     }
 }
 
 impl Side for Sandboxed {
-    fn all(&mut self, run: &[u8]) -> Vec<ArrayRef> {
+    fn all(&mut self, run: Run<'_>) -> Vec<ArrayRef> {
         let fields: Vec<usize> = (0..self.decoder.schema().fields.len()).collect();
-        let batch = self.decoder.decode(Run::parse(run).unwrap(), &fields).unwrap().batch;
+        let batch = self.decoder.decode(run, &fields).unwrap().batch;
         fields.into_iter().map(|field| Arc::clone(batch.column(field).unwrap())).collect()
     }
 
-    fn turn(&mut self, run: &[u8]) {
-        let decoded = self.decoder.decode(Run::parse(run).unwrap(), &self.wanted).unwrap();
+    fn turn(&mut self, run: Run<'_>) {
+        let decoded = self.decoder.decode(run, &self.wanted).unwrap();
         let others = self.decoder.complete(&kept(decoded.batch.rows), &self.others).unwrap();
         drop(std::hint::black_box((decoded, others)));
     }

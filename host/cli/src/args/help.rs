@@ -14,7 +14,7 @@ pub(super) const AFTER_SHORT: &str = "Start with `host run`. `host --help` has e
 /// After `host --help`.
 pub(super) const AFTER: &str = "\
 Examples:
-  host run                              see this machine: exec, file and tcp
+  host run                              see this machine: requests, programs, files, connections
   host run --probe file --comm nginx    only files that nginx opens
   host run --otlp-endpoint http://localhost:4317
   host requests                         what was asked of the services here, and how they answered

@@ -14,7 +14,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", env = "HOST_CONFIG", hide_env_values = true, value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
 
-    /// Run this probe, which must attach; may be given more than once [default: exec, file and tcp, as far as they attach]
+    /// Run this probe, which must attach; may be given more than once [default: exec, file, l7 and tcp, as
+    /// far as they attach]
     #[arg(long = "probe", value_name = "NAME", help_heading = "What to see")]
     pub(crate) probes: Vec<String>,
     /// Only events of commands with this name, at most 15 bytes
