@@ -13,5 +13,6 @@ mod idle;
 mod configuration;
 mod user_probe;
 mod unprivileged;
+mod privilege;
 
 mod guests;

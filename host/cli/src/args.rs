@@ -122,6 +122,12 @@ pub(crate) enum Format {
 /// `host doctor`
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
+    /// Print which capabilities a run with this configuration takes, what for, and the lines that grant them
+    #[arg(long, conflicts_with_all = ["otlp_endpoint", "state_dir"])]
+    pub(crate) caps: bool,
+    /// With --caps: a run of this probe alone; may be given more than once
+    #[arg(long = "probe", value_name = "NAME", requires = "caps")]
+    pub(crate) probes: Vec<String>,
     /// Also check this configuration, the collector and the state folder that it names
     #[arg(long, value_name = "FILE", env = "HOST_CONFIG", hide_env_values = true, value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,

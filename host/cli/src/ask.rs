@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use host_daemon::Refusal;
 use host_daemon::control::client::{Client, ClientError};
 use host_daemon::control::default_socket;
+use host_daemon::privilege;
 use serde_json::value::RawValue;
 
 use crate::args::SocketArgs;
@@ -49,6 +50,7 @@ impl From<Refusal> for Failure {
         let code = match refusal.step.as_str() {
             "configure" | "export" => Code::Usage,
             "start" | "socket" | "replay" | "record" | "internal" => Code::Failed,
+            privilege::STEP => Code::Privilege,
             _ => Code::Refused,
         };
         Self::of(&refusal, code)

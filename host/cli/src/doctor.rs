@@ -1,5 +1,6 @@
-//! `host doctor`: what this machine lacks for seeing its kernel, each with the cure.
+//! `host doctor`: what this machine lacks for seeing its kernel, each with the cure; or what a run may do and why.
 
+mod caps;
 mod kernel;
 mod privilege;
 mod reach;
@@ -47,6 +48,9 @@ struct Diagnosis {
 
 /// `host doctor`
 pub(crate) async fn doctor(args: DoctorArgs) -> Done {
+    if args.caps {
+        return caps::caps(&args);
+    }
     let mut findings = kernel::findings(std::path::Path::new("/"));
     findings.extend(privilege::findings());
     findings.extend(reach::findings(&args).await);

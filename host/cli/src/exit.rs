@@ -16,7 +16,7 @@ pub(crate) enum Code {
     Refused = 3,
     /// No running host answers at the socket.
     Unreachable = 4,
-    /// A privilege for BPF is missing, and replaying was forbidden.
+    /// A privilege is missing, and replaying was forbidden or is not what was asked for.
     Privilege = 5,
 }
 

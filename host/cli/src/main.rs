@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 fn perform(command: Command) -> Done {
     match command {
         Command::Run(args) => run::run(*args),
-        Command::Record(args) => wait(record::record(*args)),
+        Command::Record(args) => record::record(*args),
         Command::Replay(args) => run::replay(*args),
         Command::Requests(args) => wait(requests::requests(args)),
         Command::Status(args) => wait(status::status(args)),

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use host_daemon::config::{Config, FilterConfig};
+use host_daemon::privilege;
 use host_daemon::{Recorded, Recording, Settings};
-use host_kernel::capabilities;
 use host_model::ProbeState;
 
 use crate::args::{Format, RecordArgs};
-use crate::exit::{Code, Done, Failure};
+use crate::exit::{Done, Failure};
 use crate::output::{self, Align, bytes, columns, grouped};
 use crate::printable::clipped;
 use crate::run::log;
@@ -17,14 +17,15 @@ use crate::run::log;
 const L7: &str = "l7";
 
 /// `host record`
-pub(crate) async fn record(args: RecordArgs) -> Done {
+pub(crate) fn record(args: RecordArgs) -> Done {
     let settings = settings(&args)?;
     log::to_stderr(settings.config.telemetry.log.as_deref(), args.log_format)?;
-    let missing = capabilities::missing();
-    if !missing.is_empty() {
-        let failure = Failure::new(Code::Privilege, format!("{} missing: no probe can be attached", missing.join(" and ")));
-        return Err(failure.cured_by("run as root, or: sudo setcap cap_bpf,cap_perfmon+ep $(command -v host)"));
-    }
+    // Before there is a second thread.
+    privilege::confine(&settings)?;
+    crate::wait(wait(settings, args))
+}
+
+async fn wait(settings: Settings, args: RecordArgs) -> Done {
     let mut recording = Recording::start(settings, &args.output).await?;
     for probe in recording.probes() {
         if probe.state == ProbeState::Attached {

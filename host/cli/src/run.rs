@@ -14,6 +14,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use host_daemon::config::OutputName;
+use host_daemon::privilege;
 use host_daemon::settings::View;
 use host_daemon::status::{FinalReport, Origin, Status};
 use host_daemon::{Daemon, Input, Settings};
@@ -66,6 +67,8 @@ pub(crate) fn run(args: RunArgs) -> Done {
     settings.view = feed.clone().map(|feed| View::new(move || Box::new(feed.clone())));
     let replay = settings.input != Input::Kernel;
     let to_stdout = feed.is_some() || settings.output == Some(OutputName::None);
+    // Before there is a second thread.
+    privilege::confine(&settings)?;
     let report = runtime()?.block_on(watch(settings, feed))?;
     tell(&report, replay, to_stdout, args.format.format)
 }

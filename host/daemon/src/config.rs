@@ -8,6 +8,7 @@ mod grants;
 mod limits;
 mod named;
 mod plugin;
+mod privilege;
 mod protocols;
 mod quantity;
 mod state;
@@ -15,6 +16,7 @@ mod state;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use host_kernel::privileged;
 use host_plugin::signature::PublicKey;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -25,6 +27,7 @@ pub use grants::{GrantConfig, Grantee};
 pub use limits::{DeadlinesConfig, LimitsConfig};
 pub use named::Named;
 pub use plugin::{FallbackName, OnFaults, PluginConfig, QuarantineConfig};
+pub use privilege::{AfterAttach, PrivilegeConfig, ProcessesName};
 pub use protocols::{Port, ProtocolsConfig};
 pub use quantity::{Size, Span};
 pub use state::{CacheConfig, ReproConfig, default_state_dir};
@@ -55,6 +58,8 @@ pub struct Config {
     /// Whose signatures are known: public keys, as `host plugin keygen` prints them, by name.
     #[schemars(with = "BTreeMap<String, String>")]
     pub signers: BTreeMap<String, PublicKey>,
+    /// What the host insists on being allowed, and what it keeps of it.
+    pub privilege: PrivilegeConfig,
     /// Where compiled code and repros are kept. Default: `$STATE_DIRECTORY`; else for root `/var/lib/host`; else `host` in
     /// `$XDG_STATE_HOME` or `~/.local/state`.
     pub state_dir: Option<PathBuf>,
@@ -215,7 +220,8 @@ impl Config {
     /// As [`Config::load`].
     pub fn with_rules_of_now(&self) -> Result<Self, ConfigError> {
         let Some(file) = &self.file else { return Ok(self.clone()) };
-        let Self { plugins, grants, signers, .. } = Self::load(file)?;
+        let file = file.clone();
+        let Self { plugins, grants, signers, .. } = privileged::read(move || Self::load(&file))?;
         Ok(Self { plugins, grants, signers, ..self.clone() })
     }
 

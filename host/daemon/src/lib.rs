@@ -28,6 +28,7 @@ pub mod limits;
 mod lanes;
 mod loading;
 mod path;
+pub mod privilege;
 mod protocols;
 mod record;
 pub mod recording;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use host_kernel::privileged;
 use host_model::Role;
 use host_plugin::{Component, Inspection, PluginError};
 use hyper::body::Bytes;
@@ -58,13 +59,21 @@ pub(crate) fn read(component: &Path) -> Result<Bytes, Refusal> {
     let name = component.to_string_lossy();
     match plugins::component(&name) {
         Some(built_in) => Ok(Bytes::from_static(built_in.bytes)),
-        None if config::is_file(&name) || component.exists() => Ok(host_plugin::read(component).map_err(Refusal::from)?.into()),
+        None if config::is_file(&name) || exists(component) => {
+            let file = component.to_owned();
+            Ok(privileged::read(move || host_plugin::read(&file)).map_err(Refusal::from)?.into())
+        }
         None => {
             let known: Vec<&str> = plugins::COMPONENTS.iter().map(|component| component.name).collect();
             let cure = format!("in the binary are {}; a file is named with its path or ends in .wasm", known.join(", "));
             Err(Refusal::new("read", format!("there is no component `{name}` in the binary, and no such file"), cure))
         }
     }
+}
+
+fn exists(file: &Path) -> bool {
+    let file = file.to_owned();
+    privileged::read(move || file.exists())
 }
 
 /// What a component is called whose bytes give it no name: the file's name without `.wasm`.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use host_kernel::catalog;
 use host_model::{Probe, ProbeState};
 
-use crate::config::{ProbeConfig, is_file};
+use crate::config::{AfterAttach, ProbeConfig, is_file};
 use crate::control::message::{LoadProbe, Refusal, UnloadProbe};
 use crate::daemon::{Core, lost, unix_ms};
 use crate::lanes;
 use crate::loading::{self, Choice};
 use crate::path::Path;
+use crate::privilege::STEP;
 use crate::protocols;
 use crate::slot::is_name;
 use crate::slots::Slots;
@@ -77,6 +78,15 @@ impl Core {
     fn open_probe(&self, load: LoadProbe) -> Result<Probe, Refusal> {
         if self.origin == Origin::Replay {
             return Err(Refusal::new("probe", "a replay has no kernel to load a probe into", "run without --replay, as root"));
+        }
+        if self.settings.config.privilege.after_attach == Some(AfterAttach::None) {
+            let message =
+                "CAP_BPF and CAP_PERFMON were given up when this host was ready (`after_attach = \"none\"` under [privilege])";
+            return Err(Refusal::new(
+                STEP,
+                message,
+                "name the probe in the configuration, so that it is attached at the start",
+            ));
         }
         let wanted = self.wanted(load)?;
         let taken = self.trunk().is_some_and(|trunk| trunk.name() == wanted.name);

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use host_export::capture::{CaptureError, CapturedProbe, Writer};
+use host_kernel::privileged;
 use host_model::{KernelCounters, KernelPlan, PlanError, Run, Source, Waker};
 use host_plugin::{Clock, SystemClock};
 
@@ -50,8 +51,8 @@ impl Recorder {
             .collect();
         // It holds what programs sent.
         let options = File::options().write(true).create(true).truncate(true).mode(0o600).clone();
-        let writer = options
-            .open(file)
+        let named = file.to_owned();
+        let writer = privileged::read(move || options.open(named))
             .map_err(CaptureError::from)
             .and_then(|file| Writer::new(BufWriter::new(file), offset, &probes))
             .map_err(|error| {

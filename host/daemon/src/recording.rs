@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::attached::Attached;
 use crate::control::message::Refusal;
+use crate::privilege;
 use crate::record::Recorder;
 use crate::settings::Settings;
 use crate::signals::Signals;
@@ -63,6 +64,7 @@ impl Recording {
         let file = file.to_owned();
         let begun = tokio::task::spawn_blocking(move || begin(&settings, &file).map(|begun| (begun, settings.duration)));
         let ((recorder, probes, broken), duration) = begun.await.map_err(|error| crate::daemon::lost(&error))??;
+        privilege::settle()?;
         Ok(Self { recorder, probes, signals, duration, broken })
     }
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use host_export::capture::{CaptureError, CapturedProbe, Conductor, Pace, Reader, Replay};
+use host_kernel::privileged;
 use host_model::{KernelCounters, KernelPlan, MapAccess, MapError, PlanError, Probe, ProbeState, Run, Source, Waker};
 use host_plugin::Clock;
 
@@ -139,7 +140,10 @@ impl Tape {
     fn open(&self) -> Result<Box<dyn Read + Send>, CaptureError> {
         Ok(match self {
             Self::Embedded => Box::new(Cursor::new(EMBEDDED)),
-            Self::File(file) => Box::new(BufReader::new(File::open(file)?)),
+            Self::File(file) => {
+                let file = file.clone();
+                Box::new(BufReader::new(privileged::read(move || File::open(file))?))
+            }
         })
     }
 

@@ -23,6 +23,7 @@ use crate::kept::Kept;
 use crate::lanes;
 use crate::loading::{self, Choice, Order};
 use crate::path::Path;
+use crate::privilege;
 use crate::protocols;
 use crate::record::Recorder;
 use crate::replay;
@@ -68,6 +69,7 @@ impl Daemon {
         let files = socket.files().into_iter().chain(settings.ready_file.clone()).collect();
         let core = tokio::task::spawn_blocking(move || compose(settings, &Handle::current())).await;
         let core = Arc::new(core.map_err(|error| lost(&error))??);
+        privilege::settle()?;
         let closed = watch::Sender::new(false);
         let server = tokio::spawn(server::serve(socket, Arc::clone(&core), closed.subscribe()));
         let daemon = Self { watchers: watch(&core, signals, files), core, closed, server };

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use host_kernel::{LoadOptions, catalog, cgroup};
+use host_kernel::{LoadOptions, catalog, cgroup, privileged};
 use host_model::{Description, Filter, Probe, ProbeState};
 
 use crate::config::{FilterConfig, ProbeConfig};
@@ -138,18 +138,23 @@ impl Object {
             Self::BuiltIn(bytes) => return Ok(bytes.to_vec()),
             Self::File(file) => file,
         };
-        let failed = |reason: String| {
-            Refusal::new("read", format!("{}: {reason}", file.display()), "give a BPF object (`clang -g -O2 -target bpf -c`)")
-        };
-        let metadata = std::fs::metadata(file).map_err(|error| failed(error.to_string()))?;
-        if !metadata.is_file() {
-            return Err(failed("this is not a file".into()));
-        }
-        if metadata.len() > MAX_OBJECT {
-            return Err(failed(format!("{} bytes are over {} MiB", metadata.len(), MAX_OBJECT >> 20)));
-        }
-        std::fs::read(file).map_err(|error| failed(error.to_string()))
+        let file = file.clone();
+        privileged::read(move || read(&file))
     }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Refusal> {
+    let failed = |reason: String| {
+        Refusal::new("read", format!("{}: {reason}", file.display()), "give a BPF object (`clang -g -O2 -target bpf -c`)")
+    };
+    let metadata = std::fs::metadata(file).map_err(|error| failed(error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(failed("this is not a file".into()));
+    }
+    if metadata.len() > MAX_OBJECT {
+        return Err(failed(format!("{} bytes are over {} MiB", metadata.len(), MAX_OBJECT >> 20)));
+    }
+    std::fs::read(file).map_err(|error| failed(error.to_string()))
 }
 
 /// The flags' conditions before those of the configuration.
@@ -169,12 +174,15 @@ fn objects(folder: &Path) -> Vec<Result<PathBuf, Refusal>> {
     let failed = |error: std::io::Error| {
         Refusal::new("configure", format!("probe_dir {}: {error}", folder.display()), "name a folder that this user may read")
     };
-    let entries = match std::fs::read_dir(folder) {
+    let named = folder.to_owned();
+    let entries = privileged::read(move || {
+        std::fs::read_dir(named).map(|entries| entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>())
+    });
+    let entries = match entries {
         Ok(entries) => entries,
         Err(error) => return vec![Err(failed(error))],
     };
-    let mut files: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with(".bpf.o")).collect();
+    let mut files: Vec<PathBuf> = entries.into_iter().filter(|path| path.to_string_lossy().ends_with(".bpf.o")).collect();
     files.sort();
     files.into_iter().map(Ok).collect()
 }

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::control::message::Refusal;
 use crate::faults::{INTERVAL, Seldom, Watch};
 use crate::path::{Path, Reads};
+use crate::privilege;
 use crate::record::Recorder;
 use crate::repro::Shelf;
 use crate::repro::keeper::Keeper;
@@ -137,5 +138,14 @@ pub(crate) fn limits(config: &Config) -> BatchLimits {
 
 /// A kernel's refusal; its text ends in the cure.
 pub(crate) fn kernel(error: KernelError) -> Refusal {
-    Refusal::new("probe", error.to_string(), "`host doctor` tells what this machine lacks; --probe NAME runs the others alone")
+    match error {
+        KernelError::Permission { .. } => {
+            Refusal::new(privilege::STEP, error.to_string(), "`host doctor --caps` prints what it takes")
+        }
+        _ => Refusal::new(
+            "probe",
+            error.to_string(),
+            "`host doctor` tells what this machine lacks; --probe NAME runs the others alone",
+        ),
+    }
 }

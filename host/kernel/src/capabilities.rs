@@ -1,88 +1,156 @@
-//! What this process may do, what probes need, and giving it up.
+//! Capabilities of a thread: what probes take, what there is, and giving up the rest.
 
+use std::fmt;
 use std::io;
 
-const NET_ADMIN: u32 = 12;
-const SYS_ADMIN: u32 = 21;
-const PERFMON: u32 = 38;
-const BPF: u32 = 39;
+use crate::tracepoint;
 
-/// What every tracing probe needs: loading, and reading kernel memory.
-const NEEDED: [(&str, u32); 2] = [("CAP_BPF", BPF), ("CAP_PERFMON", PERFMON)];
+/// One capability of Linux that the host may have a use for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Capability {
+    /// Loading programs and making maps.
+    Bpf = 39,
+    /// Attaching programs that trace, and reading kernel memory in them.
+    Perfmon = 38,
+    /// Looking into processes of others.
+    SysPtrace = 19,
+    /// Reading files and folders that are closed to this user.
+    DacReadSearch = 2,
+    /// Programs on network devices, sockets and cgroups.
+    NetAdmin = 12,
+    /// Breakpoints one by one, tracefs where nobody has mounted it, and all that `CAP_BPF` and `CAP_PERFMON` are for.
+    SysAdmin = 21,
+}
 
-/// What the service takes, and why: packaging/host.service has exactly these. Without the last two the probes attach all the same, and
-/// see less of processes of other users.
-pub const SERVICE: [(&str, &str); 4] = [
-    ("CAP_BPF", "to load programs and make maps"),
-    ("CAP_PERFMON", "to attach them, and to read kernel memory"),
-    ("CAP_SYS_PTRACE", "to see which files the processes of others run: names of programs, TLS libraries"),
-    ("CAP_DAC_READ_SEARCH", "to open those files in folders that are closed to others"),
-];
+/// A set of capabilities, as the kernel has it: a bit for each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CapabilitySet(u64);
+
+/// What every tracing probe needs.
+pub const BASE: [Capability; 2] = [Capability::Bpf, Capability::Perfmon];
+
+/// Before this kernel a program cannot be linked to many places at once: each breakpoint takes [`Capability::SysAdmin`].
+const UPROBE_MULTI_SINCE: (u32, u32) = (6, 6);
+/// From this value of `kernel.perf_event_paranoid` on (Debian's default) `perf_event_open` is for [`Capability::SysAdmin`] alone.
+const PARANOID: i32 = 3;
 
 /// Capabilities that a probe's programs need, by the sections they are in (`tp_btf/...`, `kprobe/...`).
 ///
-/// CAP_SYS_ADMIN stands for all of them. Tracepoints (`tp/...`) also take a readable tracefs.
+/// CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON. Tracepoints (`tp/...`) also take a readable tracefs.
 #[must_use]
 pub fn needed<'a>(hooks: impl IntoIterator<Item = &'a str>) -> Vec<&'static str> {
-    let mut needed: Vec<_> = NEEDED.iter().map(|&(name, _)| name).collect();
-    for hook in hooks {
-        let kind = hook.split(['/', '.']).next().unwrap_or(hook);
-        let more = match kind {
-            "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall" | "uprobe" | "uretprobe" if !hook.contains(".multi") => {
-                "CAP_SYS_ADMIN"
-            }
-            "xdp" | "tc" | "tcx" | "cgroup" | "sockops" | "sk_skb" | "sk_msg" | "sk_lookup" | "netfilter" => "CAP_NET_ADMIN",
-            _ => continue,
-        };
-        if !needed.contains(&more) {
-            needed.push(more);
+    let mut needed = BASE.to_vec();
+    for capability in hooks.into_iter().filter_map(of_hook) {
+        if !needed.contains(&capability) {
+            needed.push(capability);
         }
     }
-    needed
+    needed.into_iter().map(Capability::name).collect()
 }
 
-/// Those of [`needed`] for the built-in probes that this thread does not have. Empty: it may load them.
+/// What a hook takes on any kernel beside [`BASE`].
+fn of_hook(hook: &str) -> Option<Capability> {
+    match kind(hook) {
+        "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall" | "uprobe" | "uretprobe" if !hook.contains(".multi") => {
+            Some(Capability::SysAdmin)
+        }
+        "xdp" | "tc" | "tcx" | "cgroup" | "sockops" | "sk_skb" | "sk_msg" | "sk_lookup" | "netfilter" => {
+            Some(Capability::NetAdmin)
+        }
+        _ => None,
+    }
+}
+
+/// What a hook takes beside [`BASE`] on this kernel as it is set up, and why; for a thread of this user.
+#[must_use]
+pub fn of_hook_here(hook: &str) -> Option<(Capability, &'static str)> {
+    if let Some(capability) = of_hook(hook) {
+        let why = if capability == Capability::NetAdmin { "programs of the network" } else { "a breakpoint of its own" };
+        return Some((capability, why));
+    }
+    match kind(hook) {
+        "tp" | "tracepoint" | "perf_event" if paranoid() >= PARANOID => {
+            Some((Capability::SysAdmin, "kernel.perf_event_paranoid is 3 or more"))
+        }
+        "tp" | "tracepoint" => tracepoint::takes(),
+        _ => None,
+    }
+}
+
+/// Whether this kernel takes [`Capability::SysAdmin`] for breakpoints in libraries.
+#[must_use]
+pub fn breakpoints_take_sys_admin() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < UPROBE_MULTI_SINCE
+}
+
+/// Those of [`BASE`] that this thread does not have. Empty: it may load the probes in the binary.
 #[must_use]
 pub fn missing() -> Vec<&'static str> {
-    let effective = effective();
-    NEEDED.iter().filter(|&&(_, bit)| !holds(effective, bit)).map(|&(name, _)| name).collect()
+    let held = CapabilitySet::held();
+    BASE.into_iter().filter(|&capability| !held.allows(capability)).map(Capability::name).collect()
 }
 
-/// Gives up every capability of the calling thread, and of the threads that it starts from now on; other threads keep theirs.
-/// Probes that are attached go on, and their rings and maps stay readable; none can be loaded any more.
+/// Gives up every capability of the calling thread but these, for it and for the threads that it starts from now on; other threads keep
+/// theirs. What was not there does not come by being kept. Probes that are attached go on, and their rings stay readable.
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn drop_all() -> io::Result<()> {
+pub fn keep(kept: CapabilitySet) -> io::Result<()> {
     #[repr(C)]
     struct Header {
         version: u32,
         pid: i32,
     }
     const VERSION_3: u32 = 0x2008_0522;
-    let header = Header { version: VERSION_3, pid: 0 };
-    let none = [0_u32; 6];
+    let zero: libc::c_ulong = 0;
+    for bit in (0..64).filter(|bit| kept.0 & (1 << bit) == 0) {
+        // What cannot be given up for lack of CAP_SETPCAP, or does not exist, cannot be gained either: see `no_new_privileges`.
+        // SAFETY: prctl with integers only.
+        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, bit as libc::c_ulong, zero, zero, zero) };
+    }
     // SAFETY: prctl with integers only.
-    unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
+    unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong, zero, zero, zero) };
+    let kept = CapabilitySet::permitted().0 & kept.0;
+    let [low, high] = [kept & u64::from(u32::MAX), kept >> 32].map(|half| u32::try_from(half).unwrap_or(0));
+    let header = Header { version: VERSION_3, pid: 0 };
+    // Effective, permitted, inheritable; the low halves, then the high ones.
+    let sets = [low, low, 0, high, high, 0];
     // SAFETY: version 3 reads a header and two data structs of three words, which both live until the call returns.
-    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
+    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, sets.as_ptr()) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Programs that this thread, or one that it starts, executes gain nothing: neither by setuid nor by capabilities of a file.
+///
+/// # Errors
+/// The kernel's refusal.
+pub(crate) fn no_new_privileges() -> io::Result<()> {
+    let (one, zero): (libc::c_ulong, libc::c_ulong) = (1, 0);
+    // SAFETY: prctl with integers only.
+    let result = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, one, zero, zero, zero) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The cure for EPERM and EACCES at `hook` (or at loading).
 pub(crate) fn cure(hook: Option<&str>) -> String {
-    let effective = effective();
-    let bit = |name: &str| match name {
-        "CAP_BPF" => BPF,
-        "CAP_PERFMON" => PERFMON,
-        "CAP_NET_ADMIN" => NET_ADMIN,
-        _ => SYS_ADMIN,
-    };
-    let missing: Vec<_> = needed(hook).into_iter().filter(|name| !holds(effective, bit(name))).collect();
+    let held = CapabilitySet::held();
+    let takes = BASE.into_iter().chain(hook.and_then(of_hook)).filter(|&capability| !held.allows(capability));
+    let missing: Vec<_> = takes.map(Capability::name).collect();
     if !missing.is_empty() {
-        return format!("it takes {}; run as root or grant them", missing.join(" and "));
+        let missing = missing.join(" and ");
+        return if crate::privileged::is_settled() {
+            format!(
+                "it takes {missing}, which this host does not have, or gave up when it was ready; name it in the configuration, \
+                     so that it is attached at the start"
+            )
+        } else {
+            format!("it takes {missing}; run as root or grant them")
+        };
     }
-    match hook.and_then(|hook| hook.split('/').next()) {
+    match hook.map(kind) {
         Some("fentry" | "fexit" | "fmod_ret" | "lsm" | "freplace") => {
             "the capabilities are there, but this kernel refuses BPF trampolines; use tp_btf or raw_tp instead".into()
         }
@@ -94,18 +162,75 @@ pub(crate) fn cure(hook: Option<&str>) -> String {
     }
 }
 
-fn holds(effective: u64, bit: u32) -> bool {
-    effective & (1 << bit) != 0 || (bit != NET_ADMIN && effective & (1 << SYS_ADMIN) != 0)
+fn kind(hook: &str) -> &str {
+    hook.split(['/', '.']).next().unwrap_or(hook)
 }
 
-fn effective() -> u64 {
-    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-    parse(&status)
+fn paranoid() -> i32 {
+    let text = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
+    text.trim().parse().unwrap_or(0)
 }
 
-fn parse(status: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap_or_default();
-    u64::from_str_radix(line.trim(), 16).unwrap_or(0)
+// === impl Capability ===
+
+impl Capability {
+    /// All of them, those that are needed most first.
+    pub const ALL: [Self; 6] = [Self::Bpf, Self::Perfmon, Self::SysPtrace, Self::DacReadSearch, Self::NetAdmin, Self::SysAdmin];
+
+    /// As the manual calls it: `CAP_BPF`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bpf => "CAP_BPF",
+            Self::Perfmon => "CAP_PERFMON",
+            Self::SysPtrace => "CAP_SYS_PTRACE",
+            Self::DacReadSearch => "CAP_DAC_READ_SEARCH",
+            Self::NetAdmin => "CAP_NET_ADMIN",
+            Self::SysAdmin => "CAP_SYS_ADMIN",
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+// === impl CapabilitySet ===
+
+impl CapabilitySet {
+    /// What this thread may do now.
+    #[must_use]
+    pub fn held() -> Self {
+        Self::of_this_thread("CapEff:")
+    }
+
+    fn permitted() -> Self {
+        Self::of_this_thread("CapPrm:")
+    }
+
+    /// Whether what `capability` is for may be done.
+    #[must_use]
+    pub fn allows(self, capability: Capability) -> bool {
+        let by_admin = BASE.contains(&capability) && self.0 & (1 << Capability::SysAdmin as u8) != 0;
+        by_admin || self.0 & (1 << capability as u8) != 0
+    }
+
+    fn of_this_thread(line: &str) -> Self {
+        Self::parse(&std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default(), line)
+    }
+
+    fn parse(status: &str, line: &str) -> Self {
+        let found = status.lines().find_map(|found| found.strip_prefix(line)).unwrap_or_default();
+        Self(u64::from_str_radix(found.trim(), 16).unwrap_or(0))
+    }
+}
+
+impl FromIterator<Capability> for CapabilitySet {
+    fn from_iter<I: IntoIterator<Item = Capability>>(capabilities: I) -> Self {
+        Self(capabilities.into_iter().fold(0, |set, capability| set | 1 << capability as u8))
+    }
 }
 
 #[cfg(test)]
@@ -113,27 +238,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sys_admin_stands_for_bpf_and_perfmon() {
-        let admin = parse("Name:\thost\nCapEff:\t0000000000200000\n");
-        assert!(holds(admin, BPF) && holds(admin, PERFMON) && !holds(admin, NET_ADMIN));
-        assert!(!holds(parse("CapEff:\t0000000000000000\n"), BPF));
-    }
-
-    #[test]
-    fn the_service_has_what_it_takes_and_no_more() {
-        let unit = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/host.service");
-        let unit = std::fs::read_to_string(unit).unwrap();
-        let taken = SERVICE.map(|(name, _)| name);
-        for setting in ["CapabilityBoundingSet=", "AmbientCapabilities="] {
-            let lines: Vec<&str> = unit.lines().filter_map(|line| line.strip_prefix(setting)).collect();
-            assert_eq!(lines, [taken.join(" ")], "{setting}");
-        }
-        assert!(needed([]).iter().all(|name| taken.contains(name)));
+    fn sys_admin_stands_for_bpf_and_perfmon_and_for_nothing_else() {
+        let admin = CapabilitySet::parse("Name:\thost\nCapEff:\t0000000000200000\n", "CapEff:");
+        assert!(admin.allows(Capability::Bpf) && admin.allows(Capability::Perfmon));
+        assert!(!admin.allows(Capability::NetAdmin) && !admin.allows(Capability::SysPtrace));
+        assert!(!CapabilitySet::parse("CapEff:\t0000000000000000\n", "CapEff:").allows(Capability::Bpf));
     }
 
     #[test]
     fn single_uprobes_take_sys_admin_and_multi_uprobes_do_not() {
         assert!(needed(["uprobe/x:y"]).contains(&"CAP_SYS_ADMIN"));
         assert_eq!(needed(["uprobe.multi/x:y", "tp_btf/z"]), ["CAP_BPF", "CAP_PERFMON"]);
+    }
+
+    #[test]
+    fn a_thread_that_keeps_nothing_has_nothing_and_the_others_keep_theirs() {
+        let before = CapabilitySet::held();
+        let after = std::thread::spawn(|| keep(CapabilitySet::default()).map(|()| CapabilitySet::held())).join();
+        assert_eq!(after.unwrap().unwrap(), CapabilitySet::default());
+        assert_eq!(CapabilitySet::held(), before);
+    }
+
+    #[test]
+    fn what_is_kept_is_what_was_there_and_no_more() {
+        let wanted: CapabilitySet = [Capability::Bpf, Capability::SysPtrace].into_iter().collect();
+        let had = CapabilitySet::permitted();
+        let after = std::thread::spawn(move || keep(wanted).map(|()| CapabilitySet::held())).join();
+        assert_eq!(after.unwrap().unwrap().0, had.0 & wanted.0);
     }
 }

@@ -1,9 +1,12 @@
 //! The maps of one object, by name.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use host_model::{MapAccess, MapError};
 use libbpf_rs::{ErrorKind, MapCore, MapFlags, MapHandle, MapType, Object};
+
+use crate::privileged;
 
 /// Maps whose content is the host's own business: filter, plan, ring and its account.
 const PRIVATE: [&str; 6] = [".data.ring", ".data.record", ".data.plan", ".rodata.filter", "filter_rules", "ring"];
@@ -11,7 +14,7 @@ const PRIVATE: [&str; 6] = [".data.ring", ".data.record", ".data.plan", ".rodata
 /// Handles that outlive the object.
 #[derive(Debug)]
 pub(crate) struct Maps {
-    by_name: BTreeMap<String, MapHandle>,
+    by_name: BTreeMap<String, Arc<MapHandle>>,
 }
 
 // === impl Maps ===
@@ -22,28 +25,29 @@ impl Maps {
         for map in object.maps() {
             let name = map.name().to_string_lossy().into_owned();
             if map.map_type() != MapType::RingBuf && !PRIVATE.contains(&name.as_str()) {
-                by_name.insert(name, MapHandle::try_from(&map)?);
+                by_name.insert(name, Arc::new(MapHandle::try_from(&map)?));
             }
         }
         Ok(Self { by_name })
     }
 
-    fn get(&self, map: &str, key: &[u8]) -> Result<&MapHandle, MapError> {
+    fn get(&self, map: &str, key: &[u8]) -> Result<Arc<MapHandle>, MapError> {
         let handle = self.by_name.get(map).ok_or(MapError::NoMap)?;
-        if key.len() == handle.key_size() as usize { Ok(handle) } else { Err(MapError::Size(handle.key_size())) }
+        if key.len() == handle.key_size() as usize { Ok(Arc::clone(handle)) } else { Err(MapError::Size(handle.key_size())) }
     }
 }
 
 impl MapAccess for Maps {
     /// The values of all CPUs, one behind the other, for a map that has one per CPU.
     fn lookup(&self, map: &str, key: &[u8]) -> Result<Option<Vec<u8>>, MapError> {
-        let handle = self.get(map, key)?;
-        let found = if handle.map_type().is_percpu() {
-            handle.lookup_percpu(key, MapFlags::ANY).map(|found| found.map(|values| values.concat()))
-        } else {
-            handle.lookup(key, MapFlags::ANY)
-        };
-        found.map_err(|error| MapError::Kernel(errno(&error)))
+        let (handle, key) = (self.get(map, key)?, key.to_vec());
+        ask(move || {
+            if handle.map_type().is_percpu() {
+                handle.lookup_percpu(&key, MapFlags::ANY).map(|found| found.map(|values| values.concat()))
+            } else {
+                handle.lookup(&key, MapFlags::ANY)
+            }
+        })
     }
 
     fn update(&self, map: &str, key: &[u8], value: &[u8]) -> Result<(), MapError> {
@@ -54,12 +58,22 @@ impl MapAccess for Maps {
         if handle.map_type().is_percpu() {
             return Err(MapError::Kernel(libc::EOPNOTSUPP));
         }
-        handle.update(key, value, MapFlags::ANY).map_err(|error| MapError::Kernel(errno(&error)))
+        let (key, value) = (key.to_vec(), value.to_vec());
+        ask(move || handle.update(&key, &value, MapFlags::ANY))
     }
 
     fn delete(&self, map: &str, key: &[u8]) -> Result<(), MapError> {
-        self.get(map, key)?.delete(key).map_err(|error| MapError::Kernel(errno(&error)))
+        let (handle, key) = (self.get(map, key)?, key.to_vec());
+        ask(move || handle.delete(&key))
     }
+}
+
+fn ask<T: Send + 'static>(work: impl Fn() -> libbpf_rs::Result<T> + Send + 'static) -> Result<T, MapError> {
+    privileged::ask(is_denied, work).map_err(|error| MapError::Kernel(errno(&error)))
+}
+
+pub(crate) fn is_denied(error: &libbpf_rs::Error) -> bool {
+    error.kind() == ErrorKind::PermissionDenied
 }
 
 /// The errno behind an error of libbpf-rs, which keeps only its kind.

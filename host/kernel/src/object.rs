@@ -1,5 +1,6 @@
 //! An object on its way into the kernel: opened, configured, verified; then attached, and read.
 
+use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::maps::Maps;
 use crate::plan::{self, Plan};
 use crate::ring::{self, Account, Parts, Ring, page_size};
 use crate::uprobe::Watch;
-use crate::{capabilities, filter, payload, talk};
+use crate::{capabilities, filter, payload, privileged, talk};
 
 /// How an object is to be loaded.
 #[derive(Debug, Clone)]
@@ -35,13 +36,22 @@ pub struct LoadOptions {
     pub capture_bytes: Option<u32>,
 }
 
+/// Where the programs of an object want to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// Sets of sections, such as `tp_btf/sched_process_exec`: the first one that can be had is attached, as a whole.
+    pub sets: Vec<Vec<String>>,
+    /// Some also belong into libraries of programs that run.
+    pub in_libraries: bool,
+}
+
 /// A probe in the kernel. Dropping it detaches its programs.
 pub struct LoadedProbe {
     name: String,
     // Before the object: links go first.
     watch: Option<Watch>,
     attached: Attached,
-    object: Object,
+    object: Arc<Object>,
     passed_over: Vec<String>,
     layout: Layout,
     ring_bytes: u32,
@@ -56,6 +66,30 @@ pub struct LoadedProbe {
 /// # Errors
 /// What is wrong with the object, the options, the kernel or our permissions; with the end of the verifier's log where that is it.
 pub fn load(name: &str, object: &[u8], options: &LoadOptions) -> Result<LoadedProbe, KernelError> {
+    let (name, object, options) = (name.to_owned(), object.to_vec(), options.clone());
+    privileged::load(move || load_here(&name, &object, &options))
+}
+
+/// Where the programs of an object want to be. Nothing is loaded, no kernel is asked, and it takes no privilege.
+///
+/// # Errors
+/// It is not a BPF object.
+pub fn hooks(name: &str, object: &[u8]) -> Result<Hooks, KernelError> {
+    check_elf(name, object)?;
+    let opened = open(name, object)?;
+    let (mut sets, mut in_libraries) = (BTreeMap::<usize, Vec<String>>::new(), false);
+    for program in opened.progs() {
+        let hook = program.section().to_string_lossy().into_owned();
+        if choice::has_target(&hook) {
+            sets.entry(choice::set_of(&program.name().to_string_lossy())).or_default().push(hook);
+        } else {
+            in_libraries = true;
+        }
+    }
+    Ok(Hooks { sets: sets.into_values().collect(), in_libraries })
+}
+
+fn load_here(name: &str, object: &[u8], options: &LoadOptions) -> Result<LoadedProbe, KernelError> {
     check_elf(name, object)?;
     let layout = read_layout(name, object)?;
     let (object, ring_bytes, passed_over) = chosen(name, object, options)?;
@@ -64,7 +98,8 @@ pub fn load(name: &str, object: &[u8], options: &LoadOptions) -> Result<LoadedPr
     let ring = ring.transpose().map_err(failed)?;
     let maps = Arc::new(Maps::new(&object).map_err(failed)?);
     let name = name.into();
-    Ok(LoadedProbe { name, watch: None, attached: Attached::default(), object, passed_over, layout, ring_bytes, ring, maps })
+    let (attached, object) = (Attached::default(), Arc::new(object));
+    Ok(LoadedProbe { name, watch: None, attached, object, passed_over, layout, ring_bytes, ring, maps })
 }
 
 // === impl LoadOptions ===
@@ -136,12 +171,14 @@ impl LoadedProbe {
     /// The first hook that this kernel refuses, and why.
     pub fn attach(&mut self) -> Result<(), KernelError> {
         if self.attached.hooks.is_empty() {
-            self.attached = attach::attach(&self.name, &self.object)?;
+            let (name, object) = (self.name.clone(), Arc::clone(&self.object));
+            (self.attached, self.watch) = privileged::load(move || {
+                attach::attach(&name, &object).map(|attached| (attached, Watch::start(&name, &object)))
+            })?;
             self.passed_over.append(&mut self.attached.passed_over);
             for reason in &self.passed_over {
                 tracing::info!(probe = self.name, reason, "a better hook cannot be had");
             }
-            self.watch = Watch::start(&self.name, &self.object);
         }
         Ok(())
     }
@@ -153,26 +190,27 @@ impl LoadedProbe {
     pub fn source(&mut self) -> Result<Box<dyn Source>, KernelError> {
         let failed = |reason: String| KernelError::Ring { probe: self.name.clone(), reason };
         let ring = self.ring.take().ok_or_else(|| failed("it has a reader already".into()))?;
-        let parts = self.parts().map_err(|error| failed(error.to_string()))?;
-        let opened = Ring::open(&ring, self.ring_bytes as usize, parts).map_err(|error| failed(error.to_string()))?;
-        Ok(Box::new(opened))
+        let in_part = self.layout.members.iter().any(|member| member.name == "threshold");
+        let (name, object, bytes) = (self.name.clone(), Arc::clone(&self.object), self.ring_bytes as usize);
+        let opened = privileged::load(move || Ring::open(&ring, bytes, parts(name, &object, in_part)?));
+        Ok(Box::new(opened.map_err(|error| failed(error.to_string()))?))
     }
+}
 
-    fn parts(&self) -> std::io::Result<Parts> {
-        let find = |name: &str| self.object.maps().find(|map| map.name() == name);
-        let cpus = libbpf_rs::num_possible_cpus().map_err(std::io::Error::other)?;
-        let account = find(ring::SECTION).map(|map| Account::open(map.as_fd(), cpus)).transpose()?;
-        let plan = match (find(plan::SECTION), find(plan::RULES)) {
-            (Some(map), Some(rules)) => {
-                let in_part = self.layout.members.iter().any(|member| member.name == "threshold");
-                Some(Plan::open(map.as_fd(), MapHandle::try_from(&rules).map_err(std::io::Error::other)?, in_part)?)
-            }
-            _ => None,
-        };
-        let programs = self.object.progs_mut().filter(|program| program.autoload());
-        let programs = programs.map(|program| program.as_fd().try_clone_to_owned()).collect::<Result<_, _>>()?;
-        Ok(Parts { probe: self.name.clone(), account, plan, programs })
-    }
+/// What belongs to the ring of an object. `in_part`: its records say how likely it was that they came through.
+fn parts(probe: String, object: &Object, in_part: bool) -> std::io::Result<Parts> {
+    let find = |name: &str| object.maps().find(|map| map.name() == name);
+    let cpus = libbpf_rs::num_possible_cpus().map_err(std::io::Error::other)?;
+    let account = find(ring::SECTION).map(|map| Account::open(map.as_fd(), cpus)).transpose()?;
+    let plan = match (find(plan::SECTION), find(plan::RULES)) {
+        (Some(map), Some(rules)) => {
+            Some(Plan::open(map.as_fd(), MapHandle::try_from(&rules).map_err(std::io::Error::other)?, in_part)?)
+        }
+        _ => None,
+    };
+    let programs = object.progs_mut().filter(|program| program.autoload());
+    let programs = programs.map(|program| program.as_fd().try_clone_to_owned()).collect::<Result<_, _>>()?;
+    Ok(Parts { probe, account, plan, programs })
 }
 
 impl std::fmt::Debug for LoadedProbe {

@@ -2,12 +2,15 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use host_model::{KernelPlan, NEVER, PlanError, Subject, Threshold};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use crate::filter::{COMM, padded};
+use crate::maps::is_denied;
+use crate::privileged;
 use crate::ring::Pages;
 
 /// The section that holds `struct filter_plans`.
@@ -26,7 +29,7 @@ type Key = [u8; 8 + COMM];
 #[derive(Debug)]
 pub(crate) struct Plan {
     pages: Pages,
-    rules: MapHandle,
+    rules: Arc<MapHandle>,
     slot: u32,
     written: Vec<Key>,
     /// Records say how likely it was that they came through; without that only all or nothing can be asked for.
@@ -37,7 +40,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn open(fd: BorrowedFd<'_>, rules: MapHandle, in_part: bool) -> io::Result<Self> {
-        Ok(Self { pages: Pages::map(fd, 0, SIZE, true)?, rules, slot: 0, written: Vec::new(), in_part })
+        Ok(Self { pages: Pages::map(fd, 0, SIZE, true)?, rules: Arc::new(rules), slot: 0, written: Vec::new(), in_part })
     }
 
     pub(crate) fn apply(&mut self, probe: &str, plan: &KernelPlan) -> Result<(), PlanError> {
@@ -54,7 +57,8 @@ impl Plan {
             if let Some(count) = counts.get_mut(subject as usize) {
                 *count += 1;
             }
-            if let Err(error) = self.rules.update(&key, &rule.threshold.get().to_ne_bytes(), MapFlags::ANY) {
+            let threshold = rule.threshold.get().to_ne_bytes();
+            if let Err(error) = self.ask(move |rules| rules.update(&key, &threshold, MapFlags::ANY)) {
                 self.forget(&written);
                 return Err(PlanError::Kernel { probe: probe.into(), reason: format!("{error:#}") });
             }
@@ -77,8 +81,14 @@ impl Plan {
     fn forget(&self, keys: &[Key]) {
         for key in keys {
             // A rule that was named twice is gone already.
-            let _ = self.rules.delete(key);
+            let key = *key;
+            let _ = self.ask(move |rules| rules.delete(&key));
         }
+    }
+
+    fn ask(&self, work: impl Fn(&MapHandle) -> libbpf_rs::Result<()> + Send + 'static) -> libbpf_rs::Result<()> {
+        let rules = Arc::clone(&self.rules);
+        privileged::ask(is_denied, move || work(&rules))
     }
 }
 

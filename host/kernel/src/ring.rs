@@ -19,6 +19,7 @@ use self::sleep::{Sleeper, Woken};
 use self::walk::{Data, Limits, Walked};
 use crate::clock::UnixOffset;
 use crate::plan::Plan;
+use crate::privileged;
 
 /// How long to leave a busy record at the head alone: its program runs for microseconds, unless its CPU was taken away.
 const BACK_OFF: Duration = Duration::from_micros(100);
@@ -213,9 +214,15 @@ impl Source for Ring {
 
 /// Hits that the kernel did not run a program for, because the same CPU was already in it. 0 before Linux 5.12.
 fn recursion_misses(program: i32) -> u64 {
-    let mut info = libbpf_sys::bpf_prog_info::default();
-    let Ok(mut length) = u32::try_from(size_of_val(&info)) else { return 0 };
-    // SAFETY: writes at most `length` bytes of info, which lives here.
-    let result = unsafe { libbpf_sys::bpf_prog_get_info_by_fd(program, &raw mut info, &raw mut length) };
-    if result == 0 { info.recursion_misses } else { 0 }
+    let asked = privileged::ask(
+        |errno| [libc::EPERM, libc::EACCES].contains(errno),
+        move || {
+            let mut info = libbpf_sys::bpf_prog_info::default();
+            let mut length = u32::try_from(size_of_val(&info)).map_err(|_| libc::EINVAL)?;
+            // SAFETY: writes at most `length` bytes of info, which lives here.
+            let result = unsafe { libbpf_sys::bpf_prog_get_info_by_fd(program, &raw mut info, &raw mut length) };
+            if result == 0 { Ok(info.recursion_misses) } else { Err(-result) }
+        },
+    );
+    asked.unwrap_or(0)
 }

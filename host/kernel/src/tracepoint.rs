@@ -4,6 +4,9 @@ use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
+
+use crate::capabilities::Capability;
 
 const MOUNTED_AT: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
@@ -29,6 +32,22 @@ pub(crate) fn open(category: &str, name: &str) -> io::Result<OwnedFd> {
         libc::syscall(libc::SYS_perf_event_open, attr.as_ptr(), every_process, any_cpu, no_group, PERF_FLAG_FD_CLOEXEC)
     };
     owned(fd)
+}
+
+/// What it takes to find out the number of a tracepoint, and why; None: this user may read tracefs.
+pub(crate) fn takes() -> Option<(Capability, &'static str)> {
+    // The folder belongs to root and is closed to others, which is no obstacle to its owner.
+    let root = Path::new("/proc/self").metadata().is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
+    match MOUNTED_AT.iter().any(|mount| is_tracefs(mount)) {
+        false => Some((Capability::SysAdmin, "tracefs is not mounted")),
+        true if root || MOUNTED_AT.iter().any(|mount| Path::new(mount).join("events/sched").exists()) => None,
+        true => Some((Capability::DacReadSearch, "tracefs is closed to this user")),
+    }
+}
+
+fn is_tracefs(mount: &str) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    mounts.lines().any(|line| line.split(' ').skip(1).take(2).eq([mount, "tracefs"]))
 }
 
 /// The number of a tracepoint.

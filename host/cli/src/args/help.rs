@@ -31,7 +31,7 @@ Exit codes:
   2  the command line or the configuration is wrong
   3  a plugin or a probe was refused; what ran before still runs
   4  no running host answers at the socket
-  5  a privilege for BPF is missing, and replaying was forbidden
+  5  a privilege is missing that the run takes, and replaying is no way out
 
 Environment variables:
   HOST_SOCKET, HOST_CONFIG      as --socket and --config
@@ -61,7 +61,7 @@ Needs no configuration. On a terminal it draws a live table with the last events
 lines to standard error and events to standard output. SIGINT and SIGTERM stop the probes, drain what is on the way, \
 print the ledger and end with 0, or with 1 if a sum of it does not hold.
 
-Attaching takes CAP_BPF and CAP_PERFMON, and for some probes more: `host doctor` says what is missing. Without them the \
+Attaching takes CAP_BPF and CAP_PERFMON, and for some probes more: `host doctor --caps` says what for. Without them the \
 capture in this binary is replayed through the same path, clearly marked, so that plugins can be tried anywhere.";
 
 /// After `host run --help`.
@@ -397,7 +397,10 @@ Say what this machine lacks, and the cure.
 
 Checks the kernel and its BTF, tracefs, capabilities per probe, locked memory, cgroup v2, the clock, the control socket, \
 the folder of the host's state with its cache, and the collector, if one is configured. Exits with 1 if anything is at fault; notes \
-do not count.";
+do not count.
+
+With --caps it prints which capabilities a run takes instead, for which probe and for what, and the lines that grant them, for \
+systemd, setpriv, capsh and containers. Those that are required are exact: without any of them the start fails, and says which.";
 
 /// `host completions`
 pub(super) const COMPLETIONS: &str = "\

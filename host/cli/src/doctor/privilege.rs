@@ -25,7 +25,7 @@ fn capability(missing: &[&str]) -> Finding {
     Finding::fault(
         "capabilities",
         format!("{missing} missing: {probes} cannot be attached"),
-        "run as root, or: sudo setcap cap_bpf,cap_perfmon+ep $(command -v host)\nwithout them `host run` replays a capture",
+        "run as root, or grant them: `host doctor --caps` prints how\nwithout them `host run` replays a capture",
     )
 }
 

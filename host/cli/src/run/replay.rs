@@ -1,6 +1,7 @@
 //! `host replay`: a capture through the paths of a run, the same each time.
 
 use host_daemon::config::{Config, OutputName};
+use host_daemon::privilege;
 use host_daemon::settings::{Input, Settings};
 use host_daemon::{Daemon, Pace};
 
@@ -20,6 +21,7 @@ const WIDTH: usize = 80;
 pub(crate) fn replay(args: ReplayArgs) -> Done {
     let settings = settings_of(&args)?;
     log::to_stderr(settings.config.telemetry.log.as_deref(), args.log_format)?;
+    privilege::confine(&settings)?;
     let quiet = settings.output == Some(OutputName::None);
     let shows_requests = args.output == Some(Replayed::Requests);
     let format = args.format.format;

@@ -7,7 +7,7 @@ use host_daemon::settings::{Input, Settings};
 use host_kernel::capabilities;
 
 use crate::args::{OtlpProtocol, Output, RunArgs};
-use crate::exit::{Code, Failure};
+use crate::exit::Failure;
 use crate::style;
 
 /// Variables that name a collector.
@@ -29,7 +29,7 @@ pub(super) fn settings(args: &RunArgs) -> Result<Settings, Failure> {
         output: Some(output(args.output, config.export.output, collector)),
         probes: args.probes.clone(),
         filter: FilterConfig { pid: args.pid, comm: args.comm.clone(), cgroup: args.cgroup.clone() },
-        input: input(args)?,
+        input: input(args),
         duration: args.duration,
         otlp_endpoint: args.otlp_endpoint.clone(),
         socket: args.socket.socket.clone(),
@@ -80,24 +80,21 @@ fn output(flag: Option<Output>, config: Option<OutputName>, collector: bool) -> 
 }
 
 /// The kernel; a capture if one is named, or if the privilege is missing and nobody minds.
-fn input(args: &RunArgs) -> Result<Input, Failure> {
+fn input(args: &RunArgs) -> Input {
     if let Some(file) = &args.replay {
-        return Ok(Input::Capture { file: file.clone(), looping: false });
+        return Input::Capture { file: file.clone(), looping: false };
     }
     let missing = capabilities::missing();
-    if missing.is_empty() {
-        return Ok(Input::Kernel);
+    if missing.is_empty() || args.no_replay {
+        // The start says what they are missing for.
+        return Input::Kernel;
     }
     let missing = missing.join(" and ");
-    if args.no_replay {
-        let failure = Failure::new(Code::Privilege, format!("{missing} missing: no probe can be attached"));
-        return Err(failure.cured_by("run as root, or: sudo setcap cap_bpf,cap_perfmon+ep $(command -v host)"));
-    }
     style::note(&format!(
         "{missing} missing: replaying the capture in this binary, over and over, through the same path\n\
          run as root to see this machine; --no-replay makes this an error"
     ));
-    Ok(Input::Embedded { looping: true })
+    Input::Embedded { looping: true }
 }
 
 #[cfg(test)]

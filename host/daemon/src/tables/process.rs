@@ -4,11 +4,13 @@
 //! row as long as the cache does, because its events are often on the way still; a pid that was given to another process is
 //! told by the time that one started.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use host_kernel::privileged;
 
 use super::users::Users;
 
@@ -28,7 +30,7 @@ pub(super) struct Process {
 #[derive(Debug, Default)]
 pub(super) struct Processes {
     cache: Mutex<Cache>,
-    users: Users,
+    users: Arc<Users>,
 }
 
 /// Two halves: when the young one is full it becomes the old one, and what the old one held and nobody asked for is forgotten.
@@ -56,50 +58,64 @@ const MAX_FILE: u64 = 4096;
 impl Processes {
     /// One row per pid.
     pub(super) fn rows(&self, pids: &[u64]) -> Vec<Arc<Process>> {
-        let now = Instant::now();
-        pids.iter().map(|&pid| self.row(pid, now)).collect()
+        self.rows_at(pids, Instant::now())
     }
 
-    fn row(&self, pid: u64, now: Instant) -> Arc<Process> {
-        let known = self.cache().get(pid);
-        if let Some(entry) = &known
-            && now.saturating_duration_since(entry.read) < TTL
-        {
-            return Arc::clone(&entry.row);
+    fn rows_at(&self, pids: &[u64], now: Instant) -> Vec<Arc<Process>> {
+        let known: Vec<Option<Entry>> = {
+            let mut cache = self.cache();
+            pids.iter().map(|&pid| cache.get(pid)).collect()
+        };
+        let is_fresh = |entry: &Entry| now.saturating_duration_since(entry.read) < TTL;
+        let asked = pids.iter().zip(&known).filter(|(_, known)| !known.as_ref().is_some_and(is_fresh));
+        let asked: BTreeSet<u64> = asked.map(|(&pid, _)| pid).collect();
+        let read = self.read(asked);
+        let row = |(&pid, known): (&u64, Option<Entry>)| match (read.get(&pid), known) {
+            (Some(Some(row)), _) => Arc::clone(row),
+            (_, Some(last)) => last.row,
+            (_, None) => Arc::default(),
+        };
+        let rows: Vec<Arc<Process>> = pids.iter().zip(known).map(row).collect();
+        let mut cache = self.cache();
+        for (&pid, row) in pids.iter().zip(&rows).filter(|(pid, _)| read.contains_key(*pid)) {
+            cache.put(pid, Entry { read: now, row: Arc::clone(row) });
         }
-        // The lock is not held here: another path must not wait for this one's /proc.
-        let row = match (self.read(pid), known) {
-            (Some(row), _) => Arc::new(row),
-            (None, Some(last)) => last.row,
-            (None, None) => Arc::default(),
-        };
-        self.cache().put(pid, Entry { read: now, row: Arc::clone(&row) });
-        row
+        rows
     }
 
-    /// None if there is no such process, or if it ended while it was read.
-    fn read(&self, pid: u64) -> Option<Process> {
-        let (parent_pid, started) = parse_stat(&read_text(pid, "stat")?)?;
-        let cgroup = parse_cgroup(&read_text(pid, "cgroup").unwrap_or_default());
-        let row = Process {
-            executable: std::fs::read_link(format!("/proc/{pid}/exe"))
-                .map(|path| path.to_string_lossy().into_owned())
-                .unwrap_or_default(),
-            command_line: read_text(pid, "cmdline").unwrap_or_default().trim_end_matches('\0').replace('\0', " "),
-            parent_pid,
-            container: container_id(&cgroup).unwrap_or_default().to_owned(),
-            cgroup,
-            user: read_text(pid, "status").and_then(|status| self.users.name(parse_uid(&status)?)).unwrap_or_default(),
-            started,
-        };
-        // If the pid was given away in between, the row is a mixture of two processes.
-        let still = read_text(pid, "stat").and_then(|stat| parse_stat(&stat));
-        still.filter(|(_, now)| *now == row.started).map(|_| row)
+    /// All at once, by the thread that may look into processes of others. The lock is not held here: another path must not wait for
+    /// this one's /proc.
+    fn read(&self, pids: BTreeSet<u64>) -> BTreeMap<u64, Option<Arc<Process>>> {
+        if pids.is_empty() {
+            return BTreeMap::new();
+        }
+        let users = Arc::clone(&self.users);
+        privileged::read(move || pids.into_iter().map(|pid| (pid, read(&users, pid).map(Arc::new))).collect())
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// None if there is no such process, or if it ended while it was read.
+fn read(users: &Users, pid: u64) -> Option<Process> {
+    let (parent_pid, started) = parse_stat(&read_text(pid, "stat")?)?;
+    let cgroup = parse_cgroup(&read_text(pid, "cgroup").unwrap_or_default());
+    let row = Process {
+        executable: std::fs::read_link(format!("/proc/{pid}/exe"))
+            .map(|path| path.to_string_lossy().into_owned())
+            .unwrap_or_default(),
+        command_line: read_text(pid, "cmdline").unwrap_or_default().trim_end_matches('\0').replace('\0', " "),
+        parent_pid,
+        container: container_id(&cgroup).unwrap_or_default().to_owned(),
+        cgroup,
+        user: read_text(pid, "status").and_then(|status| users.name(parse_uid(&status)?)).unwrap_or_default(),
+        started,
+    };
+    // If the pid was given away in between, the row is a mixture of two processes.
+    let still = read_text(pid, "stat").and_then(|stat| parse_stat(&stat));
+    still.filter(|(_, now)| *now == row.started).map(|_| row)
 }
 
 // === impl Cache ===
@@ -215,15 +231,15 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let pid = u64::from(child.id());
         let start = Instant::now();
-        let row = processes.row(pid, start);
+        let row = Arc::clone(&processes.rows_at(&[pid, pid], start)[1]);
         assert!(row.parent_pid == std::process::id(), "{row:?}");
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(processes.row(pid, start + 2 * TTL), row);
+        assert_eq!(processes.rows_at(&[pid], start + 2 * TTL), [Arc::clone(&row)]);
 
         // The same pid, but the process that has it started at another time.
         let me = u64::from(std::process::id());
         processes.cache().put(me, Entry { read: start, row });
-        assert_ne!(processes.row(me, start + 2 * TTL).parent_pid, std::process::id());
+        assert_ne!(processes.rows_at(&[me], start + 2 * TTL)[0].parent_pid, std::process::id());
     }
 }

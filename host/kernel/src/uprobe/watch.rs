@@ -9,6 +9,7 @@ use std::time::Duration;
 use libbpf_rs::Object;
 
 use super::tracer::{Programs, ScanReport, Tracer};
+use crate::privileged;
 
 /// Between two scans. One of a thousand processes that are all known takes some milliseconds.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -35,10 +36,15 @@ impl Watch {
         let (tell, scanned) = mpsc::channel();
         let (probe, told) = (probe.to_owned(), Arc::clone(&hooks));
         let work = move || {
-            let mut tracer = Tracer::new(programs);
+            privileged::settle_breakpoints(true);
+            let (mut tracer, mut settled) = (Tracer::new(programs), false);
             loop {
                 let unfinished = scan(&probe, &mut tracer, &told);
                 if !unfinished {
+                    if !settled {
+                        privileged::settle_breakpoints(false);
+                        settled = true;
+                    }
                     let _ = tell.send(());
                 }
                 match stopped.recv_timeout(if unfinished { PERIOD / 4 } else { PERIOD }) {

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 
-use host_kernel::{KernelError, LoadOptions, capabilities, catalog};
+use host_kernel::capabilities::{self, CapabilitySet};
+use host_kernel::{KernelError, LoadOptions, catalog};
 
 use crate::reading::{by_comm, on_thread, start};
 
@@ -13,7 +14,7 @@ fn without_capabilities_reading_goes_on_and_loading_says_what_is_missing_needs_r
     assert!(capabilities::missing().is_empty());
     // Capabilities belong to threads: the others of this test keep theirs.
     let (mut probe, refusal) = std::thread::spawn(move || {
-        capabilities::drop_all().unwrap();
+        capabilities::keep(CapabilitySet::default()).unwrap();
         on_thread("load-dropped", || drop(File::open("/proc/version").unwrap()));
         assert_eq!(capabilities::missing(), ["CAP_BPF", "CAP_PERFMON"]);
         assert_eq!(probe.drain().len(), 1);
