@@ -5,7 +5,7 @@ HOST := $(TARGET)/release/host
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 KERNELS := 6.1/x86_64 6.12/x86_64 6.18/x86_64 7.3/x86_64
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-peers bench-requests polyglot fuzz hostile survive test-kernels dist build fmt clean
+.PHONY: help setup run test check bench bench-peers bench-requests polyglot fuzz hostile survive test-kernels test-package dist build fmt clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,10 @@ test-kernels: ## Every probe on Debian's kernels from 6.1 to 7.3 in virtual mach
 dist: ## What is released, into dist/: static binaries and Debian packages for x86_64 and aarch64, SBOM, checksums
 	@.ci/setup build dist
 	@.ci/dist
+
+test-package: ## The Debian package of `make dist`: installed, started, restarted and purged, without a trace; needs root
+	@[[ -e dist/SHA256SUMS ]] || $(MAKE) --no-print-directory dist
+	@.ci/package
 
 fuzz: setup ## libFuzzer on everything that reads bytes of others, an hour in all (TIME=seconds for each target, TARGETS="...")
 	@.ci/setup fuzz
