@@ -3,7 +3,7 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 HOST := $(TARGET)/release/host
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
-KERNELS := 6.1/x86_64 6.12/x86_64 6.18/x86_64 7.3/x86_64
+KERNELS := $(foreach arch,x86_64 aarch64,$(foreach series,5.10 6.1 6.12 6.18 7.3,$(series)/$(arch)))
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check bench bench-peers bench-requests polyglot fuzz hostile survive test-kernels test-package dist build fmt clean
 
@@ -17,7 +17,7 @@ run: build ## Builds, then shows what the kernel is doing (ARGS="--probe file --
 	@$(SUDO) $(HOST) run $(ARGS)
 
 test: ## Everything: unit tests and the real binary under real load; as root with real eBPF
-	@.ci/setup build test
+	@.ci/setup build test cross
 	@.ci/test
 
 check: setup ## Format, clippy, licences, laws of the house
@@ -54,10 +54,11 @@ hostile: setup ## A million mutated conversations for each protocol, along the w
 	cargo build --release --workspace --bins
 	HOSTILE=$(or $(COUNT),1000000) cargo test --release --workspace --test requests mutated
 
-test-kernels: ## Every probe on Debian's kernels from 6.1 to 7.3 in virtual machines; writes docs/kernels.md
-	@.ci/setup build test
+test-kernels: ## Every probe on Debian's kernels from 5.10 to 7.3, x86_64 and aarch64, in virtual machines; writes docs/kernels.md
+	@.ci/setup build cross
 	@.ci/kernels $(KERNELS)
 	cargo build --release --workspace --bins
+	@.ci/cross x86_64 aarch64
 	KERNELS="$(KERNELS)" KERNELS_TABLE=write cargo test --release --workspace --test kernel
 
 dist: ## What is released, into dist/: static binaries and Debian packages for x86_64 and aarch64, SBOM, checksums

@@ -49,7 +49,7 @@ impl Collector {
     /// Starts it again after [`Collector::stop`], on the same ports.
     ///
     /// # Panics
-    /// If it does not listen within 10 s.
+    /// If it does not listen within a minute.
     pub fn resume(&mut self) {
         let log = File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
         let mut command = Command::new(agent());
@@ -60,7 +60,7 @@ impl Collector {
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
         let listens = |port: u16| TcpStream::connect(("127.0.0.1", port)).is_ok();
-        wait_for("the collector", Duration::from_secs(10), || (listens(self.grpc) && listens(self.http)).then_some(()));
+        wait_for("the collector", Duration::from_secs(60), || (listens(self.grpc) && listens(self.http)).then_some(()));
     }
 
     /// Ends it; its ports are free until [`Collector::resume`]. What it has taken it has counted.
@@ -107,6 +107,7 @@ impl Drop for Collector {
     }
 }
 
+/// `ROTEL_BIN`, or what `make setup` fetched.
 fn agent() -> PathBuf {
-    repository().join("target/rotel/rotel-agent")
+    std::env::var_os("ROTEL_BIN").map_or_else(|| repository().join("target/rotel/rotel-agent"), PathBuf::from)
 }

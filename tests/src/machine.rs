@@ -52,6 +52,18 @@ impl Arch {
         }
     }
 
+    /// As cargo's targets are called.
+    #[must_use]
+    pub fn target(self) -> String {
+        format!("{}-unknown-linux-gnu", self.name())
+    }
+
+    /// What runs its machines.
+    #[must_use]
+    pub fn emulator(self) -> String {
+        format!("qemu-system-{}", self.name())
+    }
+
     const fn debian(self) -> &'static str {
         match self {
             Self::X86_64 => "amd64",
@@ -97,7 +109,7 @@ impl Kernel {
             Arch::X86_64 => ("ttyS0", &[]),
             Arch::Aarch64 => ("ttyAMA0", &["-M", "virt"]),
         };
-        let mut qemu = Command::new(format!("qemu-system-{}", self.arch.name()));
+        let mut qemu = Command::new(self.arch.emulator());
         qemu.args(machine).args([
             "-accel",
             "tcg,thread=multi",
@@ -174,6 +186,18 @@ impl Disk {
                 let content = fs::read(library).unwrap();
                 self.file(library, &content);
             }
+        }
+        self
+    }
+
+    /// Adds all files of a folder.
+    ///
+    /// # Panics
+    /// If it cannot be read.
+    pub fn folder_of(&mut self, path: &str, from: &Path) -> &mut Self {
+        for entry in fs::read_dir(from).unwrap().flatten() {
+            let path = format!("{path}/{}", entry.file_name().to_string_lossy());
+            self.file(&path, &fs::read(entry.path()).unwrap());
         }
         self
     }

@@ -1,0 +1,115 @@
+//! One probe: what happened, and what the host counted of it.
+
+use host_tests::daemon::{Host, Ledger};
+use host_tests::load::{Cgroup, Load};
+use serde_json::{Value, json};
+
+use crate::SOON;
+use crate::talk::{self, DNS, HTTP};
+
+const OPENS: u64 = 2_000;
+const FAILING: u64 = 100;
+const EXECS: u64 = 50;
+const CONNECTIONS: u64 = 100;
+
+/// What happened, how often, and how often the host saw it.
+struct Count {
+    what: &'static str,
+    expected: u64,
+    counted: u64,
+}
+
+/// Runs a probe and its load, and waits until everything that it saw has come to the end of its path.
+pub(crate) fn measure(probe: &str) -> Value {
+    let cgroup = Cgroup::new(probe);
+    let arguments = ["--probe", probe, "--cgroup", cgroup.path(), "--output", "jsonl", "--state-dir", "/state"];
+    let mut host = match Host::start(&arguments, |_, _| {}) {
+        Ok(host) => host,
+        Err(said) => return json!({ "refused": refusal(&said) }),
+    };
+    let load = work(probe, &cgroup);
+    let status = host.status_when("the paths to run dry", SOON, |status| {
+        let dry = |ledger: &Ledger| ledger.produced == ledger.received + ledger.lost_in_ring && ledger.in_flight == 0;
+        let ledger = status.ledger(probe);
+        // What is shown of a ring may be half a second old.
+        let seen = ledger.produced + ledger.filtered_in_kernel + ledger.missed_in_kernel;
+        seen >= least(probe) && status.balanced && status.paths.iter().all(|path| dry(&path.ledger))
+    });
+    let requests = (probe == "l7").then(|| host.requests());
+    let probes = host.control().get("/v1/probes");
+    let about = probes.as_array().into_iter().flatten().find(|about| about["name"] == probe).cloned().unwrap_or_default();
+    let ledger = status.ledger(probe);
+    // The end of the load would be one event more.
+    let (rows, _) = host.stop();
+    drop(load);
+    let lines = |words: &[&str]| rows.lines().filter(|line| words.iter().all(|word| line.contains(word))).count() as u64;
+    let of = |protocol, role, port| requests.as_ref().map_or(0, |requests| requests.of(protocol, role, port).count());
+    let count = |what, expected, counted| Count { what, expected, counted };
+    let counts = match probe {
+        "file" => vec![
+            count("opens", OPENS, ledger.produced),
+            count("failing opens", FAILING, lines(&["/nowhere/to/be/found", "ENOENT"])),
+        ],
+        "exec" => vec![
+            count("programs", EXECS, lines(&["\"process.exec\"", "/bin/true"])),
+            count("exits", EXECS, lines(&["\"process.exit\"", "exited with 0"])),
+        ],
+        "tcp" => vec![
+            count("clients", CONNECTIONS, lines(&["\"tcp.role\":\"client\""])),
+            count("servers", CONNECTIONS, lines(&["\"tcp.role\":\"server\""])),
+        ],
+        _ => vec![
+            count("HTTP clients", 2 * talk::REQUESTS, of("http", "client", HTTP)),
+            count("HTTP servers", 2 * talk::REQUESTS, of("http", "server", HTTP)),
+            count("DNS clients", talk::QUESTIONS, of("dns", "client", DNS)),
+            count("DNS servers", talk::QUESTIONS, of("dns", "server", DNS)),
+        ],
+    };
+    json!({
+        "hooks": about["hooks"],
+        "passed_over": about["passed_over"],
+        "counts": counts.iter().map(|Count { what, expected, counted }| json!([what, expected, counted])).collect::<Value>(),
+        "records": ledger.produced,
+        "lost": ledger.lost_in_ring,
+        "missed": ledger.missed_in_kernel,
+        "undecodable": ledger.undecodable,
+        "balanced": status.balanced,
+        "ready_ms": u64::try_from(host.started_in.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+/// Does what a probe is to see, in a cgroup that nothing else is in.
+fn work(probe: &str, cgroup: &Cgroup) -> Option<Load> {
+    let place = format!("cgroup={}", cgroup.path());
+    let amount = match probe {
+        "file" => vec![format!("opens={OPENS}"), format!("failing={FAILING}")],
+        "exec" => vec![format!("execs={EXECS}"), "program=/bin/true".to_owned()],
+        "tcp" => vec![format!("connections={CONNECTIONS}")],
+        _ => {
+            talk::apart(cgroup.path());
+            return None;
+        }
+    };
+    let words: Vec<&str> = amount.iter().map(String::as_str).chain([place.as_str()]).collect();
+    let mut load = Load::counted(&words);
+    load.go();
+    assert_eq!(load.line(), "done");
+    Some(load)
+}
+
+/// Records that there are at least once a probe has seen everything.
+fn least(probe: &str) -> u64 {
+    match probe {
+        "file" => OPENS,
+        "exec" => 2 * EXECS,
+        "tcp" => 2 * CONNECTIONS,
+        // Both ends see each question and each answer.
+        _ => 4 * (2 * talk::REQUESTS + talk::QUESTIONS),
+    }
+}
+
+/// What the host said when it did not start.
+fn refusal(said: &str) -> String {
+    let error = said.lines().find_map(|line| line.strip_prefix("error: "));
+    error.unwrap_or(said).trim().chars().take(600).collect()
+}
