@@ -33,6 +33,8 @@ fn row(name: &str, measure: impl FnOnce() -> Value + std::panic::UnwindSafe) {
     row["ms"] = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX).into();
     // The kernel may write to the console as well: a line of its own, and an end that can be told.
     println!("\nROW {row} END");
+    // Powering off waits for nothing, and the line may be on its way yet.
+    let _ = rustix::termios::tcdrain(std::io::stdout());
 }
 
 fn reason(panic: &(dyn Any + Send)) -> String {
