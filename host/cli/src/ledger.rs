@@ -17,9 +17,10 @@ enum Zero {
 }
 
 /// The stages in the order of the path. What is indented is a part of the sum above it.
-const LINES: [Line; 18] = [
+const LINES: [Line; 19] = [
     ("filtered in kernel", |l| l.filtered_in_kernel, Zero::Left),
     ("missed in kernel", |l| l.missed_in_kernel, Zero::Left),
+    ("unread in kernel", |l| l.unread_in_kernel, Zero::Left),
     ("produced", |l| l.produced, Zero::Shown),
     ("  lost in ring", |l| l.lost_in_ring, Zero::Shown),
     ("  in ring", |l| l.in_ring, Zero::Left),
@@ -78,6 +79,7 @@ pub(crate) mod tests {
         produced: 201_000,
         filtered_in_kernel: 40,
         missed_in_kernel: 0,
+        unread_in_kernel: 0,
         lost_in_ring: 5,
         in_ring: 0,
         received: 200_995,

@@ -62,7 +62,7 @@ fn settings(args: &RecordArgs) -> Result<Settings, Failure> {
 
 /// What is in the file.
 fn table(recorded: &[Recorded], file: &Path) -> String {
-    let headings = [("PROBE", Align::Left), ("RECORDS", Align::Right), ("BYTES", Align::Right), ("LOST IN RING", Align::Right)];
+    let headings = [("PROBE", Align::Left), ("RECORDS", Align::Right), ("BYTES", Align::Right), ("LOST", Align::Right)];
     let row = |of: &Recorded| vec![clipped(&of.probe, 32), grouped(of.records), bytes(of.bytes), grouped(of.lost)];
     let size = std::fs::metadata(file).map_or(0, |file| file.len());
     format!("{}{}: {}\n", columns(&headings, recorded.iter().map(row)), file.display(), bytes(size))
@@ -76,8 +76,8 @@ mod tests {
     fn a_recording_says_what_is_in_it_and_what_is_not() {
         let recorded = [Recorded { probe: "l7".into(), records: 12_345, bytes: 1_572_864, lost: 7 }];
         let expected = "\
-PROBE  RECORDS    BYTES  LOST IN RING
-l7      12,345  1.5 MiB             7
+PROBE  RECORDS    BYTES  LOST
+l7      12,345  1.5 MiB     7
 nothing.capture: 0 B
 ";
         assert_eq!(table(&recorded, Path::new("nothing.capture")), expected);

@@ -38,7 +38,7 @@ pub struct Recorded {
     pub records: u64,
     /// Their bytes before they were compressed.
     pub bytes: u64,
-    /// Records that found no room in the ring.
+    /// What never arrived: it found no room in the ring, or the kernel ran no program for it.
     pub lost: u64,
 }
 
@@ -187,7 +187,8 @@ impl Tape {
                 self.source.release();
             }
             if last {
-                recorded.lost = self.source.counters().lost;
+                let counters = self.source.counters();
+                recorded.lost = counters.lost + counters.missed;
                 return recorded;
             }
         }

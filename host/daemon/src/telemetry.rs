@@ -64,7 +64,7 @@ pub(crate) fn metrics(status: &Status, shadows: &[ShadowStatus], start_unix_ns: 
 }
 
 fn records(path: &PathStatus) -> Vec<MetricPoint> {
-    let Ledger { produced, filtered_in_kernel, missed_in_kernel, lost_in_ring, received, .. } = path.ledger;
+    let Ledger { produced, filtered_in_kernel, missed_in_kernel, unread_in_kernel, lost_in_ring, received, .. } = path.ledger;
     let Ledger { decoded, undecodable, routed, unrouted, .. } = path.ledger;
     stages(
         path,
@@ -72,6 +72,7 @@ fn records(path: &PathStatus) -> Vec<MetricPoint> {
             ("produced", produced),
             ("filtered_in_kernel", filtered_in_kernel),
             ("missed_in_kernel", missed_in_kernel),
+            ("unread_in_kernel", unread_in_kernel),
             ("lost_in_ring", lost_in_ring),
             ("received", received),
             ("decoded", decoded),

@@ -19,9 +19,12 @@ pub struct Ledger {
     pub produced: u64,
     /// Hits that the kernel-side filters or the kernel plan dropped.
     pub filtered_in_kernel: u64,
-    /// Hits that the kernel itself did not run the program for (recursion), and user memory that could not be read. Not in
-    /// `produced`: the program never saw the first, and the record of the second came without the text.
+    /// Hits of which no record was made: the kernel did not run the program for them (recursion), or there was no memory to
+    /// remember their beginning. Not in `produced`, and so in no sum: what a program has not seen nobody can count twice.
     pub missed_in_kernel: u64,
+    /// Reads of user memory that failed: the record came, without the text. In `produced` as any other.
+    #[serde(default)]
+    pub unread_in_kernel: u64,
     /// Produced, but the ring had no room.
     pub lost_in_ring: u64,
     /// Waiting in the ring.
@@ -67,6 +70,8 @@ pub struct PathCounters {
     pub filtered_in_kernel: AtomicU64,
     /// See [`Ledger::missed_in_kernel`].
     pub missed_in_kernel: AtomicU64,
+    /// See [`Ledger::unread_in_kernel`].
+    pub unread_in_kernel: AtomicU64,
     /// See [`Ledger::lost_in_ring`].
     pub lost_in_ring: AtomicU64,
     /// See [`Ledger::in_ring`].
@@ -122,6 +127,12 @@ impl Ledger {
             && self.rows + self.raw == self.kept + self.sampled_out
             && self.kept == self.exported + self.dropped_at_export + self.in_flight
     }
+
+    /// What happened and never arrived here, by whichever door it went.
+    #[must_use]
+    pub const fn lost(&self) -> u64 {
+        self.lost_in_ring + self.missed_in_kernel
+    }
 }
 
 // === impl PathCounters ===
@@ -157,6 +168,7 @@ impl PathCounters {
             in_ring: self.in_ring.load(Relaxed),
             lost_in_ring: self.lost_in_ring.load(Relaxed),
             missed_in_kernel: self.missed_in_kernel.load(Relaxed),
+            unread_in_kernel: self.unread_in_kernel.load(Relaxed),
             filtered_in_kernel: self.filtered_in_kernel.load(Relaxed),
             produced: self.produced.load(Relaxed),
         }
@@ -180,7 +192,8 @@ mod tests {
     const BALANCED: Ledger = Ledger {
         produced: 10,
         filtered_in_kernel: 5,
-        missed_in_kernel: 0,
+        missed_in_kernel: 3,
+        unread_in_kernel: 1,
         lost_in_ring: 1,
         in_ring: 2,
         received: 7,
@@ -206,6 +219,11 @@ mod tests {
         assert!(!Ledger { unrouted: 1, ..BALANCED }.balanced());
         assert!(!Ledger { sampled_out: 2, ..BALANCED }.balanced());
         assert!(!Ledger { exported: 1, ..BALANCED }.balanced());
+    }
+
+    #[test]
+    fn what_the_kernel_ran_no_program_for_is_as_lost_as_what_the_ring_had_no_room_for() {
+        assert_eq!(BALANCED.lost(), 4);
     }
 
     #[test]

@@ -26,8 +26,10 @@ pub struct KernelCounters {
     pub filtered: u64,
     /// Records that did not fit into the ring.
     pub lost: u64,
-    /// Hits the kernel did not run the program for, and failed reads of user memory.
+    /// Hits of which no record was made: the kernel did not run the program, or it had no memory to remember their beginning.
     pub missed: u64,
+    /// Failed reads of user memory.
+    pub unread: u64,
 }
 
 /// Where records come from: a ring buffer with its counters, or a capture.

@@ -26,6 +26,7 @@ pub(crate) fn audit(source: &mut dyn Source, counters: &PathCounters) {
             counters.in_ring.store(waiting, Relaxed);
             counters.filtered_in_kernel.store(after.filtered, Relaxed);
             counters.missed_in_kernel.store(after.missed, Relaxed);
+            counters.unread_in_kernel.store(after.unread, Relaxed);
             return;
         }
     }

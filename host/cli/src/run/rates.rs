@@ -25,7 +25,7 @@ pub(super) struct PathRate {
     pub(super) kept: f64,
     /// Rows exported.
     pub(super) exported: f64,
-    /// Records lost in the ring since the start.
+    /// What never arrived since the start: lost in the ring, or missed in the kernel.
     pub(super) lost: u64,
     /// Rows dropped at export since the start.
     pub(super) dropped: u64,
@@ -81,7 +81,7 @@ fn rate(before: &PathStatus, now: &PathStatus, elapsed: Duration) -> PathRate {
         produced: per_second(now.ledger.produced.saturating_sub(before.ledger.produced), elapsed),
         kept: per_second(now.ledger.kept.saturating_sub(before.ledger.kept), elapsed),
         exported: per_second(now.ledger.exported.saturating_sub(before.ledger.exported), elapsed),
-        lost: now.ledger.lost_in_ring,
+        lost: now.ledger.lost(),
         dropped: now.ledger.dropped_at_export,
         // A swap starts the counters of a plugin anew; the look after it has no cost to show.
         plugin_ns_per_row: (rows > 0 && spent > 0).then(|| spent as f64 / rows as f64),

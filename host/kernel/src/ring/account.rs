@@ -82,7 +82,8 @@ impl Account {
             produced: self.sum(Counter::Produced),
             filtered: self.sum(Counter::Filtered),
             lost: self.sum(Counter::Lost),
-            missed: self.sum(Counter::Faults) + self.sum(Counter::Untracked),
+            missed: self.sum(Counter::Untracked),
+            unread: self.sum(Counter::Faults),
         }
     }
 
