@@ -42,14 +42,14 @@ struct {
 } ended SEC(".maps");
 
 /* Fills what both kinds share. False: dropped, and counted. */
-static __always_inline bool begin(struct exec_record *record, struct task_struct *leader)
+static __always_inline bool begin(struct exec_record *record, struct task_struct *leader, const bool plain)
 {
 	struct filter_owner owner = {};
 
 	owner.pid = bpf_get_current_pid_tgid() >> 32;
 	owner.cgroup_id = bpf_get_current_cgroup_id();
 	BPF_CORE_READ_INTO(&owner.comm, leader, comm);
-	if (!filter_pid(owner.pid) || !filter_current_cgroup() || !filter_comm(owner.comm) ||
+	if (!filter_pid(owner.pid) || !filter_task_cgroup(plain) || !filter_comm(owner.comm) ||
 	    !filter_draw(&owner, &record->threshold)) {
 		ring_count(filtered);
 		return false;
@@ -68,30 +68,30 @@ static __always_inline bool begin(struct exec_record *record, struct task_struct
 	return true;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(exec_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+static __always_inline int on_exec(struct task_struct *task, struct linux_binprm *bprm, const bool plain)
 {
-	struct mm_struct *mm = task->mm;
+	struct mm_struct *mm = KERNEL_READ(plain, task, mm);
+	__u64 arguments, from, taken;
 	struct exec_record *record;
-	__u64 arguments, taken;
 	__u32 zero = 0;
 	long length;
 
 	record = bpf_map_lookup_elem(&scratch, &zero);
-	if (!record || !begin(record, task))
+	if (!record || !begin(record, task, plain))
 		return 0;
 	record->kind = EXEC_KIND_EXEC;
-	length = bpf_probe_read_kernel_str(record->data, EXEC_FILENAME_MAX, bprm->filename);
+	length = bpf_probe_read_kernel_str(record->data, EXEC_FILENAME_MAX, KERNEL_READ(plain, bprm, filename));
 	if (length <= 0 || length > EXEC_FILENAME_MAX) {
 		ring_count(faults);
 		record->data[0] = 0;
 		length = 1;
 	}
 	record->filename_len = length;
-	arguments = mm->arg_end - mm->arg_start;
+	from = KERNEL_READ(plain, mm, arg_start);
+	arguments = KERNEL_READ(plain, mm, arg_end) - from;
 	record->args_len = arguments;
 	taken = arguments > EXEC_ARGS_MAX ? EXEC_ARGS_MAX : arguments;
-	if (bpf_probe_read_user(record->data + length, taken, (void *)mm->arg_start)) {
+	if (bpf_probe_read_user(record->data + length, taken, (void *)from)) {
 		ring_count(faults);
 		taken = 0;
 	}
@@ -99,26 +99,28 @@ int BPF_PROG(exec_exec, struct task_struct *task, int old_pid, struct linux_binp
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(exec_exit, struct task_struct *task)
+static __always_inline int on_exit(struct task_struct *task, const bool plain)
 {
-	struct task_struct *leader = task->group_leader;
-	struct signal_struct *signal = task->signal;
+	struct task_struct *leader = KERNEL_READ(plain, task, group_leader);
+	struct signal_struct *signal = KERNEL_READ(plain, task, signal);
 	struct exec_record record;
 	struct ended process = {};
 	__u8 yes = 1;
 	int code;
 
 	/* Threads end one by one; the process with the last. */
-	if (signal->live.counter)
+	if (KERNEL_READ(plain, signal, live.counter))
 		return 0;
-	process.start_time = leader->start_time;
-	process.pid = task->tgid;
+	process.start_time = KERNEL_READ(plain, leader, start_time);
+	process.pid = KERNEL_READ(plain, task, tgid);
 	if (bpf_map_update_elem(&ended, &process, &yes, BPF_NOEXIST))
 		return 0;
-	if (!begin(&record, leader))
+	if (!begin(&record, leader, plain))
 		return 0;
-	code = signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : leader->exit_code;
+	if (KERNEL_READ(plain, signal, flags) & SIGNAL_GROUP_EXIT)
+		code = KERNEL_READ(plain, signal, group_exit_code);
+	else
+		code = KERNEL_READ(plain, leader, exit_code);
 	record.kind = EXEC_KIND_EXIT;
 	record.lifetime_ns = record.time_ns - process.start_time;
 	record.exit_code = (code >> 8) & 0xff;
@@ -129,4 +131,28 @@ int BPF_PROG(exec_exit, struct task_struct *task)
 	}
 	ring_output(&record, sizeof(record));
 	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(exec_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	return on_exec(task, bprm, false);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(exec_exit, struct task_struct *task)
+{
+	return on_exit(task, false);
+}
+
+SEC("raw_tp/sched_process_exec")
+int BPF_PROG(plain_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	return on_exec(task, bprm, true);
+}
+
+SEC("raw_tp/sched_process_exit")
+int BPF_PROG(plain_exit, struct task_struct *task)
+{
+	return on_exit(task, true);
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <bpf/bpf_core_read.h>
+#include "plain.h"
 
 #define FILTER_RULES_MAX 2048 /* two plans of 1024 rules: the one that holds and the one being written */
 
@@ -105,6 +106,17 @@ static __always_inline bool filter_cgroup(struct cgroup *cgroup)
 		bpf_core_read(&id, sizeof(id), &old->ancestor_ids[level]);
 	}
 	return id == filter.cgroup;
+}
+
+/* That of the current task for programs of both kinds: the helper is for tracing programs from Linux 5.12 on. */
+static __always_inline bool filter_task_cgroup(const bool plain)
+{
+	struct task_struct *task;
+
+	if (!plain)
+		return filter_current_cgroup();
+	task = current_task(plain);
+	return filter_cgroup(BPF_CORE_READ(task, cgroups, dfl_cgrp));
 }
 
 /* === plan === */

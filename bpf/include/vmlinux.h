@@ -76,6 +76,10 @@ typedef struct {
 	__u32 val;
 } kuid_t;
 
+struct list_head {
+	struct list_head *next, *prev;
+};
+
 /* Tracepoints */
 
 struct trace_entry {
@@ -162,7 +166,7 @@ struct task_struct {
 	char comm[16];
 	struct signal_struct *signal;
 	struct css_set *cgroups;
-	const struct cred *cred;
+	struct cred *cred;
 	struct files_struct *files;
 };
 
@@ -245,6 +249,7 @@ struct tcp_sock {
 	__u32 copied_seq;
 	__u32 srtt_us;
 	__u32 total_retrans;
+	struct list_head tsorted_sent_queue;
 };
 
 struct bpf_iter__task_file {

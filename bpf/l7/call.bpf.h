@@ -79,38 +79,46 @@ struct {
 } l7_progresses SEC(".maps");
 
 /* A 32-bit task has other numbers and other structs. */
-static __always_inline bool l7_is_32_bit(struct task_struct *task)
+static __always_inline bool l7_is_32_bit(struct task_struct *task, const bool plain)
 {
 #if defined(__TARGET_ARCH_x86)
-	return task->thread_info.status & 2; /* TS_COMPAT */
+	return KERNEL_READ(plain, task, thread_info.status) & 2; /* TS_COMPAT */
 #elif defined(__TARGET_ARCH_arm64)
-	return task->thread_info.flags & (1 << 22); /* TIF_32BIT */
+	return KERNEL_READ(plain, task, thread_info.flags) & (1 << 22); /* TIF_32BIT */
 #endif
 }
 
-static __always_inline void l7_read_registers(struct l7_syscall *call, struct pt_regs *regs)
+static __always_inline long l7_number(struct pt_regs *regs, const bool plain)
 {
 #if defined(__TARGET_ARCH_x86)
-	call->number = regs->orig_ax;
-	call->argument[0] = regs->di;
-	call->argument[1] = regs->si;
-	call->argument[2] = regs->dx;
-	call->argument[3] = regs->r10;
-	call->argument[4] = regs->r8;
+	return KERNEL_READ(plain, regs, orig_ax);
 #elif defined(__TARGET_ARCH_arm64)
-	call->number = regs->syscallno;
-	call->argument[0] = regs->orig_x0;
-	call->argument[1] = regs->regs[1];
-	call->argument[2] = regs->regs[2];
-	call->argument[3] = regs->regs[3];
-	call->argument[4] = regs->regs[4];
+	return KERNEL_READ(plain, regs, syscallno);
+#endif
+}
+
+static __always_inline void l7_read_registers(struct l7_syscall *call, struct pt_regs *regs, const bool plain)
+{
+	call->number = l7_number(regs, plain);
+#if defined(__TARGET_ARCH_x86)
+	call->argument[0] = KERNEL_READ(plain, regs, di);
+	call->argument[1] = KERNEL_READ(plain, regs, si);
+	call->argument[2] = KERNEL_READ(plain, regs, dx);
+	call->argument[3] = KERNEL_READ(plain, regs, r10);
+	call->argument[4] = KERNEL_READ(plain, regs, r8);
+#elif defined(__TARGET_ARCH_arm64)
+	call->argument[0] = KERNEL_READ(plain, regs, orig_x0);
+	call->argument[1] = KERNEL_READ(plain, regs, regs[1]);
+	call->argument[2] = KERNEL_READ(plain, regs, regs[2]);
+	call->argument[3] = KERNEL_READ(plain, regs, regs[3]);
+	call->argument[4] = KERNEL_READ(plain, regs, regs[4]);
 #endif
 }
 
 /* The call that a task is in. It has not got its result yet: what finishes at the end of one, as io_uring does, is not about it. */
 static __always_inline void l7_read_syscall(struct l7_syscall *call, struct pt_regs *regs)
 {
-	l7_read_registers(call, regs);
+	l7_read_registers(call, regs, false);
 #if defined(__TARGET_ARCH_x86)
 	if ((long)regs->ax != -ENOSYS)
 		call->number = -1;
@@ -232,8 +240,8 @@ static __noinline const struct user_message *l7_message(const struct l7_syscall 
 
 /* === the bytes === */
 
-/* From an array of struct iovec: as l7_append(). Global, so that the verifier looks at it once and not from every place it is called. */
-__noinline int l7_gather(struct l7_scratch *scratch, __u64 from, __u64 count, __u32 wanted)
+/* From an array of struct iovec: as l7_append(). */
+static __always_inline int l7_collect(struct l7_scratch *scratch, __u64 from, __u64 count, __u32 wanted)
 {
 	int there = 0;
 
@@ -257,6 +265,12 @@ __noinline int l7_gather(struct l7_scratch *scratch, __u64 from, __u64 count, __
 			there = l7_append(scratch, there, scratch->segments[i].base, length);
 	}
 	return there;
+}
+
+/* Global, so that the verifier looks at it once and not from every place it is called. */
+__noinline int l7_gather(struct l7_scratch *scratch, __u64 from, __u64 count, __u32 wanted)
+{
+	return l7_collect(scratch, from, count, wanted);
 }
 
 /* From a struct msghdr: as l7_append(). Not inlined: stacks of programs are 512 bytes in all. */
@@ -284,7 +298,7 @@ static __always_inline int l7_payload(struct l7_scratch *scratch, struct task_st
 
 	l7_read_syscall(&call, (struct pt_regs *)bpf_task_pt_regs(task));
 	shape = l7_shape(call.number, direction);
-	if (shape == L7_NOWHERE || l7_is_32_bit(task) || !l7_is_about(&call, task, sk, socket))
+	if (shape == L7_NOWHERE || l7_is_32_bit(task, false) || !l7_is_about(&call, task, sk, socket))
 		return -1;
 	if (wanted > bytes)
 		wanted = bytes;

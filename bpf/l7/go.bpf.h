@@ -153,7 +153,7 @@ int tls_go(struct pt_regs *ctx)
 	barrier_var(receiver);
 	barrier_var(buffer);
 	barrier_var(length);
-	if (!l7_passes(task))
+	if (!l7_passes(task, false))
 		return 0;
 	goroutine.owner = tls_owner(task);
 	if (site == TLS_GO_READ_DONE)

@@ -204,9 +204,8 @@ static __always_inline void l7_release(struct l7_scratch *scratch)
 
 /* === impl l7_opinion === */
 
-/* How many bytes of a call to capture, or -1 for no record. `key` is a connection, with L7_PLAINTEXT or without. Global, as l7_gather()
- * is: the verifier goes on with one state instead of one for each way through here. */
-__noinline int l7_capture(struct l7_opinion *opinion, __u64 key)
+/* How many bytes of a call to capture, or -1 for no record. `key` is a connection, with L7_PLAINTEXT or without. */
+static __always_inline int l7_decide(struct l7_opinion *opinion, __u64 key)
 {
 	volatile struct l7_settings *settings = &l7_settings;
 	struct l7_verdict *verdict;
@@ -228,25 +227,31 @@ __noinline int l7_capture(struct l7_opinion *opinion, __u64 key)
 	return capture > L7_CAPTURE_MAX ? L7_CAPTURE_MAX : capture;
 }
 
+/* Global, as l7_gather() is: the verifier goes on with one state instead of one for each way through here. Plain programs cannot: a
+ * global function takes pointers from Linux 5.12 on. */
+__noinline int l7_capture(struct l7_opinion *opinion, __u64 key)
+{
+	return l7_decide(opinion, key);
+}
+
 /* === whose call it is === */
 
 /* Filters and plan, for the current task. A plan can only deny as a whole here: half of a conversation tells nothing, so thresholds
  * below the highest are not obeyed. */
-static __always_inline bool l7_passes(struct task_struct *task)
+static __always_inline bool l7_passes(struct task_struct *task, const bool plain)
 {
-	struct filter_owner owner = {.pid = task->tgid};
+	struct filter_owner owner = {.pid = KERNEL_READ(plain, task, tgid)};
 
-	if (!filter_pid(owner.pid) || !filter_current_cgroup())
+	if (!filter_pid(owner.pid) || !filter_task_cgroup(plain))
 		return false;
 	if (!filter.by_comm && !*(volatile __u32 *)&filter_plans.active)
 		return true;
-	owner.comm[0] = ((__u64 *)task->group_leader->comm)[0];
-	owner.comm[1] = ((__u64 *)task->group_leader->comm)[1];
+	read_comm(owner.comm, KERNEL_READ(plain, task, group_leader), plain);
 	if (!filter_comm(owner.comm))
 		return false;
 	if (!*(volatile __u32 *)&filter_plans.active)
 		return true;
-	owner.cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+	owner.cgroup_id = KERNEL_READ(plain, task, cgroups, dfl_cgrp, kn, id);
 	return filter_planned_threshold(&owner) < 1ULL << 56;
 }
 
@@ -262,20 +267,19 @@ static __always_inline void l7_identify(struct l7_record *record, const struct l
 
 /* Fills in all but the payload. */
 static __always_inline void l7_fill(struct l7_record *record, const struct l7_identity *identity, struct task_struct *task,
-				    __u8 direction, __u8 flags, __u32 sequence, __u32 total)
+				    __u8 direction, __u8 flags, __u32 sequence, __u32 total, const bool plain)
 {
 	record->time_ns = bpf_ktime_get_ns();
-	record->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+	record->cgroup_id = KERNEL_READ(plain, task, cgroups, dfl_cgrp, kn, id);
 	record->sequence = sequence;
 	record->total = total;
-	record->pid = task->tgid;
-	record->uid = task->cred->uid.val;
+	record->pid = KERNEL_READ(plain, task, tgid);
+	record->uid = KERNEL_READ(plain, task, cred, uid.val);
 	l7_identify(record, identity);
 	record->kind = L7_DATA;
 	record->direction = direction;
 	record->flags = flags;
-	((__u64 *)record->comm)[0] = ((__u64 *)task->group_leader->comm)[0];
-	((__u64 *)record->comm)[1] = ((__u64 *)task->group_leader->comm)[1];
+	read_comm((__u64 *)record->comm, KERNEL_READ(plain, task, group_leader), plain);
 }
 
 /* Appends up to `length` bytes of user memory to the `at` that are there already; returns how many are there then, or -1. */
@@ -312,6 +316,6 @@ static __always_inline void l7_write(struct l7_scratch *scratch, int payload)
 static __always_inline void l7_emit(struct l7_scratch *scratch, const struct l7_identity *identity, __u8 direction, __u8 flags,
 				    __u32 sequence, __u32 total, const void *from, __u32 capture)
 {
-	l7_fill(&scratch->record, identity, bpf_get_current_task_btf(), direction, flags, sequence, total);
+	l7_fill(&scratch->record, identity, bpf_get_current_task_btf(), direction, flags, sequence, total, false);
 	l7_write(scratch, l7_append(scratch, 0, from, total < capture ? total : capture));
 }

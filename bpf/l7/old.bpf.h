@@ -1,11 +1,11 @@
-/* The same from the return of every system call, for kernels that have neither the hooks nor fexit: before 5.15, or before 6.3 on arm64.
- * The socket is found by its descriptor. The programs know it by its address and its addresses, not by storage in it, and pay for
- * every system call of every task. Included by probe.bpf.c at its end. */
+/* The same from the return of every system call, for kernels that have neither the hooks nor fexit: before 5.15, or before 6.3 on arm64;
+ * and for those without BTF of their own. The socket is found by its descriptor. The programs know it by its address and its addresses,
+ * not by storage in it, and pay for every system call of every task. Included by probe.bpf.c at its end. */
 #pragma once
 
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
-#define OLD_MESSAGES_MAX 8 /* of a sendmmsg or recvmmsg */
+#define OLD_MESSAGES_MAX 8 /* of a sendmmsg or recvmmsg; those behind are counted as missed */
 
 /* By address of the struct sock; forgotten when a connection closes, or another has come to the same address. */
 struct {
@@ -13,19 +13,19 @@ struct {
 	__uint(max_entries, 16384);
 	__type(key, __u64);
 	__type(value, struct l7_socket);
-} l7_old_sockets SEC(".maps");
+} fallback2_sockets SEC(".maps");
 
 const struct l7_socket old_none;
 
 static __always_inline struct l7_socket *old_socket(struct sock *sk, bool create)
 {
 	__u64 key = (__u64)sk;
-	struct l7_socket *socket = bpf_map_lookup_elem(&l7_old_sockets, &key);
+	struct l7_socket *socket = bpf_map_lookup_elem(&fallback2_sockets, &key);
 
 	if (socket || !create)
 		return socket;
-	bpf_map_update_elem(&l7_old_sockets, &key, &old_none, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&l7_old_sockets, &key);
+	bpf_map_update_elem(&fallback2_sockets, &key, &old_none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&fallback2_sockets, &key);
 }
 
 /* There are no cookies for programs there: the time, which no two sockets that a CPU meets share. */
@@ -116,13 +116,35 @@ static __noinline int old_meet(struct l7_socket *socket, struct sock *sk, __u32 
 	return 0;
 }
 
-static __noinline int old_record(struct old_call *call)
+/* As l7_gather(), global for the same reason, which takes numbers only: pointers are from Linux 5.12 on. */
+__noinline int old_gather(__u64 from, __u64 count, __u32 wanted)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	const void *name = (const void *)call->name;
+	struct l7_scratch *scratch = l7_scratch(L7_PLACE_SEND);
+
+	return scratch ? l7_collect(scratch, from, count, wanted) : -1;
+}
+
+/* A message becomes its vector; false: it cannot be read. */
+static __noinline bool old_open(struct old_call *call)
+{
+	struct user_message message;
+
+	if (bpf_probe_read_user(&message, sizeof(message), (const void *)call->from)) {
+		ring_count(faults);
+		return false;
+	}
+	call->name = (__u64)message.name;
+	call->from = (__u64)message.segments;
+	call->length = message.count;
+	return true;
+}
+
+static __always_inline int old_write(struct old_call *call, const bool plain)
+{
+	struct task_struct *task = current_task(plain);
 	struct l7_scratch *scratch;
 	struct l7_socket *socket;
-	int capture, payload;
+	int capture, payload = -1;
 	bool tcp;
 
 	socket = old_socket(call->sk, true);
@@ -134,14 +156,14 @@ static __noinline int old_record(struct old_call *call)
 	tcp = socket->identity.transport == IPPROTO_TCP;
 	if (socket->marks & (L7_UNWANTED | L7_CIPHER))
 		goto filtered;
-	capture = l7_capture(&socket->opinion, socket->identity.connection);
+	capture = l7_decide(&socket->opinion, socket->identity.connection);
 	if (capture < 0)
 		goto filtered;
 	scratch = l7_scratch(L7_PLACE_SEND);
 	if (!scratch)
 		return 0;
 	l7_fill(&scratch->record, &socket->identity, task, call->direction, 0,
-		tcp ? old_sequence(call->sk, call->direction, call->bytes) : 0, call->bytes);
+		tcp ? old_sequence(call->sk, call->direction, call->bytes) : 0, call->bytes, plain);
 	if (tcp && call->direction == L7_RECEIVED)
 		scratch->record.opposite = old_opposite(call->sk, socket->identity.role);
 	if ((__u32)capture > call->bytes)
@@ -149,16 +171,14 @@ static __noinline int old_record(struct old_call *call)
 	if (call->shape == L7_FLAT)
 		payload = l7_append(scratch, 0, (const void *)call->from,
 				    (__u32)capture > call->length ? call->length : (__u32)capture);
-	else if (call->shape == L7_VECTOR)
-		payload = l7_gather(scratch, call->from, call->length, capture);
-	else
-		payload = l7_gather_message(scratch, (const struct user_message *)call->from, capture, &name);
+	else if (call->shape == L7_VECTOR || old_open(call))
+		payload = old_gather(call->from, call->length, capture);
 	if (tcp && socket->calls < TLS_LOOKS) {
 		if (begins_tls((__u8 *)scratch->bytes + sizeof(struct l7_record), payload, call->bytes, !socket->calls))
 			socket->marks |= L7_CIPHER;
 		socket->calls++;
 	}
-	if (!tcp && !complete_datagram(&scratch->record, socket, name))
+	if (!tcp && !complete_datagram(&scratch->record, socket, (const void *)call->name))
 		goto filtered;
 	remember(socket, &scratch->record);
 	l7_write(scratch, payload);
@@ -180,25 +200,39 @@ static __always_inline __u32 old_flags(const struct l7_syscall *call)
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(fallback2_exit, struct pt_regs *regs, long ret)
+/* Twice, so that each program has its own. */
+static __noinline int old_record(struct old_call *call)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	return old_write(call, false);
+}
+
+static __noinline int plain_record(struct old_call *call)
+{
+	return old_write(call, true);
+}
+
+static __always_inline int old_exit(struct pt_regs *regs, long ret, const bool plain)
+{
+	struct task_struct *task = current_task(plain);
 	struct old_call call = {};
 	struct l7_syscall syscall;
 	__u16 family, protocol;
 	struct sock *sk;
+	long number;
 
 	if (ret <= 0)
 		return 0;
-	l7_read_registers(&syscall, regs);
+	number = l7_number(regs, plain);
 	call.direction = L7_SENT;
-	call.shape = l7_shape(syscall.number, L7_SENT);
+	call.shape = l7_shape(number, L7_SENT);
 	if (call.shape == L7_NOWHERE) {
 		call.direction = L7_RECEIVED;
-		call.shape = l7_shape(syscall.number, L7_RECEIVED);
+		call.shape = l7_shape(number, L7_RECEIVED);
 	}
-	if (call.shape == L7_NOWHERE || l7_is_32_bit(task) || old_flags(&syscall) & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB))
+	if (call.shape == L7_NOWHERE || l7_is_32_bit(task, plain))
+		return 0;
+	l7_read_registers(&syscall, regs, plain);
+	if (old_flags(&syscall) & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB))
 		return 0;
 	sk = old_sock(task, syscall.argument[0]);
 	if (!sk)
@@ -207,7 +241,7 @@ int BPF_PROG(fallback2_exit, struct pt_regs *regs, long ret)
 	protocol = BPF_CORE_READ(sk, sk_protocol);
 	if ((family != AF_INET && family != AF_INET6) || (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP))
 		return 0;
-	if (!l7_passes(task)) {
+	if (!l7_passes(task, plain)) {
 		ring_count(filtered);
 		return 0;
 	}
@@ -218,34 +252,35 @@ int BPF_PROG(fallback2_exit, struct pt_regs *regs, long ret)
 	if (syscall.number == NR_SENDTO)
 		call.name = syscall.argument[4];
 	if (call.shape != L7_MESSAGES)
-		return old_record(&call);
-	call.shape = L7_MESSAGE;
+		return plain ? plain_record(&call) : old_record(&call);
+	if (ret > OLD_MESSAGES_MAX)
+		__sync_fetch_and_add(&ring_counters()->untracked, ret - OLD_MESSAGES_MAX);
 	for (__u32 i = 0; i < OLD_MESSAGES_MAX && i < ret; i++) {
 		const struct user_messages *message = (const struct user_messages *)syscall.argument[1] + i;
 
+		call.shape = L7_MESSAGE;
 		call.from = (__u64)&message->message;
 		if (bpf_probe_read_user(&call.bytes, sizeof(call.bytes), &message->length))
 			ring_count(faults);
 		else if (call.bytes)
-			old_record(&call);
+			plain ? plain_record(&call) : old_record(&call);
 	}
 	return 0;
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(fallback2_state, struct sock *sk, int oldstate, int newstate)
+static __always_inline int old_state(struct sock *sk, int oldstate, int newstate, const bool plain)
 {
 	struct l7_socket *socket;
 	__u64 key = (__u64)sk;
 
-	if (sk->sk_protocol != IPPROTO_TCP)
+	if (KERNEL_READ(plain, sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	switch (newstate) {
 	case TCP_SYN_SENT:
 	case TCP_SYN_RECV:
 		if (newstate == TCP_SYN_RECV && oldstate == TCP_SYN_SENT)
 			return 0;
-		bpf_map_delete_elem(&l7_old_sockets, &key);
+		bpf_map_delete_elem(&fallback2_sockets, &key);
 		socket = old_socket(sk, true);
 		if (!socket) {
 			ring_count(untracked);
@@ -257,8 +292,32 @@ int BPF_PROG(fallback2_state, struct sock *sk, int oldstate, int newstate)
 		socket = old_socket(sk, false);
 		if (socket)
 			end(socket);
-		bpf_map_delete_elem(&l7_old_sockets, &key);
+		bpf_map_delete_elem(&fallback2_sockets, &key);
 		return 0;
 	}
 	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(fallback2_exit, struct pt_regs *regs, long ret)
+{
+	return old_exit(regs, ret, false);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(fallback2_state, struct sock *sk, int oldstate, int newstate)
+{
+	return old_state(sk, oldstate, newstate, false);
+}
+
+SEC("raw_tp/sys_exit")
+int BPF_PROG(plain_exit, struct pt_regs *regs, long ret)
+{
+	return old_exit(regs, ret, true);
+}
+
+SEC("raw_tp/inet_sock_set_state")
+int BPF_PROG(plain_state, struct sock *sk, int oldstate, int newstate)
+{
+	return old_state(sk, oldstate, newstate, true);
 }

@@ -169,7 +169,7 @@ static __always_inline void tls_forget(struct tls_key *key)
 	if (session->identity.connection & TLS_NAMELESS && session->opinion.verdict != L7_IGNORE) {
 		scratch = l7_claim();
 		if (scratch) {
-			l7_fill(&scratch->record, &session->identity, bpf_get_current_task_btf(), L7_RECEIVED, L7_TLS, 0, 0);
+			l7_fill(&scratch->record, &session->identity, bpf_get_current_task_btf(), L7_RECEIVED, L7_TLS, 0, 0, false);
 			scratch->record.kind = L7_END;
 			l7_write(scratch, 0);
 			l7_release(scratch);
@@ -276,7 +276,7 @@ int tls_enter(struct pt_regs *ctx)
 	__u64 stack = TLS_STACK(ctx);
 	struct tls_frame *frame;
 
-	if (!l7_passes(task))
+	if (!l7_passes(task, false))
 		return 0;
 	if (site == TLS_FORGET) {
 		struct tls_key key = {.owner = tls_owner(task), .object = PT_REGS_PARM1(ctx)};

@@ -16,6 +16,8 @@ RING_RECORD(tcp_record);
 #define AF_INET6 10
 #define IPPROTO_TCP 6
 #define SOCK_DONE 1 /* bit of sk_flags: the peer's FIN has come */
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
 
 enum tcp_state {
 	TCP_ESTABLISHED = 1,
@@ -49,13 +51,61 @@ struct {
 	__type(value, struct end);
 } ends SEC(".maps");
 
-static __always_inline struct end *end_of(struct sock *sk, __u64 flags)
+#define PLAIN_ENDS_MAX 32768 /* connections and listeners at the same moment; 4 MiB */
+
+/* By address of the socket; goes when it closes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PLAIN_ENDS_MAX);
+	__type(key, __u64);
+	__type(value, struct end);
+} plain_ends SEC(".maps");
+
+const struct end plain_none;
+
+/* The listener of a socket that is just being made, which is still its copy, so that an empty list in it points to the listener's. */
+static __always_inline struct sock *plain_listener(struct sock *sk)
 {
-	struct end *end = bpf_sk_storage_get(&ends, sk, 0, flags);
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+	__u64 list = (__u64)BPF_CORE_READ(tcp, tsorted_sent_queue.next);
+
+	return (struct sock *)(list - bpf_core_field_offset(tcp->tsorted_sent_queue));
+}
+
+static __always_inline struct end *plain_end_of(struct sock *sk, __u64 flags)
+{
+	__u64 key = (__u64)sk;
+	struct end *end = bpf_map_lookup_elem(&plain_ends, &key);
+
+	if (end || !flags)
+		return end;
+	bpf_map_update_elem(&plain_ends, &key, &plain_none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&plain_ends, &key);
+}
+
+static __always_inline struct end *end_of(struct sock *sk, __u64 flags, const bool plain)
+{
+	struct end *end = plain ? plain_end_of(sk, flags) : bpf_sk_storage_get(&ends, sk, 0, flags);
 
 	if (!end && flags)
 		ring_count(untracked);
 	return end;
+}
+
+/* What storage does by itself: a connection begins with what its listener knows. */
+static __always_inline void plain_inherit(struct sock *sk)
+{
+	__u64 key = (__u64)sk, listener = (__u64)plain_listener(sk);
+	struct end *end = bpf_map_lookup_elem(&plain_ends, &listener);
+
+	bpf_map_update_elem(&plain_ends, &key, end ?: &plain_none, BPF_ANY);
+}
+
+static __always_inline void plain_forget(struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+
+	bpf_map_delete_elem(&plain_ends, &key);
 }
 
 static __always_inline void own(struct end *end)
@@ -73,7 +123,7 @@ static __always_inline struct cgroup *cgroup_of(struct sock *sk)
 	if (bpf_core_field_exists(old->val)) {
 		__u64 val = BPF_CORE_READ(old, val);
 
-		return val & 1 ? 0 : (struct cgroup *)val;
+		return val & 3 ? 0 : (struct cgroup *)val;
 	}
 	return 0;
 }
@@ -83,12 +133,12 @@ static __always_inline bool is_mapped(const __be32 *address)
 	return !address[0] && !address[1] && address[2] == bpf_htonl(0xffff);
 }
 
-static __always_inline void read_addresses(struct tcp_record *record, struct sock *sk)
+static __always_inline void read_addresses(struct tcp_record *record, struct sock *sk, const bool plain)
 {
 	struct in6_addr local, remote;
 
 	__builtin_memset(record->local_address, 0, 2 * sizeof(record->local_address));
-	if (sk->__sk_common.skc_family == AF_INET6) {
+	if (KERNEL_READ(plain, sk, __sk_common.skc_family) == AF_INET6) {
 		BPF_CORE_READ_INTO(&local, sk, __sk_common.skc_v6_rcv_saddr);
 		BPF_CORE_READ_INTO(&remote, sk, __sk_common.skc_v6_daddr);
 		if (!is_mapped(remote.in6_u.u6_addr32)) {
@@ -99,27 +149,35 @@ static __always_inline void read_addresses(struct tcp_record *record, struct soc
 		}
 	}
 	record->family = AF_INET;
-	*(__be32 *)record->local_address = sk->__sk_common.skc_rcv_saddr;
-	*(__be32 *)record->remote_address = sk->__sk_common.skc_daddr;
+	*(__be32 *)record->local_address = KERNEL_READ(plain, sk, __sk_common.skc_rcv_saddr);
+	*(__be32 *)record->remote_address = KERNEL_READ(plain, sk, __sk_common.skc_daddr);
 }
 
 /* The SYN and the FIN count as a byte each in the kernel's sums; here they do not. */
-static __always_inline void read_account(struct tcp_record *record, struct tcp_sock *tcp, __u64 acked_before, int last_state)
+static __always_inline void read_account(struct tcp_record *record, struct tcp_sock *tcp, __u64 acked_before, int last_state,
+					 const bool plain)
 {
 	bool fin_sent = last_state == TCP_FIN_WAIT1 || last_state == TCP_FIN_WAIT2 || last_state == TCP_TIME_WAIT ||
 			last_state == TCP_LAST_ACK || last_state == TCP_CLOSING;
-	bool fin_acked = fin_sent && tcp->snd_una == tcp->write_seq;
-	bool fin_received = tcp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1 << SOCK_DONE);
+	bool fin_acked = fin_sent && KERNEL_READ(plain, tcp, snd_una) == KERNEL_READ(plain, tcp, write_seq);
+	bool fin_received = KERNEL_READ(plain, tcp, inet_conn.icsk_inet.sk.__sk_common.skc_flags) & (1 << SOCK_DONE);
+	__u64 received = KERNEL_READ(plain, tcp, bytes_received);
+	__u64 acked = KERNEL_READ(plain, tcp, bytes_acked);
 	__u64 not_sent = acked_before + fin_acked;
 
-	record->bytes_sent = tcp->bytes_acked > not_sent ? tcp->bytes_acked - not_sent : 0;
-	record->bytes_received = tcp->bytes_received > fin_received ? tcp->bytes_received - fin_received : 0;
-	record->srtt_us = tcp->srtt_us >> 3;
-	record->retransmits = tcp->total_retrans;
+	record->bytes_sent = acked > not_sent ? acked - not_sent : 0;
+	record->bytes_received = received > fin_received ? received - fin_received : 0;
+	record->srtt_us = KERNEL_READ(plain, tcp, srtt_us) >> 3;
+	record->retransmits = KERNEL_READ(plain, tcp, total_retrans);
+}
+
+static __always_inline struct tcp_sock *tcp_of(struct sock *sk, const bool plain)
+{
+	return plain ? (struct tcp_sock *)sk : bpf_skc_to_tcp_sock(sk);
 }
 
 /* The end of one end: the only place where a record is made, and where the owner is known for sure. */
-static __always_inline int closed(struct sock *sk, int last_state)
+static __always_inline int closed(struct sock *sk, int last_state, const bool plain)
 {
 	struct cgroup *cgroup = cgroup_of(sk);
 	struct filter_owner owner = {};
@@ -129,7 +187,7 @@ static __always_inline int closed(struct sock *sk, int last_state)
 	struct end none = {};
 	struct end *end;
 
-	end = end_of(sk, 0);
+	end = end_of(sk, 0, plain);
 	if (!end)
 		end = &none;
 	owner.pid = end->pid;
@@ -139,11 +197,11 @@ static __always_inline int closed(struct sock *sk, int last_state)
 	now = bpf_ktime_get_ns();
 	time_ns = end->time_ns ?: now;
 	if (!filter_pid(owner.pid) || !filter_comm(owner.comm) || !filter_cgroup(cgroup) || !filter_draw(&owner, &threshold) ||
-	    (!sk->sk_err && !filter_duration(now - time_ns))) {
+	    (!KERNEL_READ(plain, sk, sk_err) && !filter_duration(now - time_ns))) {
 		ring_count(filtered);
 		goto forget;
 	}
-	tcp = bpf_skc_to_tcp_sock(sk);
+	tcp = tcp_of(sk, plain);
 	if (!tcp)
 		goto forget;
 	record = ring_reserve(sizeof(*record));
@@ -153,41 +211,42 @@ static __always_inline int closed(struct sock *sk, int last_state)
 	record->duration_ns = now - time_ns;
 	record->cgroup_id = owner.cgroup_id;
 	record->threshold = threshold;
-	read_account(record, tcp, end->acked_before, last_state);
+	read_account(record, tcp, end->acked_before, last_state, plain);
 	record->pid = owner.pid;
-	record->uid = sk->sk_uid.val;
+	record->uid = KERNEL_READ(plain, sk, sk_uid.val);
 	record->connect_us = 0;
 	if (end->established_ns) {
 		__u64 connect_us = (end->established_ns - end->time_ns) / 1000;
 
 		record->connect_us = connect_us ?: 1;
 	}
-	record->error = sk->sk_err;
+	record->error = KERNEL_READ(plain, sk, sk_err);
 	/* skc_num is already 0 here. */
-	record->local_port = bpf_ntohs(tcp->inet_conn.icsk_inet.inet_sport);
-	record->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
+	record->local_port = bpf_ntohs(KERNEL_READ(plain, tcp, inet_conn.icsk_inet.inet_sport));
+	record->remote_port = bpf_ntohs(KERNEL_READ(plain, sk, __sk_common.skc_dport));
 	record->role = end->role;
 	record->last_state = last_state;
-	read_addresses(record, sk);
+	read_addresses(record, sk, plain);
 	__builtin_memcpy(record->comm, owner.comm, sizeof(record->comm));
 	ring_submit(record);
 forget:
 	/* The process may connect the same socket again. */
-	if (end != &none)
+	if (plain)
+		plain_forget(sk);
+	else if (end != &none)
 		__builtin_memset(end, 0, sizeof(*end));
 	return 0;
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp_state, struct sock *sk, int oldstate, int newstate)
+static __always_inline int on_state(struct sock *sk, int oldstate, int newstate, const bool plain)
 {
 	struct end *end;
 
-	if (sk->sk_protocol != IPPROTO_TCP)
+	if (KERNEL_READ(plain, sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	switch (newstate) {
 	case TCP_LISTEN: /* the process listens */
-		end = end_of(sk, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		end = end_of(sk, BPF_LOCAL_STORAGE_GET_F_CREATE, plain);
 		if (end) {
 			__builtin_memset(end, 0, sizeof(*end));
 			end->role = TCP_ROLE_SERVER;
@@ -195,7 +254,7 @@ int BPF_PROG(tcp_state, struct sock *sk, int oldstate, int newstate)
 		}
 		return 0;
 	case TCP_SYN_SENT: /* the process connects */
-		end = end_of(sk, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		end = end_of(sk, BPF_LOCAL_STORAGE_GET_F_CREATE, plain);
 		if (end) {
 			__builtin_memset(end, 0, sizeof(*end));
 			end->role = TCP_ROLE_CLIENT;
@@ -204,36 +263,63 @@ int BPF_PROG(tcp_state, struct sock *sk, int oldstate, int newstate)
 		}
 		return 0;
 	case TCP_SYN_RECV: /* a packet made this socket, from the listener; or both ends connect at once */
-		end = end_of(sk, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		if (plain && oldstate == TCP_LISTEN)
+			plain_inherit(sk);
+		end = end_of(sk, BPF_LOCAL_STORAGE_GET_F_CREATE, plain);
 		if (end && !end->time_ns) {
 			end->role = TCP_ROLE_SERVER;
 			end->time_ns = bpf_ktime_get_ns();
 		}
 		return 0;
 	case TCP_ESTABLISHED:
-		end = end_of(sk, 0);
+		end = end_of(sk, 0, plain);
 		if (end && end->time_ns) {
-			struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+			struct tcp_sock *tcp = tcp_of(sk, plain);
 
 			end->established_ns = bpf_ktime_get_ns();
-			end->acked_before = tcp ? tcp->bytes_acked : 0;
+			end->acked_before = tcp ? KERNEL_READ(plain, tcp, bytes_acked) : 0;
 		}
 		return 0;
 	case TCP_FIN_WAIT1:
 	case TCP_LAST_ACK: /* the process closes: it tells who it is, where nobody saw it listen or connect */
-		end = end_of(sk, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		end = end_of(sk, BPF_LOCAL_STORAGE_GET_F_CREATE, plain);
 		if (end && !end->pid)
 			own(end);
 		return 0;
 	case TCP_CLOSE:
 		if (oldstate != TCP_CLOSE && oldstate != TCP_LISTEN)
-			return closed(sk, oldstate);
+			return closed(sk, oldstate, plain);
+		if (plain)
+			plain_forget(sk);
 		return 0;
 	}
 	return 0;
 }
 
-/* Run once after attaching: whoever holds a socket that is older than the probe owns it. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_state, struct sock *sk, int oldstate, int newstate)
+{
+	return on_state(sk, oldstate, newstate, false);
+}
+
+SEC("raw_tp/inet_sock_set_state")
+int BPF_PROG(plain_state, struct sock *sk, int oldstate, int newstate)
+{
+	return on_state(sk, oldstate, newstate, true);
+}
+
+/* === sockets that are older than the probe: once after attaching, whoever holds one owns it === */
+
+static __always_inline void adopt(struct end *end, struct task_struct *task, __u8 state)
+{
+	if (!end || end->pid)
+		return;
+	end->pid = task->tgid;
+	BPF_CORE_READ_INTO(&end->comm, task, comm);
+	if (state == TCP_LISTEN)
+		end->role = TCP_ROLE_SERVER;
+}
+
 SEC("iter/task_file")
 int tcp_adopt(struct bpf_iter__task_file *ctx)
 {
@@ -241,7 +327,6 @@ int tcp_adopt(struct bpf_iter__task_file *ctx)
 	struct file *file = ctx->file;
 	struct socket *socket;
 	struct sock *sk;
-	struct end *end;
 
 	if (!task || !file)
 		return 0;
@@ -251,12 +336,31 @@ int tcp_adopt(struct bpf_iter__task_file *ctx)
 	sk = socket->sk;
 	if (!sk || sk->sk_protocol != IPPROTO_TCP || sk->__sk_common.skc_state == TCP_CLOSE)
 		return 0;
-	end = end_of(sk, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!end || end->pid)
+	adopt(end_of(sk, BPF_LOCAL_STORAGE_GET_F_CREATE, false), task, sk->__sk_common.skc_state);
+	return 0;
+}
+
+SEC("iter/task_file")
+int plain_adopt(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket *socket;
+	struct sock *sk;
+	__u16 family;
+	__u8 state;
+
+	if (!task || !file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return 0;
-	end->pid = task->tgid;
-	BPF_CORE_READ_INTO(&end->comm, task, comm);
-	if (sk->__sk_common.skc_state == TCP_LISTEN)
-		end->role = TCP_ROLE_SERVER;
+	socket = BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(socket, sk);
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	if ((family != AF_INET && family != AF_INET6) || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || state == TCP_CLOSE)
+		return 0;
+	adopt(end_of(sk, BPF_LOCAL_STORAGE_GET_F_CREATE, true), task, state);
+	/* It may have closed meanwhile. */
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE)
+		plain_forget(sk);
 	return 0;
 }

@@ -11,6 +11,9 @@ use crate::choice::{has_target, set_of};
 use crate::error::KernelError;
 use crate::{capabilities, talk, tracepoint};
 
+/// ENOTSUPP, which only the kernel has: its architecture cannot do it.
+const NO_TRAMPOLINES: &str = "os error 524";
+
 /// Programs at their hooks. Dropping it detaches them.
 #[derive(Debug, Default)]
 pub(crate) struct Attached {
@@ -21,9 +24,7 @@ pub(crate) struct Attached {
     pub(crate) passed_over: Vec<String>,
 }
 
-/// Attaches the best set of an object's programs that can be attached as a whole.
-///
-/// Iterators (`iter/...`) are run once, after that; that they cannot is no error.
+/// Attaches the best set of an object's programs that can be attached as a whole, without iterators (`iter/...`).
 pub(crate) fn attach(probe: &str, object: &Object) -> Result<Attached, KernelError> {
     let targeted = object.progs_mut().filter(|program| program.autoload() && has_target(&text(program.section())));
     let sets: BTreeSet<usize> = targeted.map(|program| set_of(&text(program.name()))).collect();
@@ -33,17 +34,30 @@ pub(crate) fn attach(probe: &str, object: &Object) -> Result<Attached, KernelErr
         attached = attach_set(probe, object, set);
         match &attached {
             Ok(_) => break,
-            Err(reason) => passed_over.push(reason.to_string()),
+            Err(reason) => passed_over.push(reason.passes_over(&first_of(object, set))),
         }
     }
     let mut attached = attached?;
     attached.passed_over = passed_over;
-    for program in object.progs_mut().filter(is_iterator) {
+    Ok(attached)
+}
+
+/// Runs an object's iterators once; that they cannot is no error.
+pub(crate) fn run_iterators(probe: &str, object: &Object) {
+    for program in object.progs_mut().filter(|program| program.autoload() && is_iterator(program)) {
         if let Err(reason) = run(&program) {
             tracing::warn!(probe, program = %text(program.name()), %reason, "what is older than the probe stays unknown");
         }
     }
-    Ok(attached)
+}
+
+/// The first hook of a set.
+fn first_of(object: &Object, set: usize) -> String {
+    let first = object.progs().find(|program| {
+        let hook = text(program.section());
+        has_target(&hook) && !hook.starts_with("iter") && set_of(&text(program.name())) == set
+    });
+    first.map(|program| text(program.section())).unwrap_or_default()
 }
 
 fn attach_set(probe: &str, object: &Object, set: usize) -> Result<Attached, KernelError> {
@@ -72,6 +86,9 @@ fn attach_one(probe: &str, program: &ProgramMut<'_>, hook: &str) -> Result<Link,
         return link.map_err(|error| match error.kind() {
             ErrorKind::PermissionDenied => denied(),
             ErrorKind::NotFound => failed("this kernel has no such hook".into()),
+            _ if format!("{error:#}").contains(NO_TRAMPOLINES) => failed(
+                "this kernel attaches no programs to functions (no direct calls by ftrace: arm64 before Linux 6.4)".into(),
+            ),
             _ => failed(explain(&error, &said)),
         });
     };

@@ -1,24 +1,39 @@
 //! Programs that see the same in different ways: which of them this kernel can have.
 //!
-//! Those without a prefix are the first choice, then those called `fallback_...`, then `fallback2_...`; each set is whole by itself.
-//! Programs whose section names no target (`uprobe.multi`) belong to all of them and are attached by whoever knows a target.
+//! Those without a prefix are the first choice, then those called `fallback_...`, `fallback2_...`, `plain_...` and `plain2_...`; each
+//! set is whole by itself. Plain ones do without storage in tasks and sockets and without the kernel's own BTF: where there are any,
+//! the others are taken to need both. Programs whose section names no target (`uprobe.multi`) belong to all sets and are attached by
+//! whoever knows a target.
 
-use libbpf_rs::OpenObject;
-use libbpf_rs::btf::{Btf, types};
+use crate::btf::{Kernel, is_of_own_btf};
 
 /// Prefixes of names, in the order in which their sets are tried after the first.
-const FALLBACKS: [&str; 2] = ["fallback_", "fallback2_"];
+const FALLBACKS: [&str; 4] = ["fallback_", "fallback2_", "plain_", "plain2_"];
+/// The first set that is plain.
+const FIRST_PLAIN: usize = 3;
+
+/// What a kernel offers, as far as sets depend on it.
+pub(crate) trait Offer {
+    /// BTF of its own.
+    fn own_btf(&self) -> bool;
+    /// Storage in tasks and sockets.
+    fn storage(&self) -> bool;
+    /// The hook of this section.
+    fn hook(&self, section: &str) -> bool;
+}
 
 /// The sets of an object that are worth loading, best first, and why others are not.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Choice {
     pub(crate) sets: Vec<usize>,
     pub(crate) passed_over: Vec<String>,
+    /// Whether maps and programs that take storage can be had.
+    pub(crate) storage: bool,
 }
 
-/// The set of a program: 0, or one more than the place of its prefix.
-pub(crate) fn set_of(program: &str) -> usize {
-    FALLBACKS.iter().position(|prefix| program.starts_with(prefix)).map_or(0, |place| place + 1)
+/// The set of a program, and the first that a map is for: 0, or one more than the place of its prefix.
+pub(crate) fn set_of(name: &str) -> usize {
+    FALLBACKS.iter().position(|prefix| name.starts_with(prefix)).map_or(0, |place| place + 1)
 }
 
 /// Whether a section says where to attach its program.
@@ -26,29 +41,27 @@ pub(crate) fn has_target(section: &str) -> bool {
     section.contains('/')
 }
 
-/// What the running kernel's BTF says about the hooks of an object.
-pub(crate) fn choose(object: &OpenObject) -> Choice {
-    let text = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
-    let programs: Vec<_> = object.progs().map(|program| (text(program.name()), text(program.section()))).collect();
-    let several = programs.iter().any(|(name, _)| set_of(name) > 0);
-    let kernel = if several { Btf::from_vmlinux().ok() } else { None };
-    weigh(&programs, |section| kernel.as_ref().is_none_or(|kernel| exists(kernel, section)))
-}
-
-/// `programs`: names and sections.
-fn weigh(programs: &[(String, String)], exists: impl Fn(&str) -> bool) -> Choice {
-    let mut choice = Choice::default();
+/// Weighs an object's programs, by name and section, against a kernel. `plain`: as if it had neither BTF nor storage.
+pub(crate) fn choose(programs: &[(String, String)], kernel: &impl Offer, plain: bool) -> Choice {
+    let replaced = programs.iter().any(|(name, _)| set_of(name) >= FIRST_PLAIN);
+    let (own_btf, storage) = (kernel.own_btf() && !plain, kernel.storage() && !plain);
+    let mut choice = Choice { storage: !replaced || (own_btf && storage), ..Choice::default() };
     for set in 0..=FALLBACKS.len() {
-        let mut hooks = sections(programs, set).peekable();
-        if hooks.peek().is_none() {
-            continue;
-        }
-        if let Some(missing) = sections(programs, set).find(|section| !exists(section)) {
-            choice.passed_over.push(format!("{missing}: this kernel has no such hook"));
+        let Some(first) = sections(programs, set).next() else { continue };
+        let lacking = if !own_btf && let Some(hook) = sections(programs, set).find(|hook| is_of_own_btf(hook)) {
+            Some(format!("{hook}: it takes the kernel's own BTF"))
+        } else if set < FIRST_PLAIN && !choice.storage {
+            Some(format!("{first}: its programs take storage in tasks and sockets (Linux 5.13, with BTF)"))
+        } else {
+            let missing = sections(programs, set).find(|section| !kernel.hook(section));
+            missing.map(|hook| format!("{hook}: this kernel has no such hook"))
+        };
+        if let Some(reason) = lacking {
+            choice.passed_over.push(reason);
             continue;
         }
         choice.sets.push(set);
-        if hooks.all(cannot_fail) {
+        if sections(programs, set).all(cannot_fail) {
             break;
         }
     }
@@ -56,25 +69,33 @@ fn weigh(programs: &[(String, String)], exists: impl Fn(&str) -> bool) -> Choice
         // The kernel is to say what it lacks.
         choice.sets.push(0);
     }
+    let iterates = |(name, section): &&(String, String)| section.starts_with("iter") && choice.sets.contains(&set_of(name));
+    if let Some((_, section)) = programs.iter().find(iterates).filter(|_| !kernel.own_btf()) {
+        choice.passed_over.push(format!("{section}: it takes the kernel's own BTF"));
+    }
+    if let Some((_, section)) = programs.iter().find(|(_, section)| !has_target(section)).filter(|_| !choice.storage) {
+        choice.passed_over.push(format!("{section}: its programs take storage in tasks and sockets (Linux 5.13, with BTF)"));
+    }
     choice
 }
 
-fn sections(programs: &[(String, String)], set: usize) -> impl Iterator<Item = &str> {
+/// Iterators of these sets, and programs without a target: what is worth having and never decides.
+pub(crate) fn bonus<'a>(programs: &'a [(String, String)], sets: &'a [usize]) -> impl Iterator<Item = &'a str> {
+    let of_sets = programs.iter().filter(|(name, section)| !has_target(section) || sets.contains(&set_of(name)));
+    let bonus =
+        of_sets.map(|(_, section)| section.as_str()).filter(|section| !has_target(section) || section.starts_with("iter"));
+    bonus.take(1)
+}
+
+/// Where a set would be attached, but for iterators.
+pub(crate) fn sections(programs: &[(String, String)], set: usize) -> impl Iterator<Item = &str> {
     let of_set = programs.iter().filter(move |(name, section)| set_of(name) == set && has_target(section));
-    of_set.map(|(_, section)| section.as_str())
+    of_set.map(|(_, section)| section.as_str()).filter(|section| !section.starts_with("iter"))
 }
 
-/// Whether a hook that the kernel has can always be attached to. Iterators are a bonus and never decide.
+/// Whether a hook that the kernel has can always be attached to.
 fn cannot_fail(section: &str) -> bool {
-    ["tp_btf/", "raw_tp/", "iter"].iter().any(|kind| section.starts_with(kind))
-}
-
-fn exists(kernel: &Btf<'_>, section: &str) -> bool {
-    match section.split_once('/') {
-        Some(("tp_btf", name)) => kernel.type_by_name::<types::Typedef<'_>>(&format!("btf_trace_{name}")).is_some(),
-        Some(("fentry" | "fexit" | "fmod_ret", name)) => kernel.type_by_name::<types::Func<'_>>(name).is_some(),
-        _ => true,
-    }
+    ["tp_btf/", "raw_tp/"].iter().any(|kind| section.starts_with(kind))
 }
 
 // === impl Choice ===
@@ -87,9 +108,54 @@ impl Choice {
     }
 }
 
+/// Whether a map is for any of these sets.
+pub(crate) fn is_used(map: &str, sets: &[usize]) -> bool {
+    let first = set_of(map);
+    first == 0 || sets.iter().any(|set| *set >= first)
+}
+
+// === impl Kernel ===
+
+impl Offer for Kernel {
+    fn own_btf(&self) -> bool {
+        self.describes_itself()
+    }
+
+    fn storage(&self) -> bool {
+        self.has_storage()
+    }
+
+    fn hook(&self, section: &str) -> bool {
+        self.has_hook(section)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A kernel with all but these hooks.
+    struct Has {
+        own_btf: bool,
+        storage: bool,
+        lacks: &'static [&'static str],
+    }
+
+    const NEW: Has = Has { own_btf: true, storage: true, lacks: &[] };
+
+    impl Offer for Has {
+        fn own_btf(&self) -> bool {
+            self.own_btf
+        }
+
+        fn storage(&self) -> bool {
+            self.storage
+        }
+
+        fn hook(&self, section: &str) -> bool {
+            !self.lacks.contains(&section)
+        }
+    }
 
     fn programs(of: &[(&str, &str)]) -> Vec<(String, String)> {
         of.iter().map(|(name, section)| ((*name).to_owned(), (*section).to_owned())).collect()
@@ -99,18 +165,47 @@ mod tests {
     fn what_always_attaches_ends_the_search_and_what_the_kernel_lacks_is_named() {
         let all =
             programs(&[("a", "tp_btf/new"), ("fallback_a", "fexit/f"), ("fallback2_a", "tp_btf/old"), ("tls", "uprobe.multi")]);
-        assert_eq!(weigh(&all, |_| true).sets, [0]);
-        let older = weigh(&all, |section| section != "tp_btf/new");
+        let choose = |lacks| choose(&all, &Has { lacks, ..NEW }, false);
+        assert_eq!(choose(&[]).sets, [0]);
+        let older = choose(&["tp_btf/new"]);
         assert_eq!(older.sets, [1, 2], "fexit may be refused");
         assert_eq!(older.passed_over, ["tp_btf/new: this kernel has no such hook"]);
         assert_eq!(older.attempts(), [vec![1, 2], vec![1], vec![2]]);
-        assert_eq!(weigh(&all, |section| section == "tp_btf/old").sets, [2]);
-        assert_eq!(weigh(&all, |_| false).sets, [0], "the kernel's own words are the error");
+        assert_eq!(choose(&["tp_btf/new", "fexit/f"]).sets, [2]);
+        assert_eq!(choose(&["tp_btf/new", "fexit/f", "tp_btf/old"]).sets, [0], "the kernel's own words are the error");
     }
 
     #[test]
     fn an_object_without_fallbacks_is_one_set() {
-        let choice = weigh(&programs(&[("a", "tp/x/y"), ("b", "iter/task_file")]), |_| true);
-        assert_eq!((choice.attempts(), choice.passed_over.len()), (vec![vec![0]], 0));
+        let all = programs(&[("a", "tp/x/y"), ("b", "iter/task_file")]);
+        let choice = choose(&all, &Has { storage: false, ..NEW }, false);
+        assert_eq!((choice.attempts(), choice.passed_over.len(), choice.storage), (vec![vec![0]], 0, true));
+    }
+
+    #[test]
+    fn plain_programs_run_where_there_is_no_storage_or_no_btf_of_the_kernels_own() {
+        let all = programs(&[
+            ("a", "tp_btf/x"),
+            ("b", "iter/task_file"),
+            ("plain_a", "raw_tp/x"),
+            ("plain_b", "iter/task_file"),
+            ("tls", "uprobe.multi"),
+        ]);
+        assert_eq!(choose(&all, &NEW, false).sets, [0]);
+        let old = choose(&all, &Has { storage: false, ..NEW }, false);
+        assert_eq!((old.sets.as_slice(), old.storage), ([3].as_slice(), false));
+        let what = "its programs take storage in tasks and sockets (Linux 5.13, with BTF)";
+        assert_eq!(old.passed_over, [format!("tp_btf/x: {what}"), format!("uprobe.multi: {what}")]);
+        let mute = choose(&all, &Has { own_btf: false, ..NEW }, false);
+        assert_eq!((mute.sets.as_slice(), mute.storage), ([3].as_slice(), false));
+        let what = "it takes the kernel's own BTF";
+        assert_eq!(mute.passed_over[..2], [format!("tp_btf/x: {what}"), format!("iter/task_file: {what}")]);
+        assert_eq!(choose(&all, &NEW, true).sets, [3]);
+    }
+
+    #[test]
+    fn a_map_is_made_for_its_set_and_those_behind_it() {
+        assert!(is_used("calls", &[0]) && is_used("fallback2_calls", &[1, 2]) && is_used("fallback2_calls", &[3]));
+        assert!(!is_used("plain_calls", &[0, 1, 2]) && is_used("plain_calls", &[4]));
     }
 }

@@ -87,10 +87,30 @@ pub enum KernelError {
         cure: String,
     },
     /// The kernel does not describe itself.
-    #[error("probe `{probe}`: this kernel has no BTF (/sys/kernel/btf/vmlinux); it takes one built with CONFIG_DEBUG_INFO_BTF")]
+    #[error(
+        "probe `{probe}`: this kernel has no BTF (/sys/kernel/btf/vmlinux), so nobody knows where its structs have their members; use one built with CONFIG_DEBUG_INFO_BTF, or give its BTF as a file: `--btf FILE`"
+    )]
     NoKernelBtf {
         /// The probe.
         probe: String,
+    },
+    /// A file stands in for the kernel's BTF, which is not enough for this probe.
+    #[error(
+        "probe `{probe}`: {hook} takes the kernel's own BTF (/sys/kernel/btf/vmlinux), for which a file cannot stand in; hooks that can do without are raw_tp/ and tp/"
+    )]
+    OwnBtf {
+        /// The probe.
+        probe: String,
+        /// The first hook of that kind.
+        hook: String,
+    },
+    /// The file that is to stand in for the kernel's BTF.
+    #[error("probe `{probe}`: {reason}; `--btf` takes the BTF of the running kernel, raw or in its vmlinux")]
+    Btf {
+        /// The probe.
+        probe: String,
+        /// The file, and what is wrong with it.
+        reason: String,
     },
     /// The kernel refused the object.
     #[error("probe `{probe}`: the kernel refused to load it: {reason}")]
@@ -118,4 +138,32 @@ pub enum KernelError {
         /// Why.
         reason: String,
     },
+}
+
+// === impl KernelError ===
+
+impl KernelError {
+    /// Why hooks, of which this is the first, were passed over: without the probe's name, and on one line.
+    pub(crate) fn passes_over(&self, hook: &str) -> String {
+        let (hook, reason) = match self {
+            Self::Attach { hook, reason, .. } => (hook.as_str(), reason.clone()),
+            Self::Load { reason, .. } => (hook, format!("the kernel refused to load it: {reason}")),
+            Self::Permission { step, cure, .. } => (hook, format!("{step} is not permitted: {cure}")),
+            other => (hook, other.to_string()),
+        };
+        format!("{hook}: {}", reason.lines().map(str::trim).collect::<Vec<_>>().join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_passed_over_begins_with_its_hook_and_has_one_line() {
+        let attach = KernelError::Attach { probe: "l7".into(), hook: "fexit/f".into(), reason: "no trampolines".into() };
+        assert_eq!(attach.passes_over("fexit/e"), "fexit/f: no trampolines");
+        let load = KernelError::Load { probe: "l7".into(), reason: "the verifier rejects p:\n  R1 is bad".into() };
+        assert_eq!(load.passes_over("fexit/e"), "fexit/e: the kernel refused to load it: the verifier rejects p:; R1 is bad");
+    }
 }

@@ -30,6 +30,7 @@ mod object;
 mod layout;
 mod filter;
 pub mod cgroup;
+mod btf;
 mod choice;
 mod attach;
 mod tracepoint;

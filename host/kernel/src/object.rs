@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use host_model::{Filter, Layout, MapAccess, Source};
@@ -10,6 +10,7 @@ use libbpf_rs::btf::Btf;
 use libbpf_rs::{ErrorKind, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject};
 
 use crate::attach::{self, Attached};
+use crate::btf::{self, Kernel};
 use crate::choice::{self, Choice};
 use crate::error::KernelError;
 use crate::layout::{self, LayoutError};
@@ -34,6 +35,11 @@ pub struct LoadOptions {
     pub ports: Vec<u16>,
     /// Bytes of each call that are captured where no verdict says otherwise, at most 4096. For objects with l7.bpf.h.
     pub capture_bytes: Option<u32>,
+    /// The running kernel's BTF, where it has none of its own: raw, or a vmlinux. Relocations are made by it; hooks that take the
+    /// kernel's own (`tp_btf/`, `fentry/`, `iter/`) cannot be had.
+    pub btf: Option<PathBuf>,
+    /// Only `plain_` programs, as on a kernel that has neither storage for them nor BTF.
+    pub plain: bool,
 }
 
 /// Where the programs of an object want to be.
@@ -76,7 +82,7 @@ pub fn load(name: &str, object: &[u8], options: &LoadOptions) -> Result<LoadedPr
 /// It is not a BPF object.
 pub fn hooks(name: &str, object: &[u8]) -> Result<Hooks, KernelError> {
     check_elf(name, object)?;
-    let opened = open(name, object)?;
+    let opened = open(name, object, &LoadOptions::default())?;
     let (mut sets, mut in_libraries) = (BTreeMap::<usize, Vec<String>>::new(), false);
     for program in opened.progs() {
         let hook = program.section().to_string_lossy().into_owned();
@@ -113,6 +119,8 @@ impl Default for LoadOptions {
             exclude_pid: Some(std::process::id()),
             ports: Vec::new(),
             capture_bytes: None,
+            btf: None,
+            plain: false,
         }
     }
 }
@@ -171,15 +179,28 @@ impl LoadedProbe {
     /// The first hook that this kernel refuses, and why.
     pub fn attach(&mut self) -> Result<(), KernelError> {
         if self.attached.hooks.is_empty() {
-            let (name, object) = (self.name.clone(), Arc::clone(&self.object));
-            (self.attached, self.watch) = privileged::load(move || {
-                attach::attach(&name, &object).map(|attached| (attached, Watch::start(&name, &object)))
-            })?;
-            self.passed_over.append(&mut self.attached.passed_over);
+            self.try_attach()?;
             for reason in &self.passed_over {
                 tracing::info!(probe = self.name, reason, "a better hook cannot be had");
             }
+            let (name, object) = (self.name.clone(), Arc::clone(&self.object));
+            self.watch = privileged::load(move || {
+                attach::run_iterators(&name, &object);
+                Watch::start(&name, &object)
+            });
         }
+        Ok(())
+    }
+
+    /// Attaches its programs as [`Self::attach`] does, but for those in libraries, and without a look at what is older than it: to
+    /// see what this kernel allows.
+    ///
+    /// # Errors
+    /// As [`Self::attach`].
+    pub fn try_attach(&mut self) -> Result<(), KernelError> {
+        let (name, object) = (self.name.clone(), Arc::clone(&self.object));
+        self.attached = privileged::load(move || attach::attach(&name, &object))?;
+        self.passed_over.append(&mut self.attached.passed_over);
         Ok(())
     }
 
@@ -242,19 +263,28 @@ fn read_layout(probe: &str, object: &[u8]) -> Result<Layout, KernelError> {
 
 /// Loads the best programs that this kernel takes. Also returns the size of the ring, and what was passed over.
 fn chosen(probe: &str, object: &[u8], options: &LoadOptions) -> Result<(Object, u32, Vec<String>), KernelError> {
-    let Choice { mut passed_over, sets } = choice::choose(&open(probe, object)?);
+    let kernel = Kernel::read(probe, options.btf.as_deref())?;
+    let text = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
+    let programs: Vec<_> =
+        open(probe, object, options)?.progs().map(|program| (text(program.name()), text(program.section()))).collect();
+    let choice = choice::choose(&programs, &kernel, options.plain);
+    let attempt = Attempt { probe, object, options, kernel: &kernel, choice: &choice };
+    let mut passed_over = choice.passed_over.clone();
     let mut refused = None;
-    for sets in (Choice { sets, passed_over: Vec::new() }).attempts() {
-        let loaded = match verified(probe, object, options, &sets, true) {
+    for sets in choice.attempts() {
+        let loaded = match attempt.verified(&sets, true) {
             // Iterators and uprobes are a bonus that older kernels may not have.
-            Err(KernelError::Load { .. }) => verified(probe, object, options, &sets, false),
+            Err(refusal @ KernelError::Load { .. }) => attempt.verified(&sets, false).inspect(|_| {
+                passed_over.extend(choice::bonus(&programs, &sets).map(|hook| refusal.passes_over(hook)));
+            }),
             first => first,
         };
         match loaded {
             Ok((object, ring_bytes)) => return Ok((object, ring_bytes, passed_over)),
             Err(error @ (KernelError::Load { .. } | KernelError::Permission { .. })) => {
                 if sets.len() == 1 {
-                    passed_over.push(error.to_string());
+                    let first = sets.iter().find_map(|set| choice::sections(&programs, *set).next());
+                    passed_over.push(error.passes_over(first.unwrap_or(probe)));
                 }
                 refused.get_or_insert(error);
             }
@@ -264,40 +294,84 @@ fn chosen(probe: &str, object: &[u8], options: &LoadOptions) -> Result<(Object, 
     Err(refused.unwrap_or_else(|| KernelError::Load { probe: probe.into(), reason: "it has no programs".into() }))
 }
 
-fn open(probe: &str, object: &[u8]) -> Result<OpenObject, KernelError> {
-    let open = || ObjectBuilder::default().name(probe).and_then(|builder| builder.open_memory(object));
+fn open(probe: &str, object: &[u8], options: &LoadOptions) -> Result<OpenObject, KernelError> {
+    let open = || {
+        let mut builder = ObjectBuilder::default();
+        builder.name(probe)?;
+        if let Some(file) = &options.btf {
+            builder.btf_custom_path(file)?;
+        }
+        builder.open_memory(object)
+    };
     let (opened, said) = talk::listen(open);
     opened.map_err(|error| KernelError::NotAnObject { probe: probe.into(), reason: attach::explain(&error, &said) })
 }
 
-/// Opens, configures and loads these sets of the object's programs; with or without its iterators and the programs that
-/// are attached to what is found later.
-fn verified(
-    probe: &str,
-    object: &[u8],
-    options: &LoadOptions,
-    sets: &[usize],
-    bonuses: bool,
-) -> Result<(Object, u32), KernelError> {
-    let mut opened = open(probe, object)?;
-    let ring_bytes = configure(probe, &mut opened, options)?;
-    for mut program in opened.progs_mut() {
-        let section = program.section().to_string_lossy().into_owned();
-        let set = choice::set_of(&program.name().to_string_lossy());
-        let has_target = choice::has_target(&section);
-        let wanted = !has_target || sets.contains(&set);
-        if !wanted || (!bonuses && (section.starts_with("iter") || !has_target)) {
-            program.set_autoload(false);
+/// One way to load an object.
+struct Attempt<'a> {
+    probe: &'a str,
+    object: &'a [u8],
+    options: &'a LoadOptions,
+    kernel: &'a Kernel,
+    choice: &'a Choice,
+}
+
+// === impl Attempt ===
+
+impl Attempt<'_> {
+    /// Opens, configures and loads these sets of the object's programs; with or without its iterators and the programs that
+    /// are attached to what is found later.
+    fn verified(&self, sets: &[usize], bonuses: bool) -> Result<(Object, u32), KernelError> {
+        let probe = self.probe;
+        let mut opened = open(probe, self.object, self.options)?;
+        let ring_bytes = configure(probe, &mut opened, self.options)?;
+        self.leave_out(&mut opened, sets).map_err(|reason| KernelError::Load { probe: probe.into(), reason })?;
+        let mut of_own_btf = None;
+        for mut program in opened.progs_mut() {
+            let section = program.section().to_string_lossy().into_owned();
+            let set = choice::set_of(&program.name().to_string_lossy());
+            let (has_target, iterates) = (choice::has_target(&section), section.starts_with("iter"));
+            let wanted = if has_target { sets.contains(&set) } else { self.choice.storage };
+            let bonus = iterates || !has_target;
+            if !wanted || (bonus && !bonuses) || (iterates && !self.kernel.describes_itself()) {
+                program.set_autoload(false);
+            } else if btf::is_of_own_btf(&section) {
+                of_own_btf.get_or_insert(section);
+            }
+        }
+        if let Some(hook) = of_own_btf.filter(|_| self.options.btf.is_some() && !self.kernel.describes_itself()) {
+            return Err(KernelError::OwnBtf { probe: probe.into(), hook });
+        }
+        let (loaded, said) = talk::listen(|| opened.load());
+        match loaded {
+            Ok(object) => Ok((object, ring_bytes)),
+            Err(_) if !self.kernel.describes_itself() && self.options.btf.is_none() => {
+                Err(KernelError::NoKernelBtf { probe: probe.into() })
+            }
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && !said.contains("BEGIN PROG LOAD LOG") => {
+                Err(KernelError::Permission { probe: probe.into(), step: "loading".into(), cure: capabilities::cure(None) })
+            }
+            Err(error) => Err(KernelError::Load { probe: probe.into(), reason: attach::explain(&error, &said) }),
         }
     }
-    let (loaded, said) = talk::listen(|| opened.load());
-    match loaded {
-        Ok(object) => Ok((object, ring_bytes)),
-        Err(_) if !Path::new("/sys/kernel/btf/vmlinux").exists() => Err(KernelError::NoKernelBtf { probe: probe.into() }),
-        Err(error) if error.kind() == ErrorKind::PermissionDenied && !said.contains("BEGIN PROG LOAD LOG") => {
-            Err(KernelError::Permission { probe: probe.into(), step: "loading".into(), cure: capabilities::cure(None) })
+
+    /// Maps that these sets do not use or that this kernel does not have, and what it does not allow of the others.
+    fn leave_out(&self, object: &mut OpenObject, sets: &[usize]) -> Result<(), String> {
+        let allocates = self.kernel.allocates_elements();
+        for mut map in object.maps_mut() {
+            let name = map.name().to_string_lossy().into_owned();
+            let stored = matches!(map.map_type(), MapType::TaskStorage | MapType::SkStorage);
+            let flags = map.map_flags();
+            let changed = if (stored && !self.choice.storage) || !choice::is_used(&name, sets) {
+                map.set_autocreate(false)
+            } else if map.map_type() == MapType::Hash && flags & libbpf_sys::BPF_F_NO_PREALLOC != 0 && !allocates {
+                map.set_map_flags(flags & !libbpf_sys::BPF_F_NO_PREALLOC)
+            } else {
+                Ok(())
+            };
+            changed.map_err(|error| format!("map `{name}`: {error:#}"))?;
         }
-        Err(error) => Err(KernelError::Load { probe: probe.into(), reason: attach::explain(&error, &said) }),
+        Ok(())
     }
 }
 

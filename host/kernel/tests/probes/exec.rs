@@ -63,8 +63,22 @@ fn kind(records: &[Record], kind: i64) -> Vec<&Record> {
 #[test]
 fn every_exec_and_every_exit_makes_one_record_needs_root() {
     needs_root!();
-    let cgroup = Cgroup::new("exec");
-    let mut probe = start("exec", &cgroup.options());
+    every_exec_and_every_exit("exec", false);
+}
+
+#[test]
+fn without_the_kernels_own_btf_they_make_the_same_records_needs_root() {
+    needs_root!();
+    every_exec_and_every_exit("exec-plain", true);
+}
+
+fn every_exec_and_every_exit(name: &str, plain: bool) {
+    let cgroup = Cgroup::new(name);
+    // The kernel's own BTF, as a file.
+    let btf = plain.then(|| "/sys/kernel/btf/vmlinux".into());
+    let mut probe = start("exec", &LoadOptions { plain, btf, ..cgroup.options() });
+    let kind_of_hook = if plain { "raw_tp/" } else { "tp_btf/" };
+    assert!(probe.loaded.hooks().iter().all(|hook| hook.starts_with(kind_of_hook)), "{:?}", probe.loaded.hooks());
     let shell = cgroup.run(&format!("i=0; while [ $i -lt {CHILDREN} ]; do /bin/sleep 0 && i=$((i+1)); done"));
     let records = probe.drain();
     let counters = probe.counters(records.len());

@@ -17,4 +17,5 @@ mod tls;
 mod plans;
 mod rings;
 mod objects;
+mod without_btf;
 mod privilege;

@@ -12,7 +12,7 @@ const HEADERS: &str = "#include <vmlinux.h>\n#include <bpf/bpf_helpers.h>\nchar 
 const RECORD: &str = "struct mine_record { __u32 pid; int value; enum { A, B } kind; char name[8]; __u8 raw[3]; };\n";
 
 /// Compiles a source with the headers that users have.
-fn compile(name: &str, source: &str) -> Vec<u8> {
+pub(crate) fn compile(name: &str, source: &str) -> Vec<u8> {
     let c = std::env::temp_dir().join(format!("host-kernel-{name}-{}.bpf.c", std::process::id()));
     std::fs::write(&c, format!("{HEADERS}{source}")).unwrap();
     let object = compile_file(name, &c);

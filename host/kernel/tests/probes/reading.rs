@@ -1,6 +1,7 @@
 //! Loading a probe in a test and reading what it wrote.
 
 use std::io::Write;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use host_kernel::{LoadOptions, LoadedProbe, catalog};
@@ -59,8 +60,13 @@ pub(crate) fn start(name: &str, options: &LoadOptions) -> Probe {
 
 /// Runs `work` on a thread of this name and returns what it returned.
 pub(crate) fn on_thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    on_named_thread(name, work).join().unwrap()
+}
+
+/// Runs `work` on a thread of this name.
+pub(crate) fn on_named_thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     assert!(name.len() < 16);
-    std::thread::Builder::new().name(name.into()).spawn(work).unwrap().join().unwrap()
+    std::thread::Builder::new().name(name.into()).spawn(work).unwrap()
 }
 
 // === impl Probe ===

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 
+use host_kernel::LoadOptions;
+
 use crate::reading::{Record, by_comm, on_thread, start};
 
 const CONNECTIONS: usize = 5_000;
@@ -44,10 +46,21 @@ fn of_role(records: &[Record], role: i64) -> Vec<&Record> {
 #[test]
 fn each_end_of_every_connection_makes_one_record_for_its_owner_needs_root() {
     needs_root!();
-    let mut clients = start("tcp", &by_comm("tcp-client"));
-    let mut servers = start("tcp", &by_comm("tcp-server"));
-    let (address, server) = serve("tcp-server", "127.0.0.1:0", CONNECTIONS);
-    on_thread("tcp-client", move || (0..CONNECTIONS).for_each(|_| call(address, b"hello")));
+    each_end_of_every_connection("tcp-client", "tcp-server", false);
+}
+
+#[test]
+fn without_storage_in_sockets_they_make_the_same_records_needs_root() {
+    needs_root!();
+    each_end_of_every_connection("plain-client", "plain-server", true);
+}
+
+fn each_end_of_every_connection(client: &str, server: &str, plain: bool) {
+    let mut clients = start("tcp", &LoadOptions { plain, ..by_comm(client) });
+    let mut servers = start("tcp", &LoadOptions { plain, ..by_comm(server) });
+    assert_eq!(clients.loaded.passed_over().len(), usize::from(plain));
+    let (address, server) = serve(server, "127.0.0.1:0", CONNECTIONS);
+    on_thread(client, move || (0..CONNECTIONS).for_each(|_| call(address, b"hello")));
     server.join().unwrap();
     for (probe, role, sent, received) in [(&mut clients, CLIENT, 5, 6), (&mut servers, SERVER, 6, 5)] {
         let records = probe.drain_at_least(CONNECTIONS);
@@ -104,25 +117,33 @@ fn ipv6_addresses_are_whole_and_mapped_ones_are_ipv4_needs_root() {
 #[test]
 fn a_listener_older_than_the_probe_has_its_owner_all_the_same_needs_root() {
     needs_root!();
-    let (address, server) = serve("tcp-old-server", "127.0.0.1:0", 1);
-    // Sockets belong to processes, and iterators see the process: its name is that of the main thread.
-    let own = std::fs::read_to_string("/proc/self/comm").unwrap();
-    let mut probe = start("tcp", &by_comm(own.trim()));
-    call(address, b"hello");
-    server.join().unwrap();
-    let records = probe.drain_at_least(1);
-    let served = records.iter().find(|record| record.number("local_port") == i64::from(address.port())).unwrap();
-    assert_eq!((served.number("role"), served.number("pid")), (SERVER, i64::from(std::process::id())));
+    for plain in [false, true] {
+        let (address, server) = serve("tcp-old-server", "127.0.0.1:0", 1);
+        // Sockets belong to processes, and iterators see the process: its name is that of the main thread.
+        let own = std::fs::read_to_string("/proc/self/comm").unwrap();
+        let mut probe = start("tcp", &LoadOptions { plain, ..by_comm(own.trim()) });
+        call(address, b"hello");
+        server.join().unwrap();
+        let records = probe.drain_at_least(1);
+        let served = records.iter().find(|record| record.number("local_port") == i64::from(address.port())).unwrap();
+        assert_eq!((served.number("role"), served.number("pid")), (SERVER, i64::from(std::process::id())));
+    }
 }
 
 #[test]
 fn a_connection_older_than_the_probe_has_no_role_and_no_duration_needs_root() {
     needs_root!();
+    for plain in [false, true] {
+        a_connection_older_than_the_probe(plain);
+    }
+}
+
+fn a_connection_older_than_the_probe(plain: bool) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (accepted, _) = listener.accept().unwrap();
     let own = std::fs::read_to_string("/proc/self/comm").unwrap();
-    let mut probe = start("tcp", &by_comm(own.trim()));
+    let mut probe = start("tcp", &LoadOptions { plain, ..by_comm(own.trim()) });
     let port = i64::from(client.local_addr().unwrap().port());
     drop(client);
     drop(accepted);
