@@ -131,6 +131,9 @@ pub(crate) struct DoctorArgs {
     /// Also check this configuration, the collector and the state folder that it names
     #[arg(long, value_name = "FILE", env = "HOST_CONFIG", hide_env_values = true, value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
+    /// The running kernel's BTF; otherwise the configuration's, or that in /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) btf: Option<PathBuf>,
     /// The collector to reach; otherwise the configuration's, or OTEL_EXPORTER_OTLP_ENDPOINT
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub(crate) otlp_endpoint: Option<String>,

@@ -2,10 +2,12 @@
 
 mod caps;
 mod kernel;
+mod hooks;
 mod privilege;
 mod reach;
 mod state;
 
+use host_daemon::config::Config;
 use serde::Serialize;
 
 use crate::args::{DoctorArgs, Format};
@@ -51,8 +53,10 @@ pub(crate) async fn doctor(args: DoctorArgs) -> Done {
     if args.caps {
         return caps::caps(&args);
     }
-    let mut findings = kernel::findings(std::path::Path::new("/"));
+    let btf = args.btf.clone().or_else(|| Config::load(args.config.as_deref()?).ok()?.kernel.btf);
+    let mut findings = kernel::findings(std::path::Path::new("/"), btf.as_deref());
     findings.extend(privilege::findings());
+    findings.extend(hooks::findings(btf).await);
     findings.extend(reach::findings(&args).await);
     let diagnosis = Diagnosis { healthy: findings.iter().all(|finding| finding.verdict != Verdict::Fault), findings };
     match args.format.format {

@@ -47,7 +47,7 @@ async fn unload(args: ProbeUnloadArgs) -> Done {
     }
 }
 
-/// A line per probe, its hooks below; then a line for each that failed.
+/// A line per probe, its hooks below; then a line for each hook that would be better, and for each probe that failed.
 fn table(probes: &[Probe]) -> String {
     let headings = [
         ("PROBE", Align::Left),
@@ -76,12 +76,18 @@ fn table(probes: &[Probe]) -> String {
         rows.extend(hooks.map(|hook| vec![String::new(), String::new(), String::new(), String::new(), String::new(), hook]));
     }
     let mut text = columns(&headings, rows);
-    let failed: String = probes.iter().filter_map(failure).collect();
-    if !failed.is_empty() {
+    let lesser = probes.iter().flat_map(|probe| probe.passed_over.iter().map(|reason| lesser(probe, reason)));
+    let below: String = lesser.chain(probes.iter().filter_map(failure)).collect();
+    if !below.is_empty() {
         text.push('\n');
-        text.push_str(&failed);
+        text.push_str(&below);
     }
     text
+}
+
+/// Why a probe has not a better hook.
+fn lesser(probe: &Probe, reason: &str) -> String {
+    format!("probe {} without {}\n", printable(&probe.name), clipped(reason, 400))
 }
 
 #[cfg(test)]
@@ -89,12 +95,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_probe_that_failed_says_why_below_the_table() {
+    fn what_failed_and_what_better_cannot_be_had_is_told_below_the_table() {
         let attached = Probe {
             name: "file".into(),
             built_in: true,
             state: ProbeState::Attached,
             hooks: vec!["tp/syscalls/sys_enter_openat".into(), "tp/syscalls/sys_exit_openat".into()],
+            passed_over: vec!["fexit/f: this kernel has no such hook".into()],
             layout: None,
             ring_bytes: 8 << 20,
             capabilities: vec![],
@@ -104,6 +111,7 @@ mod tests {
             built_in: false,
             state: ProbeState::Failed("no BTF\x1b[2J".into()),
             hooks: vec![],
+            passed_over: vec![],
             ..attached.clone()
         };
         let expected = "\
@@ -112,6 +120,7 @@ file   attached  built in  -       8.0 MiB  tp/syscalls/sys_enter_openat
                                             tp/syscalls/sys_exit_openat
 mine   FAILED    loaded    -       8.0 MiB  -
 
+probe file without fexit/f: this kernel has no such hook
 probe mine FAILED: no BTF\u{fffd}[2J
 ";
         assert_eq!(table(&[attached, failed]), expected);

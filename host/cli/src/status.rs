@@ -241,6 +241,7 @@ pub(crate) mod tests {
                 built_in: true,
                 state: ProbeState::Failed("raw_tp/inet_sock_set_state needs BTF, this kernel has none".into()),
                 hooks: vec![],
+                passed_over: vec![],
                 layout: None,
                 ring_bytes: 0,
                 capabilities: vec![],

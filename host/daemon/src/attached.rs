@@ -41,6 +41,7 @@ impl Attached {
         // Which hooks they are, and so what they take, depends on what this kernel has.
         if let Some(loaded) = &self.loaded {
             self.probe.hooks = loaded.hooks();
+            self.probe.passed_over = loaded.passed_over().to_vec();
             self.probe.capabilities = loaded.capabilities().into_iter().map(str::to_owned).collect();
         }
         attached

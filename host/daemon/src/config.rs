@@ -45,6 +45,8 @@ pub struct Config {
     pub socket: Option<PathBuf>,
     /// A folder whose `*.bpf.o` are loaded as probes at the start. The part of the file name before `.bpf.o` is the probe's name.
     pub probe_dir: Option<PathBuf>,
+    /// What is to be known of the kernel.
+    pub kernel: KernelConfig,
     /// Probes by name. `exec`, `file`, `l7` and `tcp` are in the binary; any other needs an `object`.
     #[schemars(with = "BTreeMap<String, ProbeConfig>")]
     pub probes: Named<String, ProbeConfig>,
@@ -75,6 +77,14 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// What the host says about itself.
     pub telemetry: TelemetryConfig,
+}
+
+/// What is to be known of the kernel.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct KernelConfig {
+    /// The running kernel's BTF, relative to this file, where it has none of its own in `/sys/kernel/btf/vmlinux`.
+    pub btf: Option<PathBuf>,
 }
 
 /// One probe.
@@ -251,6 +261,7 @@ impl Config {
         self.socket.iter_mut().for_each(resolve);
         self.probe_dir.iter_mut().for_each(resolve);
         self.state_dir.iter_mut().for_each(resolve);
+        self.kernel.btf.iter_mut().for_each(resolve);
         self.probes.values_mut().for_each(|probe| probe.object.iter_mut().for_each(resolve));
         for component in self.plugins.values_mut().filter_map(|plugin| plugin.component.as_mut()) {
             if is_file(component) {
@@ -299,10 +310,11 @@ mod tests {
 
     #[test]
     fn a_relative_path_starts_at_the_files_folder_and_a_name_stays_a_name() {
-        let text = "probe_dir = \"probes\"\n[plugins.sampler]\ncomponent = \"sampler-ratio\"\n[plugins.\"enricher.x\"]\ncomponent = \"./x.wasm\"";
+        let text = "probe_dir = \"probes\"\n[kernel]\nbtf = \"vmlinux.btf\"\n[plugins.sampler]\ncomponent = \"sampler-ratio\"\n[plugins.\"enricher.x\"]\ncomponent = \"./x.wasm\"";
         let mut config = Config::parse(Path::new("host.toml"), text).unwrap();
         config.resolve(Path::new("/etc/host"));
         assert_eq!(config.probe_dir.unwrap(), Path::new("/etc/host/probes"));
+        assert_eq!(config.kernel.btf.unwrap(), Path::new("/etc/host/vmlinux.btf"));
         let components: Vec<_> = config.plugins.iter().map(|(_, plugin)| plugin.component.clone().unwrap()).collect();
         assert_eq!(components, ["sampler-ratio", "/etc/host/./x.wasm"]);
     }
@@ -314,6 +326,7 @@ mod tests {
         for key in [
             "socket",
             "probe_dir",
+            "kernel",
             "probes",
             "protocols",
             "plugins",

@@ -118,6 +118,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Vec<Opened>, Refusal> {
                     name,
                     state: ProbeState::Attached,
                     hooks: vec![tape.name()],
+                    passed_over: Vec::new(),
                     layout: Some(layout),
                     ring_bytes: 0,
                     capabilities: Vec::new(),

@@ -92,6 +92,7 @@ pub(crate) fn options(settings: &Settings, name: &str, probe: &ProbeConfig) -> R
     let mut options = LoadOptions { filter: filter(&settings.filter, &probe.filter)?, ..LoadOptions::default() };
     options.ring_bytes = probe.ring_bytes.map(|size| u32::try_from(size.0).unwrap_or(u32::MAX));
     options.ports.clone_from(&probe.ports);
+    options.btf = settings.config.kernel.btf.clone();
     if name == PAYLOAD {
         // What a connection begins with tells its protocol, and fills tables that its decoder needs to the end: all of it, until the
         // router knows who wants how much.
@@ -111,7 +112,8 @@ pub(crate) fn detached(wanted: &[Wanted]) -> Vec<Probe> {
 /// A probe that is not in the kernel.
 pub(crate) fn idle(name: &str, built_in: bool, state: ProbeState) -> Probe {
     let capabilities = host_kernel::capabilities::needed([]).into_iter().map(str::to_owned).collect();
-    Probe { name: name.to_owned(), built_in, state, hooks: Vec::new(), layout: None, ring_bytes: 0, capabilities }
+    let (hooks, passed_over) = (Vec::new(), Vec::new());
+    Probe { name: name.to_owned(), built_in, state, hooks, passed_over, layout: None, ring_bytes: 0, capabilities }
 }
 
 /// The name of the probe in an object file: what is before `.bpf.o`.

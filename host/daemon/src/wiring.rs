@@ -112,6 +112,7 @@ pub(crate) fn open(wanted: &Wanted) -> Result<Opened, Refusal> {
         built_in: wanted.object.built_in(),
         state: ProbeState::Detached,
         hooks: Vec::new(),
+        passed_over: Vec::new(),
         layout: Some(layout),
         ring_bytes: loaded.ring_bytes(),
         capabilities: loaded.capabilities().into_iter().map(str::to_owned).collect(),

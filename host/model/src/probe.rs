@@ -40,6 +40,9 @@ pub struct Probe {
     pub state: ProbeState,
     /// The hooks its programs are attached to, such as `tp/syscalls/sys_enter_openat`.
     pub hooks: Vec<String>,
+    /// Better hooks that this kernel does not have or does not allow, and why: `fexit/inet_sendmsg: this kernel has no such hook`.
+    #[serde(default)]
+    pub passed_over: Vec<String>,
     /// The record it writes.
     pub layout: Option<Layout>,
     /// Size of its ring, bytes.

@@ -395,7 +395,7 @@ first the built-in decoder-btf, which makes a field of every member of the recor
 pub(super) const DOCTOR: &str = "\
 Say what this machine lacks, and the cure.
 
-Checks the kernel and its BTF, tracefs, capabilities per probe, locked memory, cgroup v2, the clock, the control socket, \
+Checks the kernel and its BTF, tracefs, which hooks each probe gets here and why not better ones, capabilities per probe, locked memory, cgroup v2, the clock, the control socket, \
 the folder of the host's state with its cache, and the collector, if one is configured. Exits with 1 if anything is at fault; notes \
 do not count.
 

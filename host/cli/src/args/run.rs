@@ -27,6 +27,9 @@ pub(crate) struct RunArgs {
     /// Only events of this cgroup v2 and those beneath it, such as /sys/fs/cgroup/system.slice
     #[arg(long, value_name = "PATH", value_hint = ValueHint::DirPath, help_heading = "What to see")]
     pub(crate) cgroup: Option<PathBuf>,
+    /// The running kernel's BTF, where it has none of its own in /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "What to see")]
+    pub(crate) btf: Option<PathBuf>,
     /// Drain and end after this time, such as 500ms, 10s or 2m
     #[arg(long, value_name = "TIME", value_parser = value::duration, help_heading = "What to see")]
     pub(crate) duration: Option<Duration>,

@@ -6,14 +6,14 @@ use std::path::Path;
 use super::Finding;
 
 /// The least kernel that the built-in probes load on: bpf/README.md says so of each.
-const LEAST: (u32, u32) = (5, 12);
+const LEAST: (u32, u32) = (5, 10);
 
-/// Looks at the kernel's files beneath `root`.
-pub(super) fn findings(root: &Path) -> Vec<Finding> {
+/// Looks at the kernel's files beneath `root`; `given` is a file that stands in for its BTF.
+pub(super) fn findings(root: &Path, given: Option<&Path>) -> Vec<Finding> {
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     vec![
         version(read("proc/sys/kernel/osrelease").trim()),
-        btf(fs::metadata(root.join("sys/kernel/btf/vmlinux")).map(|file| file.len()).ok()),
+        btf(fs::metadata(root.join("sys/kernel/btf/vmlinux")).map(|file| file.len()).ok(), given),
         tracefs(root),
         lockdown(&read("sys/kernel/security/lockdown")),
         cgroup(&read("proc/self/mountinfo")),
@@ -34,13 +34,22 @@ fn version(release: &str) -> Finding {
     }
 }
 
-fn btf(size: Option<u64>) -> Finding {
-    match size {
-        Some(size) => Finding::ok("btf", format!("/sys/kernel/btf/vmlinux, {}", crate::output::bytes(size))),
-        None => Finding::fault(
+fn btf(size: Option<u64>, given: Option<&Path>) -> Finding {
+    match (size, given) {
+        (_, Some(file)) if !file.is_file() => {
+            Finding::fault("btf", format!("{} is not a file", file.display()), "give the BTF of the running kernel")
+        }
+        (Some(size), None) => Finding::ok("btf", format!("/sys/kernel/btf/vmlinux, {}", crate::output::bytes(size))),
+        (Some(_), Some(file)) => Finding::ok("btf", format!("{}, and /sys/kernel/btf/vmlinux for hooks", file.display())),
+        (None, Some(file)) => Finding::note(
+            "btf",
+            format!("{}; the kernel has none of its own, so probes use hooks that do without", file.display()),
+            "use a kernel built with CONFIG_DEBUG_INFO_BTF=y for the better ones",
+        ),
+        (None, None) => Finding::fault(
             "btf",
             "/sys/kernel/btf/vmlinux is not there: probes cannot find the kernel's structs",
-            "use a kernel built with CONFIG_DEBUG_INFO_BTF=y; in a container mount /sys",
+            "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or give its BTF as a file: --btf FILE; in a container mount /sys",
         ),
     }
 }
@@ -111,18 +120,25 @@ mod tests {
 
     #[test]
     fn a_kernel_that_is_too_old_is_a_fault() {
-        assert_eq!(version("5.10.0-30-generic").verdict, Verdict::Fault);
-        assert_eq!(version("5.12.0").verdict, Verdict::Ok);
+        assert_eq!(version("5.4.0-30-generic").verdict, Verdict::Fault);
+        assert_eq!(version("5.10.0").verdict, Verdict::Ok);
         assert_eq!(version("6.18.44-fc").verdict, Verdict::Ok);
         assert_eq!(version("").verdict, Verdict::Note);
     }
 
     #[test]
     fn an_empty_machine_gets_a_cure_for_everything_it_lacks() {
-        let findings = findings(Path::new("/nonexistent"));
+        let findings = findings(Path::new("/nonexistent"), None);
         let lacking: Vec<_> = findings.iter().filter(|finding| finding.verdict != Verdict::Ok).map(|f| f.check).collect();
         assert_eq!(lacking, ["kernel", "btf", "tracefs", "cgroup v2", "clock"]);
         assert!(findings.iter().all(|finding| finding.verdict == Verdict::Ok || finding.cure.is_some()));
+    }
+
+    #[test]
+    fn a_file_stands_in_for_missing_btf_with_a_note() {
+        assert_eq!(btf(None, Some(Path::new("/proc/version"))).verdict, Verdict::Note);
+        assert_eq!(btf(None, Some(Path::new("/nonexistent"))).verdict, Verdict::Fault);
+        assert_eq!(btf(Some(1), Some(Path::new("/proc/version"))).verdict, Verdict::Ok);
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub(super) fn settings(args: &RunArgs) -> Result<Settings, Failure> {
     if let Some(protocol) = args.otlp_protocol {
         config.export.protocol = Some(self::protocol(protocol));
     }
+    if args.btf.is_some() {
+        config.kernel.btf.clone_from(&args.btf);
+    }
     let collector = has_collector(args.otlp_endpoint.as_ref(), &config);
     Ok(Settings {
         output: Some(output(args.output, config.export.output, collector)),
