@@ -5,7 +5,7 @@ HOST := $(TARGET)/release/host
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 KERNELS := $(foreach arch,x86_64 aarch64,$(foreach series,5.10 6.1 6.12 6.18 7.3,$(series)/$(arch)))
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-peers bench-requests polyglot fuzz hostile survive test-kernels test-package dist build fmt clean
+.PHONY: help setup run test check bench bench-peers bench-requests polyglot fuzz hostile survive test-kernels test-package dist build edge fmt clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ test-package: ## The Debian package of `make dist`: installed, started, restarte
 fuzz: setup ## libFuzzer on everything that reads bytes of others, an hour in all (TIME=seconds for each target, TARGETS="...")
 	@.ci/setup fuzz
 	@.ci/fuzz $(TARGETS)
+
+edge: setup ## The edge build, without a compiler: target/edge/release/host
+	cargo build --release --package host
+	HOST_COMPILER=$(abspath $(HOST)) cargo build --release --package host --no-default-features --target-dir $(TARGET)/edge
 
 build: setup ## The binary, with its plugins and probes inside
 	cargo build --release

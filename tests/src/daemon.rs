@@ -1,5 +1,6 @@
 //! A host under test: the real binary, started as an operator starts it, asked through its own command line.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -12,6 +13,7 @@ use crate::wait_for;
 
 /// `host run` in a folder of its own. Killed when dropped.
 pub struct Host {
+    binary: PathBuf,
     child: Child,
     folder: tempfile::TempDir,
     /// From start to the ready file.
@@ -108,7 +110,16 @@ pub fn host_binary() -> PathBuf {
 /// If it cannot be started.
 #[must_use]
 pub fn host(arguments: &[&str]) -> Output {
-    Command::new(host_binary()).args(arguments).env("NO_COLOR", "1").stdin(Stdio::null()).output().unwrap()
+    ask(&host_binary(), arguments)
+}
+
+/// Runs a binary of the host with these arguments to its end.
+///
+/// # Panics
+/// If it cannot be started.
+#[must_use]
+pub fn ask(binary: &Path, arguments: &[&str]) -> Output {
+    Command::new(binary).args(arguments).env("NO_COLOR", "1").stdin(Stdio::null()).output().unwrap()
 }
 
 /// What a command wrote to standard error.
@@ -146,17 +157,30 @@ impl Host {
     /// # Panics
     /// If it is not ready within three minutes; with what it said.
     pub fn start(arguments: &[&str], prepare: impl FnOnce(&mut Command, &Path)) -> Result<Self, String> {
-        let mut host = Self::spawn(arguments, prepare);
+        Self::spawn(arguments, prepare).ready()
+    }
+
+    /// As [`Host::run`], another binary; `wrapper` are words of a command that it is an argument of.
+    ///
+    /// # Panics
+    /// As [`Host::run`].
+    #[must_use]
+    pub fn run_binary(binary: &Path, wrapper: &[&str], arguments: &[&str]) -> Self {
+        let host = Self::spawn_binary(binary, wrapper, arguments, |_, _| {});
+        host.ready().unwrap_or_else(|said| panic!("host ended before it was ready:\n{said}"))
+    }
+
+    fn ready(mut self) -> Result<Self, String> {
         let start = Instant::now();
         loop {
-            if host.child.try_wait().unwrap().is_some() {
-                return Err(host.stderr());
+            if self.child.try_wait().unwrap().is_some() {
+                return Err(self.stderr());
             }
-            if host.path("ready").exists() {
-                host.started_in = start.elapsed();
-                return Ok(host);
+            if self.path("ready").exists() {
+                self.started_in = start.elapsed();
+                return Ok(self);
             }
-            assert!(start.elapsed() < READY, "host is not ready within {READY:?}:\n{}", host.stderr());
+            assert!(start.elapsed() < READY, "host is not ready within {READY:?}:\n{}", self.stderr());
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -167,10 +191,15 @@ impl Host {
     /// If it cannot be started.
     #[must_use]
     pub fn spawn(arguments: &[&str], prepare: impl FnOnce(&mut Command, &Path)) -> Self {
+        Self::spawn_binary(&host_binary(), &[], arguments, prepare)
+    }
+
+    fn spawn_binary(binary: &Path, wrapper: &[&str], arguments: &[&str], prepare: impl FnOnce(&mut Command, &Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| File::create(folder.path().join(name)).unwrap();
-        let mut command = Command::new(host_binary());
-        command.arg("run").args(arguments);
+        let words: Vec<&OsStr> = wrapper.iter().map(OsStr::new).chain([binary.as_os_str()]).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg("run").args(arguments);
         command.arg("--socket").arg(folder.path().join("socket"));
         command.arg("--ready-file").arg(folder.path().join("ready"));
         // What it keeps between two runs is not the machine's.
@@ -178,7 +207,7 @@ impl Host {
         command.env("NO_COLOR", "1").stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
         prepare(&mut command, folder.path());
         let child = command.spawn().unwrap();
-        Self { child, folder, started_in: Duration::ZERO }
+        Self { binary: binary.to_owned(), child, folder, started_in: Duration::ZERO }
     }
 
     /// A file in its folder.
@@ -215,7 +244,7 @@ impl Host {
     #[must_use]
     pub fn ask(&self, arguments: &[&str]) -> Output {
         let socket = self.path("socket");
-        host(&[arguments, &["--socket", socket.to_str().unwrap()]].concat())
+        ask(&self.binary, &[arguments, &["--socket", socket.to_str().unwrap()]].concat())
     }
 
     /// Its status.

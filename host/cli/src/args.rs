@@ -21,7 +21,7 @@ pub(crate) use plugin::{HistoryArgs, InspectArgs, LoadArgs, PluginCommand, Rollb
 pub(crate) use probe::{ProbeCommand, ProbeLoadArgs, ProbeUnloadArgs};
 pub(crate) use repro::{KeptArgs, ReproCommand, ReproListArgs, ReproRunArgs, ReproShowArgs};
 pub(crate) use requests::{RequestsArgs, RoleArg};
-pub(crate) use run::{LogFormat, OtlpProtocol, Output, RunArgs};
+pub(crate) use run::{LogFormat, OtlpProtocol, Output, ProfileArg, RunArgs};
 pub(crate) use shadow::{CandidateArgs, CompareArgs, ShadowArgs};
 
 /// See what the kernel does, through plugins that you can replace while events flow.
@@ -71,7 +71,7 @@ pub(crate) enum Command {
     /// Say what this machine lacks, and the cure
     #[command(long_about = help::DOCTOR)]
     Doctor(DoctorArgs),
-    /// Check a configuration file, or print its schema
+    /// Check a configuration file, show what it comes to, or print its schema
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print the completions of a shell
@@ -154,6 +154,17 @@ pub(crate) enum ConfigCommand {
         /// The file.
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         file: PathBuf,
+    },
+    /// Print the sizes that hold, and whether a key or the profile says so
+    Show {
+        /// The configuration; without one, what holds without a word.
+        #[arg(value_name = "FILE", env = "HOST_CONFIG", hide_env_values = true, value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+        /// For this kind of machine [default: the configuration's]
+        #[arg(long, value_name = "PROFILE")]
+        profile: Option<ProfileArg>,
+        #[command(flatten)]
+        format: FormatArgs,
     },
     /// Print the JSON schema of the configuration, for editors
     Schema,

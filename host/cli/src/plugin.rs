@@ -8,7 +8,9 @@ mod shadow;
 mod compare;
 mod repro;
 mod sign;
+#[cfg(feature = "compiler")]
 mod compile;
+mod adapter;
 
 use std::path::{Path, PathBuf};
 
@@ -37,11 +39,17 @@ pub(crate) async fn plugin(command: PluginCommand) -> Done {
         PluginCommand::Promote(args) => shadow::promote(args).await,
         PluginCommand::Discard(args) => shadow::discard(args).await,
         PluginCommand::Repro(command) => repro::repro(command).await,
+        #[cfg(feature = "compiler")]
         PluginCommand::Compile(args) => compile::compile(&args),
+        #[cfg(not(feature = "compiler"))]
+        PluginCommand::Compile(_) => {
+            let failure = Failure::new(Code::Failed, "this build has no compiler");
+            Err(failure.cured_by("run it with a `host` of the same version that has one; the other commands are here"))
+        }
         PluginCommand::Keygen(args) => sign::keygen(&args),
         PluginCommand::Sign(args) => sign::sign(&args),
         PluginCommand::Verify(args) => sign::verify(&args),
-        PluginCommand::Adapter(args) => compile::adapter(&args),
+        PluginCommand::Adapter(args) => adapter::adapter(&args),
     }
 }
 
@@ -149,7 +157,7 @@ fn brief(digest: &str) -> String {
 /// The bytes of a file, or of a component in this binary.
 fn read(subject: &Path) -> Result<Vec<u8>, Failure> {
     match plugins::component(&subject.to_string_lossy()) {
-        Some(component) if !subject.exists() => Ok(component.bytes.to_vec()),
+        Some(component) if !subject.exists() => Ok(component.code(false).to_vec()),
         _ => host_plugin::read(subject).map_err(|error| Failure::new(Code::Refused, error.to_string()).cured_by(error.cure)),
     }
 }

@@ -13,7 +13,7 @@ mod lines;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use host_daemon::config::OutputName;
+use host_daemon::config::{OutputName, THREADS};
 use host_daemon::privilege;
 use host_daemon::settings::View;
 use host_daemon::status::{FinalReport, Origin, Status};
@@ -36,8 +36,6 @@ use traffic::Traffic;
 
 /// Time between two frames of the live table.
 const FRAME: Duration = Duration::from_millis(500);
-/// Threads for the control socket and the way out; the paths have threads of their own.
-const WORKERS: usize = 2;
 
 /// The ledger at the end, as `--format json` prints it.
 #[derive(Debug, Serialize)]
@@ -69,12 +67,13 @@ pub(crate) fn run(args: RunArgs) -> Done {
     let to_stdout = feed.is_some() || settings.output == Some(OutputName::None);
     // Before there is a second thread.
     privilege::confine(&settings)?;
-    let report = runtime()?.block_on(watch(settings, feed))?;
+    let report = runtime(settings.config.threads)?.block_on(watch(settings, feed))?;
     tell(&report, replay, to_stdout, args.format.format)
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+fn runtime(threads: Option<u32>) -> Result<tokio::runtime::Runtime, Failure> {
+    let threads = usize::try_from(threads.unwrap_or(THREADS).max(1)).unwrap_or(1);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     runtime.map_err(|error| Failure::new(Code::Failed, format!("cannot start the runtime: {error}")))
 }
 

@@ -153,7 +153,7 @@ impl Core {
         let pin = asked.pin.map(|pin| digest_of(&pin)).transpose();
         let pin = pin.map_err(|wrong| Refusal::new("pin", wrong, "pin the whole digest, or none"))?;
         let (bytes, stem) = match (&asked.path, &asked.bytes_base64) {
-            (Some(path), None) => (loading::read(path)?, loading::stem(path)),
+            (Some(path), None) => (loading::read(path, self.compiler.engine().execution())?, loading::stem(path)),
             (None, Some(text)) => {
                 let broken = |error| Refusal::new("request", format!("bytes_base64: {error}"), "send standard base64");
                 (STANDARD.decode(text).map_err(broken)?.into(), "unnamed".to_owned())

@@ -3,12 +3,14 @@
 //! Nothing needs to be said. The probes in the binary run, `sampler-ratio` samples and `enricher-process` enriches; a file
 //! adds to that or overrides it key by key, and `enabled = false` takes something away.
 
+mod engine;
 mod error;
 mod grants;
 mod limits;
 mod named;
 mod plugin;
 mod privilege;
+mod profile;
 mod protocols;
 mod quantity;
 mod state;
@@ -21,6 +23,7 @@ use host_plugin::signature::PublicKey;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use engine::EngineConfig;
 pub use error::ConfigError;
 pub(crate) use grants::digest_of;
 pub use grants::{GrantConfig, Grantee};
@@ -28,6 +31,7 @@ pub use limits::{DeadlinesConfig, LimitsConfig};
 pub use named::Named;
 pub use plugin::{FallbackName, OnFaults, PluginConfig, QuarantineConfig};
 pub use privilege::{AfterAttach, PrivilegeConfig, ProcessesName};
+pub use profile::{Held, Profile, Sayer, THREADS};
 pub use protocols::{Port, ProtocolsConfig};
 pub use quantity::{Size, Span};
 pub use state::{CacheConfig, ReproConfig, default_state_dir};
@@ -41,6 +45,11 @@ pub struct Config {
     /// The file it was read from. Its rules about plugins are read again at each load.
     #[serde(skip)]
     pub file: Option<PathBuf>,
+    /// What everything is sized for where its own key says nothing; `host config show` tells what that comes to. Default: `standard`,
+    /// and `edge` in a build without a compiler.
+    pub profile: Option<Profile>,
+    /// Threads for the control socket and the way out. Default 2.
+    pub threads: Option<u32>,
     /// The control socket. Default: `$XDG_RUNTIME_DIR/host.sock`, for root `/run/host.sock`, as a service `/run/host/host.sock`.
     pub socket: Option<PathBuf>,
     /// A folder whose `*.bpf.o` are loaded as probes at the start. The part of the file name before `.bpf.o` is the probe's name.
@@ -65,7 +74,11 @@ pub struct Config {
     /// Where compiled code and repros are kept. Default: `$STATE_DIRECTORY`; else for root `/var/lib/host`; else `host` in
     /// `$XDG_STATE_HOME` or `~/.local/state`.
     pub state_dir: Option<PathBuf>,
-    /// Compiled code, kept for the next start.
+    /// What every plugin may use whose slot says nothing of it.
+    pub limits: LimitsConfig,
+    /// What runs the plugins.
+    pub engine: EngineConfig,
+    /// Compiled code, kept for the next start. Without meaning in a build without a compiler.
     pub cache: CacheConfig,
     /// Calls that failed, kept to be repeated.
     pub repro: ReproConfig,
@@ -274,7 +287,7 @@ impl Config {
 /// Whether a `component` is a file, not a name in the binary.
 #[must_use]
 pub fn is_file(component: &str) -> bool {
-    component.contains('/') || component.ends_with(".wasm")
+    component.contains('/') || component.ends_with(".wasm") || component.ends_with(".cwasm")
 }
 
 /// The JSON schema of `host.toml`, for editors.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use host_kernel::privileged;
 use host_model::Role;
-use host_plugin::{Component, Inspection, PluginError};
+use host_plugin::{Component, Execution, Inspection, PluginError};
 use hyper::body::Bytes;
 
 use crate::compiler::Compiler;
@@ -55,17 +55,18 @@ pub(crate) fn decoder(config: &Config, probe: &str) -> Choice {
 }
 
 /// Reads a component: a name in the binary, or a file.
-pub(crate) fn read(component: &Path) -> Result<Bytes, Refusal> {
+pub(crate) fn read(component: &Path, execution: Execution) -> Result<Bytes, Refusal> {
     let name = component.to_string_lossy();
     match plugins::component(&name) {
-        Some(built_in) => Ok(Bytes::from_static(built_in.bytes)),
+        Some(built_in) => Ok(Bytes::from_static(built_in.code(execution == Execution::Interpreted))),
         None if config::is_file(&name) || exists(component) => {
             let file = component.to_owned();
             Ok(privileged::read(move || host_plugin::read(&file)).map_err(Refusal::from)?.into())
         }
         None => {
             let known: Vec<&str> = plugins::COMPONENTS.iter().map(|component| component.name).collect();
-            let cure = format!("in the binary are {}; a file is named with its path or ends in .wasm", known.join(", "));
+            let cure =
+                format!("in the binary are {}; a file is named with its path or ends in .wasm or .cwasm", known.join(", "));
             Err(Refusal::new("read", format!("there is no component `{name}` in the binary, and no such file"), cure))
         }
     }
@@ -120,9 +121,12 @@ pub(crate) fn compile(compiler: &Compiler, config: &Config, order: Order<'_>) ->
         return Err(refusal.of(&label(&inspection)).into());
     }
     let rules = Rules::of(config, &slot, &inspection)?;
+    if inspection.compiled.is_some() && plugins::own(&bytes).is_none() {
+        rules.answers_for(config, &inspection)?;
+    }
     let component = match compiled {
         Some(compiled) => compiled,
-        None => compiler.compile(&bytes, stem).map_err(Refusal::from)?,
+        None => compiler.compile(&bytes, stem, &inspection, &rules.grants).map_err(Refusal::from)?,
     };
     let signer = signer(config, &inspection);
     Ok(Generation { slot, number, bytes, component, config: plugin_config, rules, signer, record: Mutex::default() })

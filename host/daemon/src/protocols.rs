@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use host_model::Layout;
 use host_pipeline::TRUNK_RECORD;
+use host_plugin::Execution;
 
 use crate::config::Config;
 use crate::control::message::Refusal;
@@ -24,7 +25,7 @@ pub(crate) fn bundled() -> &'static [&'static str] {
     static NAMES: OnceLock<Vec<&'static str>> = OnceLock::new();
     NAMES.get_or_init(|| {
         let speaks = |bytes: &[u8]| host_plugin::inspect(bytes).is_ok_and(|inspection| inspection.protocol);
-        let protocols = plugins::COMPONENTS.iter().filter(|component| speaks(component.bytes));
+        let protocols = plugins::COMPONENTS.iter().filter(|component| speaks(component.code(false)));
         protocols.filter_map(|component| component.name.strip_prefix(DECODER)).collect()
     })
 }
@@ -68,7 +69,7 @@ pub(crate) fn choices(config: &Config, probes: &[&str]) -> Result<Vec<Choice>, R
 
 /// Whether this component decodes a protocol. What cannot be read is none; loading it tells why.
 fn speaks(component: Option<&str>) -> bool {
-    let bytes = component.and_then(|component| loading::read(Path::new(component)).ok());
+    let bytes = component.and_then(|component| loading::read(Path::new(component), Execution::Native).ok());
     bytes.is_some_and(|bytes| host_plugin::inspect(&bytes).is_ok_and(|inspection| inspection.protocol))
 }
 

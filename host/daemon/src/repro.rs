@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use host_model::{Fallback, FaultKind, Layout, Role, Schema};
 use serde::{Deserialize, Serialize};
 
-pub use run::run;
+pub use run::{engine, run};
 pub use shelf::Shelf;
 pub(crate) use shelf::{MAX_BYTES, MAX_COUNT};
 

@@ -1,7 +1,7 @@
 //! What a component may reach and use in a slot: by what the slot says, and by who the component is.
 
 use host_model::Fallback;
-use host_plugin::{Grants, Inspection, Limits};
+use host_plugin::{Grants, Inspection, Limits, NATIVE_CODE};
 
 use crate::config::{Config, Grantee, OnFaults, PluginConfig};
 use crate::control::message::Refusal;
@@ -34,9 +34,32 @@ impl Rules {
             host_plugin::Refusal::NotGranted { grants, .. } => not_granted(config, inspection, &grants),
             other => Refusal::from(other.of(&inspection.label())),
         })?;
-        let limits = Limits { quarantine: plugin.quarantine(), ..plugin.limits.limits() }.bounded();
+        let limits = Limits { quarantine: plugin.quarantine(), ..plugin.limits.over(&config.limits).limits() }.bounded();
         let fallback = plugin.fallback.map_or_else(Fallback::default, Fallback::from);
         Ok(Self { grants, words, limits, fallback, on_faults: plugin.on_faults.unwrap_or_default() })
+    }
+
+    /// Whether the operator answers for the code of a compiled plugin; refused with the lines to add if not.
+    pub(crate) fn answers_for(&self, config: &Config, inspection: &Inspection) -> Result<(), Refusal> {
+        if self.grants.native_code {
+            return Ok(());
+        }
+        let label = inspection.label();
+        let signed = match signer(config, inspection) {
+            Some(name) => format!("signed by {name}"),
+            None => "not signed".to_owned(),
+        };
+        let message = format!(
+            "plugin {label}: grant failed: it is compiled code, which no sandbox holds back; it is {signed}, and nobody answers for it"
+        );
+        let known = signer(config, inspection).filter(|name| config.signers.contains_key(name));
+        let whose = match known {
+            Some(name) => format!("signer = \"{name}\"  # or this file alone: digest = \"{}\"", inspection.digest),
+            None => format!("digest = \"{}\"  # or signer = \"NAME\", with its key in [signers]", inspection.digest),
+        };
+        let cure =
+            format!("if you trust who compiled it, add to host.toml:\n\n[[grants]]\n{whose}\nallow = [\"{NATIVE_CODE}\"]\n");
+        Err(Refusal::new("grant", message, cure))
     }
 }
 

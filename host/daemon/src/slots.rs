@@ -41,9 +41,11 @@ pub(crate) struct Record {
 }
 
 /// All slots, in the order of the configuration.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Slots {
     entries: Vec<Entry>,
+    /// Generations that each keeps.
+    kept: usize,
 }
 
 #[derive(Clone)]
@@ -62,12 +64,17 @@ pub(crate) struct Lineup {
     pub(crate) enrichers: Vec<Arc<Generation>>,
 }
 
-/// Generations that are kept for a rollback: compiled, so that going back is as quick as going forward.
+/// Generations that are kept for a rollback where nobody says how many: compiled, so that going back is as quick as going forward.
 pub(crate) const KEPT: usize = 8;
 
 // === impl Slots ===
 
 impl Slots {
+    /// Without any. The live generation and those before it are `kept`; at least the live one.
+    pub(crate) fn keeping(kept: usize) -> Self {
+        Self { entries: Vec::new(), kept: kept.max(1) }
+    }
+
     /// What is live in a slot.
     pub(crate) fn live(&self, slot: &Slot) -> Option<&Arc<Generation>> {
         self.entry(slot)?.live.as_ref()
@@ -78,8 +85,9 @@ impl Slots {
         self.entry(slot).map_or(1, |entry| entry.count + 1)
     }
 
-    /// Makes a plugin live. The oldest generation is forgotten if there are more than [`KEPT`].
+    /// Makes a plugin live. The oldest generation is forgotten if there are too many.
     pub(crate) fn put(&mut self, generation: Arc<Generation>) {
+        let kept = self.kept;
         let index = match self.entries.iter().position(|entry| entry.slot == generation.slot) {
             Some(index) => index,
             None => {
@@ -90,7 +98,7 @@ impl Slots {
         if let Some(entry) = self.entries.get_mut(index) {
             entry.count = entry.count.max(generation.number);
             entry.generations.push_back(Arc::clone(&generation));
-            if entry.generations.len() > KEPT {
+            if entry.generations.len() > kept {
                 entry.generations.pop_front();
             }
             entry.live = Some(generation);
@@ -182,6 +190,12 @@ impl Slots {
 
     fn entry(&self, slot: &Slot) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.slot == *slot)
+    }
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self::keeping(KEPT)
     }
 }
 
@@ -281,7 +295,7 @@ mod tests {
     fn slots(count: u64) -> Slots {
         let bytes = plugins::component("sampler-ratio").unwrap().bytes;
         let component = Component::compile(&Engine::new().unwrap(), bytes, "sampler-ratio").unwrap();
-        let mut slots = Slots::default();
+        let mut slots = Slots::keeping(KEPT);
         (0..count).for_each(|_| put(&mut slots, slot(), &component));
         slots
     }

@@ -32,7 +32,7 @@ use crate::repro::keeper::Known;
 use crate::settings::{Input, Settings, View};
 use crate::signals::Signals;
 use crate::slot::Slot;
-use crate::slots::{Generation, Slots};
+use crate::slots::{Generation, KEPT, Slots};
 use crate::status::{Cause, Origin};
 use crate::tables::Node;
 use crate::trunk::Trunk;
@@ -85,6 +85,7 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
     let started = Instant::now();
     let start_unix_ns = unix_ns();
     let live = settings.input == Input::Kernel;
+    let settings = Settings { config: settings.config.clone().sized(), ..settings };
     settings.config.check().map_err(|error| Refusal::new("configure", error.to_string(), error.cure()))?;
     let kept = Kept::open(&settings)?;
     let compiler = Compiler::start(&settings, &kept)?;
@@ -234,7 +235,8 @@ fn slots(compiler: &Compiler, settings: &Settings, opened: &[Opened], trunk: boo
             tracing::warn!(%slot, "there is no path `{probe}` now; this plugin waits for its probe");
         }
     }
-    let mut slots = Slots::default();
+    let kept = config.engine.generations.map_or(KEPT, |kept| usize::try_from(kept).unwrap_or(usize::MAX));
+    let mut slots = Slots::keeping(kept);
     for generation in compiled {
         let generation =
             generation.map_err(|_| Refusal::new("compile", "the compiler panicked", "this is a fault of the host"))?;
@@ -249,7 +251,7 @@ fn slots(compiler: &Compiler, settings: &Settings, opened: &[Opened], trunk: boo
 pub(crate) fn generation(compiler: &Compiler, settings: &Settings, number: u64, choice: Choice) -> Result<Generation, Refusal> {
     let Choice { slot, component, config } = choice;
     let component = FilePath::new(&component);
-    let (bytes, stem) = (loading::read(component)?, loading::stem(component));
+    let (bytes, stem) = (loading::read(component, compiler.engine().execution())?, loading::stem(component));
     let order = Order { slot, number, bytes, stem: &stem, config: Arc::new(config), compiled: None };
     loading::compile(compiler, &settings.config, order)
 }

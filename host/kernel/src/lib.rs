@@ -44,6 +44,7 @@ pub mod capabilities;
 pub mod privileged;
 mod talk;
 mod heap;
+pub mod executable;
 mod error;
 
 pub use catalog::BuiltIn;

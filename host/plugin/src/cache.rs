@@ -7,7 +7,6 @@
 mod entry;
 mod fingerprint;
 mod folder;
-mod map;
 mod precompile;
 
 use std::fmt;
@@ -20,12 +19,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::component::Component;
 use crate::engine::Engine;
+use crate::map::{self, Origin};
 use crate::refusal::PluginError;
-use entry::Verified;
+pub(crate) use entry::Verified;
 pub(crate) use fingerprint::Fingerprint;
 pub use folder::CacheError;
 use folder::Folder;
-pub use precompile::{Precompiled, TARGETS, precompile};
+pub use precompile::{Precompiled, precompile};
 
 /// A folder of compiled code. A clone is the same folder.
 #[derive(Clone)]
@@ -116,7 +116,7 @@ impl Cache {
             let problem = match self.find(digest, fingerprint) {
                 Found::Absent => continue,
                 Found::Unusable(problem) => problem,
-                Found::Code(code) => match map::load(engine.wasm(), &code) {
+                Found::Code(code) => match map::load(engine.wasm(), &Origin::Sealed(&code)) {
                     Ok(component) => return Ok((component, CacheUse::Hit)),
                     Err(error) => format!("{error:#}"),
                 },

@@ -25,6 +25,7 @@ pub struct Component {
 }
 
 /// What to do about code that is not compiled.
+#[cfg(feature = "compiler")]
 pub(crate) const NOT_TAKEN: &str =
     "look what `wasm-tools validate` says; threads, garbage collection and exceptions are not taken";
 
@@ -35,7 +36,8 @@ impl Component {
     /// after its file: `stem`.
     ///
     /// # Errors
-    /// At step inspect what the bytes are instead of a plugin, at step compile what is wrong with their code.
+    /// At step inspect what the bytes are instead of a plugin, at step compile what is wrong with their code, or that this build
+    /// has no compiler.
     pub fn compile(engine: &Engine, bytes: &[u8], stem: &str) -> Result<Self, PluginError> {
         let code = |inspection: &Inspection| Ok((Self::machine_code(engine, bytes, inspection)?, ()));
         Ok(Self::made(engine, bytes, stem, code)?.0)
@@ -53,14 +55,24 @@ impl Component {
         Ok((Self { engine: engine.clone(), inspection: Arc::new(inspection), wasm }, said))
     }
 
+    /// What a component becomes in the compiler. A compiled plugin is no component, and is not taken for one.
     pub(crate) fn machine_code(
         engine: &Engine,
         bytes: &[u8],
         inspection: &Inspection,
     ) -> Result<wasmtime::component::Component, PluginError> {
-        let refused =
-            |error: wasmtime::Error| PluginError::new(&inspection.label(), Step::Compile, &format!("{error:#}"), NOT_TAKEN);
-        engine.compile(bytes).map_err(refused)
+        let fail = |problem: &str, cure: &str| PluginError::new(&inspection.label(), Step::Compile, problem, cure);
+        if inspection.compiled.is_some() {
+            return Err(fail("it is compiled already, and nobody answers for it", "give the component it was made from"));
+        }
+        #[cfg(feature = "compiler")]
+        return engine.compile(bytes).map_err(|error| fail(&format!("{error:#}"), NOT_TAKEN));
+        #[cfg(not(feature = "compiler"))]
+        {
+            let _ = bytes;
+            let made = format!("host plugin compile FILE --target {} -o FILE.cwasm", engine.target());
+            Err(fail("this build has no compiler", &format!("make code of it with a `host` that has one: `{made}`")))
+        }
     }
 
     /// What it says of itself.

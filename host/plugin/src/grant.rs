@@ -1,5 +1,6 @@
 //! What a plugin asks for and what the operator has granted. `log` and `config` are free; the rest is granted by name.
 
+use crate::compiled::NATIVE_CODE;
 use crate::imports::wasi::is_wasi;
 use crate::inspect::Inspection;
 use crate::refusal::Refusal;
@@ -16,6 +17,8 @@ pub struct Grants {
     pub clock: bool,
     /// Random numbers.
     pub random: bool,
+    /// That it is code which was compiled elsewhere. It is for whoever answers for that code, so a slot never has it.
+    pub native_code: bool,
 }
 
 /// One BPF map.
@@ -43,7 +46,7 @@ pub struct TableGrant {
 /// A word that grants nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a grant; a grant is `clock`, `random`, `tables`, `tables:TABLE`, `tables:TABLE:COLUMN,COLUMN`, `maps:MAP`, \
+    "`{0}` is not a grant; a grant is `clock`, `random`, `native-code`, `tables`, `tables:TABLE`, `tables:TABLE:COLUMN,COLUMN`, `maps:MAP`, \
      `maps:MAP:rw`, `maps:MAP:r|rw:HEX-PREFIX` or `maps:MAP:rw:HEX-PREFIX:UPDATES/s`, where the prefix may be empty"
 )]
 pub struct GrantError(pub String);
@@ -98,6 +101,7 @@ impl Grants {
         all.tables.extend(other.tables.iter().filter(|grant| !self.tables.contains(grant)).cloned());
         all.clock |= other.clock;
         all.random |= other.random;
+        all.native_code |= other.native_code;
         all
     }
 
@@ -164,6 +168,7 @@ impl Grants {
         match *parts {
             ["clock"] => self.clock = true,
             ["random"] => self.random = true,
+            [NATIVE_CODE] => self.native_code = true,
             ["tables"] => self.tables.push(TableGrant { table: "*".into(), columns: Vec::new() }),
             ["tables", table] if !table.is_empty() => {
                 self.tables.push(TableGrant { table: table.into(), columns: Vec::new() });

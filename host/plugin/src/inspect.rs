@@ -8,6 +8,7 @@ use host_model::{Digest, PluginId, Role, printable};
 use sha2::Digest as _;
 use wasmparser::{ComponentName, ComponentNameSectionReader, Encoding, KnownCustom, Parser, Payload};
 
+use crate::compiled::{Compiled, LABEL_SECTION, Label};
 use crate::limits::LARGEST_COMPONENT;
 use crate::refusal::{PluginError, Refusal, Step};
 use crate::signature::{self, PublicKey};
@@ -36,6 +37,8 @@ pub struct Inspection {
     pub exports: Vec<String>,
     /// Who signed it; None if nobody did. One that carries a wrong signature is not inspected but refused.
     pub signer: Option<PublicKey>,
+    /// What it was compiled for, if the bytes are code and not a component.
+    pub compiled: Option<Compiled>,
 }
 
 /// The custom section that carries a plugin's `name NUL version`.
@@ -72,6 +75,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
     for payload in Parser::new(0).parse_all(bytes) {
         found.take(payload.map_err(damaged)?)?;
     }
+    let compiled = found.label.take().map(|label| found.of(label)).transpose()?;
     let mut roles = Vec::new();
     let (mut protocol, mut handover, mut contract) = (false, false, String::new());
     for name in &found.exports {
@@ -113,6 +117,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
         imports: found.imports,
         exports: found.exports,
         signer: signature::verify(bytes)?,
+        compiled,
     })
 }
 
@@ -126,6 +131,8 @@ struct Found {
     identity: Option<(String, String)>,
     component_name: Option<String>,
     version: Option<String>,
+    /// Of a compiled plugin.
+    label: Option<Label>,
 }
 
 /// Bytes of an import's or export's name that are kept.
@@ -194,6 +201,12 @@ impl Found {
                 let (name, version) = text.split_once('\0').unwrap_or((&text, ""));
                 self.identity = Some((printable(name, IDENTITY), printable(version, IDENTITY)));
             }
+            Payload::CustomSection(section) if section.name() == LABEL_SECTION && self.depth == 0 => {
+                let label = serde_json::from_slice(section.data());
+                self.label = Some(
+                    label.map_err(|error| Refusal::Compiled(format!("is damaged: {}", printable(&error.to_string(), 200))))?,
+                );
+            }
             Payload::CustomSection(section) if section.name() == "version" && self.depth == 0 => {
                 self.version = Some(printable(&String::from_utf8_lossy(section.data()), IDENTITY));
             }
@@ -205,6 +218,22 @@ impl Found {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Takes what a compiled plugin says that its component said; its own bytes say nothing.
+    fn of(&mut self, label: Label) -> Result<Compiled, Refusal> {
+        let Label { target, source, name, version, imports, exports } = label;
+        if imports.len() > NAMES {
+            return Err(Refusal::TooManyImports(NAMES));
+        }
+        let names = |names: Vec<String>| names.iter().map(|name| printable(name, NAME)).collect::<Vec<_>>();
+        *self = Self {
+            imports: names(imports),
+            exports: names(exports).into_iter().take(NAMES).collect(),
+            identity: Some((printable(&name, IDENTITY), printable(&version, IDENTITY))),
+            ..Self::default()
+        };
+        Ok(Compiled { target: printable(&target, IDENTITY), source: printable(&source, NAME) })
     }
 }
 

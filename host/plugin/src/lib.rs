@@ -9,7 +9,7 @@
 //! a [`Fault`](host_model::Fault) or a [`PluginError`], never as a panic or a stall.
 //!
 //! This crate knows no files to watch, no slots and no paths: that is the daemon's. The one folder it knows is the cache of
-//! compiled code.
+//! compiled code. Without feature `compiler` there is neither: it runs compiled plugins only.
 
 #![deny(unsafe_code)]
 
@@ -21,7 +21,9 @@ pub mod signature;
 mod version;
 
 // From machine code to a live instance.
+#[cfg(feature = "compiler")]
 mod cache;
+pub mod compiled;
 mod component;
 mod deadline;
 mod engine;
@@ -29,6 +31,7 @@ mod imports;
 mod instance;
 mod limiter;
 pub mod limits;
+mod map;
 
 // Calls.
 mod backoff;
@@ -45,9 +48,13 @@ pub mod fuzzing;
 
 use host_model::Fallback;
 
-pub use cache::{Cache, CacheError, CacheUse, Precompiled, TARGETS, precompile};
+#[cfg(feature = "compiler")]
+pub use cache::{Cache, CacheError, CacheUse, Precompiled, precompile};
+#[cfg(feature = "compiler")]
+pub use compiled::compile_for;
+pub use compiled::{Compiled, NATIVE_CODE, TARGETS};
 pub use component::Component;
-pub use engine::{Engine, EngineError};
+pub use engine::{COMPILES, Engine, EngineError, Execution, INSTANCES};
 pub use grant::{GrantError, Grants, MapGrant, Need, TableGrant, need};
 pub use imports::{Clock, Host, SystemClock};
 pub use inspect::{Inspection, inspect, read};

@@ -83,6 +83,9 @@ pub enum Refusal {
     /// It carries a signature that is none of it.
     #[error("its section `probe:signature` {0}")]
     Signature(String),
+    /// It is a compiled plugin that does not say what it is, or none where one is wanted.
+    #[error("its section `probe:compiled` {0}")]
+    Compiled(String),
     /// It imports more than anything needs.
     #[error("it has more than {0} imports")]
     TooManyImports(usize),
@@ -131,6 +134,7 @@ impl Refusal {
             Self::Signature(_) => {
                 "take the file from its maker again; who builds it signs it as the last step: `host plugin sign`".into()
             }
+            Self::Compiled(_) => "make it again: `host plugin compile FILE --target TARGET -o FILE.cwasm`".into(),
             Self::TooManyImports(_) => "import each interface once, as a whole".into(),
             Self::NoRole(_) => {
                 "export `decoder`, `sampler` or `enricher` of probe:plugin: build against a world of wit/v0.1/world.wit".into()

@@ -12,15 +12,18 @@ pub(crate) struct CompileArgs {
     /// The component, a .wasm file, or the name of one in the binary
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
-    /// The machine it is for, such as aarch64-unknown-linux-gnu or x86_64-unknown-linux-gnu
-    #[arg(long, value_name = "TRIPLE")]
+    /// What it is for: aarch64-unknown-linux-gnu, x86_64-unknown-linux-gnu, or pulley64, the interpreter of either
+    #[arg(long, value_name = "TARGET")]
     pub(crate) target: String,
-    /// The key of that machine's cache: the file `key` in it [default: that of --out, which is made if there is none]
-    #[arg(long, value_name = "KEYFILE", value_hint = ValueHint::FilePath)]
-    pub(crate) key: Option<PathBuf>,
-    /// The folder that the compiled code is written to; copy what is in it into the cache of that machine
+    /// Write a compiled plugin, which `host plugin load` takes where there is no compiler
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "out", conflicts_with = "out")]
+    pub(crate) output: Option<PathBuf>,
+    /// Write an entry for the cache of a host with a compiler into this folder
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
-    pub(crate) out: PathBuf,
+    pub(crate) out: Option<PathBuf>,
+    /// The key of that cache: the file `key` in it [default: that of --out, which is made if there is none]
+    #[arg(long, value_name = "KEYFILE", value_hint = ValueHint::FilePath, requires = "out")]
+    pub(crate) key: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) format: FormatArgs,
 }
@@ -38,7 +41,7 @@ pub(crate) struct KeygenArgs {
 /// `host plugin sign`
 #[derive(Debug, Args)]
 pub(crate) struct SignArgs {
-    /// The component, a .wasm file
+    /// The component, a .wasm file, or a compiled plugin
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
     /// The private key, as `host plugin keygen` wrote it

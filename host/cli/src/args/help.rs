@@ -306,19 +306,31 @@ Examples:
 
 /// `host plugin compile`
 pub(super) const COMPILE: &str = "\
-Make compiled code for the cache of another machine.
+Compile a component ahead of time, for a machine that has no compiler, is slow or of another kind.
 
-A host keeps the code that it compiled, and runs only what was sealed with the key of its cache. This makes such code ahead \
-of time, sealed with that key, for a machine that is slow or of another kind. Both hosts must be of the same version.";
+With --output it becomes a compiled plugin, one file, which `host plugin load` takes on a host of the same version. It is code that \
+no sandbox holds back, so such a host runs it only if its configuration grants `native-code` to its digest or to its signer. With \
+--out it becomes an entry for the cache of a host that has a compiler, sealed with the key of that cache.";
 
 /// After `host plugin compile --help`.
 pub(super) const COMPILE_AFTER: &str = "\
 Examples:
+  host plugin compile ./my_sampler.wasm --target aarch64-unknown-linux-gnu -o ./my_sampler.cwasm
+  host plugin sign ./my_sampler.cwasm --key ./us.key -o ./my_sampler.cwasm
+  scp ./my_sampler.cwasm edge: && ssh edge host plugin load ./my_sampler.cwasm
+
+In the configuration of that host:
+  [signers]
+  us = \"...\"             # what `host plugin keygen` printed
+
+  [[grants]]
+  signer = \"us\"
+  allow = [\"native-code\"]
+
+For the cache of a host with a compiler:
   scp edge:/var/lib/host/cache/key ./edge.key
   host plugin compile ./my_sampler.wasm --target aarch64-unknown-linux-gnu --key ./edge.key --out ./edge
-  scp ./edge/* edge:/var/lib/host/cache/
-  host plugin compile ./my_sampler.wasm --target aarch64-unknown-linux-gnu --out ./fleet
-                                        with a key of its own, to be copied with the code";
+  scp ./edge/* edge:/var/lib/host/cache/";
 
 /// `host plugin keygen`
 pub(super) const KEYGEN: &str = "\

@@ -44,7 +44,7 @@ pub(crate) enum PluginCommand {
     /// Look at calls that failed, and make them again
     #[command(subcommand, long_about = help::REPRO, after_long_help = help::REPRO_AFTER)]
     Repro(ReproCommand),
-    /// Make compiled code for the cache of another machine
+    /// Compile a component ahead of time, for another machine or for a host without a compiler
     #[command(long_about = help::COMPILE, after_long_help = help::COMPILE_AFTER)]
     Compile(CompileArgs),
     /// Make a pair of keys for signing components
@@ -64,7 +64,7 @@ pub(crate) enum PluginCommand {
 /// `host plugin load`
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
-    /// The component, a .wasm file, or the name of one in the binary
+    /// The component, a .wasm file, a compiled one (.cwasm), or the name of one in the binary
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
     /// The slot; needed where the component's role has more than one

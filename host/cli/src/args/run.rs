@@ -14,6 +14,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", env = "HOST_CONFIG", hide_env_values = true, value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
 
+    /// Size everything for this kind of machine; keys of the configuration go before it [default: the configuration's]
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<ProfileArg>,
+
     /// Run this probe, which must attach; may be given more than once [default: exec, file, l7 and tcp, as
     /// far as they attach]
     #[arg(long = "probe", value_name = "NAME", help_heading = "What to see")]
@@ -72,6 +76,15 @@ pub(crate) struct RunArgs {
     pub(crate) log_format: LogFormat,
     #[command(flatten)]
     pub(crate) format: FormatArgs,
+}
+
+/// A kind of machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProfileArg {
+    /// A server
+    Standard,
+    /// A gateway: 32 MiB for all of it
+    Edge,
 }
 
 /// What is written to standard output.

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use host_daemon::config::{Config, default_state_dir};
+#[cfg(feature = "compiler")]
 use host_plugin::Cache;
 use rustix::fs::{Access, access};
 use rustix::process::geteuid;
@@ -27,14 +28,21 @@ pub(super) fn findings(flag: Option<PathBuf>, config: Option<&Config>) -> Vec<Fi
     let cache = folder.join("cache");
     // As another user than the host's there is nothing to be seen.
     let look = state.verdict == Verdict::Ok && cache.is_dir();
-    std::iter::once(state).chain(look.then(|| of_cache(&cache))).collect()
+    std::iter::once(state).chain(look.then(|| of_cache(&cache)).flatten()).collect()
 }
 
-fn of_cache(folder: &Path) -> Finding {
-    match Cache::open(folder, u64::MAX) {
+#[cfg(feature = "compiler")]
+fn of_cache(folder: &Path) -> Option<Finding> {
+    Some(match Cache::open(folder, u64::MAX) {
         Ok(_) => Finding::ok("cache", folder.display().to_string()),
         Err(error) => Finding::fault("cache", error.to_string(), error.cure()),
-    }
+    })
+}
+
+/// Without a compiler nothing is kept, and nothing of it is run.
+#[cfg(not(feature = "compiler"))]
+fn of_cache(_folder: &Path) -> Option<Finding> {
+    None
 }
 
 /// A folder that somebody named must be usable; one that nobody named is used if it can be.
@@ -127,7 +135,7 @@ mod tests {
         assert_eq!(verdicts(), [Verdict::Ok, Verdict::Ok]);
         mode(&cache, 0o777);
         assert_eq!(verdicts(), [Verdict::Ok, Verdict::Fault]);
-        assert!(of_cache(&cache).cure.unwrap().contains("chmod"));
+        assert!(of_cache(&cache).unwrap().cure.unwrap().contains("chmod"));
     }
 
     #[test]

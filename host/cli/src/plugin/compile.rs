@@ -1,15 +1,15 @@
-//! `host plugin compile` and `adapter`: what a component is built with and from, without running any of it.
+//! `host plugin compile`: code made ahead of time, for another machine or for a host without a compiler.
 
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use host_plugin::{Cache, Precompiled, STUB_ADAPTER};
+use host_plugin::{Cache, Precompiled};
 use serde::Serialize;
 
 use super::{brief, read};
-use crate::args::{AdapterArgs, CompileArgs, Format};
+use crate::args::{CompileArgs, Format};
 use crate::exit::{Code, Done, Failure};
 use crate::output::{self, bytes};
 use crate::printable::printable;
@@ -17,33 +17,73 @@ use crate::printable::printable;
 /// Compiled code for another machine, as `--format json` prints it.
 #[derive(Debug, Serialize)]
 struct Compiled {
+    /// Of the component.
     digest: String,
-    target: &'static str,
+    target: String,
     file: String,
-    /// Of machine code.
+    /// Of machine code; of a compiled plugin, of the file.
     bytes: u64,
-    /// Whether the folder has a key of its own, which the other machine needs as well.
-    new_key: bool,
+    #[serde(flatten)]
+    place: Place,
+}
+
+/// What was made of it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Place {
+    Cache {
+        /// Whether the folder has a key of its own, which the other machine needs as well.
+        new_key: bool,
+    },
+    Plugin {
+        /// The digest of the file, to grant `native-code` to.
+        compiled_digest: String,
+    },
 }
 
 /// `host plugin compile`
 pub(super) fn compile(args: &CompileArgs) -> Done {
     let stem = args.file.file_stem().unwrap_or_default().to_string_lossy();
     let component = read(&args.file)?;
-    if let Some(key) = &args.key {
-        lay_down(key, &args.out)?;
-    }
-    let new_key = args.key.is_none() && !args.out.join("key").exists();
-    let cache = Cache::open(&args.out, u64::MAX)
-        .map_err(|error| Failure::new(Code::Failed, error.to_string()).cured_by(error.cure()))?;
-    let Precompiled { digest, target, path, bytes } = host_plugin::precompile(&component, &stem, &args.target, &cache)
-        .map_err(|error| Failure::new(Code::Refused, error.to_string()).cured_by(error.cure))?;
-    let file = printable(&path.to_string_lossy());
-    let compiled = Compiled { digest: digest.to_string(), target, file, bytes, new_key };
+    let compiled = match (&args.output, &args.out) {
+        (Some(file), _) => into_file(args, &component, &stem, file)?,
+        (None, Some(folder)) => into_cache(args, &component, &stem, folder)?,
+        (None, None) => return Err(Failure::new(Code::Usage, "where to is not said").cured_by("add --output FILE")),
+    };
     match args.format.format {
         Format::Json => output::print_json(&compiled),
         Format::Table => output::print(&compiled.sentence()),
     }
+}
+
+/// A compiled plugin.
+fn into_file(args: &CompileArgs, component: &[u8], stem: &str, file: &Path) -> Result<Compiled, Failure> {
+    let refused = |error: host_plugin::PluginError| Failure::new(Code::Refused, error.to_string()).cured_by(error.cure);
+    let plugin = host_plugin::compile_for(component, stem, &args.target).map_err(refused)?;
+    let inspection = host_plugin::inspect(&plugin).map_err(|refusal| refused(refusal.of(stem)))?;
+    fs::write(file, &plugin).map_err(|error| Failure::new(Code::Failed, format!("{}: {error}", file.display())))?;
+    Ok(Compiled {
+        digest: inspection.compiled.map(|compiled| compiled.source).unwrap_or_default(),
+        target: args.target.clone(),
+        file: printable(&file.to_string_lossy()),
+        bytes: plugin.len() as u64,
+        place: Place::Plugin { compiled_digest: inspection.digest.to_string() },
+    })
+}
+
+/// An entry for the cache of another machine.
+fn into_cache(args: &CompileArgs, component: &[u8], stem: &str, folder: &Path) -> Result<Compiled, Failure> {
+    if let Some(key) = &args.key {
+        lay_down(key, folder)?;
+    }
+    let new_key = args.key.is_none() && !folder.join("key").exists();
+    let cache =
+        Cache::open(folder, u64::MAX).map_err(|error| Failure::new(Code::Failed, error.to_string()).cured_by(error.cure()))?;
+    let Precompiled { digest, target, path, bytes } = host_plugin::precompile(component, stem, &args.target, &cache)
+        .map_err(|error| Failure::new(Code::Refused, error.to_string()).cured_by(error.cure))?;
+    let file = printable(&path.to_string_lossy());
+    let place = Place::Cache { new_key };
+    Ok(Compiled { digest: digest.to_string(), target: target.to_owned(), file, bytes, place })
 }
 
 /// Puts the other machine's key where the code goes, for its owner alone. Another key that is there stays.
@@ -65,36 +105,23 @@ fn lay_down(key: &Path, folder: &Path) -> Done {
     file.write_all(&wanted).map_err(|error| cannot(&place, error))
 }
 
-/// `host plugin adapter`
-pub(super) fn adapter(args: &AdapterArgs) -> Done {
-    let Some(file) = &args.output else {
-        let mut stdout = io::stdout().lock();
-        if stdout.is_terminal() {
-            let failure = Failure::new(Code::Usage, "the adapter is no text, and standard output is a terminal");
-            return Err(failure.cured_by("`host plugin adapter -o stub.wasm` writes it to a file"));
-        }
-        stdout.write_all(STUB_ADAPTER)?;
-        return Ok(stdout.flush()?);
-    };
-    fs::write(file, STUB_ADAPTER).map_err(|error| Failure::new(Code::Failed, format!("{}: {error}", file.display())))?;
-    let (file, size) = (printable(&file.to_string_lossy()), bytes(STUB_ADAPTER.len() as u64));
-    output::print(&format!(
-        "{file}, {size}: wasm-tools component new MODULE.wasm --adapt wasi_snapshot_preview1={file} -o PLUGIN.wasm\n"
-    ))
-}
-
 // === impl Compiled ===
 
 impl Compiled {
     fn sentence(&self) -> String {
-        let key = if self.new_key { "; the key beside it is new: that machine's cache needs it as well" } else { "" };
-        format!(
-            "{}\n{} for {}, sha256 {}: copy it to `cache` in the state folder of that machine{key}\n",
-            self.file,
-            bytes(self.bytes),
-            self.target,
-            brief(&self.digest)
-        )
+        let what = format!("{}\n{} for {}, sha256 {}", self.file, bytes(self.bytes), self.target, brief(&self.digest));
+        let then = match &self.place {
+            Place::Cache { new_key: false } => "copy it to `cache` in the state folder of that machine".to_owned(),
+            Place::Cache { new_key: true } => {
+                "copy it to `cache` in the state folder of that machine; the key beside it is new: that machine's cache needs it as well"
+                    .to_owned()
+            }
+            Place::Plugin { compiled_digest } => format!(
+                "a host of version {} runs it if its configuration grants `native-code` to {compiled_digest}, or to who signs it",
+                env!("CARGO_PKG_VERSION")
+            ),
+        };
+        format!("{what}: {then}\n")
     }
 }
 
@@ -122,17 +149,20 @@ mod tests {
 
     #[test]
     fn what_was_compiled_is_said_with_where_it_belongs() {
-        let mut compiled = Compiled {
+        let compiled = |place| Compiled {
             digest: format!("sha256:{}", "ab".repeat(32)),
-            target: "aarch64-unknown-linux-gnu",
+            target: "aarch64-unknown-linux-gnu".into(),
             file: "edge/x.code".into(),
             bytes: 49_152,
-            new_key: false,
+            place,
         };
         let expected = "edge/x.code\n48.0 KiB for aarch64-unknown-linux-gnu, sha256 abababababab: \
                         copy it to `cache` in the state folder of that machine\n";
-        assert_eq!(compiled.sentence(), expected);
-        compiled.new_key = true;
-        assert!(compiled.sentence().contains("needs it as well"));
+        assert_eq!(compiled(Place::Cache { new_key: false }).sentence(), expected);
+        assert!(compiled(Place::Cache { new_key: true }).sentence().contains("needs it as well"));
+        let plugin = compiled(Place::Plugin { compiled_digest: "sha256:cd".into() });
+        assert!(plugin.sentence().contains("grants `native-code` to sha256:cd"), "{}", plugin.sentence());
+        let json = serde_json::to_value(&plugin).unwrap();
+        assert_eq!((json["compiled_digest"].as_str(), json.get("new_key")), (Some("sha256:cd"), None));
     }
 }

@@ -3,7 +3,7 @@
 use host_daemon::config::default_state_dir;
 use host_daemon::control::client::{Client, ClientError};
 use host_daemon::repro::{self, BoundTo, Repro, ReproSummary, Rerun, RerunOutcome, Shelf};
-use host_plugin::{Engine, Limits};
+use host_plugin::Limits;
 
 use super::{label, parts, slot};
 use crate::args::{Format, KeptArgs, ReproCommand, ReproListArgs, ReproRunArgs, ReproShowArgs};
@@ -50,7 +50,7 @@ async fn show(args: ReproShowArgs) -> Done {
 async fn run(args: ReproRunArgs) -> Done {
     let format = args.kept.data.format.format;
     let repro = find(&args.id, args.kept).await?;
-    let engine = Engine::new().map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
+    let engine = repro::engine()?;
     let rerun = repro::run(&repro, &engine, args.component.as_deref())?;
     match format {
         Format::Json => output::print_json(&rerun)?,

@@ -25,7 +25,7 @@ pub(crate) fn replay(args: ReplayArgs) -> Done {
     let quiet = settings.output == Some(OutputName::None);
     let shows_requests = args.output == Some(Replayed::Requests);
     let format = args.format.format;
-    let (report, table) = super::runtime()?.block_on(async {
+    let (report, table) = super::runtime(None)?.block_on(async {
         let daemon = Daemon::start(settings).await?;
         super::announce(&daemon.status().await);
         super::in_lines(&daemon).await;

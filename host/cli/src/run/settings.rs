@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use host_daemon::config::{Config, FilterConfig, OutputName, ProtocolName};
+use host_daemon::config::{Config, FilterConfig, OutputName, Profile, ProtocolName};
 use host_daemon::settings::{Input, Settings};
 use host_kernel::capabilities;
 
@@ -27,6 +27,8 @@ pub(super) fn settings(args: &RunArgs) -> Result<Settings, Failure> {
     if args.btf.is_some() {
         config.kernel.btf.clone_from(&args.btf);
     }
+    config.profile = args.profile.map(Profile::from).or(config.profile);
+    let config = config.sized();
     let collector = has_collector(args.otlp_endpoint.as_ref(), &config);
     Ok(Settings {
         output: Some(output(args.output, config.export.output, collector)),

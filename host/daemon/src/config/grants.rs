@@ -1,6 +1,6 @@
 //! Grants by who a component is: by its name, the digest of its bytes, or who signed it.
 
-use host_plugin::Grants;
+use host_plugin::{Grants, NATIVE_CODE};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -39,7 +39,8 @@ struct Written {
     digest: Option<String>,
     /// Every component with a valid signature of this name in `[signers]`.
     signer: Option<String>,
-    /// Words as in the `grants` of a slot: `clock`, `random`, `tables`, `maps:NAME:rw`.
+    /// Words as in the `grants` of a slot: `clock`, `random`, `tables`, `maps:NAME:rw`. And `native-code`, to a digest or a signer:
+    /// compiled plugins of theirs are run, which no sandbox holds back.
     allow: Vec<String>,
 }
 
@@ -56,7 +57,10 @@ impl TryFrom<Written> for GrantConfig {
             (None, None, Some(name)) => Grantee::Signer(name),
             _ => return Err("exactly one of `plugin`, `digest` and `signer` says whose grant this is".into()),
         };
-        Grants::parse(&allow).map_err(|error| error.to_string())?;
+        let granted = Grants::parse(&allow).map_err(|error| error.to_string())?;
+        if granted.native_code && matches!(to, Grantee::Plugin(_)) {
+            return Err(format!("`{NATIVE_CODE}` is granted to a `digest` or a `signer`: a name proves nothing"));
+        }
         Ok(Self { to, allow })
     }
 }
@@ -97,6 +101,8 @@ mod tests {
 
     use super::*;
 
+    const KEY: &str = "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+
     fn grants(text: &str) -> Result<Vec<GrantConfig>, String> {
         Config::parse(Path::new("host.toml"), text).map(|config| config.grants).map_err(|error| error.to_string())
     }
@@ -117,6 +123,15 @@ mod tests {
         assert!(error.starts_with("host.toml:2:") && error.contains("`clocks` is not a grant"), "{error}");
         let error = grants("[[grants]]\nplugn = \"a\"\n").unwrap_err();
         assert!(error.starts_with("host.toml:2:1: ") && error.contains("did you mean `plugin`?"), "{error}");
+    }
+
+    #[test]
+    fn native_code_is_granted_to_who_can_be_proven() {
+        let to = |whose: &str| grants(&format!("signers.us = \"{KEY}\"\n[[grants]]\n{whose}\nallow = [\"native-code\"]"));
+        assert!(to("signer = \"us\"").is_ok() && to(&format!("digest = \"{}\"", "ab".repeat(32))).is_ok());
+        assert!(to("plugin = \"a\"").unwrap_err().contains("a name proves nothing"));
+        let slot = grants("[plugins.sampler]\ngrants = [\"native-code\"]").unwrap_err();
+        assert!(slot.starts_with("plugins.sampler.grants: ") && slot.contains("[[grants]]"), "{slot}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{Size, Span};
 
-/// What a plugin may use. The defaults and their reasons: `host plugin inspect`, docs/host.toml.
+/// What a plugin may use: one slot, or all whose slot says nothing. The defaults and their reasons: `host plugin inspect`, docs/host.toml.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
@@ -55,6 +55,31 @@ pub struct DeadlinesConfig {
 // === impl LimitsConfig ===
 
 impl LimitsConfig {
+    /// What is set here, and what is set `below` for the rest.
+    pub(crate) fn over(&self, below: &Self) -> Self {
+        let (own, rest) = (&self.deadlines, &below.deadlines);
+        Self {
+            deadline: self.deadline.or(below.deadline),
+            deadlines: DeadlinesConfig {
+                bind: own.bind.or(rest.bind),
+                decode: own.decode.or(rest.decode),
+                decide: own.decide.or(rest.decide),
+                tune: own.tune.or(rest.tune),
+                enrich: own.enrich.or(rest.enrich),
+                handover: own.handover.or(rest.handover),
+            },
+            memory_bytes: self.memory_bytes.or(below.memory_bytes),
+            // Half of the memory that a slot asks for is not a mark that was set for less.
+            recycle_bytes: self.recycle_bytes.or(below.recycle_bytes.filter(|_| self.memory_bytes.is_none())),
+            table_elements: self.table_elements.or(below.table_elements),
+            output_bytes: self.output_bytes.or(below.output_bytes),
+            output_rows: self.output_rows.or(below.output_rows),
+            state_bytes: self.state_bytes.or(below.state_bytes),
+            host_calls: self.host_calls.or(below.host_calls),
+            log_lines_per_second: self.log_lines_per_second.or(below.log_lines_per_second),
+        }
+    }
+
     /// The limits that hold: what is set here, and the defaults for the rest; none beyond what the host can hold.
     pub(crate) fn limits(&self) -> Limits {
         let mut limits = Limits { deadlines: self.deadlines.over(self.deadline), ..Limits::default() };
@@ -141,6 +166,17 @@ mod tests {
         let ms = Duration::from_millis;
         assert_eq!((deadlines.decode, deadlines.tune, deadlines.enrich), (ms(7), ms(3), ms(7)));
         assert_eq!(deadlines.bind, Deadlines::default().bind, "a load is not a call");
+    }
+
+    #[test]
+    fn what_a_slot_says_goes_before_what_all_have() {
+        let text = "[limits]\nmemory_bytes = \"8MiB\"\nrecycle_bytes = \"1MiB\"\nhost_calls = 9\n[plugins.sampler.limits]\nhost_calls = 7";
+        let config = Config::parse(Path::new("host.toml"), text).unwrap();
+        let slot = config.plugins.get(&Slot::Sampler).unwrap().limits;
+        let limits = slot.over(&config.limits).limits();
+        assert_eq!((limits.memory_bytes, limits.recycle_bytes, limits.host_calls), (8 << 20, 1 << 20, 7));
+        let larger = LimitsConfig { memory_bytes: Some(Size(32 << 20)), ..slot }.over(&config.limits).limits();
+        assert_eq!(larger.recycle_bytes, 16 << 20);
     }
 
     #[test]

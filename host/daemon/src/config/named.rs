@@ -41,6 +41,16 @@ impl<K: PartialEq, V> Named<K, V> {
         }
     }
 
+    /// The value of a key, which becomes `value` at the end if there is none.
+    #[allow(clippy::indexing_slicing, reason = "it was found there, or has just been put there")]
+    pub fn entry(&mut self, key: K, value: V) -> &mut V {
+        let place = self.0.iter().position(|(k, _)| *k == key).unwrap_or(self.0.len());
+        if place == self.0.len() {
+            self.0.push((key, value));
+        }
+        &mut self.0[place].1
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use host_model::Fallback;
-use host_plugin::{Grants, Quarantine};
+use host_plugin::{Grants, NATIVE_CODE, Quarantine};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ use crate::slot::Slot;
 pub struct PluginConfig {
     /// `false` leaves the slot empty.
     pub enabled: Option<bool>,
-    /// Name of a component in the binary, or path of a file relative to this one (with a `/` or ending in `.wasm`). Default: the
+    /// Name of a component in the binary, or path of a file relative to this one (with a `/` or ending in `.wasm` or `.cwasm`). Default: the
     /// component in the binary that is named after the slot; for a decoder without one, `decoder-btf`.
     pub component: Option<String>,
     /// Passed to the plugin at bind, as JSON.
@@ -75,8 +75,14 @@ pub struct QuarantineConfig {
 impl PluginConfig {
     pub(super) fn check(&self, slot: &Slot) -> Result<(), ConfigError> {
         let wrong = |key: &str, message: String| Err(ConfigError::Value { key: format!("plugins.{slot}.{key}"), message });
-        if let Err(error) = Grants::parse(self.grants.as_deref().unwrap_or_default()) {
-            return wrong("grants", error.to_string());
+        match Grants::parse(self.grants.as_deref().unwrap_or_default()) {
+            Ok(grants) if grants.native_code => {
+                let message =
+                    format!("`{NATIVE_CODE}` is for whoever answers for code, not for a slot; write it into [[grants]]");
+                return wrong("grants", message);
+            }
+            Ok(_) => {}
+            Err(error) => return wrong("grants", error.to_string()),
         }
         if self.on_faults == Some(OnFaults::Off) && self.quarantine != QuarantineConfig::default() {
             return wrong("quarantine", "with `on_faults = \"off\"` nothing is quarantined; remove one of the two".into());

@@ -73,6 +73,17 @@ impl JsonSchema for Size {
     }
 }
 
+/// With the largest unit that divides it.
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)].into_iter().find(|(_, scale)| self.0 % scale == 0);
+        match unit.filter(|_| self.0 != 0) {
+            Some((name, scale)) => write!(f, "{}{name}", self.0 / scale),
+            None => write!(f, "{}B", self.0),
+        }
+    }
+}
+
 // === impl Span ===
 
 impl std::str::FromStr for Span {
@@ -130,6 +141,9 @@ mod tests {
         assert_eq!("8MiB".parse(), Ok(Size(8 << 20)));
         assert_eq!("4096".parse(), Ok(Size(4096)));
         assert_eq!("50ms".parse(), Ok(Span(Duration::from_millis(50))));
+        for written in ["8MiB", "64KiB", "1GiB", "1000B", "0B"] {
+            assert_eq!(written.parse::<Size>().unwrap().to_string(), written);
+        }
         assert_eq!("2m".parse(), Ok(Span(Duration::from_secs(120))));
     }
 

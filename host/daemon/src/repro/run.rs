@@ -9,13 +9,22 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use host_model::{Fault, PluginId, Role, Run};
-use host_plugin::{Component, Engine, Grants, Host, Limits, PluginError, Setup};
+use host_plugin::{Component, Engine, Grants, Host, INSTANCES, Limits, PluginError, Setup};
 
 use super::{BoundTo, Repro, Rerun, RerunOutcome, batch, shelf};
+use crate::compiler::execution;
 use crate::control::message::Refusal;
 use crate::loading;
 use crate::replay::NoMaps;
 use crate::tables::Node;
+
+/// What a call is made again with: it runs code as this system lets a host run it.
+///
+/// # Errors
+/// The engine does not start.
+pub fn engine() -> Result<Engine, Refusal> {
+    Engine::with(execution(None), INSTANCES).map_err(|error| Refusal::new("start", error.to_string(), ""))
+}
 
 /// Makes the call of a repro again: with the component that failed, or with another one in its place. Blocks.
 ///
@@ -28,7 +37,7 @@ pub fn run(repro: &Repro, engine: &Engine, component: Option<&Path>) -> Result<R
     };
     let (given, kept) = shelf::contents(repro).map_err(|error| broken(error.to_string()))?;
     let file = component.unwrap_or(&kept);
-    let bytes = loading::read(file)?;
+    let bytes = loading::read(file, engine.execution())?;
     let inspection = loading::inspect(&bytes, &repro.summary.name)?;
     if component.is_none() && inspection.digest.to_string() != repro.summary.digest {
         return Err(broken(format!("the component has digest {}, not that of the one that failed", inspection.digest)));
@@ -44,7 +53,11 @@ pub fn run(repro: &Repro, engine: &Engine, component: Option<&Path>) -> Result<R
     };
     let id = inspection.id(&repro.summary.slot, repro.summary.generation);
     let again = Again { repro, id, setup, given: &given };
-    let compiled = Component::compile(engine, &bytes, &repro.summary.name);
+    // Grants that a kept call brings along do not make its code run.
+    let compiled = match plugins::own(&bytes) {
+        Some(own) if inspection.compiled.is_some() => Component::load_own(engine, own, &repro.summary.name),
+        _ => Component::compile(engine, &bytes, &repro.summary.name),
+    };
     let called = match compiled {
         Ok(component) => again.call(&component).map_err(broken)?,
         Err(error) => Called::Unbound(error),

@@ -18,7 +18,7 @@ const HEAD: usize = MAGIC.len() + 32 + 32;
 pub(super) const SUFFIX: &str = ".code";
 
 /// Code whose tag was made with the key of this host. There is no other way to make one than to check it.
-pub(super) struct Verified {
+pub(crate) struct Verified {
     file: Vec<u8>,
 }
 
@@ -57,7 +57,7 @@ impl Verified {
         Some(Self { file })
     }
 
-    pub(super) fn code(&self) -> &[u8] {
+    pub(crate) fn code(&self) -> &[u8] {
         self.file.get(HEAD..).unwrap_or_default()
     }
 }

@@ -4,6 +4,7 @@
 
 mod build;
 mod cache;
+mod compiled;
 mod empty_wasi;
 mod faults;
 mod handover;

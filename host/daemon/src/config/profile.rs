@@ -1,0 +1,239 @@
+//! Sizes for a kind of machine: one word in the place of many, and every one of the many still goes before it.
+
+use std::fmt;
+
+use host_export::QUEUE_BYTES;
+use host_pipeline::BatchLimits;
+use host_plugin::{COMPILES, INSTANCES, Limits};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Config, ProbeConfig, Size};
+use crate::repro::{MAX_BYTES, MAX_COUNT};
+use crate::slots::KEPT;
+
+/// A kind of machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// A server: room for floods and for a collector that is away.
+    Standard,
+    /// A gateway: 32 MiB for all of it at a thousand records a second.
+    Edge,
+}
+
+/// One size that holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// The key, dotted.
+    pub key: String,
+    /// Its value as the configuration writes it.
+    pub value: String,
+    /// Who says so.
+    pub from: Sayer,
+}
+
+/// Who says how large something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sayer {
+    /// The key itself.
+    Key,
+    /// The profile.
+    Profile,
+}
+
+/// A key that a profile has a value for.
+struct Key {
+    name: &'static str,
+    /// Where nobody says anything; None: what its object says.
+    standard: Option<u64>,
+    edge: u64,
+    place: AtKey,
+}
+
+/// Where a key's size is written.
+type AtKey = fn(&mut Config) -> Place<'_>;
+
+/// A size as it is written.
+enum Place<'a> {
+    Bytes(&'a mut Option<Size>),
+    Count(&'a mut Option<u32>),
+}
+
+/// The keys, in the order of docs/host.toml. At a thousand records a second a ring of 256 KiB holds a second or more.
+fn keys() -> Vec<Key> {
+    let (batch, limits) = (BatchLimits::default(), Limits::default());
+    let key = |name, standard: u64, edge, place: AtKey| Key { name, standard: Some(standard), edge, place };
+    let ring = |name, edge, place: AtKey| Key { name, standard: None, edge, place };
+    vec![
+        key("threads", THREADS.into(), 1, |config| Place::Count(&mut config.threads)),
+        ring("probes.exec.ring_bytes", 256 << 10, |config| ring_of(config, "exec")),
+        ring("probes.file.ring_bytes", 512 << 10, |config| ring_of(config, "file")),
+        ring("probes.l7.ring_bytes", 1 << 20, |config| ring_of(config, "l7")),
+        ring("probes.tcp.ring_bytes", 256 << 10, |config| ring_of(config, "tcp")),
+        key("limits.memory_bytes", limits.memory_bytes as u64, 16 << 20, |config| {
+            Place::Bytes(&mut config.limits.memory_bytes)
+        }),
+        key("limits.output_bytes", limits.output_bytes as u64, 4 << 20, |config| Place::Bytes(&mut config.limits.output_bytes)),
+        key("limits.output_rows", limits.output_rows as u64, 32_768, |config| Place::Count(&mut config.limits.output_rows)),
+        key("limits.state_bytes", limits.state_bytes as u64, 1 << 20, |config| Place::Bytes(&mut config.limits.state_bytes)),
+        key("engine.instances", INSTANCES.into(), 96, |config| Place::Count(&mut config.engine.instances)),
+        key("engine.generations", KEPT as u64, 2, |config| Place::Count(&mut config.engine.generations)),
+        key("cache.max_bytes", MAX_CODE, 64 << 20, |config| Place::Bytes(&mut config.cache.max_bytes)),
+        key("repro.max_count", MAX_COUNT as u64, 8, |config| Place::Count(&mut config.repro.max_count)),
+        key("repro.max_bytes", MAX_BYTES, 8 << 20, |config| Place::Bytes(&mut config.repro.max_bytes)),
+        key("export.queue_bytes", QUEUE_BYTES, 4 << 20, |config| Place::Bytes(&mut config.export.queue_bytes)),
+        key("batch.rows", batch.rows as u64, 256, |config| Place::Count(&mut config.batch.rows)),
+        key("batch.bytes", batch.bytes as u64, 64 << 10, |config| Place::Bytes(&mut config.batch.bytes)),
+        key("metrics.cardinality", batch.cardinality as u64, 500, |config| Place::Count(&mut config.metrics.cardinality)),
+    ]
+}
+
+/// Threads for the control socket and the way out where nobody says how many; the paths have threads of their own.
+pub const THREADS: u32 = 2;
+
+/// Bytes of compiled code that are kept. 512 MiB: a component has two to five times as much code as bytes, an interpreter's 18 MiB
+/// make 80.
+const MAX_CODE: u64 = 512 << 20;
+
+fn ring_of<'a>(config: &'a mut Config, probe: &str) -> Place<'a> {
+    Place::Bytes(&mut config.probes.entry(probe.to_owned(), ProbeConfig::default()).ring_bytes)
+}
+
+// === impl Config ===
+
+impl Config {
+    /// The kind of machine that sizes are for: as the file says, else as this build is meant.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.profile.unwrap_or(if COMPILES { Profile::Standard } else { Profile::Edge })
+    }
+
+    /// The same with every size written out that its profile has a value for and that is not set.
+    #[must_use]
+    pub fn sized(mut self) -> Self {
+        let profile = self.profile();
+        for key in keys() {
+            if let Some(value) = key.value(profile) {
+                (key.place)(&mut self).fill(value);
+            }
+        }
+        self
+    }
+
+    /// The sizes that hold, and who says so.
+    #[must_use]
+    pub fn held(&self) -> Vec<Held> {
+        let profile = self.profile();
+        let mut config = self.clone();
+        let mut held = Vec::new();
+        for key in keys() {
+            let mut place = (key.place)(&mut config);
+            let from = if place.is_set() { Sayer::Key } else { Sayer::Profile };
+            if let Some(value) = key.value(profile) {
+                place.fill(value);
+            }
+            held.push(Held { key: key.name.to_owned(), value: place.to_string(), from });
+        }
+        held
+    }
+}
+
+// === impl Key ===
+
+impl Key {
+    const fn value(&self, profile: Profile) -> Option<u64> {
+        match profile {
+            Profile::Standard => self.standard,
+            Profile::Edge => Some(self.edge),
+        }
+    }
+}
+
+// === impl Place ===
+
+impl Place<'_> {
+    const fn is_set(&self) -> bool {
+        match self {
+            Self::Bytes(size) => size.is_some(),
+            Self::Count(count) => count.is_some(),
+        }
+    }
+
+    fn fill(&mut self, value: u64) {
+        match self {
+            Self::Bytes(size) => _ = size.get_or_insert(Size(value)),
+            Self::Count(count) => _ = count.get_or_insert(u32::try_from(value).unwrap_or(u32::MAX)),
+        }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(Some(size)) => write!(f, "{size}"),
+            Self::Count(Some(count)) => write!(f, "{count}"),
+            Self::Bytes(None) | Self::Count(None) => f.write_str("what its object says"),
+        }
+    }
+}
+
+// === impl Profile ===
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Standard => "standard",
+            Self::Edge => "edge",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        Config::parse(Path::new("host.toml"), text).unwrap()
+    }
+
+    #[test]
+    fn one_word_sizes_everything_and_every_key_goes_before_it() {
+        let edge = config("profile = \"edge\"\n[export]\nqueue_bytes = \"1MiB\"\n[probes.file]\nenabled = true").sized();
+        assert_eq!(edge.export.queue_bytes, Some(Size(1 << 20)));
+        assert_eq!(edge.batch.rows, Some(256));
+        let file = edge.probes.get("file").unwrap();
+        assert_eq!((file.enabled, file.ring_bytes), (Some(true), Some(Size(512 << 10))));
+        assert_eq!(edge.probes.get("l7").unwrap().enabled, None, "to size a probe is not to ask for it");
+        assert_eq!(edge.clone().sized(), edge);
+    }
+
+    #[test]
+    fn the_standard_profile_writes_out_what_holds_anyway() {
+        let standard = config("profile = \"standard\"").sized();
+        assert_eq!(standard.export.queue_bytes, Some(Size(QUEUE_BYTES)));
+        assert_eq!(standard.limits.limits(), Limits { quarantine: standard.limits.limits().quarantine, ..Limits::default() });
+        assert_eq!(standard.probes.get("file").and_then(|probe| probe.ring_bytes), None);
+    }
+
+    #[test]
+    fn what_holds_is_told_with_who_says_so() {
+        let held = config("profile = \"edge\"\n[batch]\nrows = 7").held();
+        let of = |key: &str| held.iter().find(|held| held.key == key).map(|held| (held.value.as_str(), held.from)).unwrap();
+        assert_eq!(of("batch.rows"), ("7", Sayer::Key));
+        assert_eq!(of("batch.bytes"), ("64KiB", Sayer::Profile));
+        assert_eq!(config("profile = \"standard\"").held()[1].value, "what its object says");
+    }
+
+    #[test]
+    fn every_key_of_a_profile_can_be_written() {
+        for Held { key, value, .. } in config("profile = \"edge\"").held() {
+            let value = if value.ends_with('B') { format!("\"{value}\"") } else { value };
+            let held = config(&format!("profile = \"edge\"\n{key} = {value}")).held();
+            assert_eq!(held.iter().find(|held| held.key == key).unwrap().from, Sayer::Key, "{key}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A compiled plugin: a component as code for one target, in a file of its own, for hosts that have no compiler.
+//!
+//! ```text
+//! component preamble | custom section "probe:compiled": JSON, what the component says of itself | custom section "probe:code"
+//! ```
+//!
+//! It has the outer form of a component, so that it is signed, verified and inspected as one. No sandbox holds back what is in
+//! it: it is run only for an operator who grants `native-code` to its digest or to its signer.
+
+#[cfg(feature = "compiler")]
+mod ahead;
+mod proof;
+
+use serde::{Deserialize, Serialize};
+
+use crate::inspect::Inspection;
+#[cfg(feature = "compiler")]
+pub use ahead::compile_for;
+#[cfg(feature = "compiler")]
+pub(crate) use ahead::{Ahead, ahead};
+pub(crate) use proof::Proven;
+
+/// Targets that code can be made for: the kinds of machine, and the interpreter that is on each of them.
+pub const TARGETS: [&str; 3] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", crate::engine::INTERPRETER];
+
+/// The word that grants that code from outside is run.
+pub const NATIVE_CODE: &str = "native-code";
+
+/// The custom section that says what is compiled, and for what.
+pub(crate) const LABEL_SECTION: &str = "probe:compiled";
+/// The custom section with the code.
+pub(crate) const CODE_SECTION: &str = "probe:code";
+
+/// The first bytes of every component.
+#[cfg(feature = "compiler")]
+const PREAMBLE: &[u8] = b"\0asm\x0d\0\x01\0";
+
+/// What a compiled plugin says of itself: what its component said.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Label {
+    /// What the code runs on: one of [`TARGETS`].
+    pub(crate) target: String,
+    /// The digest of the component.
+    pub(crate) source: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) imports: Vec<String>,
+    pub(crate) exports: Vec<String>,
+}
+
+/// What a component was compiled for, and from what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compiled {
+    /// One of [`TARGETS`]; printable.
+    pub target: String,
+    /// The digest of the component, as whoever compiled it tells; printable.
+    pub source: String,
+}
+
+// === impl Label ===
+
+impl Label {
+    #[cfg(feature = "compiler")]
+    fn of(inspection: &Inspection, target: &str) -> Self {
+        Self {
+            target: target.into(),
+            source: inspection.digest.to_string(),
+            name: inspection.name.clone(),
+            version: inspection.version.clone(),
+            imports: inspection.imports.clone(),
+            exports: inspection.exports.clone(),
+        }
+    }
+}
+
+/// The file of a compiled plugin.
+#[cfg(feature = "compiler")]
+fn file(label: &Label, code: &[u8]) -> Vec<u8> {
+    // Text and lists of it: nothing in it can fail.
+    let label = serde_json::to_vec(label).unwrap_or_default();
+    let mut file = PREAMBLE.to_vec();
+    section(&mut file, LABEL_SECTION, &label);
+    section(&mut file, CODE_SECTION, code);
+    file
+}
+
+#[cfg(feature = "compiler")]
+fn section(file: &mut Vec<u8>, name: &str, content: &[u8]) {
+    let mut named = Vec::new();
+    leb128(&mut named, name.len());
+    named.extend_from_slice(name.as_bytes());
+    file.push(0);
+    leb128(file, named.len() + content.len());
+    file.extend_from_slice(&named);
+    file.extend_from_slice(content);
+}
+
+/// A number as WebAssembly writes it: seven bits a byte, the lowest first.
+#[cfg(feature = "compiler")]
+fn leb128(bytes: &mut Vec<u8>, mut number: usize) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}

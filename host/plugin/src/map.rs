@@ -1,0 +1,36 @@
+//! The one place of this crate that trusts bytes: code from outside becomes part of this process.
+
+#![allow(unsafe_code, reason = "compiled code cannot be checked, only its origin can; this room takes nothing but `Origin`")]
+
+use wasmtime::component::Component;
+
+#[cfg(feature = "compiler")]
+use crate::cache::Verified;
+use crate::compiled::Proven;
+
+/// Code of which it is known where it comes from.
+pub(crate) enum Origin<'a> {
+    /// From the cache, with a tag that was made with its key.
+    #[cfg(feature = "compiler")]
+    Sealed(&'a Verified),
+    /// From a compiled plugin that the operator trusts, or that is in the binary.
+    Proven(&'a Proven<'a>),
+}
+
+/// Maps code that a compiler of this project made.
+///
+/// # Errors
+/// It is for another processor, another version of the runtime, or other settings.
+pub(crate) fn load(engine: &wasmtime::Engine, origin: &Origin<'_>) -> wasmtime::Result<Component> {
+    let code = match origin {
+        #[cfg(feature = "compiler")]
+        Origin::Sealed(verified) => verified.code(),
+        Origin::Proven(proven) => proven.code(),
+    };
+    // SAFETY: these bytes must be what `Component::serialize` or `precompile_component` returned, unchanged. A `Verified` is
+    // made only where an HMAC over them was checked, and its key is readable by this user alone, who runs this code anyway. A
+    // `Proven` is made only where the operator's configuration grants `native-code` to these bytes or to whoever signed them,
+    // or where they are part of this binary. They are a copy in private memory, so that a file may change meanwhile. The
+    // runtime itself checks that architecture, processor features, version and settings fit.
+    unsafe { Component::deserialize(engine, code) }
+}

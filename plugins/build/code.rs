@@ -1,0 +1,78 @@
+//! Has a `host` with a compiler make code of the components in it: the one that HOST_COMPILER names, or else one that it builds.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use super::{PLUGINS, inner_cargo, variable};
+
+/// The target of code that is interpreted, on any machine.
+const INTERPRETER: &str = "pulley64";
+/// Names a `host` of this source that has a compiler and runs on the machine of the build.
+const COMPILER: &str = "HOST_COMPILER";
+
+/// Each plugin as code: for machines of the target, and for the interpreter.
+pub(crate) fn all() -> Result<(), Box<dyn Error>> {
+    let (out, target) = (PathBuf::from(variable("OUT_DIR")?), variable("TARGET")?);
+    println!("cargo::rerun-if-env-changed={COMPILER}");
+    let compiler = match env::var_os(COMPILER) {
+        Some(compiler) => PathBuf::from(compiler),
+        None => build_compiler(&out.join("compiler"))?,
+    };
+    println!("cargo::rerun-if-changed={}", compiler.display());
+    for input in ["build.rs", "build/code.rs"] {
+        println!("cargo::rerun-if-changed={input}");
+    }
+    for (target, kind) in [(target.as_str(), "native"), (INTERPRETER, "interpreted")] {
+        pack(&compiler, target, &out, kind)?;
+    }
+    Ok(())
+}
+
+/// The code of all plugins for a target, as KIND.zst, and where each is in what it unpacks to, as KIND.rs. All in one, because their
+/// code is alike: together it packs to a seventh, each for itself to a third.
+fn pack(compiler: &Path, target: &str, out: &Path, kind: &str) -> Result<(), Box<dyn Error>> {
+    let (mut all, mut places) = (Vec::new(), String::new());
+    let (one, whole) = (out.join("one.cwasm"), out.join(kind));
+    for plugin in PLUGINS {
+        let mut compile = Command::new(compiler);
+        // Where no folder has the name of a plugin.
+        compile.current_dir(out).args(["plugin", "compile", plugin, "--target", target, "--output"]).arg(&one);
+        run(compile)?;
+        let start = all.len();
+        all.extend_from_slice(&fs::read(&one)?);
+        places.push_str(&format!("({plugin:?}, {start}, {}),\n", all.len()));
+    }
+    fs::write(&whole, &all)?;
+    let mut zstd = Command::new("zstd");
+    // A window of 8 MiB: the unpacker takes as much memory.
+    zstd.args(["--quiet", "--force", "--ultra", "-22", "--long=23", "--output-dir-flat"]).arg(out).arg(&whole);
+    run(zstd)?;
+    Ok(fs::write(out.join(kind).with_extension("rs"), format!("&[{places}]"))?)
+}
+
+fn run(mut command: Command) -> Result<(), Box<dyn Error>> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let done =
+        command.output().map_err(|error| format!("{name} does not start: {error}; `make setup` installs what is missing"))?;
+    if !done.status.success() {
+        return Err(format!("{command:?} failed: {}", String::from_utf8_lossy(&done.stderr)).into());
+    }
+    Ok(())
+}
+
+/// A `host` with a compiler, of this source, for the machine that builds.
+fn build_compiler(target_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let here = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    for input in ["../host", "../bpf", "../wit", "../Cargo.lock", "../Cargo.toml", "."] {
+        println!("cargo::rerun-if-changed={}", here.join(input).display());
+    }
+    let mut cargo = inner_cargo()?;
+    cargo.args(["build", "--release", "--package", "host", "--manifest-path"]).arg(here.join("../Cargo.toml"));
+    cargo.arg("--target-dir").arg(target_dir);
+    if !cargo.status()?.success() {
+        return Err("building a host with a compiler failed".into());
+    }
+    Ok(target_dir.join("release/host"))
+}

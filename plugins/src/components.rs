@@ -1,0 +1,48 @@
+//! The plugins as components.
+
+/// One component.
+#[derive(Debug, Clone, Copy)]
+pub struct Component {
+    /// The name of the plugin: its folder and its crate.
+    pub name: &'static str,
+    /// The component.
+    pub bytes: &'static [u8],
+}
+
+macro_rules! component {
+    ($name:literal) => {
+        Component { name: $name, bytes: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".wasm")) }
+    };
+}
+
+/// All of them, in the order in which an event meets them.
+pub static COMPONENTS: &[Component] = &[
+    component!("decoder-exec"),
+    component!("decoder-file"),
+    component!("decoder-tcp"),
+    component!("decoder-btf"),
+    component!("decoder-http"),
+    component!("decoder-http2"),
+    component!("decoder-redis"),
+    component!("decoder-memcached"),
+    component!("decoder-dns"),
+    component!("decoder-postgresql"),
+    component!("decoder-mysql"),
+    component!("sampler-ratio"),
+    component!("sampler-rate"),
+    component!("enricher-process"),
+];
+
+// === impl Component ===
+
+impl Component {
+    /// What a host runs that has an interpreter instead of machine code, or has not: the component is for both.
+    #[must_use]
+    pub const fn code(&self, _interpreted: bool) -> &'static [u8] {
+        self.bytes
+    }
+
+    pub(crate) fn own(&self, bytes: &[u8]) -> Option<&'static [u8]> {
+        Some(self.bytes).filter(|own| *own == bytes)
+    }
+}
