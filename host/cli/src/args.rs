@@ -16,7 +16,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use capture::{RecordArgs, ReplayArgs, Replayed, Speed};
-pub(crate) use component::{AdapterArgs, CompileArgs, KeygenArgs, SignArgs, VerifyArgs};
+#[cfg(feature = "compiler")]
+pub(crate) use component::CompileArgs;
+pub(crate) use component::{AdapterArgs, KeygenArgs, SignArgs, VerifyArgs};
 pub(crate) use plugin::{HistoryArgs, InspectArgs, LoadArgs, PluginCommand, RollbackArgs, UnloadArgs};
 pub(crate) use probe::{ProbeCommand, ProbeLoadArgs, ProbeUnloadArgs};
 pub(crate) use repro::{KeptArgs, ReproCommand, ReproListArgs, ReproRunArgs, ReproShowArgs};

@@ -13,6 +13,7 @@ mod proof;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "compiler")]
 use crate::inspect::Inspection;
 #[cfg(feature = "compiler")]
 pub use ahead::compile_for;

@@ -83,7 +83,7 @@ pub(crate) struct RunArgs {
 pub(crate) enum ProfileArg {
     /// A server
     Standard,
-    /// A gateway: 32 MiB for all of it
+    /// A gateway: under 48 MiB for all of it
     Edge,
 }
 

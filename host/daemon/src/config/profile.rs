@@ -18,7 +18,7 @@ use crate::slots::KEPT;
 pub enum Profile {
     /// A server: room for floods and for a collector that is away.
     Standard,
-    /// A gateway: 32 MiB for all of it at a thousand records a second.
+    /// A gateway: under 48 MiB for all of it at a thousand records a second.
     Edge,
 }
 
