@@ -171,6 +171,7 @@ mod tests {
             imports: imports.iter().map(|name| (*name).to_owned()).collect(),
             exports: vec!["probe:plugin/enricher@0.1.0".into()],
             signer: None,
+            compiled: None,
         }
     }
 
