@@ -223,6 +223,6 @@ mod tests {
         assert_eq!(value("host.waiting", "file", "in_flight"), PointValue::Gauge(2.0));
         assert!(metrics.iter().all(|metric| metric.name != "host.plugin.calls"), "no plugin, no points");
         let counted = |path: &PathStatus| records(path).len() + rows(path).len() + waiting(path).len();
-        assert_eq!(counted(&status.paths[0]), 18, "as many as the ledger has fields");
+        assert_eq!(counted(&status.paths[0]), 19, "as many as the ledger has fields");
     }
 }
