@@ -43,6 +43,7 @@ const BEST: [(&str, &str); 4] = [
 const KNOWN: &[Known] = &[
     // No storage in tasks and sockets for tracing programs before 5.13.
     Known { series: "5.10", arch: None, probe: "exec", hook: Some("raw_tp/sched_process_exec") },
+    Known { series: "5.10", arch: None, probe: "file", hook: Some("tp/syscalls/sys_enter_openat") },
     Known { series: "5.10", arch: None, probe: "l7", hook: Some("raw_tp/sys_exit") },
     Known { series: "5.10", arch: None, probe: "tcp", hook: Some("raw_tp/inet_sock_set_state") },
     Known { series: "6.1", arch: Some(Arch::X86_64), probe: "l7", hook: Some("fexit/inet_sendmsg") },
