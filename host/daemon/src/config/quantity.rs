@@ -76,7 +76,8 @@ impl JsonSchema for Size {
 /// With the largest unit that divides it.
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)].into_iter().find(|(_, scale)| self.0.is_multiple_of(*scale));
+        let unit =
+            [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)].into_iter().find(|(_, scale)| self.0.is_multiple_of(*scale));
         match unit.filter(|_| self.0 != 0) {
             Some((name, scale)) => write!(f, "{}{name}", self.0 / scale),
             None => write!(f, "{}B", self.0),
