@@ -5,6 +5,8 @@
 const ONES: u64 = 0x0101_0101_0101_0101;
 /// The high bit of each byte.
 const HIGH: u64 = 0x8080_8080_8080_8080;
+/// So many times eight bytes are looked at without a loop: most of what is looked for is near.
+const STEPS: usize = 4;
 /// So many bytes are few: copied by eight they cost what leaving the sandbox would.
 const FEW: usize = 64;
 
@@ -15,27 +17,38 @@ const FEW: usize = 64;
 /// assert_eq!(plugin_sdk::scan::find(b"GET", b' '), None);
 /// ```
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn find(bytes: &[u8], byte: u8) -> Option<usize> {
     let pattern = u64::from(byte) * ONES;
     let mut rest = bytes;
-    while let Some((eight, behind)) = rest.split_first_chunk::<8>() {
+    for _ in 0..STEPS {
+        let Some((eight, behind)) = rest.split_first_chunk::<8>() else {
+            let done = bytes.len() - rest.len();
+            let word = match bytes.last_chunk::<8>() {
+                _ if rest.is_empty() => return None,
+                // Those that were seen already are shifted out.
+                Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * rest.len()),
+                None => short(bytes),
+            };
+            // Ones behind the end are never the byte.
+            return first_zero((word ^ pattern) | u64::MAX << (8 * rest.len())).map(|at| done + at);
+        };
         if let Some(at) = first_zero(u64::from_le_bytes(*eight) ^ pattern) {
             return Some(bytes.len() - rest.len() + at);
         }
         rest = behind;
     }
-    let done = bytes.len() - rest.len();
-    let word = match bytes.last_chunk::<8>() {
-        // Those that were seen already are shifted out, and ones come in that are never the byte.
-        Some(last) if !rest.is_empty() => {
-            let seen = 64 - 8 * rest.len() as u32;
-            (u64::from_le_bytes(*last) ^ pattern) >> seen | u64::MAX.checked_shl(8 * rest.len() as u32).unwrap_or(0)
-        }
-        Some(_) => return None,
-        None => return rest.iter().position(|&other| other == byte),
-    };
-    first_zero(word).map(|at| done + at)
+    Some(8 * STEPS + find_far(rest, byte)).filter(|&at| at < bytes.len())
+}
+
+/// Where the first such byte is, or the end.
+#[inline(never)]
+fn find_far(bytes: &[u8], byte: u8) -> usize {
+    let pattern = u64::from(byte) * ONES;
+    let (eights, rest) = bytes.as_chunks::<8>();
+    let found = |(place, eight): (usize, &[u8; 8])| Some(8 * place + first_zero(u64::from_le_bytes(*eight) ^ pattern)?);
+    let far = eights.iter().enumerate().find_map(found);
+    far.unwrap_or_else(|| 8 * eights.len() + rest.iter().position(|&other| other == byte).unwrap_or(rest.len()))
 }
 
 /// The line that `bytes` begin with, without its end (LF, or CR LF), and its length with it; None if it does not end.
@@ -45,7 +58,7 @@ pub fn find(bytes: &[u8], byte: u8) -> Option<usize> {
 /// assert_eq!(plugin_sdk::scan::line(b"+OK\r"), None);
 /// ```
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn line(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let end = find(bytes, b'\n')?;
     let line = bytes.get(..end)?;
@@ -59,23 +72,41 @@ pub fn append(all: &mut Vec<u8>, bytes: &[u8]) {
         all.extend_from_slice(bytes);
         return;
     }
+    let (first, last) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>());
+    let (Some(first), Some(last)) = (first, last) else {
+        return pad(all, short(bytes), bytes.len());
+    };
     let mut rest = bytes;
-    while let Some((eight, behind)) = rest.split_first_chunk::<8>() {
-        all.extend_from_slice(eight);
+    for _ in 0..FEW / 16 {
+        let Some((sixteen, behind)) = rest.split_first_chunk::<16>() else { break };
+        all.extend_from_slice(sixteen);
         rest = behind;
     }
-    let word = match (bytes.last_chunk::<8>(), rest) {
-        (_, []) => return,
-        (Some(last), _) => u64::from_le_bytes(*last) >> (64 - 8 * rest.len()),
-        (None, _) => short(bytes),
-    };
+    // What is left is written with bytes before it that are there already.
+    match (rest.len(), bytes.last_chunk::<16>()) {
+        (0, _) => {}
+        (left, Some(sixteen)) => {
+            all.truncate(all.len() + left - 16);
+            all.extend_from_slice(sixteen);
+        }
+        (left, None) => {
+            all.extend_from_slice(first);
+            all.truncate(all.len() + left - 16);
+            all.extend_from_slice(last);
+        }
+    }
+}
+
+/// Adds the lowest bytes of a word.
+#[inline(always)]
+fn pad(all: &mut Vec<u8>, word: u64, len: usize) {
     all.extend_from_slice(&word.to_le_bytes());
-    all.truncate(all.len() - 8 + rest.len());
+    all.truncate(all.len() - 8 + len);
 }
 
 /// Whether both are the same bytes.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn same(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
@@ -135,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_first_is_found_wherever_it_is() {
-        for len in 0..40 {
+        for len in 0..100 {
             for at in 0..len {
                 let mut bytes = vec![b'x'; len];
                 bytes[at..].fill(b'\n');

@@ -1,5 +1,7 @@
 //! The rows of a batch, kept until the next: what a protocol found out, and the connection it was found on.
 
+use std::ops::Range;
+
 use super::link::Link;
 use super::{Began, Ending, Kind};
 use crate::scan::append;
@@ -56,8 +58,23 @@ pub struct RowRef<'a, X> {
     rows: &'a mut Rows<X>,
 }
 
-/// Length of a `traceparent`: `00-`, 32 digits, `-`, 16 digits, `-`, 2 digits.
-const TRACE_PARENT: usize = 55;
+/// Whether text is a `traceparent`: a version, a trace, a span and flags, in 2, 32, 16 and 2 digits. Eight digits at a time.
+fn is_trace_parent(text: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES << 7;
+    /// No high bit is set if all are digits, `0` to `9` and `a` to `f`.
+    fn others(word: u64) -> u64 {
+        let (digit, letter) = (word ^ (ONES * u64::from(b'0')), word ^ (ONES * u64::from(b'a' - 1)));
+        // Over 9; over 6, or 0.
+        let add = |word: u64, byte: u64| word.wrapping_add(ONES * byte);
+        word | (add(digit, 0x7f - 9) & (add(letter, 0x7f - 6) | !add(letter, 0x7f)))
+    }
+    let Ok(&[v1, v2, b'-', ref trace @ .., b'-', f1, f2]) = <&[u8; 55]>::try_from(text) else { return false };
+    let Some((trace, &[b'-', ref span @ ..])) = trace.split_first_chunk::<32>() else { return false };
+    let few = u64::from_le_bytes([v1, v2, f1, f2, b'0', b'0', b'0', b'0']);
+    let eights = trace.as_chunks::<8>().0.iter().chain(span.as_chunks::<8>().0);
+    eights.fold(others(few), |all, eight| all | others(u64::from_le_bytes(*eight))) & HIGH == 0
+}
 
 // === impl Emit ===
 
@@ -119,11 +136,7 @@ impl<X> RowRef<'_, X> {
 
     /// The W3C `traceparent` that came with it. What is none is left out.
     pub fn trace_parent(&mut self, text: &[u8]) -> &mut Self {
-        let is_digit = |(at, byte): (usize, &u8)| match at {
-            2 | 35 | 52 => *byte == b'-',
-            _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(byte),
-        };
-        if text.len() == TRACE_PARENT && text.iter().enumerate().all(is_digit) {
+        if is_trace_parent(text) {
             self.put(text, |row| &mut row.trace_parent);
         }
         self
@@ -225,6 +238,15 @@ impl<'a> Texts<'a> {
 // === impl Kept ===
 
 impl Kept {
+    /// A part of it, by its bytes: several texts that were kept at once, each for its own field. What goes beyond it is left out.
+    #[must_use]
+    #[inline]
+    pub fn part(self, bytes: Range<usize>) -> Self {
+        let whole = self.len as usize;
+        let (start, end) = (bytes.start.min(whole), bytes.end.min(whole));
+        Self { start: self.start + start as u32, len: end.saturating_sub(start) as u32 }
+    }
+
     /// Whether there is nothing in it.
     #[must_use]
     pub const fn is_empty(self) -> bool {
@@ -249,5 +271,36 @@ impl<X> Row<X> {
 
     pub(crate) const fn trace_parent(&self) -> Kept {
         self.trace_parent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kept, is_trace_parent};
+
+    #[test]
+    fn a_trace_parent_has_digits_and_dashes_in_their_places_and_nothing_else() {
+        let whole = *b"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
+        assert!(is_trace_parent(&whole));
+        assert!(!is_trace_parent(&whole[..54]) && !is_trace_parent(&[&whole[..], b"0"].concat()));
+        for place in 0..whole.len() {
+            for byte in 0..=u8::MAX {
+                let mut text = whole;
+                text[place] = byte;
+                let is = match place {
+                    2 | 35 | 52 => byte == b'-',
+                    _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+                };
+                assert_eq!(is_trace_parent(&text), is, "{byte} at {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_of_what_is_kept_stays_within_it() {
+        let whole = Kept { start: 10, len: 5 };
+        assert_eq!(whole.part(1..3), Kept { start: 11, len: 2 });
+        assert_eq!(whole.part(3..9), Kept { start: 13, len: 2 });
+        assert!(whole.part(7..9).is_empty());
     }
 }

@@ -62,11 +62,18 @@ impl Short {
     #[inline]
     pub fn as_str(&self) -> &str {
         match &self.0 {
-            Place::Here { len, bytes } => {
-                let bytes = bytes.get(..usize::from(*len)).unwrap_or_default();
-                std::str::from_utf8(bytes).unwrap_or_default()
-            }
+            Place::Here { .. } => std::str::from_utf8(self.as_bytes()).unwrap_or_default(),
             Place::Heap(text) => text,
+        }
+    }
+
+    /// The bytes of the text: for less than the text itself, which is checked each time.
+    #[must_use]
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Place::Here { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Place::Heap(text) => text.as_bytes(),
         }
     }
 }

@@ -63,16 +63,22 @@ impl<C> Connections<C> {
     }
 
     /// The entry of this connection, which becomes the newest.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn used(&mut self, key: Key) -> Option<&mut Entry<C>> {
-        let newest = self.newest;
         // Most records are of the connection that the one before was of.
-        if self.slot(newest).and_then(|slot| slot.entry.as_ref()).is_none_or(|entry| entry.key != key) {
-            let place = *self.places.get(&key)?;
-            self.unlink(place);
-            self.link(place);
+        if self.slot(self.newest).and_then(|slot| slot.entry.as_ref()).is_none_or(|entry| entry.key != key) {
+            self.renew(key)?;
         }
         self.slots.get_mut(self.newest as usize)?.entry.as_mut()
+    }
+
+    /// Makes a connection the newest; None if it is not here.
+    #[inline(never)]
+    fn renew(&mut self, key: Key) -> Option<()> {
+        let place = *self.places.get(&key)?;
+        self.unlink(place);
+        self.link(place);
+        Some(())
     }
 
     /// Adds a connection as the newest. The table must not be full: see [`is_full`](Self::is_full).
