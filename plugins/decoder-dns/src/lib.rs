@@ -114,7 +114,7 @@ impl Protocol for Dns {
     fn data(&mut self, lookups: &mut Lookups, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> Result<usize, Foreign> {
         let all = data.bytes.len() + data.missing as usize;
         if data.transport == Transport::Udp {
-            match self.message(lookups, data, 0, data.bytes, rows) {
+            match self.message(lookups, &Part { data, start: 0, bytes: data.bytes }, rows) {
                 Err(Unread::Short) if data.missing > 0 => {}
                 Err(_) => makes_no_sense(lookups)?,
                 Ok(()) => {}
@@ -127,7 +127,8 @@ impl Protocol for Dns {
             let start = at + 2;
             let whole = data.bytes.get(start..start + length);
             let bytes = whole.or(data.bytes.get(start..)).unwrap_or_default();
-            match if length < HEADER { Err(Unread::Bad) } else { self.message(lookups, data, at, bytes, rows) } {
+            let part = Part { data, start: at, bytes };
+            match if length < HEADER { Err(Unread::Bad) } else { self.message(lookups, &part, rows) } {
                 // The rest of its question comes with the next call.
                 Err(Unread::Short) if whole.is_none() && data.missing == 0 => return Ok(at),
                 Err(Unread::Bad) => {
@@ -154,17 +155,17 @@ impl Protocol for Dns {
     }
 }
 
+/// Where a message is: the bytes of a call from `start` on.
+struct Part<'a> {
+    data: &'a Data<'a>,
+    start: usize,
+    bytes: &'a [u8],
+}
+
 impl Dns {
-    /// One message, which starts at `bytes[start]` of a call.
-    #[inline]
-    fn message(
-        &mut self,
-        lookups: &mut Lookups,
-        data: &Data<'_>,
-        start: usize,
-        bytes: &[u8],
-        rows: &mut Emit<'_, Exchange>,
-    ) -> Result<(), Unread> {
+    /// One message.
+    fn message(&mut self, lookups: &mut Lookups, part: &Part<'_>, rows: &mut Emit<'_, Exchange>) -> Result<(), Unread> {
+        let &Part { data, start, bytes } = part;
         let message = Message::read(bytes, &mut self.name)?;
         (lookups.is_sure, lookups.nonsense) = (true, 0);
         let (question, _) = message.question.unwrap_or_default();

@@ -41,6 +41,7 @@ const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Message {
     /// Reads the beginning of a message, and puts the name of its first question into `name`, as text in small letters.
+    #[inline(always)]
     pub(crate) fn read(bytes: &[u8], name: &mut Vec<u8>) -> Result<Self, Unread> {
         name.clear();
         let Some(&[id_high, id_low, flags, more, q_high, q_low, a_high, a_low, n_high, n_low, x_high, x_low]) =

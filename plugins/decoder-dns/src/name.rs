@@ -7,6 +7,7 @@ const LONGEST: usize = 255;
 
 /// Adds the name at `at` as text in small letters; the place behind it. The root is `.`, and what is not printable is `\DDD`, as
 /// zone files have it.
+#[inline(always)]
 pub(crate) fn read(bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Result<usize, Unread> {
     let (mut at, mut part, mut behind, mut length) = (at, at, None, 0);
     let start = text.len();
@@ -29,7 +30,7 @@ pub(crate) fn read(bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Result<usize,
                 if text.len() > start {
                     text.push(b'.');
                 }
-                label.iter().for_each(|&byte| add(byte, text));
+                add(label, text);
                 at += 1 + label.len();
             }
         }
@@ -71,10 +72,56 @@ fn label(bytes: &[u8], at: usize) -> Result<Label<'_>, Unread> {
     }
 }
 
+/// Adds a label: eight bytes at a time, as long as they are nothing but text.
 #[inline]
-fn add(byte: u8, text: &mut Vec<u8>) {
+fn add(label: &[u8], text: &mut Vec<u8>) {
+    let mut rest = label;
+    while let Some((eight, behind)) = rest.split_first_chunk::<8>() {
+        match plain(u64::from_le_bytes(*eight)) {
+            Some(small) => text.extend_from_slice(&small.to_le_bytes()),
+            None => eight.iter().for_each(|&byte| add_byte(byte, text)),
+        }
+        rest = behind;
+    }
+    let word = rest.iter().rev().fold(LETTERS, |word, &byte| word << 8 | u64::from(byte));
+    match plain(word) {
+        Some(small) => {
+            text.extend_from_slice(&small.to_le_bytes());
+            text.truncate(text.len() - 8 + rest.len());
+        }
+        None => rest.iter().for_each(|&byte| add_byte(byte, text)),
+    }
+}
+
+/// Letters, to fill a word with.
+const LETTERS: u64 = u64::from_le_bytes(*b"aaaaaaaa");
+
+/// Eight bytes in small letters; None if there is one among them that is not written as it is.
+#[inline(always)]
+const fn plain(word: u64) -> Option<u64> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES << 7;
+    const fn all(byte: u8) -> u64 {
+        ONES * byte as u64
+    }
+    /// The high bit is set in some byte if one of these is that byte.
+    const fn has(word: u64, byte: u8) -> u64 {
+        let zero_if = word ^ all(byte);
+        zero_if.wrapping_sub(ONES) & !zero_if
+    }
+    // Without high bits, no sum goes over into the next byte.
+    let low = word & !HIGH;
+    let below = !(low + all(0x80 - b'!'));
+    let above = low + all(0x7f - b'~');
+    if (word | below | above | has(word, b'.') | has(word, b'\\') | has(word, b'"')) & HIGH != 0 {
+        return None;
+    }
+    let capital = (low + all(0x80 - b'A')) & !(low + all(0x7f - b'Z')) & HIGH;
+    Some(word | capital >> 2)
+}
+
+fn add_byte(byte: u8, text: &mut Vec<u8>) {
     match byte {
-        b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => text.push(byte),
         b'A'..=b'Z' => text.push(byte.to_ascii_lowercase()),
         b'.' | b'\\' | b'"' => text.extend([b'\\', byte]),
         b'!'..=b'~' => text.push(byte),
@@ -84,8 +131,22 @@ fn add(byte: u8, text: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{pass, read};
+    use super::{add, add_byte, pass, read};
     use crate::message::Unread;
+
+    #[test]
+    fn eight_bytes_at_a_time_are_as_one_by_one() {
+        for byte in 0..=u8::MAX {
+            for place in 0..19 {
+                let mut label = *b"aZ09-_xYaZ09-_xYaZ0";
+                label[place] = byte;
+                let (mut whole, mut each) = (Vec::new(), Vec::new());
+                add(&label, &mut whole);
+                label.iter().for_each(|&byte| add_byte(byte, &mut each));
+                assert_eq!(whole, each, "{byte} at {place}");
+            }
+        }
+    }
 
     fn name(bytes: &[u8], at: usize) -> Result<(String, usize), Unread> {
         let mut text = Vec::new();

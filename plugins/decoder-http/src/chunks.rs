@@ -82,12 +82,15 @@ const fn too_long(rest: &[u8], at: usize) -> Step {
 
 /// A size, up to an extension; None if it is none, or no u64.
 fn hexadecimal(text: &[u8]) -> Option<u64> {
-    let digits = text.split(|byte| matches!(byte, b';' | b' ' | b'\t')).next().unwrap_or_default();
-    let digit = |number: u64, &byte: &u8| {
-        let digit = char::from(byte).to_digit(16)?;
-        (number >> 60 == 0).then_some(number << 4 | u64::from(digit))
-    };
-    if digits.is_empty() { None } else { digits.iter().try_fold(0, digit) }
+    let mut number = 0;
+    for (place, &byte) in text.iter().enumerate() {
+        match char::from(byte).to_digit(16) {
+            Some(digit) if number >> 60 == 0 => number = number << 4 | u64::from(digit),
+            None if place > 0 && matches!(byte, b';' | b' ' | b'\t') => return Some(number),
+            _ => return None,
+        }
+    }
+    (!text.is_empty()).then_some(number)
 }
 
 #[cfg(test)]

@@ -85,6 +85,7 @@ impl Http {
     }
 
     /// A request was asked.
+    #[inline(always)]
     fn request(&mut self, connection: &mut Connection, began: Began, head: &RequestHead<'_>, rows: &mut Emit<'_, Exchange>) {
         let request = Request::new(began, head, std::mem::take(&mut connection.room));
         connection.is_met = true;

@@ -1,7 +1,9 @@
 //! What is remembered of one connection.
 
+use std::ops::Range;
+
 use plugin_sdk::conversation::{Began, Queue};
-use plugin_sdk::scan::append;
+use plugin_sdk::scan::{append, find};
 use serde::{Deserialize, Serialize};
 
 use crate::chunks::Chunks;
@@ -77,14 +79,13 @@ pub(crate) struct Answer {
     pub ended_ns: u64,
 }
 
-/// The texts of a request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Words<'a> {
-    pub method: &'a [u8],
-    pub path: &'a [u8],
-    pub query: &'a [u8],
-    pub host: &'a [u8],
-    pub trace_parent: &'a [u8],
+/// Where the texts of a request are among those that its row keeps.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    pub method: Range<usize>,
+    pub path: Range<usize>,
+    pub query: Range<usize>,
+    pub host: Range<usize>,
 }
 
 /// Bytes of a text that are kept. 1 KiB: more is rarely captured.
@@ -93,6 +94,7 @@ const LONGEST: usize = 1024;
 // === impl Request ===
 
 impl Request {
+    #[inline(always)]
     pub(crate) fn new(began: Began, head: &RequestHead<'_>, mut text: Vec<u8>) -> Self {
         let (path, query) = target(head.target);
         let method = if head.method == Method::Other { head.method_name } else { b"" };
@@ -106,16 +108,25 @@ impl Request {
         Self { began, method: head.method, text, ends, size: 0 }
     }
 
-    pub(crate) fn words(&self) -> Words<'_> {
+    /// The texts that a row keeps, one behind the other.
+    pub(crate) fn kept_text(&self) -> &[u8] {
+        let [.., host] = self.ends.map(usize::from);
+        self.text.get(..host).unwrap_or_default()
+    }
+
+    /// Where in them each is.
+    pub(crate) fn places(&self) -> Places {
         let [method, path, query, host] = self.ends.map(usize::from);
-        let part = |start: usize, end: usize| self.text.get(start..end).unwrap_or_default();
-        Words {
-            method: part(0, method),
-            path: part(method, path),
-            query: part(path, query),
-            host: part(query, host),
-            trace_parent: part(host, self.text.len()),
-        }
+        Places { method: 0..method, path: method..path, query: path..query, host: query..host }
+    }
+
+    pub(crate) fn path(&self) -> &[u8] {
+        self.text.get(self.places().path).unwrap_or_default()
+    }
+
+    pub(crate) fn trace_parent(&self) -> &[u8] {
+        let [.., host] = self.ends.map(usize::from);
+        self.text.get(host..).unwrap_or_default()
     }
 
     /// The room of its texts.
@@ -126,17 +137,16 @@ impl Request {
 
 /// Path and query of a target. An absolute one has a scheme and a host before them, that of CONNECT has neither.
 fn target(target: &[u8]) -> (&[u8], &[u8]) {
-    let is = |wanted: u8| move |&byte: &u8| byte == wanted;
     let path = match target.first() {
         Some(b'/' | b'*') => target,
         _ => {
             let behind = target.windows(3).position(|three| three == b"://").and_then(|at| target.get(at + 3..));
             let behind = behind.unwrap_or_default();
-            behind.iter().position(is(b'/')).and_then(|at| behind.get(at..)).unwrap_or_default()
+            find(behind, b'/').and_then(|at| behind.get(at..)).unwrap_or_default()
         }
     };
-    let path = path.split(is(b'#')).next().unwrap_or_default();
-    match path.iter().position(is(b'?')) {
+    let path = find(path, b'#').and_then(|at| path.get(..at)).unwrap_or(path);
+    match find(path, b'?') {
         Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default()),
         None => (path, b""),
     }

@@ -69,7 +69,7 @@ pub(crate) fn answered(answer: Answer, routes: &mut Routes, rows: &mut Emit<'_, 
     let is_error = answer.status >= if rows.kind() == Kind::Server { 500 } else { 400 };
     let exchange = exchange(&request, answer.status, answer.size, routes, rows);
     let mut row = rows.row(request.began, answer.ended_ns, exchange);
-    row.protocol_version(if answer.minor == 0 { "1.0" } else { "1.1" }).trace_parent(request.words().trace_parent);
+    row.protocol_version(if answer.minor == 0 { "1.0" } else { "1.1" }).trace_parent(request.trace_parent());
     if is_error {
         let digits = [100, 10, 1].map(|place| b'0' + (answer.status / place % 10) as u8);
         row.error(std::str::from_utf8(&digits).unwrap_or_default());
@@ -80,9 +80,10 @@ pub(crate) fn answered(answer: Answer, routes: &mut Routes, rows: &mut Emit<'_, 
 /// Adds the row of a request that has no response.
 pub(crate) fn unanswered(request: &Request, why: &Ending, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) {
     let exchange = exchange(request, 0, 0, routes, rows);
-    rows.row(request.began, why.time_ns(), exchange).unfinished(why).trace_parent(request.words().trace_parent);
+    rows.row(request.began, why.time_ns(), exchange).unfinished(why).trace_parent(request.trace_parent());
 }
 
+#[inline(always)]
 fn exchange(
     request: &Request,
     status: u16,
@@ -90,15 +91,16 @@ fn exchange(
     routes: &mut Routes,
     rows: &mut Emit<'_, Exchange>,
 ) -> Exchange {
-    let words = request.words();
+    let texts = rows.keep(request.kept_text());
+    let places = request.places();
     Exchange {
         method: request.method,
-        method_name: rows.keep(words.method),
+        method_name: texts.part(places.method),
         status,
-        route: rows.keep(routes.route(words.path)),
-        path: rows.keep(words.path),
-        query: rows.keep(words.query),
-        host: rows.keep(words.host),
+        route: rows.keep(routes.route(request.path())),
+        path: texts.part(places.path),
+        query: texts.part(places.query),
+        host: texts.part(places.host),
         request_size: request.size,
         response_size,
     }

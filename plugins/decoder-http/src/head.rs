@@ -50,6 +50,7 @@ pub(crate) struct Fields<'a> {
 const MOST_FIELDS: usize = 256;
 
 /// A request.
+#[inline(always)]
 pub(crate) fn request(bytes: &[u8]) -> Parsed<RequestHead<'_>> {
     let Some(space) = find(bytes.get(..24).unwrap_or(bytes), b' ') else {
         return if bytes.len() < 24 && bytes.iter().all(u8::is_ascii_uppercase) { Parsed::Little } else { Parsed::No };
@@ -80,6 +81,7 @@ pub(crate) fn request(bytes: &[u8]) -> Parsed<RequestHead<'_>> {
 }
 
 /// A response.
+#[inline(always)]
 pub(crate) fn response(bytes: &[u8]) -> Parsed<ResponseHead<'_>> {
     const START: &[u8] = b"HTTP/1.";
     let Some(&[.., minor, b' ', a, b, c]) = bytes.first_chunk::<12>() else {
@@ -113,11 +115,18 @@ fn is_target(method: Method, bytes: &[u8]) -> bool {
 
 impl<'a> Fields<'a> {
     /// Reads lines up to the empty one; how many bytes they take, None if it is not there.
+    #[inline(never)]
     fn read(&mut self, bytes: &'a [u8]) -> Option<usize> {
         let mut at = 0;
         for _ in 0..MOST_FIELDS {
-            let (field, len) = line(bytes.get(at..)?)?;
-            at += len;
+            let rest = bytes.get(at..)?;
+            let end = find(rest, b'\n')?;
+            at += end + 1;
+            let field = rest.get(..end)?;
+            if FIRST_LETTERS >> (field.first().unwrap_or(&0) & 0x3f) & 1 == 0 {
+                continue;
+            }
+            let field = field.strip_suffix(b"\r").unwrap_or(field);
             if field.is_empty() {
                 return Some(at);
             }
@@ -126,52 +135,52 @@ impl<'a> Fields<'a> {
         None
     }
 
-    #[inline]
+    #[inline(always)]
     fn field(&mut self, field: &'a [u8]) {
-        // Only these can be one of ours: their first letters.
-        match field.first().map(|byte| byte | 0x20) {
-            Some(b'c') => {
-                if let Some(value) = value(field, b"content-length") {
-                    self.content_length = number(value).or(self.content_length);
-                }
-            }
-            Some(b't') => {
-                if let Some(value) = value(field, b"transfer-encoding") {
-                    self.is_chunked |= value.to_ascii_lowercase().ends_with(b"chunked");
-                } else if let Some(value) = value(field, b"traceparent") {
-                    self.trace_parent = value;
-                }
-            }
-            Some(b'h') => {
-                if let Some(value) = value(field, b"host") {
-                    self.host = value;
-                }
-            }
-            Some(b'u') => {
-                if let Some(value) = value(field, b"upgrade") {
-                    self.is_h2c |= value.eq_ignore_ascii_case(b"h2c");
-                }
-            }
-            _ => {}
+        if let Some(value) = value(field, b"content-length") {
+            self.content_length = number(value).or(self.content_length);
+        } else if let Some(value) = value(field, b"host") {
+            self.host = value;
+        } else if let Some(value) = value(field, b"traceparent") {
+            self.trace_parent = value;
+        } else if let Some(value) = value(field, b"transfer-encoding") {
+            self.is_chunked |= value.to_ascii_lowercase().ends_with(b"chunked");
+        } else if let Some(value) = value(field, b"upgrade") {
+            self.is_h2c |= value.eq_ignore_ascii_case(b"h2c");
         }
     }
 }
 
-/// The value of a field, if it is the one of this name.
-#[inline]
-fn value<'a>(field: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let (is, behind) = field.split_at_checked(name.len())?;
+/// What the fields that matter begin with, and what is empty, by the lower six bits: NUL for nothing, CR, and letters of both cases.
+const FIRST_LETTERS: u64 = {
+    let mut bits = 1 | 1 << b'\r';
+    let mut letters: &[u8] = b"cChHtTuU";
+    while let [letter, rest @ ..] = letters {
+        bits |= 1 << (*letter & 0x3f);
+        letters = rest;
+    }
+    bits
+};
+
+/// The value of a field, if it is the one of this name, which is of small letters and dashes.
+#[inline(always)]
+fn value<'a, const N: usize>(field: &'a [u8], name: &[u8; N]) -> Option<&'a [u8]> {
+    let (own, behind) = field.split_first_chunk::<N>()?;
     let value = behind.strip_prefix(b":")?;
-    is.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
+    let is = own.iter().zip(name).fold(true, |is, (own, name)| is & (own | 0x20 == *name));
+    is.then(|| value.trim_ascii())
 }
 
 /// A number without sign; None if it is none, or no u64.
 fn number(text: &[u8]) -> Option<u64> {
-    let digit = |number: u64, &byte: &u8| {
-        let digit = u64::from(byte.checked_sub(b'0').filter(|digit| *digit < 10)?);
-        number.checked_mul(10)?.checked_add(digit)
-    };
-    if text.is_empty() { None } else { text.iter().try_fold(0, digit) }
+    /// Of so many digits, all are numbers. A product that is checked is made of 128 bits in Wasm.
+    const SURE: usize = 19;
+    let digit = |byte: &u8| byte.is_ascii_digit().then_some(u64::from(byte & 15));
+    match text {
+        [] => None,
+        _ if text.len() <= SURE => text.iter().try_fold(0, |number, byte| Some(number * 10 + digit(byte)?)),
+        _ => std::str::from_utf8(text).ok().filter(|text| !text.starts_with('+'))?.parse().ok(),
+    }
 }
 
 #[cfg(test)]

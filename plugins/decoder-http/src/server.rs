@@ -162,6 +162,7 @@ impl Http {
     }
 
     /// What is known of the response under way is all that will be.
+    #[inline(always)]
     pub(crate) fn finish(&mut self, connection: &mut Connection, rows: &mut Emit<'_, Exchange>) {
         let Some(mut answer) = connection.answer.take() else { return };
         answer.ended_ns = connection.answered_ns;

@@ -9,7 +9,7 @@ use crate::fields::Fields;
 use crate::frame::{self, Head};
 use crate::hpack::{Scratch, table::Table};
 use crate::recover;
-use crate::row::{End, Exchange, emit};
+use crate::row::{End, Ended, Exchange, emit};
 
 /// What is remembered of a connection.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -142,7 +142,7 @@ impl Connection {
                 Some(doubt_ns) => (End::Unseen, doubt_ns),
                 None => (End::Unfinished(why), why.time_ns()),
             };
-            emit(&call, end, ended_ns, speaks_grpc, &mut tools.routes, rows);
+            emit(&call, &Ended { end, ended_ns, speaks_grpc }, &mut tools.routes, rows);
         }
     }
 
@@ -211,7 +211,7 @@ impl Connection {
         }
         if total <= missing {
             for call in self.calls.close_if(|_, call| left(call).is_some()) {
-                emit(&call, End::Unseen, time_ns, speaks_grpc, &mut tools.routes, rows);
+                emit(&call, &Ended { end: End::Unseen, ended_ns: time_ns, speaks_grpc }, &mut tools.routes, rows);
             }
         } else if bodies == 1 {
             for call in self.calls.all().filter(|call| left(call).is_some()) {
@@ -225,7 +225,7 @@ impl Connection {
             let reason = if let End::Reset(code) = end { Some(code) } else { None };
             call.ended = Some((time_ns, reason));
         } else if let Some(call) = self.calls.close(stream) {
-            emit(&call, end, time_ns, self.speaks_grpc, &mut tools.routes, rows);
+            emit(&call, &Ended { end, ended_ns: time_ns, speaks_grpc: self.speaks_grpc }, &mut tools.routes, rows);
         }
     }
 }
@@ -289,7 +289,7 @@ impl Connection {
                 let last = frame.payload.first_chunk().map_or(u32::MAX, |last| u32::from_be_bytes(*last));
                 let speaks_grpc = self.speaks_grpc;
                 for call in self.calls.close_if(|stream, _| stream > (last & u32::MAX >> 1)) {
-                    emit(&call, End::Refused, data.time_ns, speaks_grpc, &mut tools.routes, rows);
+                    emit(&call, &Ended { end: End::Refused, ended_ns: data.time_ns, speaks_grpc }, &mut tools.routes, rows);
                 }
             }
             frame::SETTINGS if !frame.head.has(1) => self.settings(data.sender, frame.payload),
@@ -309,6 +309,7 @@ impl Connection {
     }
 
     /// A header block, complete or as much of it as there will be.
+    #[inline(always)]
     fn block(&mut self, block: &Block, bytes: &[u8], data: &Data<'_>, tools: &mut Tools, rows: &mut Emit<'_, Exchange>) {
         let table = &mut self.direction(data.sender).table;
         let bytes = bytes.get(..BLOCK_BYTES).unwrap_or(bytes);
@@ -326,6 +327,7 @@ impl Connection {
         }
     }
 
+    #[inline(always)]
     fn request(&mut self, block: &Block, fields: Fields, time_ns: u64, tools: &mut Tools, rows: &mut Emit<'_, Exchange>) {
         let stream = block.stream;
         let is_new = stream % 2 == 1 && stream > self.last_stream;
@@ -345,12 +347,15 @@ impl Connection {
         self.open(stream, call, time_ns, tools, rows);
     }
 
+    #[inline(always)]
     fn open(&mut self, stream: u32, call: Call, time_ns: u64, tools: &mut Tools, rows: &mut Emit<'_, Exchange>) {
         if let Some(oldest) = self.calls.open(stream, call) {
-            emit(&oldest, End::Unseen, oldest.doubt_ns.unwrap_or(time_ns), self.speaks_grpc, &mut tools.routes, rows);
+            let ended_ns = oldest.doubt_ns.unwrap_or(time_ns);
+            emit(&oldest, &Ended { end: End::Unseen, ended_ns, speaks_grpc: self.speaks_grpc }, &mut tools.routes, rows);
         }
     }
 
+    #[inline(always)]
     fn response(&mut self, block: &Block, fields: &Fields, time_ns: u64, tools: &mut Tools, rows: &mut Emit<'_, Exchange>) {
         let stream = block.stream;
         let is_early = stream % 2 == 1 && stream > self.last_stream && rows.kind() == Kind::Client;

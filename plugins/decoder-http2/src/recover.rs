@@ -16,10 +16,22 @@ const HIDDEN: usize = 8;
 const ENOUGH: u32 = 2;
 
 /// Reads a block with what is known of the table, and where that is not enough, with what may be known.
+#[inline(always)]
 pub(crate) fn read(block: &[u8], table: &mut Table, is_broken: bool, sender: Sender, scratch: &mut Scratch) -> Fields {
-    let before = (!table.is_sure()).then(|| table.clone());
+    if !table.is_sure() {
+        return guess(block, table, is_broken, sender, scratch);
+    }
+    attempt(block, table, scratch).0
+}
+
+/// The same with a table of which not all is known.
+#[cold]
+fn guess(block: &[u8], table: &mut Table, is_broken: bool, sender: Sender, scratch: &mut Scratch) -> Fields {
+    let before = table.clone();
     let (fields, end) = attempt(block, table, scratch);
-    let Some(before) = before.filter(|_| fields.unknown > 0 && end == Block::Whole && !is_broken) else { return fields };
+    if fields.unknown == 0 || end != Block::Whole || is_broken {
+        return fields;
+    }
     let most = if sender == Sender::Client { HIDDEN } else { 0 };
     for hidden in 0..=most {
         let mut assumed = before.assuming(hidden);
@@ -41,6 +53,7 @@ pub(crate) fn read(block: &[u8], table: &mut Table, is_broken: bool, sender: Sen
 }
 
 /// Reads a block with this table.
+#[inline(always)]
 fn attempt(block: &[u8], table: &mut Table, scratch: &mut Scratch) -> (Fields, Block) {
     let mut fields = Fields::default();
     let end = hpack::read(block, table, scratch, |name, value| fields.take(name, value));

@@ -1,6 +1,7 @@
 //! The row of a request that ended.
 
 use plugin_sdk::conversation::{Emit, Ending, Kept, Kind, Routes};
+use plugin_sdk::scan::find;
 
 use crate::call::Call;
 use crate::grpc;
@@ -34,6 +35,15 @@ pub(crate) enum End<'a> {
     Unfinished(&'a Ending),
 }
 
+/// How and when a request ended.
+#[derive(Clone, Copy)]
+pub(crate) struct Ended<'a> {
+    pub end: End<'a>,
+    pub ended_ns: u64,
+    /// Others of its connection are gRPC.
+    pub speaks_grpc: bool,
+}
+
 /// The names of the reasons: RFC 9113, section 7.
 const RESETS: [&str; 14] = [
     "NO_ERROR",
@@ -56,15 +66,9 @@ pub(crate) const OTHER: &str = "_OTHER";
 /// One of the reasons.
 const REFUSED_STREAM: u32 = 7;
 
-/// Adds the row of a request that ended then. `speaks_grpc`: others of its connection are gRPC.
-pub(crate) fn emit(
-    call: &Call,
-    end: End<'_>,
-    ended_ns: u64,
-    speaks_grpc: bool,
-    routes: &mut Routes,
-    rows: &mut Emit<'_, Exchange>,
-) {
+/// Adds the row of a request that ended.
+pub(crate) fn emit(call: &Call, ended: &Ended<'_>, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) {
+    let &Ended { end, ended_ns, speaks_grpc } = ended;
     // A response alone is no request: it was asked before anybody looked.
     if !call.is_asked {
         return;
@@ -72,17 +76,21 @@ pub(crate) fn emit(
     // A stream may be reset when its response is complete; where that may have been missed, it tells nothing.
     let end = if call.doubt_ns.is_some() && matches!(end, End::Reset(_)) { End::Unseen } else { end };
     let to_server = rows.kind() == Kind::Server;
-    let (path, query) = call.target.split_once('?').unwrap_or((&call.target, ""));
+    let target = call.target.as_bytes();
+    let (path, query) = match find(target, b'?') {
+        Some(at) => (target.get(..at).unwrap_or_default(), target.get(at + 1..).unwrap_or_default()),
+        None => (target, [].as_slice()),
+    };
     let mut exchange = Exchange {
         scheme: call.scheme.name(),
-        path: rows.keep(path.as_bytes()),
-        query: rows.keep(query.as_bytes()),
+        path: rows.keep(path),
+        query: rows.keep(query),
         is_grpc: call.grpc_status.is_some() || call.is_grpc.unwrap_or(call.is_hazy && speaks_grpc),
         ..Exchange::default()
     };
     let mut digits = [0; 3];
     let error = if exchange.is_grpc {
-        let (service, method) = grpc::method(path).unwrap_or(("", OTHER));
+        let (service, method) = grpc::method(std::str::from_utf8(path).unwrap_or_default()).unwrap_or(("", OTHER));
         exchange.service = rows.keep(service.as_bytes());
         exchange.rpc = rows.keep(method.as_bytes());
         let status = grpc_status(call, end);
@@ -91,7 +99,7 @@ pub(crate) fn emit(
     } else {
         exchange.method = call.method.name();
         exchange.status = call.status;
-        exchange.route = rows.keep(routes.route(path.as_bytes()));
+        exchange.route = rows.keep(routes.route(path));
         let fails = call.status >= if to_server { 500 } else { 400 };
         match end {
             _ if fails => decimal(call.status, &mut digits),

@@ -1,5 +1,7 @@
 //! Words and numbers of lines.
 
+use plugin_sdk::scan::find;
+
 /// The bytes are none of this protocol, or one does not know where in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Garbled;
@@ -11,9 +13,28 @@ pub(crate) const MOST: u32 = i32::MAX as u32 - 2;
 pub(crate) const LONGEST: usize = 8192;
 
 /// The words of a line.
-#[inline]
-pub(crate) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
-    line.split(|&byte| byte == b' ').filter(|word| !word.is_empty())
+#[inline(always)]
+pub(crate) const fn words(line: &[u8]) -> Words<'_> {
+    Words(line)
+}
+
+/// What is left of a line, as words.
+#[derive(Debug, Clone)]
+pub(crate) struct Words<'a>(&'a [u8]);
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a [u8];
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while let [b' ', rest @ ..] = self.0 {
+            self.0 = rest;
+        }
+        let end = find(self.0, b' ').unwrap_or(self.0.len());
+        let (word, rest) = self.0.split_at_checked(end)?;
+        self.0 = rest;
+        (!word.is_empty()).then_some(word)
+    }
 }
 
 /// The length that a word says; None for what is none, or is one that a server refuses.

@@ -71,6 +71,7 @@ const SETTLED_NS: u64 = 1_000_000_000;
 
 impl Connection {
     /// What the client sent.
+    #[inline(never)]
     pub(crate) fn commands(&mut self, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> Result<usize, Foreign> {
         let missing = data.missing as usize;
         if let Some(time_ns) = self.answered.take() {
@@ -98,6 +99,7 @@ impl Connection {
     }
 
     /// What the server sent.
+    #[inline(never)]
     pub(crate) fn answers(&mut self, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> Result<usize, Foreign> {
         let missing = data.missing as usize;
         let all = data.bytes.len() + missing;

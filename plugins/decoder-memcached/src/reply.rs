@@ -39,7 +39,7 @@ impl Replies {
     /// The next reply that ends in this call, of which `missing` bytes behind `bytes` were not captured. `at` moves over what is
     /// done with, and beyond the end of the bytes where a length says what is still to come. None: the rest of the bytes has to
     /// come again, with more behind it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self, bytes: &[u8], missing: usize, at: &mut usize) -> Result<Option<Reply>, Garbled> {
         if *at < bytes.len()
             && let Some(reply) = self.ending.take()
@@ -50,88 +50,113 @@ impl Replies {
         loop {
             let rest = bytes.get(*at..).unwrap_or_default();
             let Some(&first) = rest.first() else { return Ok(None) };
-            let (reply, length) = if first == RESPONSE {
-                let Some(message) = binary(rest)? else { return Ok(None) };
-                message
+            let mut part = Part { reply: Reply::text(Code::NONE), is_last: true, length: 0 };
+            if first == RESPONSE {
+                if !part.binary(rest)? {
+                    return Ok(None);
+                }
             } else {
                 let Some((line, length)) = scan::line(rest) else {
                     return if rest.len() > line::LONGEST { Err(Garbled) } else { Ok(None) };
                 };
-                let (reply, data) = text(line)?;
-                (reply, length + data.map_or(0, |data| data as usize + 2))
-            };
-            *at += length;
-            match reply {
-                // One of several parts.
-                None => self.values += u32::from(first == b'V'),
-                Some(reply) => {
-                    let values = std::mem::take(&mut self.values);
-                    let reply = Reply { values: reply.values + values, ..reply };
-                    if *at > bytes.len() + missing {
-                        // It ends in a later call, and so does the command: its last byte is waited for.
-                        *at -= 1;
-                        self.ending = Some(reply);
-                        return Ok(None);
-                    }
-                    return Ok(Some(reply));
+                part.length = length;
+                part.line(line)?;
+            }
+            *at += part.length;
+            if !part.is_last {
+                self.values += u32::from(first == b'V');
+                continue;
+            }
+            part.reply.values += std::mem::take(&mut self.values);
+            if *at > bytes.len() + missing {
+                // It ends in a later call, and so does the command: its last byte is waited for.
+                *at -= 1;
+                self.ending = Some(part.reply);
+                return Ok(None);
+            }
+            return Ok(Some(part.reply));
+        }
+    }
+}
+
+/// A line or a message of a reply.
+struct Part {
+    /// The reply that it ends.
+    reply: Reply,
+    /// It ends one.
+    is_last: bool,
+    /// With the data behind it.
+    length: usize,
+}
+
+// === impl Part ===
+
+impl Part {
+    /// Reads a line, whose length is known.
+    #[inline(always)]
+    fn line(&mut self, line: &[u8]) -> Result<(), Garbled> {
+        let end = scan::find(line, b' ').unwrap_or(line.len());
+        let word = line.get(..end).unwrap_or_default();
+        let rest = || words(line.get(end..).unwrap_or_default());
+        match word {
+            b"VALUE" | b"CONFIG" => {
+                self.is_last = false;
+                self.data(rest().nth(2))?;
+            }
+            b"STAT" | b"ITEM" | b"mg" => self.is_last = false,
+            _ if word.starts_with(b"key=") => self.is_last = false,
+            b"VA" | b"HD" | b"EN" | b"NF" | b"NS" | b"EX" | b"MN" | b"ME" => {
+                (self.reply.code, self.reply.style) = (Code::of(word), Style::Meta);
+                self.reply.opaque = line::opaque(rest());
+                if word == b"VA" {
+                    self.reply.values = 1;
+                    self.data(rest().next())?;
+                }
+            }
+            _ => {
+                self.reply.code = Code::of(word);
+                // A number, the version, a word that is new.
+                let is_word = |is_part: fn(&u8) -> bool| !word.is_empty() && word.iter().all(is_part);
+                if self.reply.code == Code::NONE
+                    && !is_word(u8::is_ascii_digit)
+                    && !is_word(|byte| byte.is_ascii_uppercase() || *byte == b'_')
+                {
+                    return Err(Garbled);
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Adds the data behind the line, of which this word is the length.
+    #[inline(always)]
+    fn data(&mut self, length: Option<&[u8]>) -> Result<(), Garbled> {
+        self.length += length.and_then(line::length).ok_or(Garbled)? as usize + 2;
+        Ok(())
+    }
+
+    /// Reads a binary message; false if its header has not come.
+    fn binary(&mut self, rest: &[u8]) -> Result<bool, Garbled> {
+        let Some(header) = Header::read(rest) else { return Ok(false) };
+        if !header.is_sound() {
+            return Err(Garbled);
+        }
+        let (name, _) = Name::of_opcode(header.opcode);
+        let values = u32::from(header.status == 0 && matches!(name.text(), "get" | "gat"));
+        self.reply = Reply { code: Code::of_status(header.status), values, style: Style::Binary, opaque: header.opaque };
+        // Statistics are many messages, the last of which is empty.
+        self.is_last = !(name.text() == "stats" && header.body > 0 && header.status == 0);
+        self.length = HEADER + header.body as usize;
+        Ok(true)
     }
 }
 
-/// A reply that is over with this line, or None for a part of one; and the length of the data behind the line.
-#[inline]
-fn text(line: &[u8]) -> Result<(Option<Reply>, Option<u32>), Garbled> {
-    let end = scan::find(line, b' ').unwrap_or(line.len());
-    let word = line.get(..end).unwrap_or_default();
-    let rest = || words(line.get(end..).unwrap_or_default());
-    let mut reply = Reply { code: Code::NONE, values: 0, style: Style::Text, opaque: 0 };
-    match word {
-        b"VALUE" | b"CONFIG" => {
-            let length = rest().nth(2).and_then(line::length).ok_or(Garbled)?;
-            return Ok((None, Some(length)));
-        }
-        b"STAT" | b"ITEM" | b"mg" => return Ok((None, None)),
-        _ if word.starts_with(b"key=") => return Ok((None, None)),
-        b"VA" | b"HD" | b"EN" | b"NF" | b"NS" | b"EX" | b"MN" | b"ME" => {
-            (reply.code, reply.style) = (Code::of(word), Style::Meta);
-            reply.opaque = line::opaque(rest());
-            if word == b"VA" {
-                reply.values = 1;
-                let length = rest().next().and_then(line::length).ok_or(Garbled)?;
-                return Ok((Some(reply), Some(length)));
-            }
-        }
-        _ => {
-            reply.code = Code::of(word);
-            // A number, the version, a word that is new.
-            let is_word = |is_part: fn(&u8) -> bool| !word.is_empty() && word.iter().all(is_part);
-            if reply.code == Code::NONE
-                && !is_word(u8::is_ascii_digit)
-                && !is_word(|byte| byte.is_ascii_uppercase() || *byte == b'_')
-            {
-                return Err(Garbled);
-            }
-        }
-    }
-    Ok((Some(reply), None))
-}
+// === impl Reply ===
 
-type Part = (Option<Reply>, usize);
-
-fn binary(rest: &[u8]) -> Result<Option<Part>, Garbled> {
-    let Some(header) = Header::read(rest) else { return Ok(None) };
-    if !header.is_sound() {
-        return Err(Garbled);
+impl Reply {
+    const fn text(code: Code) -> Self {
+        Self { code, values: 0, style: Style::Text, opaque: 0 }
     }
-    let (name, _) = Name::of_opcode(header.opcode);
-    let code = Code::of_status(header.status);
-    let values = u32::from(header.status == 0 && matches!(name.text(), "get" | "gat"));
-    let reply = Reply { code, values, style: Style::Binary, opaque: header.opaque };
-    // Statistics are many messages, the last of which is empty.
-    let is_part = name.text() == "stats" && header.body > 0 && header.status == 0;
-    Ok(Some(((!is_part).then_some(reply), HEADER + header.body as usize)))
 }
 
 #[cfg(test)]

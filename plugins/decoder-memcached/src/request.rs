@@ -55,7 +55,7 @@ impl Requests {
     /// The next command that starts at `at` or behind, in a call of which `missing` bytes behind `bytes` were not captured. `at`
     /// moves over what is done with, and beyond the end of the bytes where a length says what is still to come. None: the rest of
     /// the bytes has to come again, with more behind it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self, bytes: &[u8], missing: usize, at: &mut usize) -> Result<Option<Command>, Garbled> {
         if self.is_lost && !self.find(bytes, at) {
             return Ok(None);
@@ -65,20 +65,18 @@ impl Requests {
         if first == REQUEST {
             return binary(rest, at);
         }
-        let Some((line, length)) = scan::line(rest) else {
+        let (line, length) = match scan::line(rest) {
+            Some((line, length)) => (line, Some(length)),
             // All of the line but a command's name may be keys.
-            if missing > 0
-                && let Some(end) = scan::find(rest, b' ')
-            {
-                let (command, _) = text(rest, *at, rest.get(..end).unwrap_or_default())?;
-                *at = bytes.len() + missing;
-                return Ok(Some(command));
-            }
-            return if rest.len() > line::LONGEST || !is_text(rest) { Err(Garbled) } else { Ok(None) };
+            None if missing > 0 && rest.contains(&b' ') => (rest, None),
+            None => return if rest.len() > line::LONGEST || !is_text(rest) { Err(Garbled) } else { Ok(None) },
         };
-        let end = scan::find(line, b' ').unwrap_or(line.len());
-        let (command, data) = text(line, *at, line.get(..end).unwrap_or_default())?;
-        *at += length + data.map_or(0, |data| data as usize + 2);
+        let (command, data) = text(line)?;
+        let command = Command { start: *at, ..command };
+        match length {
+            Some(length) => *at += length + data.map_or(0, |data| data as usize + 2),
+            None => *at = bytes.len() + missing,
+        }
         Ok(Some(command))
     }
 
@@ -103,15 +101,17 @@ impl Requests {
 /// The command that these bytes begin with, if its line is there and its name is known.
 pub(crate) fn begin(bytes: &[u8]) -> Option<Command> {
     let (line, _) = scan::line(bytes)?;
-    let (command, _) = text(line, 0, words(line).next()?).ok()?;
+    let (command, _) = text(line).ok()?;
     (command.name != Name::default()).then_some(command)
 }
 
-/// A command on a line, and the length of the data behind it.
-#[inline]
-fn text(line: &[u8], start: usize, name: &[u8]) -> Result<(Command, Option<u32>), Garbled> {
-    let mut command = Command { start, name: Name::of(name), keys: 1, style: Style::Text, answer: Answer::Always, opaque: 0 };
-    let rest = line.get(name.len()..).unwrap_or_default();
+/// The command on a line, as if it began at 0, and the length of the data behind the line.
+#[inline(always)]
+fn text(line: &[u8]) -> Result<(Command, Option<u32>), Garbled> {
+    let end = scan::find(line, b' ').unwrap_or(line.len());
+    let (name, rest) = line.split_at_checked(end).unwrap_or_default();
+    let mut command =
+        Command { start: 0, name: Name::of(name), keys: 1, style: Style::Text, answer: Answer::Always, opaque: 0 };
     let mut data = None;
     match name {
         b"get" | b"gets" => command.keys = keys(rest, 0),

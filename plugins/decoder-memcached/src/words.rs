@@ -1,6 +1,7 @@
 //! Commands and answers that are called by their names; all others are `OTHER` or nothing, because they come from the wire and are
 //! dimensions.
 
+use plugin_sdk::scan::same;
 use serde::{Deserialize, Serialize};
 
 /// A command, by its place among [`NAMES`].
@@ -17,7 +18,7 @@ impl Name {
     /// The command that a line begins with; `OTHER` if it is not known. Small letters only, as the server has it.
     #[inline]
     pub(crate) fn of(word: &[u8]) -> Self {
-        let place = NAMES.iter().position(|name| name.as_bytes() == word);
+        let place = NAMES.iter().position(|name| same(name.as_bytes(), word));
         Self(place.unwrap_or_default() as u8)
     }
 
@@ -76,7 +77,7 @@ impl Code {
     /// The answer that a line begins with. What follows it is the server's own, and goes nowhere.
     #[inline]
     pub(crate) fn of(word: &[u8]) -> Self {
-        let place = CODES.iter().position(|(code, _)| code.as_bytes() == word);
+        let place = CODES.iter().position(|(code, _)| same(code.as_bytes(), word));
         Self(place.unwrap_or_default() as u8)
     }
 

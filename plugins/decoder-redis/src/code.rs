@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 /// `ERR`, `WRONGTYPE`, `MOVED`: capitals only, at most 16 of them; anything else is `_OTHER`.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Code {
+    /// Zeros behind the word. No length: what is one number is copied as one.
     bytes: [u8; LONGEST],
-    length: u8,
 }
 
 const LONGEST: usize = 16;
@@ -18,7 +18,7 @@ const OTHER: &[u8] = b"_OTHER";
 
 impl Code {
     /// Of a reply that is no error.
-    pub(crate) const NONE: Self = Self { bytes: [0; LONGEST], length: 0 };
+    pub(crate) const NONE: Self = Self { bytes: [0; LONGEST] };
 
     /// Of an error's text.
     pub(crate) fn of(text: &[u8]) -> Self {
@@ -30,12 +30,13 @@ impl Code {
         };
         let mut bytes = [0; LONGEST];
         bytes.iter_mut().zip(word).for_each(|(place, &byte)| *place = byte);
-        Self { bytes, length: word.len() as u8 }
+        Self { bytes }
     }
 
     /// The word; empty for none.
     pub(crate) fn text(&self) -> &str {
-        let word = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
+        let length = LONGEST - u128::from_le_bytes(self.bytes).leading_zeros() as usize / 8;
+        let word = self.bytes.get(..length).unwrap_or_default();
         std::str::from_utf8(word).unwrap_or_default()
     }
 }

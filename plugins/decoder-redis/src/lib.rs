@@ -33,6 +33,7 @@ const CAPTURE_BYTES: u32 = 4096;
 const ARGUMENTS_SHOWN: u32 = 8;
 
 impl Protocol for Redis {
+    const STATE_VERSION: u16 = 2;
     type Connection = Connection;
     type Exchange = Exchange;
 

@@ -219,17 +219,17 @@ impl Connection {
             let stays_subscribed = matches!(kind, Kind::Subscribe | Kind::Unsubscribe | Kind::Ping | Kind::Ends | Kind::Reset);
             self.is_subscribed &= stays_subscribed;
             if self.is_silent(kind, detail) {
-                return self.finish(&waiting, Code::NONE, waiting.began.time_ns, rows);
+                return self.finish(&waiting, Code::NONE, rows, waiting.began.time_ns);
             }
         }
         if !self.early.is_empty()
             && let Some(early) = self.early.pop()
             && waiting.began.time_ns.saturating_sub(early.time_ns) < EARLY_NS
         {
-            return self.finish(&waiting, early.code, early.time_ns.max(waiting.began.time_ns), rows);
+            return self.finish(&waiting, early.code, rows, early.time_ns.max(waiting.began.time_ns));
         }
         if let Some(oldest) = self.waiting.push(waiting) {
-            self.finish(&oldest, Code::NONE, data.time_ns, rows);
+            self.finish(&oldest, Code::NONE, rows, data.time_ns);
         }
     }
 
@@ -287,7 +287,7 @@ impl Connection {
     }
 
     /// Finds the command of a reply.
-    #[inline]
+    #[inline(always)]
     fn pair(&mut self, reply: &Reply, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         let is_certain = self.doubt.is_none_or(|doubt| doubt.certain > 0);
         let Some(waiting) = self.waiting.pop() else {
@@ -296,7 +296,7 @@ impl Connection {
         if let Some(doubt) = &mut self.doubt {
             doubt.certain = doubt.certain.saturating_sub(1);
         }
-        self.finish(&waiting, if is_certain { reply.code } else { Code::NONE }, time_ns, rows);
+        self.finish(&waiting, if is_certain { reply.code } else { Code::NONE }, rows, time_ns);
     }
 
     /// A reply to a command that nobody saw.
@@ -315,7 +315,7 @@ impl Connection {
 
     /// A command is done with.
     #[inline]
-    fn finish(&mut self, waiting: &Waiting, code: Code, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
+    fn finish(&mut self, waiting: &Waiting, code: Code, rows: &mut Emit<'_, Exchange>, time_ns: u64) {
         let mut exchange = waiting.exchange(self.database, code);
         if waiting.kind != Kind::Plain {
             self.take_effect(waiting, &mut exchange);
@@ -349,7 +349,7 @@ impl Connection {
         self.confirmations = 0;
         self.replies.lose();
         let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.drain().for_each(|waiting| self.finish(&waiting, Code::NONE, time_ns, rows));
+        waiting.drain().for_each(|waiting| self.finish(&waiting, Code::NONE, rows, time_ns));
     }
 
     #[inline]

@@ -59,7 +59,7 @@ impl Replies {
     /// The next reply that ends in this call, of which `missing` bytes behind `bytes` were not captured. `at` moves over what is
     /// done with, and beyond the end of the bytes where a length says what is still to come. None: the rest of the bytes has to
     /// come again, with more behind it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self, bytes: &[u8], missing: usize, at: &mut usize) -> Result<Option<Reply>, Garbled> {
         if self.in_line && !self.end_line(bytes, at) {
             return Ok(None);
@@ -128,7 +128,7 @@ impl Replies {
     }
 
     /// An element that is a line.
-    #[inline]
+    #[inline(always)]
     fn line(&mut self, kind: u8, rest: &[u8], at: &mut usize) -> Result<bool, Garbled> {
         let end = line::end(rest);
         if end.is_none() && rest.len() < LONGEST_LINE {

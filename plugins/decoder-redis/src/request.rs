@@ -49,7 +49,7 @@ impl Requests {
 
     /// The next command that starts at `at` or behind. `at` moves over what is done with, and beyond the end of the bytes where a
     /// length says what is still to come. None: the rest of the bytes has to come again, with more behind it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self, words: &Vocabulary, bytes: &[u8], at: &mut usize) -> Result<Option<Command>, Garbled> {
         if self.is_lost && !self.find(words, bytes, at) {
             return Ok(None);
@@ -117,7 +117,7 @@ pub(crate) fn begin(words: &Vocabulary, bytes: &[u8]) -> Option<Command> {
 
 /// A command of `count` strings, the first of which is `header` bytes behind `start`; the place behind the strings that were looked
 /// at, and how many are left. None if one of those has not come.
-#[inline]
+#[inline(always)]
 fn command(
     words: &Vocabulary,
     bytes: &[u8],

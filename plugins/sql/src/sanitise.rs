@@ -1,5 +1,7 @@
 //! The text of a statement without its values.
 
+use plugin_sdk::scan::append;
+
 use crate::lexer::{Dialect, Lexer, Token};
 
 /// Bytes of a sanitised text: more than nearly all statements have, and as many as a capture usually shows.
@@ -54,7 +56,10 @@ fn put(token: Token<'_>, dialect: Dialect, out: &mut Vec<u8>) {
             }
         }
         Token::Sign(sign) => out.push(sign),
-        Token::Word(word) | Token::Parameter(word) => append(room(word, out), out),
+        Token::Word(word) | Token::Parameter(word) => {
+            let word = room(word, out);
+            append(out, word);
+        }
         // A byte below a space would let a name draw on a terminal.
         Token::Quoted(name) => {
             let shown = room(name, out).iter().map(|&byte| if byte < b' ' || byte == 0x7f { b' ' } else { byte });
@@ -62,14 +67,6 @@ fn put(token: Token<'_>, dialect: Dialect, out: &mut Vec<u8>) {
         }
         Token::Comment(_) => {}
     }
-}
-
-/// Eight bytes at a time, which are a store each: to copy a few bytes costs a call in Wasm.
-#[inline]
-fn append(word: &[u8], out: &mut Vec<u8>) {
-    let (eights, rest) = word.as_chunks::<8>();
-    eights.iter().for_each(|eight| out.extend_from_slice(eight));
-    rest.iter().for_each(|&byte| out.push(byte));
 }
 
 /// As much of a name as there is room for.
