@@ -1,12 +1,10 @@
 //! HTTP/1.1 against nginx.
 
-use std::time::Duration;
-
-use host_tests::requests::{client, number_after};
+use host_tests::requests::client;
 use host_tests::server::Server;
 use host_tests::turn::{measured, turn_as_root};
 
-use crate::{close, exact, faults, host};
+use crate::{Wrk, close, exact, faults, host, median_of};
 
 #[test]
 fn http_requests_are_counted_exactly_at_both_ends_needs_root() {
@@ -44,21 +42,23 @@ fn durations_of_http_requests_are_those_that_the_client_measures_needs_root() {
     let server = Server::nginx(false);
     let host = host();
     let url = format!("http://127.0.0.1:{}/ok", server.port);
-    let said = client("wrk", &["-t1", "-c4", "-d2", "--latency", &url]);
-    let line = said.lines().find(|line| line.trim_start().starts_with("50%")).unwrap();
-    let theirs = number_after(line, "50%");
-    let theirs = Duration::from_secs_f64(if line.contains("us") { theirs * 1e-6 } else { theirs * 1e-3 });
-    let sent = said.lines().find(|line| line.contains(" requests in ")).unwrap().trim_start();
-    let sent: u64 = sent[..sent.find(' ').unwrap()].parse().unwrap();
+    let wrk = Wrk::run(&url, 2);
     let requests = host.settled_requests().of("http", "client", server.port);
-    measured(&format!(
-        "wrk {sent} requests, median {theirs:?}; host {} requests, median {:?}",
-        requests.count(),
-        requests.median()
-    ));
-    // It cuts off at the end: what was under way then was answered, but not counted.
-    assert!((sent..=sent + 8).contains(&requests.count()), "{sent} {requests:#?}");
-    assert!(close(requests.median(), theirs), "{:?} {theirs:?}", requests.median());
+    measured(&format!("wrk: {} requests, host {}", wrk.requests, requests.count()));
+    assert!(wrk.has_made(requests.count()), "{} {requests:#?}", wrk.requests);
+    close("wrk", &requests, wrk.median);
+}
+
+#[test]
+fn durations_of_http_requests_are_those_that_h2load_writes_down_needs_root() {
+    let Some(_turn) = turn_as_root() else { return };
+    let server = Server::nginx(false);
+    let host = host();
+    let (url, log) = (format!("http://127.0.0.1:{}/ok", server.port), server.path("log").display().to_string());
+    client("h2load", &["--h1", "-n", "20000", "-c", "4", "--log-file", &log, &url]);
+    let requests = host.settled_requests().of("http", "client", server.port);
+    exact(&host, "h2load", &requests, 20_000);
+    close("h2load", &requests, median_of(&std::fs::read_to_string(&log).unwrap(), 2));
 }
 
 #[test]

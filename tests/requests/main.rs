@@ -15,7 +15,7 @@ mod tls;
 use std::time::Duration;
 
 use host_tests::daemon::{Host, Status};
-use host_tests::requests::Requests;
+use host_tests::requests::{Requests, client, number_after};
 use host_tests::turn::measured;
 
 /// A host that sees the requests of this machine.
@@ -26,6 +26,11 @@ fn host() -> Host {
 /// Holds what the host counted against what a client did. Nothing may be missing but what the ledger says was lost; with nothing
 /// lost the counts are equal.
 fn exact(host: &Host, what: &str, counted: &Requests, sent: u64) {
+    exact_by(host, what, counted, sent, 1);
+}
+
+/// The same where one record may tell of so many requests.
+fn exact_by(host: &Host, what: &str, counted: &Requests, sent: u64, per_record: u64) {
     let status = host.status();
     let lost: u64 = status.paths.iter().map(|path| path.ledger.lost_in_ring).sum();
     measured(&format!("{what}: {} of {sent} counted, {lost} records lost, p50 {:.0?}", counted.count(), counted.median()));
@@ -33,13 +38,45 @@ fn exact(host: &Host, what: &str, counted: &Requests, sent: u64) {
         assert_eq!(counted.count(), sent, "{what}: {:#?}\n{}", counted.0, host.stderr());
     } else {
         let missing = sent.abs_diff(counted.count());
-        assert!(missing <= lost, "{what}: {missing} requests are missing, and only {lost} records were lost");
+        assert!(missing <= lost * per_record, "{what}: {missing} requests are missing, and only {lost} records were lost");
     }
 }
 
-/// Whether a median is a client's own, within a tenth or 50 us.
-fn close(ours: Duration, theirs: Duration) -> bool {
-    ours.abs_diff(theirs) <= Duration::from_micros(50).max(theirs / 10)
+/// Holds the median of what the host saw at the client's end against the client's own: within a tenth, or 50 us.
+fn close(what: &str, ours: &Requests, theirs: Duration) {
+    let ours = ours.median();
+    measured(&format!("{what}: median {theirs:?}, as the host has it {ours:?}"));
+    assert!(ours.abs_diff(theirs) <= Duration::from_micros(50).max(theirs / 10), "{what}: {theirs:?}, and not {ours:?}");
+}
+
+/// The middle one of durations in microseconds, of which each line has one in this place.
+fn median_of(lines: &str, place: usize) -> Duration {
+    let mut all: Vec<u64> = lines.lines().map(|line| line.split_whitespace().nth(place).unwrap().parse().unwrap()).collect();
+    all.sort_unstable();
+    Duration::from_micros(all[all.len() / 2])
+}
+
+/// What wrk says of the requests that it made.
+struct Wrk {
+    requests: u64,
+    median: Duration,
+}
+
+impl Wrk {
+    /// Runs it with four connections for so many seconds. It cuts off at the end: what is under way then is answered, but not counted.
+    fn run(url: &str, seconds: u32) -> Self {
+        let said = client("wrk", &["-t1", "-c4", &format!("-d{seconds}"), "--latency", url]);
+        let line = said.lines().find(|line| line.trim_start().starts_with("50%")).unwrap();
+        let median = number_after(line, "50%") * if line.contains("us") { 1e-6 } else { 1e-3 };
+        let requests = said.lines().find(|line| line.contains(" requests in ")).unwrap();
+        let requests = requests.split_whitespace().next().unwrap().parse().unwrap();
+        Self { requests, median: Duration::from_secs_f64(median) }
+    }
+
+    /// Whether these are its requests: those that it counts, and two of each connection at most beside them.
+    fn has_made(&self, requests: u64) -> bool {
+        (self.requests..=self.requests + 8).contains(&requests)
+    }
 }
 
 /// Faults of all plugins.

@@ -4,7 +4,15 @@ use host_tests::requests::client;
 use host_tests::server::Server;
 use host_tests::turn::turn_as_root;
 
-use crate::{exact, faults, host};
+use crate::{close, exact, faults, host, median_of};
+
+/// The lines that pgbench wrote, one for each transaction, into files whose names begin so.
+fn transactions(server: &Server, prefix: &str) -> String {
+    let folder = server.path("");
+    let ours = |file: &std::fs::DirEntry| file.file_name().to_string_lossy().starts_with(&format!("{prefix}."));
+    let files = std::fs::read_dir(folder).unwrap().flatten().filter(ours);
+    files.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect()
+}
 
 #[test]
 fn postgresql_statements_are_counted_exactly_in_every_protocol_needs_root() {
@@ -18,13 +26,17 @@ fn postgresql_statements_are_counted_exactly_in_every_protocol_needs_root() {
     for protocol in ["simple", "extended", "prepared"] {
         let host = host();
         let (clients, each) = (CLIENTS.to_string(), EACH.to_string());
-        let load = ["-S", "-n", "-M", protocol, "-c", &clients, "-t", &each, "postgres"];
+        let log = server.path(protocol).display().to_string();
+        let load = ["-S", "-n", "-M", protocol, "-c", &clients, "-t", &each, "--log", "--log-prefix", &log, "postgres"];
         client("pgbench", &[&at[..], &load].concat());
         let requests = host.settled_requests();
         for role in ["server", "client"] {
             let of = requests.of("postgresql", role, server.port);
             let accounts = of.filter(|request| request.method == "SELECT" && request.route.contains("pgbench_accounts"));
             exact(&host, &format!("pgbench {protocol}, {role}"), &accounts, CLIENTS * EACH);
+            if role == "client" {
+                close(&format!("pgbench {protocol}"), &accounts, median_of(&transactions(&server, protocol), 2));
+            }
         }
         assert_eq!(faults(&host.status()), 0);
     }

@@ -1,18 +1,42 @@
 //! The HTTP decoder replaced while requests flow.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use host_tests::daemon::Host;
 use host_tests::requests::client;
 use host_tests::server::Server;
 use host_tests::turn::{measured, turn_as_root};
 
-use crate::host;
+use crate::{Wrk, host};
 
 #[test]
 fn a_swap_of_the_http_decoder_under_load_loses_and_doubles_no_request_needs_root() {
     let Some(_turn) = turn_as_root() else { return };
     const SENT: u64 = 60_000;
+    let (server, host) = (Server::nginx(false), host());
+    let url = format!("http://127.0.0.1:{}/ok", server.port);
+    let (sent, swaps) = swapping(&host, || {
+        client("h2load", &["--h1", "-n", &SENT.to_string(), "-c", "4", &url]);
+        SENT
+    });
+    let counts = counts(&host, &server);
+    measured(&format!("{swaps} swaps under h2load: {counts:?} of {sent} requests"));
+    assert_eq!(counts, [SENT; 2]);
+}
+
+#[test]
+fn a_swap_of_the_http_decoder_under_wrk_loses_and_doubles_no_request_needs_root() {
+    let Some(_turn) = turn_as_root() else { return };
+    let (server, host) = (Server::nginx(false), host());
+    let url = format!("http://127.0.0.1:{}/ok", server.port);
+    let (wrk, swaps) = swapping(&host, || Wrk::run(&url, 2));
+    let counts = counts(&host, &server);
+    measured(&format!("{swaps} swaps under wrk: {counts:?} of {} requests", wrk.requests));
+    assert!(counts.iter().all(|&count| wrk.has_made(count)), "{counts:?} of {}", wrk.requests);
+}
+
+/// Replaces the decoder by itself under another digest, again and again while there is load; what the load said, and how often.
+fn swapping<T: Send>(host: &Host, load: impl FnOnce() -> T + Send) -> (T, usize) {
     let folder = tempfile::tempdir().unwrap();
     // The same decoder under another digest: an empty custom section more.
     let bundled = plugins::component("decoder-http").unwrap().bytes;
@@ -22,29 +46,26 @@ fn a_swap_of_the_http_decoder_under_load_loses_and_doubles_no_request_needs_root
         std::fs::write(&file, [bundled, &section].concat()).unwrap();
         file
     });
-    let server = Server::nginx(false);
-    let host = host();
-    let ended = AtomicBool::new(false);
     let mut swaps = 0;
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let url = format!("http://127.0.0.1:{}/ok", server.port);
-            client("h2load", &["--h1", "-n", &SENT.to_string(), "-c", "4", &url]);
-            ended.store(true, Ordering::Release);
-        });
-        while !ended.load(Ordering::Acquire) {
+    let said = std::thread::scope(|scope| {
+        let load = scope.spawn(load);
+        while !load.is_finished() {
             let loaded = host.load(&files[swaps % 2], "decoder.http", None);
             assert!(loaded.status.success(), "{}", host_tests::daemon::stderr(&loaded));
             swaps += 1;
             std::thread::sleep(Duration::from_millis(20));
         }
+        load.join().unwrap()
     });
+    assert!(swaps >= 3);
+    (said, swaps)
+}
+
+/// What the host counted at the server's end and at the client's; nothing was lost meanwhile.
+fn counts(host: &Host, server: &Server) -> [u64; 2] {
     let requests = host.settled_requests();
     let status = host.status();
     assert_eq!(status.paths.iter().map(|path| path.ledger.lost_in_ring).sum::<u64>(), 0);
-    let count = |role| requests.of("http", role, server.port).count();
-    measured(&format!("{swaps} swaps: {} and {} of {SENT} requests", count("server"), count("client")));
-    assert!(swaps >= 3);
-    assert_eq!((count("server"), count("client")), (SENT, SENT));
     assert!(status.swaps.iter().all(|swap| swap.slot == "decoder.http"));
+    ["server", "client"].map(|role| requests.of("http", role, server.port).count())
 }

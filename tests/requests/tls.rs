@@ -33,15 +33,16 @@ fn requests_to_a_go_server_over_tls_are_counted_exactly_needs_root() {
     let Some(_turn) = turn_as_root() else { return };
     const SENT: u64 = 2_000;
     let Some(server) = go_server() else { return skip("Go could not be installed") };
-    let host = host();
-    let url = format!("https://127.0.0.1:{}/ok", server.port);
-    client("h2load", &["--h1", "-n", &SENT.to_string(), "-c", "2", &url]);
-    let requests = host.settled_requests();
-    for role in ["server", "client"] {
-        let of = requests.of("http", role, server.port);
-        exact(&host, &format!("Go over TLS, {role}"), &of, SENT);
+    for (protocol, more) in [("http", &["--h1"][..]), ("http2", &[])] {
+        let host = host();
+        let url = format!("https://127.0.0.1:{}/ok", server.port);
+        client("h2load", &[more, &["-n", &SENT.to_string(), "-c", "2", &url]].concat());
+        let requests = host.settled_requests();
+        for role in ["server", "client"] {
+            exact(&host, &format!("Go over TLS, {protocol}, {role}"), &requests.of(protocol, role, server.port), SENT);
+        }
+        assert_eq!(faults(&host.status()), 0);
     }
-    assert_eq!(faults(&host.status()), 0);
 }
 
 #[test]
