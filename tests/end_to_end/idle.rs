@@ -68,6 +68,8 @@ fn idles_within(allowed: &Allowance) {
     measured(&format!("{:.2} % of a core, RSS {:.1} MiB", share * 100.0, rss as f64 / f64::from(1 << 20)));
     assert!(share < allowed.share, "{:.2} % of a core", share * 100.0);
     assert!(rss < allowed.rss_bytes, "{} MiB", rss >> 20);
+    let said = std::fs::read_to_string(format!("/proc/{}/status", host.pid())).unwrap();
+    assert!(!said.contains("THP_enabled:\t1"), "where huge pages are for everybody, it would take four times as much:\n{said}");
     let status = host.status();
     assert_eq!(status.paths.len(), if allowed.probes.is_empty() { 11 } else { 3 }, "{:#?}", status.paths);
     assert!(

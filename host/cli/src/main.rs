@@ -28,6 +28,7 @@ use crate::args::{Cli, Command};
 use crate::exit::{Code, Done, Failure};
 
 fn main() -> ExitCode {
+    host_kernel::small_pages();
     host_kernel::one_heap();
     let cli = Cli::parse();
     match perform(cli.command) {

@@ -49,6 +49,6 @@ mod error;
 
 pub use catalog::BuiltIn;
 pub use error::KernelError;
-pub use heap::{give_back, one_heap};
+pub use heap::{give_back, one_heap, small_pages};
 pub use layout::LayoutError;
 pub use object::{Hooks, LoadOptions, LoadedProbe, hooks, load};
