@@ -50,7 +50,7 @@ impl Replies {
         loop {
             let rest = bytes.get(*at..).unwrap_or_default();
             let Some(&first) = rest.first() else { return Ok(None) };
-            let mut part = Part { reply: Reply::text(Code::NONE), is_last: true, length: 0 };
+            let mut part = Part { reply: Reply::TEXT, is_last: true, length: 0 };
             if first == RESPONSE {
                 if !part.binary(rest)? {
                     return Ok(None);
@@ -154,9 +154,8 @@ impl Part {
 // === impl Reply ===
 
 impl Reply {
-    const fn text(code: Code) -> Self {
-        Self { code, values: 0, style: Style::Text, opaque: 0 }
-    }
+    /// As text, before anything is read of it.
+    const TEXT: Self = Self { code: Code::NONE, values: 0, style: Style::Text, opaque: 0 };
 }
 
 #[cfg(test)]

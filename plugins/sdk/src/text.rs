@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::scan::append;
+use crate::scan::{HIGH, ONES, append};
 use crate::wit::{Column, Values};
 
 /// A column of text while it grows, row by row: parts are added to the row, then the row ends.
@@ -18,11 +18,6 @@ pub struct Text {
     offsets: Vec<u32>,
     bytes: Vec<u8>,
 }
-
-/// The high bit of each byte.
-const HIGH: u64 = 0x8080_8080_8080_8080;
-/// One in each byte.
-const ONES: u64 = 0x0101_0101_0101_0101;
 
 // === impl Text ===
 

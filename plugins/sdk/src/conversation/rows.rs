@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::link::Link;
 use super::{Began, Ending, Kind};
-use crate::scan::append;
+use crate::scan::{HIGH, ONES, append};
 
 /// The rows of a batch.
 pub(crate) struct Rows<X> {
@@ -60,13 +60,11 @@ pub struct RowRef<'a, X> {
 
 /// Whether text is a `traceparent`: a version, a trace, a span and flags, in 2, 32, 16 and 2 digits. Eight digits at a time.
 fn is_trace_parent(text: &[u8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = ONES << 7;
     /// No high bit is set if all are digits, `0` to `9` and `a` to `f`.
     fn others(word: u64) -> u64 {
         let (digit, letter) = (word ^ (ONES * u64::from(b'0')), word ^ (ONES * u64::from(b'a' - 1)));
-        // Over 9; over 6, or 0.
         let add = |word: u64, byte: u64| word.wrapping_add(ONES * byte);
+        // Over 9; and over 6, or 0.
         word | (add(digit, 0x7f - 9) & (add(letter, 0x7f - 6) | !add(letter, 0x7f)))
     }
     let Ok(&[v1, v2, b'-', ref trace @ .., b'-', f1, f2]) = <&[u8; 55]>::try_from(text) else { return false };
