@@ -91,7 +91,7 @@ fn without_a_compiler_all_plugins_run_on_real_probes_within_the_memory_of_a_gate
     let mut load = Load::paced(RATE, 60.0);
     let mut host = Host::run_binary(edge(), &[], &["--output", "none"]);
     load.go();
-    std::thread::sleep(Duration::from_secs(5));
+    host.status_when("rows of some seconds", Duration::from_secs(30), |status| status.ledger("file").decoded >= 5 * RATE);
     let rss = process::rss_bytes(host.pid());
     load.go();
     let operations = load.report().operations;

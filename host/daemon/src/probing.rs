@@ -116,7 +116,7 @@ impl Core {
     fn open_trunk(&self, opened: Opened) -> Result<Probe, Refusal> {
         let paths = self.paths();
         let probes: Vec<&str> = paths.iter().map(|path| path.name()).collect();
-        let next = self.filled(protocols::choices(&self.settings.config, &probes)?)?;
+        let next = self.filled(protocols::choices(&self.settings.config, &probes, self.compiler.engine().execution())?)?;
         let (trunk, lanes) = lanes::compose(&self.parts, &next, opened, false)?;
         if let Err(error) = trunk.attach() {
             trunk.stop();

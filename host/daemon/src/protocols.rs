@@ -20,29 +20,30 @@ pub(crate) fn is_trunk(layout: &Layout) -> bool {
     layout.name == TRUNK_RECORD
 }
 
-/// The protocols whose decoders are in the binary, in its order.
-pub(crate) fn bundled() -> &'static [&'static str] {
+/// The protocols whose decoders are in the binary, in its order. `execution` is how this host runs plugins: their code is unpacked
+/// for it anyway.
+fn bundled(execution: Execution) -> &'static [&'static str] {
     static NAMES: OnceLock<Vec<&'static str>> = OnceLock::new();
     NAMES.get_or_init(|| {
-        let speaks = |bytes: &[u8]| host_plugin::inspect(bytes).is_ok_and(|inspection| inspection.protocol);
-        let protocols = plugins::COMPONENTS.iter().filter(|component| speaks(component.code(false)));
-        protocols.filter_map(|component| component.name.strip_prefix(DECODER)).collect()
+        let protocols = plugins::COMPONENTS.iter().map(|component| component.name).filter(|name| speaks(Some(name), execution));
+        protocols.filter_map(|name| name.strip_prefix(DECODER)).collect()
     })
 }
 
 /// The decoders of all protocols that are looked for. `probes` are those with a path of their own: a decoder in such a slot reads
 /// their records.
-pub(crate) fn choices(config: &Config, probes: &[&str]) -> Result<Vec<Choice>, Refusal> {
+pub(crate) fn choices(config: &Config, probes: &[&str], execution: Execution) -> Result<Vec<Choice>, Refusal> {
+    let bundled = bundled(execution);
     let mut names: Vec<String> = match &config.protocols.enabled {
         Some(enabled) => enabled.clone(),
-        None => bundled().iter().map(ToString::to_string).collect(),
+        None => bundled.iter().map(ToString::to_string).collect(),
     };
     for name in &names {
         let own = config.plugins.get(&Slot::Decoder(name.clone())).is_some_and(|plugin| plugin.component.is_some());
-        if !own && !bundled().contains(&name.as_str()) {
+        if !own && !bundled.contains(&name.as_str()) {
             let cure = format!(
                 "in the binary are {}; one of your own needs `component` in [plugins.\"decoder.NAME\"]",
-                bundled().join(", ")
+                bundled.join(", ")
             );
             let message = format!("protocols.enabled: there is no decoder of protocol `{name}`");
             return Err(Refusal::new("configure", message, cure));
@@ -52,7 +53,7 @@ pub(crate) fn choices(config: &Config, probes: &[&str]) -> Result<Vec<Choice>, R
         let Slot::Decoder(name) = slot else { continue };
         if plugin.enabled == Some(false) {
             names.retain(|other| other != name);
-        } else if !names.contains(name) && speaks(plugin.component.as_deref()) {
+        } else if !names.contains(name) && speaks(plugin.component.as_deref(), execution) {
             names.push(name.clone());
         }
     }
@@ -68,8 +69,8 @@ pub(crate) fn choices(config: &Config, probes: &[&str]) -> Result<Vec<Choice>, R
 }
 
 /// Whether this component decodes a protocol. What cannot be read is none; loading it tells why.
-fn speaks(component: Option<&str>) -> bool {
-    let bytes = component.and_then(|component| loading::read(Path::new(component), Execution::Native).ok());
+fn speaks(component: Option<&str>, execution: Execution) -> bool {
+    let bytes = component.and_then(|component| loading::read(Path::new(component), execution).ok());
     bytes.is_some_and(|bytes| host_plugin::inspect(&bytes).is_ok_and(|inspection| inspection.protocol))
 }
 
@@ -79,14 +80,18 @@ mod tests {
 
     fn chosen(text: &str) -> Result<Vec<String>, Refusal> {
         let config = Config::parse(Path::new("host.toml"), text).unwrap();
-        Ok(choices(&config, &["file"])?.into_iter().map(|choice| choice.slot.to_string()).collect())
+        Ok(choices(&config, &["file"], Execution::Native)?.into_iter().map(|choice| choice.slot.to_string()).collect())
     }
 
     #[test]
     fn without_a_word_all_protocols_in_the_binary_are_looked_for() {
-        let all: Vec<String> = bundled().iter().map(|name| format!("decoder.{name}")).collect();
+        let all: Vec<String> = bundled(Execution::Native).iter().map(|name| format!("decoder.{name}")).collect();
         assert_eq!(chosen("").unwrap(), all);
-        assert!(bundled().contains(&"http") && !bundled().contains(&"file"), "{:?}", bundled());
+        assert!(
+            bundled(Execution::Native).contains(&"http") && !bundled(Execution::Native).contains(&"file"),
+            "{:?}",
+            bundled(Execution::Native)
+        );
     }
 
     #[test]

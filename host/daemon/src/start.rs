@@ -219,7 +219,7 @@ fn attach(
 fn slots(compiler: &Compiler, settings: &Settings, opened: &[Opened], trunk: bool) -> Result<Slots, Refusal> {
     let config = &settings.config;
     let probes: Vec<&str> = opened.iter().map(|opened| &*opened.place.probe).collect();
-    let protocols = if trunk { protocols::choices(config, &probes)? } else { Vec::new() };
+    let protocols = if trunk { protocols::choices(config, &probes, compiler.engine().execution())? } else { Vec::new() };
     let decoders = opened.iter().map(|opened| loading::decoder(config, &opened.place.probe));
     let choices: Vec<Choice> = decoders.chain(protocols).chain(loading::choices(config)).collect();
     let named: Vec<Slot> = choices.iter().map(|choice| choice.slot.clone()).collect();

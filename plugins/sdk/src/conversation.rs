@@ -102,7 +102,7 @@ pub use decoder::Conversations;
 pub use description::{Beginning, Description, Opinion, Signature};
 pub use queue::Queue;
 pub use route::Routes;
-pub use rows::{Emit, Kept, RowRef, Texts};
+pub use rows::{Emit, Kept, RowRef, Texts, is_trace_parent};
 pub use sheet::Sheet;
 pub use short::Short;
 

@@ -1,5 +1,6 @@
 //! The text of a statement without its values.
 
+use plugin_sdk::conversation::is_trace_parent;
 use plugin_sdk::scan::append;
 
 use crate::lexer::{Dialect, Lexer, Token};
@@ -7,7 +8,7 @@ use crate::lexer::{Dialect, Lexer, Token};
 /// Bytes of a sanitised text: more than nearly all statements have, and as many as a capture usually shows.
 pub const TEXT_BYTES: usize = 1024;
 
-/// Bytes of a `traceparent`: `00-`, 32 digits, `-`, 16 digits, `-`, 2 digits.
+/// Bytes of a `traceparent`.
 const TRACE_PARENT: usize = 55;
 /// How a comment of sqlcommenter names it.
 const KEY: &[u8] = b"traceparent='";
@@ -100,15 +101,9 @@ fn ends(out: &[u8], at: usize, ending: &[u8]) -> bool {
 /// What a comment says of its caller: `/*traceparent='00-..-..-01'*/`.
 fn trace_parent(comment: &[u8]) -> Option<&str> {
     let start = comment.windows(KEY.len()).position(|window| window == KEY)? + KEY.len();
-    let value = comment.get(start..start + TRACE_PARENT)?;
-    let shape = |(place, byte): (usize, &u8)| match place {
-        2 | 35 | 52 => *byte == b'-',
-        _ => byte.is_ascii_hexdigit(),
-    };
-    if comment.get(start + TRACE_PARENT) == Some(&b'\'') && value.iter().enumerate().all(shape) {
-        return std::str::from_utf8(value).ok();
-    }
-    None
+    let (value, behind) = comment.get(start..)?.split_first_chunk::<TRACE_PARENT>()?;
+    let is = behind.first() == Some(&b'\'') && is_trace_parent(value);
+    is.then(|| std::str::from_utf8(value).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -181,8 +176,11 @@ mod tests {
         let mut out = Vec::new();
         assert_eq!(sanitise(sql.as_bytes(), PG, false, &mut out), Some(parent));
         assert!(out.len() <= TEXT_BYTES + 1, "{}", out.len());
-        let wrong = sql.replace("4bf9", "zbf9");
-        assert_eq!(sanitise(wrong.as_bytes(), PG, false, &mut out), None);
+        for wrong in ["zbf9", "4BF9", "4bf", "4bf90"] {
+            let wrong = sql.replace("4bf9", wrong);
+            assert_eq!(sanitise(wrong.as_bytes(), PG, false, &mut out), None);
+            assert_eq!(sanitise(format!("{wrong}/*traceparent='{parent}'*/").as_bytes(), PG, false, &mut out), Some(parent));
+        }
         assert_eq!(sanitise(format!("SELECT 'traceparent=''{parent}'").as_bytes(), PG, false, &mut out), None);
     }
 

@@ -58,8 +58,10 @@ pub struct RowRef<'a, X> {
     rows: &'a mut Rows<X>,
 }
 
-/// Whether text is a `traceparent`: a version, a trace, a span and flags, in 2, 32, 16 and 2 digits. Eight digits at a time.
-fn is_trace_parent(text: &[u8]) -> bool {
+/// Whether text is a `traceparent`: a version, a trace, a span and flags, in 2, 32, 16 and 2 digits, without capitals (W3C Trace
+/// Context, 3.2). Eight digits at a time.
+#[must_use]
+pub fn is_trace_parent(text: &[u8]) -> bool {
     /// No high bit is set if all are digits, `0` to `9` and `a` to `f`.
     fn others(word: u64) -> u64 {
         let (digit, letter) = (word ^ (ONES * u64::from(b'0')), word ^ (ONES * u64::from(b'a' - 1)));
