@@ -7,6 +7,9 @@
 
 #include <bpf/bpf_core_read.h>
 
+/* For every pointer that is read from such a task, the verifier of Linux 6.2 and later goes through the names of all types of the
+ * kernel, several times, in each state in which it comes there. It is most of what loading takes: read pointers before the ways
+ * part, and leave to a global function what is rarely done. */
 static __always_inline struct task_struct *current_task(const bool plain)
 {
 	return plain ? (struct task_struct *)bpf_get_current_task() : bpf_get_current_task_btf();

@@ -171,8 +171,8 @@ static __always_inline bool l7_is_about(const struct l7_syscall *call, struct ta
 
 	if (socket->files == files && socket->fd == (__u32)call->argument[0])
 		return true;
-	bpf_probe_read_kernel(&file, sizeof(file), task->files->fdt->fd + (__u32)call->argument[0]);
-	if (!file || file != sk->sk_socket->file)
+	bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(task, files, fdt, fd) + (__u32)call->argument[0]);
+	if (!file || file != BPF_CORE_READ(sk, sk_socket, file))
 		return false;
 	socket->files = files;
 	socket->fd = call->argument[0];

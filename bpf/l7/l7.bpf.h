@@ -236,16 +236,12 @@ __noinline int l7_capture(struct l7_opinion *opinion, __u64 key)
 
 /* === whose call it is === */
 
-/* Filters and plan, for the current task. A plan can only deny as a whole here: half of a conversation tells nothing, so thresholds
- * below the highest are not obeyed. */
-static __always_inline bool l7_passes(struct task_struct *task, const bool plain)
+/* By name and by plan. A plan can only deny as a whole here: half of a conversation tells nothing, so thresholds below the highest are
+ * not obeyed. */
+static __always_inline bool l7_admits(struct task_struct *task, const bool plain)
 {
 	struct filter_owner owner = {.pid = KERNEL_READ(plain, task, tgid)};
 
-	if (!filter_pid(owner.pid) || !filter_task_cgroup(plain))
-		return false;
-	if (!filter.by_comm && !*(volatile __u32 *)&filter_plans.active)
-		return true;
 	read_comm(owner.comm, KERNEL_READ(plain, task, group_leader), plain);
 	if (!filter_comm(owner.comm))
 		return false;
@@ -253,6 +249,22 @@ static __always_inline bool l7_passes(struct task_struct *task, const bool plain
 		return true;
 	owner.cgroup_id = KERNEL_READ(plain, task, cgroups, dfl_cgrp, kn, id);
 	return filter_planned_threshold(&owner) < 1ULL << 56;
+}
+
+/* The same for the current task. Global, as l7_capture() is: see current_task(). */
+__noinline int l7_admits_current(void)
+{
+	return l7_admits(current_task(false), false);
+}
+
+/* Filters and plan, for the current task. */
+static __always_inline bool l7_passes(struct task_struct *task, const bool plain)
+{
+	if (!filter_pid(KERNEL_READ(plain, task, tgid)) || !filter_task_cgroup(plain))
+		return false;
+	if (!filter.by_comm && !*(volatile __u32 *)&filter_plans.active)
+		return true;
+	return plain ? l7_admits(task, true) : l7_admits_current();
 }
 
 /* === records === */
@@ -265,21 +277,47 @@ static __always_inline void l7_identify(struct l7_record *record, const struct l
 			 sizeof(*identity) - __builtin_offsetof(struct l7_identity, family));
 }
 
+/* Where the kernel keeps whose call it is. */
+struct l7_caller {
+	struct kernfs_node *cgroup;
+	struct cred *cred;
+	struct task_struct *leader;
+};
+
+/* Of a task. To be asked for before the ways part: see current_task(). The barriers keep clang from asking later. */
+static __always_inline struct l7_caller l7_caller(struct task_struct *task, const bool plain)
+{
+	struct l7_caller caller = {
+		.cgroup = KERNEL_READ(plain, task, cgroups, dfl_cgrp, kn),
+		.cred = (struct cred *)KERNEL_READ(plain, task, cred),
+		.leader = KERNEL_READ(plain, task, group_leader),
+	};
+
+	barrier_var(caller.cgroup);
+	barrier_var(caller.cred);
+	barrier_var(caller.leader);
+	return caller;
+}
+
 /* Fills in all but the payload. */
-static __always_inline void l7_fill(struct l7_record *record, const struct l7_identity *identity, struct task_struct *task,
+static __always_inline void l7_fill(struct l7_record *record, const struct l7_identity *identity, const struct l7_caller *caller,
 				    __u8 direction, __u8 flags, __u32 sequence, __u32 total, const bool plain)
 {
+	struct kernfs_node *cgroup = caller->cgroup;
+	struct task_struct *leader = caller->leader;
+	struct cred *cred = caller->cred;
+
 	record->time_ns = bpf_ktime_get_ns();
-	record->cgroup_id = KERNEL_READ(plain, task, cgroups, dfl_cgrp, kn, id);
+	record->cgroup_id = KERNEL_READ(plain, cgroup, id);
 	record->sequence = sequence;
 	record->total = total;
-	record->pid = KERNEL_READ(plain, task, tgid);
-	record->uid = KERNEL_READ(plain, task, cred, uid.val);
+	record->pid = KERNEL_READ(plain, leader, tgid);
+	record->uid = KERNEL_READ(plain, cred, uid.val);
 	l7_identify(record, identity);
 	record->kind = L7_DATA;
 	record->direction = direction;
 	record->flags = flags;
-	read_comm((__u64 *)record->comm, KERNEL_READ(plain, task, group_leader), plain);
+	read_comm((__u64 *)record->comm, leader, plain);
 }
 
 /* Appends up to `length` bytes of user memory to the `at` that are there already; returns how many are there then, or -1. */
@@ -316,6 +354,8 @@ static __always_inline void l7_write(struct l7_scratch *scratch, int payload)
 static __always_inline void l7_emit(struct l7_scratch *scratch, const struct l7_identity *identity, __u8 direction, __u8 flags,
 				    __u32 sequence, __u32 total, const void *from, __u32 capture)
 {
-	l7_fill(&scratch->record, identity, bpf_get_current_task_btf(), direction, flags, sequence, total, false);
+	struct l7_caller caller = l7_caller(current_task(false), false);
+
+	l7_fill(&scratch->record, identity, &caller, direction, flags, sequence, total, false);
 	l7_write(scratch, l7_append(scratch, 0, from, total < capture ? total : capture));
 }

@@ -143,6 +143,7 @@ static __always_inline int old_write(struct old_call *call, const bool plain)
 {
 	struct task_struct *task = current_task(plain);
 	struct l7_scratch *scratch;
+	struct l7_caller caller;
 	struct l7_socket *socket;
 	int capture, payload = -1;
 	bool tcp;
@@ -162,7 +163,8 @@ static __always_inline int old_write(struct old_call *call, const bool plain)
 	scratch = l7_scratch(L7_PLACE_SEND);
 	if (!scratch)
 		return 0;
-	l7_fill(&scratch->record, &socket->identity, task, call->direction, 0,
+	caller = l7_caller(task, plain);
+	l7_fill(&scratch->record, &socket->identity, &caller, call->direction, 0,
 		tcp ? old_sequence(call->sk, call->direction, call->bytes) : 0, call->bytes, plain);
 	if (tcp && call->direction == L7_RECEIVED)
 		scratch->record.opposite = old_opposite(call->sk, socket->identity.role);

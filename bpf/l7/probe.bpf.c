@@ -208,6 +208,7 @@ static __always_inline int on_call(struct sock *sk, int ret, int flags, __u8 dir
 	struct task_struct *task = bpf_get_current_task_btf();
 	bool tcp = protocol == IPPROTO_TCP;
 	struct l7_scratch *scratch;
+	struct l7_caller caller;
 	int capture, payload = -1;
 	struct l7_socket *socket;
 	const void *name = 0;
@@ -221,6 +222,7 @@ static __always_inline int on_call(struct sock *sk, int ret, int flags, __u8 dir
 	}
 	if (flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB) || task->flags & PF_KTHREAD)
 		return 0;
+	caller = l7_caller(task, false);
 	if (!l7_passes(task, false))
 		goto filtered;
 	socket = bpf_sk_storage_get(&l7_sockets, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -243,7 +245,7 @@ static __always_inline int on_call(struct sock *sk, int ret, int flags, __u8 dir
 	scratch = l7_scratch(place);
 	if (!scratch)
 		return 0;
-	l7_fill(&scratch->record, &socket->identity, task, direction, 0, tcp ? sequence(sk, direction, ret) : 0, ret, false);
+	l7_fill(&scratch->record, &socket->identity, &caller, direction, 0, tcp ? sequence(sk, direction, ret) : 0, ret, false);
 	if (tcp && direction == L7_RECEIVED)
 		scratch->record.opposite = opposite(sk, socket->identity.role);
 	/* MSG_TRUNC throws bytes of a stream away; a worker of io_uring is in no system call. */

@@ -169,7 +169,9 @@ static __always_inline void tls_forget(struct tls_key *key)
 	if (session->identity.connection & TLS_NAMELESS && session->opinion.verdict != L7_IGNORE) {
 		scratch = l7_claim();
 		if (scratch) {
-			l7_fill(&scratch->record, &session->identity, bpf_get_current_task_btf(), L7_RECEIVED, L7_TLS, 0, 0, false);
+			struct l7_caller caller = l7_caller(current_task(false), false);
+
+			l7_fill(&scratch->record, &session->identity, &caller, L7_RECEIVED, L7_TLS, 0, 0, false);
 			scratch->record.kind = L7_END;
 			l7_write(scratch, 0);
 			l7_release(scratch);
@@ -198,10 +200,9 @@ static __always_inline void tls_bind(struct tls_session *session, struct l7_sock
 		socket->marks |= L7_CLEAR;
 	if (!socket->pid) {
 		socket->pid = task->tgid;
-		socket->uid = task->cred->uid.val;
-		socket->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
-		socket->comm[0] = ((__u64 *)task->group_leader->comm)[0];
-		socket->comm[1] = ((__u64 *)task->group_leader->comm)[1];
+		socket->uid = BPF_CORE_READ(task, cred, uid.val);
+		socket->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+		BPF_CORE_READ_INTO(&socket->comm, task, group_leader, comm);
 	}
 }
 
