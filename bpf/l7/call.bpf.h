@@ -166,15 +166,15 @@ static __always_inline enum l7_shape l7_shape(long number, __u8 direction)
 static __always_inline bool l7_is_about(const struct l7_syscall *call, struct task_struct *task, struct sock *sk,
 					struct l7_socket *socket)
 {
-	__u64 files = (__u64)task->files;
+	struct files_struct *files = task->files;
 	struct file *file = 0;
 
-	if (socket->files == files && socket->fd == (__u32)call->argument[0])
+	if (socket->files == (__u64)files && socket->fd == (__u32)call->argument[0])
 		return true;
-	bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(task, files, fdt, fd) + (__u32)call->argument[0]);
+	bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(files, fdt, fd) + (__u32)call->argument[0]);
 	if (!file || file != BPF_CORE_READ(sk, sk_socket, file))
 		return false;
-	socket->files = files;
+	socket->files = (__u64)files;
 	socket->fd = call->argument[0];
 	return true;
 }

@@ -85,13 +85,10 @@ mod tests {
 
     #[test]
     fn without_a_word_all_protocols_in_the_binary_are_looked_for() {
-        let all: Vec<String> = bundled(Execution::Native).iter().map(|name| format!("decoder.{name}")).collect();
+        let bundled = bundled(Execution::Native);
+        let all: Vec<String> = bundled.iter().map(|name| format!("decoder.{name}")).collect();
         assert_eq!(chosen("").unwrap(), all);
-        assert!(
-            bundled(Execution::Native).contains(&"http") && !bundled(Execution::Native).contains(&"file"),
-            "{:?}",
-            bundled(Execution::Native)
-        );
+        assert!(bundled.contains(&"http") && !bundled.contains(&"file"), "{bundled:?}");
     }
 
     #[test]
