@@ -51,7 +51,10 @@ pub(crate) fn measure() -> Value {
 
     let status = host.status_when("all rows delivered", SOON, |status| {
         let talked = status.paths.iter().any(|path| path.probe == "dns" && path.ledger.received > 0);
-        status.balanced && talked && status.ledger("file").produced >= report.operations && status.paths.iter().all(delivered)
+        let file = status.ledger("file");
+        // The kernel runs no program where another is in its way, and counts that.
+        let seen = file.produced + file.missed_in_kernel >= report.operations;
+        status.balanced && talked && seen && status.paths.iter().all(delivered)
     });
     let rss_bytes = process::rss_bytes(host.pid());
     let started_in = host.started_in;
