@@ -11,6 +11,7 @@ mod audit;
 mod binding;
 mod blueprint;
 mod columns;
+mod line;
 mod marks;
 mod metrics;
 mod passage;

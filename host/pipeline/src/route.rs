@@ -18,14 +18,13 @@ mod verdicts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use host_model::{Ledger, MapAccess, Observer, PathCounters, Recogniser, Source, Stranger, Waker};
+use host_model::{Ledger, MapAccess, Observer, PathCounters, Recogniser, Source, Stranger};
 
 use crate::blueprint::BatchLimits;
+use crate::line::Reader;
 use dispatch::Dispatch;
 use lanes::Lanes;
 use record::Shape;
@@ -64,11 +63,7 @@ pub struct Trunk {
 pub struct Router {
     name: Arc<str>,
     counters: Arc<PathCounters>,
-    commands: Sender<Command>,
-    waker: Arc<dyn Waker>,
-    asked: Arc<AtomicBool>,
-    finished: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Reader<Command>,
 }
 
 /// What a router has to say of itself at one moment.
@@ -126,23 +121,13 @@ pub fn route(trunk: Trunk, recognisers: Vec<Box<dyn Recogniser>>) -> Result<(Rou
     for recogniser in recognisers {
         sources.push(Box::new(lanes.enlist(recogniser)?));
     }
-    let (commands, receiver) = channel();
-    let (asked, finished) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let dispatch = Dispatch::new(shape, lanes, Verdicts::new(maps, capture_bytes), Arc::clone(&counters), observer);
     let waker = source.waker();
-    let thread = Thread {
-        name: Arc::clone(&name),
-        source,
-        dispatch: Dispatch::new(shape, lanes, Verdicts::new(maps, capture_bytes), Arc::clone(&counters), observer),
-        limits,
-        in_step,
-        commands: receiver,
-        asked: Arc::clone(&asked),
-        finished: Arc::clone(&finished),
-        clock: Clock::new(),
-    };
-    let thread =
-        std::thread::Builder::new().name(format!("route-{name}")).spawn(move || thread.run()).map_err(RouteError::Thread)?;
-    Ok((Router { name, counters, commands, waker, asked, finished, thread: Some(thread) }, sources))
+    let of_thread = Arc::clone(&name);
+    let thread = Reader::start(format!("route-{name}"), waker, move |orders| {
+        Thread { name: of_thread, source, dispatch, limits, in_step, orders, clock: Clock::new() }.run();
+    });
+    Ok((Router { name, counters, thread: thread.map_err(RouteError::Thread)? }, sources))
 }
 
 // === impl Router ===
@@ -157,9 +142,8 @@ impl Router {
     /// What it has to say of itself, between two runs. After `timeout`, or when it has ended, only what was counted last. Blocks.
     #[must_use]
     pub fn account(&self, timeout: Duration) -> Account {
-        let (reply, answer) = sync_channel(1);
-        let told = self.tell(Command::Account(reply)).ok().and_then(|()| answer.recv_timeout(timeout).ok());
-        told.unwrap_or_else(|| Account { ledger: self.counters.ledger(), ..Account::default() })
+        let account = self.thread.line().ask_within(timeout, Command::Account);
+        account.unwrap_or_else(|| Account { ledger: self.counters.ledger(), ..Account::default() })
     }
 
     /// A lane for one more protocol. Connections that nobody knew are looked at again. Blocks.
@@ -167,9 +151,7 @@ impl Router {
     /// # Errors
     /// There is one for this protocol, there are too many, or the router has ended.
     pub fn enlist(&self, recogniser: Box<dyn Recogniser>) -> Result<Box<dyn Source>, RouteError> {
-        let (reply, answer) = sync_channel(1);
-        self.tell(Command::Enlist { recogniser, reply })?;
-        answer.recv().map_err(|_| self.ended())?
+        self.ask(|reply| Command::Enlist { recogniser, reply })
     }
 
     /// From now on this one is asked about its protocol, and its signatures hold. Blocks.
@@ -177,9 +159,7 @@ impl Router {
     /// # Errors
     /// There is no lane for its protocol, or the router has ended.
     pub fn amend(&self, recogniser: Box<dyn Recogniser>) -> Result<(), RouteError> {
-        let (reply, answer) = sync_channel(1);
-        self.tell(Command::Amend { recogniser, reply })?;
-        answer.recv().map_err(|_| self.ended())?
+        self.ask(|reply| Command::Amend { recogniser, reply })
     }
 
     /// Ends the lane of a protocol: its path reads what is there and finishes. Its connections become unknown. Blocks.
@@ -187,49 +167,23 @@ impl Router {
     /// # Errors
     /// There is no such lane, or the router has ended.
     pub fn dismiss(&self, protocol: &str) -> Result<(), RouteError> {
-        let (reply, answer) = sync_channel(1);
-        self.tell(Command::Dismiss { protocol: protocol.to_owned(), reply })?;
-        answer.recv().map_err(|_| self.ended())?
+        self.ask(|reply| Command::Dismiss { protocol: protocol.to_owned(), reply })
     }
 
     /// True once the source has ended and all of it has been given to the lanes, or the thread has stopped.
     #[must_use]
     pub fn finished(&self) -> bool {
-        self.finished.load(Ordering::Acquire) || self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        self.thread.finished()
     }
 
     /// Takes what is left in the ring, gives it to the lanes and ends them. Detach the probe before, stop the paths after. Blocks.
-    pub fn stop(mut self) -> Ledger {
-        self.end();
-        self.counters.ledger()
+    pub fn stop(self) -> Ledger {
+        let Self { counters, thread, .. } = self;
+        drop(thread);
+        counters.ledger()
     }
 
-    fn tell(&self, command: Command) -> Result<(), RouteError> {
-        let sent = self.commands.send(command).map_err(|_| self.ended());
-        self.asked.store(true, Ordering::Release);
-        self.waker.wake();
-        sent
-    }
-
-    fn ended(&self) -> RouteError {
-        RouteError::Ended(Arc::clone(&self.name))
-    }
-
-    fn end(&mut self) {
-        // If the thread is gone already there is nobody to tell.
-        let _ = self.tell(Command::Stop);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!(probe = %self.name, "the router panicked");
-        }
-    }
-}
-
-impl Drop for Router {
-    fn drop(&mut self) {
-        if self.thread.is_some() {
-            self.end();
-        }
+    fn ask<A>(&self, question: impl FnOnce(SyncSender<Result<A, RouteError>>) -> Command) -> Result<A, RouteError> {
+        self.thread.line().ask(question).unwrap_or_else(|| Err(RouteError::Ended(Arc::clone(&self.name))))
     }
 }

@@ -1,14 +1,12 @@
 //! The handle of a running path.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel, sync_channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use host_model::{Ledger, PathCounters, Waker};
+use host_model::{Ledger, PathCounters};
 
 use crate::blueprint::{Blueprint, StartError};
+use crate::line::Reader;
 use crate::passage::Passage;
 use crate::shadow::{self, Candidate, Shadow};
 use crate::switch::{Change, SwitchError, Switched};
@@ -18,17 +16,7 @@ use crate::worker::{Clock, Command, Counted, Worker};
 pub struct Running {
     name: Arc<str>,
     counters: Arc<PathCounters>,
-    line: Line,
-    finished: Arc<AtomicBool>,
-    worker: Option<JoinHandle<()>>,
-}
-
-/// The line to a worker.
-#[derive(Clone)]
-pub(crate) struct Line {
-    commands: Sender<Command>,
-    waker: Arc<dyn Waker>,
-    asked: Arc<AtomicBool>,
+    worker: Reader<Command>,
 }
 
 /// Starts a path on a thread of its own.
@@ -38,27 +26,14 @@ pub(crate) struct Line {
 pub fn start(blueprint: Blueprint) -> Result<Running, StartError> {
     let Blueprint { name, source, stages, sink, observer, counters, limits, seed } = blueprint;
     let passage = Passage::new(Arc::clone(&name), Arc::clone(&counters), observer, stages, limits.cardinality, seed)?;
-    let (commands, receiver) = channel();
-    let finished = Arc::new(AtomicBool::new(false));
-    let asked = Arc::new(AtomicBool::new(false));
     let waker = source.waker();
-    let worker = Worker {
-        source,
-        passage,
-        sink,
-        counters: Arc::clone(&counters),
-        limits,
-        commands: receiver,
-        asked: Arc::clone(&asked),
-        finished: Arc::clone(&finished),
-        clock: Clock::new(),
-        steered: false,
-    };
-    let thread = std::thread::Builder::new()
-        .name(format!("path-{name}"))
-        .spawn(move || worker.run())
-        .map_err(|source| StartError::Thread { path: Arc::clone(&name), source })?;
-    Ok(Running { name, counters, line: Line { commands, waker, asked }, finished, worker: Some(thread) })
+    let of_worker = Arc::clone(&counters);
+    let worker = Reader::start(format!("path-{name}"), waker, move |orders| {
+        let clock = Clock::new();
+        Worker { source, passage, sink, counters: of_worker, limits, orders, clock, steered: false }.run();
+    });
+    let worker = worker.map_err(|source| StartError::Thread { path: Arc::clone(&name), source })?;
+    Ok(Running { name, counters, worker })
 }
 
 // === impl Running ===
@@ -80,20 +55,14 @@ impl Running {
     /// last. Blocks.
     #[must_use]
     pub fn ledger(&self, timeout: Duration) -> Ledger {
-        let (reply, answer) = sync_channel(1);
-        if self.line.tell(Command::Ledger(reply)).is_err() {
-            return self.counters.ledger();
-        }
-        answer.recv_timeout(timeout).unwrap_or_else(|_| self.counters.ledger())
+        self.worker.line().ask_within(timeout, Command::Ledger).unwrap_or_else(|| self.counters.ledger())
     }
 
     /// What the metrics of all rows have come to, read by the worker between two batches; None after `timeout`, or when the
     /// worker has ended. Blocks.
     #[must_use]
     pub fn counted(&self, timeout: Duration) -> Option<Counted> {
-        let (reply, answer) = sync_channel(1);
-        self.line.tell(Command::Count(reply)).ok()?;
-        answer.recv_timeout(timeout).ok()
+        self.worker.line().ask_within(timeout, Command::Count)
     }
 
     /// Replaces plugins between two batches. Blocks until the new ones are live.
@@ -101,11 +70,9 @@ impl Running {
     /// # Errors
     /// Why nothing was replaced.
     pub fn switch(&self, change: Change) -> Result<Switched, SwitchError> {
-        let (reply, answer) = sync_channel(1);
         let rows = self.counters.ledger().rows;
-        let ended = || SwitchError::Ended(Arc::clone(&self.name));
-        self.line.tell(Command::Switch { change: Box::new(change), rows, reply }).map_err(|()| ended())?;
-        answer.recv().map_err(|_| ended())?
+        let switched = self.worker.line().ask(|reply| Command::Switch { change: Box::new(change), rows, reply });
+        switched.ok_or_else(|| self.ended())?
     }
 
     /// Runs a candidate beside the live plugin of its slot, on this share of the batches (0 to 1). The live path never waits for
@@ -129,54 +96,27 @@ impl Running {
         control: Option<Candidate>,
         share: f64,
     ) -> Result<Shadow, SwitchError> {
-        let (reply, answer) = sync_channel(1);
         let (tap, prepared) = shadow::prepare(candidate, control, share);
-        let ended = || SwitchError::Ended(Arc::clone(&self.name));
-        self.line.tell(Command::Shadow { tap: Box::new(tap), reply }).map_err(|()| ended())?;
-        let known = answer.recv().map_err(|_| ended())??;
-        prepared.start(&self.name, known, self.line.clone())
+        let admitted = self.worker.line().ask(|reply| Command::Shadow { tap: Box::new(tap), reply });
+        let known = admitted.ok_or_else(|| self.ended())??;
+        prepared.start(&self.name, known, self.worker.line().clone())
     }
 
     /// True once the source has ended and all of it has been handed to the sink, or the worker has stopped.
     #[must_use]
     pub fn finished(&self) -> bool {
-        self.finished.load(Ordering::Acquire) || self.worker.as_ref().is_none_or(JoinHandle::is_finished)
+        self.worker.finished()
     }
 
     /// Takes what is left in the ring, hands it to the sink and ends the worker. Detach the probe before. Blocks. What the sink
     /// still has to deliver moves `counters` on after this.
-    pub fn stop(mut self) -> Ledger {
-        self.end();
-        self.counters.ledger()
+    pub fn stop(self) -> Ledger {
+        let Self { counters, worker, .. } = self;
+        drop(worker);
+        counters.ledger()
     }
 
-    fn end(&mut self) {
-        // If the worker is gone already there is nobody to tell.
-        let _ = self.line.tell(Command::Stop);
-        if let Some(worker) = self.worker.take()
-            && worker.join().is_err()
-        {
-            tracing::error!(path = %self.name, "the path's worker panicked");
-        }
-    }
-}
-
-// === impl Line ===
-
-impl Line {
-    /// Tells the worker something, and wakes it. Fails if it has ended.
-    pub(crate) fn tell(&self, command: Command) -> Result<(), ()> {
-        let sent = self.commands.send(command).map_err(|_| ());
-        self.asked.store(true, Ordering::Release);
-        self.waker.wake();
-        sent
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if self.worker.is_some() {
-            self.end();
-        }
+    fn ended(&self) -> SwitchError {
+        SwitchError::Ended(Arc::clone(&self.name))
     }
 }

@@ -17,7 +17,7 @@ use std::thread::Thread;
 
 use host_model::{CallStats, Comparison, Decoder, Enricher, Field, PluginId, Role, Sampler, Schema};
 
-use crate::running::Line;
+use crate::line::Line;
 use crate::switch::SwitchError;
 use crate::worker::Command;
 use runner::Runner;
@@ -41,7 +41,7 @@ pub enum Candidate {
 /// A shadow run. Dropping it ends it: its thread ends after the call at hand, and takes the candidate with it.
 pub struct Shadow {
     slot: Arc<str>,
-    line: Line,
+    line: Line<Command>,
     thread: Thread,
     shared: Arc<Shared>,
 }
@@ -137,7 +137,7 @@ pub(crate) fn prepare(candidate: Candidate, control: Option<Candidate>, share: f
 
 impl Prepared {
     /// Gives the candidate its thread, once the worker has let it in.
-    pub(crate) fn start(self, path: &Arc<str>, known: Known, line: Line) -> Result<Shadow, SwitchError> {
+    pub(crate) fn start(self, path: &Arc<str>, known: Known, line: Line<Command>) -> Result<Shadow, SwitchError> {
         let Self { candidate, control, samples, shared } = self;
         let slot = Arc::clone(&candidate.id().slot);
         let runner = Runner::new(candidate, control, known, samples, Arc::clone(&shared));
@@ -186,7 +186,7 @@ impl Drop for Shadow {
     }
 }
 
-fn dismiss(line: &Line, shared: &Arc<Shared>) {
+fn dismiss(line: &Line<Command>, shared: &Arc<Shared>) {
     shared.over.store(true, Relaxed);
     // A worker that has ended has nothing to take away.
     let _ = line.tell(Command::Dismiss(Arc::clone(shared)));

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use host_model::{FaultKind, Input, KernelPlan, Ledger, MetricData, PathCounters, Schema, Sink, Source, Stats};
 
 use crate::audit::{AUDIT_INTERVAL, audit};
 use crate::blueprint::BatchLimits;
+use crate::line::{Next, Orders};
 use crate::passage::{Passage, When};
 use crate::shadow::tap::Tap;
 use crate::shadow::{Known, Shared};
@@ -33,8 +33,6 @@ pub(crate) enum Command {
     Shadow { tap: Box<Tap>, reply: SyncSender<Result<Known, SwitchError>> },
     /// Let it go.
     Dismiss(Arc<Shared>),
-    /// Take what is left, and end.
-    Stop,
 }
 
 /// What the metrics of a path have come to, over all its rows.
@@ -54,11 +52,7 @@ pub(crate) struct Worker {
     pub(crate) sink: Box<dyn Sink>,
     pub(crate) counters: Arc<PathCounters>,
     pub(crate) limits: BatchLimits,
-    pub(crate) commands: Receiver<Command>,
-    /// Set by whoever sends a command, so that a batch boundary costs one load.
-    pub(crate) asked: Arc<AtomicBool>,
-    /// Set when the source has ended and everything that came from it has been handed to the sink.
-    pub(crate) finished: Arc<AtomicBool>,
+    pub(crate) orders: Orders<Command>,
     pub(crate) clock: Clock,
     /// A sampler's plan is in the kernel.
     pub(crate) steered: bool,
@@ -114,9 +108,10 @@ impl Worker {
             }
             if self.source.ended() && self.source.waiting_bytes() == 0 {
                 self.finish();
-                if self.wait_for_stop() {
-                    break;
+                while let Some(command) = self.orders.wait() {
+                    self.carry_out(command);
                 }
+                break;
             }
             self.source.wait(self.limits.bytes, self.limits.age);
             self.take();
@@ -136,7 +131,7 @@ impl Worker {
                 break;
             }
             owed = owed.saturating_sub(taken);
-            if self.asked.load(Ordering::Acquire) {
+            if self.orders.are_there() {
                 break;
             }
         }
@@ -166,40 +161,22 @@ impl Worker {
         }
     }
 
-    /// Does what has been asked for. True: stop.
+    /// Does what it was told. True: stop.
     fn obey(&mut self) -> bool {
-        if !self.asked.swap(false, Ordering::AcqRel) {
-            return false;
-        }
         loop {
-            match self.commands.try_recv() {
-                Ok(command) => {
-                    if self.carry_out(command) {
-                        return true;
-                    }
-                }
-                Err(TryRecvError::Empty) => return false,
-                Err(TryRecvError::Disconnected) => return true,
+            match self.orders.next() {
+                Next::Command(command) => self.carry_out(command),
+                Next::Nothing => return false,
+                Next::Stop => return true,
             }
         }
     }
 
-    /// Waits for commands after the source has ended. True: stop.
-    fn wait_for_stop(&mut self) -> bool {
-        while let Ok(command) = self.commands.recv() {
-            if self.carry_out(command) {
-                return true;
-            }
-        }
-        true
-    }
-
-    fn carry_out(&mut self, command: Command) -> bool {
+    /// Whoever asked may have given up waiting for the answer.
+    fn carry_out(&mut self, command: Command) {
         match command {
-            Command::Stop => return true,
             Command::Ledger(reply) => {
                 self.audit();
-                // Whoever asked may have given up waiting.
                 let _ = reply.try_send(self.counters.ledger());
             }
             Command::Count(reply) => {
@@ -228,7 +205,6 @@ impl Worker {
             }
             Command::Dismiss(shared) => self.passage.dismiss(&shared),
         }
-        false
     }
 
     /// The slow things, when their time has come.
@@ -337,6 +313,6 @@ impl Worker {
         self.sink.metrics(&self.passage.metrics.collect());
         self.sink.flush();
         self.audit();
-        self.finished.store(true, Ordering::Release);
+        self.orders.finished();
     }
 }

@@ -1,8 +1,7 @@
 //! The router's thread: it naps until a run is worth taking, routes what is there, and between two runs does what it is told.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use host_model::{Recogniser, Source};
@@ -13,6 +12,7 @@ use super::lane::Time;
 use super::{Account, RouteError};
 use crate::audit::{AUDIT_INTERVAL, audit};
 use crate::blueprint::BatchLimits;
+use crate::line::{Next, Orders};
 
 /// How often decoders are told that time passes.
 const TICK: Duration = Duration::from_secs(1);
@@ -20,13 +20,13 @@ const TICK: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_secs(60);
 /// How long a drain may take at the end, and a lane to make room for it.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+
 /// What a router is told.
 pub(super) enum Command {
     Account(SyncSender<Account>),
     Enlist { recogniser: Box<dyn Recogniser>, reply: SyncSender<Result<Box<dyn Source>, RouteError>> },
     Amend { recogniser: Box<dyn Recogniser>, reply: SyncSender<Result<(), RouteError>> },
     Dismiss { protocol: String, reply: SyncSender<Result<(), RouteError>> },
-    Stop,
 }
 
 /// All that the thread owns.
@@ -36,9 +36,7 @@ pub(super) struct Thread {
     pub(super) dispatch: Dispatch,
     pub(super) limits: BatchLimits,
     pub(super) in_step: bool,
-    pub(super) commands: Receiver<Command>,
-    pub(super) asked: Arc<AtomicBool>,
-    pub(super) finished: Arc<AtomicBool>,
+    pub(super) orders: Orders<Command>,
     pub(super) clock: Clock,
 }
 
@@ -71,9 +69,10 @@ impl Thread {
             }
             if self.source.ended() && self.source.waiting_bytes() == 0 {
                 self.finish();
-                if self.wait_for_stop() {
-                    return;
+                while let Some(command) = self.orders.wait() {
+                    self.carry_out(command);
                 }
+                return;
             }
             // Half of the age that a batch may have; the lanes have the other half.
             self.source.wait(self.limits.bytes, self.limits.age / 2);
@@ -93,7 +92,7 @@ impl Thread {
                 break;
             }
             owed = owed.saturating_sub(taken);
-            if self.asked.load(Ordering::Acquire) {
+            if self.orders.are_there() {
                 break;
             }
         }
@@ -158,39 +157,21 @@ impl Thread {
         audit(&mut *self.source, &self.dispatch.counters);
     }
 
-    /// Does what has been asked for. True: stop.
+    /// Does what it was told. True: stop.
     fn obey(&mut self) -> bool {
-        if !self.asked.swap(false, Ordering::AcqRel) {
-            return false;
-        }
         loop {
-            match self.commands.try_recv() {
-                Ok(command) => {
-                    if self.carry_out(command) {
-                        return true;
-                    }
-                }
-                Err(TryRecvError::Empty) => return false,
-                Err(TryRecvError::Disconnected) => return true,
+            match self.orders.next() {
+                Next::Command(command) => self.carry_out(command),
+                Next::Nothing => return false,
+                Next::Stop => return true,
             }
         }
-    }
-
-    /// Waits for commands after the source has ended. True: stop.
-    fn wait_for_stop(&mut self) -> bool {
-        while let Ok(command) = self.commands.recv() {
-            if self.carry_out(command) {
-                return true;
-            }
-        }
-        true
     }
 
     /// Whoever asked may have given up waiting for the answer.
-    fn carry_out(&mut self, command: Command) -> bool {
+    fn carry_out(&mut self, command: Command) {
         let dispatch = &mut self.dispatch;
         match command {
-            Command::Stop => return true,
             Command::Account(reply) => {
                 dispatch.publish();
                 self.audit();
@@ -224,7 +205,6 @@ impl Thread {
                 let _ = reply.try_send(found.map(|lane| dispatch.dismiss(lane)));
             }
         }
-        false
     }
 
     /// Takes everything that is still in the ring. The lanes have time to make room: the kernel produces no more.
@@ -249,7 +229,7 @@ impl Thread {
         self.dispatch.lanes.iter_mut().for_each(|(_, entry)| entry.outlet.end());
         self.audit();
         tracing::debug!(probe = %self.name, "all that came is routed");
-        self.finished.store(true, Ordering::Release);
+        self.orders.finished();
     }
 }
 
