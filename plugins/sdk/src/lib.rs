@@ -42,6 +42,7 @@ mod role;
 // What decoders are made of.
 pub mod errno;
 mod flat;
+mod qualified;
 mod record;
 mod run;
 pub mod scan;

@@ -1,11 +1,10 @@
 //! A table of columns: fields declared once, for records that become one row each.
 
+use crate::qualified::qualified;
 use crate::record::Record;
 use crate::run::{Records, Span};
 use crate::text::Text;
-use crate::wit::{
-    Column, ColumnType, Condition, Decoded, EventSchema, Field, FieldUse, Instrument, Metric, Sensitivity, Signal,
-};
+use crate::wit::{Column, ColumnType, Decoded, EventSchema, Field, Signal};
 
 /// What one kind of record becomes: the event, its fields, and for each field how to read it from a record.
 ///
@@ -48,6 +47,8 @@ type Reader = Box<dyn Fn(&[u8], &[Span]) -> Column + Send>;
 
 /// Which of some records of a run are no rows after all: their places, rising.
 type Refuse = Box<dyn Fn(&[u8], &[Span]) -> Vec<usize> + Send>;
+
+qualified!(impl<R: Record> Table<R>);
 
 // === impl Table: fields ===
 
@@ -95,31 +96,15 @@ impl<R: Record> Table<R> {
     /// A field of text as the kernel wrote it: up to the first NUL, with U+FFFD for what is not UTF-8.
     #[must_use]
     pub fn chars(self, name: &str, value: impl for<'a> Fn(&'a R::View<'a>) -> &'a [u8] + Send + 'static) -> Self {
-        self.field(name, ColumnType::Text, move |run, rows| {
-            let mut text = Text::with_capacity(rows.len(), rows.len() * 16);
-            for row in rows {
-                if let Some(record) = row.of(run).and_then(R::view) {
-                    text.chars(value(&record));
-                }
-                text.end();
-            }
-            text.finish()
+        self.written(name, ColumnType::Text, Text::finish, move |record, text| {
+            text.chars(value(record));
         })
     }
 
     /// A field of text that the closure adds to the row.
     #[must_use]
     pub fn text(self, name: &str, write: impl for<'a> Fn(R::View<'a>, &mut Text) + Send + 'static) -> Self {
-        self.field(name, ColumnType::Text, move |run, rows| {
-            let mut text = Text::with_capacity(rows.len(), rows.len() * 16);
-            for row in rows {
-                if let Some(record) = row.of(run).and_then(R::view) {
-                    write(record, &mut text);
-                }
-                text.end();
-            }
-            text.finish()
-        })
+        self.written(name, ColumnType::Text, Text::finish, move |record, text| write(*record, text))
     }
 
     /// A field of text that is one of a few.
@@ -133,15 +118,29 @@ impl<R: Record> Table<R> {
     /// A field of bytes.
     #[must_use]
     pub fn bytes(self, name: &str, value: impl for<'a> Fn(&'a R::View<'a>) -> &'a [u8] + Send + 'static) -> Self {
-        self.field(name, ColumnType::Bytes, move |run, rows| {
-            let mut bytes = Text::with_capacity(rows.len(), rows.len() * 16);
+        let finish = |bytes: Text| Column::Bytes(bytes.values());
+        self.written(name, ColumnType::Bytes, finish, move |record, bytes| {
+            bytes.raw(value(record));
+        })
+    }
+
+    /// A field of which the closure writes a row, and what is made of all.
+    fn written(
+        self,
+        name: &str,
+        column_type: ColumnType,
+        finish: impl Fn(Text) -> Column + Send + 'static,
+        write: impl for<'a> Fn(&'a R::View<'a>, &mut Text) + Send + 'static,
+    ) -> Self {
+        self.field(name, column_type, move |run, rows| {
+            let mut text = Text::with_capacity(rows.len(), rows.len() * 16);
             for row in rows {
                 if let Some(record) = row.of(run).and_then(R::view) {
-                    bytes.raw(value(&record));
+                    write(&record, &mut text);
                 }
-                bytes.end();
+                text.end();
             }
-            Column::Bytes(bytes.values())
+            finish(text)
         })
     }
 
@@ -157,61 +156,9 @@ impl<R: Record> Table<R> {
     }
 }
 
-// === impl Table: what the last field is, and metrics ===
+// === impl Table: which records are rows ===
 
 impl<R: Record> Table<R> {
-    /// What the host does with the field before. Without it: an attribute.
-    #[must_use]
-    pub fn used(self, field_use: FieldUse) -> Self {
-        self.last(|field| field.use_ = field_use)
-    }
-
-    /// The UCUM unit of the field before.
-    #[must_use]
-    pub fn unit(self, unit: &str) -> Self {
-        self.last(|field| field.unit = unit.into())
-    }
-
-    /// What the field before may reveal. Without it: nothing.
-    #[must_use]
-    pub fn reveals(self, sensitivity: Sensitivity) -> Self {
-        self.last(|field| field.sensitivity = sensitivity)
-    }
-
-    /// In the field before, 0 or empty means "not known".
-    #[must_use]
-    pub fn omit_zero(self) -> Self {
-        self.last(|field| field.omit_zero = true)
-    }
-
-    /// A metric that counts rows.
-    #[must_use]
-    pub fn counter(self, name: &str, description: &str) -> Self {
-        self.metric(name, description, Instrument::Counter, "")
-    }
-
-    /// A metric that adds up a field.
-    #[must_use]
-    pub fn sum(self, name: &str, description: &str, field: &str) -> Self {
-        self.metric(name, description, Instrument::Sum, field)
-    }
-
-    /// A metric of how a field is distributed.
-    #[must_use]
-    pub fn histogram(self, name: &str, description: &str, field: &str) -> Self {
-        self.metric(name, description, Instrument::Histogram, field)
-    }
-
-    /// The metric before counts only rows in which this field, a u32 or boolean, has this value. At most four hold together.
-    #[must_use]
-    pub fn only(mut self, field: &str, equals: u32) -> Self {
-        let field = self.place(field);
-        if let Some(metric) = self.schema.metrics.last_mut() {
-            metric.only.push(Condition { field, equals });
-        }
-        self
-    }
-
     /// Records of fewer bytes than this cannot be read.
     #[must_use]
     pub fn at_least(mut self, bytes: usize) -> Self {
@@ -229,34 +176,11 @@ impl<R: Record> Table<R> {
         self.refuse = Some(Box::new(places));
         self
     }
-
-    fn last(mut self, change: impl FnOnce(&mut Field)) -> Self {
-        self.schema.fields.last_mut().map(change);
-        self
-    }
-
-    fn metric(mut self, name: &str, description: &str, instrument: Instrument, field: &str) -> Self {
-        let value = if field.is_empty() { 0 } else { self.place(field) };
-        let (name, description) = (name.into(), description.into());
-        self.schema.metrics.push(Metric { name, description, instrument, value, only: Vec::new() });
-        self
-    }
-
-    /// The index of a field; one that the host refuses if there is none of this name.
-    fn place(&self, field: &str) -> u32 {
-        self.schema.named(field).unwrap_or(u32::MAX)
-    }
 }
 
 // === impl Table: rows ===
 
 impl<R: Record> Table<R> {
-    /// What the rows mean.
-    #[must_use]
-    pub const fn schema(&self) -> &EventSchema {
-        &self.schema
-    }
-
     /// The rows of a run: see `decode` in the contract.
     ///
     /// # Errors

@@ -3,11 +3,10 @@
 use super::Kind;
 use super::rows::{Kept, Row, Rows, Texts};
 use super::shared::columns;
+use crate::qualified::qualified;
 use crate::table::gather;
 use crate::text::Text;
-use crate::wit::{
-    Column, ColumnType, Condition, EventSchema, Field, FieldUse, Instrument, Metric, Sensitivity, Signal, Values,
-};
+use crate::wit::{Column, ColumnType, EventSchema, Field, Signal, Values};
 
 /// What the rows of a protocol are: the event, its fields, and for each field of its own how to read it from an exchange.
 ///
@@ -37,6 +36,8 @@ pub struct Sheet<X> {
 
 /// Makes the column of one field, for these rows.
 pub(crate) type Maker<X> = Box<dyn Fn(&Rows<X>, &[u32]) -> Column + Send>;
+
+qualified!(impl<X> Sheet<X>);
 
 // === impl Sheet: fields ===
 
@@ -161,33 +162,9 @@ pub(crate) fn kept<X>(rows: &Rows<X>, chosen: &[u32], value: impl Fn(u32) -> Kep
     text.finish()
 }
 
-// === impl Sheet: what the last field is, and metrics ===
+// === impl Sheet: what a protocol has, and rows ===
 
 impl<X> Sheet<X> {
-    /// What the host does with the field before. Without it: an attribute.
-    #[must_use]
-    pub fn used(self, field_use: FieldUse) -> Self {
-        self.last(|field| field.use_ = field_use)
-    }
-
-    /// The UCUM unit of the field before.
-    #[must_use]
-    pub fn unit(self, unit: &str) -> Self {
-        self.last(|field| field.unit = unit.into())
-    }
-
-    /// What the field before may reveal. Without it: nothing.
-    #[must_use]
-    pub fn reveals(self, sensitivity: Sensitivity) -> Self {
-        self.last(|field| field.sensitivity = sensitivity)
-    }
-
-    /// In the field before, 0 or empty means "not known".
-    #[must_use]
-    pub fn omit_zero(self) -> Self {
-        self.last(|field| field.omit_zero = true)
-    }
-
     /// `network.protocol.name`, if it is not the name in the protocol's description.
     #[must_use]
     pub fn protocol_name(mut self, name: &str) -> Self {
@@ -195,44 +172,10 @@ impl<X> Sheet<X> {
         self
     }
 
-    /// A metric that counts rows.
-    #[must_use]
-    pub fn counter(self, name: &str, description: &str) -> Self {
-        self.metric(name, description, Instrument::Counter, "")
-    }
-
-    /// A metric that adds up a field.
-    #[must_use]
-    pub fn sum(self, name: &str, description: &str, field: &str) -> Self {
-        self.metric(name, description, Instrument::Sum, field)
-    }
-
-    /// A metric of how a field is distributed.
-    #[must_use]
-    pub fn histogram(self, name: &str, description: &str, field: &str) -> Self {
-        self.metric(name, description, Instrument::Histogram, field)
-    }
-
     /// The metric before counts only rows of this end.
     #[must_use]
     pub fn only_kind(self, kind: Kind) -> Self {
         self.only("kind", kind as u32)
-    }
-
-    /// The metric before counts only rows in which this field, a u32 or boolean, has this value. At most four hold together.
-    #[must_use]
-    pub fn only(mut self, field: &str, equals: u32) -> Self {
-        let field = self.place(field);
-        if let Some(metric) = self.schema.metrics.last_mut() {
-            metric.only.push(Condition { field, equals });
-        }
-        self
-    }
-
-    /// What the rows mean.
-    #[must_use]
-    pub const fn schema(&self) -> &EventSchema {
-        &self.schema
     }
 
     /// Replaces how a field is made.
@@ -250,22 +193,5 @@ impl<X> Sheet<X> {
             None => Err(format!("there is no field {field}")),
         };
         fields.iter().map(column).collect()
-    }
-
-    fn last(mut self, change: impl FnOnce(&mut Field)) -> Self {
-        self.schema.fields.last_mut().map(change);
-        self
-    }
-
-    fn metric(mut self, name: &str, description: &str, instrument: Instrument, field: &str) -> Self {
-        let value = if field.is_empty() { 0 } else { self.place(field) };
-        let (name, description) = (name.into(), description.into());
-        self.schema.metrics.push(Metric { name, description, instrument, value, only: Vec::new() });
-        self
-    }
-
-    /// The index of a field; one that the host refuses if there is none of this name.
-    fn place(&self, field: &str) -> u32 {
-        self.schema.named(field).unwrap_or(u32::MAX)
     }
 }
