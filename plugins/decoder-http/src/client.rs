@@ -65,18 +65,10 @@ impl Http {
                         }
                         Parsed::Part(_) | Parsed::Little if data.missing == 0 => return Ok(at),
                         Parsed::Part(head) => {
-                            self.request(connection, began, &head, rows);
-                            connection.client = Reading::Lost;
+                            self.part_of_request(connection, began, &head, rows);
                             return Ok(all);
                         }
-                        Parsed::Little | Parsed::No => {
-                            if bytes.starts_with(HTTP2) {
-                                return Err(Foreign);
-                            }
-                            connection.client = Reading::Lost;
-                            strike(connection)?;
-                            return Ok(all);
-                        }
+                        Parsed::Little | Parsed::No => return no_request(connection, bytes).map(|()| all),
                     }
                 }
             }
@@ -92,16 +84,45 @@ impl Http {
         connection.strikes = 0;
         if !connection.is_pipelined {
             if matches!(connection.server, Reading::Lost | Reading::Endless) && connection.answer.is_some() {
-                // Who asks again has read the response, though its end was not seen.
-                connection.server = Reading::Lost;
-                self.finish(connection, rows);
+                self.was_read(connection, rows);
             }
             if connection.is_unsure {
-                // And those before were answered by bytes that were lost.
-                connection.waiting.drain().for_each(drop);
-                connection.is_unsure = false;
+                was_answered(connection);
             }
         }
+        if connection.early.is_empty() {
+            connection.waiting.push(request);
+        } else {
+            self.answered_early(connection, request, rows);
+        }
+    }
+
+    /// Of a request nothing more was captured than this.
+    #[cold]
+    #[inline(never)]
+    fn part_of_request(
+        &mut self,
+        connection: &mut Connection,
+        began: Began,
+        head: &RequestHead<'_>,
+        rows: &mut Emit<'_, Exchange>,
+    ) {
+        self.request(connection, began, head, rows);
+        connection.client = Reading::Lost;
+    }
+
+    /// Who asks again has read the response, though its end was not seen.
+    #[cold]
+    #[inline(never)]
+    fn was_read(&mut self, connection: &mut Connection, rows: &mut Emit<'_, Exchange>) {
+        connection.server = Reading::Lost;
+        self.finish(connection, rows);
+    }
+
+    /// A response came before a request: it may be that of this one.
+    #[cold]
+    #[inline(never)]
+    fn answered_early(&mut self, connection: &mut Connection, request: Request, rows: &mut Emit<'_, Exchange>) {
         if let Some(mut answer) = connection.early.pop() {
             let is_its = rows.kind() == Kind::Client
                 && request.began.time_ns >= answer.ended_ns
@@ -116,6 +137,25 @@ impl Http {
         }
         connection.waiting.push(request);
     }
+}
+
+/// This is no request.
+#[cold]
+#[inline(never)]
+fn no_request(connection: &mut Connection, bytes: &[u8]) -> Result<(), Foreign> {
+    if bytes.starts_with(HTTP2) {
+        return Err(Foreign);
+    }
+    connection.client = Reading::Lost;
+    strike(connection)
+}
+
+/// Who asks again was answered: by bytes that were lost.
+#[cold]
+#[inline(never)]
+fn was_answered(connection: &mut Connection) {
+    connection.waiting.drain().for_each(drop);
+    connection.is_unsure = false;
 }
 
 /// Bytes of a body of which `left` are to come: how many are done with, if it does not end among these.

@@ -52,9 +52,7 @@ const MOST_FIELDS: usize = 256;
 /// A request.
 #[inline(always)]
 pub(crate) fn request(bytes: &[u8]) -> Parsed<RequestHead<'_>> {
-    let Some(space) = find(bytes.get(..24).unwrap_or(bytes), b' ') else {
-        return if bytes.len() < 24 && bytes.iter().all(u8::is_ascii_uppercase) { Parsed::Little } else { Parsed::No };
-    };
+    let Some(space) = find(bytes.get(..24).unwrap_or(bytes), b' ') else { return without_space(bytes) };
     let (method_name, rest) = bytes.split_at_checked(space).unwrap_or_default();
     let Some(method) = Method::named(method_name) else { return Parsed::No };
     let Some(behind) = rest.get(1..) else { return Parsed::Little };
@@ -63,9 +61,7 @@ pub(crate) fn request(bytes: &[u8]) -> Parsed<RequestHead<'_>> {
     }
     let head = |target, fields| RequestHead { method, method_name, target, fields };
     let Some((first, len)) = line(behind) else {
-        // The target itself is cut; a version that follows it would be no target.
-        let target = behind.split(|&byte| byte == b' ').next().unwrap_or_default();
-        return Parsed::Part(head(target, Fields { minor: 1, ..Fields::default() }));
+        return Parsed::Part(head(cut(behind), Fields { minor: 1, ..Fields::default() }));
     };
     let Some((target, version)) = first.split_last_chunk::<9>() else { return Parsed::No };
     let minor = match version {
@@ -78,6 +74,20 @@ pub(crate) fn request(bytes: &[u8]) -> Parsed<RequestHead<'_>> {
         Some(more) => Parsed::Whole(head(target, fields), space + 1 + len + more),
         None => Parsed::Part(head(target, fields)),
     }
+}
+
+/// What has no space where a method ends.
+#[cold]
+#[inline(never)]
+fn without_space<H>(bytes: &[u8]) -> Parsed<H> {
+    if bytes.len() < 24 && bytes.iter().all(u8::is_ascii_uppercase) { Parsed::Little } else { Parsed::No }
+}
+
+/// The target, where its line is cut; a version that follows it would be no target.
+#[cold]
+#[inline(never)]
+fn cut(behind: &[u8]) -> &[u8] {
+    behind.split(|&byte| byte == b' ').next().unwrap_or_default()
 }
 
 /// A response.
@@ -144,7 +154,7 @@ impl<'a> Fields<'a> {
         } else if let Some(value) = value(field, b"traceparent") {
             self.trace_parent = value;
         } else if let Some(value) = value(field, b"transfer-encoding") {
-            self.is_chunked |= value.to_ascii_lowercase().ends_with(b"chunked");
+            self.is_chunked |= value.last_chunk::<7>().is_some_and(|last| last.eq_ignore_ascii_case(b"chunked"));
         } else if let Some(value) = value(field, b"upgrade") {
             self.is_h2c |= value.eq_ignore_ascii_case(b"h2c");
         }
@@ -179,8 +189,15 @@ fn number(text: &[u8]) -> Option<u64> {
     match text {
         [] => None,
         _ if text.len() <= SURE => text.iter().try_fold(0, |number, byte| Some(number * 10 + digit(byte)?)),
-        _ => std::str::from_utf8(text).ok().filter(|text| !text.starts_with('+'))?.parse().ok(),
+        _ => long_number(text),
     }
+}
+
+/// A number of so many digits that a u64 may not hold it.
+#[cold]
+#[inline(never)]
+fn long_number(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok().filter(|text| !text.starts_with('+'))?.parse().ok()
 }
 
 #[cfg(test)]

@@ -64,12 +64,8 @@ impl Http {
                     Parsed::Part(_) | Parsed::Little if data.missing == 0 => return Ok(at),
                     Parsed::Part(head) => return self.part(connection, &head, data, rows),
                     Parsed::Little | Parsed::No => {
-                        if connection.server == Reading::Head {
-                            connection.server = Reading::Lost;
-                            strike(connection)?;
-                        }
                         connection.answered_ns = data.time_ns;
-                        return Ok(all);
+                        return no_response(connection).map(|()| all);
                     }
                 },
             }
@@ -121,6 +117,8 @@ impl Http {
     }
 
     /// A response begins, and what was captured ends within its head.
+    #[cold]
+    #[inline(never)]
     fn part(
         &mut self,
         connection: &mut Connection,
@@ -147,11 +145,9 @@ impl Http {
     fn meet(&mut self, connection: &mut Connection, rows: &mut Emit<'_, Exchange>) {
         connection.strikes = 0;
         self.finish(connection, rows);
-        if connection.is_unsure && !connection.is_pipelined {
-            // All but the last were answered by bytes that were lost.
-            while connection.waiting.len() > 1 && connection.waiting.pop().is_some() {}
+        if connection.is_unsure {
+            sure(connection);
         }
-        connection.is_unsure = false;
     }
 
     /// The last byte of a response was among these.
@@ -168,8 +164,39 @@ impl Http {
         answer.ended_ns = connection.answered_ns;
         if answer.request.is_some() {
             connection.room = crate::exchange::answered(answer, &mut self.routes, rows);
-        } else if rows.kind() == Kind::Client && connection.is_met && connection.early.len() < EARLY {
-            connection.early.push(answer);
+        } else {
+            early(connection, answer, rows.kind());
         }
     }
+}
+
+/// A response whose request was not seen: it may still be.
+#[cold]
+#[inline(never)]
+fn early(connection: &mut Connection, answer: Answer, kind: Kind) {
+    if kind == Kind::Client && connection.is_met && connection.early.len() < EARLY {
+        connection.early.push(answer);
+    }
+}
+
+/// A response begins, so that it is known again which are still to come.
+#[cold]
+#[inline(never)]
+fn sure(connection: &mut Connection) {
+    if !connection.is_pipelined {
+        // All but the last were answered by bytes that were lost.
+        while connection.waiting.len() > 1 && connection.waiting.pop().is_some() {}
+    }
+    connection.is_unsure = false;
+}
+
+/// This is no response.
+#[cold]
+#[inline(never)]
+fn no_response(connection: &mut Connection) -> Result<(), Foreign> {
+    if connection.server == Reading::Head {
+        connection.server = Reading::Lost;
+        return strike(connection);
+    }
+    Ok(())
 }
