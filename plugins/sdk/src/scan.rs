@@ -120,6 +120,17 @@ pub fn same(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
+/// The first eight bytes as a number, the first the lowest; NUL for those that are not there.
+///
+/// ```
+/// assert_eq!(plugin_sdk::scan::eight(b"ab"), 0x6261);
+/// ```
+#[must_use]
+#[inline(always)]
+pub fn eight(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or_else(|| short(bytes), |eight| u64::from_le_bytes(*eight))
+}
+
 /// Up to seven bytes as a number, the first the lowest.
 #[inline(always)]
 fn short(bytes: &[u8]) -> u64 {

@@ -1,5 +1,7 @@
 //! SQL as tokens, as far as it takes to tell names from values.
 
+use plugin_sdk::scan::eight;
+
 /// Whose SQL it is, and how that server reads a backslash between quotes just now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -133,7 +135,7 @@ impl<'a> Lexer<'a> {
     /// A keyword or name; or a string that has a letter in front: `E'..'`, `X'..'`, `_utf8'..'`.
     #[inline(always)]
     fn word(&mut self) -> Token<'a> {
-        let word = self.take_while(is_in_word);
+        let word = self.take(word_length(self.rest()));
         if self.peek(0) == Some(b'\'') {
             let prefix = word.first().filter(|_| word.len() == 1).map_or(0, u8::to_ascii_lowercase);
             let is_prefix = matches!(prefix, b'b' | b'e' | b'n' | b'x');
@@ -234,8 +236,17 @@ impl<'a> Iterator for Lexer<'a> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let is_spaced = !self.take_while(|byte| byte <= b' ' || byte == 0x7f).is_empty();
-        let first = self.peek(0)?;
+        let mut first = self.peek(0)?;
+        let is_spaced = is_space(first);
+        if is_spaced {
+            self.at += 1;
+            first = self.peek(0)?;
+            // Mostly it is one.
+            if is_space(first) {
+                self.take_while(is_space);
+                first = self.peek(0)?;
+            }
+        }
         Some((is_spaced, self.token(first)))
     }
 }
@@ -246,20 +257,58 @@ const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }
 
-/// A byte that a name may go on with.
+/// Space, and what would draw on a terminal.
 #[inline]
-fn is_in_word(byte: u8) -> bool {
-    IN_WORD.get(usize::from(byte)).is_some_and(|is| *is)
+const fn is_space(byte: u8) -> bool {
+    byte <= b' ' || byte == 0x7f
 }
 
-/// [`is_in_word`], for all bytes: one look instead of five comparisons.
-#[allow(clippy::indexing_slicing, reason = "in a constant: a wrong index does not compile")]
-static IN_WORD: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0_usize;
-    while byte < table.len() {
-        table[byte] = is_word(byte as u8) || (byte as u8).is_ascii_digit() || byte as u8 == b'$';
-        byte += 1;
+/// How many of these bytes a name may go on with: letters, digits, `_`, `$` and what is not ASCII; eight at a time.
+#[inline(always)]
+fn word_length(bytes: &[u8]) -> usize {
+    let mut length = 0;
+    loop {
+        let rest = bytes.get(length..).unwrap_or_default();
+        let held = outside_words(eight(rest)).trailing_zeros() as usize / 8;
+        length += held;
+        if held < 8 {
+            return length;
+        }
     }
-    table
-};
+}
+
+/// The high bit of each byte that a name cannot go on with. Each byte is looked at by itself: its lower seven bits and a number below
+/// 128 carry into its own high bit and no further.
+#[inline(always)]
+const fn outside_words(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    /// Where the lower seven bits are at least this.
+    const fn at_least(low: u64, least: u8) -> u64 {
+        low + ONES * (128 - least as u64)
+    }
+    let low = word & !HIGH;
+    let letter = low | (ONES * 0x20);
+    let letters = at_least(letter, b'a') & !at_least(letter, b'z' + 1);
+    let digits = at_least(low, b'0') & !at_least(low, b'9' + 1);
+    let line = !at_least(low ^ (ONES * b'_' as u64), 1);
+    let dollar = !at_least(low ^ (ONES * b'$' as u64), 1);
+    !(letters | digits | line | dollar | word) & HIGH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_word, word_length};
+
+    #[test]
+    fn a_name_goes_on_with_letters_digits_line_dollar_and_what_is_not_ascii() {
+        for byte in 0..=u8::MAX {
+            let is = is_word(byte) || byte.is_ascii_digit() || byte == b'$';
+            for place in 0..20 {
+                let mut bytes = [b'x'; 20];
+                bytes[place] = byte;
+                assert_eq!(word_length(&bytes), if is { 20 } else { place }, "{byte} at {place}");
+            }
+        }
+    }
+}

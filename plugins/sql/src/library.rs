@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
+use plugin_sdk::scan::{eight, same};
+
 use crate::lexer::Dialect;
 use crate::operation::Operation;
 use crate::sanitise::sanitise;
@@ -71,7 +73,7 @@ impl Library {
 
     fn find(&mut self, text: &[u8], dialect: Dialect) -> Rc<Statement> {
         let key = hash(text);
-        if let Some(known) = self.known.get(&key).filter(|known| is_same(known.text.as_bytes(), text)) {
+        if let Some(known) = self.known.get(&key).filter(|known| same(known.text.as_bytes(), text)) {
             return Rc::clone(known);
         }
         let mut statement = Statement::read(&String::from_utf8_lossy(text), dialect);
@@ -119,15 +121,7 @@ fn hash(text: &[u8]) -> u64 {
     let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     let (words, rest) = text.as_chunks::<8>();
     let hash = words.iter().fold(text.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-    let last = rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
-    mix(mix(hash, last), 0)
-}
-
-/// Whether two texts are equal, eight bytes at a time.
-fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let ((ones, rest), (others, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
-    let words = |eights: &[[u8; 8]], place: usize| eights.get(place).map(|eight| u64::from_le_bytes(*eight));
-    one.len() == other.len() && rest == other_rest && (0..ones.len()).all(|place| words(ones, place) == words(others, place))
+    mix(mix(hash, eight(rest)), 0)
 }
 
 #[cfg(test)]
