@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::tracepoint;
+use crate::{release, tracepoint};
 
 /// One capability of Linux that the host may have a use for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +19,8 @@ pub enum Capability {
     DacReadSearch = 2,
     /// Programs on network devices, sockets and cgroups.
     NetAdmin = 12,
+    /// Lifting the limit of locked memory, to which kernels before 5.11 charge maps.
+    SysResource = 24,
     /// Breakpoints one by one, tracefs where nobody has mounted it, and all that `CAP_BPF` and `CAP_PERFMON` are for.
     SysAdmin = 21,
 }
@@ -81,9 +83,7 @@ pub fn of_hook_here(hook: &str) -> Option<(Capability, &'static str)> {
 /// Whether this kernel takes [`Capability::SysAdmin`] for breakpoints in libraries.
 #[must_use]
 pub fn breakpoints_take_sys_admin() -> bool {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < UPROBE_MULTI_SINCE
+    release::running().is_none_or(|running| running < UPROBE_MULTI_SINCE)
 }
 
 /// Those of [`BASE`] that this thread does not have. Empty: it may load the probes in the binary.
@@ -175,7 +175,8 @@ fn paranoid() -> i32 {
 
 impl Capability {
     /// All of them, those that are needed most first.
-    pub const ALL: [Self; 6] = [Self::Bpf, Self::Perfmon, Self::SysPtrace, Self::DacReadSearch, Self::NetAdmin, Self::SysAdmin];
+    pub const ALL: [Self; 7] =
+        [Self::Bpf, Self::Perfmon, Self::SysPtrace, Self::DacReadSearch, Self::NetAdmin, Self::SysResource, Self::SysAdmin];
 
     /// As the manual calls it: `CAP_BPF`.
     #[must_use]
@@ -186,6 +187,7 @@ impl Capability {
             Self::SysPtrace => "CAP_SYS_PTRACE",
             Self::DacReadSearch => "CAP_DAC_READ_SEARCH",
             Self::NetAdmin => "CAP_NET_ADMIN",
+            Self::SysResource => "CAP_SYS_RESOURCE",
             Self::SysAdmin => "CAP_SYS_ADMIN",
         }
     }

@@ -41,6 +41,7 @@ mod plan;
 mod payload;
 mod maps;
 pub mod capabilities;
+pub mod release;
 pub mod privileged;
 mod talk;
 mod heap;

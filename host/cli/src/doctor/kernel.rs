@@ -22,15 +22,14 @@ pub(super) fn findings(root: &Path, given: Option<&Path>) -> Vec<Finding> {
 }
 
 fn version(release: &str) -> Finding {
-    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
-    match (numbers.next(), numbers.next()) {
-        (Some(major), Some(minor)) if (major, minor) >= LEAST => Finding::ok("kernel", release),
-        (Some(_), Some(_)) => Finding::fault(
+    match host_kernel::release::parse(release) {
+        Some(version) if version >= LEAST => Finding::ok("kernel", release),
+        Some(_) => Finding::fault(
             "kernel",
             format!("{release} is too old for the built-in probes"),
             format!("use Linux {}.{} or newer", LEAST.0, LEAST.1),
         ),
-        _ => Finding::note("kernel", format!("cannot tell the version from {release:?}"), "mount /proc"),
+        None => Finding::note("kernel", format!("cannot tell the version from {release:?}"), "mount /proc"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What this process may do: capabilities per probe, locked memory.
 
-use host_kernel::{capabilities, catalog::catalog};
+use host_kernel::capabilities::{self, Capability, CapabilitySet};
+use host_kernel::{catalog::catalog, release};
 use rustix::process::{Resource, getrlimit};
 
 use super::Finding;
@@ -10,8 +11,9 @@ const NOT_CHARGED_SINCE: (u32, u32) = (5, 11);
 
 /// Looks at this process.
 pub(super) fn findings() -> Vec<Finding> {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    vec![capability(&capabilities::missing()), memlock(&release, getrlimit(Resource::Memlock).current)]
+    let may_lift = CapabilitySet::held().allows(Capability::SysResource);
+    let memlock = memlock(release::running(), getrlimit(Resource::Memlock).current, may_lift);
+    vec![capability(&capabilities::missing()), memlock]
 }
 
 /// The probes in the binary all take the same capabilities.
@@ -29,12 +31,16 @@ fn capability(missing: &[&str]) -> Finding {
     )
 }
 
-fn memlock(release: &str, limit: Option<u64>) -> Finding {
-    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+/// libbpf lifts the limit where it counts and may be lifted.
+fn memlock(version: Option<(u32, u32)>, limit: Option<u64>, may_lift: bool) -> Finding {
     match limit {
-        _ if version >= NOT_CHARGED_SINCE => Finding::ok("memlock", "not charged for BPF by this kernel"),
+        _ if version.is_some_and(|version| version >= NOT_CHARGED_SINCE) => {
+            Finding::ok("memlock", "not charged for BPF by this kernel")
+        }
         None => Finding::ok("memlock", "unlimited"),
+        Some(limit) if may_lift => {
+            Finding::ok("memlock", format!("{}, which {} lifts", crate::output::bytes(limit), Capability::SysResource))
+        }
         Some(limit) => Finding::fault(
             "memlock",
             format!("{} is too little for rings on this kernel", crate::output::bytes(limit)),
@@ -58,8 +64,10 @@ mod tests {
 
     #[test]
     fn locked_memory_counts_on_old_kernels_only() {
-        assert_eq!(memlock("5.10.0-30", Some(65_536)).verdict, Verdict::Fault);
-        assert_eq!(memlock("5.10.0-30", None).verdict, Verdict::Ok);
-        assert_eq!(memlock("5.11.0", Some(65_536)).verdict, Verdict::Ok);
+        let verdict = |version, limit, may_lift| memlock(Some(version), limit, may_lift).verdict;
+        assert_eq!(verdict((5, 10), Some(65_536), false), Verdict::Fault);
+        assert_eq!(verdict((5, 10), Some(65_536), true), Verdict::Ok);
+        assert_eq!(verdict((5, 10), None, false), Verdict::Ok);
+        assert_eq!(verdict((5, 11), Some(65_536), false), Verdict::Ok);
     }
 }

@@ -42,8 +42,7 @@ pub(crate) fn is_root() -> bool {
 /// Whether this kernel passes over a program that another task on the same CPU was taken away in, and counts that: since Linux 7.0
 /// tasks can be taken away in a tracepoint.
 pub(crate) fn passes_over() -> bool {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    release.split('.').next().unwrap().parse::<u32>().unwrap() >= 7
+    host_kernel::release::running().unwrap() >= (7, 0)
 }
 
 pub(crate) fn by_comm(comm: &str) -> LoadOptions {
