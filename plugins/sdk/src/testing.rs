@@ -1,10 +1,12 @@
 //! What the tests of a plugin need: runs, rows, and a look into the C header of a record. Not part of a component.
 
 mod mutation;
+mod recording;
 mod script;
 mod talk;
 
 pub use mutation::{Mutated, Mutations, mutated};
+pub use recording::Recording;
 pub use talk::{Talk, decoder};
 
 use crate::role::Decoder;
