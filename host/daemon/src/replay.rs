@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use host_export::capture::{CaptureError, CapturedProbe, Conductor, Pace, Reader, Replay};
 use host_kernel::privileged;
-use host_model::{KernelCounters, KernelPlan, MapAccess, MapError, PlanError, Probe, ProbeState, Run, Source, Waker};
+use host_model::{KernelCounters, KernelPlan, NoMaps, PlanError, Probe, ProbeState, Run, Source, Waker};
 use host_plugin::Clock;
 
 use crate::attached::Attached;
@@ -59,9 +59,6 @@ struct RecordTime {
 
 /// Passes on to the replay of this round.
 struct Relay(Mutex<Arc<dyn Waker>>);
-
-/// A capture has no maps.
-pub(crate) struct NoMaps;
 
 /// The member of a record that is its time, by the custom of `bpf/`.
 const TIME: &str = "time_ns";
@@ -294,19 +291,5 @@ impl Clock for RecordTime {
 impl Waker for Relay {
     fn wake(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).wake();
-    }
-}
-
-impl MapAccess for NoMaps {
-    fn lookup(&self, _map: &str, _key: &[u8]) -> Result<Option<Vec<u8>>, MapError> {
-        Err(MapError::NoMap)
-    }
-
-    fn update(&self, _map: &str, _key: &[u8], _value: &[u8]) -> Result<(), MapError> {
-        Err(MapError::NoMap)
-    }
-
-    fn delete(&self, _map: &str, _key: &[u8]) -> Result<(), MapError> {
-        Err(MapError::NoMap)
     }
 }

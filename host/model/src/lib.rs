@@ -39,8 +39,8 @@ pub use run::Run;
 pub use schema::{ColumnType, Condition, Field, FieldUse, Instrument, Metric, Schema, Sensitivity, Signal};
 pub use seed::Seed;
 pub use stage::{
-    Added, Claims, Decoded, Decoder, Enricher, KernelCounters, MapAccess, MapError, Plugin, Sampler, Sink, Source, State,
-    TableError, Tables, Waker,
+    Added, Claims, Decoded, Decoder, Enricher, KernelCounters, MapAccess, MapError, NoMaps, Plugin, Sampler, Sink, Source,
+    State, TableError, Tables, Waker,
 };
 pub use text::printable;
 pub use trace::TraceParent;

@@ -269,3 +269,21 @@ pub trait MapAccess: Send + Sync {
     /// See [`MapError`].
     fn delete(&self, map: &str, key: &[u8]) -> Result<(), MapError>;
 }
+
+/// No maps: of a path that reads no kernel.
+#[derive(Debug, Clone, Copy)]
+pub struct NoMaps;
+
+impl MapAccess for NoMaps {
+    fn lookup(&self, _map: &str, _key: &[u8]) -> Result<Option<Vec<u8>>, MapError> {
+        Err(MapError::NoMap)
+    }
+
+    fn update(&self, _map: &str, _key: &[u8], _value: &[u8]) -> Result<(), MapError> {
+        Err(MapError::NoMap)
+    }
+
+    fn delete(&self, _map: &str, _key: &[u8]) -> Result<(), MapError> {
+        Err(MapError::NoMap)
+    }
+}

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
-use host_model::{Batch, CallStats, Decoded, Decoder, Fallback, Fault, Field, Layout, Plugin, PluginId, Run, Schema, State};
+use host_model::{Batch, Decoded, Decoder, Fault, Field, Layout, Run, Schema};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
 use crate::breach::Breach;
 use crate::columns;
-use crate::guard::{Call, Guard};
+use crate::guard::{Call, Guard, plugin};
 use crate::imports::Imports;
 use crate::instance::{Failure, Role};
 use crate::recogniser::MOST_DISOWNED;
@@ -149,27 +149,7 @@ impl Decoder for WasmDecoder {
     }
 }
 
-impl Plugin for WasmDecoder {
-    fn id(&self) -> &PluginId {
-        self.guard.id()
-    }
-
-    fn stats(&self) -> &Arc<CallStats> {
-        self.guard.stats()
-    }
-
-    fn fallback(&self) -> Fallback {
-        self.guard.fallback()
-    }
-
-    fn export_state(&mut self) -> Result<Option<State>, Fault> {
-        self.guard.export_state()
-    }
-
-    fn import_state(&mut self, state: &State) -> Result<bool, Fault> {
-        self.guard.import_state(state)
-    }
-}
+plugin!(WasmDecoder);
 
 /// The fields of these indices.
 fn asked_of<'a>(schema: &'a Schema, fields: &'a [usize]) -> impl Iterator<Item = &'a Field> + Clone {

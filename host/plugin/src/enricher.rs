@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use host_model::{Added, Batch, CallStats, Enricher, Fallback, Fault, Field, Plugin, PluginId, Schema, State};
+use host_model::{Added, Batch, Enricher, Fault, Field, Schema};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
 use crate::columns;
-use crate::guard::{Call, Guard};
+use crate::guard::{Call, Guard, plugin};
 use crate::imports::Imports;
 use crate::instance::{Failure, Role};
 use crate::refusal::Step;
@@ -89,24 +89,4 @@ impl Enricher for WasmEnricher {
     }
 }
 
-impl Plugin for WasmEnricher {
-    fn id(&self) -> &PluginId {
-        self.guard.id()
-    }
-
-    fn stats(&self) -> &Arc<CallStats> {
-        self.guard.stats()
-    }
-
-    fn fallback(&self) -> Fallback {
-        self.guard.fallback()
-    }
-
-    fn export_state(&mut self) -> Result<Option<State>, Fault> {
-        self.guard.export_state()
-    }
-
-    fn import_state(&mut self, state: &State) -> Result<bool, Fault> {
-        self.guard.import_state(state)
-    }
-}
+plugin!(WasmEnricher);

@@ -55,6 +55,34 @@ struct Ended {
 /// Bytes of a fault's words: its cause, the function, and what the plugin said last.
 const DETAIL: usize = 768;
 
+/// Makes a type with a field `guard` a [`Plugin`](host_model::Plugin).
+macro_rules! plugin {
+    ($plugin:ty) => {
+        impl host_model::Plugin for $plugin {
+            fn id(&self) -> &host_model::PluginId {
+                self.guard.id()
+            }
+
+            fn stats(&self) -> &std::sync::Arc<host_model::CallStats> {
+                self.guard.stats()
+            }
+
+            fn fallback(&self) -> host_model::Fallback {
+                self.guard.fallback()
+            }
+
+            fn export_state(&mut self) -> Result<Option<host_model::State>, host_model::Fault> {
+                self.guard.export_state()
+            }
+
+            fn import_state(&mut self, state: &host_model::State) -> Result<bool, host_model::Fault> {
+                self.guard.import_state(state)
+            }
+        }
+    };
+}
+pub(crate) use plugin;
+
 // === impl Guard ===
 
 impl<R: Role> Guard<R> {

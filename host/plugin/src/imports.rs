@@ -14,7 +14,7 @@ pub(crate) mod wasi;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use host_model::{CallStats, MapAccess, MapError, TableError, Tables};
+use host_model::{CallStats, MapAccess, NoMaps, TableError, Tables};
 use wasmtime::component::{HasSelf, Linker};
 
 pub use clock::{Clock, SystemClock};
@@ -117,7 +117,7 @@ impl Forbidden {
 
 impl Default for Host {
     fn default() -> Self {
-        Self { tables: Arc::new(Nothing), maps: Arc::new(Nothing), clock: Arc::new(SystemClock) }
+        Self { tables: Arc::new(Nothing), maps: Arc::new(NoMaps), clock: Arc::new(SystemClock) }
     }
 }
 
@@ -132,19 +132,5 @@ impl std::fmt::Debug for Host {
 impl Tables for Nothing {
     fn lookup(&self, table: &str, _keys: &[u64], _columns: &[String]) -> Result<Vec<arrow_array::ArrayRef>, TableError> {
         Err(TableError::NoTable(table.into()))
-    }
-}
-
-impl MapAccess for Nothing {
-    fn lookup(&self, _map: &str, _key: &[u8]) -> Result<Option<Vec<u8>>, MapError> {
-        Err(MapError::NoMap)
-    }
-
-    fn update(&self, _map: &str, _key: &[u8], _value: &[u8]) -> Result<(), MapError> {
-        Err(MapError::NoMap)
-    }
-
-    fn delete(&self, _map: &str, _key: &[u8]) -> Result<(), MapError> {
-        Err(MapError::NoMap)
     }
 }

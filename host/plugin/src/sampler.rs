@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use host_model::{Batch, CallStats, Decisions, Fallback, Fault, KernelPlan, Plugin, PluginId, Sampler, Schema, State, Stats};
+use host_model::{Batch, Decisions, Fault, KernelPlan, Sampler, Schema, Stats};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
 use crate::breach::Breach;
 use crate::columns;
-use crate::guard::{Call, Guard};
+use crate::guard::{Call, Guard, plugin};
 use crate::imports::Imports;
 use crate::instance::{Failure, Role};
 use crate::refusal::Step;
@@ -93,27 +93,7 @@ impl Sampler for WasmSampler {
     }
 }
 
-impl Plugin for WasmSampler {
-    fn id(&self) -> &PluginId {
-        self.guard.id()
-    }
-
-    fn stats(&self) -> &Arc<CallStats> {
-        self.guard.stats()
-    }
-
-    fn fallback(&self) -> Fallback {
-        self.guard.fallback()
-    }
-
-    fn export_state(&mut self) -> Result<Option<State>, Fault> {
-        self.guard.export_state()
-    }
-
-    fn import_state(&mut self, state: &State) -> Result<bool, Fault> {
-        self.guard.import_state(state)
-    }
-}
+plugin!(WasmSampler);
 
 pub(crate) fn checked(decisions: sampler::Decisions, rows: usize) -> Result<Decisions, Breach> {
     let sampler::Decisions { thresholds, mut randomness } = decisions;

@@ -15,7 +15,6 @@ use super::{BoundTo, Repro, Rerun, RerunOutcome, batch, shelf};
 use crate::compiler::execution;
 use crate::control::message::Refusal;
 use crate::loading;
-use crate::replay::NoMaps;
 use crate::tables::Node;
 
 /// What a call is made again with: it runs code as this system lets a host run it.
@@ -49,7 +48,7 @@ pub fn run(repro: &Repro, engine: &Engine, component: Option<&Path>) -> Result<R
         // One call is no reason to give up.
         limits: Limits { quarantine: None, ..Limits::from(&repro.limits) },
         fallback: repro.fallback,
-        host: Host { tables: Arc::new(Node::unknown()), maps: Arc::new(NoMaps), ..Host::default() },
+        host: Host { tables: Arc::new(Node::unknown()), ..Host::default() },
     };
     let id = inspection.id(&repro.summary.slot, repro.summary.generation);
     let again = Again { repro, id, setup, given: &given };
