@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+use sha2::{Digest, Sha256};
+
 use super::{PLUGINS, inner_cargo, variable};
 
 /// The target of code that is interpreted, on any machine.
@@ -41,15 +43,17 @@ fn pack(compiler: &Path, target: &str, out: &Path, kind: &str) -> Result<(), Box
         compile.current_dir(out).args(["plugin", "compile", plugin, "--target", target, "--output"]).arg(&one);
         run(compile)?;
         let start = all.len();
-        all.extend_from_slice(&fs::read(&one)?);
-        places.push_str(&format!("({plugin:?}, {start}, {}),\n", all.len()));
+        let code = fs::read(&one)?;
+        all.extend_from_slice(&code);
+        let (end, digest) = (all.len(), <[u8; 32]>::from(Sha256::digest(&code)));
+        places.push_str(&format!("Place {{ name: {plugin:?}, start: {start}, end: {end}, digest: {digest:?} }},\n"));
     }
     fs::write(&whole, &all)?;
     let mut zstd = Command::new("zstd");
     // A window of 8 MiB: the unpacker takes as much memory.
     zstd.args(["--quiet", "--force", "--ultra", "-22", "--long=23", "--output-dir-flat"]).arg(out).arg(&whole);
     run(zstd)?;
-    Ok(fs::write(out.join(kind).with_extension("rs"), format!("&[{places}]"))?)
+    Ok(fs::write(out.join(kind).with_extension("rs"), format!("[{places}]"))?)
 }
 
 fn run(mut command: Command) -> Result<(), Box<dyn Error>> {

@@ -9,18 +9,12 @@ mod components;
 mod packed;
 
 #[cfg(feature = "wasm")]
-pub use components::{COMPONENTS, Component};
+pub use components::{COMPONENTS, Code, Component, code, digests};
 #[cfg(not(feature = "wasm"))]
-pub use packed::{COMPONENTS, Component};
+pub use packed::{COMPONENTS, Code, Component, code, digests};
 
 /// The component of this name.
 #[must_use]
 pub fn component(name: &str) -> Option<&'static Component> {
     COMPONENTS.iter().find(|component| component.name == name)
-}
-
-/// These bytes as they are in the binary, if they are: then they are as trustworthy as the binary itself.
-#[must_use]
-pub fn own(bytes: &[u8]) -> Option<&'static [u8]> {
-    COMPONENTS.iter().find_map(|component| component.own(bytes))
 }

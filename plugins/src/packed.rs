@@ -1,8 +1,8 @@
-//! The plugins as code: of the target, and of the interpreter. Each of the two is packed as a whole, and unpacked when one of its
-//! plugins is asked for.
+//! The plugins as code: of the target, and of the interpreter. Each of the two is packed as a whole, and unpacked for as long as
+//! somebody holds one of its plugins.
 
 use std::io::Read;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use ruzstd::decoding::StreamingDecoder;
 
@@ -14,46 +14,97 @@ pub struct Component {
     place: usize,
 }
 
-/// Name, start and end of each plugin in what is unpacked, in the order in which an event meets them.
-type Places = &'static [(&'static str, usize, usize)];
+/// The code of a plugin. It keeps all that was unpacked with it.
+#[derive(Debug, Clone)]
+pub struct Code {
+    all: Arc<Vec<u8>>,
+    place: &'static Place,
+}
 
-static NATIVE: LazyLock<Vec<u8>> = LazyLock::new(|| unpack(include_bytes!(concat!(env!("OUT_DIR"), "/native.zst"))));
-const NATIVE_PLACES: Places = include!(concat!(env!("OUT_DIR"), "/native.rs"));
+/// Where the code of a plugin is in what is unpacked, and its SHA-256.
+#[derive(Debug)]
+struct Place {
+    name: &'static str,
+    start: usize,
+    end: usize,
+    digest: [u8; 32],
+}
 
-static INTERPRETED: LazyLock<Vec<u8>> = LazyLock::new(|| unpack(include_bytes!(concat!(env!("OUT_DIR"), "/interpreted.zst"))));
-const INTERPRETED_PLACES: Places = include!(concat!(env!("OUT_DIR"), "/interpreted.rs"));
+/// The code of all plugins for one kind of machine.
+struct Pack {
+    packed: &'static [u8],
+    /// In the order in which an event meets them.
+    places: &'static [Place],
+    unpacked: Mutex<Weak<Vec<u8>>>,
+}
+
+static NATIVE: Pack = Pack {
+    packed: include_bytes!(concat!(env!("OUT_DIR"), "/native.zst")),
+    places: &include!(concat!(env!("OUT_DIR"), "/native.rs")),
+    unpacked: Mutex::new(Weak::new()),
+};
+static INTERPRETED: Pack = Pack {
+    packed: include_bytes!(concat!(env!("OUT_DIR"), "/interpreted.zst")),
+    places: &include!(concat!(env!("OUT_DIR"), "/interpreted.rs")),
+    unpacked: Mutex::new(Weak::new()),
+};
 
 /// All of them, in the order in which an event meets them.
 pub static COMPONENTS: LazyLock<Vec<Component>> = LazyLock::new(|| {
-    let named = NATIVE_PLACES.iter().enumerate();
-    named.map(|(place, (name, _, _))| Component { name, place }).collect()
+    let named = NATIVE.places.iter().enumerate();
+    named.map(|(place, Place { name, .. })| Component { name, place }).collect()
 });
 
-/// What cannot be unpacked is empty, and refused as such; the build packed it.
-fn unpack(packed: &'static [u8]) -> Vec<u8> {
-    let mut code = Vec::new();
-    if let Ok(mut decoder) = StreamingDecoder::new(packed)
-        && decoder.read_to_end(&mut code).is_err()
-    {
-        code.clear();
-    }
-    code
+static DIGESTS: LazyLock<Vec<[u8; 32]>> =
+    LazyLock::new(|| [&NATIVE, &INTERPRETED].iter().flat_map(|pack| pack.places).map(|place| place.digest).collect());
+
+/// The SHA-256 of all code that is in this binary: such code is as trustworthy as the binary itself.
+#[must_use]
+pub fn digests() -> &'static [[u8; 32]] {
+    &DIGESTS
+}
+
+/// The code of this SHA-256, if it is in this binary.
+#[must_use]
+pub fn code(digest: [u8; 32]) -> Option<Code> {
+    [&NATIVE, &INTERPRETED].into_iter().find_map(|pack| pack.code(pack.places.iter().find(|place| place.digest == digest)?))
 }
 
 // === impl Component ===
 
 impl Component {
-    /// Its code, of the target or of the interpreter.
+    /// Its code, of the target or of the interpreter; None if it cannot be unpacked, which is a fault of the build.
     #[must_use]
-    pub fn code(&self, interpreted: bool) -> &'static [u8] {
-        let (code, places) = if interpreted { (&*INTERPRETED, INTERPRETED_PLACES) } else { (&*NATIVE, NATIVE_PLACES) };
-        places.get(self.place).and_then(|&(_, start, end)| code.get(start..end)).unwrap_or_default()
+    pub fn code(&self, interpreted: bool) -> Option<Code> {
+        let pack = if interpreted { &INTERPRETED } else { &NATIVE };
+        pack.code(pack.places.get(self.place)?)
+    }
+}
+
+// === impl Pack ===
+
+impl Pack {
+    fn code(&self, place: &'static Place) -> Option<Code> {
+        Some(Code { all: self.unpacked()?, place })
     }
 
-    /// Looks only at what has been unpacked: nothing else can have been taken from here.
-    pub(crate) fn own(&self, bytes: &[u8]) -> Option<&'static [u8]> {
-        let unpacked = [(false, LazyLock::get(&NATIVE).is_some()), (true, LazyLock::get(&INTERPRETED).is_some())];
-        let mut codes = unpacked.into_iter().filter(|(_, there)| *there).map(|(interpreted, _)| self.code(interpreted));
-        codes.find(|own| *own == bytes)
+    fn unpacked(&self) -> Option<Arc<Vec<u8>>> {
+        let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(all) = unpacked.upgrade() {
+            return Some(all);
+        }
+        let mut all = Vec::new();
+        StreamingDecoder::new(self.packed).ok()?.read_to_end(&mut all).ok()?;
+        let all = Arc::new(all);
+        *unpacked = Arc::downgrade(&all);
+        Some(all)
+    }
+}
+
+// === impl Code ===
+
+impl AsRef<[u8]> for Code {
+    fn as_ref(&self) -> &[u8] {
+        self.all.get(self.place.start..self.place.end).unwrap_or_default()
     }
 }

@@ -157,7 +157,10 @@ fn brief(digest: &str) -> String {
 /// The bytes of a file, or of a component in this binary.
 fn read(subject: &Path) -> Result<Vec<u8>, Failure> {
     match plugins::component(&subject.to_string_lossy()) {
-        Some(component) if !subject.exists() => Ok(component.code(false).to_vec()),
+        Some(component) if !subject.exists() => {
+            let broken = || Failure::new(Code::Refused, format!("`{}` in this binary is broken", component.name));
+            component.code(false).map(|code| AsRef::<[u8]>::as_ref(&code).to_vec()).ok_or_else(broken)
+        }
         _ => host_plugin::read(subject).map_err(|error| Failure::new(Code::Refused, error.to_string()).cured_by(error.cure)),
     }
 }

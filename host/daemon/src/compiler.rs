@@ -49,10 +49,13 @@ impl Compiler {
         grants: &Grants,
     ) -> Result<Component, PluginError> {
         let began = Instant::now();
-        let (component, cache) = match plugins::own(bytes) {
-            _ if inspection.compiled.is_none() => self.of_component(bytes, stem)?,
-            Some(own) => (Component::load_own(&self.engine, own, stem)?, "none: its code is in the binary".to_owned()),
-            None => (Component::load(&self.engine, bytes, stem, grants)?, "none: it was compiled elsewhere".to_owned()),
+        let own = plugins::digests();
+        let (component, cache) = if inspection.compiled.is_none() {
+            self.of_component(bytes, stem)?
+        } else if own.contains(&inspection.digest.0) {
+            (Component::load_own(&self.engine, bytes, stem, own)?, "none: its code is in the binary".to_owned())
+        } else {
+            (Component::load(&self.engine, bytes, stem, grants)?, "none: it was compiled elsewhere".to_owned())
         };
         tracing::debug!(
             plugin = inspection.label(),

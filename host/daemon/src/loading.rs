@@ -58,7 +58,10 @@ pub(crate) fn decoder(config: &Config, probe: &str) -> Choice {
 pub(crate) fn read(component: &Path, execution: Execution) -> Result<Bytes, Refusal> {
     let name = component.to_string_lossy();
     match plugins::component(&name) {
-        Some(built_in) => Ok(Bytes::from_static(built_in.code(execution == Execution::Interpreted))),
+        Some(built_in) => {
+            let broken = || Refusal::new("read", format!("`{name}` in the binary is broken"), "build the host anew");
+            built_in.code(execution == Execution::Interpreted).map(Bytes::from_owner).ok_or_else(broken)
+        }
         None if config::is_file(&name) || exists(component) => {
             let file = component.to_owned();
             Ok(privileged::read(move || host_plugin::read(&file)).map_err(Refusal::from)?.into())
@@ -121,7 +124,8 @@ pub(crate) fn compile(compiler: &Compiler, config: &Config, order: Order<'_>) ->
         return Err(refusal.of(&label(&inspection)).into());
     }
     let rules = Rules::of(config, &slot, &inspection)?;
-    if inspection.compiled.is_some() && plugins::own(&bytes).is_none() {
+    let is_own = plugins::digests().contains(&inspection.digest.0);
+    if inspection.compiled.is_some() && !is_own {
         rules.answers_for(config, &inspection)?;
     }
     let component = match compiled {
@@ -129,6 +133,8 @@ pub(crate) fn compile(compiler: &Compiler, config: &Config, order: Order<'_>) ->
         None => compiler.compile(&bytes, stem, &inspection, &rules.grants).map_err(Refusal::from)?,
     };
     let signer = signer(config, &inspection);
+    // What is packed in the binary is not kept unpacked as well.
+    let bytes = (!is_own).then_some(bytes);
     Ok(Generation { slot, number, bytes, component, config: plugin_config, rules, signer, record: Mutex::default() })
 }
 

@@ -19,8 +19,8 @@ pub(crate) struct Generation {
     pub(crate) slot: Slot,
     /// How many plugins the slot has had, this one included.
     pub(crate) number: u64,
-    /// The component as it came: for a repro.
-    pub(crate) bytes: Bytes,
+    /// The component as it came; None if it is code that is in the binary.
+    pub(crate) bytes: Option<Bytes>,
     pub(crate) component: Component,
     pub(crate) config: Arc<serde_json::Map<String, serde_json::Value>>,
     pub(crate) rules: Rules,
@@ -207,6 +207,12 @@ impl Generation {
         self.component.inspection()
     }
 
+    /// The component as it came: for a repro.
+    pub(crate) fn bytes(&self) -> Bytes {
+        let unpacked = || plugins::code(self.inspection().digest.0).map(Bytes::from_owner);
+        self.bytes.clone().or_else(unpacked).unwrap_or_default()
+    }
+
     /// `name@version (generation)`
     pub(crate) fn label(&self) -> String {
         let Inspection { name, version, .. } = self.inspection();
@@ -304,7 +310,7 @@ mod tests {
         slots.put(Arc::new(Generation {
             number: slots.next_number(&slot),
             slot,
-            bytes: Bytes::new(),
+            bytes: None,
             component: component.clone(),
             config: Arc::default(),
             rules: Rules::of(&Config::default(), &Slot::Sampler, component.inspection()).unwrap(),

@@ -30,7 +30,7 @@ pub(crate) fn load(engine: &wasmtime::Engine, origin: &Origin<'_>) -> wasmtime::
     // SAFETY: these bytes must be what `Component::serialize` or `precompile_component` returned, unchanged. A `Verified` is
     // made only where an HMAC over them was checked, and its key is readable by this user alone, who runs this code anyway. A
     // `Proven` is made only where the operator's configuration grants `native-code` to these bytes or to whoever signed them,
-    // or where they are part of this binary. They are a copy in private memory, so that a file may change meanwhile. The
+    // or where this binary knows their SHA-256. They are a copy in private memory, so that a file may change meanwhile. The
     // runtime itself checks that architecture, processor features, version and settings fit.
     unsafe { Component::deserialize(engine, code) }
 }

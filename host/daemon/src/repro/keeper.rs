@@ -134,7 +134,7 @@ fn write(shelf: &Shelf, known: &Known, offers: &Receiver<Offer>) {
             continue;
         };
         match repro(&offer, &generation).and_then(|(repro, given)| {
-            let contents = Contents { given, component: &generation.bytes };
+            let contents = Contents { given, component: &generation.bytes() };
             shelf.keep(repro, &contents).map_err(|error| error.to_string())
         }) {
             Ok(id) => tracing::info!(%plugin, id, "the call that failed is kept; `host plugin repro run {id}` repeats it"),

@@ -53,9 +53,9 @@ pub fn run(repro: &Repro, engine: &Engine, component: Option<&Path>) -> Result<R
     let id = inspection.id(&repro.summary.slot, repro.summary.generation);
     let again = Again { repro, id, setup, given: &given };
     // Grants that a kept call brings along do not make its code run.
-    let compiled = match plugins::own(&bytes) {
-        Some(own) if inspection.compiled.is_some() => Component::load_own(engine, own, &repro.summary.name),
-        _ => Component::compile(engine, &bytes, &repro.summary.name),
+    let compiled = match inspection.compiled {
+        Some(_) => Component::load_own(engine, &bytes, &repro.summary.name, plugins::digests()),
+        None => Component::compile(engine, &bytes, &repro.summary.name),
     };
     let called = match compiled {
         Ok(component) => again.call(&component).map_err(broken)?,

@@ -1,5 +1,6 @@
 //! Whose code is run: what the operator answers for, and what is in this binary.
 
+use host_model::Digest;
 use wasmparser::{Encoding, Parser, Payload};
 
 use super::{CODE_SECTION, NATIVE_CODE};
@@ -20,10 +21,12 @@ pub(crate) struct Proven<'a> {
 impl<'a> Proven<'a> {
     /// Code of a compiled plugin for an operator who grants that it is run. `grants` are those of its digest or its signer.
     fn granted(bytes: &'a [u8], grants: &Grants) -> Result<Self, Refusal> {
-        if !grants.native_code {
-            return Err(Refusal::NotGranted { imports: vec!["code from outside".into()], grants: vec![NATIVE_CODE] });
-        }
-        Self::code_of(bytes)
+        if grants.native_code { Self::code_of(bytes) } else { Err(not_granted()) }
+    }
+
+    /// Code of which this binary knows the digest.
+    fn own(bytes: &'a [u8], digest: Digest, own: &'static [[u8; 32]]) -> Result<Self, Refusal> {
+        if own.contains(&digest.0) { Self::code_of(bytes) } else { Err(not_granted()) }
     }
 
     fn code_of(bytes: &'a [u8]) -> Result<Self, Refusal> {
@@ -57,29 +60,30 @@ impl Component {
     /// What the bytes are instead of a compiled plugin (inspect); nobody answers for the code (grant); it is for another target,
     /// another version of the host, or another processor (compile).
     pub fn load(engine: &Engine, bytes: &[u8], stem: &str, grants: &Grants) -> Result<Self, PluginError> {
-        Self::of_code(engine, bytes, stem, |bytes| Proven::granted(bytes, grants))
+        Self::of_code(engine, bytes, stem, |bytes, _| Proven::granted(bytes, grants))
     }
 
-    /// Takes the code of a compiled plugin that is in this binary: whoever started the host runs it anyway.
+    /// Takes the code of a compiled plugin that was built into this binary: whoever started the host runs it anyway. `own` are the
+    /// SHA-256 of all such code, which must be in the binary as well.
     ///
     /// # Errors
-    /// As of [`Component::load`]: it was built into this binary for another target or by another version.
-    pub fn load_own(engine: &Engine, bytes: &'static [u8], stem: &str) -> Result<Self, PluginError> {
-        Self::of_code(engine, bytes, stem, Proven::code_of)
+    /// As of [`Component::load`]: it is none of those, or it was built in for another target or by another version.
+    pub fn load_own(engine: &Engine, bytes: &[u8], stem: &str, own: &'static [[u8; 32]]) -> Result<Self, PluginError> {
+        Self::of_code(engine, bytes, stem, |bytes, digest| Proven::own(bytes, digest, own))
     }
 
     fn of_code<'a>(
         engine: &Engine,
         bytes: &'a [u8],
         stem: &str,
-        prove: impl FnOnce(&'a [u8]) -> Result<Proven<'a>, Refusal>,
+        prove: impl FnOnce(&'a [u8], Digest) -> Result<Proven<'a>, Refusal>,
     ) -> Result<Self, PluginError> {
         let code = |inspection: &Inspection| {
             let label = inspection.label();
             let Some(compiled) = &inspection.compiled else {
                 return Err(Refusal::Compiled("is missing: this is a component".into()).of(&label));
             };
-            let proven = prove(bytes).map_err(|refusal| refusal.of(&label))?;
+            let proven = prove(bytes, inspection.digest).map_err(|refusal| refusal.of(&label))?;
             if compiled.target != engine.target() {
                 let (problem, cure) = other_target(&compiled.target, engine);
                 return Err(PluginError::new(&label, Step::Compile, &problem, &cure));
@@ -91,6 +95,10 @@ impl Component {
         };
         Ok(Self::made(engine, bytes, stem, code)?.0)
     }
+}
+
+fn not_granted() -> Refusal {
+    Refusal::NotGranted { imports: vec!["code from outside".into()], grants: vec![NATIVE_CODE] }
 }
 
 /// What is wrong with code for another target, and what to do about it.
