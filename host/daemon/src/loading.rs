@@ -75,6 +75,12 @@ pub(crate) fn read(component: &Path, execution: Execution) -> Result<Bytes, Refu
     }
 }
 
+/// As long as this is held, the plugins in the binary stay unpacked: for who reads more than one of them.
+#[must_use]
+pub(crate) fn unpacked(execution: Execution) -> impl Sized {
+    plugins::COMPONENTS.first().map(|any| any.code(execution == Execution::Interpreted))
+}
+
 fn exists(file: &Path) -> bool {
     let file = file.to_owned();
     privileged::read(move || file.exists())

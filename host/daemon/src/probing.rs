@@ -94,6 +94,7 @@ impl Core {
             let cure = format!("`host probe unload {}` first, or give it another name", wanted.name);
             return Err(Refusal::new("probe", format!("probe `{}` is loaded already", wanted.name), cure));
         }
+        let _unpacked = loading::unpacked(self.compiler.engine().execution());
         let opened = wiring::open(&wanted)?;
         if self.trunk().is_none() && protocols::is_trunk(&opened.place.layout) {
             return self.open_trunk(opened);
@@ -134,7 +135,11 @@ impl Core {
 
     /// The slots, with these plugins in those that are empty. Blocks.
     fn filled(&self, choices: impl IntoIterator<Item = Choice>) -> Result<Slots, Refusal> {
-        let mut next = self.state().slots.clone();
+        let mut next = {
+            let mut state = self.state();
+            state.compiled = true;
+            state.slots.clone()
+        };
         for choice in choices {
             if next.live(&choice.slot).is_none() {
                 let made = generation(&self.compiler, &self.settings, next.next_number(&choice.slot), choice)?;

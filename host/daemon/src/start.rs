@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use host_export::{ConsoleStyle, Explicit, ExportSettings, Exporter, Output};
 use host_model::{ProbeState, Seed};
-use host_plugin::Execution;
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
@@ -219,8 +218,7 @@ fn attach(
 /// Compiles what is in the slots: the plugins of all paths, and the decoder of each. All at once: it is most of a start.
 fn slots(compiler: &Compiler, settings: &Settings, opened: &[Opened], trunk: bool) -> Result<Slots, Refusal> {
     let config = &settings.config;
-    // All of it is unpacked with one, and once.
-    let _unpacked = plugins::COMPONENTS.first().map(|any| any.code(compiler.engine().execution() == Execution::Interpreted));
+    let _unpacked = loading::unpacked(compiler.engine().execution());
     let probes: Vec<&str> = opened.iter().map(|opened| &*opened.place.probe).collect();
     let protocols = if trunk { protocols::choices(config, &probes, compiler.engine().execution())? } else { Vec::new() };
     let decoders = opened.iter().map(|opened| loading::decoder(config, &opened.place.probe));

@@ -2,9 +2,9 @@
 //! not know leaves the sandbox.
 
 /// One in each byte.
-pub(crate) const ONES: u64 = 0x0101_0101_0101_0101;
+pub const ONES: u64 = 0x0101_0101_0101_0101;
 /// The high bit of each byte.
-pub(crate) const HIGH: u64 = 0x8080_8080_8080_8080;
+pub const HIGH: u64 = 0x8080_8080_8080_8080;
 /// So many times eight bytes are looked at without a loop: most of what is looked for is near.
 const STEPS: usize = 4;
 /// So many bytes are few: copied by eight they cost what leaving the sandbox would.

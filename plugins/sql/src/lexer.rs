@@ -1,6 +1,6 @@
 //! SQL as tokens, as far as it takes to tell names from values.
 
-use plugin_sdk::scan::eight;
+use plugin_sdk::scan::{HIGH, ONES, eight};
 
 /// Whose SQL it is, and how that server reads a backslash between quotes just now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -281,8 +281,6 @@ fn word_length(bytes: &[u8]) -> usize {
 /// 128 carry into its own high bit and no further.
 #[inline(always)]
 const fn outside_words(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
     /// Where the lower seven bits are at least this.
     const fn at_least(low: u64, least: u8) -> u64 {
         low + ONES * (128 - least as u64)
