@@ -1,0 +1,63 @@
+//! Situations that broke this program, or one like it: a folder each, with what goes in, what is true, and where it was first told of.
+//!
+//! [README.md](README.md) says how to add one.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use host_tests::daemon::Host;
+use host_tests::{repository, target_folder};
+
+/// A host that sees the requests of this machine, and sends its rows nowhere.
+#[allow(dead_code, reason = "for the reports that ask `host requests`")]
+fn host() -> Host {
+    Host::run(&["--probe", "l7", "--output", "none"])
+}
+
+/// A host that sees the requests of this machine, and writes a line of JSON for each.
+#[allow(dead_code, reason = "for the reports that look at rows")]
+fn host_with_rows() -> Host {
+    Host::run(&["--probe", "l7", "--output", "jsonl"])
+}
+
+/// The lines that a host has written, once `condition` holds of them.
+///
+/// # Panics
+/// If it does not within half a minute.
+#[allow(dead_code, reason = "for the reports that look at rows")]
+fn rows_when(host: &Host, what: &str, condition: impl Fn(&[serde_json::Value]) -> bool) -> Vec<serde_json::Value> {
+    host_tests::wait_for(what, std::time::Duration::from_secs(30), || {
+        let rows: Vec<serde_json::Value> = host.stdout().lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        condition(&rows).then_some(rows)
+    })
+}
+
+/// A file of a report.
+#[allow(dead_code, reason = "for the reports that have files")]
+fn file(report: &str, name: &str) -> PathBuf {
+    repository().join("tests/reports").join(report).join(name)
+}
+
+/// A command that runs a Python script of a report, with the clients that `.ci/setup test` installs; None where there are none.
+#[allow(dead_code, reason = "for the reports that have scripts")]
+fn python(report: &str, script: &str) -> Option<Command> {
+    let python = Some(target_folder().join("clients/bin/python")).filter(|python| python.is_file());
+    if python.is_none() {
+        host_tests::turn::skip("the clients of Python could not be installed");
+    }
+    let mut command = Command::new(python?);
+    command.arg(file(report, script));
+    Some(command)
+}
+
+/// Runs a command to its end; what it wrote to standard output.
+///
+/// # Panics
+/// If it fails.
+#[allow(dead_code, reason = "for the reports that have scripts")]
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{command:?}: {}\n{text}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    text
+}
