@@ -1,15 +1,18 @@
 //! Each program to its hook, on its own.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Read;
 use std::os::fd::IntoRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use libbpf_rs::{ErrorKind, Iter, Link, Object, ProgramMut};
 
 use crate::choice::{has_target, set_of};
 use crate::error::KernelError;
-use crate::{capabilities, talk, tracepoint};
+use crate::{capabilities, regular, talk, tracepoint};
 
 /// ENOTSUPP, which only the kernel has: its architecture cannot do it.
 const NO_TRAMPOLINES: &str = "os error 524";
@@ -26,8 +29,8 @@ pub(crate) struct Attached {
 
 /// Attaches the best set of an object's programs that can be attached as a whole, without iterators (`iter/...`).
 pub(crate) fn attach(probe: &str, object: &Object) -> Result<Attached, KernelError> {
-    let targeted = object.progs_mut().filter(|program| program.autoload() && has_target(&text(program.section())));
-    let sets: BTreeSet<usize> = targeted.map(|program| set_of(&text(program.name()))).collect();
+    let targeted = object.progs_mut().filter(|program| program.autoload() && has_target(&talk::name(program.section())));
+    let sets: BTreeSet<usize> = targeted.map(|program| set_of(&talk::name(program.name()))).collect();
     let mut passed_over = Vec::new();
     let mut attached = Ok(Attached::default());
     for set in sets {
@@ -46,7 +49,7 @@ pub(crate) fn attach(probe: &str, object: &Object) -> Result<Attached, KernelErr
 pub(crate) fn run_iterators(probe: &str, object: &Object) {
     for program in object.progs_mut().filter(|program| program.autoload() && is_iterator(program)) {
         if let Err(reason) = run(&program) {
-            tracing::warn!(probe, program = %text(program.name()), %reason, "what is older than the probe stays unknown");
+            tracing::warn!(probe, program = %talk::name(program.name()), %reason, "what is older than the probe stays unknown");
         }
     }
 }
@@ -54,17 +57,17 @@ pub(crate) fn run_iterators(probe: &str, object: &Object) {
 /// The first hook of a set.
 fn first_of(object: &Object, set: usize) -> String {
     let first = object.progs().find(|program| {
-        let hook = text(program.section());
-        has_target(&hook) && !hook.starts_with("iter") && set_of(&text(program.name())) == set
+        let hook = talk::name(program.section());
+        has_target(&hook) && !hook.starts_with("iter") && set_of(&talk::name(program.name())) == set
     });
-    first.map(|program| text(program.section())).unwrap_or_default()
+    first.map(|program| talk::name(program.section())).unwrap_or_default()
 }
 
 fn attach_set(probe: &str, object: &Object, set: usize) -> Result<Attached, KernelError> {
     let mut attached = Attached::default();
     for program in object.progs_mut() {
-        let hook = text(program.section());
-        let ours = has_target(&hook) && set_of(&text(program.name())) == set;
+        let hook = talk::name(program.section());
+        let ours = has_target(&hook) && set_of(&talk::name(program.name())) == set;
         if !program.autoload() || is_iterator(&program) || !ours {
             continue;
         }
@@ -82,6 +85,10 @@ fn attach_one(probe: &str, program: &ProgramMut<'_>, hook: &str) -> Result<Link,
         cure: capabilities::cure(Some(hook)),
     };
     let Some((category, name)) = tracepoint_of(hook) else {
+        if let Some(file) = file_of(program.section()) {
+            // libbpf opens it as it is, and would wait for whoever writes to a pipe.
+            regular::open(file).map_err(|error| failed(format!("{}: {error}", talk::name(file.as_os_str()))))?;
+        }
         let (link, said) = talk::listen(|| program.attach());
         return link.map_err(|error| match error.kind() {
             ErrorKind::PermissionDenied => denied(),
@@ -123,8 +130,19 @@ fn tracepoint_of(section: &str) -> Option<(&str, &str)> {
     section.strip_prefix("tp/").or_else(|| section.strip_prefix("tracepoint/"))?.split_once('/')
 }
 
+/// The file of `uprobe/FILE:FUNCTION` and its kin, where it is given by its path.
+fn file_of(section: &OsStr) -> Option<&Path> {
+    let section = section.as_bytes();
+    let slash = section.iter().position(|byte| *byte == b'/')?;
+    let (kind, target) = section.split_at_checked(slash)?;
+    let kind = kind.split(|byte| *byte == b'.').next()?;
+    let file = target.get(1..)?.split(|byte| *byte == b':').next()?;
+    let by_path = [b"uprobe".as_slice(), b"uretprobe", b"usdt"].contains(&kind) && file.contains(&b'/');
+    by_path.then(|| Path::new(OsStr::from_bytes(file)))
+}
+
 pub(crate) fn is_iterator(program: &ProgramMut<'_>) -> bool {
-    let section = text(program.section());
+    let section = talk::name(program.section());
     section.starts_with("iter/") || section.starts_with("iter.s/")
 }
 
@@ -138,18 +156,24 @@ pub(crate) fn explain(error: &libbpf_rs::Error, said: &str) -> String {
     reason
 }
 
-fn text(name: &std::ffi::OsStr) -> String {
-    name.to_string_lossy().into_owned()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::tracepoint_of;
+    use super::*;
 
     #[test]
     fn only_named_tracepoints_go_through_tracefs() {
         assert_eq!(tracepoint_of("tp/sched/sched_switch"), Some(("sched", "sched_switch")));
         assert_eq!(tracepoint_of("tracepoint/sched/sched_switch"), Some(("sched", "sched_switch")));
         assert_eq!(tracepoint_of("tp_btf/sched_switch"), None);
+    }
+
+    #[test]
+    fn files_that_libbpf_would_open_are_known_by_their_path() {
+        let file = |section| file_of(OsStr::new(section)).map(Path::to_path_buf);
+        for section in ["uprobe//tmp/x:f", "uretprobe.s//tmp/x:f+3", "usdt//tmp/x:a:b", "uprobe.multi//tmp/x:f*"] {
+            assert_eq!(file(section), Some("/tmp/x".into()), "{section}");
+        }
+        assert_eq!(file("uprobe/libc.so.6:malloc"), None, "it is looked for");
+        assert!(["uprobe", "tp/a/b", "kprobe/f", "fentry/f", ""].into_iter().all(|section| file(section).is_none()));
     }
 }

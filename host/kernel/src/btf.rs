@@ -1,11 +1,13 @@
 //! The running kernel's description of itself, and what can be concluded from it.
 
 use std::path::Path;
+use std::slice;
 
+use libbpf_rs::AsRawLibbpf;
 use libbpf_rs::btf::{Btf, types};
 
 use crate::error::KernelError;
-use crate::talk;
+use crate::{regular, sound, talk};
 
 /// Where a kernel keeps its BTF.
 pub(crate) const OWN: &str = "/sys/kernel/btf/vmlinux";
@@ -29,9 +31,11 @@ impl Kernel {
         let failed = |reason: String| KernelError::Btf { probe: probe.into(), reason };
         let btf = match file {
             Some(file) => {
-                std::fs::File::open(file).map_err(|error| failed(format!("{}: {error}", file.display())))?;
+                regular::open(file).map_err(|error| failed(format!("{}: {error}", file.display())))?;
                 let (btf, _) = talk::listen(|| Btf::from_path(file));
-                Some(btf.map_err(|_| failed(format!("{} holds no BTF", file.display())))?)
+                let btf = btf.map_err(|_| failed(format!("{} holds no BTF", file.display())))?;
+                sound::check(raw(&btf)).map_err(|reason| failed(format!("{}: {reason}", file.display())))?;
+                Some(btf)
             }
             None => talk::listen(Btf::from_vmlinux).0.ok(),
         };
@@ -68,6 +72,16 @@ impl Kernel {
 
     fn known(&self, has: impl Fn(&Btf<'_>) -> bool) -> bool {
         self.btf.as_ref().is_none_or(has)
+    }
+}
+
+/// As it came, in this machine's byte order.
+fn raw<'a>(btf: &'a Btf<'_>) -> &'a [u8] {
+    let mut size = 0;
+    // SAFETY: the pointer is that of a BTF that lives, and what comes back is its own and lives as long.
+    unsafe {
+        let bytes = libbpf_sys::btf__raw_data(btf.as_libbpf_object().as_ptr(), &raw mut size);
+        if bytes.is_null() { &[] } else { slice::from_raw_parts(bytes.cast(), size as usize) }
     }
 }
 

@@ -6,8 +6,12 @@ use host_model::{Layout, Member, MemberKind};
 use libbpf_rs::btf::types::{Array, Composite, Enum, Enum64, Float, Int, IntEncoding, MemberAttr, Ptr, Struct};
 use libbpf_rs::btf::{Btf, BtfType, HasSize};
 
+use crate::talk;
+
 /// Nested structs without a name are flattened this deep.
 const MAX_DEPTH: u32 = 8;
+/// The most members of a record, those of nested structs counted. Kernels' own structs have some hundred.
+const MAX_MEMBERS: u32 = 1024;
 
 /// Why a record cannot be described.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +33,9 @@ pub enum LayoutError {
         /// The member.
         member: String,
     },
+    /// More members than a table has columns.
+    #[error("`{0}` has more than {MAX_MEMBERS} members")]
+    Members(String),
 }
 
 /// The layout of the one `struct <name>_record`. Where there are more, the one called after the object wins.
@@ -39,31 +46,40 @@ pub(crate) fn read(object: &str, btf: &Btf<'_>) -> Result<Layout, LayoutError> {
         let names: Vec<String> = records.iter().map(|record| text(record.name())).collect();
         records.retain(|record| text(record.name()) == format!("{object}_record"));
         if records.is_empty() {
-            return Err(LayoutError::Records(names.join(", ")));
+            return Err(LayoutError::Records(talk::names(names.iter().map(String::as_str))));
         }
     }
     let record = records.first().ok_or(LayoutError::NoRecord)?;
     let size = u32::try_from(record.size()).unwrap_or(u32::MAX);
     let mut layout = Layout { name: text(record.name()), size, members: Vec::new() };
-    flatten(btf, &mut layout, (*record).into(), 0, 0)?;
+    let mut left = MAX_MEMBERS;
+    flatten(btf, &mut layout, &mut left, (*record).into(), (0, 0))?;
     layout.members.sort_by_key(|member| member.offset);
     Ok(layout)
 }
 
-fn flatten(btf: &Btf<'_>, layout: &mut Layout, composite: Composite<'_>, base: u32, depth: u32) -> Result<(), LayoutError> {
+/// Adds the members of a struct that begins at `base` and is `depth` deep in the record; `left` may still come.
+fn flatten(
+    btf: &Btf<'_>,
+    layout: &mut Layout,
+    left: &mut u32,
+    composite: Composite<'_>,
+    (base, depth): (u32, u32),
+) -> Result<(), LayoutError> {
     for index in 0..composite.len() {
         let Some(member) = composite.get(index) else { continue };
+        *left = left.checked_sub(1).ok_or_else(|| LayoutError::Members(layout.name.clone()))?;
         let name = text(member.name);
         let bits = match member.attr {
             MemberAttr::Normal { offset } => offset,
             MemberAttr::BitField { .. } => return Err(LayoutError::BitField { record: layout.name.clone(), member: name }),
         };
-        let offset = base + bits / 8;
+        let offset = base.saturating_add(bits / 8);
         let Some(kind) = btf.type_by_id::<BtfType<'_>>(member.ty) else { continue };
         let kind = kind.skip_mods_and_typedefs();
         if name.is_empty() {
             if let (Ok(inner), true) = (Composite::try_from(kind), depth < MAX_DEPTH) {
-                flatten(btf, layout, inner, offset, depth + 1)?;
+                flatten(btf, layout, left, inner, (offset, depth + 1))?;
             }
             continue;
         }
@@ -95,7 +111,7 @@ fn kind_of(member: BtfType<'_>) -> MemberKind {
 /// Bytes; 0 for a flexible array.
 fn size_of(member: BtfType<'_>) -> u32 {
     let size = if let Ok(array) = Array::try_from(member) {
-        array.capacity() * size_of(array.contained_type().skip_mods_and_typedefs()) as usize
+        array.capacity().saturating_mul(size_of(array.contained_type().skip_mods_and_typedefs()) as usize)
     } else if let Ok(int) = Int::try_from(member) {
         int.size()
     } else if let Ok(composite) = Composite::try_from(member) {
@@ -114,7 +130,7 @@ fn size_of(member: BtfType<'_>) -> u32 {
 }
 
 fn text(name: Option<&OsStr>) -> String {
-    name.unwrap_or_default().to_string_lossy().into_owned()
+    talk::name(name.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ pub mod capabilities;
 pub mod release;
 pub mod privileged;
 mod talk;
+mod sound;
+pub mod regular;
 mod heap;
 pub mod executable;
 mod error;

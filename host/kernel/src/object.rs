@@ -18,7 +18,7 @@ use crate::maps::Maps;
 use crate::plan::{self, Plan};
 use crate::ring::{self, Account, Parts, Ring, page_size};
 use crate::uprobe::Watch;
-use crate::{capabilities, filter, payload, privileged, talk};
+use crate::{capabilities, filter, payload, privileged, sound, talk};
 
 /// How an object is to be loaded.
 #[derive(Debug, Clone)]
@@ -85,7 +85,7 @@ pub fn hooks(name: &str, object: &[u8]) -> Result<Hooks, KernelError> {
     let opened = open(name, object, &LoadOptions::default())?;
     let (mut sets, mut in_libraries) = (BTreeMap::<usize, Vec<String>>::new(), false);
     for program in opened.progs() {
-        let hook = program.section().to_string_lossy().into_owned();
+        let hook = talk::name(program.section());
         if choice::has_target(&hook) {
             sets.entry(choice::set_of(&program.name().to_string_lossy())).or_default().push(hook);
         } else {
@@ -245,7 +245,11 @@ fn check_elf(probe: &str, object: &[u8]) -> Result<(), KernelError> {
     let reason = match object {
         [] => "the file is empty",
         [0x7f, b'E', b'L', b'F', ..] => match object.get(18..20).and_then(|machine| machine.try_into().ok()) {
-            Some(machine) if u16::from_le_bytes(machine) == EM_BPF => return Ok(()),
+            Some(machine) if u16::from_le_bytes(machine) == EM_BPF => match sound::check(object) {
+                Ok(()) if !probe.contains('\0') => return Ok(()),
+                Ok(()) => "its name has a NUL in it",
+                Err(reason) => &reason.to_string(),
+            },
             _ => "an ELF file, but not for the BPF machine",
         },
         [0, b'a', b's', b'm', ..] => "a WebAssembly file: plugins are loaded with `host plugin load`",
@@ -264,9 +268,10 @@ fn read_layout(probe: &str, object: &[u8]) -> Result<Layout, KernelError> {
 /// Loads the best programs that this kernel takes. Also returns the size of the ring, and what was passed over.
 fn chosen(probe: &str, object: &[u8], options: &LoadOptions) -> Result<(Object, u32, Vec<String>), KernelError> {
     let kernel = Kernel::read(probe, options.btf.as_deref())?;
-    let text = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
-    let programs: Vec<_> =
-        open(probe, object, options)?.progs().map(|program| (text(program.name()), text(program.section()))).collect();
+    let programs: Vec<_> = open(probe, object, options)?
+        .progs()
+        .map(|program| (talk::name(program.name()), talk::name(program.section())))
+        .collect();
     let choice = choice::choose(&programs, &kernel, options.plain);
     let attempt = Attempt { probe, object, options, kernel: &kernel, choice: &choice };
     let mut passed_over = choice.passed_over.clone();
@@ -328,8 +333,8 @@ impl Attempt<'_> {
         self.leave_out(&mut opened, sets).map_err(|reason| KernelError::Load { probe: probe.into(), reason })?;
         let mut of_own_btf = None;
         for mut program in opened.progs_mut() {
-            let section = program.section().to_string_lossy().into_owned();
-            let set = choice::set_of(&program.name().to_string_lossy());
+            let section = talk::name(program.section());
+            let set = choice::set_of(&talk::name(program.name()));
             let (has_target, iterates) = (choice::has_target(&section), section.starts_with("iter"));
             let wanted = if has_target { sets.contains(&set) } else { self.choice.storage };
             let bonus = iterates || !has_target;
@@ -369,7 +374,7 @@ impl Attempt<'_> {
             } else {
                 Ok(())
             };
-            changed.map_err(|error| format!("map `{name}`: {error:#}"))?;
+            changed.map_err(|error| format!("map `{}`: {error:#}", talk::name(map.name())))?;
         }
         Ok(())
     }
@@ -383,7 +388,11 @@ fn configure(probe: &str, object: &mut OpenObject, options: &LoadOptions) -> Res
     }
     let names: Vec<String> = object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect();
     if let Some((map, _)) = options.max_entries.iter().find(|(map, _)| !names.contains(map)) {
-        return Err(KernelError::NoMap { probe: probe.into(), map: map.clone(), have: names.join(", ") });
+        return Err(KernelError::NoMap {
+            probe: probe.into(),
+            map: map.clone(),
+            have: talk::names(names.iter().map(String::as_str)),
+        });
     }
     if options.filter != Filter::default() && !names.iter().any(|name| name == filter::SECTION) {
         return Err(KernelError::NoFilter { probe: probe.into() });
@@ -403,8 +412,9 @@ fn configure(probe: &str, object: &mut OpenObject, options: &LoadOptions) -> Res
     let conditions = filter::conditions(&options.filter, options.exclude_pid)?;
     for mut map in object.maps_mut() {
         let name = map.name().to_string_lossy().into_owned();
+        let shown = talk::name(map.name());
         let refused =
-            |error: libbpf_rs::Error| KernelError::Load { probe: probe.into(), reason: format!("map `{name}`: {error:#}") };
+            |error: libbpf_rs::Error| KernelError::Load { probe: probe.into(), reason: format!("map `{shown}`: {error:#}") };
         check_section(probe, &name, map.initial_value())?;
         if name == filter::SECTION {
             map.set_initial_value(&conditions).map_err(refused)?;

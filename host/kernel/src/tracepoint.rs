@@ -50,8 +50,13 @@ fn is_tracefs(mount: &str) -> bool {
     mounts.lines().any(|line| line.split(' ').skip(1).take(2).eq([mount, "tracefs"]))
 }
 
-/// The number of a tracepoint.
+/// The number of a tracepoint. Its name is somebody's, and becomes a part of a path.
 fn id(category: &str, name: &str) -> io::Result<u64> {
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if !is_name(category) || !is_name(name) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
     let file = format!("events/{category}/{name}/id");
     for mount in MOUNTED_AT {
         match fs::read_to_string(format!("{mount}/{file}")) {

@@ -55,6 +55,85 @@ fn what_is_no_bpf_object_is_called_what_it_is() {
     assert!(refusal("x", truncated).contains("not a BPF object"));
 }
 
+/// Tiny, so that two thousand of it are soon tried.
+const TINY: &str = "#include \"ring.h\"\nRING_RECORD(mine_record);\n\
+    typedef __u64 word_type; struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, word_type); } seen SEC(\".maps\");\n\
+    SEC(\"raw_tp/sched_process_exec\") int watch_this(void *ctx) { struct mine_record *r = ring_reserve(sizeof(*r));\n\
+      if (!r) return 0; r->value = 1; ring_submit(r); return 0; }\n";
+
+/// One byte of it changed, `round` after `round`: to another value, or to one that is no text in UTF-8.
+fn mutated(honest: &[u8], round: usize) -> Vec<u8> {
+    let at = round.wrapping_mul(2_654_435_761) % honest.len();
+    let mut object = honest.to_vec();
+    object[at] = if round.is_multiple_of(2) { 0xff } else { object[at] ^ (1 << (round / 2 % 8)) };
+    object
+}
+
+/// What an error says is fit for a terminal and a log, whatever the names in the object.
+fn is_fit(error: &KernelError) -> bool {
+    let text = error.to_string();
+    text.starts_with("probe `") && text.len() < 8192 && !text.chars().any(|it| it.is_control() && it != '\n')
+}
+
+#[test]
+fn two_thousand_corrupt_objects_are_each_opened_or_refused() {
+    let honest = compile("corrupt", &format!("{RECORD}{TINY}"));
+    let mut refused = 0;
+    for round in 0..2000 {
+        if let Err(error) = host_kernel::hooks("corrupt", &mutated(&honest, round)) {
+            assert!(is_fit(&error), "{round}: {error:?}");
+            refused += 1;
+        }
+    }
+    assert!((20..1900).contains(&refused), "{refused}");
+}
+
+#[test]
+fn corrupt_objects_are_each_loaded_or_refused_needs_root() {
+    needs_root!();
+    let honest = compile("corrupt-load", &format!("{RECORD}{TINY}"));
+    let options = LoadOptions { ring_bytes: Some(4096), max_entries: vec![("seen".into(), 1)], ..LoadOptions::default() };
+    for round in 0..400 {
+        let object = mutated(&honest, round);
+        let loaded = load("corrupt", &object, &options).and_then(|mut loaded| loaded.attach());
+        assert!(loaded.as_ref().err().is_none_or(is_fit), "{round}: {loaded:?}");
+    }
+}
+
+#[test]
+fn names_that_are_no_text_are_told_as_far_as_they_are_needs_root() {
+    needs_root!();
+    let honest = compile("names", &format!("{RECORD}{TINY}"));
+    // Of the program, of the map, of the type, in every table that has them.
+    for name in ["watch_this", "seen", "word_type", "raw_tp/sched_process_exec", "mine_record", ".maps", ".data.ring", "value"]
+    {
+        let mut object = honest.clone();
+        for at in 0..object.len() - name.len() {
+            if object[at..].starts_with(name.as_bytes()) {
+                object[at + name.len() / 2] = 0xfe;
+            }
+        }
+        assert_ne!(object, honest, "{name}");
+        let told = load(name, &object, &LoadOptions::default()).and_then(|mut loaded| loaded.attach());
+        assert!(told.as_ref().err().is_none_or(is_fit), "{name}: {told:?}");
+    }
+}
+
+#[test]
+fn a_probe_is_not_attached_to_a_pipe_that_nobody_writes_needs_root() {
+    needs_root!();
+    let pipe = std::env::temp_dir().join(format!("host-kernel-pipe-{}", std::process::id()));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let source = format!(
+        "{RECORD}#include \"ring.h\"\nRING_RECORD(mine_record);\nSEC(\"uprobe/{}:main\") int p(void *ctx) {{ return 0; }}\n",
+        pipe.display()
+    );
+    let mut loaded = load("pipe", &compile("pipe", &source), &LoadOptions::default()).unwrap();
+    let error = loaded.attach().unwrap_err().to_string();
+    std::fs::remove_file(&pipe).unwrap();
+    assert!(error.contains("not a file"), "{error}");
+}
+
 #[test]
 fn an_object_without_ring_or_record_is_refused_with_the_cure() {
     let empty = compile("no-record", "SEC(\"raw_tp/sys_enter\") int p(void *c) { return 0; }\n");
