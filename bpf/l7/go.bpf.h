@@ -161,6 +161,8 @@ int tls_go(struct pt_regs *ctx)
 	if (!tls_by_socket)
 		tls_by_socket = 1;
 	session = tls_go_session(task, receiver, &sk, &key);
+	if (!session || !session->bound)
+		__sync_fetch_and_add(&tls_epoch, 1);
 	if (site == TLS_GO_WRITE)
 		return tls_go_write(session, &key, sk, buffer, length);
 	if (site == TLS_GO_READ) {

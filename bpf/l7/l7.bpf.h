@@ -86,6 +86,7 @@ enum l7_marks {
 	L7_CLEAR = 16,	 /* has had a record of plaintext of a TLS library, so it gets an end of that as well */
 	L7_ENDING = 32,	 /* closed, but there is something to read yet */
 	L7_BOUND = 64,	 /* tls.bpf.h has saved the identity */
+	L7_CALLED = 128, /* its first call is over */
 };
 
 struct l7_socket {
@@ -93,13 +94,15 @@ struct l7_socket {
 	struct l7_opinion opinion; /* about the raw bytes */
 	__u16 generation;	   /* times that the socket was connected again */
 	__u8 marks;		   /* enum l7_marks */
-	__u8 calls;		   /* calls so far, until 255 */
+	__u8 spare;
 	__u32 fd;		   /* by which it was last called, in this table of files */
 	__u64 files;
 	__u32 pid; /* of the last record, for the end */
 	__u32 uid;
 	__u64 cgroup_id;
 	__u64 comm[2];
+	__u32 tls_epoch; /* when it last looked whether it carries TLS: tls.bpf.h */
+	__u32 unused;
 };
 
 struct {

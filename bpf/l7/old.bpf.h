@@ -175,11 +175,9 @@ static __always_inline int old_write(struct old_call *call, const bool plain)
 				    (__u32)capture > call->length ? call->length : (__u32)capture);
 	else if (call->shape == L7_VECTOR || old_open(call))
 		payload = old_gather(call->from, call->length, capture);
-	if (tcp && socket->calls < TLS_LOOKS) {
-		if (begins_tls((__u8 *)scratch->bytes + sizeof(struct l7_record), payload, call->bytes, !socket->calls))
-			socket->marks |= L7_CIPHER;
-		socket->calls++;
-	}
+	if (tcp && begins_tls((__u8 *)scratch->bytes + sizeof(struct l7_record), payload, call->bytes, !(socket->marks & L7_CALLED)))
+		socket->marks |= L7_CIPHER;
+	socket->marks |= L7_CALLED;
 	if (!tcp && !complete_datagram(&scratch->record, socket, (const void *)call->name))
 		goto filtered;
 	remember(socket, &scratch->record);

@@ -26,7 +26,7 @@ RING_RECORD(l7_record);
 #define PF_KTHREAD 0x200000
 #define SOCK_DONE 1 /* bit of sk_flags: the peer's FIN has come */
 #define SHUTDOWN_MASK 3
-#define TLS_LOOKS 16 /* calls of a connection in which a beginning of TLS is looked for */
+#define TLS_HEAD 8 /* bytes that a beginning of TLS is looked for in */
 
 enum tcp_state {
 	TCP_ESTABLISHED = 1,
@@ -212,6 +212,7 @@ static __always_inline int on_call(struct sock *sk, int ret, int flags, __u8 dir
 	int capture, payload = -1;
 	struct l7_socket *socket;
 	const void *name = 0;
+	bool news;
 
 	if ((family != AF_INET && family != AF_INET6) || (!tcp && protocol != IPPROTO_UDP))
 		return 0;
@@ -240,7 +241,8 @@ static __always_inline int on_call(struct sock *sk, int ret, int flags, __u8 dir
 			goto filtered;
 	}
 	capture = socket->marks & L7_UNWANTED ? -1 : l7_capture(&socket->opinion, socket->identity.connection);
-	if (capture < 0)
+	news = tcp && !(socket->marks & L7_UNWANTED) && tls_news(socket);
+	if (capture < 0 && !news)
 		goto filtered;
 	scratch = l7_scratch(place);
 	if (!scratch)
@@ -250,13 +252,15 @@ static __always_inline int on_call(struct sock *sk, int ret, int flags, __u8 dir
 		scratch->record.opposite = opposite(sk, socket->identity.role);
 	/* MSG_TRUNC throws bytes of a stream away; a worker of io_uring is in no system call. */
 	if (!(tcp && flags & MSG_TRUNC) && !(task->flags & PF_IO_WORKER))
-		payload = l7_payload(scratch, task, sk, socket, direction, ret, capture, &name);
-	if (tcp && socket->calls < TLS_LOOKS) {
-		if (begins_tls((__u8 *)scratch->bytes + sizeof(struct l7_record), payload, ret, !socket->calls))
-			socket->marks |= L7_CIPHER;
-		socket->calls++;
+		payload = l7_payload(scratch, task, sk, socket, direction, ret, capture < 0 ? TLS_HEAD : capture, &name);
+	if (tcp && begins_tls((__u8 *)scratch->bytes + sizeof(struct l7_record), payload, ret, !(socket->marks & L7_CALLED)))
+		socket->marks |= L7_CIPHER;
+	socket->marks |= L7_CALLED;
+	if (news || (tcp && socket->marks & L7_CIPHER))
 		tls_on_call(task, sk, socket, direction);
-	}
+	/* Nobody wants it, but for what TLS may have in it. */
+	if (capture < 0)
+		goto filtered;
 	if (!tcp && !complete_datagram(&scratch->record, socket, name))
 		goto filtered;
 	remember(socket, &scratch->record);

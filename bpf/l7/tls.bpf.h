@@ -1,8 +1,8 @@
 /* Plaintext of TLS libraries: OpenSSL, and crypto/tls of Go. Included by probe.bpf.c after l7.bpf.h.
  *
  * A library's functions know the plaintext but not the socket; the hooks of sockets know the socket but not the plaintext. For
- * OpenSSL they meet in the thread: what it sends or receives while it is inside SSL_read or SSL_write belongs to that SSL. Goroutines
- * move between threads, but from the receiver of (*tls.Conn).Read it is a short walk to the socket. Host: host/kernel/src/uprobe. */
+ * OpenSSL they meet in the thread: what it sends or receives while it is inside SSL_read or SSL_write belongs to that SSL, the innermost
+ * if there are several. Goroutines move between threads, but from the receiver of (*tls.Conn).Read it is a short walk to the socket. Host: host/kernel/src/uprobe. */
 #pragma once
 
 /* Cookies of the places that the host attaches to. */
@@ -19,24 +19,34 @@ enum tls_site {
 	TLS_GO_HANDSHAKE = 19,
 };
 
-/* Calls of the same thread within a call: TLS within TLS, of which the outer plaintext is what was meant. Deeper in the stack than
- * this is another stack. */
-#define TLS_STACK_BYTES (64 << 10)
+/* Calls that a thread is in at once at most: of one SSL* within itself (OpenSSL calls back when a handshake is done, and Node.js writes
+ * from there), of another SSL* within that, and TLS within TLS. */
+#define TLS_FRAMES 4
+
+/* A call within a call is no deeper in the stack than this, JavaScript in between or not; what is farther away is another stack. */
+#define TLS_STACK_BYTES (256 << 10)
 
 /* Connections without a socket that we know of have a number of their own. */
 #define TLS_NAMELESS (1ULL << 62)
 
 #define TLS_SESSIONS_MAX 16384
 
-/* A call of OpenSSL that the thread is in. `ssl` is 0 if it is in none. */
+/* A call of OpenSSL that the thread is in. */
 struct tls_frame {
-	__u64 ssl;
-	__u64 owner;
+	__u64 ssl; /* 0: none */
 	__u64 stack;
 	__u64 buffer;
 	__u64 bytes; /* where the _ex functions write how many */
 	__u32 site;
-	__u32 bound; /* its session knows its socket */
+	__u8 bound;   /* its session knows its socket */
+	__u8 within;  /* a call of another SSL* */
+	__u8 carrier; /* what it moves is the ciphertext of that one */
+	__u8 spare;
+};
+
+struct tls_thread {
+	struct tls_frame frames[TLS_FRAMES];
+	__u64 owner;
 	/* The socket of ciphertext that the thread has read from last, while nobody knows its session: 0, or its cookie. */
 	__u64 read;
 	struct l7_identity read_identity;
@@ -46,8 +56,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, struct tls_frame);
-} tls_frames SEC(".maps");
+	__type(value, struct tls_thread);
+} tls_threads SEC(".maps");
 
 /* OpenSSL: a process and its SSL*. Go: 0 and the cookie of the socket, or, without a socket, a process and its *tls.Conn. */
 struct tls_key {
@@ -64,6 +74,7 @@ struct tls_session {
 	__u32 sequence[2]; /* bytes of plaintext so far, by direction */
 	__u8 bound;	   /* the socket has told who it is */
 	__u8 named;	   /* `identity.connection` has been used and will not change */
+	__u8 carrier;	   /* what calls within those of another SSL* move is the ciphertext of that one */
 };
 
 struct {
@@ -78,6 +89,10 @@ const volatile struct tls_session tls_no_session SEC(".rodata.tls");
 
 /* Whether there are sessions that are found by the cookie of their socket: without, sockets need not ask. */
 __u32 tls_by_socket SEC(".data.tls");
+
+/* Goes up with every call of a session that does not know its socket yet. A socket that is not known to speak TLS looks whether it is
+ * meant when this has changed since its last look: so no number of calls is too many to begin TLS after. */
+__u32 tls_epoch SEC(".data.tls");
 
 /* === registers === */
 
@@ -206,46 +221,107 @@ static __always_inline void tls_bind(struct tls_session *session, struct l7_sock
 	}
 }
 
-/* Whether the system call that the task is in was made from within the frame's call. One that was left by a jump does not return. */
-static __always_inline bool tls_is_within(struct tls_frame *frame, struct task_struct *task)
+/* The frame that this place in the stack is in, the innermost of them, or TLS_FRAMES. One that was left by a jump does not return. */
+static __always_inline __u32 tls_innermost(struct tls_thread *thread, __u64 stack)
 {
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	__u64 nearest = TLS_STACK_BYTES;
+	__u32 found = TLS_FRAMES;
 
-	return frame->ssl && TLS_STACK(regs) < frame->stack;
+	for (__u32 i = 0; i < TLS_FRAMES; i++) {
+		__u64 above = thread->frames[i].stack - stack;
+
+		/* What lies below is far above, in these numbers. */
+		if (thread->frames[i].ssl && above && above < nearest) {
+			nearest = above;
+			found = i;
+		}
+	}
+	return found;
 }
 
-static __noinline int tls_learn(struct task_struct *task, struct sock *sk, struct l7_socket *socket, __u8 direction)
+/* This socket was called from within the frame. */
+static __noinline int tls_bind_frame(struct task_struct *task, struct tls_thread *thread, __u32 index, struct l7_socket *socket)
 {
 	struct tls_session *session;
 	struct tls_frame *frame;
 	struct tls_key key = {};
 
+	if (!thread || !socket || index >= TLS_FRAMES)
+		return 0;
+	frame = &thread->frames[index];
+	/* Callbacks of a handshake may ask a cache or a directory, on a socket of theirs. */
+	if (frame->bound || (frame->site == TLS_HANDSHAKE && !(socket->marks & L7_CIPHER)))
+		return 0;
+	key.owner = thread->owner;
+	key.object = frame->ssl;
+	session = tls_session(&key);
+	/* The socket may have been another session's: of the process before a fork, or before a second handshake. */
+	if (session && !session->bound)
+		tls_bind(session, socket, task);
+	frame->bound = 1;
+	return 0;
+}
+
+/* The frame's ciphertext is what another session has as its plaintext, and that one has the socket: both have the same addresses, and
+ * this one a number of its own. */
+static __noinline int tls_carry_frame(struct tls_thread *thread, __u32 index, struct l7_socket *socket)
+{
+	struct tls_session *session;
+	struct tls_frame *frame;
+	struct tls_key key = {};
+
+	if (!thread || !socket || index >= TLS_FRAMES)
+		return 0;
+	frame = &thread->frames[index];
+	if (frame->bound)
+		return 0;
+	key.owner = thread->owner;
+	key.object = frame->ssl;
+	session = tls_session(&key);
+	if (session && !session->bound) {
+		if (!session->named)
+			tls_name(session, &key);
+		tls_identify(session, &socket->identity);
+	}
+	frame->bound = 1;
+	return 0;
+}
+
+static __noinline int tls_learn(struct task_struct *task, struct sock *sk, struct l7_socket *socket, __u8 direction)
+{
+	struct tls_session *session;
+	struct tls_thread *thread;
+	struct tls_key key = {};
+
 	if (!socket)
 		return 0;
-	frame = bpf_task_storage_get(&tls_frames, task, 0, 0);
-	if (frame && tls_is_within(frame, task)) {
-		/* Callbacks of a handshake may ask a cache or a directory, on a socket of theirs. */
-		if (frame->bound || (frame->site == TLS_HANDSHAKE && !(socket->marks & L7_CIPHER)))
+	thread = bpf_task_storage_get(&tls_threads, task, 0, 0);
+	if (thread) {
+		__u64 stack = TLS_STACK((struct pt_regs *)bpf_task_pt_regs(task));
+		__u32 index = tls_innermost(thread, stack);
+
+		if (index < TLS_FRAMES) {
+			struct tls_frame *frame = &thread->frames[index];
+			__u64 innermost = frame->stack;
+
+			tls_bind_frame(task, thread, index, socket);
+			if (!frame->carrier)
+				return 0;
+			index = tls_innermost(thread, innermost);
+			if (index < TLS_FRAMES)
+				tls_carry_frame(thread, index, socket);
 			return 0;
-		key.owner = frame->owner;
-		key.object = frame->ssl;
-		session = tls_session(&key);
-		/* The socket may have been another session's: of the process before a fork, or before a second handshake. */
-		if (session && !session->bound)
-			tls_bind(session, socket, task);
-		frame->bound = 1;
-		return 0;
+		}
+		thread->read = 0;
 	}
-	if (frame)
-		frame->read = 0;
 	if (socket->marks & L7_BOUND)
 		return 0;
 	key.object = bpf_get_socket_cookie(sk);
 	session = *(volatile __u32 *)&tls_by_socket ? bpf_map_lookup_elem(&tls_sessions, &key) : 0;
 	if (!session) {
-		if (frame && direction == L7_RECEIVED && socket->marks & L7_CIPHER) {
-			frame->read = key.object;
-			__builtin_memcpy(&frame->read_identity, &socket->identity, sizeof(frame->read_identity));
+		if (thread && direction == L7_RECEIVED && socket->marks & L7_CIPHER) {
+			thread->read = key.object;
+			__builtin_memcpy(&thread->read_identity, &socket->identity, sizeof(thread->read_identity));
 		}
 		return 0;
 	}
@@ -259,7 +335,18 @@ static __noinline int tls_learn(struct task_struct *task, struct sock *sk, struc
 	return 0;
 }
 
-/* Called with every call on a socket that speaks TLS, and with the first calls on any other: the place to learn which socket belongs
+/* Whether the socket should look, because a session without one has been at work since it last did. */
+static __always_inline bool tls_news(struct l7_socket *socket)
+{
+	__u32 epoch = *(volatile __u32 *)&tls_epoch;
+
+	if (socket->tls_epoch == epoch)
+		return false;
+	socket->tls_epoch = epoch;
+	return true;
+}
+
+/* Called with every call on a socket that speaks TLS, and on any other where there are tls_news(): the place to learn which socket belongs
  * to the TLS session that the current task is in. `socket->identity` may be saved; the pointer itself ends with the program. */
 static __always_inline void tls_on_call(struct task_struct *task, struct sock *sk, struct l7_socket *socket, __u8 direction)
 {
@@ -269,50 +356,124 @@ static __always_inline void tls_on_call(struct task_struct *task, struct sock *s
 
 /* === OpenSSL === */
 
+/* Whether this is the beginning of ciphertext: TLS within TLS. The header of a record is read and written first. */
+static __always_inline bool tls_is_cipher(__u64 buffer)
+{
+	__u8 head[3] = {};
+
+	if (bpf_probe_read_user(head, sizeof(head), (void *)buffer))
+		return false;
+	return head[0] >= 0x14 && head[0] <= 0x17 && head[1] == 3 && head[2] <= 4;
+}
+
+static __always_inline bool tls_reads(__u32 site)
+{
+	return site == TLS_READ || site == TLS_READ_EX;
+}
+
+static __always_inline bool tls_writes(__u32 site)
+{
+	return site == TLS_WRITE || site == TLS_WRITE_EX;
+}
+
+/* Whether this call is how a library makes the call that it is in: LibreSSL's SSL_read_ex calls SSL_read, BoringSSL's SSL_read
+ * SSL_do_handshake. */
+static __always_inline bool tls_is_part(const struct tls_frame *outer, const struct tls_frame *frame)
+{
+	if (outer->ssl != frame->ssl)
+		return false;
+	if (frame->site == TLS_HANDSHAKE)
+		return true;
+	return outer->buffer == frame->buffer && ((tls_reads(outer->site) && tls_reads(frame->site)) ||
+						  (tls_writes(outer->site) && tls_writes(frame->site)));
+}
+
+/* A place for a call that begins at this depth of the stack, or TLS_FRAMES. Calls that were left by a jump are forgotten on the way. */
+static __always_inline __u32 tls_free_frame(struct tls_thread *thread, __u64 stack)
+{
+	__u32 found = TLS_FRAMES, elsewhere = TLS_FRAMES;
+
+	for (__u32 i = 0; i < TLS_FRAMES; i++) {
+		struct tls_frame *frame = &thread->frames[i];
+
+		if (frame->ssl && stack - frame->stack < TLS_STACK_BYTES)
+			frame->ssl = 0;
+		if (!frame->ssl)
+			found = i;
+		else if (frame->stack - stack >= TLS_STACK_BYTES)
+			elsewhere = i;
+	}
+	return found < TLS_FRAMES ? found : elsewhere;
+}
+
 SEC("uprobe.multi")
 int tls_enter(struct pt_regs *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 site = bpf_get_attach_cookie(ctx);
-	__u64 stack = TLS_STACK(ctx);
-	struct tls_frame *frame;
+	struct tls_frame frame = {
+		.ssl = PT_REGS_PARM1(ctx),
+		.stack = TLS_STACK(ctx),
+		.buffer = PT_REGS_PARM2(ctx),
+		.bytes = PT_REGS_PARM4(ctx),
+		.site = site,
+	};
+	struct tls_session *session;
+	struct tls_thread *thread;
+	struct tls_key key = {};
+	__u32 index;
 
 	if (!l7_passes(task, false))
 		return 0;
+	key.owner = tls_owner(task);
+	key.object = frame.ssl;
 	if (site == TLS_FORGET) {
-		struct tls_key key = {.owner = tls_owner(task), .object = PT_REGS_PARM1(ctx)};
-
 		tls_forget(&key);
 		return 0;
 	}
-	frame = bpf_task_storage_get(&tls_frames, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!frame) {
+	thread = bpf_task_storage_get(&tls_threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!thread) {
 		ring_count(untracked);
 		return 0;
 	}
-	if (frame->ssl && stack < frame->stack && frame->stack - stack < TLS_STACK_BYTES)
+	thread->owner = key.owner;
+	session = bpf_map_lookup_elem(&tls_sessions, &key);
+	index = tls_innermost(thread, frame.stack);
+	if (index < TLS_FRAMES) {
+		struct tls_frame *outer = &thread->frames[index];
+
+		if (tls_is_part(outer, &frame))
+			return 0;
+		frame.within = outer->within || outer->ssl != frame.ssl;
+		if (frame.within) {
+			frame.carrier = session && session->carrier;
+			if (!frame.carrier && tls_writes(site))
+				frame.carrier = tls_is_cipher(frame.buffer);
+		}
+	}
+	index = tls_free_frame(thread, frame.stack);
+	if (index >= TLS_FRAMES) {
+		if (site != TLS_HANDSHAKE)
+			ring_count(untracked);
 		return 0;
-	frame->ssl = PT_REGS_PARM1(ctx);
-	frame->owner = tls_owner(task);
-	frame->stack = stack;
-	frame->buffer = PT_REGS_PARM2(ctx);
-	frame->bytes = PT_REGS_PARM4(ctx);
-	frame->site = site;
-	frame->bound = 0;
+	}
+	thread->frames[index] = frame;
+	if (!session || !session->bound)
+		__sync_fetch_and_add(&tls_epoch, 1);
 	return 0;
 }
 
 /* Programs that move the ciphertext themselves (memory BIOs: Python's asyncio, Node.js) read it and give it to OpenSSL next. A call that
  * touched no socket, by a thread that has just read from one whose session nobody knows, was about that. */
-static __always_inline void tls_claim(struct tls_frame *frame, struct tls_key *key)
+static __always_inline void tls_claim(struct tls_thread *thread, struct tls_key *key)
 {
-	struct tls_key by_socket = {.object = frame->read};
+	struct tls_key by_socket = {.object = thread->read};
 	struct tls_session *session = tls_session(key);
 
-	frame->read = 0;
+	thread->read = 0;
 	if (!session || session->bound || session->named)
 		return;
-	tls_identify(session, &frame->read_identity);
+	tls_identify(session, &thread->read_identity);
 	/* So that the socket learns of it. */
 	tls_session(&by_socket);
 	tls_by_socket = 1;
@@ -321,35 +482,47 @@ static __always_inline void tls_claim(struct tls_frame *frame, struct tls_key *k
 SEC("uretprobe.multi")
 int tls_return(struct pt_regs *ctx)
 {
-	struct tls_frame *frame = bpf_task_storage_get(&tls_frames, bpf_get_current_task_btf(), 0, 0);
+	struct tls_thread *thread = bpf_task_storage_get(&tls_threads, bpf_get_current_task_btf(), 0, 0);
+	__u64 stack = TLS_STACK_AT_RETURN(ctx), total;
 	int returned = TLS_RETURNED(ctx);
 	struct tls_session *session;
+	__u32 index = TLS_FRAMES;
+	struct tls_frame frame;
 	struct tls_key key;
-	__u64 total;
-	bool reads;
 
-	if (!frame || !frame->ssl || frame->stack != TLS_STACK_AT_RETURN(ctx))
+	if (!thread)
 		return 0;
-	key.owner = frame->owner;
-	key.object = frame->ssl;
-	frame->ssl = 0;
-	if (frame->read && !frame->bound)
-		tls_claim(frame, &key);
-	if (returned <= 0 || frame->site == TLS_HANDSHAKE)
+	for (__u32 i = 0; i < TLS_FRAMES; i++)
+		if (thread->frames[i].ssl && thread->frames[i].stack == stack)
+			index = i;
+	if (index >= TLS_FRAMES)
 		return 0;
-	reads = frame->site == TLS_READ || frame->site == TLS_READ_EX;
+	frame = thread->frames[index];
+	thread->frames[index].ssl = 0;
+	key.owner = thread->owner;
+	key.object = frame.ssl;
+	if (thread->read && !frame.bound && !frame.within)
+		tls_claim(thread, &key);
+	if (returned <= 0 || frame.site == TLS_HANDSHAKE)
+		return 0;
 	total = returned;
-	if ((frame->site == TLS_READ_EX || frame->site == TLS_WRITE_EX) &&
-	    bpf_probe_read_user(&total, sizeof(total), (void *)frame->bytes)) {
+	if ((frame.site == TLS_READ_EX || frame.site == TLS_WRITE_EX) &&
+	    bpf_probe_read_user(&total, sizeof(total), (void *)frame.bytes)) {
 		ring_count(faults);
 		return 0;
 	}
 	session = total ? tls_session(&key) : 0;
 	if (!session)
 		return 0;
+	if (frame.within && (frame.carrier || tls_is_cipher(frame.buffer))) {
+		/* Told by the session whose ciphertext it is. */
+		session->carrier = 1;
+		session->sequence[tls_reads(frame.site) ? L7_RECEIVED : L7_SENT] += total;
+		return 0;
+	}
 	if (!session->bound && !session->named)
 		tls_name(session, &key);
-	return tls_emit(session, reads ? L7_RECEIVED : L7_SENT, total, (void *)frame->buffer);
+	return tls_emit(session, tls_reads(frame.site) ? L7_RECEIVED : L7_SENT, total, (void *)frame.buffer);
 }
 
 #include "go.bpf.h"
