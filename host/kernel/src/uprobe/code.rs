@@ -33,7 +33,7 @@ fn is_push(code: &[u8]) -> bool {
 pub(crate) fn go_places(code: &[u8]) -> Option<GoPlaces> {
     use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Register};
 
-    /// Instructions in which the check of the stack is done.
+    /// Instructions in which the check of the stack is done: two, and four more where the frame is large.
     const PROLOGUE: usize = 8;
     let mut decoder = Decoder::with_ip(64, code, 0, DecoderOptions::NONE);
     let mut instruction = Instruction::default();
@@ -49,8 +49,10 @@ pub(crate) fn go_places(code: &[u8]) -> Option<GoPlaces> {
         if instruction.memory_base() == Register::R14 && instruction.memory_displacement64() == 0x10 && count <= PROLOGUE {
             checked = true;
         }
-        if entry.is_none() && checked && instruction.code() == Code::Push_r64 && instruction.op0_register() == Register::RBP {
-            entry = Some(instruction.ip());
+        // To where the stack grows. What is behind it makes the frame: `push rbp` since Go 1.21, `sub rsp, N` before.
+        let grows = matches!(instruction.code(), Code::Jbe_rel8_64 | Code::Jbe_rel32_64);
+        if entry.is_none() && checked && grows && instruction.near_branch_target() > instruction.ip() {
+            entry = Some(instruction.next_ip()).filter(|_| decoder.can_decode());
         }
         if instruction.flow_control() == FlowControl::Return {
             returns.push(instruction.ip());
@@ -73,7 +75,8 @@ pub(crate) fn go_places(code: &[u8]) -> Option<GoPlaces> {
 mod arm64 {
     use super::GoPlaces;
 
-    const LOAD_STACK_BOUND: u32 = 0xf940_0b90; // ldr x16, [x28, #16]
+    /// `ldr xN, [x28, #16]`: 16 of the integer registers since Go 1.17.
+    const LOAD_STACK_BOUND: (u32, u32) = (0xffff_ffe0, 0xf940_0b80);
     const RETURN: u32 = 0xd65f_03c0;
     /// `b.ls` to wherever.
     const IF_LOWER: (u32, u32) = (0xff00_001f, 0x5400_0009);
@@ -81,11 +84,13 @@ mod arm64 {
 
     pub(super) fn go_places(code: &[u8]) -> Option<GoPlaces> {
         let words: Vec<u32> = code.chunks_exact(4).filter_map(|word| word.try_into().ok()).map(u32::from_le_bytes).collect();
-        let checked = words.iter().take(2).any(|word| *word == LOAD_STACK_BOUND);
-        let branch = words.iter().take(PROLOGUE).position(|word| word & IF_LOWER.0 == IF_LOWER.1)?;
+        let is = |(mask, wanted): (u32, u32)| move |word: &u32| word & mask == wanted;
+        let prologue = words.get(..words.len().min(PROLOGUE))?;
+        let bound = prologue.iter().position(is(LOAD_STACK_BOUND))?;
+        let branch = bound + prologue.get(bound..)?.iter().position(is(IF_LOWER))?;
         let at = |index: usize| (index * 4) as u64;
         let returns = words.iter().enumerate().filter(|(_, word)| **word == RETURN).map(|(index, _)| at(index)).collect();
-        checked.then_some(GoPlaces { entry: at(branch + 1), returns })
+        words.get(branch + 1).map(|_| GoPlaces { entry: at(branch + 1), returns })
     }
 }
 
@@ -105,9 +110,26 @@ mod tests {
 
     #[cfg(target_arch = "x86_64")]
     #[test]
+    fn every_way_in_which_go_has_made_frames_is_known() {
+        let places = |code: &[u8]| go_places(code).map(|places| (places.entry, places.returns));
+        // Until 1.20: cmp rsp,[r14+16]; jbe; sub rsp,0x70; mov [rsp+0x68],rbp; lea rbp,[rsp+0x68]; ...; add rsp,0x70; ret
+        let before = b"\x49\x3b\x66\x10\x76\x20\x48\x83\xec\x70\x48\x89\x6c\x24\x68\x48\x8d\x6c\x24\x68\x48\x83\xc4\x70\xc3\
+            \xe8\x00\x00\x00\x00\xeb\xe0\x90\x90\x90\x90\x90\x90\x90";
+        assert_eq!(places(before), Some((6, vec![24])));
+        // A frame over 128 bytes: lea r12,[rsp-0x98]; cmp r12,[r14+16]; jbe rel32; sub rsp,0x118; ret
+        let large = b"\x4c\x8d\xa4\x24\x68\xff\xff\xff\x4d\x3b\x66\x10\x0f\x86\x10\x00\x00\x00\x48\x81\xec\x18\x01\x00\x00\xc3";
+        assert_eq!(places(large), Some((18, vec![25])));
+        // Over a page: mov r12,rsp; sub r12,0x2000; jb; cmp r12,[r14+16]; jbe; push rbp; ret
+        let huge = b"\x49\x89\xe4\x49\x81\xec\x00\x20\x00\x00\x72\x0a\x4d\x3b\x66\x10\x76\x04\x55\xc3\x90\x90\x90\x90";
+        assert_eq!(places(huge), Some((18, vec![19])));
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
     fn code_that_go_did_not_make_gets_no_breakpoint() {
         assert_eq!(go_places(b"\x55\x48\x89\xe5\xc3"), None, "no check");
         assert_eq!(go_places(&GO[..6]), None, "cut off");
+        assert_eq!(go_places(b"\x49\x3b\x66\x10\x76\xfa\x55\xc3"), None, "the stack grows behind the function");
         assert_eq!(go_places(&[0x06; 64]), None, "no instruction");
         assert_eq!(go_places(&[0x90; 64]), None);
         assert_eq!(go_places(b""), None);
@@ -115,10 +137,20 @@ mod tests {
 
     #[test]
     fn on_arm64_the_entry_is_behind_the_branch() {
-        let words: [u32; 6] = [0xf940_0b90, 0xd101_43f1, 0xeb10_023f, 0x5400_3429, 0xf813_0ffe, 0xd65f_03c0];
-        let code: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        assert_eq!(arm64::go_places(&code), Some(GoPlaces { entry: 16, returns: vec![20] }));
-        assert_eq!(arm64::go_places(&code[4..]), None);
+        let places = |words: &[u32]| {
+            let code: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            arm64::go_places(&code).map(|places| (places.entry, places.returns))
+        };
+        // ldr x16,[x28,#16]; sub x17,sp,#0x50; cmp x17,x16; b.ls; str x30,[sp,#-0xd0]!; ret
+        let medium = [0xf940_0b90, 0xd101_43f1, 0xeb10_023f, 0x5400_3429, 0xf813_0ffe, 0xd65f_03c0];
+        assert_eq!(places(&medium), Some((16, vec![20])));
+        assert_eq!(places(&medium[1..]), None, "no check");
+        assert_eq!(places(&medium[..4]), None, "cut off");
+        // ldr x16,[x28,#16]; cmp sp,x16; b.ls; str x30,[sp,#-0x70]!; ret
+        assert_eq!(places(&[0xf940_0b90, 0xeb30_63ff, 0x5400_0269, 0xf819_0ffe, 0xd65f_03c0]), Some((12, vec![16])));
+        // The same with x1, and a large frame: subs x17,sp,x27; b.lo; cmp x17,x1; b.ls; nop; ret
+        let large = [0xf940_0b81, 0xeb3b_63f1, 0x5400_0163, 0xeb01_023f, 0x5400_0129, 0xd503_201f, 0xd65f_03c0];
+        assert_eq!(places(&large), Some((20, vec![24])));
     }
 
     #[test]

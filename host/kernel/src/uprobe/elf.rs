@@ -123,6 +123,16 @@ impl<'file> Elf<'file> {
         Ok(found)
     }
 
+    /// What will stand at this address once the program is loaded, before its own address is added; None if nothing is put there.
+    pub(crate) fn relocated(&self, address: u64) -> Result<Option<u64>, ElfError> {
+        /// `Elf64_Rela`.
+        const RELOCATION: usize = 24;
+        let Some(table) = self.section(".rela.dyn") else { return Ok(None) };
+        let table = self.content(table)?;
+        let found = table.chunks_exact(RELOCATION).find(|entry| u64_at(entry, 0) == Some(address));
+        Ok(found.and_then(|entry| u64_at(entry, 16)).filter(|value| *value != 0))
+    }
+
     /// Where in the file the instruction at this address is.
     pub(crate) fn offset_of(&self, address: u64) -> Option<u64> {
         let segment = self.segment(address)?;

@@ -81,7 +81,11 @@ fn text_start(elf: &Elf<'_>, table: &[u8], address: u64) -> Result<u64, GoError>
             return Ok(text);
         }
     }
-    // Not relocated yet. Only a program with C in it begins with other code than Go's; what is found is checked in any case.
+    // Not relocated yet: a program at a random address. What is found is checked in any case.
+    if let Some(start) = elf.relocated(address.saturating_add(24))? {
+        return Ok(start);
+    }
+    // Only a program with C in it begins with other code than Go's.
     elf.section(".text").map(|section| section.address).ok_or(GoError::Table("it does not say where the code is"))
 }
 

@@ -45,7 +45,7 @@ func main() {
 		client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 		count, err := strconv.Atoi(os.Args[3])
 		must(err)
-		for index := range count {
+		for index := 0; index < count; index++ {
 			answer, err := client.Get(os.Args[2] + strconv.Itoa(index))
 			must(err)
 			body, err := io.ReadAll(answer.Body)
