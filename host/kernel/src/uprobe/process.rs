@@ -1,13 +1,15 @@
 //! Which files processes run, as /proc tells it. Whose processes they are is not asked: what they say is not believed further than a
 //! bound, and a process that ends meanwhile has nothing.
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use super::news::Mapped;
 
 /// Of a process's list of mappings: some 40,000 of them. A process may have as many as it likes.
 const MAPS_BYTES_MAX: u64 = 4 << 20;
@@ -37,12 +39,24 @@ pub(crate) struct FileId {
     changed: (i64, i64),
 }
 
+/// Device and inode.
+pub(crate) type FileNumber = (u64, u64);
+
 /// A file of a process, open: what is looked at is what will be traced.
 pub(crate) struct Found {
     pub(crate) file: File,
     pub(crate) id: FileId,
     /// As its process calls it.
     pub(crate) path: PathBuf,
+}
+
+// === impl FileId ===
+
+impl FileId {
+    /// Whether it lies on this device, and not in a container.
+    pub(crate) fn is_on(&self, device: Option<u64>) -> bool {
+        self.device != 0 && Some(self.device) == device
+    }
 }
 
 /// Numbers of all processes.
@@ -53,9 +67,8 @@ pub(crate) fn all() -> io::Result<Vec<u32>> {
 
 /// What it executes: another value means that it is another process, or has become one by exec. None for threads of the kernel, for
 /// what has ended, and for what we may not see.
-pub(crate) fn executable_of(pid: u32) -> Option<(u64, u64)> {
-    let found = fs::metadata(format!("/proc/{pid}/exe")).ok()?;
-    Some((found.dev(), found.ino()))
+pub(crate) fn executable_of(pid: u32) -> Option<FileNumber> {
+    number(&format!("/proc/{pid}/exe"))
 }
 
 /// The file that it executes.
@@ -79,18 +92,49 @@ pub(crate) fn libraries(pid: u32) -> Vec<Found> {
             break;
         }
         seen.push(mapping.inode);
-        let path = PathBuf::from(OsStr::from_bytes(mapping.path));
-        // The very file that is mapped, even if it has been replaced since; opening that takes more than CAP_BPF.
-        let mapped = Path::new("/proc").join(pid.to_string()).join("map_files").join(mapping.range);
-        found.extend(open(&mapped, path.clone()).or_else(|| open(&in_root(pid, &path), path)));
+        found.extend(of_range(pid, mapping.range, Path::new(OsStr::from_bytes(mapping.path))));
     }
     found
 }
 
+/// Code that a process has just mapped, if the name of its file is that of a library of OpenSSL.
+pub(crate) fn library(mapped: &Mapped) -> Option<Found> {
+    if !is_libssl(&mapped.path) {
+        return None;
+    }
+    of_range(mapped.pid, &mapped.range, Path::new(OsStr::from_bytes(&mapped.path)))
+}
+
+/// The very file that is mapped, even if it has been replaced since; opening that takes more than CAP_BPF.
+fn of_range(pid: u32, range: &str, path: &Path) -> Option<Found> {
+    let mapped = Path::new("/proc").join(pid.to_string()).join("map_files").join(range);
+    open(&mapped, path.to_owned()).or_else(|| open(&in_root(pid, path), path.to_owned()))
+}
+
 /// The root directory that a process sees, as a number.
-pub(crate) fn root_of(pid: u32) -> Option<(u64, u64)> {
-    let root = fs::metadata(format!("/proc/{pid}/root")).ok()?;
-    Some((root.dev(), root.ino()))
+pub(crate) fn root_of(pid: u32) -> Option<FileNumber> {
+    number(&format!("/proc/{pid}/root"))
+}
+
+/// The device of this machine's own root directory: it stays where it is as long as the machine runs.
+pub(crate) fn lasting_device() -> Option<u64> {
+    fs::metadata("/proc/1/root/").or_else(|_| fs::metadata("/")).ok().map(|root| root.dev())
+}
+
+/// Device and inode of what a path leads to, as they were last known: a server that is gone is not asked.
+fn number(path: &str) -> Option<FileNumber> {
+    const AT_STATX_DONT_SYNC: libc::c_int = 0x4000;
+    const STATX_INO: libc::c_uint = 0x100;
+    const INODE: usize = 4;
+    const DEVICE: usize = 17;
+    let path = CString::new(path).ok()?;
+    // struct statx.
+    let mut about = [0_u64; 32];
+    // SAFETY: a path that ends in NUL, and room for the 256 bytes that are written.
+    let failed = unsafe {
+        libc::syscall(libc::SYS_statx, libc::AT_FDCWD, path.as_ptr(), AT_STATX_DONT_SYNC, STATX_INO, about.as_mut_ptr())
+    };
+    (failed == 0).then(|| (about.get(DEVICE).copied().unwrap_or_default(), about.get(INODE).copied().unwrap_or_default()))
 }
 
 /// What the distribution under this process's root has, whether somebody uses it or not.
@@ -174,6 +218,14 @@ mod tests {
             assert_eq!(mapping(other.as_bytes()), None, "{other}");
         }
         assert!(!is_libssl(b"/usr/lib/libssl/libcrypto.so.3") && !is_libssl(b"/libssl.pc"));
+    }
+
+    #[test]
+    fn a_number_is_that_of_the_file_behind_a_link() {
+        let about = fs::metadata("/proc/self/exe").unwrap();
+        assert_eq!(executable_of(std::process::id()).unwrap().1, about.ino());
+        assert_eq!((executable_of(u32::MAX), root_of(u32::MAX)), (None, None));
+        assert_ne!(root_of(std::process::id()), executable_of(std::process::id()));
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! What is traced: files, their links, and the processes for whose sake they are.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use host_model::printable;
 
 use super::link;
-use super::process::{self, FileId, Found};
+use super::news::Mapped;
+use super::process::{self, FileId, FileNumber, Found};
 use super::target::{self, Library, Role, Target};
 
 /// Time that one scan may spend on files that it has not seen before; the rest waits for the next. A container can be full of them.
@@ -17,6 +20,12 @@ const SCAN: Duration = Duration::from_millis(250);
 const RESCAN: u64 = 32;
 /// Files with links at most: more distinct libraries than a node has containers.
 const LINKED_MAX: usize = 1024;
+/// Scans for which a file that no process has any more is remembered: a command that runs every few minutes is traced from its first
+/// instruction. Its links hold the file, so only those stay that lie on the machine's own disk, which nobody takes away.
+const KEPT: u64 = 600;
+/// Files with links that no process has; and files in all, which are numbers.
+const KEPT_LINKED_MAX: usize = 64;
+const FILES_MAX: usize = 16384;
 
 /// The programs that run at the breakpoints.
 #[derive(Debug)]
@@ -48,8 +57,9 @@ pub(crate) struct Tracer {
     /// Every file that somebody has; most of them have nothing to trace.
     files: HashMap<FileId, Traced>,
     processes: HashMap<u32, Process>,
-    roots: HashMap<(u64, u64), Root>,
+    roots: HashMap<FileNumber, Root>,
     scan: u64,
+    lasting_device: Option<u64>,
 }
 
 /// A file. Without links there is nothing to trace in it, or it failed.
@@ -57,13 +67,16 @@ pub(crate) struct Tracer {
 struct Traced {
     links: Vec<OwnedFd>,
     hook: String,
+    /// The file, where its links may outlive the processes that have it.
+    file: Option<File>,
+    /// The last scan in which a process had it.
+    used: u64,
 }
 
 #[derive(Debug, Default)]
 struct Process {
-    /// Device and inode of what it executes.
-    executable: (u64, u64),
-    root: Option<(u64, u64)>,
+    executable: FileNumber,
+    root: Option<FileNumber>,
     files: Vec<FileId>,
     since: u64,
     next: u64,
@@ -81,7 +94,8 @@ struct Root {
 
 impl Tracer {
     pub(crate) fn new(programs: Programs) -> Self {
-        Self { programs, files: HashMap::new(), processes: HashMap::new(), roots: HashMap::new(), scan: 0 }
+        let lasting_device = process::lasting_device();
+        Self { programs, files: HashMap::new(), processes: HashMap::new(), roots: HashMap::new(), scan: 0, lasting_device }
     }
 
     /// Hooks of all links, such as `uprobe.multi//usr/lib/x86_64-linux-gnu/libssl.so.3:SSL_read,SSL_write`.
@@ -99,12 +113,7 @@ impl Tracer {
         let began = Instant::now();
         self.scan += 1;
         for pid in process::all()? {
-            let Some(executable) = process::executable_of(pid) else { continue };
-            let process = self.processes.entry(pid).or_default();
-            if process.executable != executable {
-                *process = Process { executable, since: self.scan, next: self.scan, ..Process::default() };
-            }
-            process.alive = self.scan;
+            let Some(process) = self.know(pid) else { continue };
             if process.next > self.scan {
                 continue;
             }
@@ -118,17 +127,49 @@ impl Tracer {
         Ok(report)
     }
 
+    /// Looks at what was mapped just now: libraries at once, programs that are new, and what their roots have.
+    pub(crate) fn hear(&mut self, news: &[Mapped]) -> ScanReport {
+        let mut report = ScanReport::default();
+        let mut seen = HashSet::new();
+        for mapped in news {
+            if seen.insert(mapped.pid) {
+                let known = self.processes.get(&mapped.pid).map(|process| process.executable);
+                let Some(process) = self.know(mapped.pid) else { continue };
+                if known != Some(process.executable) {
+                    report.looked_at += 1;
+                    let file = process::executable(mapped.pid).map(|found| self.meet(found, &mut report));
+                    let root = self.meet_root(mapped.pid, &mut report);
+                    if let Some(process) = self.processes.get_mut(&mapped.pid) {
+                        (process.files, process.root) = (file.into_iter().collect(), root);
+                    }
+                }
+            }
+            if let Some(found) = process::library(mapped) {
+                let file = self.meet(found, &mut report);
+                if let Some(process) = self.processes.get_mut(&mapped.pid) {
+                    process.files.push(file);
+                }
+            }
+        }
+        report
+    }
+
+    /// A process as it is now, to be looked at with the next scan if it is new; None if it is gone.
+    fn know(&mut self, pid: u32) -> Option<&Process> {
+        let executable = process::executable_of(pid)?;
+        let process = self.processes.entry(pid).or_default();
+        if process.executable != executable {
+            *process = Process { executable, since: self.scan, next: self.scan, ..Process::default() };
+        }
+        process.alive = self.scan;
+        Some(process)
+    }
+
     fn look_at(&mut self, pid: u32, report: &mut ScanReport) {
         report.looked_at += 1;
         let found = process::executable(pid).into_iter().chain(process::libraries(pid));
         let files = found.map(|found| self.meet(found, report)).collect();
-        let root = process::root_of(pid);
-        if let Some(root) = root
-            && self.roots.get(&root).is_none_or(|root| root.next <= self.scan)
-        {
-            let files = process::standing(pid).into_iter().map(|found| self.meet(found, report)).collect();
-            self.roots.insert(root, Root { files, next: self.scan + RESCAN });
-        }
+        let root = self.meet_root(pid, report);
         if let Some(process) = self.processes.get_mut(&pid) {
             process.files = files;
             process.root = root;
@@ -137,10 +178,21 @@ impl Tracer {
         }
     }
 
+    /// The root of a process, and what its distribution has.
+    fn meet_root(&mut self, pid: u32, report: &mut ScanReport) -> Option<FileNumber> {
+        let root = process::root_of(pid)?;
+        if self.roots.get(&root).is_none_or(|root| root.next <= self.scan) {
+            let files = process::standing(pid).into_iter().map(|found| self.meet(found, report)).collect();
+            self.roots.insert(root, Root { files, next: self.scan + RESCAN });
+        }
+        Some(root)
+    }
+
     /// Traces a file, if it is a new one with something in it.
     fn meet(&mut self, found: Found, report: &mut ScanReport) -> FileId {
         let id = found.id;
-        if self.files.contains_key(&id) {
+        if let Some(known) = self.files.get_mut(&id) {
+            known.used = self.scan;
             return id;
         }
         let path = printable(&found.path.to_string_lossy(), 256);
@@ -149,12 +201,14 @@ impl Tracer {
             Ok(Some(target)) => self.attach(&found, &path, &target),
             Err(reason) => Err(reason.to_string()),
         };
-        let traced = traced.unwrap_or_else(|reason| {
+        let mut traced = traced.unwrap_or_else(|reason| {
             report.failed.push((path, reason));
             Traced::default()
         });
+        traced.used = self.scan;
         if !traced.links.is_empty() {
             report.attached.push(traced.hook.clone());
+            traced.file = Some(found.file).filter(|_| id.is_on(self.lasting_device));
         }
         self.files.insert(id, traced);
         id
@@ -175,24 +229,52 @@ impl Tracer {
             }
             Library::Go => link(&self.programs.go, false)?,
         };
-        Ok(Traced { links, hook: format!("uprobe.multi/{path}:{}", target.functions.join(",")) })
+        let hook = format!("uprobe.multi/{path}:{}", target.functions.join(","));
+        Ok(Traced { links, hook, ..Traced::default() })
     }
 
-    /// Forgets processes that have ended, and the files that only they had.
+    /// Forgets processes that have ended, and the files that only they had: those whose links would hold what is not the machine's own
+    /// at once, others later.
     fn forget(&mut self, report: &mut ScanReport) {
         let scan = self.scan;
         self.processes.retain(|_, process| process.alive == scan);
         let roots: HashSet<_> = self.processes.values().filter_map(|process| process.root).collect();
         self.roots.retain(|root, _| roots.contains(root));
         let of_processes = self.processes.values().flat_map(|process| &process.files);
-        let used: HashSet<FileId> = of_processes.chain(self.roots.values().flat_map(|root| &root.files)).copied().collect();
-        self.files.retain(|id, file| {
-            let stays = used.contains(id);
+        for used in of_processes.chain(self.roots.values().flat_map(|root| &root.files)) {
+            if let Some(file) = self.files.get_mut(used) {
+                file.used = scan;
+            }
+        }
+        let too_many = self.files.len() > FILES_MAX;
+        let mut unused: Vec<u64> = self.files.values().filter(|file| file.waits(scan)).map(|file| file.used).collect();
+        unused.sort_unstable();
+        // Where there are too many, only those go that were used last before this one.
+        let least = unused.len().checked_sub(KEPT_LINKED_MAX).and_then(|index| unused.get(index)).copied().unwrap_or(0);
+        self.files.retain(|_, file| {
+            let stays = file.used == scan
+                || (scan - file.used < KEPT
+                    && if file.links.is_empty() { !too_many } else { file.used >= least && file.lasts() });
             if !stays && !file.links.is_empty() {
                 report.dropped.push(std::mem::take(&mut file.hook));
             }
             stays
         });
+    }
+}
+
+// === impl Traced ===
+
+impl Traced {
+    /// Whether it has links though nobody has the file.
+    fn waits(&self, scan: u64) -> bool {
+        self.used != scan && !self.links.is_empty()
+    }
+
+    /// Whether its links may wait for the next process: not if the file has been removed.
+    fn lasts(&self) -> bool {
+        let about = self.file.as_ref().and_then(|file| file.metadata().ok());
+        about.is_some_and(|about| about.nlink() > 0)
     }
 }
 

@@ -1,13 +1,14 @@
 //! The thread that keeps up with processes.
 
 use std::os::fd::AsFd;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use libbpf_rs::Object;
 
+use super::news::{Bell, News, Woken};
 use super::tracer::{Programs, ScanReport, Tracer};
 use crate::privileged;
 
@@ -15,14 +16,26 @@ use crate::privileged;
 const PERIOD: Duration = Duration::from_secs(1);
 /// For which the start of the probe waits: so long, what is running is traced before it says that it is attached.
 const FIRST: Duration = Duration::from_secs(5);
+/// Between two looks at what is new at least; where many programs start, nine times what a look has taken.
+const BREATH: Duration = Duration::from_millis(2);
+/// For which the end of the probe waits: the thread reads files of others, and a file system may never answer.
+const LAST: Duration = Duration::from_secs(3);
 
 /// A tracer on a thread of its own. Dropping it ends the thread and detaches.
 #[derive(Debug)]
 pub(crate) struct Watch {
     hooks: Arc<Mutex<Vec<String>>>,
-    /// Its end is the thread's.
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    bell: Bell,
+    /// Ends with the thread.
+    ended: Receiver<()>,
+}
+
+/// What the thread has.
+struct Watcher {
+    probe: String,
+    tracer: Tracer,
+    news: News,
+    hooks: Arc<Mutex<Vec<String>>>,
 }
 
 // === impl Watch ===
@@ -31,32 +44,24 @@ impl Watch {
     /// Starts, if the object has the programs for it, and waits for the first scan.
     pub(crate) fn start(probe: &str, object: &Object) -> Option<Self> {
         let programs = programs(object)?;
+        let untraced = |error: std::io::Error| tracing::warn!(%error, "TLS libraries are not traced: no thread");
+        let bell = Bell::new().map_err(untraced).ok()?;
         let hooks = Arc::new(Mutex::new(Vec::new()));
-        let (stop, stopped) = mpsc::channel();
+        let (alive, ended) = mpsc::channel();
         let (tell, scanned) = mpsc::channel();
-        let (probe, told) = (probe.to_owned(), Arc::clone(&hooks));
+        let (probe, told, heard) = (probe.to_owned(), Arc::clone(&hooks), bell.clone());
         let work = move || {
+            let _alive: Sender<()> = alive;
             privileged::settle_breakpoints(true);
-            let (mut tracer, mut settled) = (Tracer::new(programs), false);
-            loop {
-                let unfinished = scan(&probe, &mut tracer, &told);
-                if !unfinished {
-                    if !settled {
-                        privileged::settle_breakpoints(false);
-                        settled = true;
-                    }
-                    let _ = tell.send(());
-                }
-                match stopped.recv_timeout(if unfinished { PERIOD / 4 } else { PERIOD }) {
-                    Err(RecvTimeoutError::Timeout) => {}
-                    _ => return,
-                }
-            }
+            let news = News::open(heard.clone()).unwrap_or_else(|error| {
+                tracing::info!(probe, %error, "programs that live for less than a second may not have their TLS traced");
+                News::none(heard)
+            });
+            Watcher { probe, tracer: Tracer::new(programs), news, hooks: told }.run(&tell);
         };
-        let thread = thread::Builder::new().name("uprobes".into()).spawn(work);
-        let thread = thread.inspect_err(|error| tracing::warn!(%error, "TLS libraries are not traced: no thread")).ok()?;
+        thread::Builder::new().name("uprobes".into()).spawn(work).map_err(untraced).ok()?;
         let _ = scanned.recv_timeout(FIRST);
-        Some(Self { hooks, stop: Some(stop), thread: Some(thread) })
+        Some(Self { hooks, bell, ended })
     }
 
     /// What is traced now.
@@ -67,33 +72,80 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        self.bell.ring();
+        if self.ended.recv_timeout(LAST) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("a file of a process cannot be read and is not waited for: its breakpoints go with this program");
         }
     }
 }
 
-/// One scan, told to whoever asks for hooks and to the log; whether there is more to do.
-fn scan(probe: &str, tracer: &mut Tracer, hooks: &Mutex<Vec<String>>) -> bool {
-    let report = tracer.scan().unwrap_or_else(|error| {
-        tracing::warn!(probe, %error, "processes cannot be listed: new TLS libraries are not traced");
-        ScanReport::default()
-    });
-    for (path, reason) in &report.failed {
-        tracing::warn!(probe, path, reason, "its TLS is not traced");
+// === impl Watcher ===
+
+impl Watcher {
+    /// Looks at what there is, tells that it has, and then at what comes, until the bell rings.
+    fn run(mut self, tell: &Sender<()>) {
+        let mut settled = false;
+        loop {
+            let unfinished = self.scan();
+            if !unfinished {
+                if !settled {
+                    privileged::settle_breakpoints(false);
+                    settled = true;
+                }
+                let _ = tell.send(());
+            }
+            if self.listen(if unfinished { PERIOD / 4 } else { PERIOD }) == Woken::Stopped {
+                return;
+            }
+        }
     }
-    for hook in &report.attached {
-        tracing::info!(probe, hook, "TLS library traced");
+
+    /// Looks at what is new as it comes, for so long.
+    fn listen(&mut self, most: Duration) -> Woken {
+        let until = Instant::now() + most;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.news.wait(left) {
+                Woken::Told => {}
+                other => return other,
+            }
+            let began = Instant::now();
+            let report = self.tracer.hear(&self.news.take());
+            self.tell(&report);
+            let pause = (began.elapsed() * 9).clamp(BREATH, PERIOD);
+            if self.news.pause(pause) == Woken::Stopped {
+                return Woken::Stopped;
+            }
+        }
     }
-    for hook in &report.dropped {
-        tracing::debug!(probe, hook, "TLS library no longer in use");
+
+    /// One scan; whether there is more to do.
+    fn scan(&mut self) -> bool {
+        let report = self.tracer.scan().unwrap_or_else(|error| {
+            tracing::warn!(probe = self.probe, %error, "processes cannot be listed: new TLS libraries are not traced");
+            ScanReport::default()
+        });
+        self.tell(&report);
+        tracing::trace!(probe = self.probe, looked_at = report.looked_at, "processes scanned");
+        report.unfinished
     }
-    if !report.attached.is_empty() || !report.dropped.is_empty() {
-        *hooks.lock().unwrap_or_else(PoisonError::into_inner) = tracer.hooks();
+
+    /// Tells whoever asks for hooks, and the log.
+    fn tell(&self, report: &ScanReport) {
+        let probe = &self.probe;
+        for (path, reason) in &report.failed {
+            tracing::warn!(probe, path, reason, "its TLS is not traced");
+        }
+        for hook in &report.attached {
+            tracing::info!(probe, hook, "TLS library traced");
+        }
+        for hook in &report.dropped {
+            tracing::debug!(probe, hook, "TLS library no longer in use");
+        }
+        if !report.attached.is_empty() || !report.dropped.is_empty() {
+            *self.hooks.lock().unwrap_or_else(PoisonError::into_inner) = self.tracer.hooks();
+        }
     }
-    tracing::trace!(probe, looked_at = report.looked_at, "processes scanned");
-    report.unfinished
 }
 
 /// The programs, by the names that bpf/l7/tls.bpf.h gives them; they outlive the object's.

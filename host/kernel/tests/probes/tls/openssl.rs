@@ -147,7 +147,7 @@ fn without_a_socket_there_is_a_conversation_without_addresses_needs_root() {
 }
 
 #[test]
-fn a_library_that_a_later_process_brings_along_is_traced_and_then_dropped_needs_root() {
+fn a_library_that_a_later_process_brings_along_is_traced_and_dropped_once_it_is_removed_needs_root() {
     needs_root!();
     let (folder, port) = (Folder::new("library"), free_port());
     let _nginx = Server::nginx(&folder, port);
@@ -164,6 +164,9 @@ fn a_library_that_a_later_process_brings_along_is_traced_and_then_dropped_needs_
     client.end();
     let records = drain_until_ends(&mut probe, 2);
     one_record_each(&messages(&records, CLIENT, SENT), "GET /python", port, 5);
+    // Until then it waits for the next process.
+    assert!(probe.loaded.hooks().iter().any(|hook| hook.contains(ours.to_str().unwrap())));
+    std::fs::remove_file(&ours).unwrap();
     until_traced(&probe, &ours, false);
 }
 

@@ -1,0 +1,257 @@
+//! What processes have just mapped to run it, told by the kernel as it happens: a program that lives for a blink is traced because of this.
+//!
+//! One event of perf per CPU, of the kind that counts nothing and writes a line for each mapping of code: some ten when a program starts,
+//! none while it runs. Nobody is woken for anything else. Where it is not to be had, processes are found by the scan alone.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::ring::{Pages, page_size};
+
+/// Pages of lines per CPU: a hundred mappings that nobody has read yet. What is lost is found by the next scan.
+const DATA_PAGES: usize = 4;
+/// The longest line that the kernel writes: a path of 4096 bytes, and what goes before it.
+const LINE_MAX: usize = 4096 + 64;
+/// Lines that are taken at once.
+const LINES_MAX: usize = 4096;
+/// `PERF_RECORD_MMAP`.
+const MAPPED: u32 = 1;
+/// `struct perf_event_mmap_page`: where the kernel writes next, where we read next.
+const HEAD: usize = 1024;
+const TAIL: usize = 1032;
+
+/// Code of a file that a process has mapped.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Mapped {
+    pub(crate) pid: u32,
+    /// Where, as /proc/PID/map_files names it.
+    pub(crate) range: String,
+    /// As the process calls it.
+    pub(crate) path: Vec<u8>,
+}
+
+/// Why a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// The time is over.
+    Quiet,
+    /// Something was mapped.
+    Told,
+    /// The bell was rung.
+    Stopped,
+}
+
+/// Rings once, for whoever waits for news: it is over.
+#[derive(Debug, Clone)]
+pub(crate) struct Bell(Arc<OwnedFd>);
+
+/// The events, and the bell.
+#[derive(Debug)]
+pub(crate) struct News {
+    lines: Vec<Lines>,
+    bell: Bell,
+}
+
+/// Those of one CPU.
+#[derive(Debug)]
+struct Lines {
+    event: OwnedFd,
+    pages: Pages,
+}
+
+// === impl Bell ===
+
+impl Bell {
+    pub(crate) fn new() -> io::Result<Self> {
+        // SAFETY: takes integers.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
+        owned(fd.into()).map(|fd| Self(Arc::new(fd)))
+    }
+
+    pub(crate) fn ring(&self) {
+        let one = 1_u64.to_ne_bytes();
+        // SAFETY: reads 8 bytes, which live until the call returns.
+        unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    }
+}
+
+// === impl News ===
+
+impl News {
+    /// Begins to listen. What it takes is CAP_PERFMON, or CAP_SYS_ADMIN before Linux 5.8.
+    pub(crate) fn open(bell: Bell) -> io::Result<Self> {
+        let cpus = fs::read_to_string("/sys/devices/system/cpu/online")?;
+        let lines = cpus_of(&cpus).map(Lines::open).collect::<io::Result<_>>()?;
+        Ok(Self { lines, bell })
+    }
+
+    /// No news but the bell.
+    pub(crate) const fn none(bell: Bell) -> Self {
+        Self { lines: Vec::new(), bell }
+    }
+
+    /// Waits for news, or for so long.
+    pub(crate) fn wait(&self, most: Duration) -> Woken {
+        let events = self.lines.iter().map(|lines| lines.event.as_raw_fd());
+        wait(self.bell.0.as_raw_fd(), events, most)
+    }
+
+    /// Waits for so long, whatever the news.
+    pub(crate) fn pause(&self, most: Duration) -> Woken {
+        wait(self.bell.0.as_raw_fd(), std::iter::empty(), most)
+    }
+
+    /// All that was mapped since the last time.
+    pub(crate) fn take(&self) -> Vec<Mapped> {
+        let mut taken = Vec::new();
+        self.lines.iter().for_each(|lines| lines.take(&mut taken));
+        taken
+    }
+}
+
+fn wait(bell: i32, events: impl Iterator<Item = i32>, most: Duration) -> Woken {
+    let fds = std::iter::once(bell).chain(events).map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+    let mut fds: Vec<libc::pollfd> = fds.collect();
+    let until = Instant::now() + most;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        // Rounded up: a wait of less than a millisecond is none.
+        let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
+        // SAFETY: so many structs, which live until the call returns.
+        let ready = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, milliseconds) };
+        let interrupted = ready < 0 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted;
+        return match fds.split_first() {
+            Some((bell, _)) if bell.revents != 0 => Woken::Stopped,
+            _ if interrupted => continue,
+            _ if ready > 0 => Woken::Told,
+            _ => Woken::Quiet,
+        };
+    }
+}
+
+// === impl Lines ===
+
+impl Lines {
+    fn open(cpu: i32) -> io::Result<Self> {
+        const PERF_TYPE_SOFTWARE: u64 = 1;
+        const PERF_COUNT_SW_DUMMY: u64 = 9;
+        /// PERF_ATTR_SIZE_VER0, the least that every kernel takes.
+        const ATTR_SIZE: u32 = 64;
+        const EXCLUDE_KERNEL: u64 = 1 << 5;
+        const EXCLUDE_HYPERVISOR: u64 = 1 << 6;
+        const MMAP: u64 = 1 << 8;
+        const WATERMARK: u64 = 1 << 14;
+        const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;
+        // Two u32, type and size, lie in the first word; both architectures are little-endian.
+        let head = PERF_TYPE_SOFTWARE | u64::from(ATTR_SIZE) << 32;
+        // Wakes with the first byte.
+        let (flags, wakeup) = (EXCLUDE_KERNEL | EXCLUDE_HYPERVISOR | MMAP | WATERMARK, 1);
+        let attr: [u64; ATTR_SIZE as usize / 8] = [head, PERF_COUNT_SW_DUMMY, 0, 0, 0, flags, wakeup, 0];
+        let (every_process, no_group) = (-1, -1);
+        // SAFETY: reads `size` bytes of attr, which lives until the call returns.
+        let event = unsafe {
+            libc::syscall(libc::SYS_perf_event_open, attr.as_ptr(), every_process, cpu, no_group, PERF_FLAG_FD_CLOEXEC)
+        };
+        let event = owned(event)?;
+        let pages = Pages::map(event.as_fd(), 0, (1 + DATA_PAGES) * page_size(), true)?;
+        Ok(Self { event, pages })
+    }
+
+    fn take(&self, taken: &mut Vec<Mapped>) {
+        let head = self.pages.word(HEAD).load(Ordering::Acquire);
+        let mut tail = self.pages.word(TAIL).load(Ordering::Relaxed);
+        // Lengths are the kernel's own; a wrong one would make the rest meaningless, so it is skipped.
+        while tail < head && taken.len() < LINES_MAX {
+            let header = self.word(tail);
+            let size = header >> 48;
+            if size < 8 || !size.is_multiple_of(8) || size > head - tail {
+                break;
+            }
+            if header as u32 == MAPPED && size as usize <= LINE_MAX {
+                let words: Vec<u64> = (1..size / 8).map(|index| self.word(tail + index * 8)).collect();
+                taken.extend(mapped(&words));
+            }
+            tail += size;
+        }
+        self.pages.word(TAIL).store(head, Ordering::Release);
+    }
+
+    /// The 8 bytes at a position that only grows.
+    fn word(&self, position: u64) -> u64 {
+        let size = DATA_PAGES * page_size();
+        self.pages.word(page_size() + (position as usize & (size - 1))).load(Ordering::Relaxed)
+    }
+}
+
+/// A line without its header: pid and tid, address, length, place in the file, path.
+fn mapped(words: &[u64]) -> Option<Mapped> {
+    let [ids, start, length, _, path @ ..] = words else { return None };
+    let pid = *ids as u32;
+    let mut path: Vec<u8> = path.iter().flat_map(|word| word.to_le_bytes()).collect();
+    path.truncate(path.iter().position(|byte| *byte == 0)?);
+    let range = format!("{start:x}-{:x}", start.checked_add(*length)?);
+    // Others have no file: `//anon`, `[vdso]`. A process that we cannot see has no number here.
+    let has_file = path.starts_with(b"/") && !path.starts_with(b"//");
+    (has_file && pid != 0 && pid != u32::MAX).then_some(Mapped { pid, range, path })
+}
+
+/// The numbers in `0-3,6`.
+fn cpus_of(text: &str) -> impl Iterator<Item = i32> {
+    text.trim()
+        .split(',')
+        .filter_map(|part| {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            Some(first.parse().ok()?..=last.parse().ok()?)
+        })
+        .flatten()
+}
+
+fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
+    match i32::try_from(fd) {
+        // SAFETY: a descriptor that the kernel has just made for us.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_process_a_range_and_a_path() {
+        let words = |path: &[u8]| {
+            let path =
+                path.chunks(8).map(|part| u64::from_le_bytes(std::array::from_fn(|at| part.get(at).copied().unwrap_or(0))));
+            [7 | 8 << 32, 0x7f00_0000_1000, 0x2000, 0].into_iter().chain(path).collect::<Vec<u64>>()
+        };
+        let found = mapped(&words(b"/a/libssl.so.3\0\0")).unwrap();
+        assert_eq!(found, Mapped { pid: 7, range: "7f0000001000-7f0000003000".into(), path: b"/a/libssl.so.3".to_vec() });
+        for nothing in [b"//anon\0\0".as_slice(), b"[vdso]\0\0", b"/no/end!", b""] {
+            assert_eq!(mapped(&words(nothing)), None);
+        }
+        assert_eq!(mapped(&[7, 1]), None);
+        assert_eq!(mapped(&[7, u64::MAX, 2, 0, 0x61_2f]), None, "an end behind the end of memory");
+    }
+
+    #[test]
+    fn processors_are_listed_as_the_kernel_does() {
+        assert_eq!(cpus_of("0-2,5\n").collect::<Vec<_>>(), [0, 1, 2, 5]);
+        assert_eq!(cpus_of("0\n").collect::<Vec<_>>(), [0]);
+        assert_eq!(cpus_of("").count() + cpus_of("x-1,").count(), 0);
+    }
+
+    #[test]
+    fn the_bell_ends_a_wait_and_goes_on_ringing() {
+        let bell = Bell::new().unwrap();
+        let news = News::none(bell.clone());
+        assert_eq!(news.wait(Duration::from_millis(1)), Woken::Quiet);
+        bell.ring();
+        assert_eq!(news.wait(Duration::from_secs(60)), Woken::Stopped);
+        assert_eq!(news.pause(Duration::from_secs(60)), Woken::Stopped);
+    }
+}
