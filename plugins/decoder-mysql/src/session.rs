@@ -98,7 +98,7 @@ pub(crate) enum Place {
 }
 
 /// Commands that wait for their answers; the protocol knows of one, some drivers send a few ahead.
-const MOST: usize = 64;
+const MOST: usize = 1024;
 /// Prepared statements of a session that are remembered. With 16 bytes for each, all sessions of a full table have 32 MiB.
 const MOST_STATEMENTS: usize = 256;
 /// The number by which MariaDB knows the last statement that was prepared.
@@ -142,7 +142,7 @@ impl Session {
         if self.waiting.len() >= MOST
             && let Some(oldest) = self.waiting.pop_front()
         {
-            self.tell(oldest, waiting.began.time_ns, rows);
+            self.forget(oldest, waiting.began.time_ns, rows);
         }
         self.waiting.push_back(waiting);
     }
@@ -178,6 +178,15 @@ impl Session {
         if self.waiting.is_empty() {
             self.server.has_missed = false;
             self.client.has_missed = false;
+        }
+    }
+
+    /// There is no room for it any more.
+    #[cold]
+    fn forget(&self, waiting: Waiting, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
+        if !waiting.is_told && !waiting.began.is_given_up && waiting.command != PREPARE {
+            let mut row = self.exchange(waiting.statement).row(waiting.began, time_ns, rows);
+            row.forgotten().protocol_version(VERSION).trace_parent(waiting.parent.as_deref().unwrap_or_default().as_bytes());
         }
     }
 
@@ -246,14 +255,17 @@ impl Session {
     pub(crate) fn give_up(&mut self, why: &Ending, rows: &mut Emit<'_, Exchange>) {
         for index in 0..self.waiting.len() {
             let Some(waiting) = self.waiting.get_mut(index).filter(|waiting| why.gives_up(waiting.began)) else { continue };
-            if std::mem::replace(&mut waiting.is_told, true) || waiting.command == PREPARE {
+            let began = waiting.began;
+            waiting.began.is_given_up = true;
+            if waiting.is_told || waiting.command == PREPARE {
                 continue;
             }
-            let (began, statement) = (waiting.began, waiting.statement.clone());
             let was_answered = self.server.has_missed && began.time_ns < self.answered_ns;
+            waiting.is_told = was_answered;
+            let (statement, parent) = (waiting.statement.clone(), waiting.parent.clone());
             let ended_ns = if was_answered { self.answered_ns } else { why.time_ns() };
             let mut row = self.exchange(statement).row(began, ended_ns, rows);
-            row.protocol_version(VERSION);
+            row.protocol_version(VERSION).trace_parent(parent.as_deref().unwrap_or_default().as_bytes());
             if !was_answered {
                 row.unfinished(why);
             }

@@ -243,10 +243,15 @@ fn a_session_older_than_the_host_is_understood_from_its_next_statement() {
 }
 
 #[test]
-fn a_statement_that_takes_too_long_is_told_once_and_keeps_its_place() {
+fn a_statement_that_takes_long_is_no_error_unless_a_timeout_is_set() {
     let talk = session().client(&query("SELECT a FROM t")).after_ms(40_000).tick().server(&answer(&[OK]));
-    let told_late = told(talk.client(&query("COMMIT")).server(&answer(&[OK])));
-    assert_eq!(told_late, ["SELECT t 40001 timeout", "COMMIT 1"]);
+    let talk = talk.client(&query("COMMIT")).server(&answer(&[OK])).end();
+    assert_eq!(told(talk.clone()), ["SELECT t 40002", "COMMIT 1"]);
+    let impatient = talk.rows_with::<MySql>(r#"{"timeout": "30s"}"#);
+    let has = |row: usize, word: &str| impatient[row].split(' ').any(|known| known == word);
+    assert!(has(0, "error.type=timeout") && has(0, "t") && !has(0, "response.late=1"), "{impatient:?}");
+    assert!(has(1, "response.late=1") && has(1, "t"), "{impatient:?}");
+    assert!(has(2, "name=COMMIT") && impatient.len() == 3, "{impatient:?}");
     assert_eq!(told(session().client(&query("SELECT a FROM t"))), ["SELECT t 1 connection_closed"]);
 }
 

@@ -89,9 +89,9 @@ enum Asked {
     Sync,
 }
 
-/// Requests that wait for their answers. Over that the oldest is told as it is: a client that asks and never listens must not
-/// fill the memory.
-const MOST: usize = 256;
+/// Requests that wait for their answers. Over that the oldest is forgotten, and told so: a client that asks and never listens must
+/// not fill the memory.
+const MOST: usize = 4096;
 /// `error.type` of what was not executed because something before it failed.
 const ABORTED: &str = "aborted";
 /// `network.protocol.version`
@@ -125,7 +125,7 @@ impl Session {
         if self.waiting.len() >= MOST
             && let Some(oldest) = self.waiting.pop_front()
         {
-            self.tell(oldest, waiting.began.time_ns, "", rows);
+            self.forget(oldest, waiting.began.time_ns, rows);
         }
         self.waiting.push_back(waiting);
     }
@@ -236,6 +236,15 @@ impl Session {
         }
     }
 
+    /// There is no room for it any more.
+    #[cold]
+    fn forget(&self, waiting: Waiting, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
+        if !waiting.is_told && !waiting.began.is_given_up && waiting.asked != Asked::Sync {
+            let mut row = self.exchange(waiting.statement, waiting.code).row(waiting.began, time_ns, rows);
+            row.forgotten().protocol_version(VERSION).trace_parent(waiting.parent.as_deref().unwrap_or_default().as_bytes());
+        }
+    }
+
     fn tell(&self, waiting: Waiting, ended_ns: u64, error: &str, rows: &mut Emit<'_, Exchange>) {
         let Waiting { began, asked, statement, parent, rows: returned, code, is_told } = waiting;
         // A `Sync` is no statement, unless what was to be prepared before it failed.
@@ -292,17 +301,19 @@ impl Session {
         for index in 0..self.waiting.len() {
             let was_answered = |began: Began| self.server.has_missed && began.time_ns < self.answered_ns;
             let Some(waiting) = self.waiting.get_mut(index).filter(|waiting| why.gives_up(waiting.began)) else { continue };
-            let given_up = Waiting::new(waiting.began, waiting.asked, waiting.statement.take(), waiting.parent.take());
-            let is_told = std::mem::replace(&mut waiting.is_told, true);
-            let (began, is_sync) = (given_up.began, given_up.asked == Asked::Sync);
-            if is_told || is_sync {
+            let (began, is_sync) = (waiting.began, waiting.asked == Asked::Sync);
+            waiting.began.is_given_up = true;
+            if waiting.is_told || is_sync {
                 continue;
             }
             if was_answered(began) {
+                waiting.is_told = true;
+                let given_up = Waiting::new(began, waiting.asked, waiting.statement.take(), waiting.parent.take());
                 self.tell(given_up, self.answered_ns, "", rows);
             } else {
-                let mut row = self.exchange(given_up.statement, None).row(began, why.time_ns(), rows);
-                row.unfinished(why).protocol_version(VERSION);
+                let (statement, parent) = (waiting.statement.clone(), waiting.parent.clone());
+                let mut row = self.exchange(statement, None).row(began, why.time_ns(), rows);
+                row.unfinished(why).protocol_version(VERSION).trace_parent(parent.as_deref().unwrap_or_default().as_bytes());
             }
         }
         if why.is_final() {

@@ -181,14 +181,15 @@ fn what_is_never_understood_is_given_back() {
 }
 
 #[test]
-fn a_statement_that_takes_too_long_is_told_once_and_keeps_its_place() {
+fn a_statement_that_takes_long_is_no_error_unless_a_timeout_is_set() {
     let talk = session().client(&query("SELECT a FROM t")).after_ms(40_000).tick();
-    let talk = talk.server(&done("SELECT 1")).client(&query("COMMIT")).server(&done("COMMIT"));
-    let told = told(talk);
-    assert!(
-        told.len() == 2 && told[0].starts_with("SELECT t 40") && told[0].ends_with("timeout") && told[1] == "COMMIT 1",
-        "{told:?}"
-    );
+    let talk = talk.server(&done("SELECT 1")).client(&query("COMMIT")).server(&done("COMMIT")).end();
+    assert_eq!(told(talk.clone()), ["SELECT t 40002", "COMMIT 1"]);
+    let impatient = talk.rows_with::<PostgreSql>(r#"{"timeout": "30s"}"#);
+    let has = |row: usize, word: &str| impatient[row].split(' ').any(|known| known == word);
+    assert!(has(0, "error.type=timeout") && has(0, "t") && !has(0, "response.late=1"), "{impatient:?}");
+    assert!(has(1, "response.late=1") && has(1, "t") && has(1, "db.response.returned_rows=1"), "{impatient:?}");
+    assert!(has(2, "name=COMMIT") && impatient.len() == 3, "{impatient:?}");
     assert_eq!(self::told(session().client(&query("SELECT a FROM t"))), ["SELECT t 1 connection_closed"]);
 }
 

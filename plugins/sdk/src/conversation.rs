@@ -60,8 +60,8 @@
 //!     }
 //!
 //!     fn end(&mut self, asked: &mut Self::Connection, why: &Ending, rows: &mut Emit<'_, Line>) {
-//!         asked.give_up(|(began, _)| why.gives_up(*began), |(began, word)| {
-//!             rows.row(began, why.time_ns(), Line { word }).unfinished(why);
+//!         asked.give_up(why, |(began, _)| began, |(began, word)| {
+//!             rows.row(*began, why.time_ns(), Line { word: word.clone() }).unfinished(why);
 //!         });
 //!     }
 //! }
@@ -119,6 +119,11 @@ pub trait Protocol: Sized + 'static {
     /// Version of [`Connection`](Self::Connection) as it is handed over. Raise it when the type changes: a successor that reads
     /// another version meets all connections anew.
     const STATE_VERSION: u16 = 1;
+
+    /// After how many seconds of silence a request is given up while its connection lives, unless the setting `timeout` says
+    /// otherwise. A day: a watch, a long poll or a slow statement is no error, and what never gets a response is told when its
+    /// connection ends. Where peers are known to give up sooner, as with DNS, it is less.
+    const TIMEOUT_S: u64 = 86_400;
 
     /// What is remembered of one connection.
     type Connection: Default + Serialize + DeserializeOwned + 'static;
@@ -182,7 +187,8 @@ pub trait Protocol: Sized + 'static {
     fn gap(&mut self, connection: &mut Self::Connection, sender: Sender, rows: &mut Emit<'_, Self::Exchange>);
 
     /// The connection ended, or time has passed: requests for which [`why.gives_up(began)`](Ending::gives_up) are to be emitted,
-    /// and marked with [`unfinished(why)`](RowRef::unfinished).
+    /// and marked with [`unfinished(why)`](RowRef::unfinished). A request that was given up because time has passed still waits, with
+    /// [`Began::is_given_up`] set, as [`Queue::give_up`] does it: its response may come, and is told as a late one.
     fn end(&mut self, connection: &mut Self::Connection, why: &Ending, rows: &mut Emit<'_, Self::Exchange>);
 }
 
@@ -232,6 +238,9 @@ pub struct Data<'a> {
     pub server_port: u16,
     /// On the wire they were encrypted.
     pub is_tls: bool,
+    /// A number of the address that a datagram was sent to or came from: a socket may speak with many. 0 for a stream, and where the
+    /// address is not known.
+    pub peer: u64,
     earlier: usize,
     earlier_ns: u64,
     sequence: u32,
@@ -245,6 +254,9 @@ pub struct Began {
     /// Sequence number of its first byte: what both ends of the connection know it by. A protocol over datagrams puts a number
     /// of its own here, such as the id of a DNS message, or leaves 0.
     pub sequence: u32,
+    /// A row says already that the exchange has a timeout. What becomes of it after all is a row as well: it has the same place,
+    /// and so the same span, `response.late` is set, and metrics do not count it again.
+    pub is_given_up: bool,
 }
 
 /// This is another protocol.
@@ -256,17 +268,22 @@ pub struct Foreign;
 pub struct Ending {
     reason: Reason,
     time_ns: u64,
-    /// Requests that began later are not given up.
+    /// Requests of which something was heard later are not given up.
     until_ns: u64,
+    /// When something was last heard on the connection, from either end.
+    heard_ns: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reason {
     Closed,
     Timeout,
-    /// The host ends, or the table is full.
+    /// The host ends, or more is remembered than there is room for.
     Forgotten,
 }
+
+/// `error.type` of what nobody looks at any more.
+const FORGOTTEN: &str = "unfinished";
 
 // === impl Sender ===
 
@@ -306,7 +323,7 @@ impl Data<'_> {
             Transport::Tcp => self.sequence.wrapping_add(offset as u32),
             Transport::Udp => 0,
         };
-        Began { time_ns, sequence }
+        Began { time_ns, sequence, is_given_up: false }
     }
 }
 
@@ -314,21 +331,41 @@ impl Data<'_> {
 
 impl Ending {
     pub(crate) const fn closed(time_ns: u64) -> Self {
-        Self { reason: Reason::Closed, time_ns, until_ns: u64::MAX }
+        Self { reason: Reason::Closed, time_ns, until_ns: u64::MAX, heard_ns: 0 }
     }
 
     pub(crate) const fn forgotten(time_ns: u64) -> Self {
-        Self { reason: Reason::Forgotten, time_ns, until_ns: u64::MAX }
+        Self { reason: Reason::Forgotten, time_ns, until_ns: u64::MAX, heard_ns: 0 }
     }
 
     pub(crate) const fn timeout(time_ns: u64, timeout_ns: u64) -> Self {
-        Self { reason: Reason::Timeout, time_ns, until_ns: time_ns.saturating_sub(timeout_ns) }
+        Self { reason: Reason::Timeout, time_ns, until_ns: time_ns.saturating_sub(timeout_ns), heard_ns: 0 }
     }
 
-    /// Whether a request that began then is given up.
+    /// The same for a connection on which something was last heard then.
+    pub(crate) const fn heard(self, heard_ns: u64) -> Self {
+        Self { heard_ns, ..self }
+    }
+
+    /// Whether a request that began then is given up now: the connection is over, or nothing was heard on it for the timeout, from
+    /// either end. One that was given up before is not.
     #[must_use]
     pub const fn gives_up(&self, began: Began) -> bool {
-        began.time_ns <= self.until_ns
+        self.gives_up_silent(began, self.heard_ns)
+    }
+
+    /// The same for a protocol that has several exchanges on a connection at once, each with a silence of its own: something of this
+    /// one was last heard then.
+    #[must_use]
+    pub const fn gives_up_silent(&self, began: Began, heard_ns: u64) -> bool {
+        let last_ns = if heard_ns > began.time_ns { heard_ns } else { began.time_ns };
+        !began.is_given_up && (self.is_final() || last_ns <= self.until_ns)
+    }
+
+    /// For how long nothing was heard on the connection, from either end.
+    #[must_use]
+    pub const fn silence_ns(&self) -> u64 {
+        self.time_ns.saturating_sub(self.heard_ns)
     }
 
     /// Whether the connection is over: what arrives next on it, if anything does, is met anew.
@@ -348,7 +385,7 @@ impl Ending {
         match self.reason {
             Reason::Closed => "connection_closed",
             Reason::Timeout => "timeout",
-            Reason::Forgotten => "unfinished",
+            Reason::Forgotten => FORGOTTEN,
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use super::description::{Beginning, Description, Opinion};
 use super::early::Early;
-use super::link::Link;
+use super::link::{Link, peer};
 use super::record::{DATA, END, FLUSH, L7Record, TICK, TLS, UDP};
 use super::rows::{Emit, Rows, Source};
 use super::settings::Settings;
 use super::sheet::Sheet;
 use super::stream::Call;
 use super::table::{Connections, Entry, Key, place};
-use super::{Data, Ending, Foreign, Kind, Protocol};
+use super::{Data, Ending, Foreign, Kind, Protocol, Transport};
 use crate::config::Config;
 use crate::record::Record;
 use crate::role::Decoder;
@@ -41,7 +41,7 @@ impl<P: Protocol> Decoder for Conversations<P> {
         let (settings, rest) = Settings::split(config)?;
         let protocol = P::bind(Config::new(&rest))?;
         Ok(Self {
-            sheet: protocol.sheet().named(P::description().name),
+            sheet: protocol.sheet().named(P::description().name).counted_once(),
             protocol,
             rows: Rows::new(),
             connections: Connections::new(settings.connections),
@@ -123,6 +123,7 @@ impl<P: Protocol> Conversations<P> {
             self.meet(key, record);
         }
         let Some(entry) = self.connections.used(key) else { return };
+        entry.heard_ns = record.time_ns();
         if entry.source.link.renew(record) {
             entry.source.changed();
         }
@@ -183,12 +184,14 @@ impl<P: Protocol> Conversations<P> {
         }
     }
 
-    /// Time has passed: old requests are given up.
+    /// Time has passed: requests of which nothing is heard any more are given up.
     fn passed(&mut self, now_ns: u64) {
-        let why = Ending::timeout(now_ns, self.settings.timeout_ns);
+        let timeout_ns = self.settings.timeout_ns.unwrap_or(P::TIMEOUT_S.saturating_mul(1_000_000_000));
+        let why = Ending::timeout(now_ns, timeout_ns);
         for entry in self.connections.each().filter(|entry| !entry.is_foreign) {
             let early = entry.early.overdue(now_ns);
             let _ = each(&mut self.protocol, entry, &early, &mut self.rows);
+            let why = why.heard(entry.heard_ns);
             self.protocol.end(&mut entry.state, &why, &mut Emit::new(&mut self.rows, &mut entry.source));
             let weight = entry.kept() + P::weight(&entry.state);
             self.weight = self.weight - entry.weight + weight;
@@ -283,6 +286,7 @@ fn feed<P: Protocol>(
         call_start: offer.is_call_start(),
         server_port,
         is_tls,
+        peer: if transport == Transport::Udp { peer(record) } else { 0 },
         earlier: offer.earlier,
         earlier_ns: offer.earlier_ns,
         sequence: offer.sequence,

@@ -121,6 +121,11 @@ impl End {
     }
 }
 
+/// A number of the other end's address, as this record has it; 0 if it has none.
+pub(crate) fn peer(record: L7Record<'_>) -> u64 {
+    End::new(record.family(), record.remote_address(), record.remote_port()).hash(1).map_or(0, |hash| hash.max(1))
+}
+
 /// The same at both ends of a connection, in every version; 0 if an end has no address.
 fn tuple(client: End, server: End, transport: Transport) -> u64 {
     client.hash(transport as u64).and_then(|hash| server.hash(hash)).unwrap_or(0)

@@ -78,6 +78,11 @@ impl<T, const MOST: usize> Queue<T, MOST> {
         self.waiting.iter()
     }
 
+    /// The same, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.waiting.iter_mut()
+    }
+
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::link::Link;
-use super::{Began, Ending, Kind};
+use super::{Began, Ending, FORGOTTEN, Kind};
 use crate::scan::{HIGH, ONES, append};
 
 /// The rows of a batch.
@@ -120,6 +120,11 @@ impl<X> RowRef<'_, X> {
     /// There was no end to it: `error.type` says why.
     pub fn unfinished(&mut self, why: &Ending) -> &mut Self {
         self.error(why.error())
+    }
+
+    /// There was no room to wait for its end: `error.type` says that it was forgotten.
+    pub fn forgotten(&mut self) -> &mut Self {
+        self.error(FORGOTTEN)
     }
 
     /// The name of its span.

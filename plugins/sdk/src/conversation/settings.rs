@@ -7,8 +7,8 @@ use crate::config::Config;
 /// They are taken out of the configuration before the protocol sees its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// `timeout`: older requests are given up. 30 s: longer than clients wait by default, curl and gRPC aside.
-    pub timeout_ns: u64,
+    /// `timeout`: requests of which nothing is heard for so long are given up. None: what the protocol says.
+    pub timeout_ns: Option<u64>,
     /// `connections`: so many are remembered. 8192: with 500 bytes for each, 4 MiB.
     pub connections: usize,
     /// `buffer_bytes`: what all connections together may have on the heap, half messages and what protocols weigh. 8 MiB: 512
@@ -20,14 +20,15 @@ pub(crate) struct Settings {
 const MOST_CONNECTIONS: u64 = 65_536;
 /// More is not kept, for the same reason.
 const MOST_BYTES: u64 = 64 << 20;
-/// The longest timeout, an hour.
-const LONGEST_NS: u64 = 3_600_000_000_000;
+/// The longest timeout, a day.
+const LONGEST_NS: u64 = 24 * HOUR_NS;
+const HOUR_NS: u64 = 3_600_000_000_000;
 
 // === impl Settings ===
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { timeout_ns: 30_000_000_000, connections: 8192, buffer_bytes: 8 << 20 }
+        Self { timeout_ns: None, connections: 8192, buffer_bytes: 8 << 20 }
     }
 }
 
@@ -37,8 +38,8 @@ impl Settings {
         let mut values: Map<String, Value> = config.parse()?;
         let mut settings = Self::default();
         if let Some(value) = values.remove("timeout") {
-            settings.timeout_ns =
-                value.as_str().and_then(duration).ok_or_else(|| wrong("timeout", "\"30s\" or \"500ms\"", &value))?;
+            let time = value.as_str().and_then(duration);
+            settings.timeout_ns = Some(time.ok_or_else(|| wrong("timeout", "\"30s\" or \"500ms\"", &value))?);
         }
         if let Some(value) = values.remove("connections") {
             settings.connections = count("connections", &value, MOST_CONNECTIONS)?;
@@ -59,7 +60,7 @@ fn wrong(key: &str, wanted: &str, value: &Value) -> String {
     format!("configuration: `{key}` is {value}, not {wanted}")
 }
 
-/// Nanoseconds of `30s`, `1m`, `500ms`; none of what is no time, 0 or longer than an hour.
+/// Nanoseconds of `30s`, `1m`, `500ms`; none of what is no time, 0 or longer than a day.
 fn duration(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(digits)?;
@@ -67,7 +68,7 @@ fn duration(text: &str) -> Option<u64> {
         "ms" => 1_000_000,
         "s" => 1_000_000_000,
         "m" => 60_000_000_000,
-        "h" => LONGEST_NS,
+        "h" => HOUR_NS,
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(unit).filter(|time| (1..=LONGEST_NS).contains(time))
@@ -82,7 +83,7 @@ mod tests {
     fn the_protocol_sees_its_own_settings_alone() {
         let config = Config::new(r#"{"timeout": "500ms", "routes": ["/a"], "connections": 16}"#);
         let (settings, rest) = Settings::split(config).unwrap();
-        assert_eq!(settings, Settings { timeout_ns: 500_000_000, connections: 16, ..Settings::default() });
+        assert_eq!(settings, Settings { timeout_ns: Some(500_000_000), connections: 16, ..Settings::default() });
         assert_eq!(rest, r#"{"routes":["/a"]}"#);
         assert_eq!(Settings::split(Config::new("")).unwrap(), (Settings::default(), "{}".into()));
     }
@@ -91,7 +92,7 @@ mod tests {
     fn what_is_no_time_and_no_number_is_refused_by_name() {
         for (json, says) in [
             (r#"{"timeout": 30}"#, "`timeout` is 30, not \"30s\""),
-            (r#"{"timeout": "2h"}"#, "`timeout` is \"2h\""),
+            (r#"{"timeout": "25h"}"#, "`timeout` is \"25h\""),
             (r#"{"timeout": "99999999999999999999s"}"#, "`timeout`"),
             (r#"{"connections": 0}"#, "`connections` is 0, not a number from 1 to 65536"),
             (r#"{"buffer_bytes": -1}"#, "`buffer_bytes` is -1"),

@@ -13,6 +13,9 @@ use crate::wit::{Column, ColumnType, FieldUse, Sensitivity};
 /// The field whose text is the protocol's name, the same in every row.
 pub(crate) const PROTOCOL_NAME: &str = "network.protocol.name";
 
+/// The field that is 1 in a row that comes after another one said that the exchange had a timeout.
+pub(crate) const LATE: &str = "response.late";
+
 /// Adds them.
 pub(crate) fn columns<X: 'static>(sheet: Sheet<X>) -> Sheet<X> {
     let sheet = sheet
@@ -36,7 +39,9 @@ pub(crate) fn columns<X: 'static>(sheet: Sheet<X>) -> Sheet<X> {
         .field("trace_parent", ColumnType::Text, |rows, chosen| {
             kept(rows, chosen, |row| rows.get(row).map(Row::trace_parent).unwrap_or_default())
         })
-        .used(FieldUse::TraceParent);
+        .used(FieldUse::TraceParent)
+        .of_rows(LATE, ColumnType::Boolean, |row, _| u8::from(row.began.is_given_up), Column::Boolean)
+        .omit_zero();
     process(network(ends(sheet)))
 }
 

@@ -2,11 +2,11 @@
 
 use super::Kind;
 use super::rows::{Kept, Row, Rows, Texts};
-use super::shared::columns;
+use super::shared::{LATE, columns};
 use crate::qualified::qualified;
 use crate::table::gather;
 use crate::text::Text;
-use crate::wit::{Column, ColumnType, EventSchema, Field, Signal, Values};
+use crate::wit::{Column, ColumnType, Condition, EventSchema, Field, Signal, Values};
 
 /// What the rows of a protocol are: the event, its fields, and for each field of its own how to read it from an exchange.
 ///
@@ -176,6 +176,14 @@ impl<X> Sheet<X> {
     #[must_use]
     pub fn only_kind(self, kind: Kind) -> Self {
         self.only("kind", kind as u32)
+    }
+
+    /// No metric counts an exchange twice: once when it was given up, and once when it ended after all.
+    pub(crate) fn counted_once(mut self) -> Self {
+        if let Some(field) = self.schema.named(LATE) {
+            self.schema.metrics.iter_mut().for_each(|metric| metric.only.push(Condition { field, equals: 0 }));
+        }
+        self
     }
 
     /// Replaces how a field is made.

@@ -13,7 +13,7 @@ use crate::role::Handover;
 use crate::wit::State;
 
 /// The format of what is around a protocol's own state. It makes the upper half of the version.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// No more is handed over, the connections that were silent longest are left out. 4 MiB: what the host lets through by default.
 const MOST: usize = 4 << 20;
@@ -26,6 +26,7 @@ struct Saved<L, S, E, C> {
     streams: S,
     early: E,
     is_foreign: bool,
+    heard_ns: u64,
     state: C,
 }
 
@@ -39,8 +40,9 @@ impl<P: Protocol> Handover for Conversations<P> {
     fn export_state(&mut self) -> Result<State, String> {
         let mut bytes = Vec::new();
         for entry in self.connections.newest_first() {
-            let Entry { key, source, streams, early, is_foreign, state, .. } = entry;
-            let saved = Saved { key: *key, link: source.link, streams, early, is_foreign: *is_foreign, state };
+            let Entry { key, source, streams, early, is_foreign, heard_ns, state, .. } = entry;
+            let (is_foreign, heard_ns) = (*is_foreign, *heard_ns);
+            let saved = Saved { key: *key, link: source.link, streams, early, is_foreign, heard_ns, state };
             let one = postcard::to_allocvec(&saved).map_err(|error| format!("a connection cannot be written: {error}"))?;
             if bytes.len() + one.len() + 4 > MOST {
                 break;
@@ -66,11 +68,12 @@ impl<P: Protocol> Handover for Conversations<P> {
             rest = behind;
         }
         // The oldest were written last, and come first now.
-        for Saved { key, link, streams, early, is_foreign, state } in saved.into_iter().rev() {
+        for Saved { key, link, streams, early, is_foreign, heard_ns, state } in saved.into_iter().rev() {
             let gone =
                 [self.connections.remove(key), self.connections.is_full().then(|| self.connections.remove_oldest()).flatten()];
             self.weight -= gone.iter().flatten().map(|entry| entry.weight).sum::<usize>();
-            let mut entry = Entry { key, source: Source::new(link), state, streams, early, is_foreign, weight: 0 };
+            let source = Source::new(link);
+            let mut entry = Entry { key, source, state, streams, early, is_foreign, weight: 0, heard_ns };
             entry.weight = entry.kept() + P::weight(&entry.state);
             self.weight += entry.weight;
             self.connections.add(entry);

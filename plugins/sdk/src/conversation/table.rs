@@ -43,6 +43,8 @@ pub(crate) struct Entry<C> {
     pub is_foreign: bool,
     /// Bytes that it has on the heap, as they were counted last.
     pub weight: usize,
+    /// When something was last heard on it, from either end.
+    pub heard_ns: u64,
 }
 
 struct Slot<C> {
@@ -180,6 +182,7 @@ impl<C: Default> Entry<C> {
             early: Early::default(),
             is_foreign: false,
             weight: 0,
+            heard_ns: 0,
         }
     }
 }
