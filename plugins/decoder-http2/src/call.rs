@@ -4,6 +4,7 @@ use plugin_sdk::conversation::{Began, Short};
 use serde::{Deserialize, Serialize};
 
 use crate::fields::{Fields, Method, Scheme, TraceParent};
+use crate::grpc;
 
 /// A request that has not ended.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub(crate) struct Call {
     /// 0 as long as no response was seen.
     pub status: u16,
     pub grpc_status: Option<u8>,
+    /// For how long its client waits, if it is of gRPC and says so.
+    pub timeout_ns: Option<u64>,
     /// Bytes of the response's body that were announced and not seen yet.
     pub left: Option<u64>,
     /// When something of it was last seen.
@@ -53,6 +56,7 @@ impl Call {
         self.target = fields.target;
         self.trace_parent = fields.trace_parent;
         self.is_grpc = fields.is_grpc.or(self.is_grpc);
+        self.timeout_ns = fields.timeout_ns;
         self.seen_ns = time_ns;
         self.is_hazy |= fields.unknown > 0;
     }
@@ -69,13 +73,35 @@ impl Call {
         self.is_grpc = self.is_grpc.or(fields.is_grpc);
         self.grpc_status = fields.grpc_status.or(self.grpc_status);
     }
+
+    /// The response ends with this block, of which not all is known: is it the end of a gRPC call, and how did that go?
+    #[cold]
+    pub(crate) fn guess_grpc(&mut self, fields: &Fields, speaks_grpc: bool) {
+        // Hardly anything else has trailers.
+        let is_trailer = !fields.has_pseudo && self.method.name() == "POST";
+        let is_grpc = *self.is_grpc.get_or_insert(is_trailer || speaks_grpc);
+        if is_grpc && self.grpc_status.is_none() {
+            self.grpc_status = fields.likely_grpc_status();
+        }
+    }
+
+    /// Something of its body is here. Where its content type is not known, a message tells that it is of gRPC.
+    #[inline]
+    pub(crate) fn body(&mut self, payload: &[u8], length: u32, time_ns: u64) -> bool {
+        self.seen_ns = time_ns;
+        let is_told = self.is_hazy && self.is_grpc.is_none() && grpc::is_message(payload, length);
+        if is_told {
+            self.is_grpc = Some(true);
+        }
+        is_told
+    }
 }
 
 // === impl Calls ===
 
 impl Calls {
-    /// More requests than this are not remembered. Servers allow 100 to 250 at once.
-    pub(crate) const MOST: usize = 256;
+    /// More requests than this are not remembered. Servers of HTTP allow 100 to 250 at once, those of gRPC any number.
+    pub(crate) const MOST: usize = 1024;
 
     /// Adds a request. Over the cap the oldest is given back.
     pub(crate) fn open(&mut self, stream: u32, call: Call) -> Option<Call> {

@@ -10,6 +10,7 @@ use crate::frame::{self, Head};
 use crate::hpack::{Scratch, table::Table};
 use crate::recover;
 use crate::row::{End, Ended, Exchange, emit};
+use crate::upgrade::{self, Upgrade};
 
 /// What is remembered of a connection.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -50,6 +51,10 @@ const STRIKES: u8 = 4;
 /// A response whose end may have been missed is over when nothing came of it for so long; but not one of gRPC, which may be a stream
 /// of events, and whose end says how it went.
 const SILENCE_NS: u64 = 1_000_000_000;
+/// Where it may be a stream of events, or a slow one, it is told as one whose end was not seen after so much more.
+const LONG_SILENCE_NS: u64 = 30_000_000_000;
+/// The stream on which the request is answered that came before the upgrade from HTTP/1.1: RFC 7540, section 3.2.
+const UPGRADED: u32 = 1;
 /// Streams rise by 2; a jump further than this is none of a frame.
 const JUMP: u32 = 1 << 16;
 
@@ -62,6 +67,14 @@ impl Connection {
         let all = data.bytes.len() + data.missing as usize;
         let mut at = 0;
         if !self.direction(data.sender).is_synced {
+            if !self.is_http2 {
+                match self.upgrade(data, tools, rows)? {
+                    Found::Wait => return Ok(at),
+                    Found::Frame(first) if first >= data.bytes.len() => return Ok(first),
+                    Found::Frame(first) => at = first,
+                    Found::Beginning(_) | Found::Nowhere => {}
+                }
+            }
             match self.find(data, at) {
                 Found::Beginning(first) => {
                     self.begin();
@@ -128,21 +141,22 @@ impl Connection {
     /// Gives up requests.
     pub(crate) fn end(&mut self, why: &Ending, tools: &mut Tools, rows: &mut Emit<'_, Exchange>) {
         let speaks_grpc = self.speaks_grpc;
+        let silence_ns = |since_ns: u64| why.time_ns().saturating_sub(since_ns);
         let is_over = |call: &Call| {
-            let mut seen = call.began;
-            // A stream that is still written to is not too old, however long ago it began.
-            if call.status != 0 || !call.is_asked {
-                seen.time_ns = call.seen_ns;
-            }
-            let is_silent = call.doubt_ns.is_some_and(|since_ns| why.time_ns().saturating_sub(since_ns) > SILENCE_NS);
-            why.gives_up(seen) || is_silent && call.status != 0 && call.is_grpc != Some(true)
+            let is_early = !call.is_asked && silence_ns(call.seen_ns) > LONG_SILENCE_NS;
+            let is_silent = call.doubt_ns.is_some_and(|since_ns| silence_ns(since_ns) > SILENCE_NS);
+            why.is_final() || is_early || is_silent && call.status != 0 && call.is_grpc != Some(true)
         };
         for call in self.calls.close_if(|_, call| is_over(call)) {
-            let (end, ended_ns) = match call.doubt_ns {
-                Some(doubt_ns) => (End::Unseen, doubt_ns),
-                None => (End::Unfinished(why), why.time_ns()),
-            };
-            emit(&call, &Ended { end, ended_ns, speaks_grpc }, &mut tools.routes, rows);
+            emit(&call, &unfinished(&call, why, speaks_grpc), &mut tools.routes, rows);
+        }
+        // Those of which something may come yet: it is told when it does.
+        for call in self.calls.all() {
+            let may_be_over = call.doubt_ns.is_some_and(|since_ns| silence_ns(since_ns) > LONG_SILENCE_NS);
+            if may_be_over && !call.began.is_given_up || why.gives_up_silent(call.began, call.seen_ns) {
+                emit(call, &unfinished(call, why, speaks_grpc), &mut tools.routes, rows);
+                call.began.is_given_up = true;
+            }
         }
     }
 
@@ -196,6 +210,44 @@ impl Connection {
         }
     }
 
+    /// What stands before the first frame where HTTP/1.1 was spoken first: a request that is answered on stream 1, and the server's
+    /// consent. The place behind it, or nowhere. A connection may be given to this decoder from the consent on: who asked, and for
+    /// what, is not known then, but how it ends is.
+    #[cold]
+    fn upgrade(&mut self, data: &Data<'_>, tools: &mut Tools, rows: &mut Emit<'_, Exchange>) -> Result<Found, Foreign> {
+        let is_asked = self.calls.is_open(UPGRADED);
+        let (fields, behind) = match data.sender {
+            Sender::Client if is_asked => return Ok(Found::Nowhere),
+            Sender::Client => match upgrade::request(data.bytes, data.missing) {
+                Upgrade::Here(fields, behind) => (fields, behind),
+                Upgrade::Wait => return Ok(Found::Wait),
+                Upgrade::No => return Ok(Found::Nowhere),
+            },
+            Sender::Server => match upgrade::consent(data.bytes, data.missing) {
+                Upgrade::Here((), behind) => {
+                    (self.is_http2, self.strikes) = (true, 0);
+                    self.server.table = Table::initial();
+                    if is_asked {
+                        return Ok(Found::Frame(behind));
+                    }
+                    (Fields::unknown(), behind)
+                }
+                Upgrade::Wait => return Ok(Found::Wait),
+                // It goes on with HTTP/1.1.
+                Upgrade::No if is_asked => return Err(Foreign),
+                Upgrade::No => return Ok(Found::Nowhere),
+            },
+        };
+        let mut call = Call::default();
+        let mut began = data.began(0);
+        // The request of HTTP/1.1 has a row of its own, which begins in the same place and ends with the consent.
+        began.sequence = began.sequence.wrapping_add(1);
+        call.asked(began, data.time_ns, fields);
+        self.last_stream = UPGRADED;
+        self.open(UPGRADED, call, data.time_ns, tools, rows);
+        Ok(Found::Frame(behind))
+    }
+
     /// So many bytes of the server cannot be read. Where what is left of the announced bodies fits in, they are taken to be that.
     fn guess(&mut self, sender: Sender, bytes: usize, time_ns: u64, tools: &mut Tools, rows: &mut Emit<'_, Exchange>) {
         if sender == Sender::Client {
@@ -230,6 +282,15 @@ impl Connection {
     }
 }
 
+/// A request of which no more is told for now.
+fn unfinished<'a>(call: &Call, why: &'a Ending, speaks_grpc: bool) -> Ended<'a> {
+    let (end, ended_ns) = match call.doubt_ns {
+        Some(doubt_ns) => (End::Unseen, doubt_ns),
+        None => (End::Unfinished(why), why.time_ns()),
+    };
+    Ended { end, ended_ns, speaks_grpc }
+}
+
 // === impl Connection: frames ===
 
 impl Connection {
@@ -238,7 +299,7 @@ impl Connection {
         match kind {
             frame::DATA => {
                 if let Some(call) = self.calls.get(stream) {
-                    call.seen_ns = data.time_ns;
+                    self.speaks_grpc |= call.body(frame.payload, frame.head.length, data.time_ns);
                     if data.sender == Sender::Server {
                         call.doubt_ns = None;
                         call.left = call.left.map(|left| left.saturating_sub(u64::from(frame.head.length)));
@@ -351,7 +412,7 @@ impl Connection {
     fn open(&mut self, stream: u32, call: Call, time_ns: u64, tools: &mut Tools, rows: &mut Emit<'_, Exchange>) {
         if let Some(oldest) = self.calls.open(stream, call) {
             let ended_ns = oldest.doubt_ns.unwrap_or(time_ns);
-            emit(&oldest, &Ended { end: End::Unseen, ended_ns, speaks_grpc: self.speaks_grpc }, &mut tools.routes, rows);
+            emit(&oldest, &Ended { end: End::Forgotten, ended_ns, speaks_grpc: self.speaks_grpc }, &mut tools.routes, rows);
         }
     }
 
@@ -368,6 +429,10 @@ impl Connection {
             return;
         }
         call.answered(time_ns, fields);
+        if block.is_last && fields.unknown > 0 {
+            call.guess_grpc(fields, self.speaks_grpc);
+            self.speaks_grpc |= call.is_grpc == Some(true);
+        }
         if block.is_last {
             self.close(stream, End::Whole, time_ns, tools, rows);
         }

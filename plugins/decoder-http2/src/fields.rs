@@ -18,6 +18,10 @@ pub(crate) struct Fields {
     /// Whether the content type is that of gRPC, if there was one.
     pub is_grpc: Option<bool>,
     pub grpc_status: Option<u8>,
+    /// For how long a client of gRPC waits.
+    pub timeout_ns: Option<u64>,
+    /// Numbers of one digit or two whose names are not known, and the last of them.
+    pub digits: (u32, u8),
     pub content_length: Option<u64>,
     pub trace_parent: Option<TraceParent>,
     /// There was a pseudo-header: it is no trailer.
@@ -60,11 +64,22 @@ const METHODS: [&str; 11] = ["_OTHER", "GET", "POST", "PUT", "DELETE", "HEAD", "
 /// Bytes of a target that are looked at.
 const TARGET_BYTES: usize = 512;
 /// The length of a `traceparent`.
-const TRACE_PARENT_BYTES: usize = 55;
+pub(crate) const TRACE_PARENT_BYTES: usize = 55;
 
 // === impl Fields ===
 
 impl Fields {
+    /// Of a request of HTTP/1.1 that is answered over HTTP/2.
+    pub(crate) fn upgraded(method: &[u8], target: &[u8]) -> Self {
+        let (method, target) = (Method::of(method), Short::cut(target, TARGET_BYTES));
+        Self { method, target, scheme: Scheme::Http, has_pseudo: true, ..Self::default() }
+    }
+
+    /// Of a request of which nothing was seen.
+    pub(crate) fn unknown() -> Self {
+        Self { unknown: 1, ..Self::default() }
+    }
+
     /// Takes a field in.
     #[inline]
     pub(crate) fn take(&mut self, name: Name, value: &[u8]) {
@@ -78,6 +93,10 @@ impl Fields {
         match name {
             Name::Other | Name::Pseudo => {}
             Name::Unknown => self.unknown += 1,
+            Name::Digits => {
+                self.unknown += 1;
+                self.digits = (self.digits.0 + 1, number(value, 2).unwrap_or(0) as u8);
+            }
             Name::Method => {
                 self.method = Method::of(value);
                 self.order.methods += 1;
@@ -103,10 +122,17 @@ impl Fields {
                 self.grpc_status = grpc::status(value);
                 self.order.grpc_statuses += 1;
             }
+            Name::GrpcTimeout => self.timeout_ns = grpc::timeout(value),
             Name::TraceParent => {
                 self.trace_parent = (value.len() == TRACE_PARENT_BYTES).then(|| value.into());
             }
         }
+    }
+
+    /// The status of a gRPC call, where its value was seen and its name was not: no other number is there.
+    pub(crate) fn likely_grpc_status(&self) -> Option<u8> {
+        let (count, digits) = self.digits;
+        (count == 1 && self.grpc_status.is_none() && grpc::is_status(digits)).then_some(digits)
     }
 
     /// Whether this is a request as it should be: pseudo-headers first, and one of each.

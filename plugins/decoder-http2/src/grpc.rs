@@ -21,7 +21,8 @@ const NAMES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-const CANCELLED: u8 = 1;
+pub(crate) const CANCELLED: u8 = 1;
+pub(crate) const DEADLINE_EXCEEDED: u8 = 4;
 const UNKNOWN: u8 = 2;
 const PERMISSION_DENIED: u8 = 7;
 const RESOURCE_EXHAUSTED: u8 = 8;
@@ -40,6 +41,43 @@ pub(crate) fn is_content_type(value: &[u8]) -> bool {
 pub(crate) fn status(value: &[u8]) -> Option<u8> {
     let is_number = !value.is_empty() && value.len() <= 2 && value.iter().all(u8::is_ascii_digit);
     is_number.then(|| value.iter().fold(0, |number, digit| number * 10 + (digit - b'0')))
+}
+
+/// Whether a status has a name.
+pub(crate) fn is_status(status: u8) -> bool {
+    usize::from(status) < NAMES.len()
+}
+
+/// The value of `grpc-timeout`, in nanoseconds: at most eight digits and a unit.
+pub(crate) fn timeout(value: &[u8]) -> Option<u64> {
+    let (unit, digits) = value.split_last()?;
+    let unit = match unit {
+        b'H' => 3_600_000_000_000,
+        b'M' => 60_000_000_000,
+        b'S' => 1_000_000_000,
+        b'm' => 1_000_000,
+        b'u' => 1000,
+        b'n' => 1,
+        _ => return None,
+    };
+    let is_number = (1..=8).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+    is_number.then(|| digits.iter().fold(0_u64, |number, digit| number * 10 + u64::from(digit - b'0')).saturating_mul(unit))
+}
+
+/// Whether a client that gives a call up after so long does so because its deadline has passed. Its clock began to run before the
+/// call was seen, so that a little may be missing.
+pub(crate) fn is_over_deadline(timeout_ns: u64, elapsed_ns: u64) -> bool {
+    const LEAST_NS: u64 = 2_000_000;
+    const MOST_NS: u64 = 50_000_000;
+    let missing_ns = (timeout_ns / 10).clamp(LEAST_NS, MOST_NS).min(timeout_ns / 2);
+    elapsed_ns.saturating_add(missing_ns) >= timeout_ns
+}
+
+/// Whether the payload of a DATA frame is one message of gRPC: a flag, a length, and so many bytes.
+pub(crate) fn is_message(payload: &[u8], length: u32) -> bool {
+    const PREFIX: u32 = 5;
+    let Some(&[flag, size @ ..]) = payload.first_chunk::<5>() else { return false };
+    flag <= 1 && u32::from_be_bytes(size).checked_add(PREFIX) == Some(length)
 }
 
 /// The name of a status.
@@ -85,7 +123,34 @@ pub(crate) fn method(path: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_content_type, is_error, method, name, of_reset, status};
+    use super::{is_content_type, is_error, is_message, is_over_deadline, method, name, of_reset, status, timeout};
+
+    #[test]
+    fn a_timeout_is_a_number_and_a_unit() {
+        for (text, ns) in [("1S", 1_000_000_000), ("99999999n", 99_999_999), ("100m", 100_000_000), ("2M", 120_000_000_000)] {
+            assert_eq!(timeout(text.as_bytes()), Some(ns), "{text}");
+        }
+        assert_eq!(timeout(b"99999999H"), Some(u64::MAX));
+        for none in ["", "1", "S", "1s", "-1S", "123456789m", "1.5S"] {
+            assert_eq!(timeout(none.as_bytes()), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_is_given_up_just_before_its_deadline_was_seen_a_little_late() {
+        let ms = 1_000_000;
+        assert!(is_over_deadline(100 * ms, 100 * ms) && is_over_deadline(100 * ms, 92 * ms) && is_over_deadline(2 * ms, ms));
+        assert!(!is_over_deadline(100 * ms, 80 * ms) && !is_over_deadline(10_000 * ms, 9_000 * ms) && !is_over_deadline(ms, 0));
+    }
+
+    #[test]
+    fn a_message_is_as_long_as_it_says() {
+        assert!(is_message(b"\0\0\0\0\x02\x0a\0", 7) && is_message(b"\x01\0\0\0\0", 5) && is_message(b"\0\0\0\x10\0xx", 4101));
+        for (other, length) in [(b"{\"a\":1}".as_slice(), 7), (b"\0\0\0\0\x02\x0a", 6), (b"\x02\0\0\0\0", 5), (b"\0\0\0", 3)] {
+            assert!(!is_message(other, length), "{other:?}");
+        }
+        assert!(!is_message(b"\0\xff\xff\xff\xff", 4), "no number is so large");
+    }
 
     #[test]
     fn grpc_web_is_not_grpc() {

@@ -106,6 +106,7 @@ impl<'a> Reader<'a> {
             table.get(index - FIXED_ENTRIES - 1).map_or((Name::Unknown, 0), |entry| (entry.name, entry.name_length))
         };
         let coded = self.text()?;
+        let name = if name == Name::Unknown && coded.is_digits(&mut scratch.value) { Name::Digits } else { name };
         if name.matters() {
             let (value, length) = coded.text(&mut scratch.value);
             give(name, value);
@@ -182,6 +183,13 @@ impl<'a> Coded<'a> {
             scratch.clear();
         }
         (scratch, length)
+    }
+
+    /// Whether it is one digit, or two.
+    #[cold]
+    fn is_digits(self, scratch: &mut Vec<u8>) -> bool {
+        let (text, length) = if self.bytes.len() <= 2 { self.text(scratch) } else { (self.bytes, 3) };
+        (1..=2).contains(&length) && text.iter().all(u8::is_ascii_digit)
     }
 
     /// The least length that the text may have. Of an entry whose value is not looked at this is enough: see [`Table`].

@@ -9,6 +9,7 @@ mod recover;
 
 mod call;
 mod direction;
+mod upgrade;
 mod connection;
 mod recognise;
 mod row;

@@ -5,6 +5,7 @@ use plugin_sdk::conversation::{Beginning, Opinion, Sender, Transport};
 use crate::fields::Fields;
 use crate::frame::{self, FRAME_BYTES, HEAD_BYTES, Head, PREFACE, chain};
 use crate::hpack::{self, Scratch, table::Table};
+use crate::upgrade::{self, Upgrade};
 
 /// What the first bytes that were seen of an end say.
 pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
@@ -14,6 +15,9 @@ pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
     }
     if sender != Some(Sender::Server) && bytes.starts_with(PREFACE) {
         return Opinion::FromClient;
+    }
+    if sender != Some(Sender::Client) && matches!(upgrade::consent(bytes, 0), Upgrade::Here(..)) {
+        return Opinion::FromServer;
     }
     if bytes.len() < HEAD_BYTES {
         let may_become = PREFACE.starts_with(bytes) || bytes.first() == Some(&0);

@@ -32,6 +32,8 @@ pub(crate) enum End<'a> {
     Refused,
     /// Its end was missed.
     Unseen,
+    /// There was no room to wait for it.
+    Forgotten,
     Unfinished(&'a Ending),
 }
 
@@ -63,8 +65,11 @@ const RESETS: [&str; 14] = [
 ];
 /// What a method is called that was not seen, or is none.
 pub(crate) const OTHER: &str = "_OTHER";
-/// One of the reasons.
+/// Two of the reasons.
 const REFUSED_STREAM: u32 = 7;
+const CANCEL: u32 = 8;
+/// The status of a gRPC call that ended with one that could not be read: no success, and no error either.
+const UNSEEN: &str = "_UNSEEN";
 
 /// Adds the row of a request that ended.
 pub(crate) fn emit(call: &Call, ended: &Ended<'_>, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) {
@@ -73,8 +78,17 @@ pub(crate) fn emit(call: &Call, ended: &Ended<'_>, routes: &mut Routes, rows: &m
     if !call.is_asked {
         return;
     }
-    // A stream may be reset when its response is complete; where that may have been missed, it tells nothing.
-    let end = if call.doubt_ns.is_some() && matches!(end, End::Reset(_)) { End::Unseen } else { end };
+    let end = match end {
+        // A stream may be reset when its response is complete; where that may have been missed, it tells nothing. But nobody cancels
+        // a call whose status is there.
+        End::Reset(CANCEL) if call.is_grpc == Some(true) => end,
+        End::Reset(_) | End::Forgotten if call.doubt_ns.is_some() => End::Unseen,
+        _ => end,
+    };
+    if call.began.is_given_up && matches!(end, End::Unseen | End::Forgotten | End::Unfinished(_)) {
+        // So much was told before.
+        return;
+    }
     let to_server = rows.kind() == Kind::Server;
     let target = call.target.as_bytes();
     let (path, query) = match find(target, b'?') {
@@ -93,8 +107,11 @@ pub(crate) fn emit(call: &Call, ended: &Ended<'_>, routes: &mut Routes, rows: &m
         let (service, method) = grpc::method(std::str::from_utf8(path).unwrap_or_default()).unwrap_or(("", OTHER));
         exchange.service = rows.keep(service.as_bytes());
         exchange.rpc = rows.keep(method.as_bytes());
-        let status = grpc_status(call, end);
-        exchange.grpc_status = status.map_or("", grpc::name);
+        let status = grpc_status(call, &Ended { end, ended_ns, speaks_grpc });
+        exchange.grpc_status = match end {
+            End::Whole | End::Unseen => status.map_or(UNSEEN, grpc::name),
+            _ => status.map_or("", grpc::name),
+        };
         status.filter(|&status| grpc::is_error(status, to_server)).map_or("", grpc::name)
     } else {
         exchange.method = call.method.name();
@@ -106,26 +123,31 @@ pub(crate) fn emit(call: &Call, ended: &Ended<'_>, routes: &mut Routes, rows: &m
             End::Reset(0) if call.status != 0 => "",
             End::Reset(code) => reset(code),
             End::Refused => reset(REFUSED_STREAM),
-            End::Whole | End::Unseen | End::Unfinished(_) => "",
+            End::Whole | End::Unseen | End::Forgotten | End::Unfinished(_) => "",
         }
     };
     let mut row = rows.row(call.began, ended_ns.max(call.began.time_ns), exchange);
     row.error(error).protocol_version("2").trace_parent(call.trace_parent.as_deref().unwrap_or_default());
-    if let End::Unfinished(why) = end
-        && error.is_empty()
-    {
-        row.unfinished(why);
-    }
+    match end {
+        End::Unfinished(why) if error.is_empty() => row.unfinished(why),
+        End::Forgotten if error.is_empty() => row.forgotten(),
+        _ => &mut row,
+    };
 }
 
 /// The status that was sent, or what stands for it; None where it may have been sent and was not seen.
-fn grpc_status(call: &Call, end: End<'_>) -> Option<u8> {
+fn grpc_status(call: &Call, &Ended { end, ended_ns, .. }: &Ended<'_>) -> Option<u8> {
+    let elapsed_ns = ended_ns.saturating_sub(call.began.time_ns);
+    let is_too_late = call.timeout_ns.is_some_and(|timeout_ns| grpc::is_over_deadline(timeout_ns, elapsed_ns));
     call.grpc_status.or(match end {
+        // The client gave up: it says which of the two it was to its program, but not to the server.
+        End::Reset(CANCEL) if is_too_late => Some(grpc::DEADLINE_EXCEEDED),
+        End::Unfinished(why) if is_too_late && why.is_final() => Some(grpc::DEADLINE_EXCEEDED),
         End::Whole if !matches!(call.status, 0 | 200) => Some(grpc::of_http(call.status)),
         End::Whole if !call.is_hazy => Some(grpc::of_http(200)),
         End::Reset(code) => Some(grpc::of_reset(code)),
         End::Refused => Some(grpc::UNAVAILABLE),
-        End::Whole | End::Unseen | End::Unfinished(_) => None,
+        End::Whole | End::Unseen | End::Forgotten | End::Unfinished(_) => None,
     })
 }
 

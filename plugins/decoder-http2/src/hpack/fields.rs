@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Name {
     /// It stood in a part of the connection that was not seen.
     Unknown,
+    /// The same, but its value was seen, and has one digit or two: the status of a gRPC call may look so.
+    Digits,
     /// Seen, and of no interest.
     Other,
     /// `:authority`, `:protocol`: their values are of no interest, but that they are there.
@@ -18,6 +20,7 @@ pub(crate) enum Name {
     ContentLength,
     ContentType,
     GrpcStatus,
+    GrpcTimeout,
     TraceParent,
 }
 
@@ -109,6 +112,7 @@ impl Name {
             b"content-length" => Self::ContentLength,
             b"content-type" => Self::ContentType,
             b"grpc-status" => Self::GrpcStatus,
+            b"grpc-timeout" => Self::GrpcTimeout,
             b"traceparent" => Self::TraceParent,
             [b':', ..] => Self::Pseudo,
             _ => Self::Other,

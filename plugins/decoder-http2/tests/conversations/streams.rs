@@ -136,9 +136,136 @@ fn requests_without_an_end_say_why() {
     let talk = begun().client(&get(1, "/a"));
     let closed = talk.clone().end();
     assert!(rows(&closed)[0].contains("error.type=connection_closed "));
-    let timeout = talk.after_ms(31_000).tick().server(&answer(1, "200", true));
-    assert_eq!(rows(&timeout).len(), 1, "what comes too late is left out");
-    assert!(rows(&timeout)[0].contains("error.type=timeout "));
+    let slow = talk.after_ms(31_000).tick().server(&answer(1, "200", true));
+    assert_eq!(rows(&slow).len(), 1);
+    assert!(rows(&slow)[0].starts_with("duration=31002ms name="), "a watch is no error");
+}
+
+#[test]
+fn with_a_timeout_silence_counts_for_each_stream_and_the_end_is_told_after_all() {
+    let asked = begun().client(&[get(1, "/a"), get(3, "/b")].concat()).server(&answer(1, "200", false));
+    let busy = (0..3).fold(asked, |talk, _| talk.after_ms(400).server(&frame(DATA, 0, 1, b"event")).tick());
+    let told = |talk: &Talk| talk.rows_with::<Http2>(r#"{"timeout": "500ms"}"#);
+    assert_eq!(told(&busy).len(), 1);
+    assert!(told(&busy)[0].starts_with("duration=805000000 kind=2 error.type=timeout name=GET /b "), "{:?}", told(&busy));
+    let pings = (0..3).fold(busy.clone(), |talk, _| talk.after_ms(400).server(&frame(6, 0, 0, &[0; 8])).tick());
+    assert!(told(&pings)[1].contains(" error.type=timeout name=GET /a "), "a PING is nothing of it: {:?}", told(&pings));
+    let late = pings.server(&answer(3, "404", true)).server(&frame(DATA, END_STREAM, 1, b"")).tick().end();
+    let late = told(&late);
+    assert_eq!(late.len(), 4);
+    assert!(late[2].contains(" name=GET /b response.late=1 ") && late[2].contains("status_code=404"), "{late:?}");
+    assert!(late[3].contains(" name=GET /a response.late=1 ") && late[3].contains("status_code=200"), "{late:?}");
+}
+
+#[test]
+fn a_request_for_which_there_is_no_room_is_told_as_such() {
+    let many = (0..1026).fold(begun(), |talk, call| talk.client(&get(call * 2 + 1, "/a")));
+    let told = rows(&many);
+    assert!(told.len() == 2 && told.iter().all(|row| row.contains("error.type=unfinished ")), "{told:?}");
+}
+
+#[test]
+fn a_grpc_call_that_its_client_gives_up_is_cancelled_or_over_its_deadline() {
+    let asked = |timeout: &str| {
+        let fields =
+            [(":method", "POST"), (":path", "/pkg.Echo/Say"), ("content-type", "application/grpc"), ("grpc-timeout", timeout)];
+        let begun = Talk::tcp("10.0.0.7:40000", 8080).at_client().client(&preface()).server(&frame(SETTINGS, 0, 0, b""));
+        begun.client(&frame(HEADERS, END_HEADERS, 1, &block(&fields)))
+    };
+    let status = |talk: Talk| {
+        let rows = talk.rows::<Http2>();
+        let status =
+            |row: &String| row.split("rpc.response.status_code=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        rows.iter().map(status).collect::<Vec<_>>().join(" ")
+    };
+    let reset = |talk: Talk| talk.client(&frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]));
+    for (timeout, waited, says) in [
+        ("100m", 99, "DEADLINE_EXCEEDED"),
+        ("99914u", 100, "DEADLINE_EXCEEDED"),
+        ("1S", 980, "DEADLINE_EXCEEDED"),
+        ("100m", 50, "CANCELLED"),
+        ("1H", 5000, "CANCELLED"),
+        ("soon", 5000, "CANCELLED"),
+    ] {
+        assert_eq!(status(reset(asked(timeout).after_ms(waited))), says, "{timeout} {waited}");
+    }
+    assert_eq!(status(asked("100m").after_ms(200).end()), "DEADLINE_EXCEEDED", "it need not say so");
+    let answered = asked("100m").server(&answer(1, "200", false)).lost_server(50);
+    assert_eq!(status(reset(answered.after_ms(10))), "CANCELLED", "whatever was lost, it was not over");
+}
+
+#[test]
+fn the_request_before_an_upgrade_is_answered_on_stream_1() {
+    const ASKED: &[u8] = b"POST /up?a=b HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\
+        HTTP2-Settings: \r\ntraceparent: 00-0123456789abcdef0123456789abcdef-0123456789abcdef-01\r\nContent-Length: 2\r\n\r\nhi";
+    const AGREED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
+    let settings = frame(SETTINGS, 0, 0, b"");
+    let rest = |talk: Talk| {
+        let talk = talk.client(&preface()).server(&answer(1, "500", true)).client(&get(3, "/next"));
+        rows(&talk.server(&answer(3, "404", true)))
+    };
+    let known = "error.type=500 name=POST /up trace_parent=00-0123456789abcdef0123456789abcdef-0123456789abcdef-01 \
+        request.method=POST route=/up response.status_code=500 url.path=/up url.query=a=b";
+    let next = "duration=1ms name=GET /next request.method=GET route=/next response.status_code=404 url.path=/next";
+    let talk = || Talk::tcp("10.0.0.7:40000", 8080);
+    let together = [AGREED, &settings].concat();
+    for (whole, ms) in [
+        (talk().client(ASKED).server(AGREED).server(&settings), 4),
+        (talk().client(ASKED).server(&together), 3),
+        (talk().client(&ASKED[..100]).client(&ASKED[100..]).server(&together[..40]).server(&together[40..]), 5),
+        (talk().client(&ASKED[..ASKED.len() - 1]).client(&ASKED[ASKED.len() - 1..]).server(&together), 4),
+    ] {
+        assert_eq!(rest(whole), [format!("duration={ms}ms {known}"), next.to_owned()]);
+    }
+    let from_consent = rest(talk().server(&together));
+    let unknown = "duration=2ms error.type=500 name=HTTP request.method=_OTHER response.status_code=500";
+    assert_eq!(from_consent, [unknown, next], "who asked for what is not known, but how it went is");
+}
+
+#[test]
+fn a_server_that_does_not_agree_goes_on_with_http_1() {
+    let asked = Talk::tcp("10.0.0.7:40000", 8080).client(b"GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n");
+    let mut decoder = decoder::<Http2>("{}");
+    assert!(asked.server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").rows_of(&mut decoder).is_empty());
+    assert_eq!(decoder.disowned().len(), 1);
+}
+
+/// A gRPC call of which all fields are numbers that were given before anybody looked, and the server's trailers.
+fn older(first: u32, trailers: &[u8]) -> Talk {
+    let talk = Talk::tcp("10.0.0.7:40000", 8080);
+    let head = frame(HEADERS, END_HEADERS, first, b"\x83\x86\xc0\xc1\xc2\xc3\xc4");
+    let asked = talk.client(&[head, frame(DATA, END_STREAM, first, b"\0\0\0\0\x02\x0a\0")].concat());
+    asked.server(&frame(HEADERS, END_HEADERS | END_STREAM, first, trailers))
+}
+
+#[test]
+fn a_grpc_call_whose_status_is_not_known_is_no_success() {
+    let unknown = older(77, b"\x88\xc0\xc1\xc2");
+    assert_eq!(
+        rows(&unknown),
+        ["duration=1ms name=_OTHER rpc.system.name=grpc rpc.method=_OTHER rpc.response.status_code=_UNSEEN is_grpc=1"]
+    );
+    // Its status is written out behind a name that is a number, and goes into the table for the next ones.
+    let literal = older(77, b"\x88\xc0\x7f\x05\x015").client(&frame(HEADERS, END_HEADERS, 79, b"\x83\x86\xc0"));
+    let next = literal.server(&frame(HEADERS, END_HEADERS | END_STREAM, 79, b"\x88\xc0\xbe"));
+    for row in rows(&next) {
+        assert!(row.contains(" rpc.response.status_code=NOT_FOUND is_grpc=1"), "{row}");
+    }
+    assert_eq!(rows(&next).len(), 2);
+    let ambiguous = older(77, b"\x88\xc0\x7f\x05\x015\x7f\x06\x019");
+    assert!(rows(&ambiguous)[0].contains("=_UNSEEN "), "two numbers");
+    let named = older(77, b"\x88\xc0\x40\x0bgrpc-status\x0214");
+    assert!(rows(&named)[0].contains("error.type=UNAVAILABLE "));
+}
+
+#[test]
+fn trailers_tell_that_a_call_is_grpc() {
+    let asked = Talk::tcp("10.0.0.7:40000", 8080).client(&frame(HEADERS, END_HEADERS, 77, b"\x83\x86\xc0\xc1"));
+    let answered = asked.server(&frame(HEADERS, END_HEADERS, 77, b"\x88\xc0")).server(&frame(DATA, 0, 77, b"x"));
+    let known = answered.clone().server(&frame(HEADERS, END_HEADERS | END_STREAM, 77, b"\x0f\x35\x0213"));
+    assert!(rows(&known)[0].contains("error.type=INTERNAL "), "{:?}", rows(&known));
+    let unknown = answered.server(&frame(HEADERS, END_HEADERS | END_STREAM, 77, b"\xc0"));
+    assert!(rows(&unknown)[0].contains("rpc.response.status_code=_UNSEEN "), "{:?}", rows(&unknown));
 }
 
 #[test]
