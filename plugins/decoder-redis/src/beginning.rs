@@ -44,7 +44,7 @@ fn client(words: &Vocabulary, payload: &[u8], is_usual: bool) -> Opinion {
 
 fn server(payload: &[u8], is_usual: bool) -> Opinion {
     const TELLING: [&[u8]; 4] = [b"+PONG\r\n", b"-ERR unknown command", b"-NOAUTH ", b"-WRONGTYPE "];
-    match Replies::default().next(payload, 0, &mut 0) {
+    match Replies::default().next(payload, 0, None, &mut 0) {
         Err(_) => Opinion::No,
         Ok(Some(reply)) if is_usual && reply.shape != Shape::Line => Opinion::FromServer,
         Ok(Some(_)) if TELLING.iter().any(|start| payload.starts_with(start)) => Opinion::FromServer,

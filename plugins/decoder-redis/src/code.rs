@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// `ERR`, `WRONGTYPE`, `MOVED`: capitals only, at most 16 of them; anything else is `_OTHER`.
+/// `ERR`, `WRONGTYPE`, `MOVED`: one of [`KNOWN`]; anything else is `_OTHER`, because a script can make any word an error.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Code {
     /// Zeros behind the word. No length: what is one number is copied as one.
@@ -13,6 +13,15 @@ pub(crate) struct Code {
 
 const LONGEST: usize = 16;
 const OTHER: &[u8] = b"_OTHER";
+
+/// What Redis, Valkey and Sentinel begin their errors with.
+#[rustfmt::skip]
+const KNOWN: [&str; 36] = [
+    "ERR", "WRONGTYPE", "NOAUTH", "NOPERM", "WRONGPASS", "MOVED", "ASK", "REDIRECT", "CROSSSLOT", "CLUSTERDOWN", "TRYAGAIN",
+    "LOADING", "BUSY", "NOSCRIPT", "NOTBUSY", "UNKILLABLE", "READONLY", "OOM", "MISCONF", "MASTERDOWN", "NOREPLICAS",
+    "NOMASTERLINK", "NOGOODSLAVE", "NOGOODREPLICA", "NOQUORUM", "INPROG", "EXECABORT", "BUSYKEY", "BUSYGROUP", "NOGROUP",
+    "UNBLOCKED", "DENIED", "NOPROTO", "IOERR", "INVALIDOBJ", "SYNTAX",
+];
 
 // === impl Code ===
 
@@ -25,7 +34,7 @@ impl Code {
         let end = text.iter().position(|byte| !byte.is_ascii_uppercase()).unwrap_or(text.len());
         let ends = text.get(end).is_none_or(u8::is_ascii_whitespace);
         let word = match text.get(..end) {
-            Some(word) if ends && (1..=LONGEST).contains(&end) => word,
+            Some(word) if ends && KNOWN.iter().any(|known| known.as_bytes() == word) => word,
             _ => OTHER,
         };
         let mut bytes = [0; LONGEST];
@@ -58,12 +67,23 @@ mod tests {
     use super::Code;
 
     #[test]
-    fn only_a_word_in_capitals_is_told_of_an_error() {
+    fn only_a_word_of_the_server_is_told_of_an_error() {
         let code = |text: &str| Code::of(text.as_bytes()).text().to_owned();
         assert_eq!(code("ERR unknown command 'hunter2'\r\n"), "ERR");
         assert_eq!(code("WRONGTYPE\r\n"), "WRONGTYPE");
         assert_eq!(code("MOVED 3999 127.0.0.1:6381"), "MOVED");
-        for text in ["hunter2 is wrong", "Hunter", "HUNTER2", "", " ERR", "ERR\u{1b}[31m", "ABCDEFGHIJKLMNOPQ no", "ERR:x"] {
+        assert_eq!(code("NOSCRIPT No matching script"), "NOSCRIPT");
+        for text in [
+            "HUNTER is no error of the server",
+            "hunter2 is wrong",
+            "Hunter",
+            "HUNTER2",
+            "",
+            " ERR",
+            "ERR\u{1b}[31m",
+            "ABCDEFGHIJKLMNOPQ no",
+            "ERR:x",
+        ] {
             assert_eq!(code(text), "_OTHER", "{text:?}");
         }
     }

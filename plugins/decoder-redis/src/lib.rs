@@ -3,11 +3,13 @@
 // What the client sends, what the server sends.
 mod line;
 mod vocabulary;
+mod inline;
 mod request;
 mod code;
 mod reply;
 
 // What belongs together.
+mod transaction;
 mod pairs;
 
 // How it is told that it is Redis.
@@ -33,7 +35,7 @@ const CAPTURE_BYTES: u32 = 4096;
 const ARGUMENTS_SHOWN: u32 = 8;
 
 impl Protocol for Redis {
-    const STATE_VERSION: u16 = 2;
+    const STATE_VERSION: u16 = 3;
     type Connection = Connection;
     type Exchange = Exchange;
 

@@ -7,6 +7,7 @@ use crate::code::Code;
 use crate::line::Garbled;
 use crate::reply::{Replies, Reply, Shape};
 use crate::request::{Command, OFF, ON, Requests, SKIP};
+use crate::transaction::{Change, Outcome, Transaction};
 use crate::vocabulary::{Kind, Name, Vocabulary};
 
 /// What is remembered of one connection.
@@ -19,8 +20,10 @@ pub struct Connection {
     early: Queue<Early, MOST_EARLY>,
     /// Index of the database that commands run in.
     database: u16,
-    /// Commands that were queued since `MULTI`.
-    queued: u32,
+    /// What was queued since `MULTI`.
+    transaction: Option<Transaction>,
+    /// The client has sent `MULTI`, and not what ends it.
+    is_queueing: bool,
     /// Confirmations of the last subscription that are still to come.
     confirmations: u32,
     silence: Silence,
@@ -55,7 +58,7 @@ struct Waiting {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Early {
     time_ns: u64,
-    code: Code,
+    reply: Reply,
 }
 
 /// One command and its reply: the protocol's part of a row.
@@ -91,8 +94,9 @@ struct Doubt {
     is_deaf: bool,
 }
 
-/// More commands than this do not wait: a connection then keeps 40 KiB. The largest capture of a call has fewer.
-const MOST_WAITING: usize = 1024;
+/// More commands than this do not wait: a connection then keeps 400 KiB. Pipelines of 10,000 are usual, and of each call that they
+/// are written with only the first commands are captured.
+const MOST_WAITING: usize = 8192;
 /// So many replies may be early, by so much: the time from the end of a call to its record.
 const MOST_EARLY: usize = 64;
 const EARLY_NS: u64 = 1_000_000;
@@ -152,7 +156,10 @@ impl Connection {
         }
         let mut at = 0;
         loop {
-            match self.replies.next(data.bytes, data.missing as usize, &mut at) {
+            // If the next reply is that to `EXEC`.
+            let is_exec = || self.waiting.front().is_some_and(|waiting| waiting.kind == Kind::Exec);
+            let exec = self.transaction.as_ref().filter(|_| is_exec());
+            match self.replies.next(data.bytes, data.missing as usize, exec, &mut at) {
                 Ok(Some(reply)) => self.answer(&reply, data.time_ns, rows),
                 Ok(None) => return Ok(at),
                 Err(Garbled) => {
@@ -189,18 +196,14 @@ impl Connection {
         {
             self.trust(time_ns, rows);
         }
-        let mut given_up = 0;
         let is_given_up = |waiting: &Waiting| why.gives_up(waiting.began) && (why.is_final() || waiting.kind != Kind::Blocks);
-        let database = self.database;
-        self.waiting.give_up(is_given_up, |waiting| {
-            given_up += 1;
-            let mut row = rows.row(waiting.began, why.time_ns(), waiting.exchange(database, Code::NONE));
+        for waiting in self.waiting.iter_mut().filter(|waiting| is_given_up(waiting)) {
+            let mut row = rows.row(waiting.began, why.time_ns(), waiting.exchange(self.database, Code::NONE));
             if waiting.kind != Kind::Ends {
                 row.unfinished(why);
             }
-        });
-        if let Some(doubt) = &mut self.doubt {
-            doubt.certain = doubt.certain.saturating_sub(given_up);
+            // Its reply may come yet.
+            waiting.began.is_given_up = true;
         }
     }
 
@@ -218,24 +221,43 @@ impl Connection {
         if kind != Kind::Plain || self.silence != Silence::Off || self.is_subscribed {
             let stays_subscribed = matches!(kind, Kind::Subscribe | Kind::Unsubscribe | Kind::Ping | Kind::Ends | Kind::Reset);
             self.is_subscribed &= stays_subscribed;
-            if self.is_silent(kind, detail) {
-                return self.finish(&waiting, Code::NONE, rows, waiting.began.time_ns);
+            let is_silent = self.is_silent(kind, detail);
+            self.is_queueing = match kind {
+                Kind::Multi => true,
+                _ => self.is_queueing && kind.is_queued(),
+            };
+            if is_silent {
+                return self.finish_unseen(&waiting, rows, waiting.began.time_ns);
             }
         }
         if !self.early.is_empty()
             && let Some(early) = self.early.pop()
             && waiting.began.time_ns.saturating_sub(early.time_ns) < EARLY_NS
         {
-            return self.finish(&waiting, early.code, rows, early.time_ns.max(waiting.began.time_ns));
+            return self.finish(&waiting, early.reply, rows, early.time_ns.max(waiting.began.time_ns));
         }
         if let Some(oldest) = self.waiting.push(waiting) {
-            self.finish(&oldest, Code::NONE, rows, data.time_ns);
+            self.forget(&oldest, rows, data.time_ns);
+        }
+    }
+
+    /// A command for which there is no room any more.
+    #[cold]
+    fn forget(&self, waiting: &Waiting, rows: &mut Emit<'_, Exchange>, time_ns: u64) {
+        if !waiting.began.is_given_up {
+            rows.row(waiting.began, time_ns, waiting.exchange(self.database, Code::NONE)).forgotten();
         }
     }
 
     /// Whether this command gets no reply.
     fn is_silent(&mut self, kind: Kind, detail: u16) -> bool {
         let before = self.silence;
+        // In a transaction it is queued, as all others are.
+        let kind = if self.is_queueing && kind == Kind::Reply { Kind::Plain } else { kind };
+        if kind == Kind::Reset && before == Silence::On {
+            self.silence = Silence::Off;
+            return false;
+        }
         self.silence = match (kind, detail, before) {
             (Kind::Reply, ON, _) => Silence::Off,
             (Kind::Reply, OFF, _) | (_, _, Silence::On) => Silence::On,
@@ -264,11 +286,7 @@ impl Connection {
             Shape::Push => true,
             Shape::Message => self.is_subscribed,
             Shape::Line => self.is_monitor,
-            Shape::Value => false,
-            Shape::Queued => {
-                self.queued = self.queued.saturating_add(1);
-                false
-            }
+            Shape::Value | Shape::Null | Shape::Queued => false,
             Shape::Confirmation | Shape::PushedConfirmation => {
                 if self.confirmations > 0 {
                     self.confirmations -= 1;
@@ -291,17 +309,17 @@ impl Connection {
     fn pair(&mut self, reply: &Reply, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         let is_certain = self.doubt.is_none_or(|doubt| doubt.certain > 0);
         let Some(waiting) = self.waiting.pop() else {
-            return self.unasked(reply.code, time_ns, rows);
+            return self.unasked(reply, time_ns, rows);
         };
         if let Some(doubt) = &mut self.doubt {
             doubt.certain = doubt.certain.saturating_sub(1);
         }
-        self.finish(&waiting, if is_certain { reply.code } else { Code::NONE }, rows, time_ns);
+        if is_certain { self.finish(&waiting, *reply, rows, time_ns) } else { self.finish_unseen(&waiting, rows, time_ns) }
     }
 
     /// A reply to a command that nobody saw.
     #[cold]
-    fn unasked(&mut self, code: Code, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
+    fn unasked(&mut self, reply: &Reply, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         if let Some(lost) = self.doubt.as_mut().and_then(|doubt| doubt.lost.as_mut()) {
             let began = *lost;
             // Each has a place of its own, somewhere in what is missing.
@@ -309,34 +327,80 @@ impl Connection {
             let exchange = Exchange { database: self.database, ..Exchange::default() };
             rows.row(began, time_ns, exchange);
         } else if rows.kind() == Side::Client && !self.was_in_doubt {
-            self.early.push(Early { time_ns, code });
+            self.early.push(Early { time_ns, reply: *reply });
         }
     }
 
     /// A command is done with.
     #[inline]
-    fn finish(&mut self, waiting: &Waiting, code: Code, rows: &mut Emit<'_, Exchange>, time_ns: u64) {
-        let mut exchange = waiting.exchange(self.database, code);
-        if waiting.kind != Kind::Plain {
-            self.take_effect(waiting, &mut exchange);
+    fn finish(&mut self, waiting: &Waiting, reply: Reply, rows: &mut Emit<'_, Exchange>, time_ns: u64) {
+        let mut exchange = waiting.exchange(self.database, reply.code);
+        if waiting.kind != Kind::Plain || self.transaction.is_some() || reply.shape == Shape::Queued {
+            self.take_effect(waiting, reply, self.replies.outcome(), &mut exchange);
         }
         let mut row = rows.row(waiting.began, time_ns, exchange);
-        if code != Code::NONE {
-            row.error(code.text());
+        if reply.code != Code::NONE {
+            row.error(reply.code.text());
+        }
+    }
+
+    /// A command is done with whose reply was not seen: it is taken to have succeeded.
+    #[cold]
+    fn finish_unseen(&mut self, waiting: &Waiting, rows: &mut Emit<'_, Exchange>, time_ns: u64) {
+        let is_queued = self.transaction.is_some() && waiting.kind.is_queued();
+        let reply = Reply { shape: if is_queued { Shape::Queued } else { Shape::Value }, ..Reply::VALUE };
+        let mut exchange = waiting.exchange(self.database, Code::NONE);
+        self.take_effect(waiting, reply, Outcome::default(), &mut exchange);
+        // One that was given up has a row, and there is nothing more to tell.
+        if !waiting.began.is_given_up {
+            rows.row(waiting.began, time_ns, exchange);
         }
     }
 
     /// What a command changes for those after it.
-    fn take_effect(&mut self, waiting: &Waiting, exchange: &mut Exchange) {
-        match waiting.kind {
-            Kind::Exec => exchange.batch = std::mem::take(&mut self.queued),
-            Kind::Discard => self.queued = 0,
-            _ if exchange.code != Code::NONE => {}
-            Kind::Select => self.database = waiting.detail,
+    fn take_effect(&mut self, waiting: &Waiting, reply: Reply, outcome: Outcome, exchange: &mut Exchange) {
+        let &Waiting { kind, detail, arguments, .. } = waiting;
+        let is_done = reply.code == Code::NONE;
+        if reply.shape == Shape::Queued && is_done {
+            return self.transaction.get_or_insert_default().queue(Change { kind, detail, arguments });
+        }
+        match kind {
+            Kind::Exec => {
+                let transaction = self.transaction.take().filter(|_| is_done && reply.shape != Shape::Null);
+                if let Some(transaction) = transaction {
+                    exchange.batch = transaction.queued;
+                    transaction.changes(outcome).for_each(|change| self.change_within(change));
+                }
+            }
+            Kind::Multi if !is_done => self.is_queueing &= self.transaction.is_some(),
+            _ if !is_done => {}
+            Kind::Multi => self.transaction = Some(Transaction::default()),
+            Kind::Discard => self.transaction = None,
+            Kind::Select => (self.database, self.transaction) = (detail, None),
             Kind::Monitor => self.is_monitor = true,
             Kind::Reset => {
-                (self.database, self.queued, self.confirmations) = (0, 0, 0);
+                (self.database, self.transaction, self.confirmations) = (0, None, 0);
                 (self.is_subscribed, self.is_monitor) = (false, false);
+            }
+            // It ran, so that there is none: what ended it was not seen.
+            _ => self.transaction = None,
+        }
+    }
+
+    /// What a command changes that ran within a transaction.
+    fn change_within(&mut self, change: Change) {
+        match change.kind {
+            Kind::Select => self.database = change.detail,
+            Kind::Monitor => self.is_monitor = true,
+            // All confirmations are among the results.
+            Kind::Subscribe | Kind::Unsubscribe => self.is_subscribed = true,
+            Kind::Reply => {
+                self.silence = match change.detail {
+                    OFF => Silence::On,
+                    SKIP if self.silence != Silence::On => Silence::Next,
+                    SKIP => self.silence,
+                    _ => Silence::Off,
+                };
             }
             _ => {}
         }
@@ -349,7 +413,7 @@ impl Connection {
         self.confirmations = 0;
         self.replies.lose();
         let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.drain().for_each(|waiting| self.finish(&waiting, Code::NONE, rows, time_ns));
+        waiting.drain().for_each(|waiting| self.finish_unseen(&waiting, rows, time_ns));
     }
 
     #[inline]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 use crate::line::{self, Garbled};
+use crate::transaction::{Outcome, Transaction};
 
 /// Where in a server's bytes the next ones are.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -14,6 +15,10 @@ pub(crate) struct Replies {
     current: Option<Reply>,
     /// The end of a line is still to come.
     in_line: bool,
+    /// Of the reply to `EXEC`: results that are still to come, and how many there are in all.
+    results: (u64, u64),
+    /// What has failed of them.
+    outcome: Outcome,
 }
 
 /// One reply, or something that is none.
@@ -29,6 +34,8 @@ pub(crate) struct Reply {
 pub(crate) enum Shape {
     /// Any value.
     Value,
+    /// No array at all: what `EXEC` says when a key has changed.
+    Null,
     /// `+QUEUED`: a command of a transaction.
     Queued,
     /// A line that begins with a digit, as those of `MONITOR` do.
@@ -59,8 +66,16 @@ impl Replies {
     /// The next reply that ends in this call, of which `missing` bytes behind `bytes` were not captured. `at` moves over what is
     /// done with, and beyond the end of the bytes where a length says what is still to come. None: the rest of the bytes has to
     /// come again, with more behind it.
+    ///
+    /// `exec` is what was queued, if the next reply is that to `EXEC`.
     #[inline(always)]
-    pub(crate) fn next(&mut self, bytes: &[u8], missing: usize, at: &mut usize) -> Result<Option<Reply>, Garbled> {
+    pub(crate) fn next(
+        &mut self,
+        bytes: &[u8],
+        missing: usize,
+        exec: Option<&Transaction>,
+        at: &mut usize,
+    ) -> Result<Option<Reply>, Garbled> {
         if self.in_line && !self.end_line(bytes, at) {
             return Ok(None);
         }
@@ -82,10 +97,25 @@ impl Replies {
                 return Ok(None);
             }
             self.left = self.left.max(1);
+            if self.is_first() {
+                (self.results, self.outcome) = ((0, 0), Outcome::default());
+            }
             if !self.element(rest, at)? {
                 return Ok(None);
             }
+            if let Some(transaction) = exec
+                && self.results.1 == 0
+                && self.current.is_some()
+            {
+                self.left = transaction.results(self.left);
+                self.results = (self.left, self.left);
+            }
         }
+    }
+
+    /// What has failed of the transaction that was replied to last.
+    pub(crate) const fn outcome(&self) -> Outcome {
+        self.outcome
     }
 
     /// Passes one element. False if it has to come again, with more behind it.
@@ -140,6 +170,7 @@ impl Replies {
         }
         let reply = match kind {
             b'-' => Reply::error(text),
+            b'_' => Reply { shape: Shape::Null, ..Reply::VALUE },
             b'+' if text == b"QUEUED\r\n" => Reply { shape: Shape::Queued, ..Reply::VALUE },
             b'+' if text.first().is_some_and(u8::is_ascii_digit) => Reply { shape: Shape::Line, ..Reply::VALUE },
             _ => Reply::VALUE,
@@ -164,6 +195,9 @@ impl Replies {
             return Ok(true);
         }
         let mut reply = Reply::VALUE;
+        if count.is_none() {
+            reply.shape = Shape::Null;
+        }
         if self.is_first() && elements > 0 && matches!(kind, b'*' | b'>') {
             let Some(word) = first_string(rest.get(header..).unwrap_or_default()) else { return Ok(false) };
             reply.shape = match (word, kind) {
@@ -195,6 +229,12 @@ impl Replies {
     fn pass(&mut self, elements: u64, reply: Reply) {
         if self.is_first() {
             self.current = Some(reply);
+        } else if self.left == self.results.0 && self.left > 0 {
+            let (left, all) = self.results;
+            if reply.code != Code::NONE {
+                self.outcome.fail(all - left);
+            }
+            self.results.0 -= 1;
         }
         self.left = self.left.saturating_sub(elements);
     }
@@ -248,7 +288,7 @@ mod tests {
                 continue;
             }
             let mut at = 0;
-            while let Some(reply) = replies.next(&bytes, 0, &mut at)? {
+            while let Some(reply) = replies.next(&bytes, 0, None, &mut at)? {
                 told.push(format!("{:?}{:?}", reply.shape, reply.code));
             }
             skip += at.saturating_sub(bytes.len());
@@ -272,10 +312,10 @@ mod tests {
             (b"$3\r\nab\n\r\n", "Value\"\""),
             (b"$0\r\n\r\n", "Value\"\""),
             (b"$-1\r\n", "Value\"\""),
-            (b"*-1\r\n", "Value\"\""),
+            (b"*-1\r\n", "Null\"\""),
             (b"*0\r\n", "Value\"\""),
             (b"*2\r\n*2\r\n:1\r\n-WRONGTYPE x\r\n*1\r\n$1\r\nx\r\n", "Value\"\""),
-            (b"_\r\n", "Value\"\""),
+            (b"_\r\n", "Null\"\""),
             (b",1.5e3\r\n", "Value\"\""),
             (b"#t\r\n", "Value\"\""),
             (b"(3492890328409238509324850943850943825024385\r\n", "Value\"\""),
@@ -310,13 +350,16 @@ mod tests {
         let mut replies = Replies::default();
         let mut at = 0;
         let big = b"$100000\r\nxxxx";
-        assert_eq!(replies.next(big, 99_998, &mut at).map(|reply| reply.map(|reply| reply.shape)), Ok(Some(Shape::Value)));
+        assert_eq!(
+            replies.next(big, 99_998, None, &mut at).map(|reply| reply.map(|reply| reply.shape)),
+            Ok(Some(Shape::Value))
+        );
         assert_eq!(at, 9 + 100_000 + 2);
         let mut at = 0;
-        assert_eq!(replies.next(big, 1000, &mut at), Ok(None), "it goes on in later calls");
+        assert_eq!(replies.next(big, 1000, None, &mut at), Ok(None), "it goes on in later calls");
         assert_eq!(at, 9 + 100_000);
         let mut at = 0;
-        assert!(replies.next(b"\r\n+OK\r\n", 0, &mut at).unwrap().is_some());
+        assert!(replies.next(b"\r\n+OK\r\n", 0, None, &mut at).unwrap().is_some());
         assert_eq!(at, 2);
     }
 

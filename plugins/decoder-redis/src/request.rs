@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::inline::Words;
 use crate::line::{self, Garbled};
 use crate::vocabulary::{Kind, Name, Vocabulary};
 
@@ -91,7 +92,7 @@ impl Requests {
             let rest = bytes.get(start..).unwrap_or_default();
             match rest.first() {
                 Some(b'*') => begin(words, rest).is_some_and(|command| start == 0 || command.name != Name::default()),
-                Some(byte) if byte.is_ascii_alphabetic() && start == 0 => matches!(inline(words, rest, 0), Ok(Some(_))),
+                Some(byte) if is_word(byte) && start == 0 => matches!(inline(words, rest, 0), Ok(Some(_))),
                 _ => false,
             }
         };
@@ -140,27 +141,35 @@ fn command(
     Ok(Some((command, at, left)))
 }
 
+/// Whether a word can begin so.
+const fn is_word(byte: &u8) -> bool {
+    byte.is_ascii_alphabetic() || matches!(byte, b'"' | b'\'')
+}
+
 /// A command typed as words on a line, and the length of the line.
 #[cold]
 fn inline(words: &Vocabulary, rest: &[u8], start: usize) -> Result<Option<(Command, usize)>, Garbled> {
     let Some(length) = line::end(rest) else {
-        let may_become_one = rest.len() < LONGEST_INLINE && rest.first().is_some_and(u8::is_ascii_alphabetic);
+        let may_become_one = rest.len() < LONGEST_INLINE && rest.first().is_some_and(is_word);
         return if may_become_one { Ok(None) } else { Err(Garbled) };
     };
     let text = rest.get(..length).unwrap_or_default();
-    let mut parts = text.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty());
-    let name = words.command(parts.next().unwrap_or_default());
+    let (mut parts, mut part) = (Words::new(text), Vec::new());
+    parts.next(&mut part);
+    let name = words.command(&part);
     // An HTTP request is no `GET`: Redis closes such a connection as well.
     if name == Name::default() || text.ends_with(b" HTTP/1.1\r\n") {
         return Err(Garbled);
     }
     let mut command = Command { start, name, kind: words.kind(name), arguments: 0, detail: 0 };
-    command.arguments = parts.clone().count().try_into().unwrap_or(u32::MAX);
-    while command.wants_more() {
-        let Some(argument) = parts.next() else { break };
-        if !command.learn(words, argument) {
-            break;
-        }
+    let mut wants_more = command.wants_more();
+    while parts.next(&mut part) {
+        command.arguments += 1;
+        wants_more = wants_more && command.learn(words, &part) && command.wants_more();
+    }
+    // Whatever it says, it is answered with an error.
+    if parts.is_unbalanced {
+        command.kind = Kind::Plain;
     }
     Ok(Some((command, length)))
 }

@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Unsubscribe,
     /// `CLIENT REPLY`: turns replies off and on.
     Reply,
+    /// What follows is queued.
+    Multi,
     /// Runs what was queued.
     Exec,
     /// Forgets what was queued.
@@ -156,6 +158,7 @@ fn kind(name: &str) -> Kind {
         "SUBSCRIBE" | "PSUBSCRIBE" | "SSUBSCRIBE" => Kind::Subscribe,
         "UNSUBSCRIBE" | "PUNSUBSCRIBE" | "SUNSUBSCRIBE" => Kind::Unsubscribe,
         "CLIENT REPLY" => Kind::Reply,
+        "MULTI" => Kind::Multi,
         "EXEC" => Kind::Exec,
         "DISCARD" => Kind::Discard,
         "RESET" => Kind::Reset,

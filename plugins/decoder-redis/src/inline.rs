@@ -1,0 +1,120 @@
+//! Commands that are typed as words on a line, without lengths.
+
+/// The words of a line, as Redis reads them: in double quotes with escapes, in single quotes without, or without quotes.
+#[derive(Debug, Clone)]
+pub(crate) struct Words<'a> {
+    rest: &'a [u8],
+    /// A quote has no end, or something follows it: Redis answers with an error.
+    pub is_unbalanced: bool,
+}
+
+/// Bytes of a word that are looked at.
+const LOOKED_AT: usize = 64;
+
+// === impl Words ===
+
+impl<'a> Words<'a> {
+    /// The words of this line.
+    pub(crate) const fn new(line: &'a [u8]) -> Self {
+        Self { rest: line, is_unbalanced: false }
+    }
+
+    /// The next word: its first bytes into `word`. False if there is none.
+    pub(crate) fn next(&mut self, word: &mut Vec<u8>) -> bool {
+        word.clear();
+        self.rest = self.rest.trim_ascii_start();
+        if self.rest.is_empty() || self.is_unbalanced {
+            return false;
+        }
+        let mut quote = None;
+        while let Some((&byte, rest)) = self.rest.split_first() {
+            self.rest = rest;
+            let byte = match (quote, byte) {
+                (None, b'"' | b'\'') => {
+                    quote = Some(byte);
+                    continue;
+                }
+                (None, byte) if byte.is_ascii_whitespace() => return true,
+                (Some(open), byte) if byte == open => {
+                    // Only the end of a word may follow.
+                    self.is_unbalanced = rest.first().is_some_and(|next| !next.is_ascii_whitespace());
+                    return true;
+                }
+                (Some(b'"'), b'\\') => self.escaped(),
+                (Some(_), b'\\') if rest.first() == Some(&b'\'') => self.one(),
+                (_, byte) => byte,
+            };
+            if word.len() < LOOKED_AT {
+                word.push(byte);
+            }
+        }
+        self.is_unbalanced = quote.is_some();
+        true
+    }
+
+    /// What stands behind a backslash between double quotes.
+    fn escaped(&mut self) -> u8 {
+        let digit = |byte: &u8| char::from(*byte).to_digit(16).map(|digit| digit as u8);
+        if let [b'x', high, low, rest @ ..] = self.rest
+            && let (Some(high), Some(low)) = (digit(high), digit(low))
+        {
+            self.rest = rest;
+            return high << 4 | low;
+        }
+        match self.one() {
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'b' => 8,
+            b'a' => 7,
+            byte => byte,
+        }
+    }
+
+    fn one(&mut self) -> u8 {
+        let Some((&byte, rest)) = self.rest.split_first() else { return b'\\' };
+        self.rest = rest;
+        byte
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LOOKED_AT, Words};
+
+    /// The words, and `!` if Redis would not take them.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut all) = (Words::new(line.as_bytes()), Vec::new(), Vec::new());
+        while words.next(&mut word) {
+            all.push(String::from_utf8_lossy(&word).into_owned());
+        }
+        if words.is_unbalanced {
+            all.push("!".into());
+        }
+        all
+    }
+
+    #[test]
+    fn words_in_quotes_are_one_each() {
+        for (line, expected) in [
+            ("set k v\r\n", ["set", "k", "v"]),
+            ("  set\tk   v  \r\n", ["set", "k", "v"]),
+            (r#"set k "a b""#, ["set", "k", "a b"]),
+            (r#"set k "a\" \x41\n\\""#, ["set", "k", "a\" A\n\\"]),
+            (r#"set k "\xg1\q""#, ["set", "k", "xg1q"]),
+            (r"set 'a \'b\' \n' ''", ["set", "a 'b' \\n", ""]),
+            (r#""set" "" x"y z""#, ["set", "", "xy z"]),
+        ] {
+            assert_eq!(words(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_quote_without_an_end_is_told() {
+        for line in [r#"get "a"#, r#"get "a"b"#, r"get 'a", r"get 'a'b c", r#"get "a\"#, r#"get "\x4"#] {
+            assert_eq!(words(line).last().unwrap(), "!", "{line}");
+        }
+        assert_eq!(words(&"x".repeat(1000))[0].len(), LOOKED_AT);
+        assert!(words(" \r\n").is_empty());
+    }
+}
