@@ -36,6 +36,7 @@ struct Waiting {
     name: Name,
     style: Style,
     answer: Answer,
+    makes: bool,
 }
 
 /// One command and its reply: the protocol's part of a row.
@@ -59,13 +60,15 @@ struct Doubt {
     is_deaf: bool,
 }
 
-/// More commands than this do not wait.
-const MOST_WAITING: usize = 512;
+/// More commands than this do not wait: a connection then keeps 160 KiB. Clients set thousands of keys at once, and read later.
+const MOST_WAITING: usize = 4096;
 /// So many calls in a row make no sense: it is another protocol. Fewer will do where nothing made sense yet.
 const MOST_NONSENSE: u8 = 16;
 const MOST_NONSENSE_FIRST: u8 = 4;
 /// A server that said nothing more for so long has said all.
 const SETTLED_NS: u64 = 1_000_000_000;
+/// A quiet command behind which nothing came for so long gets no reply, and is told as one that got none.
+const QUIET_NS: u64 = 30_000_000_000;
 
 // === impl Connection ===
 
@@ -146,19 +149,16 @@ impl Connection {
         {
             self.trust(time_ns, rows);
         }
-        let mut given_up = 0;
-        self.waiting.give_up(
-            |waiting| why.gives_up(waiting.began),
-            |waiting| {
-                given_up += 1;
-                match waiting.answer {
-                    Answer::Unusual => finish(&waiting, None, waiting.began.time_ns, rows),
-                    _ => drop(rows.row(waiting.began, why.time_ns(), waiting.exchange(None)).unfinished(why)),
+        let is_quiet_over = why.is_final() || why.silence_ns() > QUIET_NS;
+        for waiting in self.waiting.iter_mut().filter(|waiting| !waiting.began.is_given_up) {
+            match waiting.answer {
+                Answer::Unusual if is_quiet_over => finish(waiting, None, waiting.began.time_ns, rows),
+                Answer::Always if why.gives_up(waiting.began) => {
+                    rows.row(waiting.began, why.time_ns(), waiting.exchange(None)).unfinished(why);
                 }
-            },
-        );
-        if let Some(doubt) = &mut self.doubt {
-            doubt.certain = doubt.certain.saturating_sub(given_up);
+                _ => continue,
+            }
+            waiting.began.is_given_up = true;
         }
     }
 
@@ -171,13 +171,13 @@ impl Connection {
     #[inline]
     fn ask(&mut self, command: Command, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) {
         (self.is_sure, self.nonsense) = (true, 0);
-        let Command { start, name, keys, style, answer, opaque } = command;
-        let waiting = Waiting { began: data.began(start), opaque, keys, name, style, answer };
+        let Command { start, name, keys, style, answer, makes, opaque } = command;
+        let waiting = Waiting { began: data.began(start), opaque, keys, name, style, answer, makes };
         if answer == Answer::Never {
             return finish(&waiting, None, waiting.began.time_ns, rows);
         }
         if let Some(oldest) = self.waiting.push(waiting) {
-            finish(&oldest, None, data.time_ns, rows);
+            forget(&oldest, data.time_ns, rows);
         }
     }
 
@@ -186,11 +186,18 @@ impl Connection {
     fn answer(&mut self, reply: &Reply, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         (self.is_sure, self.nonsense) = (true, 0);
         let is_certain = self.doubt.is_none_or(|doubt| doubt.certain > 0);
+        if reply.style == Style::Meta && self.is_of_nobody(reply) {
+            return;
+        }
         while let Some(waiting) = self.waiting.pop() {
             if let Some(doubt) = &mut self.doubt {
                 doubt.certain = doubt.certain.saturating_sub(1);
             }
-            if waiting.answer == Answer::Unusual && is_certain && !waiting.gets(reply) {
+            let gets = match waiting.answer {
+                Answer::Unusual => waiting.gets(reply),
+                _ => waiting.may_get(reply),
+            };
+            if is_certain && !gets {
                 finish(&waiting, None, time_ns, rows);
                 continue;
             }
@@ -202,6 +209,15 @@ impl Connection {
             // Each has a place of its own, somewhere in what is missing.
             lost.sequence = lost.sequence.wrapping_add(1);
         }
+    }
+
+    /// Whether no command that waits can have such a reply: an error, or a quiet command, was taken to be another's.
+    fn is_of_nobody(&self, reply: &Reply) -> bool {
+        let is_its = |waiting: &Waiting| match waiting.answer {
+            Answer::Unusual => waiting.gets(reply),
+            _ => waiting.may_get(reply),
+        };
+        self.doubt.is_none() && !self.waiting.front().is_some_and(is_its) && !self.waiting.iter().any(is_its)
     }
 
     /// All that was asked before has been answered, unseen.
@@ -220,9 +236,26 @@ impl Connection {
     }
 }
 
+/// A command for which there is no room any more.
+#[cold]
+fn forget(waiting: &Waiting, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
+    match waiting.answer {
+        Answer::Always if !waiting.began.is_given_up => {
+            rows.row(waiting.began, time_ns, waiting.exchange(None)).forgotten();
+        }
+        Answer::Always => {}
+        // Most of them get no reply.
+        _ => finish(waiting, None, time_ns, rows),
+    }
+}
+
 /// A command is done with; without a reply nobody knows how it went.
 #[inline]
 fn finish(waiting: &Waiting, reply: Option<&Reply>, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
+    if reply.is_none() && waiting.began.is_given_up {
+        // That is told already.
+        return;
+    }
     let exchange = waiting.exchange(reply);
     let mut row = rows.row(waiting.began, time_ns, exchange);
     if exchange.code.is_error() {
@@ -240,17 +273,41 @@ impl Waiting {
 
     /// Whether this may be the reply to a command that gets only unusual ones.
     fn gets(&self, reply: &Reply) -> bool {
+        let code = reply.code.text();
         match (self.style, reply.style) {
-            (Style::Binary, Style::Binary) => self.opaque == reply.opaque,
-            (Style::Meta, Style::Meta) if self.opaque != 0 && reply.opaque != 0 => self.opaque == reply.opaque,
-            (Style::Meta, Style::Meta) => match (self.name.text(), reply.code.text()) {
-                (_, "MN") | ("mg", "EN") => false,
-                ("mg", _) => true,
-                (_, "HD" | "VA" | "EN" | "NF") => false,
-                _ => true,
+            (Style::Binary, Style::Binary) => {
+                let usual = if matches!(self.name.text(), "get" | "gat") { "KEY_ENOENT" } else { "SUCCESS" };
+                self.opaque == reply.opaque && reply.command == (self.name, true) && code != usual
+            }
+            (Style::Meta, Style::Meta) if self.opaque != reply.opaque => false,
+            (Style::Meta, Style::Meta) => match (self.name.text(), code) {
+                // A miss is what is usual of these, and success of the others. That something is not there to be deleted or counted is
+                // told by servers of 1.6; where one does not, the reply is that of a later command, and looks the same.
+                ("mg", "EN") | ("ms" | "md", "HD") => false,
+                ("ma", "HD") => self.makes,
+                ("ma", "VA") => false,
+                _ => self.may_get(reply),
             },
             (Style::Meta, Style::Text) => reply.code.is_error(),
             _ => false,
+        }
+    }
+
+    /// Whether a command can have such a reply at all. It matters for the replies to meta commands, where quiet ones stand between
+    /// others.
+    fn may_get(&self, reply: &Reply) -> bool {
+        match (self.style, reply.style) {
+            (Style::Meta, Style::Meta) => {}
+            (style, Style::Meta) => return style == Style::Meta,
+            _ => return true,
+        }
+        match self.name.text() {
+            "mg" => matches!(reply.code.text(), "HD" | "VA" | "EN"),
+            "ms" => matches!(reply.code.text(), "HD" | "NS" | "EX" | "NF"),
+            "md" => matches!(reply.code.text(), "HD" | "EX" | "NF"),
+            "ma" => matches!(reply.code.text(), "HD" | "VA" | "NS" | "EX" | "NF"),
+            "me" => matches!(reply.code.text(), "ME" | "EN"),
+            _ => reply.code.text() == "MN",
         }
     }
 }

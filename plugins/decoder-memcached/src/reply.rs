@@ -26,6 +26,8 @@ pub(crate) struct Reply {
     pub style: Style,
     /// As in the command.
     pub opaque: u32,
+    /// Of a binary message: its command, and whether that is a quiet one.
+    pub command: (Name, bool),
 }
 
 // === impl Replies ===
@@ -141,9 +143,10 @@ impl Part {
         if !header.is_sound() {
             return Err(Garbled);
         }
-        let (name, _) = Name::of_opcode(header.opcode);
+        let command @ (name, _) = Name::of_opcode(header.opcode);
         let values = u32::from(header.status == 0 && matches!(name.text(), "get" | "gat"));
-        self.reply = Reply { code: Code::of_status(header.status), values, style: Style::Binary, opaque: header.opaque };
+        self.reply =
+            Reply { code: Code::of_status(header.status), values, style: Style::Binary, opaque: header.opaque, command };
         // Statistics are many messages, the last of which is empty.
         self.is_last = !(name.text() == "stats" && header.body > 0 && header.status == 0);
         self.length = HEADER + header.body as usize;
@@ -155,7 +158,7 @@ impl Part {
 
 impl Reply {
     /// As text, before anything is read of it.
-    const TEXT: Self = Self { code: Code::NONE, values: 0, style: Style::Text, opaque: 0 };
+    const TEXT: Self = Self { code: Code::NONE, values: 0, style: Style::Text, opaque: 0, command: (Name::NONE, false) };
 }
 
 #[cfg(test)]

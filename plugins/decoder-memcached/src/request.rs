@@ -23,6 +23,8 @@ pub(crate) struct Command {
     pub keys: u16,
     pub style: Style,
     pub answer: Answer,
+    /// A meta command that makes what is not there, and says so even if it is quiet.
+    pub makes: bool,
     /// What its reply repeats, so that they find each other; 0 for nothing.
     pub opaque: u32,
 }
@@ -110,8 +112,15 @@ pub(crate) fn begin(bytes: &[u8]) -> Option<Command> {
 fn text(line: &[u8]) -> Result<(Command, Option<u32>), Garbled> {
     let end = scan::find(line, b' ').unwrap_or(line.len());
     let (name, rest) = line.split_at_checked(end).unwrap_or_default();
-    let mut command =
-        Command { start: 0, name: Name::of(name), keys: 1, style: Style::Text, answer: Answer::Always, opaque: 0 };
+    let mut command = Command {
+        start: 0,
+        name: Name::of(name),
+        keys: 1,
+        style: Style::Text,
+        answer: Answer::Always,
+        makes: false,
+        opaque: 0,
+    };
     let mut data = None;
     match name {
         b"get" | b"gets" => command.keys = keys(rest, 0),
@@ -125,8 +134,10 @@ fn text(line: &[u8]) -> Result<(Command, Option<u32>), Garbled> {
                 data = words(rest).nth(1).and_then(line::length);
             }
             let flags = words(rest).skip(if name == b"ms" { 2 } else { 1 });
-            if flags.clone().any(|flag| flag == b"q") {
+            // Of `mn` and `me` there is no quiet form: servers take the flag and answer all the same.
+            if !matches!(name, b"mn" | b"me") && flags.clone().any(|flag| flag == b"q") {
                 command.answer = Answer::Unusual;
+                command.makes = flags.clone().any(|flag| flag.first() == Some(&b'N'));
             }
             command.opaque = line::opaque(flags);
         }
@@ -152,6 +163,7 @@ fn binary(rest: &[u8], at: &mut usize) -> Result<Option<Command>, Garbled> {
         keys: u16::from(header.key > 0),
         style: Style::Binary,
         answer: if is_quiet { Answer::Unusual } else { Answer::Always },
+        makes: false,
         opaque: header.opaque,
     };
     *at += HEADER + header.body as usize;

@@ -15,6 +15,9 @@ pub(crate) struct Code(u8);
 // === impl Name ===
 
 impl Name {
+    /// None that is known.
+    pub(crate) const NONE: Self = Self(0);
+
     /// The command that a line begins with; `OTHER` if it is not known. Small letters only, as the server has it.
     #[inline]
     pub(crate) fn of(word: &[u8]) -> Self {
