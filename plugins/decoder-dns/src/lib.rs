@@ -53,6 +53,10 @@ const CAPTURE_BYTES: u32 = 512;
 const MOST_NONSENSE: u8 = 16;
 
 impl Protocol for Dns {
+    /// Resolvers ask again after a few seconds, and give up after some more.
+    const TIMEOUT_S: u64 = 30;
+    const STATE_VERSION: u16 = 2;
+
     type Connection = Lookups;
     type Exchange = Exchange;
 
@@ -148,7 +152,7 @@ impl Protocol for Dns {
     fn gap(&mut self, _: &mut Lookups, _: Sender, _: &mut Emit<'_, Exchange>) {}
 
     fn end(&mut self, lookups: &mut Lookups, why: &Ending, rows: &mut Emit<'_, Exchange>) {
-        for lookup in lookups.give_up(|began| why.gives_up(began)) {
+        for lookup in lookups.give_up(why) {
             let exchange = self.unanswered(&lookup, rows);
             rows.row(lookup.began, why.time_ns(), exchange).unfinished(why);
         }
@@ -182,7 +186,7 @@ impl Dns {
         if lookups.is_full(data.time_ns) {
             for lookup in lookups.forget_old(data.time_ns) {
                 let exchange = self.unanswered(&lookup, rows);
-                rows.row(lookup.began, data.time_ns, exchange).error("timeout");
+                rows.row(lookup.began, data.time_ns, exchange).forgotten();
             }
         }
         let lookup = Lookup::new(message.id, began, &self.name, question, message.opcode);
@@ -190,9 +194,9 @@ impl Dns {
             self.row(&lookup, answer, rows);
             return Ok(());
         }
-        if let Err(lookup) = lookups.ask(key, lookup) {
+        if let Err(lookup) = lookups.ask(key, data.peer, rows.kind() == Kind::Server, lookup) {
             let exchange = self.unanswered(&lookup, rows);
-            rows.row(began, data.time_ns, exchange).error("unfinished");
+            rows.row(began, data.time_ns, exchange).forgotten();
         }
         Ok(())
     }
