@@ -95,7 +95,11 @@ impl Protocol for Depot {
             // A value may be longer than what is there of it: so many bytes more then go by unseen.
             done = done.saturating_add(len).saturating_add(size);
             if let Some((verb, key)) = request {
-                known.asked.truncate(MOST - 1);
+                for oldest in
+                    known.asked.drain(..known.asked.len().saturating_sub(MOST - 1)).filter(|asked| !asked.began.is_given_up)
+                {
+                    rows.row(oldest.began, data.time_ns, oldest.unanswered()).forgotten();
+                }
                 known.asked.push(Asked { began, number, verb, key: Short::cut(key.as_bytes(), 64) });
             } else if let Some(place) = known.asked.iter().position(|asked| asked.number == number) {
                 let Asked { began, verb: asked, key, .. } = known.asked.remove(place);
@@ -114,8 +118,10 @@ impl Protocol for Depot {
     fn gap(&mut self, _: &mut Connection, _: Sender, _: &mut Emit<'_, Exchange>) {}
 
     fn end(&mut self, known: &mut Connection, why: &Ending, rows: &mut Emit<'_, Exchange>) {
-        for asked in known.asked.extract_if(.., |asked| why.gives_up(asked.began)) {
-            rows.row(asked.began, why.time_ns(), Exchange { verb: asked.verb, key: asked.key, status: "" }).unfinished(why);
+        for asked in known.asked.iter_mut().filter(|asked| why.gives_up(asked.began)) {
+            rows.row(asked.began, why.time_ns(), asked.unanswered()).unfinished(why);
+            // Its response may come yet, and is told as a late one then.
+            asked.began.is_given_up = true;
         }
     }
 }
@@ -124,6 +130,12 @@ impl Connection {
     /// A line that is none of the protocol's: behind lost bytes it may be the middle of a value, else the connection is another's.
     fn strange(&self, data: &Data<'_>) -> Result<usize, Foreign> {
         if self.is_met { Ok(data.bytes.len() + data.missing as usize) } else { Err(Foreign) }
+    }
+}
+
+impl Asked {
+    fn unanswered(&self) -> Exchange {
+        Exchange { verb: self.verb, key: self.key.clone(), status: "" }
     }
 }
 

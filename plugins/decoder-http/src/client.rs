@@ -91,7 +91,7 @@ impl Http {
             }
         }
         if connection.early.is_empty() {
-            connection.waiting.push(request);
+            self.wait(connection, request, rows);
         } else {
             self.answered_early(connection, request, rows);
         }
@@ -135,7 +135,16 @@ impl Http {
                 return;
             }
         }
-        connection.waiting.push(request);
+        self.wait(connection, request, rows);
+    }
+
+    /// A request waits for its response.
+    #[inline(always)]
+    fn wait(&mut self, connection: &mut Connection, request: Request, rows: &mut Emit<'_, Exchange>) {
+        let now_ns = request.began.time_ns;
+        if let Some(oldest) = connection.waiting.push(request) {
+            crate::exchange::forgotten(&oldest, now_ns, &mut self.routes, rows);
+        }
     }
 }
 

@@ -83,6 +83,27 @@ pub(crate) fn unanswered(request: &Request, why: &Ending, routes: &mut Routes, r
     rows.row(request.began, why.time_ns(), exchange).unfinished(why).trace_parent(request.trace_parent());
 }
 
+/// Adds the row of a response of which nothing comes any more, while its connection lives.
+pub(crate) fn stalled(
+    (request, answer): (&Request, &Answer),
+    why: &Ending,
+    routes: &mut Routes,
+    rows: &mut Emit<'_, Exchange>,
+) {
+    let exchange = exchange(request, answer.status, answer.size, routes, rows);
+    let mut row = rows.row(request.began, why.time_ns(), exchange);
+    row.protocol_version(if answer.minor == 0 { "1.0" } else { "1.1" }).trace_parent(request.trace_parent()).unfinished(why);
+}
+
+/// Adds the row of a request for which there is no room any more: a client that asks and never listens must not fill the memory.
+#[cold]
+pub(crate) fn forgotten(request: &Request, time_ns: u64, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) {
+    if !request.began.is_given_up {
+        let exchange = exchange(request, 0, 0, routes, rows);
+        rows.row(request.began, time_ns, exchange).trace_parent(request.trace_parent()).forgotten();
+    }
+}
+
 #[inline(always)]
 fn exchange(
     request: &Request,

@@ -127,10 +127,8 @@ impl Protocol for Http {
     fn end(&mut self, connection: &mut Connection, why: &Ending, rows: &mut Emit<'_, Exchange>) {
         let Connection { answer, waiting, server, answered_ns, is_unsure, .. } = connection;
         let is_silent = why.time_ns().saturating_sub(*answered_ns) > SILENCE_NS;
-        let is_over = |answer: &connection::Answer| {
-            let is_old = answer.request.as_ref().is_none_or(|request| why.gives_up(request.began));
-            why.is_final() || is_old || (*server == Reading::Lost && is_silent)
-        };
+        let is_over =
+            |answer: &connection::Answer| why.is_final() || answer.request.is_none() || (*server == Reading::Lost && is_silent);
         if answer.as_ref().is_some_and(is_over) {
             if matches!(server, Reading::Body(_) | Reading::Chunks(_)) {
                 // It was still coming.
@@ -140,12 +138,19 @@ impl Protocol for Http {
             return self.end(connection, why, rows);
         }
         let (routes, is_unsure) = (&mut self.routes, *is_unsure);
+        if let Some(answer) = answer
+            && let Some(request) = answer.request.as_ref().filter(|request| why.gives_up(request.began))
+        {
+            exchange::stalled((request, answer), why, routes, rows);
+            answer.request.iter_mut().for_each(|request| request.began.is_given_up = true);
+        }
         waiting.give_up(
-            |request| why.gives_up(request.began),
+            why,
+            |request| &mut request.began,
             // One whose response may be among the bytes that were lost is not told of.
             |request| {
                 if !is_unsure {
-                    exchange::unanswered(&request, why, routes, rows);
+                    exchange::unanswered(request, why, routes, rows);
                 }
             },
         );

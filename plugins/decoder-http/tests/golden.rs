@@ -186,13 +186,69 @@ fn what_never_was_http_is_disowned_and_what_once_was_is_not() {
 #[test]
 fn requests_without_response_are_told_of_when_they_are_given_up() {
     assert_eq!(brief(&talk().client(GET).after_ms(4).end()), ["5ms connection_closed GET /users/{id}"]);
-    assert_eq!(brief(&talk().client(GET).after_ms(29_998).tick()), [""; 0], "a minute has not passed");
-    assert_eq!(brief(&talk().client(GET).after_ms(30_000).tick().server(OK)), ["30001ms timeout GET /users/{id}"]);
     assert_eq!(brief(&talk().client(GET).flush()), ["1ms unfinished GET /users/{id}"]);
-    let two = [GET, b"POST /late HTTP/1.1\r\n\r\n"].concat();
-    let talk = talk().client(&two).after_ms(30_000).tick().server(OK).server(OK).client(GET).server(OK);
-    assert_eq!(brief(&talk).len(), 3, "late responses meet nobody");
-    assert_eq!(brief(&talk)[2], "1ms GET 200 /users/{id}");
+    let slow = talk().client(GET).after_ms(3_600_000).tick();
+    assert_eq!(brief(&slow.clone().server(OK)), ["3600002ms GET 200 /users/{id}"], "a long poll is no error");
+    assert_eq!(brief(&slow.end()), ["3600002ms connection_closed GET /users/{id}"]);
+}
+
+/// The rows with a timeout of half a second, with `late` where a row says so.
+fn impatient(talk: &Talk) -> Vec<String> {
+    let mark = |row: &String| if row.contains("response.late=1") { "late " } else { "" };
+    let rows = talk.rows_with::<Http>(r#"{"timeout": "500ms"}"#);
+    let words = |row: &String| {
+        let wanted = ["duration", "error.type", "http.response.status_code", "url.path"];
+        let value = |name: &str| row.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('=').map(str::to_owned));
+        wanted.map(|name| value(name).unwrap_or_default()).join(" ").replace("000000 ", "ms ")
+    };
+    rows.iter().map(|row| format!("{}{}", mark(row), words(row))).collect()
+}
+
+#[test]
+fn with_a_timeout_what_comes_too_late_is_told_as_the_end_after_all() {
+    let two = b"GET /a HTTP/1.1\r\n\r\nPOST /b HTTP/1.1\r\n\r\n";
+    let late = talk().client(two).after_ms(500).tick().server(OK).server(OK).client(GET).server(OK);
+    assert_eq!(
+        impatient(&late),
+        ["501ms timeout  /a", "501ms timeout  /b", "late 502ms  200 /a", "late 503ms  200 /b", "1ms  200 /users/42",]
+    );
+}
+
+#[test]
+fn a_body_that_goes_on_is_not_given_up_however_old_its_request_is() {
+    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".as_slice();
+    let sized = b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n";
+    let endless = b"HTTP/1.1 200 OK\r\n\r\n";
+    for (head, part, last) in
+        [(chunked, b"4\r\nabcd\r\n".as_slice(), b"0\r\n\r\n".as_slice()), (sized, b"abcd", b"abcd"), (endless, b"abcd", b"")]
+    {
+        let begun = talk().client(GET).server(head);
+        let whole = (0..9).fold(begun, |talk, _| talk.after_ms(400).server(part).tick());
+        assert_eq!(impatient(&whole), [""; 0]);
+        let whole = if last.is_empty() { whole.end() } else { whole.after_ms(400).server(last) };
+        let rows = impatient(&whole);
+        assert!(rows.len() == 1 && rows[0].contains("ms  200 ") && !rows[0].starts_with("late"), "{rows:?}");
+        assert!(rows[0].starts_with(if last.is_empty() { "3618ms" } else { "4020ms" }), "{rows:?}");
+    }
+    let upload = (0..9).fold(talk().client(b"PUT /up HTTP/1.1\r\nContent-Length: 36\r\n\r\n"), |talk, _| {
+        talk.after_ms(400).client(b"abcd").tick()
+    });
+    assert_eq!(impatient(&upload.server(OK)), ["3619ms  200 /up"]);
+}
+
+#[test]
+fn a_body_that_stalls_is_told_and_so_is_its_end() {
+    let begun = talk().client(GET).server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
+    let stalled = begun.after_ms(500).tick().tick();
+    assert_eq!(impatient(&stalled), ["502ms timeout 200 /users/42"]);
+    assert_eq!(impatient(&stalled.server(b"0\r\n\r\n"))[1], "late 504ms  200 /users/42");
+}
+
+#[test]
+fn requests_for_which_there_is_no_room_are_told_as_such() {
+    let many = (0..130).fold(talk(), |talk, _| talk.client(GET));
+    let told = brief(&many);
+    assert!(told.len() == 2 && told.iter().all(|row| row.contains("unfinished")), "{told:?}");
 }
 
 #[test]

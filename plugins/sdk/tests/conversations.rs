@@ -45,6 +45,7 @@ impl Protocol for Lines {
             })
             .used(FieldUse::Dimension)
             .u32("gaps", |line| line.gaps)
+            .histogram("lines.duration", "How long lines take.", "duration")
     }
 
     fn weight(connection: &Connection) -> usize {
@@ -87,9 +88,10 @@ impl Protocol for Lines {
     fn end(&mut self, known: &mut Connection, why: &Ending, rows: &mut Emit<'_, Line>) {
         let gaps = known.gaps;
         known.asked.give_up(
-            |(began, _)| why.gives_up(*began),
+            why,
+            |(began, _)| began,
             |(began, word)| {
-                rows.row(began, why.time_ns(), Line { word, gaps }).unfinished(why);
+                rows.row(*began, why.time_ns(), Line { word: word.clone(), gaps }).unfinished(why);
             },
         );
     }
@@ -114,6 +116,63 @@ fn a_body_ends_a_row_with_its_last_byte() {
     let talk =
         talk(1).cut(2).client(b"a\n").server(b"=9").cut(9).server(b"\n12345").unread_server(4).client(b"b\n").server(b"c\n");
     assert_eq!(talk.rows::<Lines>(), ["duration=3000000 kind=2 word=a", "duration=1000000 kind=2 word=b"]);
+}
+
+#[test]
+fn by_default_a_request_waits_as_long_as_its_connection_lives() {
+    let slow = talk(1).client(b"a\n").after_ms(3_600_000).tick().server(b"b\n");
+    assert_eq!(slow.rows::<Lines>(), ["duration=3600002000000 kind=2 word=a"]);
+    let never = talk(1).client(b"a\n").after_ms(3_600_000).tick().end();
+    assert_eq!(brief(&never, &mut decoder("{}")), ["connection_closed a"]);
+    let day = talk(1).client(b"a\n").after_ms(86_400_000).tick().end();
+    assert_eq!(brief(&day, &mut decoder("{}")), ["timeout a"], "there is an end to everything");
+}
+
+#[test]
+fn a_request_is_given_up_by_silence_and_not_by_age() {
+    let half_second = r#"{"timeout": "500ms"}"#;
+    for is_client in [true, false] {
+        let more = |talk: Talk| if is_client { talk.client(b"x") } else { talk.server(b"x") };
+        let busy = (0..5).fold(talk(1).client(b"a\n"), |talk, _| more(talk.after_ms(400)).tick());
+        assert_eq!(busy.rows_with::<Lines>(half_second), [""; 0], "something came, again and again");
+        let silent = busy.after_ms(500).tick();
+        assert_eq!(silent.rows_with::<Lines>(half_second), ["duration=2511000000 kind=2 error.type=timeout word=a"]);
+    }
+}
+
+#[test]
+fn what_comes_after_all_is_told_as_a_late_end_that_no_metric_counts() {
+    let half_second = r#"{"timeout": "500ms"}"#;
+    let given_up = talk(1).client(b"a\nb\n").after_ms(500).tick();
+    let late = given_up.clone().tick().server(b"c\n").client(b"d\n").server(b"e\n").server(b"f\n").end();
+    assert_eq!(
+        late.rows_with::<Lines>(half_second),
+        [
+            "duration=501000000 kind=2 error.type=timeout word=a",
+            "duration=501000000 kind=2 error.type=timeout word=b",
+            "duration=503000000 kind=2 response.late=1 word=a",
+            "duration=505000000 kind=2 response.late=1 word=b",
+            "duration=2000000 kind=2 word=d",
+        ]
+    );
+    assert_eq!(given_up.end().rows_with::<Lines>(half_second).len(), 2, "the end of the connection tells nothing new");
+    let schema = decoder::<Lines>("{}").schema().clone();
+    let late = schema.named("response.late").unwrap();
+    assert!(schema.metrics.iter().all(|metric| metric.only.iter().any(|only| (only.field, only.equals) == (late, 0))));
+    assert_eq!(schema.metrics.len(), 1);
+}
+
+#[test]
+fn a_successor_knows_for_how_long_nothing_was_heard() {
+    let half_second = r#"{"timeout": "500ms"}"#;
+    let (mut old, mut new) = (decoder::<Lines>(half_second), decoder::<Lines>(half_second));
+    let begun = talk(1).client(b"a\n").after_ms(400).client(b"x");
+    assert!(brief(&begun, &mut old).is_empty());
+    new.import_state(old.export_state().unwrap()).unwrap();
+    let then = |talk: Talk, ms| Talk::clone(&talk).after_ms(ms).tick().records().pop().unwrap();
+    let run = |record: Vec<u8>| plugin_sdk::testing::run([record.as_slice()]);
+    assert_eq!(new.decode(&run(then(begun.clone(), 400)), &[]).unwrap().rows, 0);
+    assert_eq!(new.decode(&run(then(begun, 500)), &[]).unwrap().rows, 1);
 }
 
 #[test]
@@ -233,7 +292,7 @@ fn state_of_another_version_or_that_is_cut_is_refused() {
     let state = old.export_state().unwrap();
     let mut new = decoder::<Lines>("{}");
     let other = State { version: state.version + 1, bytes: state.bytes.clone() };
-    assert!(new.import_state(other).unwrap_err().contains("version 0x20002, and this reads 0x20001"));
+    assert!(new.import_state(other).unwrap_err().contains("version 0x30002, and this reads 0x30001"));
     let cut = State { version: state.version, bytes: state.bytes[..9].to_vec() };
     assert!(new.import_state(cut).unwrap_err().contains("cut short"));
     new.import_state(state).unwrap();

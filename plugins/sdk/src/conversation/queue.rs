@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Began, Ending};
+
 /// What was asked and not yet answered, in order, at most `MOST` of it: a peer that asks and never listens must not fill the memory.
 ///
 /// Over the cap the oldest is forgotten, and so is its response when it comes: [`pop`](Self::pop) then gives nothing, so that the
@@ -64,12 +66,14 @@ impl<T, const MOST: usize> Queue<T, MOST> {
         self.waiting.drain(..)
     }
 
-    /// Takes out those for which this holds, oldest first. Their responses are still expected, and [`pop`](Self::pop) gives nothing
-    /// for them if they were the oldest.
-    pub fn give_up(&mut self, mut is_given_up: impl FnMut(&T) -> bool, mut take: impl FnMut(T)) {
-        while self.waiting.front().is_some_and(&mut is_given_up) {
-            self.forgotten = self.forgotten.saturating_add(1);
-            self.waiting.pop_front().into_iter().for_each(&mut take);
+    /// Tells of those that are given up, oldest first. They go on waiting: a response that comes after all is theirs, and a row
+    /// that is made of it is a late one.
+    pub fn give_up(&mut self, why: &Ending, began: impl Fn(&mut T) -> &mut Began, mut tell: impl FnMut(&T)) {
+        for request in &mut self.waiting {
+            if why.gives_up(*began(request)) {
+                tell(request);
+                began(request).is_given_up = true;
+            }
         }
     }
 
@@ -105,6 +109,7 @@ impl<T, const MOST: usize> Default for Queue<T, MOST> {
 #[cfg(test)]
 mod tests {
     use super::Queue;
+    use crate::conversation::{Began, Ending};
 
     #[test]
     fn over_the_cap_the_oldest_goes_and_its_response_meets_nobody() {
@@ -115,12 +120,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_up_leaves_a_place_for_its_response() {
-        let mut queue = Queue::<u8>::default();
-        assert!([1, 2, 3].map(|request| queue.push(request)).iter().all(Option::is_none));
-        let mut given_up = Vec::new();
-        queue.give_up(|&request| request < 3, |request| given_up.push(request));
-        assert_eq!(given_up, [1, 2]);
-        assert_eq!([queue.pop(), queue.pop(), queue.pop()], [None, None, Some(3)]);
+    fn what_is_given_up_is_told_once_and_waits_for_its_response() {
+        let mut queue = Queue::<Began>::default();
+        let began = |time_ns| Began { time_ns, ..Began::default() };
+        assert!([1, 2, 30].map(|time_ns| queue.push(began(time_ns))).iter().all(Option::is_none));
+        let told = |queue: &mut Queue<Began>, why: &Ending| {
+            let mut told = Vec::new();
+            queue.give_up(why, |began| began, |began| told.push(began.time_ns));
+            told
+        };
+        let silent = Ending::timeout(35, 10);
+        assert_eq!(told(&mut queue, &silent.heard(26)), [0; 0], "something was heard since");
+        assert_eq!(told(&mut queue, &silent.heard(25)), [1, 2]);
+        assert_eq!(told(&mut queue, &silent.heard(25)), [0; 0]);
+        assert_eq!(told(&mut queue, &Ending::closed(99)), [30]);
+        assert!((0..3).all(|_| queue.pop().is_some_and(|began| began.is_given_up)));
     }
 }
