@@ -2,6 +2,10 @@
 //!
 //! [README.md](README.md) says how to add one.
 
+mod corrupt_bpf_object;
+mod nested_write_in_handshake;
+mod tls_after_connect;
+
 use std::path::PathBuf;
 use std::process::Command;
 
