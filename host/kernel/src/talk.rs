@@ -187,11 +187,9 @@ mod tests {
 
     /// Says it as libbpf does: from C, with a format and what belongs to it.
     fn say(text: &CStr) {
-        let unbound = unsafe {
-            // SAFETY: an object of 1 byte that lives through the call; there is none, so libbpf names it and refuses.
-            libbpf_sys::bpf_object__open_file(text.as_ptr(), ptr::null())
-        };
-        assert!(unbound.is_null());
+        // SAFETY: a path that ends in NUL, and no options. There is no such file, so libbpf names it and refuses.
+        let opened = unsafe { libbpf_sys::bpf_object__open_file(text.as_ptr(), ptr::null()) };
+        assert!(opened.is_null());
     }
 
     #[test]
