@@ -68,6 +68,17 @@ impl Chunks {
         }
     }
 
+    /// So many bytes went by that cannot be read. Whether all of them are of this chunk: what is behind it is not known.
+    pub(crate) const fn unread(&mut self, bytes: u64) -> bool {
+        match *self {
+            Self::Data(left) if bytes <= left => {
+                *self = if bytes == left { Self::Size } else { Self::Data(left - bytes) };
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The bytes that were asked for have gone by.
     pub(crate) fn gone_by(&mut self) {
         if *self == Self::Data(0) {

@@ -1,9 +1,9 @@
 //! What clients send: requests.
 
-use plugin_sdk::conversation::{Began, Data, Emit, Foreign, Kind};
+use plugin_sdk::conversation::{Began, Data, Emit, Foreign, Kind, Sender};
 
 use crate::chunks::Step;
-use crate::connection::{Connection, Reading, Request};
+use crate::connection::{Body, Connection, Reading, Request};
 use crate::head::{Parsed, RequestHead, request};
 use crate::{Exchange, HTTP2, Http, STRIKES};
 
@@ -23,6 +23,9 @@ impl Http {
         let mut at = 0;
         let mut met = 0;
         while let Some(bytes) = data.bytes.get(at..).filter(|bytes| !bytes.is_empty()) {
+            if connection.body != Body::Begun && !begin_body(connection, bytes, data) {
+                return Ok(at);
+            }
             match &mut connection.client {
                 Reading::Tunnel => return Ok(usize::MAX),
                 Reading::Body(left) => match body(left, bytes.len()) {
@@ -44,7 +47,7 @@ impl Http {
                             at += done;
                             connection.client = Reading::Head;
                         }
-                        Step::No => connection.client = Reading::Lost,
+                        Step::No => connection.lose(Sender::Client),
                     }
                 }
                 Reading::Lost | Reading::Endless if at > 0 || !data.call_start => return Ok(all),
@@ -62,6 +65,10 @@ impl Http {
                             self.request(connection, began, &head, rows);
                             connection.client = framing(connection, &head);
                             at += len;
+                            if at == data.bytes.len() && connection.client != Reading::Head {
+                                let is_asked_for = expects(bytes.get(..len).unwrap_or_default());
+                                connection.body = Body::Due { is_asked_for };
+                            }
                         }
                         Parsed::Part(_) | Parsed::Little if data.missing == 0 => return Ok(at),
                         Parsed::Part(head) => {
@@ -146,6 +153,33 @@ impl Http {
             crate::exchange::forgotten(&oldest, now_ns, &mut self.routes, rows);
         }
     }
+}
+
+/// Bytes of the client, behind a head that announced a body: is this the body? Where the server has answered already, it may be the
+/// next request instead. False where there is too little to say.
+#[cold]
+#[inline(never)]
+fn begin_body(connection: &mut Connection, bytes: &[u8], data: &Data<'_>) -> bool {
+    if connection.body == Body::Doubtful {
+        // Of two requests the second may begin with an empty line.
+        let begin = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
+        match request(bytes.get(begin..).unwrap_or_default()) {
+            Parsed::Whole(..) => connection.client = Reading::Head,
+            Parsed::Part(_) if data.missing > 0 => connection.client = Reading::Head,
+            Parsed::Part(_) | Parsed::Little if data.missing == 0 => return false,
+            _ => {}
+        }
+    }
+    connection.body = Body::Begun;
+    true
+}
+
+/// Whether the head of a request has `Expect: 100-continue`.
+#[cold]
+#[inline(never)]
+fn expects(head: &[u8]) -> bool {
+    const FIELD: &[u8] = b"expect:";
+    head.split(|&byte| byte == b'\n').any(|line| line.get(..FIELD.len()).is_some_and(|name| name.eq_ignore_ascii_case(FIELD)))
 }
 
 /// This is no request.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use plugin_sdk::conversation::{Began, Queue};
+use plugin_sdk::conversation::{Began, Queue, Sender};
 use plugin_sdk::scan::{append, find};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,8 @@ pub struct Connection {
     pub(crate) early: Vec<Answer>,
     pub(crate) client: Reading,
     pub(crate) server: Reading,
+    /// Whether the body that the client is in comes at all.
+    pub(crate) body: Body,
     /// When the server sent last.
     pub(crate) answered_ns: u64,
     /// A request was seen.
@@ -54,6 +56,19 @@ pub(crate) enum Reading {
     Tunnel,
 }
 
+/// What is known of the body that a request announced.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Body {
+    /// There is none, or some of it was seen.
+    #[default]
+    Begun,
+    /// Nothing of it was seen. A request with `Expect: 100-continue` waits for the server before it sends any.
+    Due { is_asked_for: bool },
+    /// The response began before it did. A client that expected to be asked for it may leave it out and send its next request; others
+    /// send it all the same (RFC 9110, 10.1.1).
+    Doubtful,
+}
+
 /// A request.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
@@ -62,7 +77,7 @@ pub(crate) struct Request {
     /// Name of a method that is none of the usual, path, query, host and `traceparent`, one behind the other.
     text: Vec<u8>,
     ends: [u16; 4],
-    /// Of the body.
+    /// Of the body, as it was announced, or of its chunks so far; 0 where it is not known.
     pub size: u64,
 }
 
@@ -90,6 +105,74 @@ pub(crate) struct Places {
 
 /// Bytes of a text that are kept. 1 KiB: more is rarely captured.
 const LONGEST: usize = 1024;
+
+/// Where bytes are that nobody can read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// All within a body, which goes on.
+    Within,
+    /// A body ends with the last of them.
+    Last,
+    /// A body ends among them, and the next message begins.
+    Beyond,
+    Unknown,
+}
+
+// === impl Connection ===
+
+impl Connection {
+    /// Where in the stream of this end the next byte is, is not known any more.
+    #[cold]
+    pub(crate) fn lose(&mut self, sender: Sender) {
+        let (reading, size) = match sender {
+            Sender::Client => (&mut self.client, self.waiting.back_mut().map(|request| &mut request.size)),
+            Sender::Server => (&mut self.server, self.answer.as_mut().map(|answer| &mut answer.size)),
+        };
+        match (&*reading, size) {
+            (Reading::Tunnel | Reading::Endless, _) => return,
+            // The sum of some chunks is no size of a body.
+            (Reading::Chunks(_), Some(size)) => *size = 0,
+            _ => {}
+        }
+        *reading = Reading::Lost;
+    }
+}
+
+// === impl Unread ===
+
+impl Unread {
+    pub(crate) const fn is_known(self) -> bool {
+        matches!(self, Self::Within | Self::Last)
+    }
+}
+
+// === impl Reading ===
+
+impl Reading {
+    /// Passes over so many bytes that cannot be read.
+    pub(crate) const fn unread(&mut self, bytes: u64) -> Unread {
+        match self {
+            Self::Body(left) if bytes < *left => {
+                *left -= bytes;
+                Unread::Within
+            }
+            Self::Body(left) => {
+                let unread = if bytes == *left { Unread::Last } else { Unread::Beyond };
+                *self = Self::Head;
+                unread
+            }
+            Self::Chunks(chunks) => {
+                if chunks.unread(bytes) {
+                    Unread::Within
+                } else {
+                    Unread::Unknown
+                }
+            }
+            Self::Endless | Self::Tunnel => Unread::Within,
+            Self::Head | Self::Lost => Unread::Unknown,
+        }
+    }
+}
 
 // === impl Request ===
 

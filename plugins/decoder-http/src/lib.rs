@@ -17,7 +17,7 @@ use plugin_sdk::conversation::{
 };
 use serde::Deserialize;
 
-use connection::Reading;
+use connection::{Body, Reading, Unread};
 use head::Parsed;
 
 /// The protocol.
@@ -48,6 +48,8 @@ const REQUESTS: [&str; 7] = ["GET /", "POST /", "PUT /", "HEAD /", "DELETE /", "
 // === impl Http ===
 
 impl Protocol for Http {
+    const STATE_VERSION: u16 = 2;
+
     type Connection = Connection;
     type Exchange = Exchange;
 
@@ -108,15 +110,33 @@ impl Protocol for Http {
         }
     }
 
-    fn gap(&mut self, connection: &mut Connection, sender: Sender, _: &mut Emit<'_, Exchange>) {
-        let reading = match sender {
-            Sender::Client => &mut connection.client,
-            Sender::Server => &mut connection.server,
-        };
-        if !matches!(reading, Reading::Tunnel | Reading::Endless) {
-            *reading = Reading::Lost;
+    fn unread(
+        &mut self,
+        connection: &mut Connection,
+        sender: Sender,
+        bytes: u64,
+        time_ns: u64,
+        rows: &mut Emit<'_, Exchange>,
+    ) -> bool {
+        if sender == Sender::Client {
+            let is_body = connection.body != Body::Doubtful;
+            connection.body = Body::Begun;
+            return is_body && connection.client.unread(bytes).is_known();
         }
+        connection.answered_ns = time_ns;
+        let unread = connection.server.unread(bytes);
+        if matches!(unread, Unread::Last | Unread::Beyond) {
+            self.finish(connection, rows);
+        }
+        unread.is_known()
+    }
+
+    fn gap(&mut self, connection: &mut Connection, sender: Sender, _: &mut Emit<'_, Exchange>) {
+        connection.lose(sender);
         connection.early.clear();
+        if sender == Sender::Client {
+            connection.body = Body::Begun;
+        }
         connection.is_unsure |= sender == Sender::Server && connection.answer.is_none();
         if sender == Sender::Client && connection.is_pipelined {
             // Which response is whose is known again when all have come.

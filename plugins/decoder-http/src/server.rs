@@ -1,10 +1,10 @@
 //! What servers send: responses.
 
-use plugin_sdk::conversation::{Data, Emit, Foreign, Kind};
+use plugin_sdk::conversation::{Data, Emit, Foreign, Kind, Sender};
 
 use crate::chunks::Step;
 use crate::client::{body, strike};
-use crate::connection::{Answer, Connection, Reading};
+use crate::connection::{Answer, Body, Connection, Reading, Request};
 use crate::head::{Parsed, ResponseHead, response};
 use crate::method::Method;
 use crate::{Exchange, Http};
@@ -45,7 +45,7 @@ impl Http {
                             at += done;
                             self.complete(connection, data, rows);
                         }
-                        Step::No => connection.server = Reading::Lost,
+                        Step::No => connection.lose(Sender::Server),
                     }
                 }
                 Reading::Endless => {
@@ -87,11 +87,16 @@ impl Http {
             // The response itself is still to come.
             return Ok(());
         }
-        let request = connection.waiting.pop();
+        let mut request = connection.waiting.pop();
+        if matches!(connection.client, Reading::Body(_) | Reading::Chunks(_)) {
+            answered_before_end(connection, request.as_mut());
+        }
         let method = request.as_ref().map_or(Method::Get, |request| request.method);
         let fields = head.fields;
         let size = if fields.is_chunked { 0 } else { fields.content_length.unwrap_or(0) };
         connection.answer = Some(Answer { request, status: head.status, minor: fields.minor, size, ended_ns: 0 });
+        // So far it has come, and as much of its body as nobody can read.
+        connection.answered_ns = data.time_ns;
         let is_bodyless = method == Method::Head || matches!(head.status, 101 | 204 | 304);
         let is_tunnel = head.status == 101 || (method == Method::Connect && head.status / 100 == 2);
         if is_bodyless || is_tunnel {
@@ -108,10 +113,7 @@ impl Http {
             (true, _) => connection.server = Reading::Chunks(Default::default()),
             (false, Some(0)) => self.complete(connection, data, rows),
             (false, Some(size)) => connection.server = Reading::Body(size),
-            (false, None) => {
-                connection.server = Reading::Endless;
-                connection.answered_ns = data.time_ns;
-            }
+            (false, None) => connection.server = Reading::Endless,
         }
         Ok(())
     }
@@ -167,6 +169,25 @@ impl Http {
         } else {
             early(connection, answer, rows.kind());
         }
+    }
+}
+
+/// A response begins before the end of the body of the last request.
+#[cold]
+#[inline(never)]
+fn answered_before_end(connection: &mut Connection, request: Option<&mut Request>) {
+    if !connection.waiting.is_empty() {
+        return;
+    }
+    let is_left_out = connection.body == Body::Due { is_asked_for: true };
+    if let Some(request) = request
+        && (is_left_out || matches!(connection.client, Reading::Chunks(_)))
+    {
+        // Nothing of it came, or not all of its chunks.
+        request.size = 0;
+    }
+    if connection.body != Body::Begun {
+        connection.body = Body::Doubtful;
     }
 }
 

@@ -182,6 +182,21 @@ pub trait Protocol: Sized + 'static {
         let _ = (connection, sender, time_ns, rows);
     }
 
+    /// Bytes of this end that nobody can read, and that [`data`](Self::data) did not count: a call of `sendfile`, `splice` or
+    /// `io_uring` moved them. Whether it is known what they are, such as a part of a body whose length was announced; if not, they
+    /// are a [`gap`](Self::gap).
+    fn unread(
+        &mut self,
+        connection: &mut Self::Connection,
+        sender: Sender,
+        bytes: u64,
+        time_ns: u64,
+        rows: &mut Emit<'_, Self::Exchange>,
+    ) -> bool {
+        let _ = (connection, sender, bytes, time_ns, rows);
+        false
+    }
+
     /// Bytes of this end are missing: a record was lost, or a call was longer than what is captured of it. What is half-read of it
     /// is void; the next data starts with the first byte of a call, which need not be the first of a message.
     fn gap(&mut self, connection: &mut Self::Connection, sender: Sender, rows: &mut Emit<'_, Self::Exchange>);

@@ -273,7 +273,7 @@ fn feed<P: Protocol>(
     if arrival.is_by {
         protocol.gone_by(state, sender, call.time_ns, &mut emit);
     }
-    if arrival.is_gap_behind {
+    if arrival.unread > 0 && !protocol.unread(state, sender, arrival.unread.into(), call.time_ns, &mut emit) {
         protocol.gap(state, sender, &mut emit);
     }
     let Some(offer) = arrival.offer else { return Ok(()) };

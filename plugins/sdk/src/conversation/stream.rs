@@ -37,8 +37,8 @@ pub(crate) struct Arrival {
     pub is_by: bool,
     /// What the protocol is to see; None for nothing.
     pub offer: Option<Offer>,
-    /// Bytes are missing behind it.
-    pub is_gap_behind: bool,
+    /// So many bytes that cannot be read are behind it: they are a gap, unless the protocol knows what they are.
+    pub unread: u32,
 }
 
 /// What came of what the protocol did.
@@ -84,7 +84,7 @@ impl Stream {
     /// Takes a call in.
     #[inline]
     pub(crate) fn arrive(&mut self, call: &Call<'_>) -> Arrival {
-        let mut arrival = Arrival { is_gap: false, is_by: false, offer: None, is_gap_behind: false };
+        let mut arrival = Arrival { is_gap: false, is_by: false, offer: None, unread: 0 };
         let was_skipping = self.skip > 0;
         if let Some(sequence) = call.sequence {
             if sequence != self.next && self.is_known {
@@ -110,7 +110,7 @@ impl Stream {
         }
         let Some(bytes) = call.payload.get(from..).filter(|bytes| !bytes.is_empty()) else {
             // Nothing of it can be read: it was not captured, or only what had to go by.
-            arrival.is_gap_behind = call.total > 0 && call.sequence.is_some();
+            arrival.unread = if call.sequence.is_some() { call.total - from as u32 } else { 0 };
             self.clear();
             return arrival;
         };
@@ -234,9 +234,9 @@ mod tests {
     /// What a stream offers when the protocol is done with so much of each call: text of the bytes, `!` for each gap, `.` where
     /// the last of what was to go by has gone by.
     fn told(stream: &mut Stream, call: &Call<'_>, done: usize) -> String {
-        let Arrival { is_gap, is_by, offer, is_gap_behind } = stream.arrive(call);
+        let Arrival { is_gap, is_by, offer, unread } = stream.arrive(call);
         let mark = |is_by: bool, is_gap: bool| [if is_by { "." } else { "" }, if is_gap { "!" } else { "" }].concat();
-        let mut told = [mark(false, is_gap), mark(is_by, is_gap_behind)].concat();
+        let mut told = [mark(false, is_gap), mark(is_by, unread > 0)].concat();
         if let Some(offer) = offer {
             told += &String::from_utf8_lossy(stream.bytes(&offer, call));
             let done = stream.done(&offer, call, done);
