@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use plugin_sdk::conversation::{Began, Queue, Sender};
-use plugin_sdk::scan::{append, find};
+use plugin_sdk::conversation::{Began, Queue, Sender, Target};
+use plugin_sdk::scan::append;
 use serde::{Deserialize, Serialize};
 
 use crate::chunks::Chunks;
@@ -179,7 +179,8 @@ impl Reading {
 impl Request {
     #[inline(always)]
     pub(crate) fn new(began: Began, head: &RequestHead<'_>, mut text: Vec<u8>) -> Self {
-        let (path, query) = target(head.target);
+        let Target { path, query } = Target::of(head.target);
+        let path = if path.len() > LONGEST { Target::whole_segments(path.get(..LONGEST).unwrap_or_default()) } else { path };
         let method = if head.method == Method::Other { head.method_name } else { b"" };
         text.clear();
         let mut add = |part: &[u8]| {
@@ -215,41 +216,5 @@ impl Request {
     /// The room of its texts.
     pub(crate) fn into_room(self) -> Vec<u8> {
         self.text
-    }
-}
-
-/// Path and query of a target. An absolute one has a scheme and a host before them, that of CONNECT has neither.
-fn target(target: &[u8]) -> (&[u8], &[u8]) {
-    let path = match target.first() {
-        Some(b'/' | b'*') => target,
-        _ => {
-            let behind = target.windows(3).position(|three| three == b"://").and_then(|at| target.get(at + 3..));
-            let behind = behind.unwrap_or_default();
-            find(behind, b'/').and_then(|at| behind.get(at..)).unwrap_or_default()
-        }
-    };
-    let path = find(path, b'#').and_then(|at| path.get(..at)).unwrap_or(path);
-    match find(path, b'?') {
-        Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default()),
-        None => (path, b""),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::target;
-
-    #[test]
-    fn a_target_is_a_path_and_a_query() {
-        for (text, path, query) in [
-            ("/a/b?c=d?e#f", "/a/b", "c=d?e"),
-            ("/", "/", ""),
-            ("http://host:80/a?b", "/a", "b"),
-            ("http://host", "", ""),
-            ("host:443", "", ""),
-            ("*", "*", ""),
-        ] {
-            assert_eq!(target(text.as_bytes()), (path.as_bytes(), query.as_bytes()), "{text}");
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! A request and its response, as a row.
 
-use plugin_sdk::conversation::{Emit, Ending, Kept, Kind, Routes, Sheet};
+use plugin_sdk::conversation::{Emit, Ending, Evidence, Kept, Kind, Routes, Sheet};
 use plugin_sdk::{FieldUse, Sensitivity, Signal};
 
 use crate::connection::{Answer, Request};
@@ -118,7 +118,7 @@ fn exchange(
         method: request.method,
         method_name: texts.part(places.method),
         status,
-        route: rows.keep(routes.route(request.path())),
+        route: rows.keep(routes.route(rows.service(), request.path(), Evidence::of_http(status))),
         path: texts.part(places.path),
         query: texts.part(places.query),
         host: texts.part(places.host),

@@ -1,5 +1,6 @@
 //! The head of a message: its first line, and the few fields that matter.
 
+use plugin_sdk::conversation::Target;
 use plugin_sdk::scan::{find, line};
 
 use crate::method::Method;
@@ -56,13 +57,14 @@ pub(crate) fn request(bytes: &[u8]) -> Parsed<RequestHead<'_>> {
     let (method_name, rest) = bytes.split_at_checked(space).unwrap_or_default();
     let Some(method) = Method::named(method_name) else { return Parsed::No };
     let Some(behind) = rest.get(1..) else { return Parsed::Little };
-    if !is_target(method, behind) {
-        return Parsed::No;
-    }
     let head = |target, fields| RequestHead { method, method_name, target, fields };
     let Some((first, len)) = line(behind) else {
-        return Parsed::Part(head(cut(behind), Fields { minor: 1, ..Fields::default() }));
+        return match cut(method, behind) {
+            Some(target) => Parsed::Part(head(target, Fields { minor: 1, ..Fields::default() })),
+            None => Parsed::No,
+        };
     };
+    // Whatever stands between a method and a version is a target: its server answers it, if only with 400.
     let Some((target, version)) = first.split_last_chunk::<9>() else { return Parsed::No };
     let minor = match version {
         b" HTTP/1.0" => 0,
@@ -83,11 +85,31 @@ fn without_space<H>(bytes: &[u8]) -> Parsed<H> {
     if bytes.len() < 24 && bytes.iter().all(u8::is_ascii_uppercase) { Parsed::Little } else { Parsed::No }
 }
 
-/// The target, where its line is cut; a version that follows it would be no target.
+/// The target, where its line is cut, without a segment that is cut: it might be the beginning of anything. None if no target begins
+/// so.
 #[cold]
 #[inline(never)]
-fn cut(behind: &[u8]) -> &[u8] {
-    behind.split(|&byte| byte == b' ').next().unwrap_or_default()
+fn cut(method: Method, behind: &[u8]) -> Option<&[u8]> {
+    let target = behind.split(|&byte| byte == b' ').next().unwrap_or_default();
+    let is_target = match target.first() {
+        None | Some(b'/' | b'*' | b'?') => true,
+        _ if method == Method::Connect => target.iter().all(u8::is_ascii_graphic),
+        _ => is_absolute(target),
+    };
+    let is_whole = target.len() < behind.len();
+    is_target.then_some(if is_whole { target } else { Target::whole_segments(target) })
+}
+
+/// Whether an absolute URL can begin so: with any scheme (RFC 3986, 3.1), or with a part of one that is asked for over HTTP.
+fn is_absolute(target: &[u8]) -> bool {
+    const SCHEMES: [&[u8]; 6] = [b"http:/", b"https:/", b"ftp:/", b"ftps:/", b"ws:/", b"wss:/"];
+    /// No scheme that is in use is longer.
+    const LONGEST: usize = 16;
+    let is_of_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let len = target.iter().position(|byte| !is_of_scheme(byte)).unwrap_or(target.len());
+    let is_scheme = target.first().is_some_and(u8::is_ascii_alphabetic) && len <= LONGEST;
+    let is_part_of = |scheme: &&[u8]| scheme.get(..target.len()).is_some_and(|part| part.eq_ignore_ascii_case(target));
+    is_scheme && target.get(len..).is_some_and(|rest| rest.starts_with(b"://")) || SCHEMES.iter().any(is_part_of)
 }
 
 /// A response.
@@ -109,15 +131,6 @@ pub(crate) fn response(bytes: &[u8]) -> Parsed<ResponseHead<'_>> {
     match fields.read(bytes.get(len..).unwrap_or_default()) {
         Some(more) => Parsed::Whole(ResponseHead { status, fields }, len + more),
         None => Parsed::Part(ResponseHead { status, fields }),
-    }
-}
-
-/// Whether a target can begin so, and has nothing in it that a target cannot have.
-fn is_target(method: Method, bytes: &[u8]) -> bool {
-    match bytes.first() {
-        None | Some(b'/' | b'*') => true,
-        Some(b'h' | b'H') => b"http".eq_ignore_ascii_case(bytes.get(..4).unwrap_or_default()),
-        Some(_) => method == Method::Connect,
     }
 }
 
@@ -230,16 +243,51 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_refused() {
-        for bytes in [
-            "get / HTTP/1.1\r\n",
-            "GET /\r\n",
-            "GET / HTTP/2.0\r\n\r\n",
-            "PRI * HTTP/2.0\r\n\r\n",
-            "\r\n",
-            "GET x HTTP/1.1\r\n",
-            "*1\r\n",
+    fn a_target_may_have_any_form() {
+        for (method, target) in [
+            ("CONNECT", "hub.docker.com:443"),
+            ("CONNECT", "[2001:db8::1]:443"),
+            ("CONNECT", "h:1"),
+            ("GET", "ftp://h/a"),
+            ("GET", "WS://h:80/chat?a=b"),
+            ("GET", "http://[::1]:80/"),
+            ("GET", "coap+tcp://h"),
+            ("GET", "?q"),
+            ("OPTIONS", "*"),
+            ("GET", "example.com:80"),
+            ("GET", "x"),
         ] {
+            let line = format!("{method} {target} HTTP/1.1\r\n\r\n");
+            let parsed = request(line.as_bytes());
+            assert!(matches!(parsed, Parsed::Whole(head, _) if head.target == target.as_bytes()), "{target}: {parsed:?}");
+            // Whoever sees the first part of it alone does not say that it is none.
+            for len in method.len() + 1..line.len() - 4 {
+                let is_short = matches!(target, "x" | "example.com:80") || target.starts_with("coap") && len < 16;
+                assert!(is_short || request(&line.as_bytes()[..len]) != Parsed::No, "{}", &line[..len]);
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_target_that_is_cut_no_part_of_a_segment_is_left() {
+        for (line, target) in [
+            ("GET /a/b/AKIAIOSF", "/a/b/"),
+            ("GET /a/b/ ", "/a/b/"),
+            ("GET /a/b HTT", "/a/b"),
+            ("GET /a/b?q=1/2", "/a/b?q=1/2"),
+            ("CONNECT internal.exam", ""),
+        ] {
+            let parsed = request(line.as_bytes());
+            assert!(matches!(parsed, Parsed::Part(head) if head.target == target.as_bytes()), "{line}: {parsed:?}");
+        }
+        for line in ["EHLO mail.example", "SET http", "GET x", "SSTP abc:/", "PASS"] {
+            assert!(matches!(request(line.as_bytes()), Parsed::No | Parsed::Little) || line == "SET http", "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused() {
+        for bytes in ["get / HTTP/1.1\r\n", "GET /\r\n", "GET / HTTP/2.0\r\n\r\n", "PRI * HTTP/2.0\r\n\r\n", "\r\n", "*1\r\n"] {
             assert_eq!(request(bytes.as_bytes()), Parsed::No, "{bytes:?}");
         }
         for bytes in ["HTTP/1.1 2000 OK", "HTTP/1.1 099 OK", "HTTP/1.1 -12 OK", "HTTP/2 200 OK \r\n", "HTTP/1.2 200 O"] {

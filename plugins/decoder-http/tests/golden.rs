@@ -61,8 +61,8 @@ fn every_row_says_who_talked_to_whom() {
 
 #[test]
 fn what_fails_depends_on_whose_fault_it_is() {
-    assert_eq!(brief(&talk().client(GET).server(NOT_FOUND)), ["1ms GET 404 /users/{id}"]);
-    assert_eq!(brief(&talk().at_client().client(GET).server(NOT_FOUND)), ["1ms 404 GET 404 /users/{id}"]);
+    assert_eq!(brief(&talk().client(GET).server(NOT_FOUND)), ["1ms GET 404 /*"]);
+    assert_eq!(brief(&talk().at_client().client(GET).server(NOT_FOUND)), ["1ms 404 GET 404 /*"]);
     let broken = b"HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(brief(&talk().client(GET).server(broken)), ["1ms 503 GET 503 /users/{id}"]);
 }
@@ -80,11 +80,11 @@ fn a_trace_parent_is_taken_over_and_nothing_that_only_looks_like_one() {
 fn pipelined_requests_meet_their_own_responses() {
     let requests = [GET, b"\r\nHEAD /a HTTP/1.1\r\n\r\n", b"DELETE /b HTTP/1.1\r\n\r\n"].concat();
     let responses = [OK, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", NOT_FOUND].concat();
-    let rows = ["2ms GET 200 /users/{id}", "2ms HEAD 200 /a", "2ms DELETE 404 /b"];
+    let rows = ["2ms GET 200 /users/{id}", "2ms HEAD 200 /a", "2ms DELETE 404 /*"];
     let cut = |at: usize| talk().client(&requests).server(&responses[..at]).server(&responses[at..]);
     assert_eq!(brief(&talk().client(&requests).after_ms(1).server(&responses)), rows);
     for at in 1..OK.len() {
-        assert_eq!(brief(&cut(at)), ["2ms GET 200 /users/{id}", "2ms HEAD 200 /a", "2ms DELETE 404 /b"], "cut at {at}");
+        assert_eq!(brief(&cut(at)), ["2ms GET 200 /users/{id}", "2ms HEAD 200 /a", "2ms DELETE 404 /*"], "cut at {at}");
     }
 }
 
@@ -272,7 +272,7 @@ fn a_lost_request_leaves_a_response_that_meets_nobody() {
 fn a_client_whose_response_is_told_of_first_has_its_row_all_the_same() {
     let talk =
         talk().at_client().client(GET).server(OK).server(NOT_FOUND).client(b"GET /b HTTP/1.1\r\n\r\n").client(GET).server(OK);
-    assert_eq!(brief(&talk), ["1ms GET 200 /users/{id}", "404 GET 404 /b", "1ms GET 200 /users/{id}"]);
+    assert_eq!(brief(&talk), ["1ms GET 200 /users/{id}", "404 GET 404 /*", "1ms GET 200 /users/{id}"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a header block says of a request or of a response.
 
-use plugin_sdk::conversation::Short;
+use plugin_sdk::conversation::{Short, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::grpc;
@@ -102,7 +102,10 @@ impl Fields {
                 self.order.methods += 1;
             }
             Name::Path => {
-                self.target = Short::cut(value, TARGET_BYTES);
+                let kept = value
+                    .get(..TARGET_BYTES)
+                    .map_or(value, |first| if first.len() < value.len() { Target::whole_segments(first) } else { first });
+                self.target = Short::lossy(kept);
                 self.order.paths += 1;
             }
             Name::Scheme => {

@@ -1,5 +1,7 @@
 //! gRPC over HTTP/2: what its status is called, and what stands for it where a call ended without one.
 
+use plugin_sdk::conversation::Evidence;
+
 /// The names of the status codes: <https://grpc.io/docs/guides/status-codes/>.
 const NAMES: [&str; 17] = [
     "OK",
@@ -89,6 +91,17 @@ pub(crate) fn name(status: u8) -> &'static str {
 pub(crate) const fn is_error(status: u8, to_server: bool) -> bool {
     // UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS; numbers without a name count as UNKNOWN.
     if to_server { matches!(status, 2 | 4 | 12 | 13 | 14 | 15 | 17..) } else { status != 0 }
+}
+
+/// What a status says of the method that was called. UNIMPLEMENTED comes from a server that has none such: to the server it is what
+/// somebody made up, to the client what its own program calls. Without a status, or with one that proxies make as well, nothing is sure.
+pub(crate) const fn evidence(status: Option<u8>, to_server: bool) -> Evidence {
+    match status {
+        Some(UNIMPLEMENTED) if to_server => Evidence::Absent,
+        // CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, PERMISSION_DENIED, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED.
+        None | Some(1 | 2 | 4 | 7 | 8 | 12 | 13 | 14 | 16..) => Evidence::Unsure,
+        Some(_) => Evidence::Found,
+    }
 }
 
 /// The status of a call that was answered without one: of the HTTP status, as the gRPC project maps it.

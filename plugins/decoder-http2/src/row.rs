@@ -1,7 +1,6 @@
 //! The row of a request that ended.
 
-use plugin_sdk::conversation::{Emit, Ending, Kept, Kind, Routes};
-use plugin_sdk::scan::find;
+use plugin_sdk::conversation::{Emit, Ending, Evidence, Kept, Kind, Routes, Target};
 
 use crate::call::Call;
 use crate::grpc;
@@ -90,11 +89,7 @@ pub(crate) fn emit(call: &Call, ended: &Ended<'_>, routes: &mut Routes, rows: &m
         return;
     }
     let to_server = rows.kind() == Kind::Server;
-    let target = call.target.as_bytes();
-    let (path, query) = match find(target, b'?') {
-        Some(at) => (target.get(..at).unwrap_or_default(), target.get(at + 1..).unwrap_or_default()),
-        None => (target, [].as_slice()),
-    };
+    let Target { path, query } = Target::of(call.target.as_bytes());
     let mut exchange = Exchange {
         scheme: call.scheme.name(),
         path: rows.keep(path),
@@ -104,10 +99,13 @@ pub(crate) fn emit(call: &Call, ended: &Ended<'_>, routes: &mut Routes, rows: &m
     };
     let mut digits = [0; 3];
     let error = if exchange.is_grpc {
-        let (service, method) = grpc::method(std::str::from_utf8(path).unwrap_or_default()).unwrap_or(("", OTHER));
+        let status = grpc_status(call, &Ended { end, ended_ns, speaks_grpc });
+        let asked = grpc::method(std::str::from_utf8(path).unwrap_or_default());
+        let known =
+            asked.filter(|(_, method)| routes.name(rows.service(), method, grpc::evidence(status, to_server)).is_some());
+        let (service, method) = known.unwrap_or(("", OTHER));
         exchange.service = rows.keep(service.as_bytes());
         exchange.rpc = rows.keep(method.as_bytes());
-        let status = grpc_status(call, &Ended { end, ended_ns, speaks_grpc });
         exchange.grpc_status = match end {
             End::Whole | End::Unseen => status.map_or(UNSEEN, grpc::name),
             _ => status.map_or("", grpc::name),
@@ -116,7 +114,7 @@ pub(crate) fn emit(call: &Call, ended: &Ended<'_>, routes: &mut Routes, rows: &m
     } else {
         exchange.method = call.method.name();
         exchange.status = call.status;
-        exchange.route = rows.keep(routes.route(path));
+        exchange.route = rows.keep(routes.route(rows.service(), path, Evidence::of_http(call.status)));
         let fails = call.status >= if to_server { 500 } else { 400 };
         match end {
             _ if fails => decimal(call.status, &mut digits),

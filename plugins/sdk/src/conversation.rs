@@ -83,6 +83,7 @@ mod queue;
 mod route;
 mod rows;
 mod short;
+mod target;
 
 // Its rows.
 mod shared;
@@ -101,10 +102,11 @@ mod state;
 pub use decoder::Conversations;
 pub use description::{Beginning, Description, Opinion, Signature};
 pub use queue::Queue;
-pub use route::Routes;
+pub use route::{Evidence, Routes, Service};
 pub use rows::{Emit, Kept, RowRef, Texts, is_trace_parent};
 pub use sheet::Sheet;
 pub use short::Short;
+pub use target::Target;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

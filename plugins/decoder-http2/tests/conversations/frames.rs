@@ -20,8 +20,11 @@ pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     for (name, value) in fields {
         block.push(0);
         for text in [name, value] {
-            assert!(text.len() < 127, "longer numbers take more bytes");
-            block.push(text.len() as u8);
+            match text.len() {
+                len @ ..127 => block.push(len as u8),
+                // A number that seven bits do not hold goes on in the bytes behind (RFC 7541, 5.1).
+                len => block.extend([127, ((len - 127) % 128) as u8 | 128, ((len - 127) / 128) as u8]),
+            }
             block.extend(text.as_bytes());
         }
     }

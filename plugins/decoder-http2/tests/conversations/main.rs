@@ -13,4 +13,5 @@ mod frames;
 mod golden;
 mod hostile;
 mod mutations;
+mod routes;
 mod streams;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use super::record::{CLIENT, IPV4, IPV6, L7Record, PEER_LOCAL, SENT, SERVER, TLS, UDP};
-use super::{Kind, Sender, Transport};
+use super::{Kind, Sender, Service, Transport};
 use crate::hash::mix;
 
 /// A connection, and which end of it this is.
@@ -76,6 +76,12 @@ impl Link {
         self.comm = *record.comm();
         self.cgroup = record.cgroup_id();
         true
+    }
+
+    /// Who answers: the server's end, and where it is on this node its cgroup, because two containers may have the same address.
+    pub(crate) fn service(&self) -> Service {
+        let end = self.server.hash(u64::from(self.server.port)).unwrap_or(u64::from(self.server.port));
+        Service(if self.kind == Kind::Server { mix(end, self.cgroup) } else { end })
     }
 
     /// Whose bytes a record has.

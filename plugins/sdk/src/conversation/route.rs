@@ -1,54 +1,84 @@
-//! Routes: paths without what differs from request to request.
+//! Routes: paths without what differs from request to request, and what else services name what they do by.
 
-use std::collections::HashSet;
-use std::hash::BuildHasherDefault;
+mod learnt;
+mod segment;
 
-use crate::hash::{Mixed, digest};
+use crate::hash::{digest, mix};
 use crate::scan::{append, same};
+use learnt::{Learnt, Place};
 
-/// Makes routes of paths, and no more than 512 different ones; `/*` stands for the others.
+/// Makes routes of paths; `/*` stands for those that nothing shows to be one.
 ///
-/// A segment that is a number, a UUID, a hash, a token or nothing that a programmer would write becomes `{id}`. Programs know
-/// their routes and this does not: an operator who wants others names them.
+/// A segment that is no word such as a programmer writes becomes `{id}`: a number, a UUID, a key, a name. Programs know their routes
+/// and this does not: an operator who wants others names them.
+///
+/// What is asked for becomes a route of the service that answers as if it had it: see [`Evidence`]. A service has 256 of them at most
+/// (64 that it never confirmed), all together 2048. Where there is no more room, one that is asked for again and again takes the
+/// place of one that is not asked for any more, once in a thousand requests.
 ///
 /// ```
-/// use plugin_sdk::conversation::Routes;
+/// use plugin_sdk::conversation::{Evidence, Routes, Service};
 ///
 /// let mut routes = Routes::new(vec!["/people/{name}".into()])?;
-/// assert_eq!(routes.route(b"/v1/users/4711/orders"), b"/v1/users/{id}/orders");
-/// assert_eq!(routes.route(b"/people/ann"), b"/people/{name}");
+/// let service = Service::default();
+/// assert_eq!(routes.route(service, b"/v1/users/4711/orders", Evidence::Found), b"/v1/users/{id}/orders");
+/// assert_eq!(routes.route(service, b"/people/ann", Evidence::Absent), b"/people/{name}");
+/// assert_eq!(routes.route(service, b"/wp-login.php", Evidence::Absent), b"/*");
 /// # Ok::<(), String>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct Routes {
     /// Those that the operator named, in their order.
     named: Vec<String>,
-    seen: HashSet<Box<[u8]>, BuildHasherDefault<Mixed>>,
+    learnt: Learnt,
     /// Paths that were asked for lately, each in the place of its hash.
     recent: Vec<Recent>,
+    /// Room for the route of the path at hand.
+    room: Vec<u8>,
+}
+
+/// Who answers: the server's end of a connection, and of a server on this node its cgroup. See [`Emit::service`](super::Emit::service).
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Service(pub(super) u64);
+
+/// What an answer says of what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// The service has it.
+    Found,
+    /// It may have it: it would not, or could not, do it.
+    Unsure,
+    /// It does not, or did not look.
+    Absent,
 }
 
 /// A path, and what was made of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Recent {
+    service: Service,
     path: Vec<u8>,
-    route: Vec<u8>,
+    is: Route,
 }
 
-/// Different routes. 512: more than most services have, and few enough for a metric.
-const MOST: usize = 512;
+#[derive(Debug, Clone, Copy)]
+enum Route {
+    /// By the operator, in this place.
+    Named(usize),
+    Learnt(Place),
+}
+
 /// Paths whose routes are known without making them again: most requests are for a few.
 const RECENT: usize = 256;
-/// Longer paths are not among them: together they take 64 KiB at most.
+/// Longer paths are not among them: together they take 32 KiB at most.
 const PATH: usize = 128;
-/// What stands for all that is over a cap.
+/// What stands for all that is no route.
 const REST: &[u8] = b"/*";
 /// What stands for a segment that differs.
 const ID: &[u8] = b"{id}";
 /// Segments of a route. Eight: deeper paths are trees of files.
 const DEEPEST: usize = 8;
-/// Bytes of a segment that may be a word. `ServiceAccountTokens` has 20.
-const WORD: usize = 32;
+/// Bytes of a name that is no path.
+const LONGEST_NAME: usize = 256;
 
 // === impl Routes ===
 
@@ -64,39 +94,83 @@ impl Routes {
         }
     }
 
-    /// The route of a path, which is without its query.
-    pub fn route(&mut self, path: &[u8]) -> &[u8] {
-        if self.recent.is_empty() {
-            self.recent.resize_with(RECENT + 1, Recent::default);
+    /// The route of a path, which is without its query: see [`Target`](super::Target). Empty for what is no path.
+    pub fn route(&mut self, service: Service, path: &[u8], evidence: Evidence) -> &[u8] {
+        let place = if path.len() <= PATH { mix(service.0, digest(path)) as usize % RECENT } else { RECENT };
+        let recent = self.recent.get(place).filter(|recent| recent.service == service && same(&recent.path, path));
+        let known = recent.map(|recent| recent.is).filter(|&is| match is {
+            Route::Named(_) => true,
+            Route::Learnt(place) => self.learnt.used(place, evidence).is_some(),
+        });
+        match known.or_else(|| self.make(service, path, evidence, place)) {
+            Some(Route::Named(named)) => self.named.get(named).map(String::as_bytes).unwrap_or_default(),
+            Some(Route::Learnt(place)) => self.learnt.text(place).unwrap_or_default(),
+            None => match path {
+                [] => b"",
+                // They take nobody's place.
+                b"/" => b"/",
+                b"*" => b"*",
+                [b'/', ..] => REST,
+                _ => b"",
+            },
         }
-        let place = if path.len() <= PATH { digest(path) as usize % RECENT } else { RECENT };
-        let is_known = self.recent.get(place).is_some_and(|recent| same(&recent.path, path) && !path.is_empty());
-        if !is_known {
-            self.make(place, path);
-        }
-        self.recent.get(place).map(|recent| &*recent.route).unwrap_or_default()
     }
 
-    /// Makes the route of a path, in this place.
-    fn make(&mut self, place: usize, path: &[u8]) {
-        let Self { named, seen, recent } = self;
-        let Some(recent) = recent.get_mut(place) else { return };
-        recent.path.clear();
-        append(&mut recent.path, path.get(..PATH).unwrap_or(path));
-        recent.route.clear();
-        if let Some(named) = named.iter().find(|route| matches(route.as_bytes(), path)) {
-            recent.route.extend_from_slice(named.as_bytes());
-            return;
+    /// A name that is no path, as a service has it: a method of gRPC. None for what nothing shows to be one, and for what looks
+    /// like a key.
+    pub fn name<'a>(&mut self, service: Service, name: &'a str, evidence: Evidence) -> Option<&'a str> {
+        let words = name.split(['.', '/']).map(str::as_bytes);
+        let is_name = name.len() <= LONGEST_NAME && words.into_iter().all(segment::is_identifier);
+        is_name.then_some(())?;
+        self.learnt.place(service, name.as_bytes(), evidence).map(|_| name)
+    }
+
+    /// Makes the route of a path; None for what is none.
+    #[inline(never)]
+    fn make(&mut self, service: Service, path: &[u8], evidence: Evidence, place: usize) -> Option<Route> {
+        let is = match self.named.iter().position(|route| matches(route.as_bytes(), path)) {
+            Some(named) => Route::Named(named),
+            None if path.len() < 2 || !path.starts_with(b"/") => return None,
+            None => {
+                self.room.clear();
+                template(path, &mut self.room);
+                Route::Learnt(self.learnt.place(service, &self.room, evidence)?)
+            }
+        };
+        if self.recent.is_empty() {
+            self.recent.resize_with(RECENT, Recent::default);
         }
-        template(path, &mut recent.route);
-        if seen.contains(&*recent.route) {
-            return;
+        if let Some(recent) = self.recent.get_mut(place) {
+            recent.path.clear();
+            append(&mut recent.path, path);
+            (recent.service, recent.is) = (service, is);
         }
-        if seen.len() < MOST {
-            seen.insert(recent.route.as_slice().into());
-        } else {
-            recent.route.clear();
-            recent.route.extend_from_slice(REST);
+        Some(is)
+    }
+}
+
+impl Default for Recent {
+    /// The route of no path: none that is looked for is empty.
+    fn default() -> Self {
+        Self { service: Service::default(), path: Vec::new(), is: Route::Named(usize::MAX) }
+    }
+}
+
+// === impl Evidence ===
+
+impl Evidence {
+    /// What a status of HTTP says; 0 stands for no answer.
+    ///
+    /// 400, 404, 405, 410, 414, 421, 431, 501 and 505 come from a server that has no such thing or did not look for it. Redirects, 401,
+    /// 403, 407, 429, failures and silence may come from something before it, whatever is asked for.
+    #[must_use]
+    #[inline]
+    pub const fn of_http(status: u16) -> Self {
+        match status {
+            400 | 404 | 405 | 410 | 414 | 421 | 431 | 501 | 505 => Self::Absent,
+            304 => Self::Found,
+            0 | 300..=399 | 401 | 403 | 407 | 429 | 500.. => Self::Unsure,
+            _ => Self::Found,
         }
     }
 }
@@ -117,49 +191,28 @@ fn matches(route: &[u8], path: &[u8]) -> bool {
 
 /// Writes the route that a path looks like.
 fn template(path: &[u8], route: &mut Vec<u8>) {
-    let Some(rest) = path.strip_prefix(b"/") else {
-        // `*`, the authority of CONNECT, and what is none of these.
-        route.extend_from_slice(if path == b"*" { b"*" } else { b"" });
-        return;
-    };
-    for (depth, segment) in rest.split(|&byte| byte == b'/').enumerate() {
+    let mut before: &[u8] = b"";
+    for (depth, segment) in path.strip_prefix(b"/").unwrap_or(path).split(|&byte| byte == b'/').enumerate() {
         if depth == DEEPEST {
             route.extend_from_slice(REST);
             return;
         }
+        // What is behind `;` are parameters (RFC 3986, 3.3).
+        let word = segment.split(|&byte| byte == b';').next().unwrap_or_default();
         route.push(b'/');
-        append(route, if is_id(segment) { ID } else { segment });
+        append(route, if segment::is_public(word, before) { word } else { ID });
+        before = word;
     }
-}
-
-/// Whether a segment is one of many: a number, a UUID, a hash, a token, or what no word of a program looks like.
-fn is_id(segment: &[u8]) -> bool {
-    let (mut digits, mut hex, mut upper, mut lower) = (0, 0, 0, 0);
-    for byte in segment {
-        match byte {
-            b'0'..=b'9' => (digits, hex) = (digits + 1, hex + 1),
-            b'a'..=b'f' => (lower, hex) = (lower + 1, hex + 1),
-            b'A'..=b'F' => (upper, hex) = (upper + 1, hex + 1),
-            b'g'..=b'z' => lower += 1,
-            b'G'..=b'Z' => upper += 1,
-            b'-' => hex += 1,
-            b'.' | b'_' | b'~' => {}
-            // Percent signs, mail addresses, anything else that was typed.
-            _ => return true,
-        }
-    }
-    let is_number = digits > 0 && digits == segment.len();
-    let is_hex = hex == segment.len() && hex >= 8 && digits > 0;
-    let is_token = segment.len() >= 20 && digits > 0 && (upper > 0 && lower > 0 || digits >= 6);
-    is_number || is_hex || is_token || digits >= 5 || segment.len() > WORD
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST, Routes};
+    use super::{Evidence, Routes, Service};
+
+    const HERE: Service = Service(1);
 
     fn route(path: &str) -> String {
-        String::from_utf8(Routes::default().route(path.as_bytes()).to_vec()).unwrap()
+        String::from_utf8(Routes::default().route(HERE, path.as_bytes(), Evidence::Found).to_vec()).unwrap()
     }
 
     #[test]
@@ -179,7 +232,11 @@ mod tests {
             ("/static/jquery.min.js", "/static/jquery.min.js"),
             ("/apis/ServiceAccountTokens", "/apis/ServiceAccountTokens"),
             ("/a/b/c/d/e/f/g/h/i/j", "/a/b/c/d/e/f/g/h/*"),
+            ("/login;jsessionid=1A2B/a;v=1", "/login/a"),
+            ("/reset/swordfish", "/reset/{id}"),
+            ("//user:word@host/a", "//{id}/a"),
             ("*", "*"),
+            ("", ""),
             ("example.com:443", ""),
         ] {
             assert_eq!(route(path), wanted, "{path}");
@@ -187,29 +244,65 @@ mod tests {
     }
 
     #[test]
-    fn the_operators_routes_come_first() {
+    fn the_operators_routes_come_first_whatever_the_answer_was() {
         let mut routes = Routes::new(["/users/{name}", "/files/*", "/users/me"].map(String::from).to_vec()).unwrap();
         for (path, wanted) in [
             ("/users/alice", "/users/{name}"),
             ("/users/me", "/users/{name}"),
-            ("/users/", "/users/"),
-            ("/users/alice/7", "/users/alice/{id}"),
             ("/files/a/b/c", "/files/*"),
-            ("/files", "/files"),
+            ("/users/alice", "/users/{name}"),
         ] {
-            assert_eq!(routes.route(path.as_bytes()), wanted.as_bytes(), "{path}");
+            assert_eq!(routes.route(HERE, path.as_bytes(), Evidence::Absent), wanted.as_bytes(), "{path}");
+        }
+        for (path, wanted) in [("/users/", "/users/"), ("/users/alice/7", "/users/alice/{id}"), ("/files", "/files")] {
+            assert_eq!(routes.route(HERE, path.as_bytes(), Evidence::Found), wanted.as_bytes(), "{path}");
         }
     }
 
     #[test]
-    fn there_is_an_end_to_different_routes() {
+    fn an_answer_makes_a_route_of_its_service_alone() {
         let mut routes = Routes::default();
-        for number in 0..MOST {
-            let letter = |number: usize| char::from(b'a' + (number % 26) as u8);
-            let path = format!("/{}{}", letter(number / 26), letter(number));
-            assert_eq!(routes.route(path.as_bytes()), path.as_bytes(), "{number}");
+        let (other, path) = (Service(2), b"/users/42".as_slice());
+        assert_eq!(routes.route(HERE, path, Evidence::Absent), b"/*");
+        assert_eq!(routes.route(HERE, path, Evidence::Found), b"/users/{id}");
+        assert_eq!(routes.route(HERE, b"/users/43", Evidence::Absent), b"/users/{id}", "one that it has, but not this one");
+        assert_eq!(routes.route(other, path, Evidence::Absent), b"/*");
+        assert_eq!(routes.route(other, b"/", Evidence::Absent), b"/");
+    }
+
+    #[test]
+    fn a_path_that_was_asked_for_lately_has_the_route_that_it_had() {
+        let mut routes = Routes::default();
+        let long = format!("/{}", "a/".repeat(200));
+        for _ in 0..3 {
+            for (path, wanted) in [("/a/b", "/a/b"), ("/a/1", "/a/{id}"), (&long, "/a/a/a/a/a/a/a/a/*"), ("", ""), ("/c", "/c")]
+            {
+                assert_eq!(routes.route(HERE, path.as_bytes(), Evidence::Found), wanted.as_bytes(), "{path}");
+            }
         }
-        assert_eq!(routes.route(b"/one-more"), b"/*");
-        assert_eq!(routes.route(b"/ab"), b"/ab", "those that were seen stay");
+    }
+
+    #[test]
+    fn a_name_is_made_of_identifiers_and_of_an_answer() {
+        let mut routes = Routes::default();
+        for (name, evidence, is_known) in [
+            ("pkg.v1.Echo/SayHello2", Evidence::Absent, false),
+            ("pkg.v1.Echo/SayHello2", Evidence::Found, true),
+            ("pkg.v1.Echo/SayHello2", Evidence::Absent, true),
+            ("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Evidence::Unsure, true),
+            ("pkg.Echo/AKIAIOSFODNN7EXAMPLE", Evidence::Found, false),
+            ("pkg.Echo/a%20b", Evidence::Found, false),
+            ("pkg.Echo/4711", Evidence::Found, false),
+        ] {
+            assert_eq!(routes.name(HERE, name, evidence).is_some(), is_known, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_status_is_evidence_of_what_was_asked_for() {
+        let of = |status| Evidence::of_http(status);
+        assert!([200, 101, 206, 304, 402, 409, 412, 415, 422].map(of).iter().all(|&of| of == Evidence::Found));
+        assert!([0, 301, 302, 401, 403, 429, 500, 502, 503].map(of).iter().all(|&of| of == Evidence::Unsure));
+        assert!([400, 404, 405, 410, 414, 431, 501, 505].map(of).iter().all(|&of| of == Evidence::Absent));
     }
 }

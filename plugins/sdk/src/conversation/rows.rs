@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::link::Link;
-use super::{Began, Ending, FORGOTTEN, Kind};
+use super::{Began, Ending, FORGOTTEN, Kind, Service};
 use crate::scan::{HIGH, ONES, append};
 
 /// The rows of a batch.
@@ -49,6 +49,8 @@ pub struct Emit<'a, X> {
 /// A connection as rows name it: it is copied into a batch once, with its first row there.
 pub(crate) struct Source {
     pub link: Link,
+    /// Who answers on it.
+    service: Service,
     /// The batch that has it, and its place there.
     copied: Option<(u32, u32)>,
 }
@@ -106,6 +108,12 @@ impl<'a, X> Emit<'a, X> {
     pub const fn kind(&self) -> Kind {
         self.from.link.kind
     }
+
+    /// Who answers on the connection: what [`Routes`](super::Routes) are learnt by.
+    #[must_use]
+    pub const fn service(&self) -> Service {
+        self.from.service
+    }
 }
 
 // === impl RowRef ===
@@ -160,8 +168,8 @@ impl<X> RowRef<'_, X> {
 // === impl Source ===
 
 impl Source {
-    pub(crate) const fn new(link: Link) -> Self {
-        Self { link, copied: None }
+    pub(crate) fn new(link: Link) -> Self {
+        Self { link, service: link.service(), copied: None }
     }
 
     /// The connection is not what it was.
