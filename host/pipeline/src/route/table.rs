@@ -6,7 +6,7 @@ use foldhash::quality::FixedState;
 use hashbrown::HashMap;
 
 use super::held::Held;
-use super::record::{Head, UNKNOWN};
+use super::record::{Head, UDP, UNKNOWN};
 
 /// Connections that are known at once.
 pub(crate) const MOST: usize = 65_536;
@@ -14,6 +14,8 @@ pub(crate) const MOST: usize = 65_536;
 const LOOKED_AT: usize = 16;
 /// After so long without a record a connection is forgotten: ten minutes.
 const QUIET_NS: u64 = 600_000_000_000;
+/// The same for one whose decoder may wait for an answer, and whose end is told: a day, after which decoders give up, and an hour.
+const ROUTED_QUIET_NS: u64 = 90_000_000_000_000;
 
 /// The name of a conversation: plaintext and ciphertext of one connection are two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,6 +44,8 @@ pub(crate) struct Connection {
     pub(crate) peer_local: bool,
     /// It was closed.
     pub(crate) ended: bool,
+    /// The kernel tells when it is: of datagram sockets it does not.
+    has_end: bool,
     /// It waits for its turn to be asked about.
     pub(crate) due: bool,
     /// The kernel was told that it is wanted, or not.
@@ -155,6 +159,7 @@ impl Table {
             sure_of_role: false,
             peer_local: false,
             ended: false,
+            has_end: head.transport != UDP,
             due: false,
             told_ns: 0,
             disowned: 0,
@@ -217,7 +222,10 @@ impl Table {
 
     /// Those that were quiet for too long.
     pub(crate) fn quiet(&self, now_ns: u64) -> Vec<Place> {
-        self.places(|connection| now_ns.saturating_sub(connection.last_ns) > QUIET_NS)
+        self.places(|connection| {
+            let waits = connection.has_end && matches!(connection.fate, Fate::Routed(_));
+            now_ns.saturating_sub(connection.last_ns) > if waits { ROUTED_QUIET_NS } else { QUIET_NS }
+        })
     }
 }
 
@@ -301,5 +309,17 @@ mod tests {
         let old = table.insert(key(1), &head(0), None);
         table.insert(key(2), &head(QUIET_NS), None);
         assert_eq!(table.quiet(QUIET_NS + 1), [old]);
+    }
+
+    #[test]
+    fn a_connection_whose_decoder_may_wait_for_an_answer_is_kept_for_a_day() {
+        let mut table = Table::new(10);
+        let stream = table.insert(key(1), &head(0), None);
+        let datagrams = table.insert(key(2), &Head { transport: UDP, ..head(0) }, None);
+        for place in [stream, datagrams] {
+            table.at(place).unwrap().fate = Fate::Routed(3);
+        }
+        assert_eq!(table.quiet(QUIET_NS + 1), [datagrams], "whose end nobody tells");
+        assert_eq!(table.quiet(ROUTED_QUIET_NS + 1), [stream, datagrams]);
     }
 }
