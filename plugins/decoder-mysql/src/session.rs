@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use plugin_sdk::conversation::{Began, Emit, Ending, Foreign, Sender};
 use serde::{Deserialize, Serialize};
-use sql::{Dialect, Exchange, Statement};
+use sql::{Backslash, Dialect, Exchange, Statement};
 
 use crate::command::PREPARE;
 
@@ -110,7 +110,8 @@ const VERSION: &str = "10";
 
 impl Session {
     pub(crate) const fn dialect(&self) -> Dialect {
-        Dialect::MySql { backslash: !self.no_backslash }
+        let backslash = if self.no_backslash { Backslash::Plain } else { Backslash::Escapes };
+        Dialect::MySql { backslash, is_wide: false }
     }
 
     pub(crate) fn prepare(&mut self, statement: Rc<Statement>) {
@@ -206,7 +207,7 @@ impl Session {
 
     fn exchange(&self, statement: Option<Rc<Statement>>) -> Exchange {
         let system = if self.is_mariadb { "mariadb" } else { "mysql" };
-        Exchange { system, statement, database: self.database.clone(), code: None, rows: 0 }
+        Exchange { system, statement, database: self.database.clone(), code: None, rows: 0, answered: 0, unread: 0 }
     }
 
     /// What waits longest is granted: from now on it streams.

@@ -1,7 +1,7 @@
 //! What clients send.
 
 use plugin_sdk::conversation::{Data, Emit, Foreign};
-use sql::{Dialect, Exchange, Library, Operation};
+use sql::{Backslash, Dialect, Exchange, Library, Operation};
 
 use crate::message::{Message, Opening, database, opening, text};
 use crate::session::{Session, Stage};
@@ -58,7 +58,8 @@ pub(crate) fn message(
 ) {
     let began = data.began(at);
     let is_cut = message.body.len() + 5 < message.length;
-    let dialect = Dialect::PostgreSql { backslash: session.backslash };
+    let backslash = if session.backslash { Backslash::Escapes } else { Backslash::Plain };
+    let dialect = Dialect::PostgreSql { backslash, is_wide: false };
     if matches!(message.tag, b'Q' | b'P' | b'B' | b'E' | b'F') {
         session.close_answered(rows);
     }

@@ -263,7 +263,7 @@ impl Session {
     }
 
     fn exchange(&self, statement: Option<Rc<Statement>>, code: Option<Box<str>>) -> Exchange {
-        Exchange { system: "postgresql", statement, database: self.database.clone(), code, rows: 0 }
+        Exchange { system: "postgresql", statement, database: self.database.clone(), code, rows: 0, answered: 0, unread: 0 }
     }
 
     /// Bytes of one end are missing.

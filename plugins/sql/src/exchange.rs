@@ -20,6 +20,10 @@ pub struct Exchange {
     pub code: Option<Box<str>>,
     /// How many rows the server says that it returned; 0 also where it does not say.
     pub rows: u32,
+    /// How many statements were answered, where that is more than were read.
+    pub answered: u32,
+    /// Bytes of the client that were not captured, in which statements may be that this row stands for.
+    pub unread: u32,
 }
 
 /// The fields and metrics of such rows, by the semantic conventions for SQL databases. Decoders add nothing but what their
@@ -61,8 +65,9 @@ pub fn sheet(event: &str) -> Sheet<Exchange> {
         })
         .omit_zero()
         .u32("db.operation.batch.size", |exchange| {
-            let statements = exchange.statement.as_ref().map_or(0, |statement| statement.statements);
-            if statements > 1 { u32::from(statements) } else { 0 }
+            let statements = exchange.statement.as_ref().map_or(0, |statement| u32::from(statement.statements));
+            let statements = statements.max(exchange.answered);
+            if statements > 1 { statements } else { 0 }
         })
         .omit_zero()
         .u32("db.response.returned_rows", |exchange| exchange.rows)

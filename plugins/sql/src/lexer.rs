@@ -2,19 +2,36 @@
 
 use plugin_sdk::scan::{HIGH, ONES, eight};
 
-/// Whose SQL it is, and how that server reads a backslash between quotes just now.
+/// Whose SQL it is, and what is known of how that server reads what stands between quotes just now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// PostgreSQL: double quotes hold names, comments nest, strings may stand between dollars.
     PostgreSql {
-        /// `standard_conforming_strings` is off.
-        backslash: bool,
+        /// In strings without a letter in front: `standard_conforming_strings` says so.
+        backslash: Backslash,
+        /// As [`MySql`](Self::MySql) has it: what `client_encoding` says.
+        is_wide: bool,
     },
-    /// MySQL and MariaDB: double quotes hold strings, backticks hold names.
+    /// MySQL and MariaDB: double quotes hold strings, or names if the SQL mode has `ANSI_QUOTES`, which servers do not tell; backticks
+    /// hold names.
     MySql {
-        /// The SQL mode is without `NO_BACKSLASH_ESCAPES`.
-        backslash: bool,
+        /// The SQL mode says so, by `NO_BACKSLASH_ESCAPES`.
+        backslash: Backslash,
+        /// The client's character set may have characters that end in an ASCII sign: Shift-JIS, GBK, Big5 and their kind, or it is
+        /// not known.
+        is_wide: bool,
     },
+}
+
+/// What a backslash between quotes is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backslash {
+    /// It takes its meaning from the byte behind it.
+    Escapes,
+    /// A byte like others.
+    Plain,
+    /// Nobody has said.
+    Unknown,
 }
 
 /// One token.
@@ -34,27 +51,47 @@ pub(crate) enum Token<'a> {
     Sign(u8),
 }
 
-/// The tokens of a statement, each with whether space stands before it.
+/// The tokens of a statement, each with whether space stands before it. Where two servers that may be meant would read on in different
+/// ways there are no more tokens: what one of them takes for a name may be a value to the other.
 #[derive(Debug, Clone)]
 pub(crate) struct Lexer<'a> {
     sql: &'a [u8],
     at: usize,
     dialect: Dialect,
+    /// The text may be read on in more than one way.
+    is_unsure: bool,
+    /// The text ended within a string, a name or a comment.
+    is_open: bool,
 }
-
-/// Bytes of the longest tag between dollars; PostgreSQL cuts names at as many.
-const TAG_BYTES: usize = 63;
 
 // === impl Lexer ===
 
 impl<'a> Lexer<'a> {
     pub(crate) const fn new(sql: &'a [u8], dialect: Dialect) -> Self {
-        Self { sql, at: 0, dialect }
+        Self { sql, at: 0, dialect, is_unsure: false, is_open: false }
     }
 
     /// Whether the last token reaches to the end of the text: it may have been cut.
     pub(crate) const fn is_at_end(&self) -> bool {
         self.at >= self.sql.len()
+    }
+
+    /// Whether what follows is withheld, because it may be read in more than one way.
+    pub(crate) const fn is_unsure(&self) -> bool {
+        self.is_unsure
+    }
+
+    /// A statement was read that may change how the next is read.
+    pub(crate) const fn forget_modes(&mut self) {
+        if let Dialect::MySql { backslash, is_wide } = &mut self.dialect {
+            *backslash = Backslash::Unknown;
+            *is_wide = true;
+        }
+    }
+
+    /// Whether a dot follows, behind space at most.
+    pub(crate) fn is_before_dot(&self) -> bool {
+        self.rest().iter().find(|byte| !is_space(**byte)) == Some(&b'.')
     }
 
     fn peek(&self, ahead: usize) -> Option<u8> {
@@ -93,8 +130,28 @@ impl<'a> Lexer<'a> {
         rest.get(..length).unwrap_or_default()
     }
 
-    fn is_postgres(&self) -> bool {
+    const fn is_postgres(&self) -> bool {
         matches!(self.dialect, Dialect::PostgreSql { .. })
+    }
+
+    const fn is_wide(&self) -> bool {
+        match self.dialect {
+            Dialect::PostgreSql { is_wide, .. } | Dialect::MySql { is_wide, .. } => is_wide,
+        }
+    }
+
+    const fn backslash(&self) -> Backslash {
+        match self.dialect {
+            Dialect::PostgreSql { backslash, .. } | Dialect::MySql { backslash, .. } => backslash,
+        }
+    }
+
+    /// The same where only one of two readings knows of backslashes.
+    const fn doubtful_backslash(&self) -> Backslash {
+        match self.backslash() {
+            Backslash::Plain => Backslash::Plain,
+            _ => Backslash::Unknown,
+        }
     }
 
     /// Within [`next`](Iterator::next), as that is within its callers: what is made in one place and moved to another is written by
@@ -102,14 +159,18 @@ impl<'a> Lexer<'a> {
     #[inline(always)]
     fn token(&mut self, first: u8) -> Token<'a> {
         match first {
-            b'\'' => self.string(b'\'', self.backslash()),
-            b'"' if self.is_postgres() => Token::Quoted(self.quoted(b'"', false)),
-            b'"' => self.string(b'"', self.backslash()),
-            b'`' if !self.is_postgres() => Token::Quoted(self.quoted(b'`', false)),
-            b'-' if self.is_line_comment() => Token::Comment(self.take_while(|byte| byte != b'\n')),
-            b'#' if !self.is_postgres() => Token::Comment(self.take_while(|byte| byte != b'\n')),
+            b'\'' => self.string(self.backslash()),
+            b'"' if self.is_postgres() => Token::Quoted(self.quoted(b'"', Backslash::Plain)),
+            // A string, or with `ANSI_QUOTES` a name, in which backslashes are nothing.
+            b'"' => {
+                self.quoted(b'"', self.doubtful_backslash());
+                Token::Literal
+            }
+            b'`' if !self.is_postgres() => Token::Quoted(self.quoted(b'`', Backslash::Plain)),
+            b'-' if self.peek(1) == Some(b'-') && self.is_line_comment() => Token::Comment(self.line_comment()),
+            b'#' if !self.is_postgres() => Token::Comment(self.line_comment()),
             b'/' if self.peek(1) == Some(b'*') => Token::Comment(self.block_comment()),
-            b'$' if self.is_postgres() => self.dollar(),
+            b'$' => self.dollar(),
             b'0'..=b'9' => self.number(),
             b'.' if self.peek(1).is_some_and(|next| next.is_ascii_digit()) => self.number(),
             _ if is_word(first) => self.word(),
@@ -120,48 +181,120 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    const fn backslash(&self) -> bool {
-        match self.dialect {
-            Dialect::PostgreSql { backslash } | Dialect::MySql { backslash } => backslash,
-        }
+    /// MySQL wants space, a control character or the end behind the two dashes; what is a space beyond ASCII its character sets say.
+    fn is_line_comment(&mut self) -> bool {
+        let behind = self.peek(2).filter(|_| !self.is_postgres());
+        self.is_unsure |= behind.is_some_and(|byte| byte >= 0x80);
+        behind.is_none_or(|byte| byte <= b' ' || byte >= 0x7f)
     }
 
-    /// MySQL wants space or the end behind the two dashes.
-    fn is_line_comment(&self) -> bool {
-        let behind = self.peek(2);
-        self.peek(1) == Some(b'-') && (self.is_postgres() || behind.is_none_or(|byte| byte <= b' '))
+    /// To the end of the line. PostgreSQL ends it at a carriage return too, MySQL at a NUL.
+    fn line_comment(&mut self) -> &'a [u8] {
+        let is_postgres = self.is_postgres();
+        let comment = self.take_while(|byte| byte != b'\n' && byte != 0 && !(is_postgres && byte == b'\r'));
+        self.is_unsure |= self.peek(0) == Some(0);
+        self.is_open |= self.is_at_end();
+        comment
     }
 
-    /// A keyword or name; or a string that has a letter in front: `E'..'`, `X'..'`, `_utf8'..'`.
+    /// A keyword or name; or a string that has a letter in front: `E'..'`, `X'..'`, `U&'..'`, `_utf8'..'`.
     #[inline(always)]
     fn word(&mut self) -> Token<'a> {
         let word = self.take(word_length(self.rest()));
-        if self.peek(0) == Some(b'\'') {
-            let prefix = word.first().filter(|_| word.len() == 1).map_or(0, u8::to_ascii_lowercase);
-            let is_prefix = matches!(prefix, b'b' | b'e' | b'n' | b'x');
-            if is_prefix || (!self.is_postgres() && word.starts_with(b"_")) {
-                let escapes = self.is_postgres() && prefix == b'e';
-                return self.string(b'\'', escapes || self.backslash());
+        match self.peek(0) {
+            Some(b'\'') => {
+                let prefix = word.first().filter(|_| word.len() == 1).map_or(0, u8::to_ascii_lowercase);
+                match prefix {
+                    b'e' if self.is_postgres() => return self.string(Backslash::Escapes),
+                    b'n' => return self.string(self.backslash()),
+                    // Digits, in which nothing escapes anything; what else they have in them is an error, read in any way.
+                    b'b' | b'x' => return self.string(self.doubtful_backslash()),
+                    _ if !self.is_postgres() && word.starts_with(b"_") => return self.string(self.backslash()),
+                    _ => {}
+                }
             }
+            // Refused where backslashes escape.
+            Some(b'&') if self.is_postgres() && word.eq_ignore_ascii_case(b"u") && self.peek(1) == Some(b'\'') => {
+                self.at += 1;
+                return self.string(self.doubtful_backslash());
+            }
+            // It may be the last byte of a character.
+            Some(b'`') if self.is_wide() => self.is_unsure |= word.last().is_some_and(|last| *last >= 0x80),
+            _ => {}
         }
         Token::Word(word)
     }
 
-    fn string(&mut self, quote: u8, backslash: bool) -> Token<'a> {
-        self.quoted(quote, backslash);
+    fn string(&mut self, backslash: Backslash) -> Token<'a> {
+        self.quoted(b'\'', backslash);
+        while self.is_postgres() && self.goes_on() {
+            self.quoted(b'\'', backslash);
+        }
         Token::Literal
     }
 
-    /// From quote to quote, or to the end; a doubled quote is none.
-    fn quoted(&mut self, quote: u8, backslash: bool) -> &'a [u8] {
+    /// Moves to the next part of a string of PostgreSQL, if it has one: behind space and comments, with the end of a line among
+    /// them, another quote goes on with it in the same way.
+    fn goes_on(&mut self) -> bool {
+        let rest = self.rest();
+        let (mut length, mut has_line) = (0, false);
+        while let Some(&byte) = rest.get(length) {
+            match byte {
+                b'\n' | b'\r' => has_line = true,
+                b' ' | b'\t' | 0x0b | 0x0c => {}
+                b'-' if rest.get(length + 1) == Some(&b'-') => {
+                    let behind = rest.get(length..).unwrap_or_default();
+                    length += behind.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(behind.len());
+                    continue;
+                }
+                b'\'' if has_line && !self.is_unsure => {
+                    self.at += length;
+                    return true;
+                }
+                // Refused, so nobody says how it is read.
+                b'\'' => {
+                    self.is_unsure = true;
+                    return false;
+                }
+                _ => return false,
+            }
+            length += 1;
+        }
+        false
+    }
+
+    /// From quote to quote, or to the end; a doubled quote is none. If it ends in more than one place nothing behind it is sure.
+    fn quoted(&mut self, quote: u8, backslash: Backslash) -> &'a [u8] {
         let rest = self.rest();
         let mut length = 1;
-        while let Some(&byte) = rest.get(length) {
+        loop {
+            let Some(&byte) = rest.get(length) else {
+                self.is_open = true;
+                break;
+            };
+            if byte == b'\\' && backslash != Backslash::Plain {
+                let behind = rest.get(length..).unwrap_or_default();
+                let run = behind.iter().take_while(|byte| **byte == b'\\').count();
+                // The first may be the last byte of a character.
+                let may_be_less = self.is_wide() && rest.get(length - 1).is_some_and(|before| *before >= 0x80);
+                length += run;
+                // Only before a quote it matters what they are.
+                if rest.get(length) == Some(&quote) {
+                    let is_odd = run % 2 == 1;
+                    if may_be_less || (is_odd && backslash == Backslash::Unknown) {
+                        self.is_unsure = true;
+                        break;
+                    }
+                    length += usize::from(is_odd);
+                }
+                continue;
+            }
             length += 1;
-            if byte == b'\\' && backslash {
-                length += 1;
-            } else if byte == quote {
-                if rest.get(length) != Some(&quote) {
+            if byte == quote {
+                // So may a backtick be.
+                let may_be_less = quote == b'`' && self.is_wide() && rest.get(length - 2).is_some_and(|before| *before >= 0x80);
+                self.is_unsure |= may_be_less;
+                if rest.get(length) != Some(&quote) || may_be_less {
                     break;
                 }
                 length += 1;
@@ -171,6 +304,13 @@ impl<'a> Lexer<'a> {
     }
 
     fn block_comment(&mut self) -> &'a [u8] {
+        let comment = if self.is_postgres() { self.nested_comment() } else { self.plain_comment() };
+        self.is_open |= !comment.ends_with(b"*/") || comment.len() < 4;
+        comment
+    }
+
+    /// In PostgreSQL, where comments may hold others.
+    fn nested_comment(&mut self) -> &'a [u8] {
         let rest = self.rest();
         let (mut length, mut depth) = (2, 1);
         while depth > 0 {
@@ -179,7 +319,7 @@ impl<'a> Lexer<'a> {
                     depth -= 1;
                     length += 2;
                 }
-                Some(b"/*") if self.is_postgres() => {
+                Some(b"/*") => {
                     depth += 1;
                     length += 2;
                 }
@@ -190,29 +330,52 @@ impl<'a> Lexer<'a> {
         self.take(length)
     }
 
+    /// In MySQL. What is in a comment of some kinds is executed, depending on the version, or is a hint; then strings in it may hold
+    /// what ends it.
+    fn plain_comment(&mut self) -> &'a [u8] {
+        let comment = self.take_while_not_ended();
+        if is_read(comment)
+            && let Some(body) = comment.get(3..).and_then(|body| body.strip_suffix(b"*/"))
+        {
+            let mut inside = Lexer::new(body, self.dialect);
+            let has_comment = inside.any(|(_, token)| matches!(token, Token::Comment(_))) || has(body, b"/*");
+            self.is_unsure |= inside.is_unsure || inside.is_open || has_comment;
+        }
+        comment
+    }
+
+    fn take_while_not_ended(&mut self) -> &'a [u8] {
+        let rest = self.rest();
+        let body = rest.get(2..).unwrap_or_default();
+        let end = body.windows(2).position(|pair| pair == b"*/");
+        self.take(end.map_or(rest.len(), |end| end + 4))
+    }
+
     /// A parameter, `$1`; a string between dollars, `$tag$..$tag$`; or a lone sign.
     fn dollar(&mut self) -> Token<'a> {
-        if self.peek(1).is_some_and(|next| next.is_ascii_digit()) {
-            let digits = self.rest().iter().skip(1).take_while(|byte| byte.is_ascii_digit()).count();
+        let rest = self.rest();
+        if self.is_postgres() && self.peek(1).is_some_and(|next| next.is_ascii_digit()) {
+            let digits = rest.iter().skip(1).take_while(|byte| byte.is_ascii_digit()).count();
             return Token::Parameter(self.take(1 + digits));
         }
-        let rest = self.rest();
-        let is_tag = |byte: &&u8| is_word(**byte) || byte.is_ascii_digit();
-        let tag = rest.iter().skip(1).take(TAG_BYTES).take_while(is_tag).count();
+        let tag = rest.iter().skip(1).take_while(|byte| is_word(**byte) || byte.is_ascii_digit()).count();
         match rest.get(tag + 1) {
             Some(b'$') => {
+                // To MySQL they are signs, or since version 9 a string.
+                self.is_unsure |= !self.is_postgres();
                 let mark = self.take(tag + 2);
                 let body = self.rest();
                 let end = body.windows(mark.len()).position(|window| window == mark);
+                self.is_open |= end.is_none();
                 self.take(end.map_or(body.len(), |end| end + mark.len()));
                 Token::Literal
             }
             // Cut in the tag: what follows would be a value.
-            None => {
+            None if self.is_postgres() => {
                 self.take(rest.len());
                 Token::Literal
             }
-            Some(_) => {
+            _ => {
                 self.at += 1;
                 Token::Sign(b'$')
             }
@@ -236,6 +399,9 @@ impl<'a> Iterator for Lexer<'a> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
+        if self.is_unsure {
+            return None;
+        }
         let mut first = self.peek(0)?;
         let is_spaced = is_space(first);
         if is_spaced {
@@ -249,6 +415,15 @@ impl<'a> Iterator for Lexer<'a> {
         }
         Some((is_spaced, self.token(first)))
     }
+}
+
+/// Whether MySQL or MariaDB may read what is in this comment: `/*!50000 .. */`, `/*M! .. */`, `/*+ .. */`.
+pub(crate) fn is_read(comment: &[u8]) -> bool {
+    [&b"/*!"[..], b"/*M!", b"/*+"].iter().any(|mark| comment.starts_with(mark))
+}
+
+fn has(bytes: &[u8], pair: &[u8; 2]) -> bool {
+    bytes.windows(2).any(|window| window == pair)
 }
 
 /// A byte that a name may begin with: all that is not ASCII is a letter to both servers.

@@ -9,13 +9,14 @@
 
 mod lexer;
 mod operation;
+mod guard;
 mod sanitise;
 mod statement;
 mod library;
 mod exchange;
 
 pub use exchange::{Exchange, sheet};
-pub use lexer::Dialect;
+pub use lexer::{Backslash, Dialect};
 pub use library::{Library, Reading};
 pub use operation::Operation;
 pub use sanitise::TEXT_BYTES;

@@ -47,6 +47,12 @@ impl Operation {
     pub const fn is_empty(self) -> bool {
         self.0.is_empty()
     }
+
+    /// Whether it is a word that begins no known operation.
+    #[must_use]
+    pub fn is_other(self) -> bool {
+        self.0 == OTHER
+    }
 }
 
 impl fmt::Display for Operation {

@@ -3,7 +3,8 @@
 use plugin_sdk::conversation::is_trace_parent;
 use plugin_sdk::scan::append;
 
-use crate::lexer::{Dialect, Lexer, Token};
+use crate::guard::{Guard, Verdict};
+use crate::lexer::{Dialect, Lexer, Token, is_read};
 
 /// Bytes of a sanitised text: more than nearly all statements have, and as many as a capture usually shows.
 pub const TEXT_BYTES: usize = 1024;
@@ -13,18 +14,34 @@ const TRACE_PARENT: usize = 55;
 /// How a comment of sqlcommenter names it.
 const KEY: &[u8] = b"traceparent='";
 
+/// What was found while a text was read.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found<'a> {
+    /// The `traceparent` that a comment brings along.
+    pub trace_parent: Option<&'a str>,
+    /// Comments that MySQL executes, which are not told, may set something.
+    pub may_set: bool,
+}
+
 /// Writes the statement into `out`, as bytes: values become `?`, lists of values become one, comments go, space shrinks. A name
-/// at the end of a statement that was cut goes too, because it may be the first half of another. Gives the `traceparent` that a
-/// comment brings along.
-pub(crate) fn sanitise<'a>(sql: &'a [u8], dialect: Dialect, is_cut: bool, out: &mut Vec<u8>) -> Option<&'a str> {
+/// at the end of a statement that was cut goes too, because it may be the first half of another; and all that stands behind a place
+/// from which servers in different modes read on in different ways.
+pub(crate) fn sanitise<'a>(sql: &'a [u8], dialect: Dialect, is_cut: bool, out: &mut Vec<u8>) -> Found<'a> {
     out.clear();
-    let mut parent = None;
+    let is_mysql = matches!(dialect, Dialect::MySql { .. });
+    let mut found = Found::default();
     let mut lexer = Lexer::new(sql, dialect);
+    let mut guard = Guard::new(!is_mysql);
     let mut was_spaced = false;
     while let Some((is_spaced, token)) = lexer.next() {
         was_spaced |= is_spaced;
         if let Token::Comment(comment) = token {
-            parent = parent.or_else(|| trace_parent(comment));
+            // What may be read in two ways says nothing.
+            found.trace_parent = found.trace_parent.or_else(|| trace_parent(comment).filter(|_| !lexer.is_unsure()));
+            if is_mysql && is_read(comment) && sets(comment) {
+                found.may_set = true;
+                lexer.forget_modes();
+            }
             was_spaced = true;
             continue;
         }
@@ -33,15 +50,50 @@ pub(crate) fn sanitise<'a>(sql: &'a [u8], dialect: Dialect, is_cut: bool, out: &
         if is_half || out.len() >= TEXT_BYTES {
             continue;
         }
+        if token == Token::Sign(b';') {
+            close(&guard, out);
+        }
+        let is_qualified = matches!(token, Token::Quoted(_)) && lexer.is_before_dot();
+        let verdict = guard.judge(token, out.len(), is_qualified);
+        match verdict {
+            Verdict::Swallow => {
+                was_spaced = false;
+                continue;
+            }
+            Verdict::ValueFrom(start) => {
+                out.truncate(start);
+                was_spaced = true;
+            }
+            Verdict::Anew => lexer.forget_modes(),
+            Verdict::Tell | Verdict::Value => {}
+        }
         if was_spaced && !out.is_empty() {
             out.push(b' ');
         }
         was_spaced = false;
-        put(token, dialect, out);
+        match verdict {
+            Verdict::Value | Verdict::ValueFrom(_) => value(out),
+            _ => put(token, dialect, out),
+        }
     }
+    close(&guard, out);
     let end = out.iter().rposition(|byte| !matches!(byte, b' ' | b';')).map_or(0, |last| last + 1);
     out.truncate(end);
-    parent
+    found
+}
+
+/// What was taken for the name of a setting, and is followed by no value, is one.
+fn close(guard: &Guard, out: &mut Vec<u8>) {
+    if let Some(start) = guard.open_name() {
+        out.truncate(start);
+        out.push(b' ');
+        value(out);
+    }
+}
+
+/// Whether a comment that is executed may set something.
+fn sets(comment: &[u8]) -> bool {
+    !comment.starts_with(b"/*+") && comment.windows(3).any(|word| word.eq_ignore_ascii_case(b"set"))
 }
 
 fn put(token: Token<'_>, dialect: Dialect, out: &mut Vec<u8>) {
@@ -109,10 +161,10 @@ fn trace_parent(comment: &[u8]) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::{TEXT_BYTES, sanitise};
-    use crate::Dialect;
+    use crate::{Backslash, Dialect};
 
-    const PG: Dialect = Dialect::PostgreSql { backslash: false };
-    const MY: Dialect = Dialect::MySql { backslash: true };
+    const PG: Dialect = Dialect::PostgreSql { backslash: Backslash::Plain, is_wide: false };
+    const MY: Dialect = Dialect::MySql { backslash: Backslash::Escapes, is_wide: false };
 
     fn of(sql: &str, dialect: Dialect) -> String {
         let mut out = Vec::new();
@@ -133,14 +185,14 @@ mod tests {
         assert_eq!(of(r"SELECT 'a\', 'secret'", PG), "SELECT ?, ?");
         assert_eq!(of(r"SELECT E'a\', ''secret', b", PG), "SELECT ?, b");
         assert_eq!(of("SELECT $q$ it's $ $$ $q$, $$x$$, $1, a$b", PG), "SELECT ?, ?, $1, a$b");
-        let off = Dialect::PostgreSql { backslash: true };
+        let off = Dialect::PostgreSql { backslash: Backslash::Escapes, is_wide: false };
         assert_eq!(of(r"SELECT 'a\', ''secret', b", off), "SELECT ?, b");
         assert_eq!(of("SELECT 1 /* a /* nested */ 'secret' */ + 2", PG), "SELECT ? + ?");
     }
 
     #[test]
     fn strings_of_mysql_end_where_the_server_ends_them() {
-        let off = Dialect::MySql { backslash: false };
+        let off = Dialect::MySql { backslash: Backslash::Plain, is_wide: false };
         assert_eq!(of(r"SELECT 'a\', 'secret'", off), "SELECT ?, ?");
         assert_eq!(of(r"SELECT 'a\', ''secret', b", MY), "SELECT ?, b");
         assert_eq!(of("SELECT /* a /* not nested */ b", MY), "SELECT b");
@@ -174,14 +226,17 @@ mod tests {
         let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let sql = format!("SELECT {} 1 /*db_driver='x',traceparent='{parent}'*/", "a, ".repeat(TEXT_BYTES));
         let mut out = Vec::new();
-        assert_eq!(sanitise(sql.as_bytes(), PG, false, &mut out), Some(parent));
+        assert_eq!(sanitise(sql.as_bytes(), PG, false, &mut out).trace_parent, Some(parent));
         assert!(out.len() <= TEXT_BYTES + 1, "{}", out.len());
         for wrong in ["zbf9", "4BF9", "4bf", "4bf90"] {
             let wrong = sql.replace("4bf9", wrong);
-            assert_eq!(sanitise(wrong.as_bytes(), PG, false, &mut out), None);
-            assert_eq!(sanitise(format!("{wrong}/*traceparent='{parent}'*/").as_bytes(), PG, false, &mut out), Some(parent));
+            assert_eq!(sanitise(wrong.as_bytes(), PG, false, &mut out).trace_parent, None);
+            assert_eq!(
+                sanitise(format!("{wrong}/*traceparent='{parent}'*/").as_bytes(), PG, false, &mut out).trace_parent,
+                Some(parent)
+            );
         }
-        assert_eq!(sanitise(format!("SELECT 'traceparent=''{parent}'").as_bytes(), PG, false, &mut out), None);
+        assert_eq!(sanitise(format!("SELECT 'traceparent=''{parent}'").as_bytes(), PG, false, &mut out).trace_parent, None);
     }
 
     #[test]
@@ -196,7 +251,12 @@ mod tests {
                     alphabet[(seed >> 33) as usize % alphabet.len()]
                 })
                 .collect();
-            for dialect in [PG, MY, Dialect::PostgreSql { backslash: true }, Dialect::MySql { backslash: false }] {
+            for dialect in [
+                PG,
+                MY,
+                Dialect::PostgreSql { backslash: Backslash::Escapes, is_wide: false },
+                Dialect::MySql { backslash: Backslash::Plain, is_wide: false },
+            ] {
                 sanitise(&sql, dialect, round % 2 == 0, &mut out);
                 assert!(out.len() <= sql.len() + 1 && out.iter().all(|byte| *byte >= b' '), "{sql:?} {out:?}");
             }

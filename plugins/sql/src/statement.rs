@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::lexer::{Dialect, Lexer, Token};
+use crate::lexer::{Backslash, Dialect, Lexer, Token};
 use crate::operation::Operation;
+use crate::sanitise::TEXT_BYTES;
 
 /// What may be told of a statement.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub struct Statement {
     pub summary: Box<str>,
     /// The text without values.
     pub text: Box<str>,
+    /// It may change how its session reads what comes after it: it sets something, ends a transaction in which something was set, or is
+    /// not known well enough.
+    pub may_set: bool,
 }
 
 /// Bytes of the longest name of a table, with its schema; the rest is cut.
@@ -61,13 +65,20 @@ struct Reader<'a> {
     is_without_tables: bool,
     /// The rest says nothing of what the statement does now.
     is_over: bool,
+    /// All of them read or write rows, and do nothing else.
+    is_harmless: bool,
 }
 
 // === impl Statement ===
 
 impl Statement {
-    /// Reads a sanitised text.
+    /// Reads a sanitised text, in which no string is left that could be read in different ways.
     pub(crate) fn read(text: &str, dialect: Dialect) -> Self {
+        let (backslash, is_wide) = (Backslash::Plain, false);
+        let dialect = match dialect {
+            Dialect::PostgreSql { .. } => Dialect::PostgreSql { backslash, is_wide },
+            Dialect::MySql { .. } => Dialect::MySql { backslash, is_wide },
+        };
         let mut reader = Reader {
             tokens: Lexer::new(text.as_bytes(), dialect).peekable(),
             queries: Vec::new(),
@@ -79,17 +90,19 @@ impl Statement {
             awaits_verb: false,
             is_without_tables: false,
             is_over: false,
+            is_harmless: true,
         };
         reader.run();
-        let Reader { statement, summary, collection, .. } = reader;
-        Self { collection: collection.into(), summary: summary.into(), text: text.into(), ..statement }
+        let Reader { statement, summary, collection, is_harmless, .. } = reader;
+        let may_set = !is_harmless || statement.statements == 0 || text.len() >= TEXT_BYTES || has_call_that_sets(text);
+        Self { collection: collection.into(), summary: summary.into(), text: text.into(), may_set, ..statement }
     }
 
     /// A statement of which no more is known than what it does.
     #[must_use]
     pub fn bare(operation: Operation) -> Self {
         let statements = u16::from(!operation.is_empty());
-        Self { operation, statements, is_uniform: true, summary: operation.name().into(), ..Self::default() }
+        Self { operation, statements, is_uniform: true, summary: operation.name().into(), may_set: true, ..Self::default() }
     }
 
     /// Operation and whether there are several: `SELECT`, `BATCH SELECT`, `BATCH`, as two words of which either may be empty.
@@ -127,6 +140,11 @@ impl<'a> Reader<'a> {
                 }
                 Token::Sign(b')') => {
                     self.queries.pop();
+                }
+                // It began with nothing that is known.
+                Token::Sign(b'?') if at_start && self.queries.is_empty() => {
+                    self.begin(b"?");
+                    at_start = false;
                 }
                 Token::Sign(b',') if self.in_tables => self.table(true),
                 Token::Word(word) => {
@@ -179,6 +197,7 @@ impl<'a> Reader<'a> {
         } else {
             self.statement.is_uniform &= operation == self.statement.operation;
         }
+        self.is_harmless &= is(word, &["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "VALUES", "WITH", "COPY", "BEGIN"]);
         self.is_without_tables = is(word, &["FETCH", "MOVE", "GRANT", "REVOKE"]);
         if is(word, &["WITH"]) {
             self.awaits_verb = is_first;
@@ -256,6 +275,12 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Whether a function is called that does what `SET` does.
+fn has_call_that_sets(text: &str) -> bool {
+    const NAME: &[u8] = b"set_config";
+    text.as_bytes().windows(NAME.len()).any(|window| window.eq_ignore_ascii_case(NAME))
+}
+
 /// Adds a part of a name, as far as there is room.
 fn push(name: &mut String, part: &[u8]) {
     let room = NAME_BYTES.saturating_sub(name.len());
@@ -291,10 +316,10 @@ fn cue(word: &[u8]) -> Option<Cue> {
 #[cfg(test)]
 mod tests {
     use super::Statement;
-    use crate::Dialect;
+    use crate::{Backslash, Dialect};
 
     fn of(sql: &str) -> (String, String) {
-        let statement = Statement::read(sql, Dialect::PostgreSql { backslash: false });
+        let statement = Statement::read(sql, Dialect::PostgreSql { backslash: Backslash::Plain, is_wide: false });
         assert_eq!(&*statement.text, sql);
         (statement.summary.into(), statement.collection.into())
     }
@@ -341,7 +366,7 @@ mod tests {
 
     #[test]
     fn several_statements_are_counted() {
-        let of = |sql| Statement::read(sql, Dialect::MySql { backslash: true });
+        let of = |sql| Statement::read(sql, Dialect::MySql { backslash: Backslash::Escapes, is_wide: false });
         let several = of("BEGIN; SELECT a FROM `t`; COMMIT");
         assert_eq!((several.statements, several.is_uniform, &*several.summary), (3, false, "BEGIN SELECT t COMMIT"));
         assert_eq!(of("CREATE PROCEDURE p() BEGIN SELECT ?; SELECT ?; END").statements, 1);
