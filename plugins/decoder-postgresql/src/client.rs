@@ -1,7 +1,7 @@
 //! What clients send.
 
 use plugin_sdk::conversation::{Data, Emit, Foreign};
-use sql::{Backslash, Dialect, Exchange, Library, Operation};
+use sql::{Exchange, Library, Operation};
 
 use crate::message::{Message, Opening, database, opening, text};
 use crate::session::{Session, Stage};
@@ -58,15 +58,13 @@ pub(crate) fn message(
 ) {
     let began = data.began(at);
     let is_cut = message.body.len() + 5 < message.length;
-    let backslash = if session.backslash { Backslash::Escapes } else { Backslash::Plain };
-    let dialect = Dialect::PostgreSql { backslash, is_wide: false };
+    let dialect = session.dialect();
     if matches!(message.tag, b'Q' | b'P' | b'B' | b'E' | b'F') {
         session.close_answered(rows);
     }
     match message.tag {
         b'Q' => {
-            let sql = message.body.strip_suffix(b"\0").unwrap_or(message.body);
-            let reading = library.read(sql, dialect, is_cut);
+            let reading = library.read(text(message.body).0, dialect, is_cut);
             session.ask_query(began, reading.statement, reading.trace_parent, rows);
         }
         b'P' => {
@@ -75,7 +73,7 @@ pub(crate) fn message(
             session.half.parent = reading.trace_parent.map(Box::from);
             session.half.statement = Some(reading.statement.clone());
             session.half.began.get_or_insert(began);
-            session.statements.put(name, reading.statement);
+            session.ask_parse(began, name, reading.statement, rows);
         }
         b'B' => {
             let (portal, rest) = text(message.body);
@@ -83,12 +81,13 @@ pub(crate) fn message(
             session.half.began.get_or_insert(began);
             session.half.statement = session.statements.get(name);
             match session.half.statement.clone() {
-                Some(statement) => session.portals.put(portal, statement),
+                Some(statement) => drop(session.portals.put(portal, statement)),
                 None => session.portals.remove(portal),
             }
         }
         b'E' => session.ask_execute(began, text(message.body).0, rows),
         b'S' => session.ask_sync(began, rows),
+        b'c' | b'f' => session.end_copy(began),
         b'F' => session.ask_query(began, library.bare(Operation::named(b"FUNCTION")), None, rows),
         b'C' => match message.body.split_first() {
             Some((b'S', name)) => session.statements.remove(text(name).0),

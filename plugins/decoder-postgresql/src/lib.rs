@@ -6,7 +6,9 @@ mod resync;
 mod client;
 mod server;
 mod names;
+mod waiting;
 mod session;
+mod answers;
 
 pub use session::Session;
 
@@ -28,6 +30,8 @@ const STRANGE: u8 = 8;
 // === impl PostgreSql ===
 
 impl Protocol for PostgreSql {
+    const STATE_VERSION: u16 = 2;
+
     type Connection = Session;
     type Exchange = Exchange;
 
@@ -41,7 +45,7 @@ impl Protocol for PostgreSql {
     }
 
     fn sheet(&self) -> Sheet<Exchange> {
-        sql::sheet("postgresql.statement")
+        sql::sheet("postgresql.statement").u32("postgresql.unread_bytes", |exchange| exchange.unread).unit("By").omit_zero()
     }
 
     fn recognise(&self, beginning: &Beginning<'_>) -> Opinion {
@@ -49,8 +53,9 @@ impl Protocol for PostgreSql {
     }
 
     fn data(&mut self, session: &mut Session, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> Result<usize, Foreign> {
+        let sender = data.sender;
         let mut at = 0;
-        match data.sender {
+        match sender {
             Sender::Server => {
                 session.answered_ns = data.time_ns;
                 session.is_cut = data.missing > 0;
@@ -66,7 +71,13 @@ impl Protocol for PostgreSql {
             }
             Sender::Client => {}
         }
-        self.messages(session, (data, at), rows)
+        let done = self.messages(session, (data, at), rows)?;
+        // Of what follows in the same call the messages that were read claim so much.
+        let claimed = done.saturating_sub(data.bytes.len()).min(data.missing as usize) as u32;
+        if sender == Sender::Client && data.missing > claimed {
+            session.ask_unread(data.began(0), data.missing - claimed, rows);
+        }
+        Ok(done)
     }
 
     fn weight(session: &Session) -> usize {
@@ -74,8 +85,12 @@ impl Protocol for PostgreSql {
     }
 
     fn gap(&mut self, session: &mut Session, sender: Sender, rows: &mut Emit<'_, Exchange>) {
-        if sender == Sender::Server && !std::mem::take(&mut session.is_cut) {
-            session.close_asked_again(rows);
+        if sender == Sender::Server {
+            let is_cut = std::mem::take(&mut session.is_cut);
+            session.forget_modes(is_cut);
+            if !is_cut {
+                session.close_asked_again(rows);
+            }
         }
         session.miss(sender);
     }
@@ -101,6 +116,9 @@ impl PostgreSql {
             }
             if !session.side(sender).in_step {
                 let Some(from) = resync::resync(sender, rest, data.missing) else {
+                    if sender == Sender::Client {
+                        session.ask_unread(data.began(at), rest.len() as u32, rows);
+                    }
                     return session.lose(sender, STRANGE).map(|()| data.bytes.len());
                 };
                 session.side(sender).in_step = true;
@@ -111,6 +129,9 @@ impl PostgreSql {
                 Framed::Message(message) => message,
                 Framed::Short => return Ok(at),
                 Framed::Broken => {
+                    if sender == Sender::Server {
+                        session.forget_modes(false);
+                    }
                     session.miss(sender);
                     return session.lose(sender, STRANGE).map(|()| data.bytes.len());
                 }

@@ -1,6 +1,7 @@
 //! Messages on the wire: a type, a length, a body. And the first packet of a client, which has no type.
 
 use plugin_sdk::conversation::Sender;
+use sql::Operation;
 
 /// What stands at the beginning of some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +168,12 @@ pub fn returned_rows(tag: &[u8]) -> u32 {
         .ok()
         .and_then(|digits| digits.parse::<u64>().ok())
         .map_or(0, |rows| rows.min(u64::from(u32::MAX)) as u32)
+}
+
+/// What a `CommandComplete` says was done: `SELECT 5`.
+#[must_use]
+pub fn operation(tag: &[u8]) -> Operation {
+    Operation::named(tag.split(|byte| !byte.is_ascii_alphabetic()).next().unwrap_or_default())
 }
 
 #[cfg(test)]

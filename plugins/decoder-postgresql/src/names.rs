@@ -13,6 +13,13 @@ pub(crate) struct Names {
     named: BTreeMap<u64, Rc<Statement>>,
 }
 
+/// A name, and what it stood for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Name {
+    hash: u64,
+    statement: Option<Rc<Statement>>,
+}
+
 /// Names of a session that are remembered; drivers keep up to 256 statements. With 16 bytes for each, all connections of a full
 /// table have 32 MiB. The execution of a forgotten one is counted, without its operation.
 const MOST: usize = 256;
@@ -20,16 +27,26 @@ const MOST: usize = 256;
 // === impl Names ===
 
 impl Names {
-    /// Names a statement.
-    pub(crate) fn put(&mut self, name: &[u8], statement: Rc<Statement>) {
+    /// Names a statement; what the name stood for before, unless it is none.
+    pub(crate) fn put(&mut self, name: &[u8], statement: Rc<Statement>) -> Option<Name> {
         if name.is_empty() {
             self.unnamed = Some(statement);
-            return;
+            return None;
         }
-        self.named.insert(hash(name), statement);
+        let hash = hash(name);
+        let before = self.named.insert(hash, statement);
         if self.named.len() > MOST {
             // Which one it is says nothing: hashes have no order.
             self.named.pop_first();
+        }
+        Some(Name { hash, statement: before })
+    }
+
+    /// Lets a name stand for what it stood for.
+    pub(crate) fn restore(&mut self, name: Name) {
+        match name.statement {
+            Some(statement) => drop(self.named.insert(name.hash, statement)),
+            None => drop(self.named.remove(&name.hash)),
         }
     }
 
@@ -85,7 +102,7 @@ mod tests {
     #[test]
     fn no_more_names_are_kept_than_the_cap() {
         let mut names = Names::default();
-        (0..3 * MOST).for_each(|number| names.put(format!("s{number}").as_bytes(), Rc::new(Statement::default())));
+        (0..3 * MOST).for_each(|number| drop(names.put(format!("s{number}").as_bytes(), Rc::new(Statement::default()))));
         assert_eq!(names.named.len(), MOST);
     }
 }

@@ -1,9 +1,9 @@
 //! What servers send.
 
 use plugin_sdk::conversation::{Data, Emit, Foreign};
-use sql::Exchange;
+use sql::{Exchange, Operation};
 
-use crate::message::{Message, returned_rows, sqlstate, text};
+use crate::message::{Message, operation, returned_rows, sqlstate, text};
 use crate::session::{Session, Stage};
 
 /// Of an error that comes in parts so much is waited for: its code stands near the start.
@@ -33,16 +33,16 @@ pub(crate) const fn is_waited_for(message: &Message<'_>) -> bool {
 /// A message.
 pub(crate) fn message(session: &mut Session, message: &Message<'_>, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) {
     match message.tag {
-        b'C' => session.complete(returned_rows(message.body), data.time_ns, rows),
-        b'I' | b's' => session.complete(0, data.time_ns, rows),
+        b'1' => session.parsed(),
+        b'C' => session.complete(operation(message.body), returned_rows(message.body), data.time_ns, rows),
+        b'I' | b's' | b'V' => session.complete(Operation::default(), 0, data.time_ns, rows),
+        b'G' => session.copy_in(),
         b'E' => session.fail(sqlstate(message.body), data.time_ns, rows),
         b'Z' => session.ready(data.time_ns, rows),
         b'W' => session.stream(data.time_ns, rows),
         b'S' => {
             let (name, rest) = text(message.body);
-            if name == b"standard_conforming_strings" {
-                session.backslash = text(rest).0 == b"off";
-            }
+            session.learn(name, text(rest).0);
         }
         _ => {}
     }

@@ -1,13 +1,13 @@
-//! What is remembered of one connection, and what its messages do to that.
+//! What is remembered of one connection, and what its clients ask.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use plugin_sdk::conversation::{Began, Emit, Ending, Foreign, Sender};
 use serde::{Deserialize, Serialize};
-use sql::{Exchange, Statement};
+use sql::{Backslash, Dialect, Exchange, Statement};
 
 use crate::names::Names;
+use crate::waiting::{Asked, Unread, Waiting, Waits};
 
 /// One connection.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -16,23 +16,33 @@ pub struct Session {
     pub(crate) stage: Stage,
     /// The database that it asked for.
     pub(crate) database: Option<Rc<str>>,
-    /// `standard_conforming_strings` is off.
-    pub(crate) backslash: bool,
+    pub(crate) modes: Modes,
     pub(crate) client: Side,
     pub(crate) server: Side,
     pub(crate) statements: Names,
     pub(crate) portals: Names,
     /// What there is of the next execution.
     pub(crate) half: Half,
-    waiting: VecDeque<Waiting>,
+    pub(crate) waiting: Waits,
     /// After an error the server answers nothing until the next `Sync`.
-    is_aborting: bool,
+    pub(crate) is_aborting: bool,
     /// Something was understood, of whichever end.
     pub(crate) is_proven: bool,
     /// Of the server's last call not all was captured.
     pub(crate) is_cut: bool,
     /// When the server last sent something.
     pub(crate) answered_ns: u64,
+}
+
+/// How the server reads text, by what it has said.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Modes {
+    /// `standard_conforming_strings`; None if that was not seen.
+    pub is_conforming: Option<bool>,
+    /// `client_encoding` is one in which characters may end in an ASCII sign; None if that was not seen.
+    pub is_wide: Option<bool>,
+    /// What was answered may have changed them: the server says so before it is ready again.
+    pub may_have_changed: bool,
 }
 
 /// How far a client has come.
@@ -66,34 +76,8 @@ pub(crate) struct Half {
     pub parent: Option<Box<str>>,
 }
 
-/// What a client waits for.
-#[derive(Debug, Serialize, Deserialize)]
-struct Waiting {
-    began: Began,
-    asked: Asked,
-    statement: Option<Rc<Statement>>,
-    parent: Option<Box<str>>,
-    rows: u32,
-    code: Option<Box<str>>,
-    /// Its row is out already; only its answer is still to come.
-    is_told: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Asked {
-    /// Answered by `CommandComplete` or its kind.
-    Execute,
-    /// Answered by `ReadyForQuery`, after all that was asked before.
-    Query,
-    /// As a query, but nothing was asked.
-    Sync,
-}
-
-/// Requests that wait for their answers. Over that the oldest is forgotten, and told so: a client that asks and never listens must
-/// not fill the memory.
-const MOST: usize = 4096;
 /// `error.type` of what was not executed because something before it failed.
-const ABORTED: &str = "aborted";
+pub(crate) const ABORTED: &str = "aborted";
 /// `network.protocol.version`
 const VERSION: &str = "3";
 
@@ -110,148 +94,139 @@ impl Session {
         self.ask(Waiting::new(began, Asked::Query, Some(statement), parent.map(Box::from)), rows);
     }
 
+    pub(crate) fn ask_parse(&mut self, began: Began, name: &[u8], statement: Rc<Statement>, rows: &mut Emit<'_, Exchange>) {
+        let undo = self.statements.put(name, Rc::clone(&statement));
+        let parent = self.half.parent.clone();
+        self.ask(Waiting { undo, ..Waiting::new(began, Asked::Parse, Some(statement), parent) }, rows);
+    }
+
     pub(crate) fn ask_execute(&mut self, began: Began, portal: &[u8], rows: &mut Emit<'_, Exchange>) {
         let half = std::mem::take(&mut self.half);
         let statement = self.portals.get(portal);
         self.ask(Waiting::new(half.began.unwrap_or(began), Asked::Execute, statement, half.parent), rows);
     }
 
+    /// While the client copies into a table the server waits for the end of that, and answers no `Sync`.
     pub(crate) fn ask_sync(&mut self, began: Began, rows: &mut Emit<'_, Exchange>) {
+        if self.waiting.is_copying() {
+            return;
+        }
         let half = std::mem::take(&mut self.half);
         self.ask(Waiting::new(half.began.unwrap_or(began), Asked::Sync, half.statement, half.parent), rows);
     }
 
+    /// The client has copied all, or gives up. Was it not yet seen that the server lets it copy, this is remembered.
+    pub(crate) fn end_copy(&mut self, began: Began) {
+        self.waiting.end_copy(began);
+    }
+
     fn ask(&mut self, waiting: Waiting, rows: &mut Emit<'_, Exchange>) {
-        if self.waiting.len() >= MOST
-            && let Some(oldest) = self.waiting.pop_front()
-        {
-            self.forget(oldest, waiting.began.time_ns, rows);
+        let time_ns = waiting.began.time_ns;
+        if let Some(oldest) = self.waiting.push(waiting) {
+            self.forget(oldest, time_ns, rows);
         }
-        self.waiting.push_back(waiting);
+    }
+
+    /// Bytes of the client go by that nobody reads: what it asked in them will be known by its answers alone.
+    pub(crate) fn ask_unread(&mut self, began: Began, bytes: u32, rows: &mut Emit<'_, Exchange>) {
+        if self.is_proven && self.stage == Stage::Open && !self.waiting.is_copying() && !self.waiting.add_unread(bytes) {
+            self.ask(Waiting::new(began, Asked::Unread(Box::new(Unread { bytes, ..Unread::default() })), None, None), rows);
+        }
     }
 
     /// The client asks anew. Were answers missed, what it asked before must have been answered: it would still wait.
     pub(crate) fn close_answered(&mut self, rows: &mut Emit<'_, Exchange>) {
-        if !std::mem::take(&mut self.server.has_missed) {
+        // What comes behind others and belongs to the same unit is not asked anew.
+        if !self.server.has_missed || !self.waiting.ends_a_unit() {
             return;
         }
         while self.waiting.front().is_some_and(|waiting| waiting.began.time_ns < self.answered_ns) {
             self.pop(self.answered_ns, "", rows);
         }
+        self.server.has_missed = false;
     }
 
     /// A record of the server was lost. What the client has asked another time since must have been in it: it would still wait.
     pub(crate) fn close_asked_again(&mut self, rows: &mut Emit<'_, Exchange>) {
-        while let Some(end) = self.waiting.iter().position(|waiting| waiting.asked != Asked::Execute) {
-            let last_ns = self.waiting.get(end).map_or(0, |waiting| waiting.began.time_ns);
-            let Some(asked_ns) =
-                self.waiting.get(end + 1).map(|next| next.began.time_ns).filter(|asked_ns| *asked_ns != last_ns)
-            else {
-                break;
-            };
+        while let Some((end, asked_ns)) = self.waiting.asked_again() {
             (0..=end).for_each(|_| self.pop(asked_ns, "", rows));
         }
     }
 }
 
-// === impl Session: what servers answer ===
+// === impl Session: how texts are read ===
 
 impl Session {
-    /// A statement is done, and returned so many rows.
-    pub(crate) fn complete(&mut self, returned: u32, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
-        match self.waiting.front_mut() {
-            Some(front) if front.asked == Asked::Execute => {
-                front.rows = returned;
-                self.pop(time_ns, "", rows);
+    /// How the server will read what the client says now. What is asked and not yet answered may change it.
+    pub(crate) fn dialect(&self) -> Dialect {
+        let Modes { is_conforming, is_wide, may_have_changed } = self.modes;
+        let is_known = !may_have_changed && !self.client.has_missed && !self.waiting.may_set();
+        let backslash = match is_conforming.filter(|_| is_known) {
+            Some(true) => Backslash::Plain,
+            Some(false) => Backslash::Escapes,
+            None => Backslash::Unknown,
+        };
+        Dialect::PostgreSql { backslash, is_wide: is_wide.filter(|_| is_known).unwrap_or(true) }
+    }
+
+    /// The server says what one of its settings is.
+    pub(crate) fn learn(&mut self, name: &[u8], value: &[u8]) {
+        /// Of these a character may end in a backslash.
+        const WIDE: [&str; 7] = ["SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "UHC", "GB18030", "JOHAB"];
+        match name {
+            b"standard_conforming_strings" => self.modes.is_conforming = Some(value != b"off"),
+            b"client_encoding" => {
+                self.modes.is_wide = Some(WIDE.iter().any(|wide| wide.as_bytes().eq_ignore_ascii_case(value)));
             }
-            Some(front) if front.asked == Asked::Query => front.rows = front.rows.saturating_add(returned),
-            _ if self.client.has_missed => self.complete_half(time_ns, returned, None, rows),
             _ => {}
         }
     }
 
-    /// Something failed.
-    pub(crate) fn fail(&mut self, code: Option<&str>, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
-        let code = Box::from(code.unwrap_or("_OTHER"));
-        match self.waiting.front_mut() {
-            Some(front) if front.asked == Asked::Execute => {
-                front.code = Some(code);
-                self.pop(time_ns, "", rows);
-                self.is_aborting = true;
-            }
-            // A session that waits for nothing is told that the server ends, or that its password is wrong.
-            Some(front) if front.asked == Asked::Query || front.statement.is_some() => front.code = Some(code),
-            Some(_) => {}
-            None => {
-                self.is_aborting = self.half.statement.is_some();
-                self.complete_half(time_ns, 0, Some(code), rows);
-            }
+    /// Bytes of the server were missed, in which it may have said so. `is_cut` if they are no more than the
+    /// end of a call: the end of a long result says nothing, unless something was set.
+    pub(crate) fn forget_modes(&mut self, is_cut: bool) {
+        let is_result = is_cut && !self.modes.may_have_changed && !self.waiting.may_set() && !self.client.has_missed;
+        if !is_result {
+            self.modes = Modes::default();
         }
-    }
-
-    /// The server is ready for the next query: all up to the end of the unit is done.
-    pub(crate) fn ready(&mut self, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
-        let is_aborted = std::mem::take(&mut self.is_aborting);
-        if self.waiting.is_empty() && self.client.has_missed && self.server.has_missed {
-            self.complete_half(time_ns, 0, None, rows);
-        }
-        while let Some(asked) = self.waiting.front().map(|waiting| waiting.asked) {
-            let was_skipped = is_aborted && asked == Asked::Execute;
-            self.pop(time_ns, if was_skipped { ABORTED } else { "" }, rows);
-            if asked != Asked::Execute {
-                break;
-            }
-        }
-        if self.waiting.is_empty() {
-            self.server.has_missed = false;
-            self.client.has_missed = false;
-        }
-    }
-
-    /// From now on both ends stream: what was asked is granted.
-    pub(crate) fn stream(&mut self, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
-        if let Some(front) = self.waiting.front_mut().filter(|front| front.asked != Asked::Sync) {
-            let granted = Waiting::new(front.began, front.asked, front.statement.take(), front.parent.take());
-            front.is_told = true;
-            self.tell(granted, time_ns, "", rows);
-        }
-    }
-
-    /// The server answers what it was not seen to be asked for: the `Execute` is among the bytes that are missing, or a statement
-    /// could not be prepared.
-    fn complete_half(&mut self, time_ns: u64, returned: u32, code: Option<Box<str>>, rows: &mut Emit<'_, Exchange>) {
-        let Some(began) = self.half.began.filter(|_| self.half.statement.is_some()) else { return };
-        let half = std::mem::take(&mut self.half);
-        let waiting = Waiting::new(began, Asked::Execute, half.statement, half.parent);
-        self.tell(Waiting { rows: returned, code, ..waiting }, time_ns, "", rows);
     }
 }
 
 // === impl Session: rows ===
 
 impl Session {
-    fn pop(&mut self, time_ns: u64, error: &str, rows: &mut Emit<'_, Exchange>) {
-        if let Some(waiting) = self.waiting.pop_front() {
+    pub(crate) fn pop(&mut self, time_ns: u64, error: &str, rows: &mut Emit<'_, Exchange>) {
+        if let Some(waiting) = self.waiting.pop() {
             self.tell(waiting, time_ns, error, rows);
         }
     }
 
     /// There is no room for it any more.
     #[cold]
-    fn forget(&self, waiting: Waiting, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
-        if !waiting.is_told && !waiting.began.is_given_up && waiting.asked != Asked::Sync {
+    fn forget(&mut self, waiting: Waiting, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
+        if !waiting.asked.is_executed() {
+            self.tell(waiting, time_ns, "", rows);
+        } else if !waiting.is_told && !waiting.began.is_given_up {
             let mut row = self.exchange(waiting.statement, waiting.code).row(waiting.began, time_ns, rows);
             row.forgotten().protocol_version(VERSION).trace_parent(waiting.parent.as_deref().unwrap_or_default().as_bytes());
         }
     }
 
-    fn tell(&self, waiting: Waiting, ended_ns: u64, error: &str, rows: &mut Emit<'_, Exchange>) {
-        let Waiting { began, asked, statement, parent, rows: returned, code, is_told } = waiting;
-        // A `Sync` is no statement, unless what was to be prepared before it failed.
-        if is_told || (asked == Asked::Sync && code.is_none()) {
+    pub(crate) fn tell(&mut self, waiting: Waiting, ended_ns: u64, error: &str, rows: &mut Emit<'_, Exchange>) {
+        let Waiting { began, asked, statement, parent, rows: returned, code, is_told, done, .. } = waiting;
+        self.modes.may_have_changed |= asked.is_executed() && statement.as_ref().is_none_or(|statement| statement.may_set);
+        if is_told {
             return;
         }
-        let exchange = Exchange { rows: returned, ..self.exchange(statement, code) };
+        match asked {
+            Asked::Execute | Asked::Query => {}
+            // None of them is a statement, unless it failed.
+            Asked::Parse | Asked::Sync if code.is_some() => {}
+            Asked::Unread(unread) => return self.tell_unread(began, &unread, ended_ns, rows),
+            Asked::Parse | Asked::Sync | Asked::CopyEnd => return,
+        }
+        let answered = if asked == Asked::Query { done } else { 0 };
+        let exchange = Exchange { rows: returned, answered, ..self.exchange(statement, code) };
         let mut row = exchange.row(began, ended_ns, rows);
         row.protocol_version(VERSION);
         if !error.is_empty() {
@@ -262,7 +237,20 @@ impl Session {
         }
     }
 
-    fn exchange(&self, statement: Option<Rc<Statement>>, code: Option<Box<str>>) -> Exchange {
+    /// What was asked in bytes that were not captured, if the server did something for it, or may have.
+    fn tell_unread(&self, began: Began, unread: &Unread, ended_ns: u64, rows: &mut Emit<'_, Exchange>) {
+        let is_answered = unread.answers > 0 || unread.code.is_some();
+        if !is_answered && !(self.server.has_missed && unread.bytes > 0) {
+            return;
+        }
+        let operation = Some(unread.operation).filter(|operation| !operation.is_empty());
+        let statement = operation.map(|operation| Rc::new(Statement::bare(operation)));
+        let code = unread.code.clone();
+        let exchange = Exchange { answered: unread.answers, unread: unread.bytes, ..self.exchange(statement, code) };
+        exchange.row(began, ended_ns, rows).protocol_version(VERSION);
+    }
+
+    pub(crate) fn exchange(&self, statement: Option<Rc<Statement>>, code: Option<Box<str>>) -> Exchange {
         Exchange { system: "postgresql", statement, database: self.database.clone(), code, rows: 0, answered: 0, unread: 0 }
     }
 
@@ -293,7 +281,7 @@ impl Session {
 
     /// Bytes that it has on the heap; statements are counted where they are kept.
     pub(crate) fn weight(&self) -> usize {
-        self.waiting.capacity() * size_of::<Waiting>() + self.statements.weight() + self.portals.weight()
+        self.waiting.weight() + self.statements.weight() + self.portals.weight()
     }
 
     /// Tells what is given up. What is not over keeps its place, because its answer may still come.
@@ -301,15 +289,18 @@ impl Session {
         for index in 0..self.waiting.len() {
             let was_answered = |began: Began| self.server.has_missed && began.time_ns < self.answered_ns;
             let Some(waiting) = self.waiting.get_mut(index).filter(|waiting| why.gives_up(waiting.began)) else { continue };
-            let (began, is_sync) = (waiting.began, waiting.asked == Asked::Sync);
-            waiting.began.is_given_up = true;
-            if waiting.is_told || is_sync {
+            if !waiting.asked.is_executed() && !why.is_final() {
                 continue;
             }
-            if was_answered(began) {
-                waiting.is_told = true;
-                let given_up = Waiting::new(began, waiting.asked, waiting.statement.take(), waiting.parent.take());
-                self.tell(given_up, self.answered_ns, "", rows);
+            let began = waiting.began;
+            waiting.began.is_given_up = true;
+            if waiting.is_told {
+                continue;
+            }
+            if !waiting.asked.is_executed() || waiting.code.is_some() || was_answered(began) {
+                let code = waiting.code.take();
+                let ended = Waiting { began, code, ..waiting.take() };
+                self.tell(ended, self.answered_ns, "", rows);
             } else {
                 let (statement, parent) = (waiting.statement.clone(), waiting.parent.clone());
                 let mut row = self.exchange(statement, None).row(began, why.time_ns(), rows);
@@ -319,13 +310,5 @@ impl Session {
         if why.is_final() {
             *self = Self::default();
         }
-    }
-}
-
-// === impl Waiting ===
-
-impl Waiting {
-    const fn new(began: Began, asked: Asked, statement: Option<Rc<Statement>>, parent: Option<Box<str>>) -> Self {
-        Self { began, asked, statement, parent, rows: 0, code: None, is_told: false }
     }
 }
