@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use plugin_sdk::conversation::{Began, Emit, Foreign};
-use sql::{Exchange, Library};
+use sql::{Exchange, Library, Operation};
 
 use crate::command::{self, Answer};
-use crate::packet::{CLIENT_MYSQL, HEADER, Packet, SSL, changed_database, login};
-use crate::session::{Place, Session, Stage, Waiting};
+use crate::modes::Change;
+use crate::packet::{CLIENT_MYSQL, HEADER, Packet, SSL, changed_user, login, query};
+use crate::session::{Session, Stage, Waiting};
 
 /// A statement that comes in parts is waited for if it is no longer than this; of a longer one the first part will do.
 const WAITED_FOR: usize = 4096;
@@ -25,6 +26,7 @@ pub(crate) fn enter(session: &mut Session, packet: &Packet<'_>) -> Result<(), Fo
         return Err(Foreign);
     }
     session.agreed = login.capabilities;
+    session.modes.log_in(login.collation);
     // Only clients of MariaDB leave this out, and only to its servers.
     session.is_mariadb |= login.capabilities & CLIENT_MYSQL == 0;
     session.database = named(login.database);
@@ -33,22 +35,14 @@ pub(crate) fn enter(session: &mut Session, packet: &Packet<'_>) -> Result<(), Fo
     Ok(())
 }
 
-/// A packet of a session.
-pub(crate) fn packet(
+/// A command.
+pub(crate) fn command(
     session: &mut Session,
     library: &mut Library,
     packet: &Packet<'_>,
     began: Began,
     rows: &mut Emit<'_, Exchange>,
 ) {
-    if packet.number != 0 {
-        // More of the same command, a file, a password. The answer has the number behind it.
-        let next = packet.number.wrapping_add(1);
-        if let Some(Place::Before(number)) = session.waiting.back_mut().map(|waiting| &mut waiting.place) {
-            *number = next;
-        }
-        return;
-    }
     let Some((&code, body)) = packet.body.split_first() else { return };
     let Some(answer) = command::answer(code) else { return };
     session.close_answered(rows);
@@ -57,24 +51,41 @@ pub(crate) fn packet(
     match code {
         command::QUERY | command::PREPARE => {
             let is_cut = packet.body.len() + HEADER < packet.length;
-            // No attributes, and one set of them: clients that know of attributes say so with each query.
-            let sql = body.strip_prefix(&[0, 1]).unwrap_or(body);
+            let has_attributes = if code == command::QUERY { session.has_attributes() } else { Some(false) };
+            let Some((sql, parent)) = query(body, has_attributes) else {
+                waiting.statement = Some(library.bare(Operation::default()));
+                waiting.change = Change::Unknown;
+                return session.ask(waiting, rows);
+            };
             let reading = library.read(sql, session.dialect(), is_cut);
             if code == command::PREPARE {
                 session.prepare(Rc::clone(&reading.statement));
+            } else {
+                waiting.change = Change::of(sql, is_cut, reading.may_set || reading.statement.may_set);
+                waiting.database = used(&reading.statement);
             }
-            waiting.database = used(&reading.statement);
-            waiting.parent = reading.trace_parent.map(Box::from);
+            waiting.parent = reading.trace_parent.or(parent).map(Box::from);
             waiting.statement = Some(reading.statement);
         }
-        command::EXECUTE | command::BULK_EXECUTE | command::FETCH => waiting.statement = session.statement(id),
+        command::EXECUTE | command::BULK_EXECUTE | command::FETCH => {
+            waiting.statement = session.statement(id);
+            waiting.change = Change::of_prepared(waiting.statement.as_deref());
+        }
         command::CLOSE => session.close(id),
         command::INIT_DB => {
             waiting.database = named(body);
             waiting.statement = Some(library.bare(command::operation(code)));
         }
         command::CHANGE_USER => {
-            waiting.database = changed_database(body).and_then(named);
+            let changed = changed_user(body);
+            waiting.database = changed.and_then(|(database, _)| named(database));
+            waiting.change = Change::to(changed.and_then(|(_, collation)| collation));
+            waiting.is_new_session = true;
+            waiting.is_told = true;
+        }
+        command::RESET => {
+            waiting.change = Change::Reset;
+            waiting.is_new_session = true;
             waiting.is_told = true;
         }
         _ => {
@@ -96,5 +107,5 @@ fn named(name: &[u8]) -> Option<Rc<str>> {
 /// The database that a statement makes that of the session.
 fn used(statement: &sql::Statement) -> Option<Rc<str>> {
     let name = statement.text.get(3..).filter(|_| statement.operation.name() == "USE" && statement.statements == 1)?;
-    named(name.trim_matches([' ', '`']).as_bytes())
+    named(name.trim_matches([' ', '`']).as_bytes()).filter(|name| &**name != "?")
 }

@@ -39,6 +39,8 @@ pub(crate) const LONG_DATA: u8 = 0x18;
 pub(crate) const CLOSE: u8 = 0x19;
 /// Rows of a cursor.
 pub(crate) const FETCH: u8 = 0x1c;
+/// The session begins anew, for the same user.
+pub(crate) const RESET: u8 = 0x1f;
 /// A prepared statement with many values, MariaDB.
 pub(crate) const BULK_EXECUTE: u8 = 0xfa;
 
@@ -47,7 +49,7 @@ pub(crate) const fn answer(command: u8) -> Option<Answer> {
     Some(match command {
         QUIT | LONG_DATA | CLOSE => Answer::Nothing,
         // Sleep, statistics, debug, ping, time, delayed insert, replica, reset, option, reset, daemon.
-        0x00 | 0x05..=0x09 | 0x0b..=0x10 | 0x14 | 0x15 | 0x1a | 0x1b | 0x1d | 0x1f | INIT_DB => Answer::One,
+        0x00 | 0x05..=0x09 | 0x0b..=0x10 | 0x14 | 0x15 | 0x1a | 0x1b | 0x1d | RESET | INIT_DB => Answer::One,
         CHANGE_USER => Answer::Login,
         QUERY | EXECUTE | BULK_EXECUTE | 0x0a => Answer::Results,
         0x04 | FETCH => Answer::Rows,

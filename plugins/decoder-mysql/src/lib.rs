@@ -4,9 +4,11 @@ mod recognise;
 pub mod packet;
 mod command;
 mod resync;
+mod modes;
 mod client;
 mod server;
 mod session;
+mod systems;
 
 pub use session::Session;
 
@@ -16,10 +18,12 @@ use sql::{Exchange, Library};
 
 use packet::{FULL, HEADER, Packet, frame};
 use session::{Place, Stage};
+use systems::Systems;
 
 /// The protocol.
 pub struct MySql {
     library: Library,
+    systems: Systems,
 }
 
 /// After so many calls of which nothing was ever understood it is something else.
@@ -28,6 +32,8 @@ const STRANGE: u8 = 8;
 // === impl MySql ===
 
 impl Protocol for MySql {
+    const STATE_VERSION: u16 = 2;
+
     type Connection = Session;
     type Exchange = Exchange;
 
@@ -37,7 +43,7 @@ impl Protocol for MySql {
 
     fn bind(config: Config<'_>) -> Result<Self, String> {
         config.none()?;
-        Ok(Self { library: Library::new() })
+        Ok(Self { library: Library::new(), systems: Systems::default() })
     }
 
     fn sheet(&self) -> Sheet<Exchange> {
@@ -49,6 +55,34 @@ impl Protocol for MySql {
     }
 
     fn data(&mut self, session: &mut Session, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> Result<usize, Foreign> {
+        let done = self.packets(session, data, rows)?;
+        if data.sender == Sender::Server {
+            session.hear_server();
+        }
+        Ok(done)
+    }
+
+    fn weight(session: &Session) -> usize {
+        session.weight()
+    }
+
+    fn gap(&mut self, session: &mut Session, sender: Sender, rows: &mut Emit<'_, Exchange>) {
+        let is_cut = sender == Sender::Server && std::mem::take(&mut session.is_cut);
+        session.forget_modes(sender, is_cut);
+        if sender == Sender::Server && !is_cut {
+            session.close_asked_again(rows);
+        }
+        session.miss(sender);
+    }
+
+    fn end(&mut self, session: &mut Session, why: &Ending, rows: &mut Emit<'_, Exchange>) {
+        session.give_up(why, rows);
+    }
+}
+
+impl MySql {
+    /// The packets in these bytes; how many are done with.
+    fn packets(&mut self, session: &mut Session, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> Result<usize, Foreign> {
         let sender = data.sender;
         if sender == Sender::Server {
             session.answered_ns = data.time_ns;
@@ -61,6 +95,9 @@ impl Protocol for MySql {
                 return Ok(at);
             }
             if !session.side(sender).in_step {
+                if sender == Sender::Client && session.in_file {
+                    return Ok(data.bytes.len());
+                }
                 let Some(from) = resync::resync(sender, rest, data.missing) else {
                     return session.lose(sender, STRANGE).map(|()| data.bytes.len());
                 };
@@ -78,37 +115,25 @@ impl Protocol for MySql {
                 return Ok(at);
             }
             if !session.expects(sender, &packet) {
+                session.forget_modes(sender, false);
                 session.miss(sender);
                 return session.lose(sender, STRANGE).map(|()| data.bytes.len());
             }
+            let is_of_file = sender == Sender::Client && session.is_of_file(&packet);
             let side = session.side(sender);
             side.number = packet.number;
             let went_on = std::mem::replace(&mut side.goes_on, packet.length == FULL + HEADER);
-            // What goes on with a command counts: the answer has the number behind it.
-            if !went_on || sender == Sender::Client {
-                self.packet(session, &packet, (data, at), rows)?;
-            }
             at += packet.length;
+            if is_of_file {
+                session.take_file(&packet);
+            } else if !went_on {
+                self.packet(session, &packet, (data, at - packet.length), rows)?;
+            } else if sender == Sender::Client {
+                session.go_on(&packet, went_on);
+            }
         }
     }
 
-    fn weight(session: &Session) -> usize {
-        session.weight()
-    }
-
-    fn gap(&mut self, session: &mut Session, sender: Sender, rows: &mut Emit<'_, Exchange>) {
-        if sender == Sender::Server && !std::mem::take(&mut session.is_cut) {
-            session.close_asked_again(rows);
-        }
-        session.miss(sender);
-    }
-
-    fn end(&mut self, session: &mut Session, why: &Ending, rows: &mut Emit<'_, Exchange>) {
-        session.give_up(why, rows);
-    }
-}
-
-impl MySql {
     fn packet(
         &mut self,
         session: &mut Session,
@@ -119,18 +144,47 @@ impl MySql {
         if session.stage != Stage::Open {
             match data.sender {
                 // A command: whatever was missed, the client is let in.
-                Sender::Client if packet.number == 0 => session.stage = Stage::Open,
-                Sender::Client => return client::enter(session, packet),
-                Sender::Server => return server::enter(session, packet),
+                Sender::Client if packet.number == 0 => {
+                    if session.stage == Stage::New {
+                        session.is_mariadb |= self.systems.is_mariadb(data.connection, data.server_port);
+                    }
+                    session.stage = Stage::Open;
+                }
+                Sender::Client => return self.enter(session, packet, data),
+                Sender::Server => {
+                    server::enter(session, packet)?;
+                    if session.stage == Stage::Login && packet.number == 0 {
+                        self.systems.greet(data.server_port, session.is_mariadb);
+                    }
+                    return Ok(());
+                }
             }
         }
         session.is_proven = true;
         match data.sender {
-            Sender::Client => client::packet(session, &mut self.library, packet, data.began(at), rows),
+            Sender::Client if packet.number == 0 => {
+                session.in_file = false;
+                client::command(session, &mut self.library, packet, data.began(at), rows);
+            }
+            Sender::Client => session.go_on(packet, false),
             Sender::Server => {
                 let is_last = data.missing == 0 && at + packet.length == data.bytes.len();
                 server::packet(session, packet, is_last, data.time_ns, rows);
             }
+        }
+        Ok(())
+    }
+}
+
+impl MySql {
+    /// A packet of a client that is not let in yet, as far as was seen.
+    fn enter(&mut self, session: &mut Session, packet: &Packet<'_>, data: &Data<'_>) -> Result<(), Foreign> {
+        let is_new = session.stage == Stage::New;
+        client::enter(session, packet).inspect_err(|_| self.systems.encrypt(data.connection, session.is_mariadb))?;
+        if is_new && session.stage == Stage::New {
+            session.go_on(packet, false);
+        } else if is_new {
+            session.is_mariadb |= self.systems.is_mariadb(data.connection, data.server_port);
         }
         Ok(())
     }
@@ -142,6 +196,7 @@ impl Session {
         let place = self.waiting.front().map(|waiting| waiting.place);
         match sender {
             _ if self.stage != Stage::Open => true,
+            Sender::Client if self.is_of_file(packet) => true,
             Sender::Client if packet.number == 0 => packet.body.first().is_none_or(|code| command::answer(*code).is_some()),
             Sender::Client => true,
             // Within a result packets are counted on.

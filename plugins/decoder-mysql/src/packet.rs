@@ -1,5 +1,7 @@
 //! Packets on the wire: three bytes of length, a number, a body. And the few bodies that are read.
 
+use plugin_sdk::conversation::is_trace_parent;
+
 /// A packet, or as much of it as there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet<'a> {
@@ -18,6 +20,8 @@ pub struct Greeting<'a> {
     pub version: &'a [u8],
     /// What it can do.
     pub capabilities: u32,
+    /// Number of the collation that it has by default.
+    pub collation: u8,
 }
 
 /// What a client answers.
@@ -25,6 +29,8 @@ pub struct Greeting<'a> {
 pub struct Login<'a> {
     /// What both can do.
     pub capabilities: u32,
+    /// Number of a collation: the client's characters are of its character set.
+    pub collation: u8,
     /// The database of the session; empty for none.
     pub database: &'a [u8],
 }
@@ -44,6 +50,10 @@ const CONNECT_WITH_DB: u32 = 1 << 3;
 const PROTOCOL_41: u32 = 1 << 9;
 const SECURE_CONNECTION: u32 = 1 << 15;
 const LENENC_AUTH: u32 = 1 << 21;
+/// Queries may have attributes, and say how many.
+pub const QUERY_ATTRIBUTES: u32 = 1 << 27;
+/// Attributes of a query that are read.
+const MOST_ATTRIBUTES: usize = 32;
 
 /// Status: another result follows.
 pub const MORE_RESULTS: u16 = 1 << 3;
@@ -67,9 +77,10 @@ pub fn greeting(body: &[u8]) -> Option<Greeting<'_>> {
     let (version, rest) = text(body.strip_prefix(&[10])?)?;
     // Behind the version: thread (4), nonce (8), 0; then capabilities, character set, status, capabilities.
     let [_, _, _, _, _, _, _, _, _, _, _, _, 0, low @ ..] = rest else { return None };
-    let [a, b, _, _, _, c, d, ..] = low else { return None };
+    let [a, b, collation, _, _, c, d, ..] = low else { return None };
     let is_version = version.first().is_some_and(u8::is_ascii_digit) && version.iter().all(u8::is_ascii_graphic);
-    is_version.then_some(Greeting { version, capabilities: u32::from_le_bytes([*a, *b, *c, *d]) })
+    let capabilities = u32::from_le_bytes([*a, *b, *c, *d]);
+    is_version.then_some(Greeting { version, capabilities, collation: *collation })
 }
 
 /// Reads a login, as far as it is there.
@@ -77,9 +88,11 @@ pub fn greeting(body: &[u8]) -> Option<Greeting<'_>> {
 pub fn login(body: &[u8]) -> Option<Login<'_>> {
     let (capabilities, rest) = body.split_first_chunk::<4>()?;
     let capabilities = u32::from_le_bytes(*capabilities);
-    // Longest packet (4), character set (1), 23 bytes, most of them 0.
-    let rest = rest.get(28..).filter(|_| capabilities & PROTOCOL_41 != 0)?;
-    Some(Login { capabilities, database: login_database(rest, capabilities).unwrap_or_default() })
+    // Longest packet (4), collation (1), 23 bytes, most of them 0.
+    let (&[_, _, _, _, collation], filler) = rest.split_first_chunk::<5>()?;
+    let is_filler = filler.get(..19)?.iter().all(|byte| *byte == 0);
+    let rest = filler.get(23..).filter(|_| is_filler && capabilities & PROTOCOL_41 != 0)?;
+    Some(Login { capabilities, collation, database: login_database(rest, capabilities).unwrap_or_default() })
 }
 
 fn login_database(rest: &[u8], capabilities: u32) -> Option<&[u8]> {
@@ -93,12 +106,72 @@ fn login_database(rest: &[u8], capabilities: u32) -> Option<&[u8]> {
     Some(text(rest)?.0)
 }
 
-/// The database that `COM_CHANGE_USER` asks for.
+/// The database that `COM_CHANGE_USER` asks for, and the number of the collation, if that was captured.
 #[must_use]
-pub fn changed_database(body: &[u8]) -> Option<&[u8]> {
+pub fn changed_user(body: &[u8]) -> Option<(&[u8], Option<u8>)> {
     let (_, rest) = text(body)?;
     let (&length, rest) = rest.split_first()?;
-    Some(text(rest.get(usize::from(length)..)?)?.0)
+    let (database, rest) = text(rest.get(usize::from(length)..)?)?;
+    Some((database, rest.first().copied()))
+}
+
+/// Whether this collation is of a character set in which characters may end in an ASCII sign: Big5, Shift-JIS, GBK and GB 18030.
+#[must_use]
+pub const fn is_wide(collation: u8) -> bool {
+    matches!(collation, 1 | 13 | 28 | 84 | 87 | 88 | 95 | 96 | 248..=250)
+}
+
+/// The text of a query, and the `traceparent` among its attributes. `has_attributes` is whether both ends agreed on them, None if that
+/// was not seen. None if there are some that are not understood.
+#[must_use]
+pub fn query(body: &[u8], has_attributes: Option<bool>) -> Option<(&[u8], Option<&str>)> {
+    // No text has such a second byte.
+    let has_attributes = has_attributes.unwrap_or_else(|| matches!(body, [0, ..] | [_, 1, ..]));
+    if !has_attributes {
+        return Some((body, None));
+    }
+    let (count, rest) = number(body)?;
+    let (1, rest) = number(rest)? else { return None };
+    let count = usize::try_from(count).ok().filter(|count| *count <= MOST_ATTRIBUTES)?;
+    if count == 0 {
+        return Some((rest, None));
+    }
+    let (absent, rest) = rest.split_at_checked(count.div_ceil(8))?;
+    let mut rest = rest.strip_prefix(&[1])?;
+    let mut attributes = [(0, &b""[..]); MOST_ATTRIBUTES];
+    let attributes = attributes.get_mut(..count)?;
+    for attribute in attributes.iter_mut() {
+        let (&[kind, _], behind) = rest.split_first_chunk::<2>()?;
+        let (name, behind) = counted(behind)?;
+        (*attribute, rest) = ((kind, name), behind);
+    }
+    let mut parent = None;
+    for (index, (kind, name)) in attributes.iter().enumerate() {
+        if absent.get(index / 8)? >> (index % 8) & 1 == 1 {
+            continue;
+        }
+        let fixed = |length| rest.split_at_checked(length);
+        let (value, behind) = match kind {
+            0x06 => (&b""[..], rest),
+            0x01 => fixed(1)?,
+            0x02 | 0x0d => fixed(2)?,
+            0x03 | 0x04 | 0x09 => fixed(4)?,
+            0x05 | 0x08 => fixed(8)?,
+            0x07 | 0x0a..=0x0c => fixed(1 + usize::from(*rest.first()?))?,
+            _ => counted(rest)?,
+        };
+        if *name == b"traceparent" {
+            parent = Some(value).filter(|value| is_trace_parent(value));
+        }
+        rest = behind;
+    }
+    Some((rest, parent.and_then(|parent| std::str::from_utf8(parent).ok())))
+}
+
+/// Bytes that have their length in front, and what follows.
+fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = number(bytes)?;
+    rest.split_at_checked(usize::try_from(length).ok()?)
 }
 
 /// The text up to the NUL that must end it, and what follows.
@@ -145,7 +218,7 @@ pub fn error(body: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Greeting, Packet, changed_database, error, frame, greeting, login, number, status};
+    use super::{Greeting, Packet, changed_user, error, frame, greeting, login, number, status};
 
     const HELLO: &[u8] = b"\x0a5.5.5-10.11.6-MariaDB\0\x07\0\0\0abcdefgh\0\xfe\xf7\x2d\x02\0\xff\x81\x15";
 
@@ -158,15 +231,18 @@ mod tests {
 
     #[test]
     fn greeting_and_login_are_read_as_far_as_they_go() {
-        assert_eq!(greeting(HELLO), Some(Greeting { version: b"5.5.5-10.11.6-MariaDB", capabilities: 0x81ff_f7fe }));
+        assert_eq!(
+            greeting(HELLO),
+            Some(Greeting { version: b"5.5.5-10.11.6-MariaDB", capabilities: 0x81ff_f7fe, collation: 0x2d })
+        );
         (0..HELLO.len() - 2).for_each(|length| assert!(greeting(&HELLO[..length]).is_none_or(|_| length > 40)));
         let mut answer = (1_u32 << 9 | 1 << 3 | 1 << 15).to_le_bytes().to_vec();
         answer.extend([0; 28]);
         answer.extend_from_slice(b"app\0\x03abcshop\0mysql_native_password\0");
         assert_eq!(login(&answer).unwrap().database, b"shop");
         (0..answer.len()).for_each(|length| assert!(login(&answer[..length]).is_none_or(|login| login.database.len() <= 4)));
-        assert_eq!(changed_database(b"app\0\x02xyshop\0"), Some(&b"shop"[..]));
-        assert_eq!(changed_database(b"app\0\xffxyshop\0"), None);
+        assert_eq!(changed_user(b"app\0\x02xyshop\0\x1c\0"), Some((&b"shop"[..], Some(28))));
+        assert_eq!(changed_user(b"app\0\xffxyshop\0"), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use plugin_sdk::conversation::{Beginning, Description, Opinion, Sender, Signatur
 use sql::Operation;
 
 use crate::command::{EXECUTE, PREPARE, QUERY};
-use crate::packet::{HEADER, Packet, frame, greeting, login};
+use crate::packet::{HEADER, Packet, frame, greeting, login, query};
 
 /// A call of a result is 16 KiB of rows, of which the first say nothing more than the length; a statement is mostly shorter.
 const CAPTURE_BYTES: u32 = 1024;
@@ -43,8 +43,7 @@ pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
 }
 
 fn is_login(packet: &Packet<'_>) -> bool {
-    let filler = packet.body.get(9..28).unwrap_or(&[1]);
-    matches!(packet.number, 1 | 2) && login(packet.body).is_some() && filler.iter().all(|byte| *byte == 0)
+    matches!(packet.number, 1 | 2) && login(packet.body).is_some()
 }
 
 /// Whether this is a statement, by its first word.
@@ -52,7 +51,8 @@ pub(crate) fn is_command(packet: &Packet<'_>) -> bool {
     let Some((&code, body)) = packet.body.split_first().filter(|_| packet.number == 0) else { return false };
     match code {
         QUERY | PREPARE => {
-            let sql = body.strip_prefix(&[0, 1]).unwrap_or(body).trim_ascii_start();
+            let Some((sql, _)) = query(body, None) else { return false };
+            let sql = sql.trim_ascii_start();
             let word = sql.split(|byte| !byte.is_ascii_alphabetic()).next().unwrap_or_default();
             sql.starts_with(b"/*") || !matches!(Operation::named(word).name(), "" | "_OTHER")
         }

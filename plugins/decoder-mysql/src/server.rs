@@ -4,9 +4,7 @@ use plugin_sdk::conversation::{Emit, Foreign};
 use sql::Exchange;
 
 use crate::command::{self, Answer};
-use crate::packet::{
-    COMPRESSED, CURSOR_EXISTS, FULL, HEADER, MORE_RESULTS, NO_BACKSLASH_ESCAPES, Packet, error, greeting, number, status,
-};
+use crate::packet::{COMPRESSED, CURSOR_EXISTS, FULL, HEADER, MORE_RESULTS, Packet, error, greeting, number, status};
 use crate::session::{Place, Session, Stage};
 
 /// A packet that comes in parts is waited for if it is no longer: what ends a result, and errors. Of rows the first byte will do.
@@ -34,6 +32,7 @@ pub(crate) fn enter(session: &mut Session, packet: &Packet<'_>) -> Result<(), Fo
     {
         session.is_mariadb = greeting.version.windows(7).any(|window| window == b"MariaDB");
         session.offered = Some(greeting.capabilities);
+        session.modes.greet(greeting.collation);
         session.stage = Stage::Login;
         session.is_proven = true;
     } else if packet.number > 1 && packet.body.first() == Some(&OK) {
@@ -41,7 +40,9 @@ pub(crate) fn enter(session: &mut Session, packet: &Packet<'_>) -> Result<(), Fo
         if session.agreed & session.offered.unwrap_or(u32::MAX) & COMPRESSED != 0 {
             return Err(Foreign);
         }
-        session.no_backslash = status(packet.body).is_some_and(|status| status & NO_BACKSLASH_ESCAPES != 0);
+        if let Some(status) = status(packet.body) {
+            session.modes.answer(status);
+        }
     }
     Ok(())
 }
@@ -51,6 +52,9 @@ pub(crate) fn packet(session: &mut Session, packet: &Packet<'_>, is_last: bool, 
     let Some(front) = session.waiting.front_mut() else { return };
     let Some(&first) = packet.body.first() else { return };
     let answer = command::answer(front.command).unwrap_or(Answer::One);
+    if front.place == Place::File {
+        front.place = Place::Result;
+    }
     if let Place::Before(number) = front.place {
         if packet.number != number {
             return;
@@ -70,7 +74,7 @@ pub(crate) fn packet(session: &mut Session, packet: &Packet<'_>, is_last: bool, 
     }
     let is_end = first == END && is_short;
     let is_line = is_end && packet.body.len() == 5;
-    let status = || status(packet.body).unwrap_or(0);
+    let has_cursor = || status(packet.body).is_some_and(|status| status & CURSOR_EXISTS != 0);
     match front.place {
         Place::Result => first_of_result(session, packet, first, answer, time_ns, rows),
         // Between parameters and columns.
@@ -78,16 +82,16 @@ pub(crate) fn packet(session: &mut Session, packet: &Packet<'_>, is_last: bool, 
         Place::Columns(1) if answer == Answer::Prepared => session.done(time_ns, rows),
         Place::Columns(1) => front.place = Place::Line,
         Place::Columns(left) => front.place = Place::Columns(left.saturating_sub(1)),
-        Place::Line if is_line && status() & CURSOR_EXISTS == 0 => front.place = Place::Rows,
-        Place::Line | Place::Rows if is_end => end_of_result(session, status(), time_ns, rows),
+        Place::Line if is_line && !has_cursor() => front.place = Place::Rows,
+        Place::Line | Place::Rows if is_end => end_of_result(session, status(packet.body), time_ns, rows),
         Place::Line | Place::Rows => {
             front.place = Place::Rows;
             front.rows = front.rows.saturating_add(1);
         }
         // A line with packets behind it is that before the rows.
-        Place::Lost if is_end && (is_last || !is_line) => end_of_result(session, status(), time_ns, rows),
+        Place::Lost if is_end && (is_last || !is_line) => end_of_result(session, status(packet.body), time_ns, rows),
         Place::Stream => session.grant(time_ns, rows),
-        Place::Before(_) | Place::Lost => {}
+        Place::Before(_) | Place::File | Place::Lost => {}
     }
 }
 
@@ -102,7 +106,14 @@ fn first_of_result(
 ) {
     let Some(front) = session.waiting.front_mut() else { return };
     match (answer, first) {
-        (Answer::One, _) | (Answer::Login, OK) => session.done(time_ns, rows),
+        (Answer::One | Answer::Login, OK) => {
+            let status = status(packet.body);
+            session.done(time_ns, rows);
+            if let Some(status) = status {
+                session.modes.answer(status);
+            }
+        }
+        (Answer::One, _) => session.done(time_ns, rows),
         (Answer::Login, _) => {}
         (Answer::Prepared, OK) => {
             let [_, a, b, c, d, columns_low, columns_high, parameters_low, parameters_high, ..] = *packet.body else {
@@ -120,9 +131,12 @@ fn first_of_result(
                 session.done(time_ns, rows);
             }
         }
-        (_, OK | END) => end_of_result(session, status(packet.body).unwrap_or(0), time_ns, rows),
-        // The client sends the file, then the server says how that went; the client's packets move the number on.
-        (_, FILE) => front.place = Place::Result,
+        (_, OK | END) => end_of_result(session, status(packet.body), time_ns, rows),
+        // The client sends the file, then the server says how that went.
+        (_, FILE) => {
+            front.place = Place::File;
+            session.ask_file(packet.number);
+        }
         _ => {
             // Clients that keep what they know of columns are told, in one more byte, whether it holds.
             let (columns, is_known) = match number(packet.body) {
@@ -136,10 +150,12 @@ fn first_of_result(
 }
 
 /// A result is over, and with it the answer unless another follows.
-fn end_of_result(session: &mut Session, status: u16, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
-    session.no_backslash = status & NO_BACKSLASH_ESCAPES != 0;
+fn end_of_result(session: &mut Session, status: Option<u16>, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
     match session.waiting.front_mut() {
-        Some(front) if status & MORE_RESULTS != 0 => front.place = Place::Result,
+        Some(front) if status.is_some_and(|status| status & MORE_RESULTS != 0) => front.place = Place::Result,
         _ => session.done(time_ns, rows),
+    }
+    if let Some(status) = status {
+        session.modes.answer(status);
     }
 }

@@ -5,9 +5,11 @@ use std::rc::Rc;
 
 use plugin_sdk::conversation::{Began, Emit, Ending, Foreign, Sender};
 use serde::{Deserialize, Serialize};
-use sql::{Backslash, Dialect, Exchange, Statement};
+use sql::{Dialect, Exchange, Statement};
 
-use crate::command::PREPARE;
+use crate::command::{CHANGE_USER, PREPARE};
+use crate::modes::{Change, Modes};
+use crate::packet::{HEADER, Packet, QUERY_ATTRIBUTES};
 
 /// One connection.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -19,8 +21,11 @@ pub struct Session {
     /// What the client said that both can do.
     pub(crate) agreed: u32,
     pub(crate) database: Option<Rc<str>>,
-    /// A backslash is a backslash: `NO_BACKSLASH_ESCAPES`.
-    pub(crate) no_backslash: bool,
+    pub(crate) modes: Modes,
+    /// The client sends a file, which ends with an empty packet.
+    pub(crate) in_file: bool,
+    /// The server has said what became of it.
+    is_file_answered: bool,
     pub(crate) client: Side,
     pub(crate) server: Side,
     statements: BTreeMap<u32, Rc<Statement>>,
@@ -71,11 +76,15 @@ pub(crate) struct Waiting {
     pub parent: Option<Box<str>>,
     /// The database that it asks for.
     pub database: Option<Rc<str>>,
+    /// What it does to the character set.
+    pub change: Change,
     pub place: Place,
     pub rows: u32,
     pub code: Option<Box<str>>,
     /// Its row is out already, or it has none; only its answer is still to come.
     pub is_told: bool,
+    /// With it the session begins anew: nothing is prepared any more.
+    pub is_new_session: bool,
 }
 
 /// Where in an answer the server is.
@@ -91,6 +100,8 @@ pub(crate) enum Place {
     Line,
     /// Among the rows.
     Rows,
+    /// Behind the request for a file of the client's; what comes next is what became of that.
+    File,
     /// Somewhere: packets were missed.
     Lost,
     /// In what streams without end.
@@ -109,9 +120,21 @@ const VERSION: &str = "10";
 // === impl Session: statements ===
 
 impl Session {
-    pub(crate) const fn dialect(&self) -> Dialect {
-        let backslash = if self.no_backslash { Backslash::Plain } else { Backslash::Escapes };
-        Dialect::MySql { backslash, is_wide: false }
+    /// How the server will read what the client says now. What is asked and not yet answered may change it.
+    pub(crate) fn dialect(&self) -> Dialect {
+        let may_set = |waiting: &Waiting| {
+            waiting.change != Change::None || waiting.statement.as_ref().is_none_or(|statement| statement.may_set)
+        };
+        self.modes.dialect(!self.client.has_missed && !self.waiting.iter().any(may_set))
+    }
+
+    /// Whether queries have attributes; None if that was not seen.
+    pub(crate) fn has_attributes(&self) -> Option<bool> {
+        match (self.agreed, self.offered) {
+            (0, _) => None,
+            (agreed, _) if agreed & QUERY_ATTRIBUTES == 0 => Some(false),
+            (_, offered) => offered.map(|offered| offered & QUERY_ATTRIBUTES != 0),
+        }
     }
 
     pub(crate) fn prepare(&mut self, statement: Rc<Statement>) {
@@ -172,6 +195,12 @@ impl Session {
     /// What waits longest has its answer.
     pub(crate) fn done(&mut self, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         let Some(mut waiting) = self.waiting.pop_front() else { return };
+        let is_sure = waiting.code.is_none() && !self.server.has_missed;
+        self.modes.change(if is_sure || waiting.change == Change::None { waiting.change } else { Change::Unknown });
+        if waiting.is_new_session && waiting.code.is_none() {
+            self.statements.clear();
+            self.last_prepared = None;
+        }
         if waiting.code.is_none() && waiting.database.is_some() {
             self.database = waiting.database.take();
         }
@@ -220,14 +249,29 @@ impl Session {
 
     /// Bytes of one end are missing.
     pub(crate) fn miss(&mut self, sender: Sender) {
+        if sender == Sender::Client && self.is_file_answered {
+            self.in_file = false;
+        }
         let side = self.side(sender);
         *side = Side { has_missed: true, strange: side.strange, ..Side::default() };
         if sender == Sender::Server
-            && let Some(front) =
-                self.waiting.front_mut().filter(|front| !matches!(front.place, Place::Before(_) | Place::Stream))
+            && let Some(front) = self.waiting.front_mut().filter(|front| front.place.is_within())
         {
             front.place = Place::Lost;
             front.rows = 0;
+        }
+    }
+
+    /// What was missed may have changed how texts are read. `is_cut` if it is no more than the end of a call.
+    pub(crate) fn forget_modes(&mut self, sender: Sender, is_cut: bool) {
+        let may_set = |waiting: &Waiting| waiting.statement.as_ref().is_none_or(|statement| statement.may_set);
+        match sender {
+            // All of a file is a file.
+            Sender::Client if self.in_file => {}
+            Sender::Client => self.modes.miss_command(),
+            // The end of a long result says nothing, unless something was set.
+            Sender::Server if is_cut && !self.waiting.iter().any(may_set) => {}
+            Sender::Server => self.modes.miss_answer(),
         }
     }
 
@@ -277,12 +321,88 @@ impl Session {
     }
 }
 
+// === impl Session: packets of a client that are no commands ===
+
+impl Session {
+    /// Whether a packet of the client counts on from the one before.
+    pub(crate) const fn follows(&self, packet: &Packet<'_>) -> bool {
+        packet.number == self.client.number.wrapping_add(1)
+    }
+
+    /// Whether it belongs to a file that the client sends. Numbers begin anew behind 255, so a number says nothing.
+    pub(crate) const fn is_of_file(&self, packet: &Packet<'_>) -> bool {
+        self.in_file && self.follows(packet)
+    }
+
+    /// A packet of a file; an empty one ends it.
+    pub(crate) const fn take_file(&mut self, packet: &Packet<'_>) {
+        self.in_file = packet.length > HEADER;
+    }
+
+    /// The server has spoken. Where in a file the client is may not be known; an answer says that it is over.
+    pub(crate) fn hear_server(&mut self) {
+        if self.in_file && !self.waiting.iter().any(|waiting| waiting.place == Place::File) {
+            self.is_file_answered = true;
+            self.in_file = self.client.in_step;
+        }
+    }
+
+    /// The server asks for a file, in a packet of this number.
+    pub(crate) const fn ask_file(&mut self, number: u8) {
+        self.in_file = true;
+        self.is_file_answered = false;
+        self.client.number = number;
+    }
+
+    /// More of the same command, a password, or a file for which the server was not seen to ask. `went_on` if the packet before was
+    /// as long as they get.
+    pub(crate) fn go_on(&mut self, packet: &Packet<'_>, went_on: bool) {
+        let is_password = self.waiting.back().is_some_and(|last| last.command == CHANGE_USER);
+        if went_on || is_password {
+            // The answer has the number behind it.
+            if let Some(Place::Before(number)) = self.waiting.back_mut().map(|waiting| &mut waiting.place) {
+                *number = packet.number.wrapping_add(1);
+            }
+            return;
+        }
+        self.take_file(packet);
+        self.is_file_answered = false;
+        // What seemed to be a command was a packet of the file, whose number came round to 0.
+        if packet.number == 1 {
+            self.waiting.pop_back();
+        }
+        if let Some(last) = self.waiting.back_mut().filter(|last| matches!(last.place, Place::Before(_))) {
+            last.place = Place::File;
+        }
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    /// Whether the server is within an answer of which more is to come.
+    const fn is_within(self) -> bool {
+        !matches!(self, Self::Before(_) | Self::Stream | Self::File)
+    }
+}
+
 // === impl Waiting ===
 
 impl Waiting {
     /// A command, of which nothing else is known yet.
     pub(crate) const fn new(began: Began, command: u8) -> Self {
-        let place = Place::Before(1);
-        Self { began, command, statement: None, parent: None, database: None, place, rows: 0, code: None, is_told: false }
+        Self {
+            began,
+            command,
+            statement: None,
+            parent: None,
+            database: None,
+            change: Change::None,
+            place: Place::Before(1),
+            rows: 0,
+            code: None,
+            is_told: false,
+            is_new_session: false,
+        }
     }
 }

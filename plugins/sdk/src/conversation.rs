@@ -253,6 +253,8 @@ pub struct Data<'a> {
     pub call_start: bool,
     /// Port of the server.
     pub server_port: u16,
+    /// The identity of the connection. What is said on it encrypted, and before that in plain, has the same.
+    pub connection: u64,
     /// On the wire they were encrypted.
     pub is_tls: bool,
     /// A number of the address that a datagram was sent to or came from: a socket may speak with many. 0 for a stream, and where the

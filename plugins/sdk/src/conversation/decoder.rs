@@ -261,7 +261,7 @@ fn feed<P: Protocol>(
         sequence: (record.transport() != UDP).then(|| record.sequence()),
         time_ns: record.time_ns(),
     };
-    let Entry { source, state, streams, .. } = entry;
+    let Entry { key, source, state, streams, .. } = entry;
     let sender = source.link.sender(record);
     let (transport, server_port, is_tls) = (source.link.transport, source.link.server.port, source.link.is_tls);
     let Some(stream) = streams.get_mut(place(sender)) else { return Ok(()) };
@@ -285,6 +285,7 @@ fn feed<P: Protocol>(
         transport,
         call_start: offer.is_call_start(),
         server_port,
+        connection: key.connection,
         is_tls,
         peer: if transport == Transport::Udp { peer(record) } else { 0 },
         earlier: offer.earlier,
