@@ -5,6 +5,7 @@
 mod corrupt_bpf_object;
 mod nested_write_in_handshake;
 mod tls_after_connect;
+mod web_page_as_answer;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -8,7 +8,7 @@ use crate::style;
 /// The exit codes. `host --help` and the README list them; scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
-    /// Something failed, a ledger does not balance, the doctor found a fault, or a call did not fail again.
+    /// Something failed, a ledger does not balance, rows were not delivered before the end, the doctor found a fault, or a call did not fail again.
     Failed = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,

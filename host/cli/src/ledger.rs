@@ -3,7 +3,7 @@
 use host_daemon::status::PathStatus;
 use host_model::Ledger;
 
-use crate::output::{Align, columns, grouped};
+use crate::output::{Align, columns, grouped, since};
 use crate::printable::clipped;
 
 /// What a line shows, and whether a zero is worth a line.
@@ -35,6 +35,9 @@ const LINES: [Line; 19] = [
     ("  sampled out", |l| l.sampled_out, Zero::Shown),
     ("  kept", |l| l.kept, Zero::Shown),
     ("    dropped at export", |l| l.dropped_at_export, Zero::Shown),
+    ("      queue full", |l| l.dropped_queue_full, Zero::Left),
+    ("      refused", |l| l.dropped_rejected, Zero::Left),
+    ("      at shutdown", |l| l.dropped_at_shutdown, Zero::Left),
     ("    in flight", |l| l.in_flight, Zero::Left),
     ("    exported", |l| l.exported, Zero::Shown),
 ];
@@ -68,7 +71,12 @@ pub(crate) fn table<'a>(paths: impl IntoIterator<Item = (&'a str, &'a Ledger)>) 
 
 /// The ledgers of a status.
 pub(crate) fn of_paths(paths: &[PathStatus]) -> String {
-    table(paths.iter().map(|path| (path.probe.as_str(), &path.ledger)))
+    let mut text = table(paths.iter().map(|path| (path.probe.as_str(), &path.ledger)));
+    for path in paths.iter().filter(|path| path.ledger_age_ms > 0) {
+        let (name, age) = (clipped(&path.probe, 40), since(path.ledger_age_ms));
+        text.push_str(&format!("{name}: sums of {age} ago; its thread is busy with one batch\n"));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -94,6 +102,9 @@ pub(crate) mod tests {
         kept: 20_995,
         exported: 20_990,
         dropped_at_export: 0,
+        dropped_queue_full: 0,
+        dropped_rejected: 0,
+        dropped_at_shutdown: 0,
         in_flight: 5,
     };
 

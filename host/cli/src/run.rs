@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use host_daemon::config::{OutputName, THREADS};
 use host_daemon::privilege;
 use host_daemon::settings::View;
-use host_daemon::status::{FinalReport, Origin, Status};
+use host_daemon::status::{Cause, FinalReport, Origin, Status};
 use host_daemon::{Daemon, Input, Settings};
 use host_model::{Ledger, ProbeState};
 use serde::Serialize;
@@ -25,7 +25,8 @@ use tokio::time::MissedTickBehavior;
 use crate::args::{Format, RunArgs};
 use crate::exit::{Code, Done, Failure};
 use crate::ledger;
-use crate::output;
+use crate::output::{self, grouped};
+use crate::printable::clipped;
 use crate::style;
 use feed::Feed;
 use rates::History;
@@ -42,7 +43,7 @@ const FRAME: Duration = Duration::from_millis(500);
 struct Report<'a> {
     balanced: bool,
     mode: Origin,
-    cause: host_daemon::status::Cause,
+    cause: Cause,
     uptime_ms: u64,
     paths: Vec<PathReport<'a>>,
 }
@@ -178,16 +179,24 @@ fn tell(report: &FinalReport, replay: bool, to_stdout: bool, format: Format) -> 
         // Whether anybody reads talk is not our concern.
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
-    verdict(report.balanced)
+    verdict(report)
 }
 
-/// A run whose sums do not hold has failed, whatever else it did.
-fn verdict(balanced: bool) -> Done {
-    if balanced {
+/// A run whose sums do not hold has failed, whatever else it did, and so has one that kept rows which were delivered to nobody. Rows that
+/// the reader of standard output did not stay for are no failure: it has had enough.
+fn verdict(report: &FinalReport) -> Done {
+    if !report.balanced {
+        let failure = Failure::new(Code::Failed, "the ledger is UNBALANCED: records were lost and not counted");
+        return Err(failure.cured_by("please report this with the ledger and the log"));
+    }
+    let undelivered = report.undelivered();
+    if undelivered.is_empty() || report.cause == Cause::Closed {
         return Ok(());
     }
-    let failure = Failure::new(Code::Failed, "the ledger is UNBALANCED: records were lost and not counted");
-    Err(failure.cured_by("please report this with the ledger and the log"))
+    let of = |(path, rows): &(&str, u64)| format!("{} of `{}`", grouped(*rows), clipped(path, 40));
+    let rows = undelivered.iter().map(of).collect::<Vec<_>>().join(", ");
+    let failure = Failure::new(Code::Failed, format!("rows were not delivered before the end and are lost: {rows}"));
+    Err(failure.cured_by("look at the collector; `drain` under [export] is how long the end waits for it"))
 }
 
 #[cfg(test)]
@@ -196,7 +205,20 @@ mod tests {
 
     #[test]
     fn a_run_whose_sums_do_not_hold_has_failed() {
-        assert!(verdict(true).is_ok());
-        assert!(matches!(verdict(false), Err(Failure::Error { code: Code::Failed, .. })));
+        assert!(verdict(&ended(true, 0, Cause::Stop)).is_ok());
+        assert!(matches!(verdict(&ended(false, 0, Cause::Stop)), Err(Failure::Error { code: Code::Failed, .. })));
+    }
+
+    #[test]
+    fn a_run_that_could_not_deliver_has_failed_unless_its_reader_went_away() {
+        let Err(Failure::Error { code, message, .. }) = verdict(&ended(true, 1044, Cause::Stop)) else { panic!() };
+        assert_eq!(code, Code::Failed);
+        assert!(message.contains("1,044 of `file`"), "{message}");
+        assert!(verdict(&ended(true, 1044, Cause::Closed)).is_ok());
+    }
+
+    fn ended(balanced: bool, dropped_at_shutdown: u64, cause: Cause) -> FinalReport {
+        let ledger = Ledger { dropped_at_shutdown, ..Ledger::default() };
+        FinalReport { balanced, cause, uptime_ms: 1, paths: vec![("file".into(), ledger)] }
     }
 }

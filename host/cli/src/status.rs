@@ -228,6 +228,7 @@ pub(crate) mod tests {
             uptime_ms: 192_000,
             mode: Origin::Live,
             paths: vec![PathStatus {
+                ledger_age_ms: 0,
                 probe: "file".into(),
                 ledger: FILE,
                 plugins: vec![plugin, sampler],

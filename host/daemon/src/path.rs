@@ -4,13 +4,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use host_model::{FaultKind, Health, Ledger, PathCounters, Probe, Schema};
+use host_model::{FaultKind, Health, PathCounters, Probe, Schema, Snapshot};
 use host_pipeline::{Blueprint, Candidate, Counted, Running, Shadow, StartError, SwitchError, Switched};
 
 use crate::attached::Attached;
 use crate::bind::{Card, Cards, Faults, Place, Rebound};
 use crate::slots::Lineup;
-use crate::status::{PathStatus, PluginState, PluginStatus};
+use crate::status::{PathStatus, PluginState, PluginStatus, millis};
 
 /// One path.
 pub(crate) struct Path {
@@ -85,9 +85,10 @@ impl Path {
     }
 
     /// The ledger, taken between two batches. Blocks.
-    pub(crate) fn ledger(&self) -> Ledger {
+    fn snapshot(&self) -> Snapshot {
         let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
-        running.as_ref().map_or_else(|| self.counters.ledger(), |running| running.ledger(LEDGER_TIMEOUT))
+        let ended = || Snapshot { ledger: self.counters.ledger(), ..Snapshot::default() };
+        running.as_ref().map_or_else(ended, |running| running.snapshot(LEDGER_TIMEOUT))
     }
 
     /// What its metrics have come to; None if it does not answer in time, or was stopped. Blocks.
@@ -133,12 +134,13 @@ impl Path {
 
     /// All about it. Blocks.
     pub(crate) fn status(&self) -> PathStatus {
-        let ledger = self.ledger();
+        let Snapshot { ledger, age } = self.snapshot();
         let ended = self.finished();
         let cards = self.lock_made_of().cards.clone();
         PathStatus {
             probe: self.name().to_owned(),
             ledger,
+            ledger_age_ms: millis(age),
             plugins: cards.iter().map(|card| card.status(ended)).collect(),
             metrics_series: self.counters.series.load(Relaxed),
             trunk: match &self.reads {

@@ -1,6 +1,7 @@
 //! What `host status` shows. The JSON names are a contract with scripts; all numbers are integers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use host_model::{FaultKind, Ledger, Probe, Stranger};
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,9 @@ pub struct PathStatus {
     pub probe: String,
     /// Its sums.
     pub ledger: Ledger,
+    /// The age of the sums in milliseconds: 0 unless the path's thread was busy with one batch when it was asked.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ledger_age_ms: u64,
     /// Its plugins, in the order an event meets them.
     pub plugins: Vec<PluginStatus>,
     /// Metric series that the path counts before sampling.
@@ -195,6 +199,15 @@ pub struct FinalReport {
     pub paths: Vec<(String, Ledger)>,
 }
 
+impl FinalReport {
+    /// The paths that kept rows which were not delivered before the end, and how many: the collector was away, or too slow.
+    #[must_use]
+    pub fn undelivered(&self) -> Vec<(&str, u64)> {
+        let of = |(_, ledger): &(String, Ledger)| ledger.dropped_at_shutdown + ledger.in_flight;
+        self.paths.iter().filter(|path| of(path) > 0).map(|path| (path.0.as_str(), of(path))).collect()
+    }
+}
+
 /// Why a daemon ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -213,6 +226,11 @@ pub enum Cause {
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+/// A time as the status tells it, in milliseconds.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Swaps that are remembered.

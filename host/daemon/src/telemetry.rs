@@ -193,6 +193,7 @@ mod tests {
     #[test]
     fn every_sum_of_the_ledger_goes_out_with_its_probe_and_stage() {
         let path = |probe: &str| PathStatus {
+            ledger_age_ms: 0,
             probe: probe.into(),
             ledger: Ledger { produced: 7, exported: 5, in_flight: 2, ..Ledger::default() },
             plugins: Vec::new(),

@@ -10,7 +10,7 @@ use host_pipeline::{Account, RouteError, Router};
 use crate::attached::Attached;
 use crate::bind::{Card, Place};
 use crate::control::message::Refusal;
-use crate::status::PathStatus;
+use crate::status::{PathStatus, millis};
 
 /// One trunk.
 pub(crate) struct Trunk {
@@ -95,6 +95,7 @@ impl Trunk {
         PathStatus {
             probe: self.name().to_owned(),
             ledger: account.ledger,
+            ledger_age_ms: millis(account.age),
             plugins: cards.iter().map(|card| card.status(ended)).collect(),
             metrics_series: 0,
             trunk: None,

@@ -25,7 +25,7 @@ use crate::deliver::transport::Transport;
 use crate::otlp::answer::Partial;
 use crate::otlp::request::{self, Resource};
 use crate::printable::printable;
-use crate::queue::{Parcel, Queue};
+use crate::queue::{self, Parcel, Queue};
 use crate::status::Shared;
 
 /// Requests of one signal under way at the same time: enough to fill a line of some delay, few enough to stay in order.
@@ -46,38 +46,68 @@ pub(crate) struct Deliverer {
     pub linger: Duration,
 }
 
+/// Why a request was not taken.
+#[derive(Debug)]
+enum Refusal {
+    /// It would not be, if it were sent again.
+    Final(String),
+    /// Half of it might be.
+    TooLarge(String),
+}
+
 // === impl Deliverer ===
 
 impl Deliverer {
     /// Sends until the queue is closed and empty and every request has been answered. Dropped before that, it gives up what
     /// it holds.
+    ///
+    /// When the exporter gives up, it ends with every request that is under way: the rows of each have been accounted for when this
+    /// returns.
     pub(crate) async fn run(self) {
         let this = Arc::new(self);
         let mut under_way = JoinSet::new();
+        tokio::select! {
+            () = Arc::clone(&this).send_all(&mut under_way) => {}
+            () = this.shared.given_up() => under_way.shutdown().await,
+        }
+    }
+
+    async fn send_all(self: Arc<Self>, under_way: &mut JoinSet<()>) {
         loop {
             while under_way.len() >= UNDER_WAY {
                 under_way.join_next().await;
             }
-            let Some(parcels) = this.queue.next(this.linger).await else { break };
+            let Some(parcels) = self.queue.next(self.linger).await else { break };
             while under_way.try_join_next().is_some() {}
-            let this = Arc::clone(&this);
+            let this = Arc::clone(&self);
             under_way.spawn(async move { this.deliver(parcels).await });
         }
         while under_way.join_next().await.is_some() {}
     }
 
+    /// Sends parcels in one request; where the collector says that this is too much at once, in smaller ones, down to one item each.
     async fn deliver(&self, parcels: Vec<Parcel>) {
-        let items: Vec<_> = parcels.iter().map(|parcel| (Arc::clone(&parcel.scope), parcel.bytes.clone())).collect();
-        let frames = self.transport.prepare(request::assemble(&self.resource, &items)).await;
-        drop(items);
-        match self.send(&frames).await {
-            Ok(partial) => self.settle(parcels, &partial),
-            Err(reason) => self.refuse(parcels, &reason),
+        let mut waiting = vec![parcels];
+        while let Some(parcels) = waiting.pop() {
+            let items: Vec<_> = parcels.iter().map(|parcel| (Arc::clone(&parcel.scope), parcel.bytes.clone())).collect();
+            let frames = self.transport.prepare(request::assemble(&self.resource, &items)).await;
+            drop(items);
+            match self.send(&frames).await {
+                Ok(partial) => self.settle(parcels, &partial),
+                Err(Refusal::Final(reason)) => self.refuse(parcels, &reason),
+                Err(Refusal::TooLarge(reason)) => match queue::halve(parcels) {
+                    Ok((first, second)) => waiting.extend([second, first]),
+                    Err(parcels) => {
+                        let size = frames.iter().map(Bytes::len).sum::<usize>();
+                        self.refuse(parcels, &format!("{reason}; one item alone takes {size} bytes"));
+                    }
+                },
+            }
         }
     }
 
     /// One request until it is taken or refused for good.
-    async fn send(&self, frames: &[Bytes]) -> Result<Partial, String> {
+    async fn send(&self, frames: &[Bytes]) -> Result<Partial, Refusal> {
         let mut backoff = Backoff::default();
         let mut answered: Option<Instant> = None;
         loop {
@@ -87,12 +117,13 @@ impl Deliverer {
                     self.shared.sent(frames.iter().map(|frame| frame.len() as u64).sum());
                     return Ok(partial);
                 }
-                Outcome::Refused(reason) => return Err(reason),
+                Outcome::Refused(reason) => return Err(Refusal::Final(reason)),
+                Outcome::TooLarge(reason) => return Err(Refusal::TooLarge(reason)),
                 Outcome::Unreachable(reason) => (reason, None),
                 Outcome::Later { reason, after } => {
                     let since = *answered.get_or_insert_with(Instant::now);
                     if since.elapsed() >= PATIENCE {
-                        return Err(format!("{reason}, for {} minutes", PATIENCE.as_secs() / 60));
+                        return Err(Refusal::Final(format!("{reason}, for {} minutes", PATIENCE.as_secs() / 60)));
                     }
                     (reason, after)
                 }

@@ -23,6 +23,9 @@ use crate::status::{ExportStatus, Shared};
 /// The share of the queue's bytes that metrics have to themselves: they tell of the outage that fills the rest.
 const METRICS_SHARE: u64 = 16;
 
+/// How long a deliverer that is to give up may take for it.
+const GIVING_UP: Duration = Duration::from_millis(500);
+
 /// Delivers kept rows and metrics. Dropped without [`Exporter::drain`], it gives up what waits and counts it.
 #[derive(Debug)]
 pub struct Exporter {
@@ -190,10 +193,17 @@ impl Exporter {
         }
         self.ways.shared.drain();
         let deliverers = std::mem::take(&mut *self.deliverers.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut late = Vec::new();
         for mut deliverer in deliverers {
             if tokio::time::timeout_at(end, &mut deliverer).await.is_err() {
+                late.push(deliverer);
+            }
+        }
+        // They end with their requests: none of their rows is in flight afterwards.
+        self.ways.shared.give_up();
+        for mut deliverer in late {
+            if tokio::time::timeout(GIVING_UP, &mut deliverer).await.is_err() {
                 deliverer.abort();
-                let _ = deliverer.await;
             }
         }
         for queue in self.ways.queues() {

@@ -7,11 +7,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use host_model::DeliveryCounters;
+use host_model::{DeliveryCounters, Settled};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::buffer::Taken;
+use crate::otlp::answer;
 use crate::otlp::request::Scope;
 use crate::settings::RequestLimits;
 
@@ -109,7 +110,13 @@ impl Budget {
     /// A receipt for rows whose bytes fit, or None.
     pub(crate) fn admit(self: &Arc<Self>, bytes: u64, rows: u64, counters: Option<&Arc<DeliveryCounters>>) -> Option<Receipt> {
         let is_admitted = self.take(bytes) || self.patient.load(Relaxed) && self.await_room(bytes);
-        is_admitted.then(|| Receipt { rows, counters: counters.cloned(), budget: Arc::clone(self), held: bytes })
+        if !is_admitted {
+            return None;
+        }
+        if let Some(counters) = counters {
+            counters.admit(rows);
+        }
+        Some(Receipt { rows, counters: counters.cloned(), budget: Arc::clone(self), held: bytes })
     }
 
     /// Takes these bytes when there is room. False: there never will be, or the patience has ended.
@@ -138,35 +145,78 @@ impl Receipt {
     /// The collector, or the output, took all that is open.
     pub(crate) fn exported(mut self) {
         let rows = std::mem::take(&mut self.rows);
-        self.count(rows, |counters| &counters.exported);
+        self.settle(rows, Settled::Exported);
     }
 
     /// At most `rows` of what is open were refused; returns how many.
     pub(crate) fn rejected(&mut self, rows: u64) -> u64 {
         let rows = rows.min(self.rows);
         self.rows -= rows;
-        self.count(rows, |counters| &counters.dropped_rejected);
+        self.settle(rows, Settled::Rejected);
         rows
     }
 
     /// What is open had to make room.
     fn displaced(mut self) {
         let rows = std::mem::take(&mut self.rows);
-        self.count(rows, |counters| &counters.dropped_queue_full);
+        self.settle(rows, Settled::QueueFull);
     }
 
-    fn count(&self, rows: u64, counter: impl Fn(&DeliveryCounters) -> &AtomicU64) {
-        if let Some(counters) = &self.counters {
-            counter(counters).fetch_add(rows, Relaxed);
+    /// The account of some of the rows and bytes, which are no longer part of this one.
+    fn split(&mut self, rows: u64, held: u64) -> Self {
+        let (rows, held) = (rows.min(self.rows), held.min(self.held));
+        self.rows -= rows;
+        self.held -= held;
+        Self { rows, counters: self.counters.clone(), budget: Arc::clone(&self.budget), held }
+    }
+
+    fn settle(&self, rows: u64, settled: Settled) {
+        if let Some(counters) = self.counters.as_ref().filter(|_| rows > 0) {
+            counters.settle(rows, settled);
         }
     }
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        self.count(self.rows, |counters| &counters.dropped_at_shutdown);
+        self.settle(self.rows, Settled::Shutdown);
         self.budget.used.fetch_sub(self.held, Relaxed);
         self.budget.freed.notify_all();
+    }
+}
+
+// === impl Parcel ===
+
+impl Parcel {
+    /// Two parcels with half of the items each, or the parcel where it has one.
+    fn halve(mut self) -> Result<(Self, Self), Self> {
+        let (mut middle, mut items) = (0, 0);
+        while middle < self.bytes.len() / 2
+            && let Some(end) = self.bytes.get(middle..).and_then(answer::item_end)
+        {
+            middle += end;
+            items += 1;
+        }
+        if middle == 0 || middle == self.bytes.len() {
+            return Err(self);
+        }
+        let bytes = self.bytes.split_to(middle);
+        let receipt = self.receipt.split(items, bytes.len() as u64);
+        Ok((Self { scope: Arc::clone(&self.scope), bytes, receipt }, self))
+    }
+}
+
+/// Two requests with half of the items each, or the parcels of one that has one item only.
+#[allow(clippy::type_complexity, reason = "two of what was given")]
+pub(crate) fn halve(mut parcels: Vec<Parcel>) -> Result<(Vec<Parcel>, Vec<Parcel>), Vec<Parcel>> {
+    if parcels.len() > 1 {
+        let second = parcels.split_off(parcels.len() / 2);
+        return Ok((parcels, second));
+    }
+    match parcels.pop().map(Parcel::halve) {
+        Some(Ok((first, second))) => Ok((vec![first], vec![second])),
+        Some(Err(whole)) => Err(vec![whole]),
+        None => Err(Vec::new()),
     }
 }
 
@@ -193,7 +243,7 @@ impl Queue {
                 }
                 (None, _) => {
                     if let Some(counters) = counters {
-                        counters.dropped_queue_full.fetch_add(rows, Relaxed);
+                        counters.count(rows, Settled::QueueFull);
                     }
                     return false;
                 }

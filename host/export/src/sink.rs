@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
 
-use host_model::{DeliveryCounters, Kept, MetricData, PathCounters, Schema, Seed, Signal, Sink, Threshold, TraceParent};
+use host_model::{
+    DeliveryCounters, Kept, MetricData, PathCounters, Schema, Seed, Settled, Signal, Sink, Threshold, TraceParent,
+};
 
 use crate::buffer::{Buffer, PARCEL_BYTES, Pool, Taken};
 use crate::exporter::Ways;
@@ -91,7 +93,7 @@ impl PathSink {
         match lines.budget.admit(taken.held, rows, counters) {
             Some(receipt) => lines.writer.push(taken.bytes, receipt),
             None => match counters {
-                Some(counters) => PathCounters::add(&counters.dropped_queue_full, rows),
+                Some(counters) => counters.count(rows, Settled::QueueFull),
                 None => PathCounters::add(&self.ways.shared.unseen, rows),
             },
         }
@@ -106,7 +108,7 @@ impl Sink for PathSink {
         let encodes = self.ways.queue(signal).is_some();
         let format = self.ways.lines().map(|lines| lines.format).filter(|_| signal != Signal::None);
         if !encodes && (format.is_none() || self.ways.collects()) {
-            PathCounters::add(&self.counters.exported, columns.rows as u64);
+            self.counters.count(columns.rows as u64, Settled::Exported);
         }
         if !encodes && format.is_none() {
             return;

@@ -49,6 +49,7 @@ pub(crate) struct Shared {
     away: [AtomicBool; 3],
     complaints: [Mutex<Complaint>; 3],
     draining: watch::Sender<bool>,
+    gave_up: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -71,6 +72,7 @@ impl Shared {
             away: Default::default(),
             complaints: Default::default(),
             draining: watch::Sender::new(false),
+            gave_up: watch::Sender::new(false),
         })
     }
 
@@ -138,6 +140,16 @@ impl Shared {
     /// Ends pauses.
     pub(crate) fn drain(&self) {
         self.draining.send_replace(true);
+    }
+
+    /// What has not been delivered by now is given up.
+    pub(crate) fn give_up(&self) {
+        self.gave_up.send_replace(true);
+    }
+
+    /// Returns once what has not been delivered is to be given up.
+    pub(crate) async fn given_up(&self) {
+        let _ = self.gave_up.subscribe().wait_for(|gave_up| *gave_up).await;
     }
 
     fn failed(&self, signal: Signal, reason: &str) {

@@ -7,10 +7,13 @@
 //! kept              = exported + dropped_at_export + in_flight
 //! ```
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+
+use crate::delivery::DeliveryCounters;
 
 /// The sums of one path at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +60,16 @@ pub struct Ledger {
     pub exported: u64,
     /// Rows given up: queue full, refused by the collector, or not sent before the end.
     pub dropped_at_export: u64,
-    /// Kept, not yet exported or dropped.
+    /// Of those: the queue was full.
+    #[serde(default)]
+    pub dropped_queue_full: u64,
+    /// Of those: the collector refused them.
+    #[serde(default)]
+    pub dropped_rejected: u64,
+    /// Of those: they were not delivered before the end of the drain.
+    #[serde(default)]
+    pub dropped_at_shutdown: u64,
+    /// Taken in by the exporter, not yet exported or dropped.
     pub in_flight: u64,
 }
 
@@ -100,19 +112,17 @@ pub struct PathCounters {
     pub series: AtomicU64,
     /// Shared with the sink.
     pub delivery: Arc<DeliveryCounters>,
+    /// The sums when the worker took them last, and when that was.
+    taken: Mutex<Option<(Ledger, Instant)>>,
 }
 
-/// What became of kept rows. Shared between a path and its sink.
-#[derive(Debug, Default)]
-pub struct DeliveryCounters {
-    /// See [`Ledger::exported`].
-    pub exported: AtomicU64,
-    /// The queue was at its cap.
-    pub dropped_queue_full: AtomicU64,
-    /// The collector refused them for good, or a partial success left them out.
-    pub dropped_rejected: AtomicU64,
-    /// Not delivered before the end of the drain.
-    pub dropped_at_shutdown: AtomicU64,
+/// The sums of a path, which hold together, and how old they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The sums.
+    pub ledger: Ledger,
+    /// The time since the worker took them: zero where it has answered, more where it is busy with one batch.
+    pub age: Duration,
 }
 
 // === impl Ledger ===
@@ -143,19 +153,33 @@ impl PathCounters {
         counter.fetch_add(amount, Relaxed);
     }
 
+    /// The sums, taken by the worker between two batches: they hold together.
+    pub fn take(&self) -> Ledger {
+        let ledger = self.ledger();
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some((ledger, Instant::now()));
+        ledger
+    }
+
+    /// The sums as the worker took them last: right for whoever cannot wait until it has time.
+    #[must_use]
+    pub fn taken(&self) -> Snapshot {
+        let taken = *self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.map_or_else(Snapshot::default, |(ledger, at)| Snapshot { ledger, age: at.elapsed() })
+    }
+
     /// The sums now. Sums that are still moving are read from the end of the path to its start, so that a row is never counted
     /// behind a stage without being counted before it; take the ledger from the path's worker where it must balance.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
-        let delivery = &self.delivery;
-        let exported = delivery.exported.load(Relaxed);
-        let dropped_at_export = delivery.dropped();
-        let kept = self.kept.load(Relaxed);
+        let delivery = self.delivery.now();
         Ledger {
-            exported,
-            dropped_at_export,
-            kept,
-            in_flight: kept.saturating_sub(exported + dropped_at_export),
+            in_flight: delivery.in_flight,
+            exported: delivery.exported,
+            dropped_at_export: delivery.dropped(),
+            dropped_queue_full: delivery.dropped_queue_full,
+            dropped_rejected: delivery.dropped_rejected,
+            dropped_at_shutdown: delivery.dropped_at_shutdown,
+            kept: self.kept.load(Relaxed),
             sampled_out: self.sampled_out.load(Relaxed),
             raw: self.raw.load(Relaxed),
             rows: self.rows.load(Relaxed),
@@ -172,16 +196,6 @@ impl PathCounters {
             filtered_in_kernel: self.filtered_in_kernel.load(Relaxed),
             produced: self.produced.load(Relaxed),
         }
-    }
-}
-
-// === impl DeliveryCounters ===
-
-impl DeliveryCounters {
-    /// Rows given up, for whatever reason.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped_queue_full.load(Relaxed) + self.dropped_rejected.load(Relaxed) + self.dropped_at_shutdown.load(Relaxed)
     }
 }
 
@@ -208,6 +222,9 @@ mod tests {
         kept: 4,
         exported: 2,
         dropped_at_export: 1,
+        dropped_queue_full: 1,
+        dropped_rejected: 0,
+        dropped_at_shutdown: 0,
         in_flight: 1,
     };
 
@@ -224,6 +241,19 @@ mod tests {
     #[test]
     fn what_the_kernel_ran_no_program_for_is_as_lost_as_what_the_ring_had_no_room_for() {
         assert_eq!(BALANCED.lost(), 4);
+    }
+
+    #[test]
+    fn sums_that_the_worker_took_hold_while_it_moves_on() {
+        let counters = PathCounters::default();
+        PathCounters::add(&counters.produced, 3);
+        PathCounters::add(&counters.received, 3);
+        PathCounters::add(&counters.decoded, 3);
+        assert!(counters.take().balanced());
+        PathCounters::add(&counters.received, 1);
+        assert!(!counters.ledger().balanced(), "a record is under way");
+        assert!(counters.taken().ledger.balanced());
+        assert_eq!(counters.taken().ledger.received, 3);
     }
 
     #[test]

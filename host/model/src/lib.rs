@@ -9,6 +9,7 @@
 
 pub mod batch;
 pub mod comparison;
+pub mod delivery;
 pub mod fault;
 pub mod layout;
 pub mod ledger;
@@ -27,9 +28,10 @@ pub mod verdict;
 
 pub use batch::{Batch, Kept};
 pub use comparison::{Comparison, Example};
+pub use delivery::{Delivery, DeliveryCounters, Settled};
 pub use fault::{Fallback, Fault, FaultKind, Input, Observer};
 pub use layout::{Layout, Member, MemberKind};
-pub use ledger::{DeliveryCounters, Ledger, PathCounters};
+pub use ledger::{Ledger, PathCounters, Snapshot};
 pub use metric::{AttributeValue, Histogram, MetricData, MetricPoint, PointValue};
 pub use plan::{KernelPlan, PlanError, Rule, Stats, Subject};
 pub use plugin::{CallStats, Digest, Health, PluginId, Role};

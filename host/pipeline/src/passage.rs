@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use host_model::{
-    Batch, Decisions, Decoded, Fallback, Fault, Input, Kept, NEVER, Observer, PathCounters, Run, Schema, Seed, Sink, Threshold,
+    Batch, Decisions, Decoded, Fallback, Fault, Input, Kept, NEVER, Observer, PathCounters, Run, Schema, Seed, Settled, Sink,
+    Threshold,
 };
 
 use crate::binding::Binding;
@@ -271,7 +272,7 @@ impl Passage {
             Err(error) => {
                 // Cannot happen after `fill`. If it does, the rows are given up in the open.
                 tracing::error!(path = %self.path, %error, "a batch does not fit its schema");
-                PathCounters::add(&self.counters.delivery.dropped_rejected, rows as u64);
+                self.counters.delivery.count(rows as u64, Settled::Rejected);
             }
         }
     }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use host_model::{Ledger, MapAccess, Observer, PathCounters, Recogniser, Source, Stranger};
+use host_model::{Ledger, MapAccess, Observer, PathCounters, Recogniser, Snapshot, Source, Stranger};
 
 use crate::blueprint::BatchLimits;
 use crate::line::Reader;
@@ -71,6 +71,8 @@ pub struct Router {
 pub struct Account {
     /// The sums of the trunk.
     pub ledger: Ledger,
+    /// Their age: zero unless the router was busy with one run.
+    pub age: Duration,
     /// Connections that it knows.
     pub connections: u64,
     /// What nobody knew, by port.
@@ -143,7 +145,13 @@ impl Router {
     #[must_use]
     pub fn account(&self, timeout: Duration) -> Account {
         let account = self.thread.line().ask_within(timeout, Command::Account);
-        account.unwrap_or_else(|| Account { ledger: self.counters.ledger(), ..Account::default() })
+        account.unwrap_or_else(|| {
+            if self.finished() {
+                return Account { ledger: self.counters.ledger(), ..Account::default() };
+            }
+            let Snapshot { ledger, age } = self.counters.taken();
+            Account { ledger, age, ..Account::default() }
+        })
     }
 
     /// A lane for one more protocol. Connections that nobody knew are looked at again. Blocks.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use host_model::{Ledger, PathCounters};
+use host_model::{Ledger, PathCounters, Snapshot};
 
 use crate::blueprint::{Blueprint, StartError};
 use crate::line::Reader;
@@ -51,11 +51,21 @@ impl Running {
         &self.counters
     }
 
-    /// The ledger, counted by the worker between two batches. After `timeout`, or when the worker has ended, what was counted
-    /// last. Blocks.
+    /// The ledger, counted by the worker between two batches. Where that takes longer than `timeout`, what it counted last: sums that
+    /// move would not balance. When the worker has ended, the sums as they are. Blocks.
+    #[must_use]
+    pub fn snapshot(&self, timeout: Duration) -> Snapshot {
+        match self.worker.line().ask_within(timeout, Command::Ledger) {
+            Some(ledger) => Snapshot { ledger, age: Duration::ZERO },
+            None if self.worker.finished() => Snapshot { ledger: self.counters.ledger(), age: Duration::ZERO },
+            None => self.counters.taken(),
+        }
+    }
+
+    /// The ledger of [`Running::snapshot`], whatever its age. Blocks.
     #[must_use]
     pub fn ledger(&self, timeout: Duration) -> Ledger {
-        self.worker.line().ask_within(timeout, Command::Ledger).unwrap_or_else(|| self.counters.ledger())
+        self.snapshot(timeout).ledger
     }
 
     /// What the metrics of all rows have come to, read by the worker between two batches; None after `timeout`, or when the

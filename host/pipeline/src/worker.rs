@@ -176,8 +176,7 @@ impl Worker {
     fn carry_out(&mut self, command: Command) {
         match command {
             Command::Ledger(reply) => {
-                self.audit();
-                let _ = reply.try_send(self.counters.ledger());
+                let _ = reply.try_send(self.audit());
             }
             Command::Count(reply) => {
                 let metrics = &self.passage.metrics;
@@ -227,10 +226,11 @@ impl Worker {
         }
     }
 
-    fn audit(&mut self) {
+    fn audit(&mut self) -> Ledger {
         self.clock.audited = Instant::now();
         self.counters.series.store(self.passage.metrics.series() as u64, Relaxed);
         audit(&mut *self.source, &self.counters);
+        self.counters.take()
     }
 
     /// Tells the sampler what was measured, and the kernel what the sampler wants.

@@ -26,8 +26,8 @@ Examples:
 
 Exit codes:
   0  done; also when the reader of standard output went away
-  1  failed; a ledger does not balance; `host doctor` found a fault; `host plugin repro run` did not
-     see the call fail again
+  1  failed; a ledger does not balance; rows were not delivered before the end; `host doctor` found
+     a fault; `host plugin repro run` did not see the call fail again
   2  the command line or the configuration is wrong
   3  a plugin or a probe was refused; what ran before still runs
   4  no running host answers at the socket

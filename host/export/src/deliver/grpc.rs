@@ -88,9 +88,12 @@ impl Grpc {
         if let Some(status) = Status::from_header_map(response.headers()) {
             return judge(&status, &[]);
         }
-        if !response.status().is_success() {
+        let content_type =
+            response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if !response.status().is_success() || !content_type.starts_with("application/grpc") {
+            let what = if content_type.is_empty() { String::new() } else { format!(" with {content_type}") };
             return Outcome::Refused(format!(
-                "{}; does this port speak gRPC? Else set the protocol to http/protobuf",
+                "{}{what}; does this port speak gRPC? Else set the protocol to http/protobuf",
                 response.status()
             ));
         }
@@ -114,7 +117,11 @@ fn judge(status: &Status, response: &[u8]) -> Outcome {
     };
     let after = answer::retry_delay(status.details());
     match status.code() {
-        Code::Ok => Outcome::Taken(answer::partial_success(response)),
+        // The server of the method says so: whatever else it says is no reason to send the rows again.
+        Code::Ok => Outcome::Taken(answer::partial_success(response).unwrap_or_default()),
+        Code::ResourceExhausted | Code::OutOfRange | Code::InvalidArgument if is_too_large(status.message()) => {
+            Outcome::TooLarge(reason)
+        }
         Code::ResourceExhausted if after.is_none() => Outcome::Refused(reason),
         Code::ResourceExhausted
         | Code::Cancelled
@@ -125,6 +132,13 @@ fn judge(status: &Status, response: &[u8]) -> Outcome {
         | Code::DataLoss => Outcome::Later { reason, after },
         _ => Outcome::Refused(reason),
     }
+}
+
+/// Whether a server gave a message up for its length; there is no code for it. In the words of grpc-go, grpc-java, C++ and tonic.
+fn is_too_large(message: &str) -> bool {
+    ["larger than max", "exceeds maximum size", "message length too large", "Max message size"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 fn headers(endpoint: &Endpoint, gzip: bool) -> Result<HeaderMap, TransportError> {
@@ -157,6 +171,17 @@ mod tests {
         let status = Status::with_details(Code::ResourceExhausted, "full", retry_info.into());
         let after = Some(Duration::from_secs(9));
         assert_eq!(judge(&status, &[]), Outcome::Later { reason: "ResourceExhausted: full".into(), after });
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_is_told_from_a_collector_that_is_full() {
+        for (code, message) in [
+            (Code::ResourceExhausted, "grpc: received message larger than max (5000000 vs. 4194304)"),
+            (Code::ResourceExhausted, "gRPC message exceeds maximum size 4194304: 5000000"),
+            (Code::OutOfRange, "Error, decoded message length too large: found 5000000 bytes, the limit is: 4194304 bytes"),
+        ] {
+            assert!(matches!(judge(&Status::new(code, message), &[]), Outcome::TooLarge(_)), "{message}");
+        }
     }
 
     #[test]

@@ -70,12 +70,15 @@ impl Http {
             Err(error) => return Outcome::Unreachable(explained(&error.without_url())),
         };
         let (status, after) = (response.status(), retry_after(response.headers()));
+        let content_type = content_type(response.headers());
         let response: http::Response<reqwest::Body> = response.into();
         let read = body::read(response.into_body()).await;
         if status.is_success() {
-            // It is in the collector's hands, even if the answer cannot be read.
-            let answer = read.ok().and_then(|(data, _)| data).unwrap_or_default();
-            return Outcome::Taken(answer::partial_success(&answer));
+            return match read {
+                Ok((data, _)) => judge(status, &content_type, data.as_deref()),
+                // It is in the collector's hands, even if the answer did not come to its end.
+                Err(_) => Outcome::Taken(answer::Partial::default()),
+            };
         }
         let message = read.ok().and_then(|(data, _)| data).and_then(|data| answer::status_message(&data));
         let reason = match message.filter(|message| !message.is_empty()) {
@@ -83,6 +86,7 @@ impl Http {
             None => format!("{status}{}", hint(status)),
         };
         match status {
+            StatusCode::PAYLOAD_TOO_LARGE => Outcome::TooLarge(reason),
             StatusCode::TOO_MANY_REQUESTS
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
@@ -90,6 +94,34 @@ impl Http {
             _ => Outcome::Refused(reason),
         }
     }
+}
+
+/// What a success means whose answer was read; None where it is longer than is read, which is for the type of its content to judge. A proxy that wants a
+/// sign-in, or a web server on the collector's port, answers 200 as well, and has taken nothing.
+fn judge(status: StatusCode, content_type: &str, data: Option<&[u8]>) -> Outcome {
+    let partial = match (content_type, data) {
+        ("" | "application/x-protobuf" | "application/protobuf" | "application/octet-stream", Some(data)) => {
+            answer::partial_success(data)
+        }
+        // Nothing was said, in whichever form.
+        (other, Some([])) if !other.starts_with("text/html") => Some(answer::Partial::default()),
+        ("application/x-protobuf" | "application/protobuf" | "application/json", None) => Some(answer::Partial::default()),
+        ("application/json", Some(data)) => answer::partial_success_json(data),
+        _ => None,
+    };
+    let Some(partial) = partial else {
+        let what = if content_type.is_empty() { "something" } else { content_type };
+        return Outcome::Refused(format!(
+            "{status} with {what} that is not an answer of OTLP: this is not a collector, or a proxy before it; check the endpoint"
+        ));
+    };
+    Outcome::Taken(partial)
+}
+
+/// The media type of an answer, without its parameters, in lower case.
+fn content_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn explained(error: &reqwest::Error) -> String {
@@ -109,7 +141,7 @@ fn hint(status: StatusCode) -> &'static str {
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
             "; check the endpoint's path: collectors listen on /v1/traces"
         }
-        StatusCode::PAYLOAD_TOO_LARGE => "; raise the collector's limit on request bodies over 1 MiB",
+        StatusCode::PAYLOAD_TOO_LARGE => "; raise the collector's limit on request bodies",
         status if status.is_redirection() => "; redirects are not followed: name the place it points to as the endpoint",
         _ => "",
     }
@@ -152,6 +184,22 @@ mod tests {
         let wait = retry_after(&headers("Fri, 06 Nov 2189 08:49:37 GMT")).unwrap();
         assert!(wait > Duration::from_secs(86_400));
         assert_eq!(retry_after(&headers("soon")), None);
+    }
+
+    #[test]
+    fn a_success_is_one_only_with_an_answer_of_the_protocol() {
+        let taken =
+            |content_type: &str, data: &[u8]| matches!(judge(StatusCode::OK, content_type, Some(data)), Outcome::Taken(_));
+        for content_type in ["", "application/x-protobuf", "application/json", "text/plain", "application/octet-stream"] {
+            assert!(taken(content_type, b""), "{content_type}");
+            assert!(!taken(content_type, b"<html>Sign in</html>"), "{content_type}");
+        }
+        assert!(taken("application/json", b"{}") && taken("application/x-protobuf", &[0x0a, 0]));
+        assert!(!taken("text/html", b"") && !taken("text/plain", b"ok") && !taken("image/png", b"x"));
+        let endless = |content_type: &str| matches!(judge(StatusCode::OK, content_type, None), Outcome::Taken(_));
+        assert!(endless("application/x-protobuf") && !endless("text/html") && !endless(""));
+        let Outcome::Refused(reason) = judge(StatusCode::ACCEPTED, "text/html", Some(b"x")) else { panic!() };
+        assert!(reason.starts_with("202 Accepted with text/html"), "{reason}");
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub(crate) enum Outcome {
     Taken(Partial),
     /// It refused, and would again.
     Refused(String),
+    /// It refused because the request was too large: less at once may be taken.
+    TooLarge(String),
     /// It answered that it cannot now.
     Later {
         /// In its words.

@@ -19,20 +19,45 @@ enum Field<'a> {
     Other,
 }
 
-/// Reads a response. What is not one counts as a full success: the collector took the request.
-pub(crate) fn partial_success(response: &[u8]) -> Partial {
+/// Reads a response in protobuf; None where it is not one.
+pub(crate) fn partial_success(response: &[u8]) -> Option<Partial> {
     let mut partial = Partial::default();
-    for field in Fields(response) {
+    let mut fields = Fields(response);
+    for field in &mut fields {
         let Field::Bytes(1, message) = field else { continue };
-        for field in Fields(message) {
+        let mut fields = Fields(message);
+        for field in &mut fields {
             match field {
                 Field::Number(1, rejected) => partial.rejected = u64::try_from(rejected as i64).unwrap_or(0),
                 Field::Bytes(2, text) => partial.message = String::from_utf8_lossy(text).into_owned(),
                 _ => {}
             }
         }
+        if !fields.0.is_empty() {
+            return None;
+        }
     }
-    partial
+    fields.0.is_empty().then_some(partial)
+}
+
+/// Reads a response in JSON, which some collectors answer whatever they are sent; None where it is not an object.
+pub(crate) fn partial_success_json(response: &[u8]) -> Option<Partial> {
+    let response: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(response).ok()?;
+    let Some(partial) = response.get("partialSuccess") else { return Some(Partial::default()) };
+    let rejected = ["rejectedSpans", "rejectedLogRecords", "rejectedDataPoints"].iter().find_map(|name| partial.get(name));
+    // Numbers of 64 bits are strings in the JSON of protobuf.
+    let number = |value: &serde_json::Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    let message = partial.get("errorMessage").and_then(|message| message.as_str()).unwrap_or_default();
+    Some(Partial { rejected: rejected.and_then(number).unwrap_or(0), message: message.to_owned() })
+}
+
+/// Where the item ends that begins a list of length-delimited fields; None where there is none.
+pub(crate) fn item_end(items: &[u8]) -> Option<usize> {
+    let mut fields = Fields(items);
+    match fields.next()? {
+        Field::Bytes(..) => Some(items.len() - fields.0.len()),
+        _ => None,
+    }
 }
 
 /// The delay that a `google.rpc.Status` asks for, if it carries a `RetryInfo`.
@@ -81,13 +106,22 @@ pub(crate) fn status_message(status: &[u8]) -> Option<String> {
     })
 }
 
-/// Walks the fields of a message; ends where it is not one.
+/// Walks the fields of a message; ends where it is not one, with the rest from there on.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {
     type Item = Field<'a>;
 
     fn next(&mut self) -> Option<Field<'a>> {
+        let mut rest = Fields(self.0);
+        let field = rest.field()?;
+        self.0 = rest.0;
+        Some(field)
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn field(&mut self) -> Option<Field<'a>> {
         let tag = self.varint()?;
         Some(match tag & 7 {
             0 => Field::Number(tag >> 3, self.varint()?),
@@ -100,9 +134,7 @@ impl<'a> Iterator for Fields<'a> {
             _ => return None,
         })
     }
-}
 
-impl<'a> Fields<'a> {
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
@@ -129,20 +161,34 @@ mod tests {
 
     #[test]
     fn an_empty_answer_is_a_full_success() {
-        assert_eq!(partial_success(&[]), Partial::default());
+        assert_eq!(partial_success(&[]), Some(Partial::default()));
+        assert_eq!(partial_success_json(b"{}"), Some(Partial::default()));
     }
 
     #[test]
     fn rejected_items_and_the_reason_are_read() {
         let answer = [0x0a, 6, 0x08, 3, 0x12, 2, b'n', b'o'];
-        assert_eq!(partial_success(&answer), Partial { rejected: 3, message: "no".into() });
+        assert_eq!(partial_success(&answer), Some(Partial { rejected: 3, message: "no".into() }));
+        for rejected in ["3", "\"3\""] {
+            let answer = format!("{{\"partialSuccess\":{{\"rejectedSpans\":{rejected},\"errorMessage\":\"no\"}}}}");
+            assert_eq!(
+                partial_success_json(answer.as_bytes()),
+                Some(Partial { rejected: 3, message: "no".into() }),
+                "{answer}"
+            );
+        }
     }
 
     #[test]
-    fn an_answer_that_lies_about_its_lengths_is_read_as_far_as_it_holds() {
-        assert_eq!(partial_success(&[0x0a, 200, 0x08, 3]), Partial::default());
-        assert_eq!(partial_success(&[0xff; 64]), Partial::default());
-        assert_eq!(partial_success(b"<html>not found</html>"), Partial::default());
+    fn what_is_not_an_answer_is_not_read_as_one() {
+        for other in
+            [&[0x0a, 200, 0x08, 3][..], &[0x0a, 2, 0x08], &[0x0a, 2, 0x12, 9], &[0xff; 64], b"<html>not found</html>", b"ok"]
+        {
+            assert_eq!(partial_success(other), None, "{other:?}");
+        }
+        for other in [&b"<html>"[..], b"", b"[]", b"\"ok\"", b"{"] {
+            assert_eq!(partial_success_json(other), None, "{other:?}");
+        }
     }
 
     #[test]
@@ -150,6 +196,6 @@ mod tests {
         let mut answer = vec![0x0a, 11, 0x08];
         answer.extend([0xff; 9]);
         answer.push(1);
-        assert_eq!(partial_success(&answer).rejected, 0);
+        assert_eq!(partial_success(&answer).unwrap().rejected, 0);
     }
 }

@@ -15,7 +15,7 @@ use crate::rows::{Rows, spans};
 
 /// exported, dropped because the queue was full, rejected, dropped at shutdown
 fn counts(counters: &DeliveryCounters) -> [u64; 4] {
-    let DeliveryCounters { exported, dropped_queue_full, dropped_rejected, dropped_at_shutdown } = counters;
+    let DeliveryCounters { exported, dropped_queue_full, dropped_rejected, dropped_at_shutdown, .. } = counters;
     [exported, dropped_queue_full, dropped_rejected, dropped_at_shutdown].map(|counter| counter.load(Relaxed))
 }
 
@@ -190,6 +190,28 @@ async fn what_cannot_be_delivered_before_the_deadline_is_dropped_at_shutdown() {
     assert_eq!(counts(&counters), [0, 0, 0, 10], "what comes after the drain is not lost from the account");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_a_drain_is_over_no_row_is_in_flight_whatever_the_collector_does() {
+    for _ in 0..20 {
+        let collector = Collector::start().await;
+        // Requests that are answered late, and with "later": some are under way, some are paused when the drain ends.
+        for _ in 0..8 {
+            collector.answer(503, &[("retry-after", "60")], Vec::new());
+        }
+        let exporter = collector.exporter();
+        let counters = Arc::<DeliveryCounters>::default();
+        let mut sink = exporter.sink("file", Arc::clone(&counters));
+        for _ in 0..8 {
+            sink.write(&spans(50));
+            sink.flush();
+        }
+        collector.received(1).await;
+        exporter.drain(Duration::from_millis(1)).await;
+        let now = counters.now();
+        assert_eq!((now.in_flight, now.exported + now.dropped()), (0, 400), "{now:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_exporter_that_is_dropped_accounts_for_what_it_held() {
     let collector = Collector::start().await;
@@ -200,6 +222,36 @@ async fn an_exporter_that_is_dropped_accounts_for_what_it_held() {
     exporter.sink("file", Arc::clone(&counters)).write(&spans(7));
     drop(exporter);
     until("the rows are counted", || counts(&counters) == [0, 0, 0, 7]).await;
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_the_collector_is_sent_in_parts() {
+    let collector = Collector::start().await;
+    // All of it, then the first half.
+    collector.answer(413, &[], Vec::new());
+    collector.answer(413, &[], Vec::new());
+    let exporter = collector.exporter();
+    let counters = Arc::<DeliveryCounters>::default();
+    exporter.sink("file", Arc::clone(&counters)).write(&spans(100));
+    exporter.drain(Duration::from_secs(10)).await;
+    let received = collector.received(5).await;
+    assert_eq!((received.len(), counts(&counters)), (5, [100, 0, 0, 0]));
+    assert_eq!(spans_in(&received[2..]), 100, "in the order of the rows, and none twice");
+}
+
+#[tokio::test]
+async fn an_item_that_is_too_large_alone_is_refused_and_the_others_are_not() {
+    let collector = Collector::start().await;
+    for _ in 0..3 {
+        collector.answer(413, &[], Vec::new());
+    }
+    let exporter = collector.exporter();
+    let counters = Arc::<DeliveryCounters>::default();
+    exporter.sink("file", Arc::clone(&counters)).write(&spans(4));
+    exporter.drain(Duration::from_secs(10)).await;
+    assert_eq!(counts(&counters), [3, 0, 1, 0]);
+    let error = exporter.status().last_error.unwrap();
+    assert!(error.contains("one item alone takes"), "{error}");
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ async fn a_collector_that_is_busy_is_asked_again_with_the_same_bytes() {
 
 #[tokio::test]
 async fn what_is_refused_for_good_is_not_sent_again() {
-    for (status, hint) in [(400, "400"), (401, "key"), (404, "path"), (413, "limit"), (301, "redirects"), (500, "500")] {
+    for (status, hint) in [(400, "400"), (401, "key"), (404, "path"), (301, "redirects"), (500, "500")] {
         let collector = Collector::start().await;
         collector.answer(status, &[("location", "/elsewhere")], Vec::new());
         let exporter = collector.exporter();
@@ -46,6 +46,21 @@ async fn what_is_refused_for_good_is_not_sent_again() {
         assert_eq!((counters.dropped_rejected.load(Relaxed), counters.exported.load(Relaxed)), (10, 0), "status {status}");
         let error = exporter.status().last_error.unwrap();
         assert!(error.contains(hint), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_web_page_is_no_answer_of_a_collector() {
+    for content_type in ["text/html", "text/html; charset=utf-8", "application/x-protobuf", "application/json", "text/plain"] {
+        let collector = Collector::start().await;
+        collector.answer(200, &[("content-type", content_type)], b"<html>Sign in</html>".to_vec());
+        let exporter = collector.exporter();
+        let counters = Arc::<DeliveryCounters>::default();
+        exporter.sink("file", Arc::clone(&counters)).write(&spans(10));
+        exporter.drain(Duration::from_secs(10)).await;
+        assert_eq!((counters.dropped_rejected.load(Relaxed), counters.exported.load(Relaxed)), (10, 0), "{content_type}");
+        let error = exporter.status().last_error.unwrap();
+        assert!(error.contains("not a collector"), "{error}");
     }
 }
 
@@ -109,7 +124,8 @@ async fn an_answer_without_end_is_not_read_to_its_end() {
     let collector = Collector::start().await;
     collector.answer_with(|| {
         let endless = tokio_stream::iter(std::iter::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![0; 8192]))));
-        Response::new(Body::from_stream(endless))
+        let answer = Response::builder().header("content-type", "application/x-protobuf");
+        answer.body(Body::from_stream(endless)).unwrap()
     });
     let exporter = collector.exporter();
     let counters = Arc::<DeliveryCounters>::default();

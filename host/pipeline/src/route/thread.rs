@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use host_model::{Recogniser, Source};
+use host_model::{Ledger, Recogniser, Source};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::dispatch::{Dispatch, Haste};
@@ -152,9 +152,11 @@ impl Thread {
         }
     }
 
-    fn audit(&mut self) {
+    fn audit(&mut self) -> Ledger {
         self.clock.audited = Instant::now();
+        self.dispatch.publish();
         audit(&mut *self.source, &self.dispatch.counters);
+        self.dispatch.counters.take()
     }
 
     /// Does what it was told. True: stop.
@@ -173,11 +175,11 @@ impl Thread {
         let dispatch = &mut self.dispatch;
         match command {
             Command::Account(reply) => {
-                dispatch.publish();
-                self.audit();
+                let ledger = self.audit();
                 let dispatch = &self.dispatch;
                 let _ = reply.try_send(Account {
-                    ledger: dispatch.counters.ledger(),
+                    ledger,
+                    age: Duration::ZERO,
                     connections: dispatch.table.len() as u64,
                     strangers: dispatch.strangers(),
                 });
