@@ -103,7 +103,7 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
             .as_deref()
             .map(|file| Recorder::begin(file, opened.iter().map(|opened| (&opened.place, &*opened.source))))
             .transpose()?,
-        binder: Binder { tables: if live { Arc::new(Node::default()) } else { Arc::new(Node::unknown()) }, known },
+        binder: Binder { tables: if live { Arc::new(Node::live()) } else { Arc::new(Node::unknown()) }, known },
         exporter: exporter(&settings, runtime)?.seeded(seed.clone()),
         limits: wiring::limits(&settings.config),
         pins: settings.config.protocols.pins(),

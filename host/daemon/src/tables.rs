@@ -1,6 +1,7 @@
 //! The tables: what the host knows about the node, for plugins that were granted to ask.
 
 mod process;
+mod arrivals;
 mod users;
 
 use std::sync::Arc;
@@ -13,13 +14,20 @@ use process::{Process, Processes};
 /// The tables of this node. `process` is keyed by pid.
 #[derive(Debug, Default)]
 pub(crate) struct Node {
-    processes: Processes,
+    processes: Arc<Processes>,
     unknown: bool,
 }
 
 // === impl Node ===
 
 impl Node {
+    /// This node. Processes are known from when they begin.
+    pub(crate) fn live() -> Self {
+        let node = Self::default();
+        arrivals::keep_up(&node.processes);
+        node
+    }
+
     /// A node that nothing is known of: the one that a capture was taken on.
     pub(crate) fn unknown() -> Self {
         Self { unknown: true, ..Self::default() }

@@ -35,6 +35,7 @@ mod choice;
 mod attach;
 mod tracepoint;
 mod uprobe;
+pub mod arrivals;
 mod ring;
 mod clock;
 mod plan;

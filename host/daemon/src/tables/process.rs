@@ -1,16 +1,16 @@
 //! The table `process`: /proc behind a bounded cache.
 //!
 //! A row is read again after [`TTL`], because a process may execute another program. A process that has ended keeps its last
-//! row as long as the cache does, because its events are often on the way still; a pid that was given to another process is
+//! row as long as the cache does, because its events are often on the way still, and is read for that as it begins; a pid that was given to another process is
 //! told by the time that one started.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
-use std::io::Read;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use host_kernel::privileged;
+use host_kernel::{privileged, regular};
 
 use super::users::Users;
 
@@ -31,6 +31,7 @@ pub(super) struct Process {
 pub(super) struct Processes {
     cache: Mutex<Cache>,
     users: Arc<Users>,
+    asked: AtomicBool,
 }
 
 /// Two halves: when the young one is full it becomes the old one, and what the old one held and nobody asked for is forgotten.
@@ -42,7 +43,8 @@ struct Cache {
 
 #[derive(Debug, Clone)]
 struct Entry {
-    read: Instant,
+    /// None: to be read again as soon as it is asked for.
+    read: Option<Instant>,
     row: Arc<Process>,
 }
 
@@ -50,15 +52,30 @@ struct Entry {
 const TTL: Duration = Duration::from_secs(1);
 /// Entries of one half. 16,384 rows of 500 bytes are 8 MiB.
 const HALF: usize = 8192;
-/// Bytes that are read of any one file: a page, the length of a command line that people read.
-const MAX_FILE: u64 = 4096;
+/// Bytes that are read of any one file: the length of a command line that people read, or of the thirteen hierarchies of cgroup v1.
+const MAX_FILE: u64 = 8192;
 
 // === impl Processes ===
 
 impl Processes {
     /// One row per pid.
     pub(super) fn rows(&self, pids: &[u64]) -> Vec<Arc<Process>> {
+        self.asked.store(true, Ordering::Relaxed);
         self.rows_at(pids, Instant::now())
+    }
+
+    /// Whether a plugin has ever asked for a row.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// These run a program since a moment ago: whatever was known of them is old, and what is read now serves where there is no later.
+    pub(super) fn arrived(&self, pids: &[u64]) {
+        let read = self.read(pids.iter().copied().collect());
+        let mut cache = self.cache();
+        for (pid, row) in read.into_iter().filter_map(|(pid, row)| Some((pid, row?))) {
+            cache.put(pid, Entry { read: None, row });
+        }
     }
 
     fn rows_at(&self, pids: &[u64], now: Instant) -> Vec<Arc<Process>> {
@@ -66,7 +83,7 @@ impl Processes {
             let mut cache = self.cache();
             pids.iter().map(|&pid| cache.get(pid)).collect()
         };
-        let is_fresh = |entry: &Entry| now.saturating_duration_since(entry.read) < TTL;
+        let is_fresh = |entry: &Entry| entry.read.is_some_and(|read| now.saturating_duration_since(read) < TTL);
         let asked = pids.iter().zip(&known).filter(|(_, known)| !known.as_ref().is_some_and(is_fresh));
         let asked: BTreeSet<u64> = asked.map(|(&pid, _)| pid).collect();
         let read = self.read(asked);
@@ -78,7 +95,7 @@ impl Processes {
         let rows: Vec<Arc<Process>> = pids.iter().zip(known).map(row).collect();
         let mut cache = self.cache();
         for (&pid, row) in pids.iter().zip(&rows).filter(|(pid, _)| read.contains_key(*pid)) {
-            cache.put(pid, Entry { read: now, row: Arc::clone(row) });
+            cache.put(pid, Entry { read: Some(now), row: Arc::clone(row) });
         }
         rows
     }
@@ -101,14 +118,14 @@ impl Processes {
 /// None if there is no such process, or if it ended while it was read.
 fn read(users: &Users, pid: u64) -> Option<Process> {
     let (parent_pid, started) = parse_stat(&read_text(pid, "stat")?)?;
-    let cgroup = parse_cgroup(&read_text(pid, "cgroup").unwrap_or_default());
+    let (cgroup, container) = parse_cgroup(&read_text(pid, "cgroup").unwrap_or_default());
     let row = Process {
         executable: std::fs::read_link(format!("/proc/{pid}/exe"))
             .map(|path| path.to_string_lossy().into_owned())
             .unwrap_or_default(),
         command_line: read_text(pid, "cmdline").unwrap_or_default().trim_end_matches('\0').replace('\0', " "),
         parent_pid,
-        container: container_id(&cgroup).unwrap_or_default().to_owned(),
+        container,
         cgroup,
         user: read_text(pid, "status").and_then(|status| users.name(parse_uid(&status)?)).unwrap_or_default(),
         started,
@@ -139,8 +156,7 @@ impl Cache {
 }
 
 fn read_text(pid: u64, file: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    File::open(format!("/proc/{pid}/{file}")).ok()?.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
+    let bytes = regular::read(Path::new(&format!("/proc/{pid}/{file}")), MAX_FILE).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -158,23 +174,31 @@ fn parse_uid(status: &str) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// The path in the unified hierarchy; on a machine without it, the path of the first controller that names a container.
-fn parse_cgroup(text: &str) -> String {
-    let path = |line: &str| line.splitn(3, ':').nth(2).unwrap_or_default().to_owned();
-    let unified = text.lines().find(|line| line.starts_with("0::")).map(path);
-    match unified {
-        Some(unified) if unified != "/" => unified,
-        other => text.lines().map(path).find(|path| container_id(path).is_some()).or(other).unwrap_or_default(),
+/// The path of a process's cgroup, and the container that it is in. The unified hierarchy says it, or else systemd's; where a container is
+/// in others of version 1, these have nothing, or no more than the service that runs containers.
+fn parse_cgroup(text: &str) -> (String, String) {
+    let fields = |line: &'_ str| -> Option<(bool, bool, String)> {
+        let (number, rest) = line.split_once(':')?;
+        let (controllers, path) = rest.split_once(':')?;
+        Some((number == "0", controllers == "name=systemd", path.to_owned()))
+    };
+    let lines: Vec<(bool, bool, String)> = text.lines().filter_map(fields).collect();
+    let (unified, systemd) = (lines.iter().find(|line| line.0), lines.iter().find(|line| line.1));
+    let mut paths = unified.into_iter().chain(systemd).chain(&lines).map(|(_, _, path)| path);
+    if let Some((path, id)) = paths.clone().find_map(|path| Some((path, container_id(path)?))) {
+        return (path.clone(), id.to_owned());
     }
+    let first = paths.clone().next();
+    (paths.find(|path| *path != "/").or(first).cloned().unwrap_or_default(), String::new())
 }
 
 /// The 64 hexadecimal digits that docker, containerd, CRI-O and podman name a container's cgroup by, alone or as
-/// `docker-….scope`, `cri-containerd-….scope`, `crio-….scope`, `libpod-….scope`.
+/// `docker-….scope`, `cri-containerd-….scope`, `crio-….scope`, `libpod-….scope`; but not that of its monitor (`crio-conmon-….scope`).
 fn container_id(cgroup: &str) -> Option<&str> {
     cgroup.rsplit('/').find_map(|part| {
         let part = part.strip_suffix(".scope").unwrap_or(part);
-        let id = part.rsplit(['-', ':']).next()?;
-        (id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
+        let (runtime, id) = part.rsplit_once(['-', ':']).unwrap_or(("", part));
+        (id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && !runtime.ends_with("conmon")).then_some(id)
     })
 }
 
@@ -207,16 +231,33 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_the_unified_hierarchy_still_tells_the_container() {
-        let text = format!("5:cpu:/docker/{ID}\n1:name=systemd:/x\n0::/\n");
-        assert_eq!(parse_cgroup(&text), format!("/docker/{ID}"));
-        assert_eq!(parse_cgroup("0::/system.slice/a.service\n"), "/system.slice/a.service");
+    fn a_container_is_told_whichever_hierarchy_it_is_in() {
+        let docker = (format!("/docker/{ID}"), ID.to_owned());
+        let of = |text: String| parse_cgroup(&text);
+        assert_eq!(of(format!("5:cpu:/docker/{ID}\n1:name=systemd:/x\n0::/\n")), docker);
+        assert_eq!(of(format!("5:cpu,cpuacct:/docker/{ID}\n1:name=systemd:/docker/{ID}\n")), docker, "version 1 alone");
+        assert_eq!(of(format!("9:memory:/docker/{ID}\n0::/system.slice/docker.service\n")), docker, "both versions");
+        assert_eq!(of(format!("4:memory:/other\n0::/docker/{ID}\n")), docker);
+        let pod = format!("/kubepods/besteffort/pod1/{ID}");
+        assert_eq!(of(format!("9:cpu:/x\n8:pids:{pod}\n7:memory:{pod}\n0::/init.scope\n")), (pod, ID.to_owned()));
+    }
+
+    #[test]
+    fn a_process_in_no_container_has_the_cgroup_that_says_most() {
+        let cgroup = |text: &str| parse_cgroup(text);
+        let service = ("/system.slice/a.service".to_owned(), String::new());
+        assert_eq!(cgroup("0::/system.slice/a.service\n"), service);
+        assert_eq!(cgroup("3:cpu:/\n1:name=systemd:/system.slice/a.service\n0::/\n"), service);
+        assert_eq!(cgroup("3:cpu:/\n0::/\n").0, "/");
+        assert_eq!(cgroup("3:cpu:/batch\n0::/\n").0, "/batch");
+        assert_eq!(cgroup(""), Default::default());
+        assert_eq!(container_id(&format!("/machine.slice/libpod-conmon-{ID}.scope")), None, "it is outside");
     }
 
     #[test]
     fn the_cache_is_bounded_and_keeps_what_is_asked_for() {
         let mut cache = Cache::default();
-        let entry = Entry { read: Instant::now(), row: Arc::default() };
+        let entry = Entry { read: None, row: Arc::default() };
         for pid in 0..10 * HALF as u64 {
             cache.put(pid, entry.clone());
             assert!(cache.get(0).is_some(), "{pid}");
@@ -239,7 +280,7 @@ mod tests {
 
         // The same pid, but the process that has it started at another time.
         let me = u64::from(std::process::id());
-        processes.cache().put(me, Entry { read: start, row });
+        processes.cache().put(me, Entry { read: Some(start), row });
         assert_ne!(processes.rows_at(&[me], start + 2 * TTL)[0].parent_pid, std::process::id());
     }
 }

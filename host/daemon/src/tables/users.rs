@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use host_kernel::regular;
+
 /// Names by uid, read again when the file has changed. Users that only a directory service knows have no name here: asking it
 /// would wait for a network.
 #[derive(Debug, Default)]
@@ -47,7 +49,7 @@ impl Known {
         if changed == self.changed || metadata.len() > MAX_FILE {
             return;
         }
-        if let Ok(text) = std::fs::read(file) {
+        if let Ok(text) = regular::read(file, MAX_FILE) {
             self.names = parse(&String::from_utf8_lossy(&text));
             self.changed = changed;
         }

@@ -85,7 +85,9 @@ impl News {
     /// Begins to listen. What it takes is CAP_PERFMON, or CAP_SYS_ADMIN before Linux 5.8.
     pub(crate) fn open(bell: Bell) -> io::Result<Self> {
         let cpus = fs::read_to_string("/sys/devices/system/cpu/online")?;
-        let lines = cpus_of(&cpus).map(Lines::open).collect::<io::Result<_>>()?;
+        // One may have been taken away meanwhile.
+        let is_there = |lines: &io::Result<Lines>| lines.as_ref().err().and_then(io::Error::raw_os_error) != Some(libc::ENODEV);
+        let lines = cpus_of(&cpus).map(Lines::open).filter(is_there).collect::<io::Result<_>>()?;
         Ok(Self { lines, bell })
     }
 
@@ -243,6 +245,29 @@ mod tests {
         assert_eq!(cpus_of("0-2,5\n").collect::<Vec<_>>(), [0, 1, 2, 5]);
         assert_eq!(cpus_of("0\n").collect::<Vec<_>>(), [0]);
         assert_eq!(cpus_of("").count() + cpus_of("x-1,").count(), 0);
+    }
+
+    #[test]
+    fn what_a_program_maps_is_told_while_it_lives_needs_root() {
+        // SAFETY: takes nothing.
+        if unsafe { libc::geteuid() } != 0 {
+            return eprintln!("SKIPPED what_a_program_maps_is_told_while_it_lives_needs_root: needs root");
+        }
+        let news = News::open(Bell::new().unwrap()).unwrap();
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let until = Instant::now() + Duration::from_secs(30);
+        let mut told = Vec::new();
+        let is_libc = |mapped: &&Mapped| mapped.pid == child.id() && mapped.path.windows(4).any(|part| part == b"libc");
+        while told.iter().find(is_libc).is_none() {
+            assert!(Instant::now() < until, "{told:?}");
+            if news.wait(Duration::from_secs(1)) == Woken::Told {
+                told.extend(news.take());
+            }
+        }
+        let range = told.iter().find(is_libc).map(|mapped| mapped.range.clone()).unwrap();
+        assert!(fs::symlink_metadata(format!("/proc/{}/map_files/{range}", child.id())).is_ok(), "{told:?}");
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::link;
 use super::news::Mapped;
 use super::process::{self, FileId, FileNumber, Found};
 use super::target::{self, Library, Role, Target};
+use crate::arrivals;
 
 /// Time that one scan may spend on files that it has not seen before; the rest waits for the next. A container can be full of them.
 const SCAN: Duration = Duration::from_millis(250);
@@ -137,6 +138,7 @@ impl Tracer {
                 let Some(process) = self.know(mapped.pid) else { continue };
                 if known != Some(process.executable) {
                     report.looked_at += 1;
+                    arrivals::tell(mapped.pid);
                     let file = process::executable(mapped.pid).map(|found| self.meet(found, &mut report));
                     let root = self.meet_root(mapped.pid, &mut report);
                     if let Some(process) = self.processes.get_mut(&mapped.pid) {

@@ -171,6 +171,34 @@ fn a_library_that_a_later_process_brings_along_is_traced_and_dropped_once_it_is_
 }
 
 #[test]
+fn a_command_with_a_library_of_its_own_is_traced_whenever_it_runs_again_needs_root() {
+    needs_root!();
+    const RUNS: usize = 10;
+    let (folder, port) = (Folder::new("again"), free_port());
+    let _nginx = Server::nginx(&folder, port);
+    let mut probe = probe(port);
+    let maps = run(Command::new("python3").args(["-c", "import ssl; print(open('/proc/self/maps').read())"]));
+    let system = maps.split_whitespace().find(|word| word.contains("/libssl")).expect("Python without OpenSSL");
+    let ours = folder.join("libssl.so.3");
+    std::fs::copy(system, &ours).unwrap();
+    for turn in 0..=RUNS {
+        let mut client = Python::start(CLIENT_PROGRAM, port, |command| {
+            command.env("LD_LIBRARY_PATH", &folder.0);
+        });
+        assert_eq!(client.ask("1"), "done");
+        client.end();
+        if turn == 0 {
+            // On a machine that has nothing else to do the first is mostly traced as well.
+            until_traced(&probe, &ours, true);
+        }
+    }
+    let records = drain_until_ends(&mut probe, 2 * RUNS);
+    let asked = messages(&records, CLIENT, SENT).len();
+    assert!((RUNS..=RUNS + 1).contains(&asked), "{asked}");
+    assert_eq!(messages(&records, CLIENT, RECEIVED).len(), asked);
+}
+
+#[test]
 fn a_verdict_about_plaintext_stops_it_and_is_not_one_about_ciphertext_needs_root() {
     needs_root!();
     let (folder, port) = (Folder::new("verdict"), free_port());
