@@ -239,6 +239,15 @@ static __always_inline __u32 tls_innermost(struct tls_thread *thread, __u64 stac
 	return found;
 }
 
+/* Whether the thread, which moves ciphertext itself and has some for a session that has no socket yet, calls another socket from a callback:
+ * JavaScript that runs when a handshake is done may write to any. */
+static __always_inline bool tls_is_aside(struct tls_thread *thread, struct sock *sk, struct l7_socket *socket)
+{
+	bool taken = !(socket->marks & L7_CIPHER) || socket->marks & L7_BOUND;
+
+	return thread->read && taken && bpf_get_socket_cookie(sk) != thread->read;
+}
+
 /* This socket was called from within the frame. */
 static __noinline int tls_bind_frame(struct task_struct *task, struct tls_thread *thread, __u32 index, struct l7_socket *socket)
 {
@@ -304,6 +313,8 @@ static __noinline int tls_learn(struct task_struct *task, struct sock *sk, struc
 			struct tls_frame *frame = &thread->frames[index];
 			__u64 innermost = frame->stack;
 
+			if (tls_is_aside(thread, sk, socket))
+				return 0;
 			tls_bind_frame(task, thread, index, socket);
 			if (!frame->carrier)
 				return 0;

@@ -24,16 +24,20 @@ fn what_a_client_writes_when_its_handshake_is_done_is_told_needs_root() {
         .spawn()
         .unwrap();
     let mut told = BufReader::new(talk.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let port: u16 = told.next().unwrap().parse().unwrap();
+    let ports: Vec<u16> = told.next().unwrap().split(' ').map(|port| port.parse().unwrap()).collect();
+    let [port, plain] = ports[..] else { panic!("{ports:?}") };
     // It listens, so its program is known from the start.
     let host = super::host();
     writeln!(talk.stdin.take().unwrap(), "go").unwrap();
-    assert_eq!(told.next().unwrap(), format!("{REQUESTS} {REQUESTS}"), "what the client counts");
+    assert_eq!(told.next().unwrap(), format!("{REQUESTS} {REQUESTS} {REQUESTS}"), "what the client counts");
     talk.wait().unwrap();
     let requests = host.settled_requests();
     for role in ["client", "server"] {
         let of = requests.of("http", role, port);
         let answered = of.filter(|request| request.status == "200");
         assert_eq!((of.count(), answered.count()), (2 * REQUESTS, 2 * REQUESTS), "{role}: {of:#?}");
+        // What goes to another socket from within the callback is that socket's.
+        let of = requests.of("http", role, plain).filter(|request| request.status == "200");
+        assert_eq!(of.count(), REQUESTS, "{role}, in the clear: {of:#?}");
     }
 }
