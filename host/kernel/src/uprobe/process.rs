@@ -118,7 +118,7 @@ pub(crate) fn root_of(pid: u32) -> Option<FileNumber> {
 
 /// The device of this machine's own root directory: it stays where it is as long as the machine runs.
 pub(crate) fn lasting_device() -> Option<u64> {
-    fs::metadata("/proc/1/root/").or_else(|_| fs::metadata("/")).ok().map(|root| root.dev())
+    fs::metadata("/proc/1/root").or_else(|_| fs::metadata("/")).ok().map(|root| root.dev())
 }
 
 /// Device and inode of what a path leads to, as they were last known: a server that is gone is not asked.
