@@ -6,7 +6,8 @@
 #define CONNECTIONS 1024
 #define WAYS 8
 #define WAITING 16
-#define TIMEOUT_NS 30000000000ull
+/* A day: as long as its connection lives, a request that waits is no error. */
+#define TIMEOUT_NS 86400000000000ull
 
 struct waiting {
 	uint64_t time_ns;
@@ -66,24 +67,25 @@ static bool emit(struct connection *c, struct waiting *w, uint64_t end_ns, uint3
 	return true;
 }
 
-/* Gives up what waits since before `until_ns`. */
-static bool give_up(struct connection *c, uint64_t until_ns, uint64_t now_ns, enum ending ending)
+/* Gives up what waits on a connection. */
+static bool give_up(struct connection *c, uint64_t now_ns, enum ending ending)
 {
 	bool room = true;
 
 	for (int i = 0; i < WAITING; i++)
-		if (c->waiting[i].operation && c->waiting[i].time_ns <= until_ns)
+		if (c->waiting[i].operation)
 			room &= emit(c, &c->waiting[i], now_ns, 0, 0, ending);
 	return room;
 }
 
+/* The same on all connections of which nothing came since `until_ns`, from either end. */
 static bool give_up_all(uint64_t until_ns, uint64_t now_ns, enum ending ending)
 {
 	bool room = true;
 
 	for (int i = 0; i < CONNECTIONS; i++)
-		if (connections[i].id)
-			room &= give_up(&connections[i], until_ns, now_ns, ending);
+		if (connections[i].id && connections[i].used_ns <= until_ns)
+			room &= give_up(&connections[i], now_ns, ending);
 	return room;
 }
 
@@ -126,7 +128,7 @@ static struct connection *find(const struct l7_record *r, bool *room)
 			oldest = &set[i];
 	}
 	if (oldest->id)
-		*room &= give_up(oldest, UINT64_MAX, r->time_ns, UNFINISHED);
+		*room &= give_up(oldest, r->time_ns, UNFINISHED);
 	memset(oldest, 0, sizeof *oldest);
 	oldest->id = id;
 	return oldest;
@@ -251,7 +253,7 @@ bool tally_record(const struct l7_record *r, uint32_t payload_bytes)
 	c = find(r, &room);
 	c->used_ns = r->time_ns;
 	if (r->kind == L7_END) {
-		room &= give_up(c, UINT64_MAX, r->time_ns, CLOSED);
+		room &= give_up(c, r->time_ns, CLOSED);
 		memset(c, 0, sizeof *c);
 		return room;
 	}

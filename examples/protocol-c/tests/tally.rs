@@ -159,7 +159,10 @@ fn bodies_go_by_and_bytes_that_are_missing_are_got_over() {
 fn what_has_no_end_is_told_and_marked() {
     let waits = talk().client(&ask(GET, 1));
     assert_eq!(told(&waits.clone().end()), ["get - connection_closed 1"]);
-    assert_eq!(told(&waits.clone().after_ms(30_000).tick().end()), ["get - timeout 30001"]);
+    assert_eq!(told(&waits.clone().after_ms(3_600_000).tick().server(&answer(GET, 0, 1))).len(), 1, "it is slow, and no error");
+    let busy = waits.clone().after_ms(86_000_000).client(&ask(ADD, 2)).after_ms(400_001).tick();
+    assert_eq!(told(&busy), [""; 0], "something came within the day");
+    assert_eq!(told(&waits.clone().after_ms(86_400_000).tick().end()), ["get - timeout 86400001"]);
     assert_eq!(told(&waits.flush()), ["get - unfinished 1"]);
 }
 
