@@ -4,8 +4,10 @@
 
 mod corrupt_bpf_object;
 mod nested_write_in_handshake;
+mod streams_longer_than_the_timeout;
 mod tls_after_connect;
 mod web_page_as_answer;
+mod upgrade_that_fails;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -28,9 +28,8 @@ fn streams_are_told_whole_and_late_answers_after_all_needs_root() {
     // What the rows of this server say: the row itself, and its attributes.
     let of = |rows: &[Value], kind: &str, path: &str| -> Vec<(Value, Value)> {
         let known = |row: &Value| (row.clone(), row["attributes"].clone());
-        let is = |(row, said): &(Value, Value)| {
-            row["kind"] == kind && said["server.port"] == port && said["http.route"] == path
-        };
+        let is =
+            |(row, said): &(Value, Value)| row["kind"] == kind && said["server.port"] == port && said["http.route"] == path;
         rows.iter().map(known).filter(is).collect()
     };
     let ms = |row: &Value| row["duration_ns"].as_u64().unwrap() / 1_000_000;
@@ -40,9 +39,7 @@ fn streams_are_told_whole_and_late_answers_after_all_needs_root() {
     };
     let rows = rows_when(&host, "all rows", |rows| is_all(rows, "server") && is_all(rows, "client"));
     for kind in ["server", "client"] {
-        for (path, status, size) in
-            [("/stream", 200, "http.response.body.size"), ("/upload", 204, "http.request.body.size")]
-        {
+        for (path, status, size) in [("/stream", 200, "http.response.body.size"), ("/upload", 204, "http.request.body.size")] {
             let [(row, said)] = &*of(&rows, kind, path) else { panic!("{path} is told once: {rows:?}") };
             assert_eq!((&said["error.type"], &said["http.response.status_code"]), (&Value::Null, &status.into()), "{row}");
             assert!(ms(row) + 200 > waited(path), "{path} took {} ms: {row}", waited(path));
