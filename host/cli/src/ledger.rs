@@ -17,7 +17,7 @@ enum Zero {
 }
 
 /// The stages in the order of the path. What is indented is a part of the sum above it.
-const LINES: [Line; 19] = [
+const LINES: &[Line] = &[
     ("filtered in kernel", |l| l.filtered_in_kernel, Zero::Left),
     ("missed in kernel", |l| l.missed_in_kernel, Zero::Left),
     ("unread in kernel", |l| l.unread_in_kernel, Zero::Left),
