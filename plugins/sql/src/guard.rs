@@ -3,7 +3,7 @@
 //! Most statements say by their form what is a value. Those that set something do not (`SET a = b`, `ALTER USER a PASSWORD b`), and what
 //! begins with no word that servers know may be anything.
 
-use crate::lexer::Token;
+use crate::lexer::{Token, is_word, word_length};
 use crate::operation::Operation;
 
 /// What becomes of a token.
@@ -30,12 +30,10 @@ pub(crate) struct Guard {
     depth: u32,
     /// The statement may change how the next is read.
     may_change_modes: bool,
-    /// What stands here is compared, assigned or stored.
-    is_operand: bool,
-    /// Behind `VALUES`, in so many parentheses as `depth` says.
-    in_values: bool,
-    /// It began with `COPY`.
-    is_copy: bool,
+    /// What was told is looked at for `VALUES` so far.
+    looked_at: usize,
+    /// Where the last one ends; 0 without one.
+    values: usize,
     /// `COPY .. FROM STDIN`: what a client writes behind it in the same text is data.
     has_data: bool,
     /// `SET STATEMENT a = b FOR SELECT ..`
@@ -49,6 +47,8 @@ enum Place {
     Start,
     /// Where all words are names.
     Plain,
+    /// The same in a `COPY`.
+    Copy,
     /// Where it is said what kind of thing is created, altered or dropped.
     Kind { is_alter: bool },
     /// In the options of a function, among which settings are.
@@ -78,64 +78,72 @@ impl Guard {
             place: Place::Start,
             depth: 0,
             may_change_modes: false,
-            is_operand: false,
-            in_values: false,
-            is_copy: false,
+            looked_at: 0,
+            values: 0,
             has_data: false,
             is_for_one: false,
         }
     }
 
-    /// Whether all tokens are told as they are, but for names between quotes.
-    #[inline]
-    fn is_plain(&self) -> bool {
-        self.place == Place::Plain
-    }
-
-    /// What becomes of the next token. `told` is how much was told before it, `is_qualified` whether a dot stands behind it.
-    #[inline]
-    pub(crate) fn judge(&mut self, token: Token<'_>, told: usize, is_qualified: bool) -> Verdict {
-        if token == Token::Sign(b';') && self.place != Place::Gone {
-            return self.end();
-        }
-        if !self.is_plain() {
-            return self.judge_word(token, told);
+    /// What becomes of the next token. `told` is what was told before it; `is_qualified` says whether a dot stands behind it. Nearly all
+    /// tokens are told as they are: the rest is elsewhere.
+    #[inline(always)]
+    pub(crate) fn judge(&mut self, token: Token<'_>, told: &[u8], is_qualified: impl FnOnce() -> bool) -> Verdict {
+        if self.place != Place::Plain {
+            return self.judge_word(token, told.len());
         }
         match token {
-            Token::Word(word) => {
-                self.is_operand = match word.len() {
-                    4 => is(word, &["LIKE"]),
-                    5 => is(word, &["ILIKE"]),
-                    _ => false,
-                };
-                self.has_data |= self.is_copy && is(word, &["STDIN"]);
-                if word.len() == 6 && is(word, &["VALUES"]) {
-                    (self.in_values, self.depth) = (true, 0);
-                } else if self.depth == 0 {
-                    self.in_values = false;
-                }
+            // A string between the wrong quotes stands where a value does, or has in it what names have not.
+            Token::Quoted(name) if !is_name(name) || (self.is_postgres && self.is_operand(told) && !is_qualified()) => {
+                Verdict::Value
             }
-            Token::Quoted(name) => {
-                // A string between the wrong quotes stands where a value does, or has in it what names have not.
-                let is_operand = std::mem::take(&mut self.is_operand) || (self.in_values && self.depth > 0);
-                if (self.is_postgres && is_operand && !is_qualified) || !is_name(name) {
-                    return Verdict::Value;
-                }
-            }
-            Token::Sign(sign) => {
-                // A part of a name is no operand.
-                self.is_operand = matches!(sign, b'=' | b'<' | b'>' | b'~');
-                if self.in_values {
-                    self.count(token);
-                }
-            }
-            _ => self.is_operand = false,
+            _ => Verdict::Tell,
         }
-        Verdict::Tell
+    }
+
+    /// Whether what stands behind this is compared, assigned or stored.
+    fn is_operand(&mut self, told: &[u8]) -> bool {
+        let told = told.trim_ascii_end();
+        match told.last() {
+            Some(b'=' | b'<' | b'>' | b'~') => true,
+            Some(b'(' | b',') => self.is_in_values(told),
+            Some(b'e' | b'E') => told.last_chunk::<4>().is_some_and(|last| last.eq_ignore_ascii_case(b"like")),
+            _ => false,
+        }
+    }
+
+    /// Whether this ends within a row behind `VALUES`.
+    fn is_in_values(&mut self, told: &[u8]) -> bool {
+        const VALUES: &[u8] = b"values";
+        let start = self.looked_at.min(told.len());
+        let new = told.get(start..).unwrap_or_default();
+        let is_values =
+            |word: &[u8]| word.first().is_some_and(|first| first | 0x20 == b'v') && word.eq_ignore_ascii_case(VALUES);
+        if let Some(place) = new.windows(VALUES.len()).rposition(is_values) {
+            self.values = start + place + VALUES.len();
+        }
+        self.looked_at = told.len().saturating_sub(VALUES.len());
+        if self.values == 0 {
+            return false;
+        }
+        let mut depth = 0_u32;
+        for byte in told.get(self.values..).unwrap_or_default() {
+            match byte {
+                b'(' => depth += 1,
+                b')' => depth = depth.saturating_sub(1),
+                // Something else follows the rows.
+                byte if depth == 0 && byte.is_ascii_alphabetic() => return false,
+                _ => {}
+            }
+        }
+        depth > 0
     }
 
     /// A statement is over.
-    fn end(&mut self) -> Verdict {
+    pub(crate) fn end(&mut self) -> Verdict {
+        if self.place == Place::Gone {
+            return Verdict::Swallow;
+        }
         let (has_data, may_change_modes) = (self.has_data, self.may_change_modes);
         *self = Self::new(self.is_postgres);
         if has_data {
@@ -144,6 +152,7 @@ impl Guard {
         if may_change_modes { Verdict::Anew } else { Verdict::Tell }
     }
 
+    #[inline(never)]
     fn judge_word(&mut self, token: Token<'_>, told: usize) -> Verdict {
         match self.place {
             Place::Start => return self.begin(token),
@@ -176,6 +185,10 @@ impl Guard {
             }
             Place::Gone => return Verdict::Swallow,
             Place::Plain => {}
+            Place::Copy => {
+                self.has_data |= matches!(token, Token::Word(word) if is(word, &["STDIN"]));
+                return if matches!(token, Token::Quoted(name) if !is_name(name)) { Verdict::Value } else { Verdict::Tell };
+            }
         }
         Verdict::Tell
     }
@@ -192,7 +205,9 @@ impl Guard {
         };
         let is_harmless = is(word, &HARMLESS);
         self.place = match word.len() {
+            6 if is(word, &["SELECT", "UPDATE", "INSERT", "DELETE"]) => Place::Plain,
             3 if is(word, &["SET"]) => Place::Name,
+            4 if is(word, &["COPY"]) => Place::Copy,
             5 if is(word, &["GRANT", "START"]) => Place::Grants,
             5 if is(word, &["ALTER"]) => Place::Kind { is_alter: true },
             6 if is(word, &["CREATE"]) => Place::Kind { is_alter: false },
@@ -202,7 +217,6 @@ impl Guard {
             _ if !is_harmless && Operation::named(word).is_other() => Place::Over { is_told: true },
             _ => Place::Plain,
         };
-        self.is_copy = is(word, &["COPY"]);
         self.may_change_modes = !is_harmless;
         if self.place == (Place::Over { is_told: true }) { Verdict::Value } else { Verdict::Tell }
     }
@@ -338,7 +352,16 @@ const BEFORE_NAMES: [&str; 26] = [
 const NAME_BYTES: usize = 130;
 
 /// Whether this may be a name, with its quotes: letters, and little else.
+#[inline(always)]
 fn is_name(quoted: &[u8]) -> bool {
+    let inside = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+    // Nearly all are words.
+    inside.first().is_some_and(|first| is_word(*first)) && inside.len() <= NAME_BYTES && word_length(inside) == inside.len()
+        || may_be_name(quoted)
+}
+
+#[inline(never)]
+fn may_be_name(quoted: &[u8]) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80 || byte <= b' ' || b"_$-.#\"`".contains(&byte);
     let has_letter = quoted.iter().any(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80);
     quoted.len() <= NAME_BYTES && has_letter && quoted.iter().all(|byte| is_part(*byte))

@@ -225,6 +225,7 @@ impl<'a> Lexer<'a> {
         Token::Word(word)
     }
 
+    #[inline(never)]
     fn string(&mut self, backslash: Backslash) -> Token<'a> {
         self.quoted(b'\'', backslash);
         while self.is_postgres() && self.goes_on() {
@@ -264,9 +265,19 @@ impl<'a> Lexer<'a> {
     }
 
     /// From quote to quote, or to the end; a doubled quote is none. If it ends in more than one place nothing behind it is sure.
+    #[inline]
     fn quoted(&mut self, quote: u8, backslash: Backslash) -> &'a [u8] {
         let rest = self.rest();
-        let mut length = 1;
+        let end = rest.iter().skip(1).position(|byte| *byte == quote || *byte == b'\\').map_or(rest.len(), |place| place + 1);
+        // Mostly nothing is in it that needs a second look.
+        let is_simple = rest.get(end) == Some(&quote) && rest.get(end + 1) != Some(&quote) && quote != b'`';
+        if is_simple { self.take(end + 1) } else { self.quoted_from(end, quote, backslash) }
+    }
+
+    /// The same, where up to this byte nothing but the first is a quote or a backslash.
+    #[inline(never)]
+    fn quoted_from(&mut self, mut length: usize, quote: u8, backslash: Backslash) -> &'a [u8] {
+        let rest = self.rest();
         loop {
             let Some(&byte) = rest.get(length) else {
                 self.is_open = true;
@@ -428,7 +439,7 @@ fn has(bytes: &[u8], pair: &[u8; 2]) -> bool {
 
 /// A byte that a name may begin with: all that is not ASCII is a letter to both servers.
 #[inline]
-const fn is_word(byte: u8) -> bool {
+pub(crate) const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }
 
@@ -440,7 +451,7 @@ const fn is_space(byte: u8) -> bool {
 
 /// How many of these bytes a name may go on with: letters, digits, `_`, `$` and what is not ASCII; eight at a time.
 #[inline(always)]
-fn word_length(bytes: &[u8]) -> usize {
+pub(crate) fn word_length(bytes: &[u8]) -> usize {
     let mut length = 0;
     loop {
         let rest = bytes.get(length..).unwrap_or_default();

@@ -50,36 +50,49 @@ pub(crate) fn sanitise<'a>(sql: &'a [u8], dialect: Dialect, is_cut: bool, out: &
         if is_half || out.len() >= TEXT_BYTES {
             continue;
         }
-        if token == Token::Sign(b';') {
+        let verdict = if let Token::Sign(b';') = token {
             close(&guard, out);
-        }
-        let is_qualified = matches!(token, Token::Quoted(_)) && lexer.is_before_dot();
-        let verdict = guard.judge(token, out.len(), is_qualified);
-        match verdict {
-            Verdict::Swallow => {
-                was_spaced = false;
-                continue;
-            }
-            Verdict::ValueFrom(start) => {
-                out.truncate(start);
-                was_spaced = true;
-            }
-            Verdict::Anew => lexer.forget_modes(),
-            Verdict::Tell | Verdict::Value => {}
+            guard.end()
+        } else {
+            guard.judge(token, out, || lexer.is_before_dot())
+        };
+        if verdict != Verdict::Tell {
+            was_spaced = withhold(verdict, was_spaced, token, &mut lexer, out);
+            continue;
         }
         if was_spaced && !out.is_empty() {
             out.push(b' ');
         }
         was_spaced = false;
-        match verdict {
-            Verdict::Value | Verdict::ValueFrom(_) => value(out),
-            _ => put(token, dialect, out),
-        }
+        put(token, dialect, out);
     }
     close(&guard, out);
     let end = out.iter().rposition(|byte| !matches!(byte, b' ' | b';')).map_or(0, |last| last + 1);
     out.truncate(end);
     found
+}
+
+/// Does with a token what is not done with nearly all; whether what follows is spaced, whatever stands before it.
+#[cold]
+fn withhold(verdict: Verdict, was_spaced: bool, token: Token<'_>, lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> bool {
+    let mut was_spaced = was_spaced;
+    match verdict {
+        Verdict::Tell | Verdict::Value => {}
+        Verdict::Swallow => return false,
+        Verdict::ValueFrom(start) => {
+            out.truncate(start);
+            was_spaced = true;
+        }
+        Verdict::Anew => lexer.forget_modes(),
+    }
+    if was_spaced && !out.is_empty() {
+        out.push(b' ');
+    }
+    match (verdict, token) {
+        (Verdict::Anew, Token::Sign(sign)) => out.push(sign),
+        _ => value(out),
+    }
+    false
 }
 
 /// What was taken for the name of a setting, and is followed by no value, is one.
