@@ -88,7 +88,7 @@ static __always_inline bool l7_is_32_bit(struct task_struct *task, const bool pl
 #endif
 }
 
-static __always_inline long l7_number(struct pt_regs *regs, const bool plain)
+static __always_inline long l7_call_number(struct pt_regs *regs, const bool plain)
 {
 #if defined(__TARGET_ARCH_x86)
 	return KERNEL_READ(plain, regs, orig_ax);
@@ -99,7 +99,7 @@ static __always_inline long l7_number(struct pt_regs *regs, const bool plain)
 
 static __always_inline void l7_read_registers(struct l7_syscall *call, struct pt_regs *regs, const bool plain)
 {
-	call->number = l7_number(regs, plain);
+	call->number = l7_call_number(regs, plain);
 #if defined(__TARGET_ARCH_x86)
 	call->argument[0] = KERNEL_READ(plain, regs, di);
 	call->argument[1] = KERNEL_READ(plain, regs, si);
@@ -240,9 +240,39 @@ static __noinline const struct user_message *l7_message(const struct l7_syscall 
 
 /* === the bytes === */
 
-/* From an array of struct iovec: as l7_append(). */
-static __always_inline int l7_collect(struct l7_scratch *scratch, __u64 from, __u64 count, __u32 wanted)
+/* Where the bytes of a call are. */
+struct l7_bytes_at {
+	enum l7_shape shape; /* L7_NOWHERE, L7_FLAT or L7_VECTOR */
+	__u64 from;
+	__u64 count; /* bytes, or segments */
+};
+
+/* Appends what is `wanted` of one segment; as l7_append(). */
+__noinline int l7_take(__u32 place, __u32 segment, __u32 there, __u32 wanted)
 {
+	struct l7_scratch *scratch = l7_scratch(place);
+	struct l7_segment *this;
+	__u64 length;
+	int at = there;
+
+	if (!scratch || there >= wanted)
+		return there;
+	this = &scratch->segments[segment & (L7_SEGMENTS_MAX - 1)];
+	length = this->length;
+	wanted = length < wanted - there ? there + length : wanted;
+	for (__u32 i = 0; i < L7_HEAD_MAX / L7_CAPTURE_MAX; i++) {
+		if (at < 0 || (__u32)at >= wanted)
+			break;
+		at = l7_append(scratch, at, this->base + ((__u32)at - there), wanted - at);
+	}
+	return at;
+}
+
+/* From an array of struct iovec: as l7_append(). Global, so that the verifier looks at it once and not from every place it is called;
+ * the same for each step, so that it knows nothing of how many bytes are there. Numbers only: pointers are from Linux 5.12 on. */
+__noinline int l7_gather(__u32 place, __u64 from, __u64 count, __u32 wanted)
+{
+	struct l7_scratch *scratch = l7_scratch(place);
 	int there = 0;
 
 	if (!scratch)
@@ -254,44 +284,34 @@ static __always_inline int l7_collect(struct l7_scratch *scratch, __u64 from, __
 		return -1;
 	}
 	for (__u32 i = 0; i < L7_SEGMENTS_MAX; i++) {
-		__u64 length;
-
 		if (i >= count || there < 0 || (__u32)there >= wanted)
 			break;
-		length = scratch->segments[i].length;
-		if (length > wanted - there)
-			length = wanted - there;
-		if (length)
-			there = l7_append(scratch, there, scratch->segments[i].base, length);
+		there = l7_take(place, i, there, wanted);
 	}
 	return there;
 }
 
-/* Global, so that the verifier looks at it once and not from every place it is called. */
-__noinline int l7_gather(struct l7_scratch *scratch, __u64 from, __u64 count, __u32 wanted)
-{
-	return l7_collect(scratch, from, count, wanted);
-}
-
-/* From a struct msghdr: as l7_append(). Not inlined: stacks of programs are 512 bytes in all. */
-static __noinline int l7_gather_message(struct l7_scratch *scratch, const struct user_message *from, __u32 wanted, const void **name)
+/* A struct msghdr becomes its vector. Not inlined: stacks of programs are 512 bytes in all. */
+static __noinline int l7_open_message(struct l7_bytes_at *at, const struct user_message *from, const void **name)
 {
 	struct user_message message;
 
-	if (!from || !scratch || !name)
-		return -1;
+	if (!from || !at || !name)
+		return 0;
 	if (bpf_probe_read_user(&message, sizeof(message), from)) {
 		ring_count(faults);
-		return -1;
+		return 0;
 	}
 	*name = message.name;
-	return l7_gather(scratch, (__u64)message.segments, message.count, wanted);
+	at->shape = L7_VECTOR;
+	at->from = (__u64)message.segments;
+	at->count = message.count;
+	return 0;
 }
 
-/* Copies the first of `bytes` that a call moved, at most `wanted`, into the scratch; as l7_append(). `name` is set to the address that
- * a datagram is sent to, where the call gives one. */
-static __always_inline int l7_payload(struct l7_scratch *scratch, struct task_struct *task, struct sock *sk,
-				      struct l7_socket *socket, __u8 direction, __u32 bytes, __u32 wanted, const void **name)
+/* Finds the `bytes` that a call moved. `name` is set to the address that a datagram is sent to, where the call gives one. */
+static __always_inline void l7_locate(struct l7_bytes_at *at, struct task_struct *task, struct sock *sk, struct l7_socket *socket,
+				      __u8 direction, __u32 bytes, const void **name)
 {
 	struct l7_syscall call;
 	enum l7_shape shape;
@@ -299,19 +319,45 @@ static __always_inline int l7_payload(struct l7_scratch *scratch, struct task_st
 	l7_read_syscall(&call, (struct pt_regs *)bpf_task_pt_regs(task));
 	shape = l7_shape(call.number, direction);
 	if (shape == L7_NOWHERE || l7_is_32_bit(task, false) || !l7_is_about(&call, task, sk, socket))
-		return -1;
-	if (wanted > bytes)
-		wanted = bytes;
-	if (shape == L7_FLAT) {
-		if (call.number == NR_SENDTO)
-			*name = (const void *)call.argument[4];
-		if (wanted > call.argument[2])
-			wanted = call.argument[2];
-		return l7_append(scratch, 0, (const void *)call.argument[1], wanted);
+		return;
+	if (shape == L7_MESSAGES) {
+		l7_open_message(at, l7_message(&call, task, sk, bytes), name);
+		return;
 	}
-	if (shape == L7_VECTOR)
-		return l7_gather(scratch, call.argument[1], call.argument[2], wanted);
-	if (shape == L7_MESSAGES)
-		return l7_gather_message(scratch, l7_message(&call, task, sk, bytes), wanted, name);
-	return l7_gather_message(scratch, (const struct user_message *)call.argument[1], wanted, name);
+	if (shape == L7_MESSAGE) {
+		l7_open_message(at, (const struct user_message *)call.argument[1], name);
+		return;
+	}
+	if (call.number == NR_SENDTO)
+		*name = (const void *)call.argument[4];
+	at->shape = shape;
+	at->from = call.argument[1];
+	at->count = call.argument[2];
+}
+
+/* Copies the first `wanted` of the bytes into the scratch; as l7_append(). */
+static __noinline int l7_payload(struct l7_scratch *scratch, const struct l7_bytes_at *at, __u32 wanted)
+{
+	if (!scratch || !at || at->shape == L7_NOWHERE)
+		return -1;
+	if (at->shape == L7_VECTOR)
+		return l7_gather(scratch->place, at->from, at->count, wanted);
+	return l7_copy(scratch, (const void *)at->from, wanted > at->count ? at->count : wanted);
+}
+
+/* Copies more than what is `there`, where that is the head of a message which goes on; as l7_append(). */
+static __noinline int l7_whole_head(struct l7_scratch *scratch, const struct l7_bytes_at *at, struct l7_head *head, __u32 bytes, int there)
+{
+	int more;
+
+	if (!scratch || !at || !head || there <= 0)
+		return there;
+	scratch->head = *head;
+	more = l7_follow(scratch->place, bytes, there, 0);
+	if (more > there) {
+		more = l7_payload(scratch, at, bytes < L7_HEAD_MAX ? bytes : L7_HEAD_MAX);
+		there = more > 0 ? l7_follow(scratch->place, bytes, more, there) : more;
+	}
+	*head = scratch->head;
+	return there;
 }

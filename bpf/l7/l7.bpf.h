@@ -7,7 +7,8 @@
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
 
-#define L7_CAPTURE_MAX 4096 /* bytes of a call that can be captured at most: a power of two */
+#define L7_CAPTURE_MAX 4096 /* bytes of a call that can be asked for, and copied at once */
+#define L7_HEAD_MAX 16384   /* bytes that are captured at most, of a call that is the head of a message: a power of two */
 #define L7_PORTS_MAX 64
 #define L7_SEGMENTS_MAX 32 /* of a vector that are looked at */
 
@@ -89,6 +90,20 @@ enum l7_marks {
 	L7_CALLED = 128, /* its first call is over */
 };
 
+/* What heads look like. */
+enum l7_head_kind {
+	L7_LINES = 0,  /* HTTP/1: lines, the last one empty */
+	L7_FRAMES = 1, /* HTTP/2: frames, whose lengths are known */
+};
+
+/* The head that one direction is in: see head.bpf.h. */
+struct l7_head {
+	__u32 last; /* the last three bytes of lines, the first of them lowest */
+	__u16 left; /* bytes that may still belong to it; 0: it is in none */
+	__u8 kind;  /* enum l7_head_kind */
+	__u8 spare;
+};
+
 struct l7_socket {
 	struct l7_identity identity;
 	struct l7_opinion opinion; /* about the raw bytes */
@@ -102,7 +117,11 @@ struct l7_socket {
 	__u64 cgroup_id;
 	__u64 comm[2];
 	__u32 tls_epoch; /* when it last looked whether it carries TLS: tls.bpf.h */
-	__u32 unused;
+	__u8 numbered;	 /* its beginning was seen, so `first` is filled in */
+	__u8 later[2];	 /* whether the first bytes of a direction are past */
+	__u8 unused;
+	__u32 first[2];	 /* sequence numbers that the directions began with */
+	struct l7_head heads[2]; /* by direction */
 };
 
 struct {
@@ -163,13 +182,16 @@ struct l7_segment { /* struct iovec */
 	__u64 length;
 };
 
-/* Twice the room, because the verifier does not see that what is left shrinks as more is there. */
+/* More room than is used, because the verifier does not see that what is left shrinks as more is there. */
 struct l7_scratch {
 	__u64 busy;
+	__u32 place; /* its own */
+	__u32 spare;
+	struct l7_head head; /* of the direction that the record is of */
 	struct l7_segment segments[L7_SEGMENTS_MAX];
 	union {
 		struct l7_record record;
-		char bytes[sizeof(struct l7_record) + 2 * L7_CAPTURE_MAX];
+		char bytes[sizeof(struct l7_record) + L7_HEAD_MAX + L7_CAPTURE_MAX];
 	};
 };
 
@@ -185,6 +207,16 @@ static __always_inline struct l7_scratch *l7_scratch(__u32 place)
 	return bpf_map_lookup_elem(&l7_scratches, &place);
 }
 
+/* That of a program that has one of its own. */
+static __always_inline struct l7_scratch *l7_owned(__u32 place)
+{
+	struct l7_scratch *scratch = l7_scratch(place);
+
+	if (scratch)
+		scratch->place = place;
+	return scratch;
+}
+
 /* For programs that another task may interrupt within them (uprobes): a place that nobody uses, or NULL, which is counted. Give it
  * back with l7_release(). */
 static __always_inline struct l7_scratch *l7_claim(void)
@@ -192,7 +224,7 @@ static __always_inline struct l7_scratch *l7_claim(void)
 	struct l7_scratch *scratch;
 
 	for (__u32 place = L7_PLACES_OWNED; place < L7_PLACES; place++) {
-		scratch = l7_scratch(place);
+		scratch = l7_owned(place);
 		if (scratch && !__sync_val_compare_and_swap(&scratch->busy, 0, 1))
 			return scratch;
 	}
@@ -272,6 +304,15 @@ static __always_inline bool l7_passes(struct task_struct *task, const bool plain
 
 /* === records === */
 
+/* L7_LATER, if bytes of this direction came before those at `sequence`; those behind them are later than they. */
+static __always_inline __u8 l7_later(struct l7_socket *socket, __u8 direction, __u32 sequence)
+{
+	bool later = socket->later[direction] || (__s32)(sequence - socket->first[direction]) > 0;
+
+	socket->later[direction] = 1;
+	return later && socket->numbered ? L7_LATER : 0;
+}
+
 /* Both are aligned to 8 from `family` on; clang does not see it and would copy by two. */
 static __always_inline void l7_identify(struct l7_record *record, const struct l7_identity *identity)
 {
@@ -323,12 +364,12 @@ static __always_inline void l7_fill(struct l7_record *record, const struct l7_id
 	read_comm((__u64 *)record->comm, leader, plain);
 }
 
-/* Appends up to `length` bytes of user memory to the `at` that are there already; returns how many are there then, or -1. */
+/* Appends up to L7_CAPTURE_MAX bytes of user memory to the `at` that are there already; returns how many are there then, or -1. */
 static __always_inline int l7_append(struct l7_scratch *scratch, __u32 at, const void *from, __u32 length)
 {
 	/* The masks are for the verifier, the barriers keep clang from proving them redundant. */
 	barrier_var(at);
-	at &= L7_CAPTURE_MAX - 1;
+	at &= L7_HEAD_MAX - 1;
 	barrier_var(length);
 	if (length > L7_CAPTURE_MAX)
 		length = L7_CAPTURE_MAX;
@@ -339,6 +380,26 @@ static __always_inline int l7_append(struct l7_scratch *scratch, __u32 at, const
 	return at + length;
 }
 
+/* Copies so many bytes of user memory, up to L7_HEAD_MAX; as l7_append(). */
+static __always_inline int l7_copy(struct l7_scratch *scratch, const void *from, __u32 wanted)
+{
+	int there = 0;
+
+	for (__u32 i = 0; i < L7_HEAD_MAX / L7_CAPTURE_MAX; i++) {
+		if (there < 0 || (__u32)there >= wanted)
+			break;
+		there = l7_append(scratch, there, from + there, wanted - there);
+	}
+	return there;
+}
+
+/* The same number, of which the verifier knows nothing any more: it goes on with one state instead of one for each way to it. */
+__noinline int l7_number(int number)
+{
+	barrier_var(number);
+	return number;
+}
+
 /* Hands the record and `payload` bytes behind it to the host; less than nothing: they could not be read. */
 static __always_inline void l7_write(struct l7_scratch *scratch, int payload)
 {
@@ -347,18 +408,8 @@ static __always_inline void l7_write(struct l7_scratch *scratch, int payload)
 		payload = 0;
 	}
 	barrier_var(payload);
-	if (payload > L7_CAPTURE_MAX)
-		payload = L7_CAPTURE_MAX;
+	if (payload > L7_HEAD_MAX)
+		payload = L7_HEAD_MAX;
 	ring_output(scratch->bytes, sizeof(struct l7_record) + (__u32)payload);
 }
 
-/* A whole record from one piece of user memory, for whoever has no socket at hand but saved its identity: `total` bytes at `from`, of
- * which `capture` (as of l7_capture()) are kept. */
-static __always_inline void l7_emit(struct l7_scratch *scratch, const struct l7_identity *identity, __u8 direction, __u8 flags,
-				    __u32 sequence, __u32 total, const void *from, __u32 capture)
-{
-	struct l7_caller caller = l7_caller(current_task(false), false);
-
-	l7_fill(&scratch->record, identity, &caller, direction, flags, sequence, total, false);
-	l7_write(scratch, l7_append(scratch, 0, from, total < capture ? total : capture));
-}

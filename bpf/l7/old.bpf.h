@@ -103,7 +103,9 @@ static __noinline int old_meet(struct l7_socket *socket, struct sock *sk, __u32 
 		now.role = socket->marks & L7_KNOWN ? L7_ROLE_UNKNOWN : socket->identity.role;
 		if (now.transport == IPPROTO_UDP)
 			now.role = direction == L7_SENT || now.remote_port ? L7_ROLE_CLIENT : L7_ROLE_SERVER;
-		__builtin_memset(socket, 0, sizeof(*socket));
+		/* A new one may have been told where its directions begin. */
+		if (socket->marks & L7_KNOWN)
+			__builtin_memset(socket, 0, sizeof(*socket));
 		old_name(socket);
 	} else {
 		now.role = socket->identity.role;
@@ -114,14 +116,6 @@ static __noinline int old_meet(struct l7_socket *socket, struct sock *sk, __u32 
 	if (now.transport == IPPROTO_TCP && !port_passes(now.local_port, now.remote_port))
 		socket->marks |= L7_UNWANTED;
 	return 0;
-}
-
-/* As l7_gather(), global for the same reason, which takes numbers only: pointers are from Linux 5.12 on. */
-__noinline int old_gather(__u64 from, __u64 count, __u32 wanted)
-{
-	struct l7_scratch *scratch = l7_scratch(L7_PLACE_SEND);
-
-	return scratch ? l7_collect(scratch, from, count, wanted) : -1;
 }
 
 /* A message becomes its vector; false: it cannot be read. */
@@ -139,6 +133,18 @@ static __noinline bool old_open(struct old_call *call)
 	return true;
 }
 
+/* As l7_payload(). */
+static __noinline int old_payload(struct l7_scratch *scratch, const struct old_call *call, __u32 wanted)
+{
+	if (!scratch || !call)
+		return -1;
+	if (wanted > call->bytes)
+		wanted = call->bytes;
+	if (call->shape != L7_FLAT)
+		return l7_gather(scratch->place, call->from, call->length, wanted);
+	return l7_copy(scratch, (const void *)call->from, wanted > call->length ? call->length : wanted);
+}
+
 static __always_inline int old_write(struct old_call *call, const bool plain)
 {
 	struct task_struct *task = current_task(plain);
@@ -146,6 +152,7 @@ static __always_inline int old_write(struct old_call *call, const bool plain)
 	struct l7_caller caller;
 	struct l7_socket *socket;
 	int capture, payload = -1;
+	__u32 number = 0;
 	bool tcp;
 
 	socket = old_socket(call->sk, true);
@@ -158,23 +165,35 @@ static __always_inline int old_write(struct old_call *call, const bool plain)
 	if (socket->marks & (L7_UNWANTED | L7_CIPHER))
 		goto filtered;
 	capture = l7_decide(&socket->opinion, socket->identity.connection);
-	if (capture < 0)
+	if (capture < 0) {
+		socket->later[call->direction & 1] = 1;
 		goto filtered;
-	scratch = l7_scratch(L7_PLACE_SEND);
+	}
+	scratch = l7_owned(L7_PLACE_SEND);
 	if (!scratch)
 		return 0;
 	caller = l7_caller(task, plain);
-	l7_fill(&scratch->record, &socket->identity, &caller, call->direction, 0,
-		tcp ? old_sequence(call->sk, call->direction, call->bytes) : 0, call->bytes, plain);
+	if (tcp)
+		number = old_sequence(call->sk, call->direction, call->bytes);
+	l7_fill(&scratch->record, &socket->identity, &caller, call->direction,
+		tcp ? l7_later(socket, call->direction & 1, number) : 0, number, call->bytes, plain);
 	if (tcp && call->direction == L7_RECEIVED)
 		scratch->record.opposite = old_opposite(call->sk, socket->identity.role);
-	if ((__u32)capture > call->bytes)
-		capture = call->bytes;
-	if (call->shape == L7_FLAT)
-		payload = l7_append(scratch, 0, (const void *)call->from,
-				    (__u32)capture > call->length ? call->length : (__u32)capture);
-	else if (call->shape == L7_VECTOR || old_open(call))
-		payload = old_gather(call->from, call->length, capture);
+	if (call->shape != L7_MESSAGE || old_open(call))
+		payload = old_payload(scratch, call, capture);
+	if (tcp && payload > 0) {
+		struct l7_head *head = &socket->heads[call->direction & 1];
+		int more;
+
+		scratch->head = *head;
+		more = l7_follow(L7_PLACE_SEND, call->bytes, payload, 0);
+		if (more > payload) {
+			more = old_payload(scratch, call, L7_HEAD_MAX);
+			payload = more > 0 ? l7_follow(L7_PLACE_SEND, call->bytes, more, payload) : more;
+		}
+		*head = scratch->head;
+	}
+	payload = l7_number(payload);
 	if (tcp && begins_tls((__u8 *)scratch->bytes + sizeof(struct l7_record), payload, call->bytes, !(socket->marks & L7_CALLED)))
 		socket->marks |= L7_CIPHER;
 	socket->marks |= L7_CALLED;
@@ -222,7 +241,7 @@ static __always_inline int old_exit(struct pt_regs *regs, long ret, const bool p
 
 	if (ret <= 0)
 		return 0;
-	number = l7_number(regs, plain);
+	number = l7_call_number(regs, plain);
 	call.direction = L7_SENT;
 	call.shape = l7_shape(number, L7_SENT);
 	if (call.shape == L7_NOWHERE) {
@@ -287,6 +306,16 @@ static __always_inline int old_state(struct sock *sk, int oldstate, int newstate
 			return 0;
 		}
 		socket->identity.role = newstate == TCP_SYN_SENT ? L7_ROLE_CLIENT : L7_ROLE_SERVER;
+		return 0;
+	case TCP_ESTABLISHED:
+		socket = old_socket(sk, false);
+		if (socket) {
+			struct tcp_sock *tcp = (struct tcp_sock *)sk;
+
+			socket->first[L7_SENT] = BPF_CORE_READ(tcp, write_seq);
+			socket->first[L7_RECEIVED] = BPF_CORE_READ(tcp, copied_seq);
+			socket->numbered = 1;
+		}
 		return 0;
 	case TCP_CLOSE:
 		socket = old_socket(sk, false);

@@ -11,6 +11,7 @@
 #include "filter.h"
 #include "record.h"
 #include "l7.bpf.h"
+#include "head.bpf.h"
 #include "call.bpf.h"
 #include "tls.bpf.h"
 
@@ -209,7 +210,9 @@ static __always_inline int on_call(struct sock *sk, int ret, int flags, __u8 dir
 	bool tcp = protocol == IPPROTO_TCP;
 	struct l7_scratch *scratch;
 	struct l7_caller caller;
-	int capture, payload = -1;
+	struct l7_bytes_at at = {};
+	int capture, wanted, payload;
+	__u32 number = 0;
 	struct l7_socket *socket;
 	const void *name = 0;
 	bool news;
@@ -242,17 +245,26 @@ static __always_inline int on_call(struct sock *sk, int ret, int flags, __u8 dir
 	}
 	capture = socket->marks & L7_UNWANTED ? -1 : l7_capture(&socket->opinion, socket->identity.connection);
 	news = tcp && !(socket->marks & L7_UNWANTED) && tls_news(socket);
-	if (capture < 0 && !news)
+	if (capture < 0 && !news) {
+		socket->later[direction] = 1;
 		goto filtered;
-	scratch = l7_scratch(place);
+	}
+	scratch = l7_owned(place);
 	if (!scratch)
 		return 0;
-	l7_fill(&scratch->record, &socket->identity, &caller, direction, 0, tcp ? sequence(sk, direction, ret) : 0, ret, false);
+	if (tcp)
+		number = sequence(sk, direction, ret);
+	l7_fill(&scratch->record, &socket->identity, &caller, direction, tcp ? l7_later(socket, direction, number) : 0, number, ret,
+		false);
 	if (tcp && direction == L7_RECEIVED)
 		scratch->record.opposite = opposite(sk, socket->identity.role);
 	/* MSG_TRUNC throws bytes of a stream away; a worker of io_uring is in no system call. */
 	if (!(tcp && flags & MSG_TRUNC) && !(task->flags & PF_IO_WORKER))
-		payload = l7_payload(scratch, task, sk, socket, direction, ret, capture < 0 ? TLS_HEAD : capture, &name);
+		l7_locate(&at, task, sk, socket, direction, ret, &name);
+	wanted = capture < 0 ? TLS_HEAD : capture;
+	payload = l7_number(l7_payload(scratch, &at, wanted < ret ? wanted : ret));
+	if (tcp && capture >= 0)
+		payload = l7_number(l7_whole_head(scratch, &at, &socket->heads[direction], ret, payload));
 	if (tcp && begins_tls((__u8 *)scratch->bytes + sizeof(struct l7_record), payload, ret, !(socket->marks & L7_CALLED)))
 		socket->marks |= L7_CIPHER;
 	socket->marks |= L7_CALLED;
@@ -342,6 +354,18 @@ static __always_inline void begin(struct sock *sk, __u8 role)
 	name(socket, sk);
 }
 
+/* Where its directions begin; of a fast open perhaps behind what was sent or read with its first packets. */
+static __always_inline void number(struct l7_socket *socket, struct sock *sk)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+
+	if (!tcp)
+		return;
+	socket->first[L7_SENT] = tcp->write_seq;
+	socket->first[L7_RECEIVED] = tcp->copied_seq;
+	socket->numbered = 1;
+}
+
 static __always_inline int on_state(struct sock *sk, int before, int now)
 {
 	struct l7_socket *socket;
@@ -355,6 +379,11 @@ static __always_inline int on_state(struct sock *sk, int before, int now)
 		return 0;
 	case TCP_SYN_RECV: /* a packet made this socket; or both ends connect at once */
 		begin(sk, L7_ROLE_SERVER);
+		return 0;
+	case TCP_ESTABLISHED:
+		socket = bpf_sk_storage_get(&l7_sockets, sk, 0, 0);
+		if (socket)
+			number(socket, sk);
 		return 0;
 	case TCP_CLOSE:
 		socket = bpf_sk_storage_get(&l7_sockets, sk, 0, 0);

@@ -22,8 +22,9 @@ enum l7_role {
 
 enum l7_flags {
 	L7_TLS = 1,	   /* plaintext of a TLS library: on the wire it was encrypted */
-	L7_NO_PAYLOAD = 2, /* the bytes could not be read: sendfile, io_uring, a page that was not there */
+	L7_NO_PAYLOAD = 2, /* the bytes could not be read: sendfile, io_uring, MSG_TRUNC, a page that was not there */
 	L7_PEER_LOCAL = 4, /* set by the host: the other end of the connection is on this node and seen as well */
+	L7_LATER = 8,	   /* not the first bytes of its direction; never set where the connection is older than the probe */
 };
 
 struct l7_record {

@@ -75,6 +75,7 @@ struct tls_session {
 	__u8 bound;	   /* the socket has told who it is */
 	__u8 named;	   /* `identity.connection` has been used and will not change */
 	__u8 carrier;	   /* what calls within those of another SSL* move is the ciphertext of that one */
+	struct l7_head heads[2]; /* by direction */
 };
 
 struct {
@@ -168,7 +169,8 @@ static __noinline int tls_emit(struct tls_session *session, __u8 direction, __u3
 	scratch = l7_claim();
 	if (!scratch)
 		return 0;
-	l7_emit(scratch, &session->identity, direction, L7_TLS, sequence, total, from, capture);
+	l7_emit(scratch, &session->identity, &session->heads[direction], direction, L7_TLS | (sequence ? L7_LATER : 0), sequence,
+		total, from, capture);
 	l7_release(scratch);
 	return 0;
 }

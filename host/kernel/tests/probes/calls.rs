@@ -73,6 +73,14 @@ pub(crate) fn sendfile(socket: &impl AsRawFd, size: usize) -> isize {
     unsafe { libc::sendfile(socket.as_raw_fd(), file.as_raw_fd(), std::ptr::null_mut(), size) }
 }
 
+/// Receives up to `size` bytes into a pipe.
+pub(crate) fn splice(socket: &impl AsRawFd, size: usize) -> isize {
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let (none, socket, pipe) = (std::ptr::null_mut(), socket.as_raw_fd(), writer.as_raw_fd());
+    // SAFETY: two descriptors that live until the call returns, and no offsets.
+    unsafe { libc::splice(socket, none, pipe, none, size, 0) }
+}
+
 thread_local! {
     /// Where vectors of messages are, always at the same place, as in a program that uses one again and again.
     static MESSAGES: std::cell::RefCell<[libc::mmsghdr; 2]> = const {

@@ -52,7 +52,7 @@ fn only_connections_of_the_ports_asked_for_are_told_needs_root() {
 }
 
 /// `struct l7_verdict`.
-fn verdict(probe: &Probe, connection: i64, verdict: u32, capture_bytes: u32) {
+pub(crate) fn verdict(probe: &Probe, connection: i64, verdict: u32, capture_bytes: u32) {
     let value: Vec<u8> = [verdict, capture_bytes].iter().flat_map(|word| word.to_ne_bytes()).collect();
     probe.loaded.maps().update("l7_verdicts", &connection.to_ne_bytes(), &value).unwrap();
 }
@@ -119,7 +119,7 @@ fn filters_are_about_the_process_that_calls_needs_root() {
 }
 
 /// Loads the probe with hooks that no kernel has in the place of these.
-fn without(hooks: &[&str], port: u16) -> Probe {
+pub(crate) fn without(hooks: &[&str], port: u16) -> Probe {
     let mut object = catalog::find("l7").unwrap().object.to_vec();
     for hook in hooks {
         let named = format!("{hook}\0").into_bytes();

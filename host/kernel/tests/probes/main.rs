@@ -11,6 +11,8 @@ mod exec;
 mod tcp;
 mod calls;
 mod l7;
+mod heads;
+mod beginnings;
 mod datagrams;
 mod choice;
 mod tls;
