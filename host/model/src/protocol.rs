@@ -57,7 +57,7 @@ pub struct Description {
     pub signatures: Vec<Signature>,
     /// Ports on which it is usual; at most [`Description::PORTS`].
     pub ports: Vec<u16>,
-    /// Bytes of each call that are worth capturing; 0 for the host's default.
+    /// Bytes of each call that are worth capturing; 0 for the host's default. The operator may want more.
     pub capture_bytes: u32,
 }
 

@@ -52,7 +52,7 @@ pub struct Trunk {
     pub limits: BatchLimits,
     /// Ports of servers, and the protocol that is spoken there whatever it looks like.
     pub pins: BTreeMap<u16, String>,
-    /// Bytes of each call that are captured for a protocol that does not say how many it wants.
+    /// Bytes of each call that are captured at least: a protocol that asks for more gets it.
     pub capture_bytes: u32,
     /// In a replay: every lane has worked on a run before the next is read, and nothing is lost, so that the same capture always
     /// gives the same rows.

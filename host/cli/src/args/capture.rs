@@ -32,7 +32,7 @@ pub(crate) struct RecordArgs {
     /// Probe l7: only connections with this port at either end; may be given more than once
     #[arg(long = "port", value_name = "PORT")]
     pub(crate) ports: Vec<u16>,
-    /// Probe l7: so many bytes of each call, at most 4096 [default: the configuration's, or 256]
+    /// Probe l7: so many bytes of each call at least, at most 4096 [default: the configuration's, or 256]
     #[arg(long, value_name = "N")]
     pub(crate) capture_bytes: Option<u32>,
     /// End after this time, such as 500ms, 10s or 2m [default: at SIGINT or SIGTERM]

@@ -19,8 +19,8 @@ pub struct ProtocolsConfig {
     /// Ports of servers, and the protocol that is spoken there whatever it looks like: `{ 6380 = "redis" }`.
     #[schemars(with = "BTreeMap<String, String>")]
     pub ports: BTreeMap<Port, String>,
-    /// Bytes of each call that are captured once its protocol is known, at most 4096, where that does not ask for more or less.
-    /// Default 256. Until then it is 4096.
+    /// Bytes of each call that are captured at least once its protocol is known, at most 4096: a protocol that asks for more gets
+    /// it. Default 256. Until then it is 4096. Heads of HTTP are captured whole, up to 16 KiB of a call.
     pub capture_bytes: Option<u32>,
 }
 

@@ -21,7 +21,7 @@ const PLAINTEXT: u64 = 1 << 63;
 /// Writes verdicts.
 pub(crate) struct Verdicts {
     maps: Arc<dyn MapAccess>,
-    /// Bytes of each call of a protocol that does not say how many it wants.
+    /// Bytes of each call that are captured at least, whatever its protocol asks for.
     capture_bytes: u32,
     /// There is no such map, as in a replay.
     absent: bool,
@@ -39,9 +39,9 @@ impl Verdicts {
         self.write(key, IGNORE, 0);
     }
 
-    /// Somebody wants so many bytes of each call; 0 for the usual.
+    /// Somebody wants so many bytes of each call; more, if the operator does.
     pub(crate) fn want(&mut self, key: Key, capture_bytes: u32) {
-        self.write(key, WANTED, if capture_bytes == 0 { self.capture_bytes } else { capture_bytes });
+        self.write(key, WANTED, capture_bytes.max(self.capture_bytes));
     }
 
     /// Nothing is known of it any more.

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use host_model::{Opinion, Sender, Stranger};
 use rig::{
-    CLIENT, END, PEER_LOCAL, RECEIVED, Record, SENT, SERVER, TLS, end, pinned, received, rig, sent, signature, talk, until,
+    CLIENT, END, PEER_LOCAL, RECEIVED, Record, SENT, SERVER, TLS, capturing, end, pinned, received, rig, sent, signature, talk,
+    until,
 };
 
 fn said(lines: &[(u64, &str)]) -> Vec<(u64, String)> {
@@ -186,4 +187,14 @@ fn a_protocol_says_how_much_of_each_call_it_wants() {
     assert_eq!((rig.maps.verdict(1), rig.maps.verdict(2)), (Some((2, 1024)), None));
     rig.wire.push((0..8).map(|_| Record { direction: SENT, ..sent(2, b"more") }));
     until("the kernel is told that it need not ask", || rig.maps.verdict(2) == Some((2, 256)));
+}
+
+#[test]
+fn the_operator_gets_more_of_each_call_than_its_protocol_asks_for_but_not_less() {
+    let (mut much, mut little) = (talk("much", b"MUCH"), talk("little", b"LITTLE"));
+    (much.description.capture_bytes, little.description.capture_bytes) = (1024, 512);
+    let rig = capturing(600, vec![much, little]);
+    rig.wire.push([sent(1, b"MUCH"), sent(2, b"LITTLE")]);
+    rig.settle(2);
+    assert_eq!((rig.maps.verdict(1), rig.maps.verdict(2)), (Some((2, 1024)), Some((2, 600))));
 }

@@ -346,6 +346,14 @@ pub(crate) fn pinned(talks: Vec<Talk>, pins: &[(u16, &str)]) -> Rig {
     Rig { wire, maps, router, lanes }
 }
 
+/// Where the operator wants so many bytes of each call.
+pub(crate) fn capturing(capture_bytes: u32, talks: Vec<Talk>) -> Rig {
+    let (wire, maps) = (Wire::default(), Arc::new(Maps::default()));
+    let trunk = Trunk { capture_bytes, ..trunk(&wire, &maps, &[], false) };
+    let (router, lanes) = route(trunk, talks.into_iter().map(Talk::boxed).collect()).unwrap();
+    Rig { wire, maps, router, lanes }
+}
+
 pub(crate) fn trunk(wire: &Wire, maps: &Arc<Maps>, pins: &[(u16, &str)], in_step: bool) -> Trunk {
     Trunk {
         name: "l7".into(),
