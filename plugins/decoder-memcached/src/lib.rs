@@ -84,8 +84,8 @@ impl Protocol for Memcached {
         connection.weight()
     }
 
-    fn gap(&mut self, connection: &mut Connection, sender: Sender, _: &mut Emit<'_, Exchange>) {
-        connection.lose(sender);
+    fn gap(&mut self, connection: &mut Connection, sender: Sender, rows: &mut Emit<'_, Exchange>) {
+        connection.miss(sender, rows.time_ns());
     }
 
     fn end(&mut self, connection: &mut Connection, why: &Ending, rows: &mut Emit<'_, Exchange>) {

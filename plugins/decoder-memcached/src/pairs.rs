@@ -23,6 +23,8 @@ pub struct Connection {
     is_log: bool,
     /// One command or reply was understood.
     is_sure: bool,
+    /// It asks again before it has been answered.
+    is_overlapping: bool,
     /// Calls in a row that made no sense.
     nonsense: u8,
 }
@@ -107,7 +109,8 @@ impl Connection {
         let missing = data.missing as usize;
         let all = data.bytes.len() + missing;
         self.answered = Some(data.time_ns);
-        if self.is_log || self.doubt.is_some_and(|doubt| doubt.is_deaf) {
+        let is_deaf = self.doubt.is_some_and(|doubt| doubt.is_deaf);
+        if self.is_log || is_deaf && !self.is_heard_again(data, rows) {
             return Ok(all);
         }
         let mut at = 0;
@@ -122,6 +125,43 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Bytes are missing before those of a call, or a call could not be read.
+    #[cold]
+    pub(crate) fn miss(&mut self, sender: Sender, time_ns: u64) {
+        match sender {
+            // Nothing of it was heard before.
+            Sender::Client if self.heard.time_ns == 0 => self.heard.time_ns = time_ns,
+            Sender::Client => {}
+            Sender::Server => self.answered = Some(time_ns),
+        }
+        self.lose(sender);
+    }
+
+    /// After bytes of the server went missing: whether this call is what the client waits for. Who asks and waits in turn has asked its
+    /// last since the rest was answered, and gets as many replies as it asked for, from the first byte of a call to its last.
+    #[cold]
+    fn is_heard_again(&mut self, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> bool {
+        let Some(last_ns) = self.waiting.iter().last().map(|waiting| waiting.began.time_ns) else { return false };
+        if self.is_overlapping || !data.call_start || data.missing > 0 {
+            return false;
+        }
+        let asked = self.waiting.iter().filter(|waiting| waiting.began.time_ns == last_ns).count();
+        let (mut replies, mut at, mut heard) = (Replies::default(), 0, 0);
+        while heard <= asked && matches!(replies.next(data.bytes, 0, &mut at), Ok(Some(_))) {
+            heard += 1;
+        }
+        if heard != asked || at != data.bytes.len() {
+            return false;
+        }
+        while self.waiting.len() > asked {
+            if let Some(waiting) = self.waiting.pop() {
+                finish(&waiting, None, data.time_ns, rows);
+            }
+        }
+        self.doubt = None;
+        true
     }
 
     /// Bytes are missing, or make no sense.
@@ -190,8 +230,11 @@ impl Connection {
             return;
         }
         while let Some(waiting) = self.waiting.pop() {
-            if let Some(doubt) = &mut self.doubt {
-                doubt.certain = doubt.certain.saturating_sub(1);
+            match &mut self.doubt {
+                Some(doubt) => doubt.certain = doubt.certain.saturating_sub(1),
+                None => {
+                    self.is_overlapping |= self.waiting.front().is_some_and(|next| next.began.time_ns != waiting.began.time_ns)
+                }
             }
             let gets = match waiting.answer {
                 Answer::Unusual => waiting.gets(reply),

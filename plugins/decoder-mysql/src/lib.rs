@@ -72,6 +72,10 @@ impl Protocol for MySql {
         if sender == Sender::Server && !is_cut {
             session.close_asked_again(rows);
         }
+        if sender == Sender::Server {
+            // Of a call that could not be read, too: who asks again has read it.
+            session.answered_ns = rows.time_ns();
+        }
         session.miss(sender);
     }
 

@@ -91,6 +91,8 @@ impl Protocol for PostgreSql {
             if !is_cut {
                 session.close_asked_again(rows);
             }
+            // Of a call that could not be read, too: who asks again has read it.
+            session.answered_ns = rows.time_ns();
         }
         session.miss(sender);
     }

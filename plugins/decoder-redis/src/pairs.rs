@@ -40,6 +40,8 @@ pub struct Connection {
     is_sure: bool,
     /// There was doubt before: a reply without a command may be that of one that was given up.
     was_in_doubt: bool,
+    /// It asks again before it has been answered.
+    is_overlapping: bool,
     /// Calls in a row that made no sense.
     nonsense: u8,
 }
@@ -144,7 +146,8 @@ impl Connection {
     pub(crate) fn answers(&mut self, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> Result<usize, Foreign> {
         let all = data.bytes.len() + data.missing as usize;
         self.answered = Some(data.time_ns);
-        if self.is_stream || self.doubt.is_some_and(|doubt| doubt.is_deaf) {
+        let is_deaf = self.doubt.is_some_and(|doubt| doubt.is_deaf);
+        if self.is_stream || is_deaf && !self.is_heard_again(data, rows) {
             return Ok(all);
         }
         if self.waiting.front().is_some_and(|waiting| waiting.kind == Kind::Replicate)
@@ -169,6 +172,43 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Bytes are missing before those of a call, or a call could not be read.
+    #[cold]
+    pub(crate) fn miss(&mut self, sender: Sender, time_ns: u64) {
+        match sender {
+            // Nothing of it was heard before.
+            Sender::Client if self.heard.time_ns == 0 => self.heard.time_ns = time_ns,
+            Sender::Client => {}
+            Sender::Server => self.answered = Some(time_ns),
+        }
+        self.lose(sender);
+    }
+
+    /// After bytes of the server went missing: whether this call is what the client waits for. Who asks and waits in turn has asked its
+    /// last since the rest was answered, and gets as many replies as it asked for, from the first byte of a call to its last.
+    #[cold]
+    fn is_heard_again(&mut self, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> bool {
+        let Some(last_ns) = self.waiting.iter().last().map(|waiting| waiting.began.time_ns) else { return false };
+        if self.is_overlapping || !data.call_start || data.missing > 0 {
+            return false;
+        }
+        let asked = self.waiting.iter().filter(|waiting| waiting.began.time_ns == last_ns).count();
+        let (mut replies, mut at, mut heard) = (Replies::default(), 0, 0);
+        while heard <= asked && matches!(replies.next(data.bytes, 0, None, &mut at), Ok(Some(_))) {
+            heard += 1;
+        }
+        if heard != asked || at != data.bytes.len() {
+            return false;
+        }
+        while self.waiting.len() > asked {
+            if let Some(waiting) = self.waiting.pop() {
+                self.finish_unseen(&waiting, rows, data.time_ns);
+            }
+        }
+        self.doubt = None;
+        true
     }
 
     /// Bytes are missing, or make no sense.
@@ -311,8 +351,9 @@ impl Connection {
         let Some(waiting) = self.waiting.pop() else {
             return self.unasked(reply, time_ns, rows);
         };
-        if let Some(doubt) = &mut self.doubt {
-            doubt.certain = doubt.certain.saturating_sub(1);
+        match &mut self.doubt {
+            Some(doubt) => doubt.certain = doubt.certain.saturating_sub(1),
+            None => self.is_overlapping |= self.waiting.front().is_some_and(|next| next.began.time_ns != waiting.began.time_ns),
         }
         if is_certain { self.finish(&waiting, *reply, rows, time_ns) } else { self.finish_unseen(&waiting, rows, time_ns) }
     }

@@ -10,6 +10,7 @@
 mod calls;
 mod frames;
 
+mod beginnings;
 mod golden;
 mod hostile;
 mod mutations;

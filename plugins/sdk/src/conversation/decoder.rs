@@ -3,7 +3,7 @@
 use super::description::{Beginning, Description, Opinion};
 use super::early::Early;
 use super::link::{Link, peer};
-use super::record::{DATA, END, FLUSH, L7Record, TICK, TLS, UDP};
+use super::record::{DATA, END, FLUSH, L7Record, LATER, TICK, TLS, UDP};
 use super::rows::{Emit, Rows, Source};
 use super::settings::Settings;
 use super::sheet::Sheet;
@@ -259,12 +259,14 @@ fn feed<P: Protocol>(
         payload: payload.get(..total as usize).unwrap_or(payload),
         total,
         sequence: (record.transport() != UDP).then(|| record.sequence()),
+        is_later: record.flags() & LATER != 0,
         time_ns: record.time_ns(),
     };
     let Entry { key, source, state, streams, .. } = entry;
     let sender = source.link.sender(record);
     let (transport, server_port, is_tls) = (source.link.transport, source.link.server.port, source.link.is_tls);
     let Some(stream) = streams.get_mut(place(sender)) else { return Ok(()) };
+    source.seen_ns = call.time_ns;
     let arrival = stream.arrive(call);
     let mut emit = Emit::new(rows, source);
     if arrival.is_gap {

@@ -18,7 +18,8 @@ pub struct Description {
     pub signatures: Vec<Signature>,
     /// Ports on which it is usual; they order whom the host asks first.
     pub ports: Vec<u16>,
-    /// How many bytes of each call are worth capturing, at most 4096; 0 for the host's default.
+    /// How many bytes of each call are worth capturing, at most 4096; 0 for the host's default. The operator may want more, and heads of
+    /// HTTP are captured whole, up to 16 KiB of a call.
     pub capture_bytes: u32,
 }
 
@@ -92,7 +93,7 @@ impl Description {
         self
     }
 
-    /// How many bytes of each call are worth capturing. Without it the host's default.
+    /// How many bytes of each call are worth capturing at least. Without it the host's default.
     #[must_use]
     pub const fn capture_bytes(mut self, bytes: u32) -> Self {
         self.capture_bytes = bytes;

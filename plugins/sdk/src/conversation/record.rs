@@ -25,6 +25,8 @@ pub const TLS: u8 = 1;
 pub const NO_PAYLOAD: u8 = 2;
 /// `L7_PEER_LOCAL`
 pub const PEER_LOCAL: u8 = 4;
+/// `L7_LATER`
+pub const LATER: u8 = 8;
 
 /// `AF_INET`
 pub const IPV4: u16 = 2;
@@ -65,7 +67,7 @@ crate::record! {
         role: u8,
         /// 6 for TCP, [`UDP`].
         transport: u8,
-        /// [`TLS`], [`NO_PAYLOAD`], [`PEER_LOCAL`].
+        /// [`TLS`], [`NO_PAYLOAD`], [`PEER_LOCAL`], [`LATER`].
         flags: u8,
         /// Nothing.
         spare: u8,

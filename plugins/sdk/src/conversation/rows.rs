@@ -51,6 +51,8 @@ pub(crate) struct Source {
     pub link: Link,
     /// Who answers on it.
     service: Service,
+    /// When the last call was seen.
+    pub seen_ns: u64,
     /// The batch that has it, and its place there.
     copied: Option<(u32, u32)>,
 }
@@ -101,6 +103,12 @@ impl<'a, X> Emit<'a, X> {
     #[inline]
     pub fn keep(&mut self, bytes: &[u8]) -> Kept {
         self.rows.keep(bytes)
+    }
+
+    /// When the call was seen that this is about: `CLOCK_MONOTONIC`, nanoseconds. 0 before the first.
+    #[must_use]
+    pub const fn time_ns(&self) -> u64 {
+        self.from.seen_ns
     }
 
     /// Which end of the connection this is: what a row will be.
@@ -169,7 +177,7 @@ impl<X> RowRef<'_, X> {
 
 impl Source {
     pub(crate) fn new(link: Link) -> Self {
-        Self { link, service: link.service(), copied: None }
+        Self { link, service: link.service(), seen_ns: 0, copied: None }
     }
 
     /// The connection is not what it was.

@@ -25,6 +25,8 @@ pub(crate) struct Call<'a> {
     pub total: u32,
     /// Where in the stream; None for a datagram.
     pub sequence: Option<u32>,
+    /// Bytes of the stream came before it, for sure.
+    pub is_later: bool,
     pub time_ns: u64,
 }
 
@@ -87,7 +89,10 @@ impl Stream {
         let mut arrival = Arrival { is_gap: false, is_by: false, offer: None, unread: 0 };
         let was_skipping = self.skip > 0;
         if let Some(sequence) = call.sequence {
-            if sequence != self.next && self.is_known {
+            if !self.is_known {
+                // What came before was lost, or told to somebody else.
+                arrival.is_gap = call.is_later;
+            } else if sequence != self.next {
                 match self.out_of_order(call, sequence) {
                     None => return arrival,
                     Some(is_gap) => arrival.is_gap = is_gap,
@@ -228,7 +233,13 @@ mod tests {
 
     /// A call of these bytes, of which so many more were not captured.
     fn call(sequence: u32, payload: &[u8], missing: u32) -> Call<'_> {
-        Call { payload, total: payload.len() as u32 + missing, sequence: Some(sequence), time_ns: u64::from(sequence) }
+        Call {
+            payload,
+            total: payload.len() as u32 + missing,
+            sequence: Some(sequence),
+            is_later: false,
+            time_ns: u64::from(sequence),
+        }
     }
 
     /// What a stream offers when the protocol is done with so much of each call: text of the bytes, `!` for each gap, `.` where
@@ -272,6 +283,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_lost_before_the_first_call_is_a_gap_where_the_probe_knows_of_it() {
+        let later = |sequence, payload| Call { is_later: true, ..call(sequence, payload, 0) };
+        assert_eq!(told(&mut Stream::default(), &call(7, b"ab", 0), 2), "ab", "the connection may be older than the probe");
+        let mut stream = Stream::default();
+        assert_eq!(told(&mut stream, &later(7, b"ab"), 2), "!ab");
+        assert_eq!(told(&mut stream, &later(9, b"cd"), 2), "cd");
+        assert_eq!(told(&mut Stream::default(), &later(7, b""), 0), "!", "and nothing that could be read");
+    }
+
+    #[test]
     fn bytes_behind_a_cut_call_go_by_or_are_a_gap() {
         let mut stream = Stream::default();
         assert_eq!(told(&mut stream, &call(0, b"ab", 10), 12), "ab.", "the protocol knew of them");
@@ -308,7 +329,7 @@ mod tests {
     #[test]
     fn datagrams_do_not_follow_each_other() {
         let mut stream = Stream::default();
-        let datagram = |payload| Call { payload, total: 9, sequence: None, time_ns: 0 };
+        let datagram = |payload| Call { payload, total: 9, sequence: None, is_later: false, time_ns: 0 };
         assert_eq!(told(&mut stream, &datagram(b"abc"), 1), "abc");
         assert_eq!(told(&mut stream, &datagram(b"def"), 99), "def");
         assert_eq!(told(&mut stream, &datagram(b"ghi"), 3), "ghi", "nothing is missing in a stream that is none");

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::{Draft, run, words};
 use crate::config::Config;
 use crate::conversation::record::{
-    CLIENT, DATA, END, FLUSH, IPV4, IPV6, L7Record, NO_PAYLOAD, PEER_LOCAL, SENT, SERVER, TICK, TLS, UDP,
+    CLIENT, DATA, END, FLUSH, IPV4, IPV6, L7Record, LATER, NO_PAYLOAD, PEER_LOCAL, SENT, SERVER, TICK, TLS, UDP,
 };
 use crate::conversation::{Conversations, Protocol, Sender, Transport};
 use crate::record::Record;
@@ -29,10 +29,13 @@ pub struct Talk {
     is_at_client: bool,
     flags: u8,
     connection: u64,
+    is_older: bool,
     cut: usize,
     now_ns: u64,
     /// Sequence numbers of the next bytes, of the client and of the server.
     next: [u32; 2],
+    /// With which of them the conversation began.
+    first: [u32; 2],
     pid: u32,
 }
 
@@ -80,9 +83,11 @@ impl Talk {
             is_at_client: false,
             flags: 0,
             connection: u64::from(client.port()) << 16 | u64::from(server.port()),
+            is_older: false,
             cut: usize::MAX,
             now_ns: 0,
             next: FIRST,
+            first: FIRST,
             pid: 4711,
         }
     }
@@ -98,6 +103,7 @@ impl Talk {
     #[must_use]
     pub const fn tls(mut self) -> Self {
         self.flags |= TLS;
+        self.first = self.next;
         self
     }
 
@@ -105,6 +111,13 @@ impl Talk {
     #[must_use]
     pub const fn peer_local(mut self) -> Self {
         self.flags |= PEER_LOCAL;
+        self
+    }
+
+    /// The connection is older than the probe: what it said before is not known.
+    #[must_use]
+    pub const fn older(mut self) -> Self {
+        self.is_older = true;
         self
     }
 
@@ -242,6 +255,9 @@ impl Talk {
         let (local, remote) = if talk.is_at_client { (talk.client, talk.server) } else { (talk.server, talk.client) };
         let is_answer = kind == DATA && talk.is_at_client && !is_sent && talk.transport == Transport::Tcp;
         let opposite = if is_answer && talk.next[0] != FIRST[0] { talk.next[0] } else { 0 };
+        let first = if sender == Sender::Client { talk.first[0] } else { talk.first[1] };
+        let is_later = kind == DATA && talk.transport == Transport::Tcp && sequence != first && !talk.is_older;
+        let flags = flags | if is_later { LATER } else { 0 };
         let Some(layout) = <L7Record<'static> as Record>::layout() else { return talk };
         let record = Draft::new(layout)
             .put("time_ns", talk.now_ns.into())
