@@ -8,6 +8,8 @@ mod streams_longer_than_the_timeout;
 mod tls_after_connect;
 mod web_page_as_answer;
 mod upgrade_that_fails;
+mod postgresql_over_tls_for_long;
+mod upgrade_to_http2;
 
 use std::path::PathBuf;
 use std::process::Command;

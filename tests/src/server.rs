@@ -120,6 +120,19 @@ impl Server {
     /// If it does not begin.
     #[must_use]
     pub fn postgresql() -> Self {
+        Self::postgresql_as(false)
+    }
+
+    /// The same with a certificate: clients that ask for TLS get it.
+    ///
+    /// # Panics
+    /// If it does not begin.
+    #[must_use]
+    pub fn postgresql_with_tls() -> Self {
+        Self::postgresql_as(true)
+    }
+
+    fn postgresql_as(with_tls: bool) -> Self {
         Self::start_as("postgres", Some("postgres"), |folder, port| {
             let data = format!("{}/data", folder.display());
             let mut initdb = Command::new(find("initdb").expect("initdb"));
@@ -127,9 +140,17 @@ impl Server {
             as_user(&mut initdb, "postgres");
             assert!(initdb.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());
             let socket = folder.display().to_string();
-            ["-D", &data, "-p", &port.to_string(), "-h", "127.0.0.1", "-k", &socket, "-c", "fsync=off"]
-                .map(str::to_owned)
-                .to_vec()
+            let port = port.to_string();
+            let mut arguments = vec!["-D", &data, "-p", &port, "-h", "127.0.0.1", "-k", &socket, "-c", "fsync=off"];
+            let (cert, key) = (format!("ssl_cert_file={socket}/cert.pem"), format!("ssl_key_file={socket}/key.pem"));
+            if with_tls {
+                certificate(folder);
+                // It reads no key that others may read, nor one that is not its own.
+                let owned = Command::new("chown").args(["postgres", "cert.pem", "key.pem"]).current_dir(folder).status();
+                assert!(owned.unwrap().success());
+                arguments.extend(["-c", "ssl=on", "-c", &cert, "-c", &key]);
+            }
+            arguments.into_iter().map(str::to_owned).collect()
         })
     }
 
