@@ -169,9 +169,17 @@ void exports_probe_plugin_protocol_recognise(exports_probe_plugin_protocol_begin
 	exports_probe_plugin_protocol_beginnings_free(beginnings);
 }
 
-void exports_probe_plugin_protocol_disowned(protocol_plugin_list_u64_t *ret)
+void exports_probe_plugin_protocol_disowned(exports_probe_plugin_protocol_disowned_conversations_t *ret)
 {
-	ret->len = disowned_count;
-	ret->ptr = piece(disowned_count * sizeof *ret->ptr);
-	memcpy(ret->ptr, disowned, disowned_count * sizeof *ret->ptr);
+	ret->connections.len = ret->tls.len = ret->records.len = ret->bytes.len = disowned_count;
+	ret->connections.ptr = piece(disowned_count * sizeof *ret->connections.ptr);
+	ret->tls.ptr = piece(disowned_count * sizeof *ret->tls.ptr);
+	ret->records.ptr = piece(disowned_count * sizeof *ret->records.ptr);
+	ret->bytes.ptr = piece(disowned_count * sizeof *ret->bytes.ptr);
+	for (uint32_t i = 0; i < disowned_count; i++) {
+		ret->connections.ptr[i] = disowned[i].connection;
+		ret->tls.ptr[i] = disowned[i].tls;
+		ret->records.ptr[i] = UINT32_MAX; /* all of it: a tally is never left for another protocol */
+		ret->bytes.ptr[i] = 0;
+	}
 }

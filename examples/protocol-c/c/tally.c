@@ -39,7 +39,7 @@ struct connection {
 
 struct row rows[MOST_ROWS];
 uint32_t row_count;
-uint64_t disowned[MOST_DISOWNED];
+struct conversation disowned[MOST_DISOWNED];
 uint32_t disowned_count;
 static struct connection connections[CONNECTIONS];
 
@@ -228,7 +228,7 @@ static bool data(struct connection *c, struct stream *s, const struct l7_record 
 			continue;
 		if (!is_header(s->head)) {
 			if (!c->proven && disowned_count < MOST_DISOWNED)
-				disowned[disowned_count++] = r->connection;
+				disowned[disowned_count++] = (struct conversation){ r->connection, r->flags & L7_TLS };
 			lose(s);
 			return room;
 		}

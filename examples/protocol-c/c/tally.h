@@ -56,9 +56,13 @@ enum ending {
 extern struct row rows[MOST_ROWS];
 extern uint32_t row_count;
 
-/* Connections of the last batch that speak something else. */
+/* Conversations of the last batch that speak something else, and have since they began. */
 #define MOST_DISOWNED 256
-extern uint64_t disowned[MOST_DISOWNED];
+struct conversation {
+	uint64_t connection;
+	bool tls;
+};
+extern struct conversation disowned[MOST_DISOWNED];
 extern uint32_t disowned_count;
 
 /* Takes a record in; false if there was no room for a row of it. */

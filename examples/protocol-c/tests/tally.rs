@@ -8,7 +8,9 @@ use std::sync::LazyLock;
 use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt8Type, UInt32Type, UInt64Type};
-use host_model::{Beginnings, ColumnType, Decoder, Digest, Layout, Member, MemberKind, Opinion, PluginId, Run, Sender};
+use host_model::{
+    Beginnings, ColumnType, Decoder, Digest, Disowned, Layout, Member, MemberKind, Opinion, PluginId, Run, Sender,
+};
 use host_plugin::{Component, Engine, Setup};
 use plugin_sdk::testing::{Mutations, Talk, header_layout};
 
@@ -185,7 +187,7 @@ fn the_host_is_told_what_to_look_for_and_what_was_something_else() {
     assert_eq!(opinions, [Opinion::YesClient, Opinion::YesServer, Opinion::No, Opinion::Unsure]);
     let mut decoder = decoder();
     assert!(rows(&mut *decoder, &talk().client(b"GET / HTTP/1.1\r\n").run()).is_empty());
-    assert_eq!(decoder.disowned().unwrap(), [40_000 << 16 | 7547]);
+    assert_eq!(decoder.disowned().unwrap(), [Disowned { connection: 40_000 << 16 | 7547, tls: false, from: None }]);
 }
 
 #[test]

@@ -129,7 +129,7 @@ impl Protocol for Depot {
 impl Connection {
     /// A line that is none of the protocol's: behind lost bytes it may be the middle of a value, else the connection is another's.
     fn strange(&self, data: &Data<'_>) -> Result<usize, Foreign> {
-        if self.is_met { Ok(data.bytes.len() + data.missing as usize) } else { Err(Foreign) }
+        if self.is_met { Ok(data.bytes.len() + data.missing as usize) } else { Err(Foreign::Whole) }
     }
 }
 

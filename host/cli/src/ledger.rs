@@ -27,9 +27,16 @@ const LINES: &[Line] = &[
     ("  received", |l| l.received, Zero::Shown),
     ("    undecodable", |l| l.undecodable, Zero::Shown),
     ("    decoded", |l| l.decoded, Zero::Shown),
+    ("    given back", |l| l.given_back, Zero::Left),
     ("    unrouted", |l| l.unrouted, Zero::Left),
     ("    held", |l| l.held, Zero::Left),
     ("    routed", |l| l.routed, Zero::Left),
+    ("    lost in change", |l| l.lost_in_change, Zero::Left),
+    ("    less taken back", |l| l.taken_back, Zero::Left),
+    ("    less doubled", |l| l.doubled, Zero::Left),
+    ("handed to protocols", |l| l.handed, Zero::Left),
+    ("  notes", |l| l.notes, Zero::Left),
+    ("  retired", |l| l.retired, Zero::Left),
     ("rows", |l| l.rows, Zero::Shown),
     ("raw events", |l| l.raw, Zero::Left),
     ("  sampled out", |l| l.sampled_out, Zero::Shown),
@@ -96,6 +103,13 @@ pub(crate) mod tests {
         routed: 0,
         unrouted: 0,
         held: 0,
+        given_back: 0,
+        taken_back: 0,
+        lost_in_change: 0,
+        doubled: 0,
+        notes: 0,
+        handed: 0,
+        retired: 0,
         rows: 200_994,
         raw: 1,
         sampled_out: 180_000,
@@ -132,7 +146,7 @@ raw events                0        1
 
     #[test]
     fn what_is_routed_has_lines_where_something_is() {
-        let trunk = Ledger { produced: 9, received: 9, routed: 7, unrouted: 2, ..Ledger::default() };
+        let trunk = Ledger { produced: 9, received: 9, routed: 7, handed: 7, unrouted: 2, ..Ledger::default() };
         let text = table([("l7", &trunk), ("file", &FILE)]);
         let has = |wanted: [&str; 3]| text.lines().any(|line| line.split_whitespace().eq(wanted));
         assert!(has(["unrouted", "2", "0"]) && has(["routed", "7", "0"]) && !text.contains("held"), "{text}");

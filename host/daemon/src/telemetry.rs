@@ -65,7 +65,7 @@ pub(crate) fn metrics(status: &Status, shadows: &[ShadowStatus], start_unix_ns: 
 
 fn records(path: &PathStatus) -> Vec<MetricPoint> {
     let Ledger { produced, filtered_in_kernel, missed_in_kernel, unread_in_kernel, lost_in_ring, received, .. } = path.ledger;
-    let Ledger { decoded, undecodable, routed, unrouted, .. } = path.ledger;
+    let Ledger { decoded, undecodable, routed, unrouted, taken_back, lost_in_change, .. } = path.ledger;
     stages(
         path,
         &[
@@ -79,6 +79,8 @@ fn records(path: &PathStatus) -> Vec<MetricPoint> {
             ("undecodable", undecodable),
             ("routed", routed),
             ("unrouted", unrouted),
+            ("taken_back", taken_back),
+            ("lost_in_change", lost_in_change),
         ],
         PointValue::Sum,
     )

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! produced          = lost_in_ring + received + in_ring
-//! received          = decoded + undecodable + routed + unrouted + held
+//! received          = decoded + undecodable + given_back
+//!                     + routed + unrouted + held + lost_in_change - taken_back - doubled
+//! routed + notes    = handed
 //! rows + raw        = kept + sampled_out
 //! kept              = exported + dropped_at_export + in_flight
 //! ```
@@ -48,6 +50,31 @@ pub struct Ledger {
     /// Records that wait until the protocol of their connection is known.
     #[serde(default)]
     pub held: u64,
+    /// Records that the path of a protocol received, and that went back to the router before they were decoded, because their
+    /// connection turned out to speak another protocol.
+    #[serde(default)]
+    pub given_back: u64,
+    /// Records that were routed and came back, read or not, because their connection turned out to speak another protocol. They
+    /// are routed once more, or are among those that nobody knows, that wait or were lost.
+    #[serde(default)]
+    pub taken_back: u64,
+    /// Records that another decoder should have had when their connection changed hands, and that were not there any more, or
+    /// for which there was no room.
+    #[serde(default)]
+    pub lost_in_change: u64,
+    /// Ends of connections that are told twice: to the plaintext conversation of a TLS library over them as well.
+    #[serde(default)]
+    pub doubled: u64,
+    /// Records that the router wrote itself: that time has passed, that nothing follows. The paths count them as produced.
+    #[serde(default)]
+    pub notes: u64,
+    /// Records that paths of protocols were handed, as those count it that hand them over; what they had no room for is lost in
+    /// their ring.
+    #[serde(default)]
+    pub handed: u64,
+    /// Those of them that were handed to paths which have ended since, whose ledgers are gone.
+    #[serde(default)]
+    pub retired: u64,
     /// Rows that decoders made. Equal to `decoded` where a decoder makes one row per record.
     pub rows: u64,
     /// Raw events that stand for undecodable records.
@@ -100,6 +127,20 @@ pub struct PathCounters {
     pub unrouted: AtomicU64,
     /// See [`Ledger::held`].
     pub held: AtomicU64,
+    /// See [`Ledger::given_back`].
+    pub given_back: AtomicU64,
+    /// See [`Ledger::taken_back`].
+    pub taken_back: AtomicU64,
+    /// See [`Ledger::lost_in_change`].
+    pub lost_in_change: AtomicU64,
+    /// See [`Ledger::doubled`].
+    pub doubled: AtomicU64,
+    /// See [`Ledger::notes`].
+    pub notes: AtomicU64,
+    /// See [`Ledger::handed`].
+    pub handed: AtomicU64,
+    /// See [`Ledger::retired`].
+    pub retired: AtomicU64,
     /// See [`Ledger::rows`].
     pub rows: AtomicU64,
     /// See [`Ledger::raw`].
@@ -133,7 +174,15 @@ impl Ledger {
     #[must_use]
     pub const fn balanced(&self) -> bool {
         self.produced == self.lost_in_ring + self.received + self.in_ring
-            && self.received == self.decoded + self.undecodable + self.routed + self.unrouted + self.held
+            && self.received + self.taken_back + self.doubled
+                == self.decoded
+                    + self.undecodable
+                    + self.given_back
+                    + self.routed
+                    + self.unrouted
+                    + self.held
+                    + self.lost_in_change
+            && self.routed + self.notes == self.handed
             && self.rows + self.raw == self.kept + self.sampled_out
             && self.kept == self.exported + self.dropped_at_export + self.in_flight
     }
@@ -141,7 +190,7 @@ impl Ledger {
     /// What happened and never arrived here, by whichever door it went.
     #[must_use]
     pub const fn lost(&self) -> u64 {
-        self.lost_in_ring + self.missed_in_kernel
+        self.lost_in_ring + self.missed_in_kernel + self.lost_in_change
     }
 }
 
@@ -185,9 +234,16 @@ impl PathCounters {
             rows: self.rows.load(Relaxed),
             undecodable: self.undecodable.load(Relaxed),
             decoded: self.decoded.load(Relaxed),
+            retired: self.retired.load(Relaxed),
+            handed: self.handed.load(Relaxed),
+            notes: self.notes.load(Relaxed),
+            lost_in_change: self.lost_in_change.load(Relaxed),
             held: self.held.load(Relaxed),
             unrouted: self.unrouted.load(Relaxed),
             routed: self.routed.load(Relaxed),
+            doubled: self.doubled.load(Relaxed),
+            taken_back: self.taken_back.load(Relaxed),
+            given_back: self.given_back.load(Relaxed),
             received: self.received.load(Relaxed),
             in_ring: self.in_ring.load(Relaxed),
             lost_in_ring: self.lost_in_ring.load(Relaxed),
@@ -216,6 +272,13 @@ mod tests {
         routed: 0,
         unrouted: 0,
         held: 0,
+        given_back: 0,
+        taken_back: 0,
+        lost_in_change: 0,
+        doubled: 0,
+        notes: 0,
+        handed: 0,
+        retired: 0,
         rows: 6,
         raw: 1,
         sampled_out: 3,
@@ -257,9 +320,22 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_back_is_routed_once_more_or_counted_as_lost() {
+        let routed = Ledger { produced: 10, received: 10, routed: 10, handed: 10, ..Ledger::default() };
+        let again = Ledger { routed: 13, handed: 13, taken_back: 4, lost_in_change: 1, ..routed };
+        assert!(routed.balanced() && again.balanced());
+        assert!(!Ledger { lost_in_change: 0, ..again }.balanced());
+        assert_eq!(again.lost(), 1);
+        let path = Ledger { produced: 10, received: 10, decoded: 7, given_back: 3, ..Ledger::default() };
+        assert!(path.balanced() && !Ledger { given_back: 2, ..path }.balanced());
+    }
+
+    #[test]
     fn what_is_routed_is_not_decoded() {
-        let trunk = Ledger { produced: 10, received: 10, routed: 6, unrouted: 3, held: 1, ..Ledger::default() };
+        let trunk = Ledger { produced: 10, received: 10, routed: 6, handed: 6, unrouted: 3, held: 1, ..Ledger::default() };
         assert!(trunk.balanced());
         assert!(!Ledger { held: 0, ..trunk }.balanced());
+        assert!(!Ledger { handed: 5, ..trunk }.balanced(), "a record that no path was handed");
+        assert!(Ledger { handed: 9, notes: 3, ..trunk }.balanced());
     }
 }

@@ -36,13 +36,15 @@ pub use metric::{AttributeValue, Histogram, MetricData, MetricPoint, PointValue}
 pub use plan::{KernelPlan, PlanError, Rule, Stats, Subject};
 pub use plugin::{CallStats, Digest, Health, PluginId, Role};
 pub use probe::{Filter, Probe, ProbeState};
-pub use protocol::{Beginnings, Description, Opinion, Recogniser, Sender, Signature, Stranger, Transport};
+pub use protocol::{
+    Beginnings, Description, Disowned, Opinion, Recogniser, Sender, Signature, Stranger, SwitchPoint, Transport,
+};
 pub use run::Run;
 pub use schema::{ColumnType, Condition, Field, FieldUse, Instrument, Metric, Schema, Sensitivity, Signal};
 pub use seed::Seed;
 pub use stage::{
-    Added, Claims, Decoded, Decoder, Enricher, KernelCounters, MapAccess, MapError, NoMaps, Plugin, Sampler, Sink, Source,
-    State, TableError, Tables, Waker,
+    Added, Decoded, Decoder, Enricher, KernelCounters, MapAccess, MapError, NoMaps, Plugin, Sampler, Sink, Source, State,
+    TableError, Tables, Waker,
 };
 pub use text::printable;
 pub use trace::TraceParent;

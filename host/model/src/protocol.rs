@@ -137,6 +137,26 @@ pub enum Opinion {
     YesServer,
 }
 
+/// A conversation that turned out to speak another protocol than that of the decoder it was given to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disowned {
+    /// The connection, as its records name it.
+    pub connection: u64,
+    /// The plaintext of a TLS library over that connection, not what went over the wire.
+    pub tls: bool,
+    /// Where the other protocol begins; None: where the conversation did.
+    pub from: Option<SwitchPoint>,
+}
+
+/// A place in the last run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SwitchPoint {
+    /// Index of a record, discarded ones not counted. It, and all that follow it.
+    pub record: u32,
+    /// Bytes at the beginning of that record's call that come before the place.
+    pub bytes: u32,
+}
+
 /// What was seen of unknown protocols at one port.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stranger {

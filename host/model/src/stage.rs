@@ -13,6 +13,7 @@ use crate::fault::{Fallback, Fault};
 use crate::metric::MetricData;
 use crate::plan::{KernelPlan, PlanError, Stats};
 use crate::plugin::{CallStats, PluginId};
+use crate::protocol::Disowned;
 use crate::run::Run;
 use crate::schema::{Field, Schema};
 use crate::verdict::Decisions;
@@ -30,6 +31,8 @@ pub struct KernelCounters {
     pub missed: u64,
     /// Failed reads of user memory.
     pub unread: u64,
+    /// Records that went back to a router before anybody read them here.
+    pub given_back: u64,
 }
 
 /// Where records come from: a ring buffer with its counters, or a capture.
@@ -74,16 +77,16 @@ pub trait Source: Send {
         None
     }
 
-    /// Who takes connections back that the decoder disowns. None where records are not routed.
-    fn claims(&self) -> Option<Arc<dyn Claims>> {
-        None
+    /// Whether its records come from a router, which takes back what the decoder disowns.
+    fn is_routed(&self) -> bool {
+        false
     }
-}
 
-/// Takes connections back that were given to the wrong decoder.
-pub trait Claims: Send + Sync {
-    /// Connections, as their records name them, that turned out to speak something else. Must not wait.
-    fn disown(&self, connections: Vec<u64>);
+    /// Gives conversations back that the decoder disowned in the last run, which must not have been released yet. What is
+    /// still to come of them is not among the records of later runs. Must not wait.
+    fn give_back(&mut self, disowned: &[Disowned]) {
+        let _ = disowned;
+    }
 }
 
 /// Wakes a [`Source`] that waits.
@@ -153,12 +156,12 @@ pub trait Decoder: Plugin {
     /// The fault; the rows then go on with these columns empty and a mark, or are dropped: its [`Fallback`].
     fn complete(&mut self, rows: &[u32], fields: &[usize]) -> Result<Vec<ArrayRef>, Fault>;
 
-    /// Connections that turned out to speak something else than this decoder reads. Called after each `decode` where records are
-    /// routed.
+    /// Conversations that turned out to speak something else than this decoder reads. Called after each `decode` where records
+    /// are routed.
     ///
     /// # Errors
     /// The fault; nothing is taken back.
-    fn disowned(&mut self) -> Result<Vec<u64>, Fault> {
+    fn disowned(&mut self) -> Result<Vec<Disowned>, Fault> {
         Ok(Vec::new())
     }
 }

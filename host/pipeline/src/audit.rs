@@ -16,6 +16,8 @@ pub(crate) fn audit(source: &mut dyn Source, counters: &PathCounters) {
         let before = source.counters();
         let waiting = source.waiting_records();
         let after = source.counters();
+        let went_back = before.given_back.saturating_sub(counters.given_back.load(Relaxed));
+        let received = received + went_back;
         let seen = received + waiting;
         let fits = before.produced.saturating_sub(after.lost) <= seen && seen <= after.produced.saturating_sub(before.lost);
         if fits || attempt == ATTEMPTS {
@@ -24,6 +26,8 @@ pub(crate) fn audit(source: &mut dyn Source, counters: &PathCounters) {
             counters.produced.store(produced, Relaxed);
             counters.lost_in_ring.store(before.lost, Relaxed);
             counters.in_ring.store(waiting, Relaxed);
+            PathCounters::add(&counters.received, went_back);
+            PathCounters::add(&counters.given_back, went_back);
             counters.filtered_in_kernel.store(after.filtered, Relaxed);
             counters.missed_in_kernel.store(after.missed, Relaxed);
             counters.unread_in_kernel.store(after.unread, Relaxed);

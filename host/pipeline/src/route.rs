@@ -5,9 +5,11 @@
 //! the signatures that decoders declare, by asking them. What nobody knows is counted by port, and the kernel is told not to
 //! send it any more.
 
+mod allowance;
 mod asking;
 mod dispatch;
 mod held;
+mod inbox;
 mod lane;
 mod lanes;
 mod record;
@@ -26,6 +28,7 @@ use host_model::{Ledger, MapAccess, Observer, PathCounters, Recogniser, Snapshot
 use crate::blueprint::BatchLimits;
 use crate::line::Reader;
 use dispatch::Dispatch;
+use inbox::Inbox;
 use lanes::Lanes;
 use record::Shape;
 use thread::{Clock, Command, Thread};
@@ -118,12 +121,14 @@ pub enum RouteError {
 pub fn route(trunk: Trunk, recognisers: Vec<Box<dyn Recogniser>>) -> Result<(Router, Vec<Box<dyn Source>>), RouteError> {
     let Trunk { name, source, layout, maps, observer, counters, limits, pins, capture_bytes, in_step } = trunk;
     let shape = Shape::of(&layout)?;
-    let mut lanes = Lanes::new(Arc::clone(&name), pins);
+    let inbox = Arc::new(Inbox::new(source.waker()));
+    let mut lanes = Lanes::new(Arc::clone(&name), pins, shape, inbox);
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     for recogniser in recognisers {
         sources.push(Box::new(lanes.enlist(recogniser)?));
     }
-    let dispatch = Dispatch::new(shape, lanes, Verdicts::new(maps, capture_bytes), Arc::clone(&counters), observer);
+    let verdicts = Verdicts::new(maps, capture_bytes);
+    let dispatch = Dispatch::new(shape, lanes, verdicts, Arc::clone(&counters), observer, in_step);
     let waker = source.waker();
     let of_thread = Arc::clone(&name);
     let thread = Reader::start(format!("route-{name}"), waker, move |orders| {

@@ -145,18 +145,20 @@ impl Worker {
         let taken = run.bytes.len();
         if taken > 0 {
             self.passage.pass(run, when, &mut *self.sink);
-            self.take_back();
+            self.give_back();
             self.source.release();
         }
         taken
     }
 
-    /// Gives connections back that the decoder disowns.
-    fn take_back(&mut self) {
-        let Some(claims) = self.source.claims() else { return };
+    /// Gives conversations back that the decoder disowns.
+    fn give_back(&mut self) {
+        if !self.source.is_routed() {
+            return;
+        }
         match self.passage.stages.decoder.disowned() {
-            Ok(connections) if connections.is_empty() => {}
-            Ok(connections) => claims.disown(connections),
+            Ok(disowned) if disowned.is_empty() => {}
+            Ok(disowned) => self.source.give_back(&disowned),
             Err(fault) => self.passage.observer.fault(&fault, Input::Other),
         }
     }

@@ -49,8 +49,12 @@ pub(crate) enum Breach {
     Opinions { is: usize, must: usize },
     #[error("{0} is no opinion; they are 0 to 4")]
     Opinion(u8),
-    #[error("it disowns {is} connections at once; at most {max} are taken back", max = crate::recogniser::MOST_DISOWNED)]
+    #[error("it disowns {is} conversations at once; at most {max} are taken back", max = crate::recogniser::MOST_DISOWNED)]
     Disowned { is: usize },
+    #[error("it disowns {must} conversations, with {tls} values of `tls`, {records} of `records` and {bytes} of `bytes`")]
+    DisownedColumns { tls: usize, records: usize, bytes: usize, must: usize },
+    #[error("`tls` of a conversation that it disowns is {0}; it is 0 or 1")]
+    DisownedHalf(u8),
     #[error("built again, it answered `bind` differently")]
     Rebound,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
-use host_model::{Batch, Decoded, Decoder, Fault, Field, Layout, Run, Schema};
+use host_model::{Batch, Decoded, Decoder, Disowned, Fault, Field, Layout, Run, Schema, SwitchPoint};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
@@ -133,18 +133,18 @@ impl Decoder for WasmDecoder {
         completed
     }
 
-    fn disowned(&mut self) -> Result<Vec<u64>, Fault> {
+    fn disowned(&mut self) -> Result<Vec<Disowned>, Fault> {
         if !std::mem::take(&mut self.unasked) {
             return Ok(Vec::new());
         }
         self.guard.call(
             Call::Disowned,
             0,
-            |store, guest| guest.protocol.as_ref().map_or(Ok(Ok(Vec::new())), |guest| Ok(Ok(guest.call_disowned(store)?))),
-            |connections, _| match connections.len() {
-                is if is > MOST_DISOWNED => Err(Breach::Disowned { is }),
-                _ => Ok(connections),
+            |store, guest| {
+                let asked = guest.protocol.as_ref().map(|guest| guest.call_disowned(store));
+                asked.transpose().map(Ok)
             },
+            |disowned, _| disowned.map_or(Ok(Vec::new()), |disowned| lift_disowned(&disowned)),
         )
     }
 }
@@ -154,6 +154,27 @@ plugin!(WasmDecoder);
 /// The fields of these indices.
 fn asked_of<'a>(schema: &'a Schema, fields: &'a [usize]) -> impl Iterator<Item = &'a Field> + Clone {
     fields.iter().filter_map(|&field| schema.fields.get(field))
+}
+
+/// What a decoder disowns, out of columns of equal length.
+fn lift_disowned(disowned: &protocol::DisownedConversations) -> Result<Vec<Disowned>, Breach> {
+    let protocol::DisownedConversations { connections, tls, records, bytes } = disowned;
+    let is = connections.len();
+    if is > MOST_DISOWNED {
+        return Err(Breach::Disowned { is });
+    }
+    if [tls.len(), records.len(), bytes.len()] != [is; 3] {
+        return Err(Breach::DisownedColumns { tls: tls.len(), records: records.len(), bytes: bytes.len(), must: is });
+    }
+    let places = records.iter().zip(bytes);
+    let each = connections.iter().zip(tls).zip(places).map(|((&connection, &tls), (&record, &bytes))| match tls {
+        0 | 1 => {
+            let from = (record != u32::MAX).then_some(SwitchPoint { record, bytes });
+            Ok(Disowned { connection, tls: tls == 1, from })
+        }
+        odd => Err(Breach::DisownedHalf(odd)),
+    });
+    each.collect()
 }
 
 pub(crate) fn checked(

@@ -52,6 +52,9 @@ struct Ended {
     detail: String,
 }
 
+/// A decoder is asked on the thread that all protocols wait for.
+const RECOGNISE: Duration = Duration::from_millis(50);
+
 /// Bytes of a fault's words: its cause, the function, and what the plugin said last.
 const DETAIL: usize = 768;
 
@@ -262,9 +265,10 @@ impl Call {
         matches!(self, Self::Complete | Self::Disowned)
     }
 
-    const fn deadline(self, deadlines: &Deadlines) -> Duration {
+    fn deadline(self, deadlines: &Deadlines) -> Duration {
         match self {
-            Self::Decode | Self::Complete | Self::Disowned | Self::Recognise => deadlines.decode,
+            Self::Decode | Self::Complete | Self::Disowned => deadlines.decode,
+            Self::Recognise => deadlines.decode.min(RECOGNISE),
             Self::Decide => deadlines.decide,
             Self::Tune => deadlines.tune,
             Self::Enrich => deadlines.enrich,

@@ -256,7 +256,7 @@ impl Dns {
 #[cold]
 fn makes_no_sense(lookups: &mut Lookups) -> Result<(), Foreign> {
     lookups.nonsense = lookups.nonsense.saturating_add(1);
-    if lookups.is_sure || lookups.nonsense < MOST_NONSENSE { Ok(()) } else { Err(Foreign) }
+    if lookups.is_sure || lookups.nonsense < MOST_NONSENSE { Ok(()) } else { Err(Foreign::Whole) }
 }
 
 plugin_sdk::export!(protocol: Dns);

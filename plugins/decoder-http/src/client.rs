@@ -75,7 +75,7 @@ impl Http {
                             self.part_of_request(connection, began, &head, rows);
                             return Ok(all);
                         }
-                        Parsed::Little | Parsed::No => return no_request(connection, bytes).map(|()| all),
+                        Parsed::Little | Parsed::No => return no_request(connection, (bytes, at)).map(|()| all),
                     }
                 }
             }
@@ -185,9 +185,10 @@ fn expects(head: &[u8]) -> bool {
 /// This is no request.
 #[cold]
 #[inline(never)]
-fn no_request(connection: &mut Connection, bytes: &[u8]) -> Result<(), Foreign> {
+fn no_request(connection: &mut Connection, (bytes, at): (&[u8], usize)) -> Result<(), Foreign> {
     if bytes.starts_with(HTTP2) {
-        return Err(Foreign);
+        // Where the server's consent to an upgrade is told of later than what the client made of it.
+        return Err(if connection.is_met { Foreign::Behind(at) } else { Foreign::Whole });
     }
     connection.client = Reading::Lost;
     strike(connection)
@@ -215,7 +216,7 @@ pub(crate) fn body(left: &mut u64, there: usize) -> Option<usize> {
 /// A message that is none, on a connection that never had one, three times.
 pub(crate) fn strike(connection: &mut Connection) -> Result<(), Foreign> {
     connection.strikes = connection.strikes.saturating_add(1);
-    if connection.strikes >= STRIKES && !connection.is_met { Err(Foreign) } else { Ok(()) }
+    if connection.strikes >= STRIKES && !connection.is_met { Err(Foreign::Whole) } else { Ok(()) }
 }
 
 /// How the body of a request ends.

@@ -58,8 +58,8 @@ impl Http {
                 }
                 Reading::Head | Reading::Lost => match response(bytes) {
                     Parsed::Whole(head, len) => {
+                        self.response(connection, &head, (at, at + len), data, rows)?;
                         at += len;
-                        self.response(connection, &head, data, rows)?;
                     }
                     Parsed::Part(_) | Parsed::Little if data.missing == 0 => return Ok(at),
                     Parsed::Part(head) => return self.part(connection, &head, data, rows),
@@ -73,14 +73,16 @@ impl Http {
         Ok(at)
     }
 
-    /// A response begins.
+    /// A response begins, whose head is from `start` up to `behind`.
     fn response(
         &mut self,
         connection: &mut Connection,
         head: &ResponseHead<'_>,
+        (start, behind): (usize, usize),
         data: &Data<'_>,
         rows: &mut Emit<'_, Exchange>,
     ) -> Result<(), Foreign> {
+        let is_first = connection.answered_ns == 0;
         self.meet(connection, rows);
         connection.server = Reading::Head;
         if head.status / 100 == 1 && head.status != 101 {
@@ -107,7 +109,16 @@ impl Http {
             if is_tunnel {
                 (connection.client, connection.server) = (Reading::Tunnel, Reading::Tunnel);
             }
-            return if head.status == 101 && fields.is_h2c { Err(Foreign) } else { Ok(()) };
+            return match (is_tunnel, method) {
+                // HTTP/2 begins with the request that asked for it: its answer is on stream 1. If others came before it, then with
+                // the consent.
+                (true, _) if fields.is_h2c && is_first => Err(Foreign::Whole),
+                (true, _) if fields.is_h2c => Err(Foreign::Behind(start)),
+                // What goes through a tunnel may be anything, HTTP among it.
+                (true, Method::Connect) => Err(Foreign::Behind(behind)),
+                // What follows a WebSocket's consent is nobody's.
+                _ => Ok(()),
+            };
         }
         match (fields.is_chunked, fields.content_length) {
             (true, _) => connection.server = Reading::Chunks(Default::default()),
@@ -129,7 +140,7 @@ impl Http {
         rows: &mut Emit<'_, Exchange>,
     ) -> Result<usize, Foreign> {
         let all = data.bytes.len().saturating_add(data.missing as usize);
-        self.response(connection, head, data, rows)?;
+        self.response(connection, head, (0, all), data, rows)?;
         connection.answered_ns = data.time_ns;
         if connection.answer.is_some() {
             let is_there = |size: u64| size <= u64::from(data.missing);

@@ -167,8 +167,39 @@ fn http2_is_disowned_with_prior_knowledge_and_by_upgrade() {
         .client(b"GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n")
         .server(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n");
     assert_eq!(upgraded.rows_of(&mut decoder).len(), 1);
-    assert_eq!(decoder.disowned(), [1 << 16 | 80, 2 << 16 | 80]);
+    let disowned: Vec<_> = decoder.disowned().iter().map(|of| (of.connection, of.from)).collect();
+    assert_eq!(disowned, [(1 << 16 | 80, None), (2 << 16 | 80, None)]);
     assert!(decoder.disowned().is_empty());
+}
+
+/// From where on the one connection of a talk is given back.
+fn given_back(talk: &Talk, rows: usize) -> Option<(u32, u32)> {
+    let mut decoder = decoder::<Http>("{}");
+    assert_eq!(talk.rows_of(&mut decoder).len(), rows);
+    decoder.disowned()[0].from
+}
+
+#[test]
+fn an_upgrade_behind_other_requests_is_given_back_with_the_consent() {
+    let switch = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n";
+    let upgrade = b"GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n";
+    let before = || talk().client(GET).server(OK).client(upgrade);
+    let together = [&switch[..], b"\0\0\0\x04\0\0\0\0\0"].concat();
+    assert_eq!(given_back(&before().server(switch).client(GET), 2), Some((3, 0)));
+    assert_eq!(given_back(&before().server(&together).client(GET), 2), Some((3, 0)));
+    // The preface is told of before the consent: of two threads of a server.
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let early = before().client(preface).server(switch);
+    assert_eq!(given_back(&early, 2), Some((3, 0)));
+}
+
+#[test]
+fn what_goes_through_a_tunnel_is_given_back_from_its_first_byte() {
+    let established = b"HTTP/1.1 200 Connection established\r\n\r\n";
+    let asked = || talk().client(b"CONNECT a:1 HTTP/1.1\r\n\r\n");
+    assert_eq!(given_back(&asked().server(established).client(GET), 1), Some((2, 0)));
+    let together = [&established[..], b"220 ready\r\n"].concat();
+    assert_eq!(given_back(&asked().server(&together), 1), Some((1, established.len() as u32)));
 }
 
 #[test]

@@ -199,7 +199,7 @@ impl Connection {
     /// A call without a frame. Too many of them, and it is something else.
     fn strike(&mut self) -> Result<(), Foreign> {
         self.strikes = self.strikes.saturating_add(1);
-        if self.strikes >= STRIKES && !self.is_http2 { Err(Foreign) } else { Ok(()) }
+        if self.strikes >= STRIKES && !self.is_http2 { Err(Foreign::Whole) } else { Ok(()) }
     }
 
     /// Bytes of one end are missing since then.
@@ -234,7 +234,7 @@ impl Connection {
                 }
                 Upgrade::Wait => return Ok(Found::Wait),
                 // It goes on with HTTP/1.1.
-                Upgrade::No if is_asked => return Err(Foreign),
+                Upgrade::No if is_asked => return Err(Foreign::Whole),
                 Upgrade::No => return Ok(Found::Nowhere),
             },
         };

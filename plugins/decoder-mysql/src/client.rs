@@ -19,11 +19,11 @@ pub(crate) fn is_waited_for(packet: &Packet<'_>) -> bool {
     packet.length <= WAITED_FOR || packet.body.len() < 5
 }
 
-/// A packet of a client that is not let in yet.
-pub(crate) fn enter(session: &mut Session, packet: &Packet<'_>) -> Result<(), Foreign> {
+/// A packet of a client that is not let in yet, which begins at `at`. What follows may be encrypted.
+pub(crate) fn enter(session: &mut Session, packet: &Packet<'_>, at: usize) -> Result<(), Foreign> {
     let Some(login) = login(packet.body).filter(|_| matches!(packet.number, 1 | 2)) else { return Ok(()) };
     if login.capabilities & SSL != 0 && packet.length == HEADER + 32 {
-        return Err(Foreign);
+        return Err(Foreign::Behind(at + packet.length));
     }
     session.agreed = login.capabilities;
     session.modes.log_in(login.collation);

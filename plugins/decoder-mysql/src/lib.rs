@@ -154,9 +154,9 @@ impl MySql {
                     }
                     session.stage = Stage::Open;
                 }
-                Sender::Client => return self.enter(session, packet, data),
+                Sender::Client => return self.enter(session, packet, (data, at)),
                 Sender::Server => {
-                    server::enter(session, packet)?;
+                    server::enter(session, packet, at)?;
                     if session.stage == Stage::Login && packet.number == 0 {
                         self.systems.greet(data.server_port, session.is_mariadb);
                     }
@@ -182,9 +182,9 @@ impl MySql {
 
 impl MySql {
     /// A packet of a client that is not let in yet, as far as was seen.
-    fn enter(&mut self, session: &mut Session, packet: &Packet<'_>, data: &Data<'_>) -> Result<(), Foreign> {
+    fn enter(&mut self, session: &mut Session, packet: &Packet<'_>, (data, at): (&Data<'_>, usize)) -> Result<(), Foreign> {
         let is_new = session.stage == Stage::New;
-        client::enter(session, packet).inspect_err(|_| self.systems.encrypt(data.connection, session.is_mariadb))?;
+        client::enter(session, packet, at).inspect_err(|_| self.systems.encrypt(data.connection, session.is_mariadb))?;
         if is_new && session.stage == Stage::New {
             session.go_on(packet, false);
         } else if is_new {

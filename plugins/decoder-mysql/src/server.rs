@@ -25,8 +25,8 @@ pub(crate) const fn is_waited_for(packet: &Packet<'_>) -> bool {
     packet.length <= WAITED_FOR || packet.body.is_empty()
 }
 
-/// A packet to a client that is not let in yet.
-pub(crate) fn enter(session: &mut Session, packet: &Packet<'_>) -> Result<(), Foreign> {
+/// A packet to a client that is not let in yet, which begins at `at`. What follows may be compressed.
+pub(crate) fn enter(session: &mut Session, packet: &Packet<'_>, at: usize) -> Result<(), Foreign> {
     if packet.number == 0
         && let Some(greeting) = greeting(packet.body)
     {
@@ -38,7 +38,7 @@ pub(crate) fn enter(session: &mut Session, packet: &Packet<'_>) -> Result<(), Fo
     } else if packet.number > 1 && packet.body.first() == Some(&OK) {
         session.stage = Stage::Open;
         if session.agreed & session.offered.unwrap_or(u32::MAX) & COMPRESSED != 0 {
-            return Err(Foreign);
+            return Err(Foreign::Behind(at + packet.length));
         }
         if let Some(status) = status(packet.body) {
             session.modes.answer(status);

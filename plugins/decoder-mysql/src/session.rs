@@ -280,7 +280,7 @@ impl Session {
         let is_proven = self.is_proven;
         let side = self.side(sender);
         side.strange = side.strange.saturating_add(1);
-        if is_proven || side.strange < most { Ok(()) } else { Err(Foreign) }
+        if is_proven || side.strange < most { Ok(()) } else { Err(Foreign::Whole) }
     }
 
     pub(crate) const fn side(&mut self, sender: Sender) -> &mut Side {

@@ -4,7 +4,9 @@
 
 use decoder_mysql::MySql;
 mod wire;
-use wire::{LINE, OK, SSL, answer, c, disowns, execute, greeting, login, p, query, result, session, start, told};
+use wire::{
+    LINE, OK, SSL, answer, c, disowned_from, disowns, execute, greeting, login, p, query, result, session, start, told,
+};
 
 #[test]
 fn results_of_old_and_of_new_servers_end_where_they_end() {
@@ -21,9 +23,10 @@ fn results_of_old_and_of_new_servers_end_where_they_end() {
 #[test]
 fn what_is_encrypted_or_compressed_from_now_on_is_given_back() {
     let ask = p(1, &[&(SSL | 1 << 9).to_le_bytes()[..], &[0; 28]].concat());
-    assert!(disowns(&start().server(&greeting("8.0.36", u32::MAX)).client(&ask)));
+    let asked = start().server(&greeting("8.0.36", u32::MAX)).client(&ask);
+    assert_eq!(disowned_from(&asked), Some(Some((2, 0))), "the TLS that follows");
     let compressed = |offered| start().server(&greeting("8.0.36", offered)).client(&login(1, 1 << 5)).server(&p(2, OK));
-    assert!(disowns(&compressed(u32::MAX)));
+    assert_eq!(disowned_from(&compressed(u32::MAX)), Some(Some((3, 0))));
     assert!(!disowns(&compressed(u32::MAX ^ 1 << 5)), "the server does not know how");
     assert!(!disowns(&session()));
 }
@@ -161,7 +164,7 @@ fn a_session_older_than_the_host_is_understood_from_its_next_statement() {
     let talk = start().server(b"half of a row").client(&query("SELECT a FROM t")).server(&result(&[b"\x011"], false));
     assert_eq!(told(talk), ["SELECT t 1 1"]);
     let strange = (0..10).fold(start(), |talk, _| talk.client(b"GET / HTTP/1.1\r\n\r\n"));
-    assert!(disowns(&strange));
+    assert_eq!(disowned_from(&strange), Some(None));
 }
 
 #[test]

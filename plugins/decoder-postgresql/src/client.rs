@@ -31,7 +31,7 @@ pub(crate) fn open(session: &mut Session, data: &Data<'_>) -> Result<usize, Fore
             Ok(length)
         }
         // What is in the middle of a session when it is first seen has no packet of this kind, and no message begins with 0.
-        Opening::Other if data.bytes.first() == Some(&0) && !session.client.has_missed => Err(Foreign),
+        Opening::Other if data.bytes.first() == Some(&0) && !session.client.has_missed => Err(Foreign::Whole),
         Opening::Other => {
             session.stage = Stage::Open;
             Ok(0)

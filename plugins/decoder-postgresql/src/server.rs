@@ -14,7 +14,7 @@ pub(crate) fn answer(session: &mut Session, first: u8) -> Result<usize, Foreign>
     session.stage = Stage::New;
     match first {
         // From here on it is TLS, or GSSAPI: whoever can read that brings the plaintext as a conversation of its own.
-        b'S' | b'G' => Err(Foreign),
+        b'S' | b'G' => Err(Foreign::Behind(1)),
         b'N' => Ok(1),
         // Servers older than that question answer with an error.
         _ => Ok(0),

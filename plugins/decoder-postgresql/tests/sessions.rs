@@ -18,7 +18,8 @@ fn what_is_encrypted_from_now_on_is_given_back_and_a_refusal_goes_on() {
     let granted = Talk::tcp("10.0.0.7:40000", 5432).client(&ask).server(b"S").client(b"\x16\x03\x01\0\x05hello");
     let mut decoder = plugin_sdk::testing::decoder::<PostgreSql>("{}");
     assert!(granted.rows_of(&mut decoder).is_empty());
-    assert_eq!(decoder.disowned(), [u64::from(40000_u16) << 16 | 5432]);
+    let disowned: Vec<_> = decoder.disowned().iter().map(|of| (of.connection, of.is_tls, of.from)).collect();
+    assert_eq!(disowned, [(u64::from(40000_u16) << 16 | 5432, false, Some((2, 0)))]);
     assert_eq!(told(Talk::tcp("10.0.0.7:40000", 5432).client(b"\0\0\0\x10\x04\xd2\x16\x2e12345678")), [""; 0]);
 }
 

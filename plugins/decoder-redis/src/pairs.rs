@@ -466,7 +466,7 @@ impl Connection {
     fn makes_no_sense(&mut self) -> Result<(), Foreign> {
         self.nonsense = self.nonsense.saturating_add(1);
         let most = if self.is_sure { MOST_NONSENSE } else { MOST_NONSENSE_FIRST };
-        if self.nonsense < most { Ok(()) } else { Err(Foreign) }
+        if self.nonsense < most { Ok(()) } else { Err(Foreign::Whole) }
     }
 }
 

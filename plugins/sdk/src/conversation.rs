@@ -165,7 +165,7 @@ pub trait Protocol: Sized + 'static {
     /// kept, up to 16 KiB, and comes again with more; so make all the progress there is.
     ///
     /// # Errors
-    /// This is another protocol: the host takes the connection away.
+    /// This is another protocol, or from some byte on: the host takes the connection away. See [`Foreign`].
     fn data(
         &mut self,
         connection: &mut Self::Connection,
@@ -278,9 +278,28 @@ pub struct Began {
     pub is_given_up: bool,
 }
 
-/// This is another protocol.
+/// This is another protocol: the host asks other decoders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Foreign;
+pub enum Foreign {
+    /// It has been from the start: whoever gets the connection sees it from its beginning.
+    Whole,
+    /// From here on: behind so many of the bytes that [`Protocol::data`] was given, and in what the other end sends from now on.
+    /// So begins TLS after a question in plaintext, HTTP/2 after an upgrade, anything at all after a CONNECT. Requests that
+    /// wait are told as unfinished.
+    Behind(usize),
+}
+
+/// A conversation that turned out to speak another protocol: see [`Conversations::disowned`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disowned {
+    /// The connection, as its records name it.
+    pub connection: u64,
+    /// The plaintext of a TLS library, not what went over the wire.
+    pub is_tls: bool,
+    /// What is the first that speaks it: the index of a record in the run, and how many bytes of that call come before. None: all
+    /// since the beginning.
+    pub from: Option<(u32, u32)>,
+}
 
 /// Why requests are given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

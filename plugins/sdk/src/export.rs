@@ -97,7 +97,7 @@ macro_rules! __export_role {
             fn recognise(beginnings: $crate::wit::conversant::exports::probe::plugin::protocol::Beginnings) -> Vec<u8> {
                 $instance.with(|instance| instance.recognise(&beginnings))
             }
-            fn disowned() -> Vec<u64> {
+            fn disowned() -> $crate::wit::conversant::exports::probe::plugin::protocol::DisownedConversations {
                 $instance.with(|instance| instance.disowned())
             }
         }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use crate::columns::Columns;
 use crate::config::Config;
-use crate::conversation::{Beginning, Conversations, Opinion, Protocol, Sender, Transport};
+use crate::conversation::{Beginning, Conversations, Disowned, Opinion, Protocol, Sender, Transport};
 use crate::panic;
 use crate::role::{Decoder, Enricher, Handover, Sampler};
 use crate::wit::conversant::exports::probe::plugin::protocol;
@@ -171,7 +171,14 @@ impl<P: Protocol> Instance<Conversations<P>> {
     }
 
     /// `protocol.disowned`
-    pub fn disowned(&self) -> Vec<u64> {
-        self.with(|bound| Ok(bound.plugin.disowned())).unwrap_or_default()
+    pub fn disowned(&self) -> protocol::DisownedConversations {
+        let disowned = self.with(|bound| Ok(bound.plugin.disowned())).unwrap_or_default();
+        let from = |of: &Disowned| of.from.unwrap_or((u32::MAX, 0));
+        protocol::DisownedConversations {
+            connections: disowned.iter().map(|of| of.connection).collect(),
+            tls: disowned.iter().map(|of| u8::from(of.is_tls)).collect(),
+            records: disowned.iter().map(|of| from(of).0).collect(),
+            bytes: disowned.iter().map(|of| from(of).1).collect(),
+        }
     }
 }

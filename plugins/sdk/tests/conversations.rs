@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
 use plugin_sdk::conversation::{
-    Began, Conversations, Data, Description, Emit, Ending, Foreign, Protocol, Queue, Sender, Sheet, Short,
+    Began, Conversations, Data, Description, Disowned, Emit, Ending, Foreign, Protocol, Queue, Sender, Sheet, Short,
 };
 use plugin_sdk::testing::{Talk, decoder};
 use plugin_sdk::{Config, Decoder, FieldUse, Handover, Signal, State};
 use serde::{Deserialize, Serialize};
 
-/// A line is asked, a line is answered; `=9` announces a body of nine bytes, `?` is another protocol.
+/// A line is asked, a line is answered; `=9` announces a body of nine bytes, `?` is another protocol, and so is what follows `!`.
 struct Lines;
 
 #[derive(Default, Serialize, Deserialize)]
@@ -59,7 +59,8 @@ impl Protocol for Lines {
             let began = data.began(done);
             done += line.len();
             match (data.sender, line) {
-                (_, [b'?', ..]) => return Err(Foreign),
+                (_, [b'?', ..]) => return Err(Foreign::Whole),
+                (_, [b'!', ..]) => return Err(Foreign::Behind(done)),
                 (Sender::Client, _) => drop(known.asked.push((began, word))),
                 (Sender::Server, [b'=', size, ..]) => {
                     known.body = known.asked.pop();
@@ -207,9 +208,47 @@ fn plaintext_and_ciphertext_of_a_socket_are_two_conversations_with_one_end() {
 fn a_foreign_connection_is_disowned_once_and_then_left_alone() {
     let mut decoder = decoder::<Lines>("{}");
     assert!(brief(&talk(1).client(b"?\n").client(b"a\n").client(b"?\n"), &mut decoder).is_empty());
-    assert_eq!(decoder.disowned(), [1 << 16 | 7]);
+    assert_eq!(decoder.disowned(), [disowned(1, false, None)]);
     assert!(brief(&talk(1).server(b"b\n").tick().end(), &mut decoder).is_empty());
     assert!(decoder.disowned().is_empty());
+}
+
+fn disowned(port: u64, is_tls: bool, from: Option<(u32, u32)>) -> Disowned {
+    Disowned { connection: port << 16 | 7, is_tls, from }
+}
+
+#[test]
+fn of_two_conversations_over_one_connection_the_foreign_one_is_named() {
+    let mut decoder = decoder::<Lines>("{}");
+    let both = talk(1).client(b"?\n").tls().client(b"a\n").server(b"b\n");
+    assert_eq!(brief(&both, &mut decoder), ["a"]);
+    assert_eq!(decoder.disowned(), [disowned(1, false, None)]);
+    assert_eq!(brief(&talk(2).client(b"a\n").tls().client(b"?\n"), &mut decoder), [""; 0]);
+    assert_eq!(decoder.disowned(), [disowned(2, true, None)]);
+}
+
+#[test]
+fn a_protocol_that_is_left_says_at_which_byte_of_which_call() {
+    let asked = || talk(1).client(b"a\n").server(b"b\n").client(b"c\n");
+    for (talk, from) in [
+        (asked().server(b"!\n").client(b"x"), (4, 0)),
+        (asked().server(b"!\nxyz").client(b"x"), (3, 2)),
+        (asked().server(b"!").server(b"\nxyz"), (4, 1)),
+        (asked().cut(3).server(b"!\nxyz"), (3, 2)),
+        (asked().cut(2).server(b"!\nxyz"), (3, 2)),
+    ] {
+        let mut decoder = decoder::<Lines>("{}");
+        assert_eq!(brief(&talk, &mut decoder), ["a", "unfinished c"], "what waits is told");
+        assert_eq!(decoder.disowned(), [disowned(1, false, Some(from))]);
+    }
+}
+
+#[test]
+fn what_is_given_back_to_the_same_decoder_is_met_anew() {
+    let mut decoder = decoder::<Lines>("{}");
+    assert_eq!(brief(&talk(1).client(b"a\n").server(b"!\n"), &mut decoder), ["unfinished a"]);
+    assert_eq!(decoder.disowned().len(), 1);
+    assert_eq!(brief(&talk(1).client(b"b\n").server(b"c\n"), &mut decoder), ["b"]);
 }
 
 #[test]

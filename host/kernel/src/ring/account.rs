@@ -84,6 +84,7 @@ impl Account {
             lost: self.sum(Counter::Lost),
             missed: self.sum(Counter::Untracked),
             unread: self.sum(Counter::Faults),
+            given_back: 0,
         }
     }
 

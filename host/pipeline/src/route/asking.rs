@@ -1,4 +1,7 @@
-//! Asking decoders about connections that no signature decided: one call for all of a batch, candidate after candidate.
+//! Asking decoders about connections that no signature decided: one call for all of a batch, candidate after candidate. It happens on
+//! the router's thread, so that who takes too long for it is asked no more.
+
+use std::time::Instant;
 
 use host_model::{Beginnings, Input, Opinion, Sender};
 
@@ -14,7 +17,12 @@ pub(crate) struct Asking {
     /// For each beginning the connection, and the record that stands for it.
     of: Vec<(usize, Head)>,
     open: Vec<Open>,
+    /// Lanes that are not asked for a while.
+    resting: u64,
 }
+
+/// Beginnings that a decoder is asked about in one call: what it costs the router by one is bounded.
+const AT_ONCE: usize = 256;
 
 /// A connection that nobody has recognised yet.
 struct Open {
@@ -29,6 +37,7 @@ struct Open {
 impl Asking {
     /// Asks about these connections until somebody knows each, or all were asked.
     pub(crate) fn ask(&mut self, dispatch: &mut Dispatch, due: &[Place]) {
+        self.resting = if dispatch.is_timed { dispatch.lanes.resting(Instant::now()) } else { 0 };
         self.open.clear();
         self.open.extend(due.iter().map(|&place| Open { place, asked: 0, decided: false }));
         loop {
@@ -49,13 +58,16 @@ impl Asking {
 
     /// Those whose next candidate this is.
     fn gather(&mut self, dispatch: &mut Dispatch, lane: usize) {
-        let Self { beginnings, of, open } = self;
+        let Self { beginnings, of, open, resting } = self;
         beginnings.clear();
         of.clear();
         let Dispatch { table, lanes, shape, .. } = dispatch;
         for (index, open) in open.iter_mut().enumerate().filter(|(_, open)| !open.decided) {
+            if beginnings.len() >= AT_ONCE {
+                return;
+            }
             let Some(connection) = table.at(open.place).filter(|connection| connection.fate == Fate::Open) else { continue };
-            let (role, likely, not) = (connection.role, connection.likely, connection.not | open.asked);
+            let (role, likely, not) = (connection.role, connection.likely, connection.not | open.asked | *resting);
             let Some(held) = &connection.held else { continue };
             let Some(first) = held.records().next().and_then(|record| shape.head(record)) else { continue };
             if lanes.candidate(&first, role, likely, not) != Some(lane) {
@@ -73,7 +85,19 @@ impl Asking {
     /// What a decoder thinks of what was gathered.
     fn hear(&mut self, dispatch: &mut Dispatch, lane: usize) {
         let Some(entry) = dispatch.lanes.at(lane) else { return };
-        let opinions = match entry.recogniser.recognise(&self.beginnings) {
+        let began = Instant::now();
+        let opinions = entry.recogniser.recognise(&self.beginnings);
+        if dispatch.is_timed {
+            let now = Instant::now();
+            let took = now.duration_since(began);
+            if let Some(overspent) = entry.allowance.spend(took, now) {
+                self.resting |= bit(lane);
+                let fault = overspent.fault(&*entry.recogniser, took);
+                entry.recogniser.stats().fault(fault.kind);
+                dispatch.observer.fault(&fault, Input::Other);
+            }
+        }
+        let opinions = match opinions {
             Ok(opinions) => opinions,
             Err(fault) => return dispatch.observer.fault(&fault, Input::Other),
         };

@@ -1,15 +1,18 @@
 //! Which record goes where: known connections at once, new ones by port, by signature, or by asking; and what follows when a
 //! decoder says that it was given the wrong one.
 
+mod changing;
 mod leaving;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use host_model::{Observer, PathCounters, Run, Sender, Stranger};
 
 use super::held::Held;
+use super::inbox::Message;
 use super::lane::Time;
 use super::lanes::{Lanes, bit};
 use super::record::{CLIENT, DATA, END, FLUSH, Head, PEER_LOCAL, SENT, SERVER, Shape, TICK, TLS, UDP, UNKNOWN, walk};
@@ -17,9 +20,8 @@ use super::strangers::Strangers;
 use super::table::{Fate, Key, MOST, Place, Table};
 use super::verdicts::Verdicts;
 
-/// Times that a connection may be given to the wrong decoder.
-const TRIES: u8 = 4;
-/// For so long after the decision what a connection began with is kept: a decoder has seen it by then, twenty times over.
+/// For so long what a connection began with is kept, once enough of it is there or nothing more comes: a decoder has seen it by then,
+/// twenty times over.
 const TRIAL_NS: u64 = 1_000_000_000;
 /// How long a lane may take to make room in a replay: one that needs longer is not read at all.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -35,12 +37,23 @@ pub(crate) struct Dispatch {
     strangers: Strangers,
     pub(crate) counters: Arc<PathCounters>,
     pub(crate) observer: Arc<dyn Observer>,
+    /// Decoders may take so much time for being asked and no more. Not in a replay, which must not hang on how long it takes.
+    pub(crate) is_timed: bool,
     tally: Tally,
     /// Connections that wait to be asked about.
     due: Vec<Place>,
     /// Routed connections whose first records are kept, oldest first, and since when.
     trials: VecDeque<(Place, u64)>,
+    /// The same of connections that have said little so far.
+    patient: VecDeque<Place>,
     held_bytes: usize,
+    /// What lanes said and nobody has heard yet.
+    messages: VecDeque<Message>,
+    /// Conversations that change hands, and what is kept of them.
+    changing: usize,
+    changing_bytes: usize,
+    /// Records that were handed to lanes which are gone.
+    retired: u64,
     /// Emptied, to be used again; a connection holds them by a pointer because most have none.
     #[expect(clippy::vec_box, reason = "the box is what is used again")]
     spare: Vec<Box<Held>>,
@@ -66,6 +79,10 @@ struct Tally {
     received: u64,
     routed: u64,
     unrouted: u64,
+    taken_back: u64,
+    lost_in_change: u64,
+    doubled: u64,
+    notes: u64,
     /// Not since then: those that are held.
     held: u64,
 }
@@ -79,8 +96,10 @@ impl Dispatch {
         verdicts: Verdicts,
         counters: Arc<PathCounters>,
         observer: Arc<dyn Observer>,
+        in_step: bool,
     ) -> Self {
         Self {
+            is_timed: !in_step,
             shape,
             lanes,
             verdicts,
@@ -91,7 +110,12 @@ impl Dispatch {
             tally: Tally::default(),
             due: Vec::new(),
             trials: VecDeque::new(),
+            patient: VecDeque::new(),
             held_bytes: 0,
+            messages: VecDeque::new(),
+            changing: 0,
+            changing_bytes: 0,
+            retired: 0,
             spare: Vec::new(),
             now_ns: 0,
             asking: super::asking::Asking::default(),
@@ -118,29 +142,24 @@ impl Dispatch {
             Haste::Draining(until) => Some(until),
             Haste::InStep => Some(Instant::now() + PATIENCE),
         };
-        for (_, entry) in self.lanes.iter_mut().filter(|(_, entry)| entry.outlet.is_laden()) {
-            entry.touched = true;
-            entry.outlet.set_time(time);
-            entry.outlet.deliver(run, &shape, until);
+        let Self { lanes, table, .. } = self;
+        for (_, entry) in lanes.iter_mut().filter(|(_, entry)| entry.outlet.is_laden() || entry.is_stopping) {
+            if entry.outlet.is_laden() {
+                entry.touched = true;
+                entry.outlet.set_time(time);
+                entry.outlet.deliver(run, &shape, until);
+                for key in entry.outlet.lost.drain(..) {
+                    if let Some(connection) = table.find(key).and_then(|place| table.at(place)) {
+                        connection.given = connection.given.saturating_sub(1);
+                    }
+                }
+            }
+            entry.is_stopping = false;
             if haste == Haste::InStep {
                 entry.outlet.settle();
             }
         }
         self.publish();
-    }
-
-    /// Takes connections back that their decoders disown, and looks for other decoders. True if there were any.
-    pub(crate) fn take_back(&mut self) -> bool {
-        let claims = self.lanes.claims();
-        for (lane, connections) in &claims {
-            for &connection in connections {
-                for tls in [false, true] {
-                    self.disowned(*lane, Key { connection, tls });
-                }
-            }
-        }
-        self.ask();
-        !claims.is_empty()
     }
 
     /// Tells the lanes that time passes, and forgets what was kept for long enough.
@@ -150,7 +169,7 @@ impl Dispatch {
             && self.now_ns.saturating_sub(since) >= TRIAL_NS
         {
             self.trials.pop_front();
-            self.acquit(place);
+            self.review(place);
         }
         let deserted: Vec<usize> =
             self.lanes.iter_mut().filter(|(_, e)| e.outlet.is_deserted()).map(|(lane, _)| lane).collect();
@@ -160,12 +179,14 @@ impl Dispatch {
             // A decoder without connections has nothing to give up.
             if std::mem::take(&mut entry.touched) || entry.connections > 0 {
                 entry.outlet.stash(&note, UNKNOWN, 0);
+                self.tally.notes += 1;
             }
         }
     }
 
     /// Forgets connections of which nothing came for long.
     pub(crate) fn sweep(&mut self) {
+        self.forget_patience();
         for place in self.table.quiet(self.now_ns) {
             if let Some(connection) = self.table.remove(place) {
                 self.let_go(connection);
@@ -178,8 +199,14 @@ impl Dispatch {
         for place in self.table.places(|connection| connection.fate == Fate::Open) {
             self.give_up(place);
         }
+        for place in self.table.places(|connection| connection.fate == Fate::Changing) {
+            self.forget(place);
+        }
         let note = self.shape.note(FLUSH, self.now_ns);
-        self.lanes.iter_mut().for_each(|(_, entry)| entry.outlet.stash(&note, UNKNOWN, 0));
+        for (_, entry) in self.lanes.iter_mut() {
+            entry.outlet.stash(&note, UNKNOWN, 0);
+            self.tally.notes += 1;
+        }
     }
 
     /// Ends a lane. Its connections become unknown.
@@ -187,7 +214,9 @@ impl Dispatch {
         let note = self.shape.note(FLUSH, self.now_ns);
         if let Some(mut entry) = self.lanes.take(lane) {
             entry.outlet.stash(&note, UNKNOWN, 0);
+            self.tally.notes += 1;
             entry.outlet.deliver(&[], &self.shape, None);
+            self.retired += entry.outlet.handed();
         }
         for place in self.table.places(|connection| connection.fate == Fate::Routed(lane)) {
             self.give_up(place);
@@ -218,12 +247,25 @@ impl Dispatch {
 
     /// Moves the counters on.
     pub(crate) fn publish(&mut self) {
-        let Tally { received, routed, unrouted, held } = std::mem::take(&mut self.tally);
+        let Tally { received, routed, unrouted, taken_back, lost_in_change, doubled, notes, held } =
+            std::mem::take(&mut self.tally);
         self.tally.held = held;
-        PathCounters::add(&self.counters.received, received);
-        PathCounters::add(&self.counters.routed, routed);
-        PathCounters::add(&self.counters.unrouted, unrouted);
-        self.counters.held.store(held, std::sync::atomic::Ordering::Relaxed);
+        let counters = &self.counters;
+        for (counter, amount) in [
+            (&counters.received, received),
+            (&counters.routed, routed),
+            (&counters.unrouted, unrouted),
+            (&counters.taken_back, taken_back),
+            (&counters.lost_in_change, lost_in_change),
+            (&counters.doubled, doubled),
+            (&counters.notes, notes),
+        ] {
+            PathCounters::add(counter, amount);
+        }
+        let handed: u64 = self.lanes.iter_mut().map(|(_, entry)| entry.outlet.handed()).sum();
+        counters.held.store(held, Relaxed);
+        counters.retired.store(self.retired, Relaxed);
+        counters.handed.store(self.retired + handed, Relaxed);
     }
 
     fn record(&mut self, at: usize, record: &[u8], head: &Head) {
@@ -248,6 +290,7 @@ impl Dispatch {
             Fate::Routed(lane) => {
                 let (role, flags) = (connection.role, if connection.peer_local { PEER_LOCAL } else { 0 });
                 let kept = connection.held.is_some();
+                connection.given += 1;
                 if let Some(entry) = self.lanes.at(lane) {
                     entry.outlet.pass(at, record.len(), role, flags);
                 }
@@ -263,6 +306,7 @@ impl Dispatch {
                 if again {
                     connection.told_ns = self.now_ns;
                 }
+                connection.unrouted += 1;
                 self.tally.unrouted += 1;
                 self.strangers.count(port, 1);
                 if ends {
@@ -272,6 +316,7 @@ impl Dispatch {
                 }
             }
             Fate::Open => self.consider(place, record, head),
+            Fate::Changing => self.put_off(place, record),
         }
     }
 
@@ -279,6 +324,9 @@ impl Dispatch {
     fn meet(&mut self, key: Key, head: &Head, record: &[u8]) -> Place {
         if let Some(quietest) = self.table.make_room() {
             self.let_go(quietest);
+        }
+        if key.tls {
+            self.cover(key.connection);
         }
         self.table.insert(key, head, self.shape.ends(record))
     }
@@ -332,10 +380,17 @@ impl Dispatch {
         let capture_bytes = entry.recogniser.description().capture_bytes;
         if let Some(held) = &mut connection.held {
             let flags = if connection.peer_local { PEER_LOCAL } else { 0 };
-            held.records().for_each(|record| entry.outlet.stash(record, connection.role, flags));
+            connection.given = 0;
+            for record in held.records() {
+                entry.outlet.stash(record, connection.role, flags);
+                connection.given += 1;
+            }
             let fresh = u64::from(std::mem::take(&mut held.fresh));
             self.tally.routed += fresh;
             self.tally.held -= fresh;
+            let before = held.size();
+            held.trim(&self.shape);
+            self.held_bytes -= before - held.size();
             self.trials.push_back((place, self.now_ns));
         }
         if capture_bytes != 0 && connection.told_ns == 0 {
@@ -349,10 +404,16 @@ impl Dispatch {
     /// Keeps a record of a connection that is routed, in case that was a mistake.
     fn keep(&mut self, place: Place, record: &[u8], head: &Head) {
         let Some(connection) = self.table.at(place) else { return };
+        if head.kind == END {
+            self.trials.push_back((place, self.now_ns));
+        }
         let Some(held) = connection.held.as_mut().filter(|held| !held.is_full()) else { return };
         let before = held.size();
         held.push(record, &self.shape, head);
         self.held_bytes += held.size() - before;
+        if held.is_full() {
+            self.trials.push_back((place, self.now_ns));
+        }
         if held.is_full() && connection.told_ns == 0 {
             connection.told_ns = self.now_ns.max(1);
             let (key, fate) = (connection.key, connection.fate);
@@ -369,60 +430,28 @@ impl Dispatch {
         let Some(place) = self.table.find(Key { connection, tls: true }) else { return };
         let Some(found) = self.table.at(place).filter(|found| !found.ended) else { return };
         found.ended = true;
-        let (role, flags, kept) = (found.role, TLS | if found.peer_local { PEER_LOCAL } else { 0 }, found.held.is_some());
+        if let Fate::Unknown(_) = found.fate {
+            return self.forget(place);
+        }
+        let mut end = record.to_vec();
+        if let Some(flags) = end.get_mut(self.shape.flags) {
+            *flags |= TLS;
+        }
+        let Some(head) = self.shape.head(&end) else { return };
+        self.tally.doubled += 1;
         match found.fate {
             Fate::Routed(lane) => {
+                let (role, flags) = (found.role, if found.peer_local { PEER_LOCAL } else { 0 });
+                found.given += 1;
+                let kept = found.held.is_some();
                 if let Some(entry) = self.lanes.at(lane) {
-                    entry.outlet.stash(record, role, flags);
+                    entry.outlet.stash(&end, role, flags);
                 }
-                if !kept {
-                    self.forget(place);
-                }
+                self.tally.routed += 1;
+                if kept { self.keep(place, &end, &head) } else { self.forget(place) }
             }
-            Fate::Unknown(_) => self.forget(place),
-            Fate::Open => {
-                if !std::mem::replace(&mut found.due, true) {
-                    self.due.push(place);
-                }
-            }
-        }
-    }
-
-    fn disowned(&mut self, lane: usize, key: Key) {
-        let Some(place) = self.table.find(key) else { return };
-        let Some(connection) = self.table.at(place).filter(|connection| connection.fate == Fate::Routed(lane)) else { return };
-        if let Some(entry) = self.lanes.at(lane) {
-            entry.connections = entry.connections.saturating_sub(1);
-        }
-        connection.disowned += 1;
-        connection.not |= bit(lane);
-        connection.likely = 0;
-        connection.fate = Fate::Open;
-        connection.sure_of_role = false;
-        connection.told_ns = 0;
-        if connection.disowned > TRIES {
-            return self.give_up(place);
-        }
-        let (role, not) = (connection.role, connection.not);
-        let Some(held) = &mut connection.held else { return };
-        held.untell();
-        let (shape, lanes) = (self.shape, &self.lanes);
-        let mut likely = 0;
-        let decided = held.records().find_map(|record| {
-            let head = shape.head(record)?;
-            if let Some(lane) = lanes.pinned(&head, role, not) {
-                return Some((lane, None, head));
-            }
-            let found = lanes.matching(&head, role, [shape.payload(record), held.beginning(head.direction)], not);
-            likely |= found.likely;
-            found.certain.map(|(lane, sender)| (lane, sender, head))
-        });
-        connection.likely = likely;
-        if let Some((lane, sender, head)) = decided {
-            return self.decide(place, lane, sender, &head);
-        }
-        if !std::mem::replace(&mut connection.due, true) {
-            self.due.push(place);
+            Fate::Changing => self.put_off(place, &end),
+            Fate::Open | Fate::Unknown(_) => self.consider(place, &end, &head),
         }
     }
 

@@ -2,12 +2,14 @@
 
 use host_model::Run;
 
-use super::record::{Head, SENT, Shape};
+use super::record::{Head, LATER, SENT, Shape};
 
 /// Calls after which a connection whose protocol nobody knows is given up.
 const CALLS: u32 = 8;
 /// Bytes of payload after which it is.
 const BYTES: usize = 2048;
+/// A buffer larger than this is given back once it holds little.
+const ROOMY: usize = 16 << 10;
 /// First bytes of an end that a recogniser is shown, if they came in pieces.
 const FIRST: usize = 256;
 
@@ -38,6 +40,9 @@ struct Beginning {
 // === impl Held ===
 
 impl Held {
+    /// Records after which enough was seen.
+    pub(crate) const ENOUGH: usize = CALLS as usize;
+
     /// Keeps one more record.
     pub(crate) fn push(&mut self, record: &[u8], shape: &Shape, head: &Head) {
         Run::push(&mut self.bytes, record);
@@ -76,6 +81,36 @@ impl Held {
         let news = |(direction, end): (u8, &'_ Beginning)| end.news.then_some(direction);
         let all = [(0, &self.ends[0]), (SENT, &self.ends[1])];
         all.into_iter().filter_map(news).map(|direction| (direction, self.beginning(direction)))
+    }
+
+    /// What came before its records is another conversation: none of them is later than the first of its end.
+    pub(crate) fn begin_here(&mut self, shape: &Shape) {
+        let mut firsts = [None; 2];
+        for (at, record) in super::record::walk(Run { bytes: &self.bytes, records: 0 }) {
+            let first = shape.head(record).and_then(|head| firsts.get_mut(usize::from(head.direction == SENT)));
+            if let Some(first) = first {
+                first.get_or_insert(at);
+            }
+        }
+        for at in firsts.into_iter().flatten() {
+            if let Some(flags) = self.bytes.get_mut(at + shape.flags) {
+                *flags &= !LATER;
+            }
+        }
+    }
+
+    /// Forgets what is more than enough.
+    pub(crate) fn trim(&mut self, shape: &Shape) {
+        let (mut length, mut calls, mut payload) = (0, 0, 0);
+        for (at, record) in super::record::walk(Run { bytes: &self.bytes, records: 0 }) {
+            if calls >= CALLS || payload >= BYTES {
+                break;
+            }
+            (calls, payload) = (calls + 1, payload + shape.payload(record).len());
+            length = (at + record.len()).next_multiple_of(8);
+        }
+        self.bytes.truncate(length);
+        self.bytes.shrink_to(ROOMY);
     }
 
     /// Everybody has been asked.

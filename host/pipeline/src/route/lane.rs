@@ -1,14 +1,19 @@
 //! A lane: the records of one protocol on their way from the router to the path that decodes them. Two buffers: the router fills
 //! one, the path reads the other, and they change places when the path has read all.
 
+mod leaving;
+
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use host_model::run::{payload_len, slot_len};
-use host_model::{Claims, KernelCounters, KernelPlan, PlanError, Run, Source, Waker};
+use host_model::run::{DISCARDED, payload_len, slot_len};
+use host_model::{Disowned, KernelCounters, KernelPlan, PlanError, Run, Source, Waker};
 
 use super::record::Shape;
+use super::table::Key;
+
+pub(crate) use leaving::Leaving;
 
 /// Bytes that wait in a lane at most. 4 MiB: a path that stands still for a deadline of 100 ms loses nothing at 40 MB/s.
 const ROOM: usize = 4 << 20;
@@ -20,7 +25,7 @@ const NAP: Duration = Duration::from_millis(500);
 /// Where a path reads its records.
 pub(crate) struct Lane {
     shared: Arc<Shared>,
-    claims: Arc<dyn Claims>,
+    leaving: Leaving,
     /// The name of the path, and of the probe that it shares.
     path: Arc<str>,
     trunk: Arc<str>,
@@ -29,6 +34,8 @@ pub(crate) struct Lane {
     head: usize,
     /// Records in `reading` that were not released.
     unread: u64,
+    /// Records that went back before they were read.
+    given_back: u64,
     /// Bytes of the run that has been handed out, and its records.
     taken: (usize, u32),
     /// Nothing came since the last wait.
@@ -41,6 +48,10 @@ pub(crate) struct Outlet {
     parcels: Vec<Parcel>,
     /// Records that are not part of the trunk's run.
     stash: Vec<u8>,
+    /// Conversations of the records that had no room in the last delivery, one for each.
+    pub(crate) lost: Vec<Key>,
+    /// All that was handed over or had no room.
+    handed: u64,
 }
 
 /// What a trunk says of time.
@@ -95,13 +106,26 @@ struct Filling {
     ended: bool,
     /// The reader is gone.
     deserted: bool,
+    /// Conversations of which nothing more is handed over, each with the place in `bytes` behind its last record.
+    stops: Vec<(Key, usize)>,
 }
 
 /// A lane's two ends.
-pub(crate) fn lane(path: Arc<str>, trunk: Arc<str>, claims: Arc<dyn Claims>) -> (Outlet, Lane) {
+pub(crate) fn lane(path: Arc<str>, trunk: Arc<str>, leaving: Leaving) -> (Outlet, Lane) {
     let shared: Arc<Shared> = Arc::default();
-    let outlet = Outlet { shared: Arc::clone(&shared), parcels: Vec::new(), stash: Vec::new() };
-    let lane = Lane { shared, claims, path, trunk, reading: Vec::new(), head: 0, unread: 0, taken: (0, 0), idle: false };
+    let outlet = Outlet { shared: Arc::clone(&shared), parcels: Vec::new(), stash: Vec::new(), lost: Vec::new(), handed: 0 };
+    let lane = Lane {
+        shared,
+        leaving,
+        path,
+        trunk,
+        reading: Vec::new(),
+        head: 0,
+        unread: 0,
+        given_back: 0,
+        taken: (0, 0),
+        idle: false,
+    };
     (outlet, lane)
 }
 
@@ -126,7 +150,8 @@ impl Outlet {
 
     /// Hands everything over at once: what has no room is counted as lost, or, if there is time until then, waits for room.
     pub(crate) fn deliver(&mut self, run: &[u8], shape: &Shape, until: Option<Instant>) {
-        let Self { shared, parcels, stash } = self;
+        let Self { shared, parcels, stash, lost, handed } = self;
+        lost.clear();
         let mut filling = shared.lock();
         for Parcel { stashed, at, length, role, flags } in parcels.drain(..) {
             let place = if stashed { stash.get(at..at + length) } else { run.get(at..at + length) };
@@ -140,9 +165,11 @@ impl Outlet {
                 shared.ready(&filling, 0);
                 (filling, _) = shared.drained.wait_timeout(filling, left).unwrap_or_else(PoisonError::into_inner);
             }
+            *handed += 1;
             filling.produced += 1;
             if filling.deserted || !shared.fits(&filling, needs) {
                 filling.lost += 1;
+                lost.extend(shape.key(record));
                 continue;
             }
             filling.push(record, shape, role, flags);
@@ -166,10 +193,27 @@ impl Outlet {
         self.shared.filled.notify_all();
     }
 
+    /// Nothing more of this conversation is handed over: the reader learns it behind what it has been handed.
+    pub(crate) fn stop(&self, key: Key) {
+        let mut filling = self.shared.lock();
+        let place = filling.bytes.len();
+        filling.stops.push((key, place));
+        self.shared.filled.notify_one();
+    }
+
+    /// Records that were handed over, or had no room.
+    pub(crate) const fn handed(&self) -> u64 {
+        self.handed
+    }
+
+    /// Whether the path has worked on everything, or is gone.
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.shared.is_busy(&self.shared.lock())
+    }
+
     /// Waits until the path has worked on everything, or is gone.
     pub(crate) fn settle(&self) {
-        let busy =
-            |filling: &mut Filling| !filling.deserted && (!filling.bytes.is_empty() || self.shared.left.load(Relaxed) > 0);
+        let busy = |filling: &mut Filling| self.shared.is_busy(filling);
         let mut filling = self.shared.lock();
         filling.urgent = true;
         self.shared.filled.notify_all();
@@ -213,6 +257,11 @@ impl Shared {
         self.filling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn is_busy(&self, filling: &Filling) -> bool {
+        let is_read = filling.bytes.is_empty() && filling.stops.is_empty() && self.left.load(Relaxed) == 0;
+        !filling.deserted && !is_read
+    }
+
     fn fits(&self, filling: &Filling, bytes: usize) -> bool {
         filling.bytes.len() + self.left.load(Relaxed) + bytes <= ROOM
     }
@@ -239,8 +288,10 @@ impl Lane {
     fn sleep(&self, wanted: usize, most: Duration) -> MutexGuard<'_, Filling> {
         let mut filling = self.shared.lock();
         filling.wanted = wanted;
-        let asleep =
-            |filling: &mut Filling| !(filling.woken || filling.ended || filling.urgent) && filling.bytes.len() < wanted;
+        let asleep = |filling: &mut Filling| {
+            let is_called = filling.woken || filling.ended || filling.urgent || !filling.stops.is_empty();
+            !is_called && filling.bytes.len() < wanted
+        };
         self.shared.filled.wait_timeout_while(filling, most, asleep).unwrap_or_else(PoisonError::into_inner).0
     }
 
@@ -259,6 +310,24 @@ impl Lane {
         self.unread = std::mem::take(&mut filling.records);
         self.shared.waiting.store(0, Relaxed);
         self.shared.left.store(self.reading.len(), Relaxed);
+        let stops = filling.stops.clone();
+        drop(filling);
+        if !self.leaving.is_empty() {
+            self.sift(0, &stops);
+            self.leaving.finish(&stops);
+        }
+        if !stops.is_empty() {
+            // Only now, so that whoever waits for it finds what went back.
+            self.shared.lock().stops.drain(..stops.len());
+            self.shared.drained.notify_all();
+        }
+    }
+
+    /// Takes what leaves out of what was not read yet, from this place on.
+    fn sift(&mut self, from: usize, stops: &[(Key, usize)]) {
+        let removed = self.leaving.sift(self.reading.get_mut(from..).unwrap_or_default(), stops);
+        self.unread -= removed;
+        self.given_back += removed;
     }
 }
 
@@ -276,7 +345,11 @@ impl Source for Lane {
             filling = self.sleep(ready_bytes, timeout);
         }
         filling.woken = false;
+        let is_stopped = !filling.stops.is_empty();
         drop(filling);
+        if is_stopped {
+            self.refill();
+        }
         self.idle = !came;
     }
 
@@ -309,7 +382,8 @@ impl Source for Lane {
 
     fn counters(&mut self) -> KernelCounters {
         let filling = self.shared.lock();
-        KernelCounters { produced: filling.produced, lost: filling.lost, ..KernelCounters::default() }
+        let given_back = self.given_back;
+        KernelCounters { produced: filling.produced, lost: filling.lost, given_back, ..KernelCounters::default() }
     }
 
     fn apply(&mut self, plan: &KernelPlan) -> Result<(), PlanError> {
@@ -321,7 +395,8 @@ impl Source for Lane {
     }
 
     fn ended(&self) -> bool {
-        self.shared.lock().ended && self.waiting_bytes() == 0
+        let filling = self.shared.lock();
+        filling.ended && filling.stops.is_empty() && self.waiting_bytes() == 0
     }
 
     fn waker(&self) -> Arc<dyn Waker> {
@@ -336,14 +411,30 @@ impl Source for Lane {
         Some(self.shared.time_ns.load(Relaxed)).filter(|time_ns| *time_ns > 0)
     }
 
-    fn claims(&self) -> Option<Arc<dyn Claims>> {
-        Some(Arc::clone(&self.claims))
+    fn is_routed(&self) -> bool {
+        true
+    }
+
+    fn give_back(&mut self, disowned: &[Disowned]) {
+        let behind = self.head + self.taken.0;
+        let run = self.reading.get(self.head..behind).unwrap_or_default();
+        if self.leaving.begin(disowned, run) {
+            self.sift(behind, &[]);
+        }
     }
 }
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        self.shared.lock().deserted = true;
+        let mut filling = self.shared.lock();
+        filling.deserted = true;
+        let mut unread = std::mem::take(&mut filling.bytes);
+        drop(filling);
+        if !self.leaving.is_empty() {
+            self.sift(self.head + self.taken.0, &[]);
+            self.leaving.sift(&mut unread, &[]);
+            self.leaving.abandon();
+        }
         self.shared.drained.notify_all();
     }
 }
@@ -354,95 +445,14 @@ fn prefix(bytes: &[u8], max_records: usize, max_bytes: usize) -> (usize, u32) {
     while let Some((header, _)) = bytes.get(length..).and_then(<[u8]>::split_first_chunk::<4>) {
         let header = u32::from_le_bytes(*header);
         let next = length + slot_len(header);
-        if payload_len(header) == 0 || (records > 0 && (records as usize >= max_records || next > max_bytes)) {
+        if payload_len(header) == 0 || (length > 0 && (records as usize >= max_records || next > max_bytes)) {
             break;
         }
         length = next;
-        records += 1;
+        records += u32::from(header & DISCARDED == 0);
     }
     (length.min(bytes.len()), records)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::route::record::tests::layout;
-    use crate::route::record::{SERVER, TICK};
-
-    struct Nobody;
-
-    impl Claims for Nobody {
-        fn disown(&self, _connections: Vec<u64>) {}
-    }
-
-    fn ends() -> (Shape, Outlet, Lane) {
-        let (outlet, lane) = lane("talk".into(), "l7".into(), Arc::new(Nobody));
-        (Shape::of(&layout()).unwrap(), outlet, lane)
-    }
-
-    #[test]
-    fn what_is_delivered_is_read_in_order_with_what_the_router_knows() {
-        let (shape, mut outlet, mut lane) = ends();
-        let mut run = Vec::new();
-        (0..3).for_each(|time| Run::push(&mut run, &shape.note(TICK, time)));
-        outlet.pass(8, 104, SERVER, 4);
-        outlet.stash(&shape.note(TICK, 9), 0, 0);
-        outlet.pass(8 + 2 * 112, 104, SERVER, 0);
-        outlet.deliver(&run, &shape, None);
-        assert_eq!((lane.waiting_records(), lane.counters().produced), (3, 3));
-        let heads: Vec<_> = lane.run(10, 1 << 20).iter().map(|record| shape.head(record).unwrap()).collect();
-        assert_eq!(heads.iter().map(|head| head.time_ns).collect::<Vec<_>>(), [0, 9, 2]);
-        assert_eq!((heads[0].role, heads[0].flags, heads[1].role, heads[2].flags), (SERVER, 4, 0, 0));
-        lane.release();
-        assert_eq!((lane.waiting_bytes(), lane.waiting_records()), (0, 0));
-    }
-
-    #[test]
-    fn what_has_no_room_is_lost_and_counted() {
-        let (shape, mut outlet, mut lane) = ends();
-        let large = [shape.note(TICK, 1), vec![0; 4096]].concat();
-        (0..2000).for_each(|_| outlet.stash(&large, 0, 0));
-        outlet.deliver(&[], &shape, None);
-        let counters = lane.counters();
-        assert_eq!((counters.produced, counters.lost + lane.waiting_records()), (2000, 2000));
-        assert!(counters.lost > 900 && lane.waiting_bytes() <= ROOM, "{counters:?}");
-        while lane.waiting_bytes() > 0 {
-            lane.run(100, 1 << 20);
-            lane.release();
-        }
-        outlet.stash(&large, 0, 0);
-        outlet.deliver(&[], &shape, None);
-        assert_eq!(lane.waiting_records(), 1, "there is room again");
-    }
-
-    #[test]
-    fn a_lane_that_nobody_reads_holds_nobody_up() {
-        let (shape, mut outlet, lane) = ends();
-        drop(lane);
-        outlet.stash(&shape.note(TICK, 1), 0, 0);
-        outlet.deliver(&[], &shape, Some(Instant::now() + Duration::from_secs(60)));
-        outlet.settle();
-        assert!(outlet.is_deserted());
-    }
-
-    #[test]
-    fn it_ends_when_the_last_record_was_read() {
-        let (shape, mut outlet, mut lane) = ends();
-        outlet.stash(&shape.note(TICK, 1), 0, 0);
-        outlet.deliver(&[], &shape, None);
-        drop(outlet);
-        assert!(!lane.ended());
-        lane.wait(1 << 20, Duration::from_secs(60));
-        lane.run(1, 1);
-        lane.release();
-        assert!(lane.ended());
-    }
-
-    #[test]
-    fn a_plan_is_refused_with_the_reason_and_no_plan_is_fine() {
-        let (_, _outlet, mut lane) = ends();
-        assert_eq!(lane.apply(&KernelPlan::default()), Ok(()));
-        let error = lane.apply(&KernelPlan { min_duration_ns: 1, ..KernelPlan::default() }).unwrap_err();
-        assert!(error.to_string().contains("shares probe l7"), "{error}");
-    }
-}
+mod tests;

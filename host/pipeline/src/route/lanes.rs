@@ -1,19 +1,19 @@
 //! The lanes there are, and what their decoders say of themselves: who is meant by a port, by first bytes, and who is asked first.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Instant;
 
-use host_model::{Claims, Description, Recogniser, Sender, Transport};
+use host_model::{Description, Recogniser, Sender, Transport};
 
 use super::RouteError;
-use super::lane::{Lane, Outlet, lane};
-use super::record::{CLIENT, Head, SENT, SERVER, UDP, UNKNOWN};
+use super::allowance::Allowance;
+use super::inbox::{Inbox, Ticket};
+use super::lane::{Lane, Leaving, Outlet, lane};
+use super::record::{CLIENT, Head, SENT, SERVER, Shape, UDP, UNKNOWN};
 
 /// Lanes there may be: a bit for each.
 pub(crate) const MOST: usize = 64;
-/// Connections that may wait to be taken back.
-const MOST_CLAIMS: usize = 1 << 17;
 
 /// A lane and its decoder's opinions.
 pub(crate) struct Entry {
@@ -24,7 +24,11 @@ pub(crate) struct Entry {
     pub(crate) connections: u64,
     /// Something was delivered since the last tick.
     pub(crate) touched: bool,
-    serial: u32,
+    /// It was told that a conversation is not routed here any more, and may not have heard it yet.
+    pub(crate) is_stopping: bool,
+    /// What asking its decoder may cost.
+    pub(crate) allowance: Allowance,
+    pub(crate) ticket: Ticket,
 }
 
 /// All lanes. A place that was given up is used again.
@@ -33,7 +37,8 @@ pub(crate) struct Lanes {
     /// Ports and the protocols that they are pinned to.
     pins: BTreeMap<u16, String>,
     trunk: Arc<str>,
-    inbox: Arc<Inbox>,
+    pub(crate) inbox: Arc<Inbox>,
+    shape: Shape,
     serial: u32,
 }
 
@@ -46,32 +51,11 @@ pub(crate) struct Match {
     pub(crate) likely: u64,
 }
 
-/// Connections that decoders have disowned.
-#[derive(Default)]
-pub(crate) struct Inbox {
-    claims: Mutex<Vec<Claim>>,
-    some: AtomicBool,
-}
-
-/// A decoder that disowns connections.
-struct Claim {
-    lane: usize,
-    serial: u32,
-    connections: Vec<u64>,
-}
-
-/// The inbox, for one lane.
-struct Desk {
-    inbox: Arc<Inbox>,
-    lane: usize,
-    serial: u32,
-}
-
 // === impl Lanes ===
 
 impl Lanes {
-    pub(crate) fn new(trunk: Arc<str>, pins: BTreeMap<u16, String>) -> Self {
-        Self { entries: Vec::new(), pins, trunk, inbox: Arc::default(), serial: 0 }
+    pub(crate) fn new(trunk: Arc<str>, pins: BTreeMap<u16, String>, shape: Shape, inbox: Arc<Inbox>) -> Self {
+        Self { entries: Vec::new(), pins, trunk, inbox, shape, serial: 0 }
     }
 
     /// A new lane for the protocol of this recogniser.
@@ -86,9 +70,11 @@ impl Lanes {
             return Err(RouteError::TooMany);
         }
         self.serial += 1;
-        let desk = Desk { inbox: Arc::clone(&self.inbox), lane: index, serial: self.serial };
-        let (outlet, lane) = lane(Arc::clone(&name), Arc::clone(&self.trunk), Arc::new(desk));
-        let entry = Entry { name, outlet, recogniser, connections: 0, touched: false, serial: self.serial };
+        let ticket = Ticket { lane: index, serial: self.serial };
+        let leaving = Leaving::new(ticket, self.shape, Arc::clone(&self.inbox));
+        let (outlet, lane) = lane(Arc::clone(&name), Arc::clone(&self.trunk), leaving);
+        let allowance = Allowance::new(Instant::now());
+        let entry = Entry { name, outlet, recogniser, connections: 0, touched: false, is_stopping: false, allowance, ticket };
         match self.entries.get_mut(index) {
             Some(place) => *place = Some(entry),
             None => self.entries.push(Some(entry)),
@@ -168,34 +154,19 @@ impl Lanes {
         left.min_by_key(|(lane, description)| (rank(*lane, description), *lane)).map(|(lane, _)| lane)
     }
 
-    /// Connections that were disowned since the last call, with the lanes they were in.
-    pub(crate) fn claims(&self) -> Vec<(usize, Vec<u64>)> {
-        if !self.inbox.some.swap(false, Ordering::AcqRel) {
-            return Vec::new();
-        }
-        let claims = std::mem::take(&mut *self.inbox.claims.lock().unwrap_or_else(PoisonError::into_inner));
-        let there = |claim: &Claim| {
-            let entry = self.entries.get(claim.lane).and_then(Option::as_ref);
-            entry.is_some_and(|entry| entry.serial == claim.serial)
-        };
-        claims.into_iter().filter(there).map(|claim| (claim.lane, claim.connections)).collect()
+    /// The lane of a ticket, if it is still there.
+    pub(crate) fn of(&mut self, ticket: Ticket) -> Option<&mut Entry> {
+        self.at(ticket.lane).filter(|entry| entry.ticket == ticket)
+    }
+
+    /// Lanes whose decoders are not to be asked for a while.
+    pub(crate) fn resting(&mut self, now: Instant) -> u64 {
+        let resting = self.iter_mut().filter_map(|(lane, entry)| (!entry.allowance.lets(now)).then_some(bit(lane)));
+        resting.fold(0, |all, one| all | one)
     }
 
     fn described(&self) -> impl Iterator<Item = (usize, &Description)> {
         self.entries.iter().enumerate().filter_map(|(lane, entry)| Some((lane, entry.as_ref()?.recogniser.description())))
-    }
-}
-
-// === impl Desk ===
-
-impl Claims for Desk {
-    fn disown(&self, connections: Vec<u64>) {
-        let mut claims = self.inbox.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting: usize = claims.iter().map(|claim| claim.connections.len()).sum();
-        if waiting + connections.len() <= MOST_CLAIMS {
-            claims.push(Claim { lane: self.lane, serial: self.serial, connections });
-            self.inbox.some.store(true, Ordering::Release);
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use host_model::run::{DISCARDED, HEADER, payload_len, slot_len};
 use host_model::{Layout, Run};
 
 use super::RouteError;
+use super::table::Key;
 
 /// Bytes were sent or received.
 pub(crate) const DATA: u8 = 0;
@@ -27,6 +28,9 @@ pub(crate) const TLS: u8 = 1;
 /// The other end is on this node and seen as well.
 pub(crate) const PEER_LOCAL: u8 = 4;
 
+/// Bytes of this direction came before it.
+pub(crate) const LATER: u8 = 8;
+
 /// UDP's number among the transports.
 pub(crate) const UDP: u8 = 17;
 
@@ -39,6 +43,7 @@ pub(crate) struct Shape {
     size: usize,
     time: usize,
     connection: usize,
+    sequence: usize,
     total: usize,
     family: usize,
     local_port: usize,
@@ -87,6 +92,7 @@ impl Shape {
             size: layout.size as usize,
             time: at("time_ns", 8)?,
             connection: at("connection", 8)?,
+            sequence: at("sequence", 4)?,
             total: at("total", 4)?,
             family: at("family", 2)?,
             local_port: at("local_port", 2)?,
@@ -143,6 +149,32 @@ impl Shape {
             end
         };
         Some((end(self.local_address, self.local_port), end(self.remote_address, self.remote_port)))
+    }
+
+    /// The conversation that a record is of; None if it is of none.
+    pub(crate) fn key(&self, record: &[u8]) -> Option<Key> {
+        let kind = record.get(self.kind).filter(|_| record.len() >= self.size)?;
+        let tls = record.get(self.flags)? & TLS != 0;
+        matches!(*kind, DATA | END).then(|| Key { connection: u64::from_le_bytes(array(record, self.connection)), tls })
+    }
+
+    /// The record of a call without so many of its first bytes; None if nothing is left.
+    pub(crate) fn behind(&self, record: &[u8], bytes: u32) -> Option<Vec<u8>> {
+        let total = u32::from_le_bytes(array(record, self.total));
+        let left = total.checked_sub(bytes).filter(|left| *left > 0)?;
+        let sequence = u32::from_le_bytes(array(record, self.sequence)).wrapping_add(bytes);
+        let mut rest = record.get(..self.size)?.to_vec();
+        rest.get_mut(self.total..self.total + 4)?.copy_from_slice(&left.to_le_bytes());
+        rest.get_mut(self.sequence..self.sequence + 4)?.copy_from_slice(&sequence.to_le_bytes());
+        rest.extend_from_slice(self.payload(record).get(bytes as usize..).unwrap_or_default());
+        Some(rest)
+    }
+
+    /// Whether two records are the same, but for what the router writes into those that it hands over.
+    pub(crate) fn same(&self, one: &[u8], other: &[u8]) -> bool {
+        let written = |at: &usize| *at == self.role || *at == self.flags;
+        let is_same = |(at, (one, other)): (usize, (&u8, &u8))| one == other || written(&at);
+        one.len() == other.len() && one.iter().zip(other).enumerate().all(is_same)
     }
 
     /// A record of the host's own.

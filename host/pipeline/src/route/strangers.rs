@@ -5,11 +5,16 @@ use host_model::Stranger;
 /// Ports that are told apart; what is over it is counted together.
 const MOST: usize = 256;
 
+/// Where the ciphertext of connections is counted whose plaintext is seen as well: nobody misses it.
+pub(crate) const COVERED: usize = usize::MAX;
+
 /// The counts.
 #[derive(Default)]
 pub(crate) struct Strangers {
     ports: Vec<Stranger>,
     others: Stranger,
+    /// Not told of.
+    covered: Stranger,
 }
 
 // === impl Strangers ===
@@ -35,9 +40,17 @@ impl Strangers {
         self.of(index).records += records;
     }
 
+    /// It is known after all: what is going over the wire is the TLS of a conversation that is known in plaintext.
+    pub(crate) fn take_back(&mut self, index: usize, records: u64) {
+        let stranger = self.of(index);
+        stranger.connections = stranger.connections.saturating_sub(1);
+        stranger.records = stranger.records.saturating_sub(records);
+    }
+
     /// All of them, those with most connections first.
     pub(crate) fn all(&self) -> Vec<Stranger> {
         let mut all = self.ports.clone();
+        all.retain(|stranger| stranger.connections > 0);
         all.sort_by_key(|stranger| std::cmp::Reverse((stranger.connections, stranger.records)));
         if self.others.connections > 0 {
             all.push(self.others);
@@ -46,6 +59,9 @@ impl Strangers {
     }
 
     fn of(&mut self, index: usize) -> &mut Stranger {
+        if index == COVERED {
+            return &mut self.covered;
+        }
         self.ports.get_mut(index).unwrap_or(&mut self.others)
     }
 }

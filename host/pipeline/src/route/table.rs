@@ -6,6 +6,7 @@ use foldhash::quality::FixedState;
 use hashbrown::HashMap;
 
 use super::held::Held;
+use super::inbox::Ticket;
 use super::record::{Head, UDP, UNKNOWN};
 
 /// Connections that are known at once.
@@ -59,9 +60,28 @@ pub(crate) struct Connection {
     pub(crate) last_ns: u64,
     /// What it began with.
     pub(crate) held: Option<Box<Held>>,
+    /// Records that its lane was handed and had room for.
+    pub(crate) given: u64,
+    /// Records since nobody knew it.
+    pub(crate) unrouted: u64,
+    /// While it changes hands.
+    pub(crate) change: Option<Box<Change>>,
     /// The pair of ends that it is one of.
     pair: u64,
     side: usize,
+}
+
+/// A conversation that one decoder gives back, before another gets it.
+#[derive(Debug)]
+pub(crate) struct Change {
+    /// The lane that gives it back.
+    pub(crate) ticket: Ticket,
+    /// Since its beginning.
+    pub(crate) whole: bool,
+    /// Records that came since then, as in a run.
+    pub(crate) newer: Vec<u8>,
+    /// How many they are.
+    pub(crate) records: u64,
 }
 
 /// Who gets its records.
@@ -71,6 +91,8 @@ pub(crate) enum Fate {
     Open,
     /// A lane.
     Routed(usize),
+    /// Not known again: its decoder disowned it, and has not given back yet what was on its way.
+    Changing,
     /// Nobody: counted here.
     Unknown(usize),
 }
@@ -167,6 +189,9 @@ impl Table {
             likely: 0,
             last_ns: head.time_ns,
             held: None,
+            given: 0,
+            unrouted: 0,
+            change: None,
             pair,
             side,
         };

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use host_model::{Ledger, Recogniser, Source};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::allowance::Allowance;
 use super::dispatch::{Dispatch, Haste};
 use super::lane::Time;
 use super::{Account, RouteError};
@@ -20,6 +21,8 @@ const TICK: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_secs(60);
 /// How long a drain may take at the end, and a lane to make room for it.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+/// How long lanes may take at the end to read what they have, so that what they disown of it still reaches others.
+const READING_DEADLINE: Duration = Duration::from_secs(1);
 
 /// What a router is told.
 pub(super) enum Command {
@@ -92,6 +95,10 @@ impl Thread {
                 break;
             }
             owed = owed.saturating_sub(taken);
+            if !self.in_step && self.dispatch.take_back() {
+                let time = self.time();
+                self.dispatch.deliver(&[], time, Haste::Live);
+            }
             if self.orders.are_there() {
                 break;
             }
@@ -197,6 +204,7 @@ impl Thread {
                 let amended = found.map(|lane| {
                     if let Some(entry) = dispatch.lanes.at(lane) {
                         entry.recogniser = recogniser;
+                        entry.allowance = Allowance::new(Instant::now());
                     }
                     dispatch.reconsider();
                 });
@@ -221,14 +229,35 @@ impl Thread {
         }
     }
 
+    /// Waits until the lanes have read what they were handed, and have given back what their decoders disowned of it.
+    fn change_hands(&mut self, time: Time, haste: Haste) {
+        let began = Instant::now();
+        loop {
+            let dispatch = &mut self.dispatch;
+            if dispatch.take_back() {
+                dispatch.deliver(&[], time, haste);
+                continue;
+            }
+            let is_settled = dispatch.lanes.iter_mut().all(|(_, entry)| entry.outlet.is_settled());
+            let is_over = is_settled && !dispatch.is_changing() && !dispatch.lanes.inbox.has_some();
+            let most = if dispatch.is_changing() { DRAIN_DEADLINE } else { READING_DEADLINE };
+            if is_over || began.elapsed() >= most {
+                return;
+            }
+            dispatch.lanes.inbox.wait(Duration::from_millis(1));
+        }
+    }
+
     /// Tells the lanes that nothing follows, ends them, and counts.
     fn finish(&mut self) {
         let time = self.time();
         let haste = if self.in_step { Haste::InStep } else { Haste::Draining(Instant::now() + DRAIN_DEADLINE) };
-        self.dispatch.take_back();
+        self.change_hands(time, haste);
         self.dispatch.flush();
         self.dispatch.deliver(&[], time, haste);
+        self.dispatch.lanes.inbox.close();
         self.dispatch.lanes.iter_mut().for_each(|(_, entry)| entry.outlet.end());
+        self.dispatch.publish();
         self.audit();
         tracing::debug!(probe = %self.name, "all that came is routed");
         self.orders.finished();

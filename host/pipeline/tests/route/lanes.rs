@@ -76,6 +76,11 @@ fn a_lane_that_is_dismissed_ends_and_its_connections_are_unknown() {
     rig.wire.push([sent(4, b"LATE")]);
     rig.settle(6);
     assert_eq!(read(&mut *lane).iter().filter(|record| record.kind == 0).count(), 1);
+    let ledger = rig.router.stop();
+    assert!(ledger.balanced() && ledger.retired > 0, "{ledger:?}");
+    let live: u64 = [&mut lane, &mut rig.lanes[1]].into_iter().map(|lane| lane.counters().produced).sum();
+    assert_eq!(ledger.handed, ledger.retired + live, "what the lanes were handed is what was routed: {ledger:?}");
+    assert_eq!(ledger.retired, rig.lanes[0].counters().produced);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first wrong answer")]
 
+mod budget;
+mod hands;
 mod lanes;
 mod mistakes;
 mod rig;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use host_model::Opinion;
 
-use crate::rig::{end, received, rig, sent, talk, until};
+use crate::rig::{end, received, rig, sent, talk, until, whole};
 use crate::said;
 
 #[test]
@@ -13,14 +13,15 @@ fn a_wrong_guess_is_corrected_with_what_came_before() {
     rig.wire.push([sent(1, b"GET key"), received(1, b"value")]);
     rig.settle(2);
     assert_eq!(rig.lane(0).len(), 2);
-    rig.lanes[0].claims().unwrap().disown(vec![1]);
-    until("the other has it", || rig.lanes[1].waiting_bytes() > 0);
+    rig.lanes[0].give_back(&[whole(1)]);
+    rig.passes_on(0, 1);
     rig.wire.push([sent(1, b"GET more")]);
     rig.settle(3);
     assert_eq!(rig.lane(1), said(&[(1, "GET key"), (1, "value"), (1, "GET more")]));
     assert!(rig.lane(0).is_empty());
     let ledger = rig.router.stop();
-    assert_eq!((ledger.routed, ledger.unrouted), (3, 0), "each record is counted once: {ledger:?}");
+    assert_eq!((ledger.routed, ledger.taken_back, ledger.unrouted), (5, 2, 0), "two were routed twice: {ledger:?}");
+    assert!(ledger.balanced(), "{ledger:?}");
 }
 
 #[test]
@@ -28,8 +29,8 @@ fn the_next_is_asked_if_no_signature_is_left() {
     let mut rig = rig(vec![talk("first", b"GET "), talk("asked", b"").asked(|_| Opinion::Yes)]);
     rig.wire.push([sent(1, b"GET key")]);
     rig.settle(1);
-    rig.lanes[0].claims().unwrap().disown(vec![1]);
-    until("the other has it", || rig.lanes[1].waiting_bytes() > 0);
+    rig.lanes[0].give_back(&[whole(1)]);
+    rig.passes_on(0, 1);
     assert_eq!(rig.lane(1), said(&[(1, "GET key")]));
 }
 
@@ -38,33 +39,45 @@ fn a_connection_that_has_ended_can_still_be_corrected() {
     let mut rig = rig(vec![talk("first", b"GET "), talk("second", b"GET ")]);
     rig.wire.push([sent(1, b"GET key"), end(1)]);
     rig.settle(2);
-    rig.lanes[0].claims().unwrap().disown(vec![1]);
-    until("the other has it", || rig.lanes[1].waiting_bytes() > 0);
+    rig.lanes[0].give_back(&[whole(1)]);
+    rig.passes_on(0, 1);
     assert_eq!(rig.records(1).iter().map(|record| record.kind).collect::<Vec<_>>(), [0, 1]);
 }
 
 #[test]
 fn who_is_disowned_by_all_is_unknown() {
-    let rig = rig(vec![talk("only", b"GET ")]);
+    let mut rig = rig(vec![talk("only", b"GET ")]);
     rig.wire.push((0..8).map(|_| sent(1, b"GET ")));
     rig.settle(8);
-    rig.lanes[0].claims().unwrap().disown(vec![1, 77]);
-    until("it is ignored", || rig.maps.verdict(1).is_some_and(|(verdict, _)| verdict == 1));
+    rig.lanes[0].give_back(&[whole(1), whole(77)]);
+    until("it is ignored", || {
+        rig.lanes[0].wait(1, Duration::from_millis(1));
+        rig.maps.verdict(1).is_some_and(|(verdict, _)| verdict == 1)
+    });
     let account = rig.router.account(Duration::from_secs(20));
-    assert_eq!((account.ledger.routed, account.ledger.unrouted, account.strangers[0].connections), (8, 0, 1));
+    let ledger = account.ledger;
+    assert_eq!((ledger.routed, ledger.taken_back, ledger.unrouted), (8, 8, 8), "nobody reads them: {ledger:?}");
+    assert_eq!(account.strangers[0].connections, 1);
 }
 
 #[test]
 fn a_connection_is_not_passed_on_without_end() {
     let names: Vec<String> = (0..10).map(|number| format!("p{number}")).collect();
-    let rig = rig(names.iter().map(|name| talk(name, b"GET ")).collect());
+    let mut rig = rig(names.iter().map(|name| talk(name, b"GET ")).collect());
     rig.wire.push((0..8).map(|_| sent(1, b"GET ")));
     rig.settle(8);
     for lane in 0..5 {
         until("it has come", || rig.lanes[lane].waiting_bytes() > 0);
-        rig.lanes[lane].claims().unwrap().disown(vec![1]);
+        rig.records(lane);
+        rig.lanes[lane].give_back(&[whole(1)]);
+        if lane < 4 {
+            rig.passes_on(lane, lane + 1);
+        }
     }
-    until("it is ignored", || rig.maps.verdict(1).is_some_and(|(verdict, _)| verdict == 1));
+    until("it is ignored", || {
+        rig.lanes[4].wait(1, Duration::from_millis(1));
+        rig.maps.verdict(1).is_some_and(|(verdict, _)| verdict == 1)
+    });
     assert_eq!(rig.lanes[5].waiting_bytes(), 0);
 }
 

@@ -6,9 +6,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use host_model::{
-    Beginnings, CallStats, Description, Digest, Fault, FaultKind, KernelCounters, KernelPlan, Layout, MapAccess, MapError,
-    Member, MemberKind, Opinion, PathCounters, PlanError, PluginId, Recogniser, Run, Sender, Signature, Source, Transport,
-    Waker,
+    Beginnings, CallStats, Description, Digest, Disowned, Fault, FaultKind, KernelCounters, KernelPlan, Layout, MapAccess,
+    MapError, Member, MemberKind, Opinion, PathCounters, PlanError, PluginId, Recogniser, Run, Sender, Signature, Source,
+    SwitchPoint, Transport, Waker,
 };
 use host_pipeline::{BatchLimits, Router, Trunk, route};
 
@@ -21,6 +21,7 @@ pub(crate) const TICK: u8 = 2;
 pub(crate) const FLUSH: u8 = 3;
 pub(crate) const TLS: u8 = 1;
 pub(crate) const PEER_LOCAL: u8 = 4;
+pub(crate) const LATER: u8 = 8;
 
 /// One record, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,7 @@ pub(crate) struct Record {
     pub(crate) direction: u8,
     pub(crate) role: u8,
     pub(crate) flags: u8,
+    pub(crate) sequence: u32,
     pub(crate) payload: Vec<u8>,
 }
 
@@ -47,6 +49,7 @@ pub(crate) fn sent(connection: u64, payload: &[u8]) -> Record {
         direction: SENT,
         role: CLIENT,
         flags: 0,
+        sequence: 0,
         payload: payload.to_vec(),
     }
 }
@@ -64,6 +67,7 @@ impl Record {
         let mut bytes = vec![0; 104];
         bytes[..8].copy_from_slice(&self.time_ns.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.connection.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.sequence.to_le_bytes());
         bytes[28..32].copy_from_slice(&u32::try_from(self.payload.len()).unwrap().to_le_bytes());
         bytes[40] = 2;
         bytes[42..44].copy_from_slice(&self.local.to_le_bytes());
@@ -85,6 +89,7 @@ impl Record {
             direction: bytes[47],
             role: bytes[48],
             flags: bytes[50],
+            sequence: u32::from_le_bytes(bytes[24..28].try_into().unwrap()),
             payload: bytes[104..].to_vec(),
         }
     }
@@ -95,6 +100,7 @@ pub(crate) fn layout() -> Layout {
     let members = [
         ("time_ns", 0, 8),
         ("connection", 8, 8),
+        ("sequence", 24, 4),
         ("total", 28, 4),
         ("family", 40, 2),
         ("local_port", 42, 2),
@@ -247,7 +253,7 @@ type Asked = (u32, u8, Vec<u8>);
 /// A decoder's opinions, by a closure.
 pub(crate) struct Talk {
     id: PluginId,
-    stats: Arc<CallStats>,
+    pub(crate) stats: Arc<CallStats>,
     pub(crate) description: Description,
     rule: Rule,
     pub(crate) asked: Arc<Mutex<Vec<Asked>>>,
@@ -383,9 +389,27 @@ impl Rig {
         self.records(index).into_iter().filter(|record| record.kind == 0).map(words).collect()
     }
 
+    /// Waits until one lane has given something back, and another has it.
+    pub(crate) fn passes_on(&mut self, from: usize, to: usize) {
+        until("the other has it", || {
+            self.lanes[from].wait(1, Duration::from_millis(1));
+            self.lanes[to].waiting_bytes() > 0
+        });
+    }
+
     pub(crate) fn records(&mut self, index: usize) -> Vec<Record> {
         read(&mut *self.lanes[index])
     }
+}
+
+/// A conversation that a decoder disowns since its beginning.
+pub(crate) const fn whole(connection: u64) -> Disowned {
+    Disowned { connection, tls: false, from: None }
+}
+
+/// One that it disowns from a record of its last run on.
+pub(crate) const fn from(connection: u64, record: u32, bytes: u32) -> Disowned {
+    Disowned { connection, tls: false, from: Some(SwitchPoint { record, bytes }) }
 }
 
 /// All that waits in a source.

@@ -2,7 +2,10 @@
 
 use std::sync::OnceLock;
 
-use host_model::{Beginnings, Decoder, FaultKind, Layout, Member, MemberKind, Opinion, Recogniser, Run, Sender, Transport};
+use host_model::{
+    Beginnings, Decoder, Disowned, FaultKind, Layout, Member, MemberKind, Opinion, Recogniser, Run, Sender, SwitchPoint,
+    Transport,
+};
 use host_plugin::{Component, PluginError, Setup, Step, inspect};
 
 use crate::{ENGINE, build, faulty, layout, told};
@@ -126,20 +129,28 @@ fn what_it_disowns_is_told_once_after_the_run() {
     assert!(decoder.disowned().unwrap().is_empty(), "nothing was decoded");
     let bytes = run(&[(1, b"PING"), (2, b"ALIEN"), (3, b"ALIEN")]);
     decoder.decode(Run::parse(&bytes).unwrap(), &[0]).unwrap();
-    assert_eq!(decoder.disowned().unwrap(), [2, 3]);
+    let whole = |connection| Disowned { connection, tls: false, from: None };
+    assert_eq!(decoder.disowned().unwrap(), [whole(2), whole(3)]);
     assert_eq!(decoder.complete(&[0, 2], &[1]).unwrap().len(), 1, "the run is still known");
     decoder.decode(Run::parse(&run(&[(1, b"PING")])).unwrap(), &[0]).unwrap();
     assert!(decoder.disowned().unwrap().is_empty());
+    let bytes = run(&[(1, b"PING"), (4, b"LEFT"), (1, b"PING"), (5, b"SECRET")]);
+    decoder.decode(Run::parse(&bytes).unwrap(), &[0]).unwrap();
+    let from = |connection, tls, record| Disowned { connection, tls, from: Some(SwitchPoint { record, bytes: 3 }) };
+    assert_eq!(decoder.disowned().unwrap(), [from(4, false, 1), from(5, true, 3)]);
 }
 
 #[test]
 fn disowning_without_end_is_a_fault() {
     for (way, kind, words) in [
-        ("disown-too-many", FaultKind::Contract, "it disowns 65537 connections"),
+        ("disown-too-many", FaultKind::Contract, "it disowns 65537 conversations"),
+        ("disown-uneven", FaultKind::Contract, "0 conversations, with 1 values of `tls`"),
+        ("disown-odd", FaultKind::Contract, "is 2; it is 0 or 1"),
         ("trap-in-disowned", FaultKind::Trap, "unreachable"),
     ] {
         let mut decoder = decoder(told(way));
-        decoder.decode(Run::parse(&run(&[(1, b"PING")])).unwrap(), &[0]).unwrap();
+        let alien: &[u8] = if way == "disown-odd" { b"ALIEN" } else { b"PING" };
+        decoder.decode(Run::parse(&run(&[(1, alien)])).unwrap(), &[0]).unwrap();
         let fault = decoder.disowned().unwrap_err();
         assert_eq!((fault.step, fault.kind), ("disowned", kind), "{fault}");
         assert!(fault.detail.contains(words), "{fault}");

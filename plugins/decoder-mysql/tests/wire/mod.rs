@@ -80,9 +80,14 @@ pub(crate) fn told(talk: Talk) -> Vec<String> {
 }
 
 pub(crate) fn disowns(talk: &Talk) -> bool {
+    disowned_from(talk).is_some()
+}
+
+/// From which byte of which record on a connection is given back; `Some(None)` for all of it.
+pub(crate) fn disowned_from(talk: &Talk) -> Option<Option<(u32, u32)>> {
     let mut decoder = plugin_sdk::testing::decoder::<MySql>("{}");
     let _ = talk.rows_of(&mut decoder);
-    !decoder.disowned().is_empty()
+    decoder.disowned().first().map(|of| of.from)
 }
 
 /// One field of each row.

@@ -9,7 +9,7 @@ use super::settings::Settings;
 use super::sheet::Sheet;
 use super::stream::Call;
 use super::table::{Connections, Entry, Key, place};
-use super::{Data, Ending, Foreign, Kind, Protocol, Transport};
+use super::{Data, Disowned, Ending, Foreign, Kind, Protocol, Transport};
 use crate::config::Config;
 use crate::record::Record;
 use crate::role::Decoder;
@@ -25,7 +25,7 @@ pub struct Conversations<P: Protocol> {
     pub(crate) settings: Settings,
     /// Bytes that all connections have on the heap.
     pub(crate) weight: usize,
-    disowned: Vec<u64>,
+    disowned: Vec<Disowned>,
     /// 0, 1, 2, ...: all rows of a batch.
     all: Vec<u32>,
 }
@@ -61,7 +61,7 @@ impl<P: Protocol> Decoder for Conversations<P> {
         let mut undecodable = Vec::new();
         let mut records = Records::new(run);
         for (index, record) in records.by_ref().enumerate() {
-            if !self.take(record) {
+            if !self.take(record, index as u32) {
                 undecodable.push(index as u32);
             }
         }
@@ -98,26 +98,33 @@ impl<P: Protocol> Conversations<P> {
         self.protocol.recognise(beginning)
     }
 
-    /// The connections that turned out to speak another protocol since the last time.
-    pub fn disowned(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.disowned)
+    /// The conversations that turned out to speak another protocol since the last time. They are forgotten: the host takes them
+    /// away, and if it should give one back, it is met anew.
+    pub fn disowned(&mut self) -> Vec<Disowned> {
+        let disowned = std::mem::take(&mut self.disowned);
+        for &Disowned { connection, is_tls, .. } in &disowned {
+            if let Some(entry) = self.connections.remove(Key { connection, is_tls }) {
+                self.weight -= entry.weight;
+            }
+        }
+        disowned
     }
 
-    /// Takes a record in; whether it is one.
+    /// Takes a record in, the one of this index in the run; whether it is one.
     #[inline]
-    fn take(&mut self, bytes: &[u8]) -> bool {
+    fn take(&mut self, bytes: &[u8], index: u32) -> bool {
         let Some(record) = L7Record::new(bytes) else { return false };
         match record.kind() {
-            DATA => self.call(record, bytes),
+            DATA => self.call(record, bytes, index),
             END => self.closed(record),
-            TICK => self.passed(record.time_ns()),
+            TICK => self.passed(record.time_ns(), index),
             FLUSH => self.flush(record.time_ns()),
             _ => return false,
         }
         true
     }
 
-    fn call(&mut self, record: L7Record<'_>, bytes: &[u8]) {
+    fn call(&mut self, record: L7Record<'_>, bytes: &[u8], index: u32) {
         let key = Key { connection: record.connection(), is_tls: record.flags() & TLS != 0 };
         if self.connections.used(key).is_none() {
             self.meet(key, record);
@@ -130,12 +137,9 @@ impl<P: Protocol> Conversations<P> {
         if entry.is_foreign {
             return;
         }
-        if in_turn(&mut self.protocol, entry, record, bytes, &mut self.rows).is_err() {
-            entry.is_foreign = true;
-            entry.state = P::Connection::default();
-            entry.streams = Default::default();
-            entry.early = Early::default();
-            self.disowned.push(key.connection);
+        if let Err(left) = in_turn(&mut self.protocol, entry, record, bytes, &mut self.rows) {
+            let left = left.at(index, record.total());
+            self.disowned.push(leave(&mut self.protocol, entry, left, record.time_ns(), &mut self.rows));
         }
         let weight = entry.kept() + P::weight(&entry.state);
         self.weight = self.weight - entry.weight + weight;
@@ -185,14 +189,21 @@ impl<P: Protocol> Conversations<P> {
     }
 
     /// Time has passed: requests of which nothing is heard any more are given up.
-    fn passed(&mut self, now_ns: u64) {
+    fn passed(&mut self, now_ns: u64, index: u32) {
         let timeout_ns = self.settings.timeout_ns.unwrap_or(P::TIMEOUT_S.saturating_mul(1_000_000_000));
         let why = Ending::timeout(now_ns, timeout_ns);
         for entry in self.connections.each().filter(|entry| !entry.is_foreign) {
             let early = entry.early.overdue(now_ns);
-            let _ = each(&mut self.protocol, entry, &early, &mut self.rows);
-            let why = why.heard(entry.heard_ns);
-            self.protocol.end(&mut entry.state, &why, &mut Emit::new(&mut self.rows, &mut entry.source));
+            match each(&mut self.protocol, entry, &early, &mut self.rows) {
+                Ok(()) => {
+                    let why = why.heard(entry.heard_ns);
+                    self.protocol.end(&mut entry.state, &why, &mut Emit::new(&mut self.rows, &mut entry.source));
+                }
+                Err(left) => {
+                    let left = left.before().at(index, 0);
+                    self.disowned.push(leave(&mut self.protocol, entry, left, now_ns, &mut self.rows));
+                }
+            }
             let weight = entry.kept() + P::weight(&entry.state);
             self.weight = self.weight - entry.weight + weight;
             entry.weight = weight;
@@ -208,6 +219,66 @@ impl<P: Protocol> Conversations<P> {
     }
 }
 
+/// Where a protocol stops being spoken.
+#[derive(Debug, Clone, Copy)]
+enum Left {
+    /// It never was.
+    Whole,
+    /// So many bytes behind the beginning of the call that is at hand.
+    Behind(u32),
+    /// At the next call.
+    Next,
+}
+
+// === impl Left ===
+
+impl Left {
+    /// The same, said of the call at hand, if the one it was found in had waited and comes before it. Others that waited with it
+    /// are not given back: their records are of earlier runs.
+    const fn before(self) -> Self {
+        match self {
+            Self::Whole => Self::Whole,
+            Self::Behind(_) | Self::Next => Self::Behind(0),
+        }
+    }
+
+    /// The same if the one it was found in comes behind the call at hand.
+    const fn behind(self) -> Self {
+        match self {
+            Self::Whole => Self::Whole,
+            Self::Behind(_) | Self::Next => Self::Next,
+        }
+    }
+
+    /// In words of the contract: the call at hand is this record, and has so many bytes.
+    const fn at(self, index: u32, total: u32) -> Option<(u32, u32)> {
+        match self {
+            Self::Whole => None,
+            Self::Behind(bytes) if bytes == 0 || bytes < total => Some((index, bytes)),
+            Self::Behind(_) | Self::Next => Some((index + 1, 0)),
+        }
+    }
+}
+
+/// A conversation that is another protocol's from now on, or has been all the time.
+#[cold]
+fn leave<P: Protocol>(
+    protocol: &mut P,
+    entry: &mut Entry<P::Connection>,
+    from: Option<(u32, u32)>,
+    time_ns: u64,
+    rows: &mut Rows<P::Exchange>,
+) -> Disowned {
+    if from.is_some() {
+        protocol.end(&mut entry.state, &Ending::forgotten(time_ns), &mut Emit::new(rows, &mut entry.source));
+    }
+    entry.is_foreign = true;
+    entry.state = P::Connection::default();
+    entry.streams = Default::default();
+    entry.early = Early::default();
+    Disowned { connection: entry.key.connection, is_tls: entry.key.is_tls, from }
+}
+
 /// Gives a call's bytes to the protocol: answers after their questions, even if they were seen before them.
 #[inline]
 fn in_turn<P: Protocol>(
@@ -216,7 +287,7 @@ fn in_turn<P: Protocol>(
     record: L7Record<'_>,
     bytes: &[u8],
     rows: &mut Rows<P::Exchange>,
-) -> Result<(), Foreign> {
+) -> Result<(), Left> {
     let [sent, _] = &entry.streams;
     let opposite = record.opposite();
     let is_answer = opposite != 0 && entry.source.link.kind == Kind::Client;
@@ -229,10 +300,10 @@ fn in_turn<P: Protocol>(
     }
     let (before, sent) =
         if is_answer { (entry.early.all(), None) } else { (entry.early.until(record.sequence()), Some(record.total())) };
-    each(protocol, entry, &before, rows)?;
+    each(protocol, entry, &before, rows).map_err(Left::before)?;
     feed(protocol, entry, record, rows)?;
     let after = sent.map(|total| entry.early.until(record.sequence().wrapping_add(total)));
-    each(protocol, entry, &after.unwrap_or_default(), rows)
+    each(protocol, entry, &after.unwrap_or_default(), rows).map_err(Left::behind)
 }
 
 /// Gives calls to the protocol that waited for their turn.
@@ -242,7 +313,7 @@ fn each<P: Protocol>(
     entry: &mut Entry<P::Connection>,
     records: &[Vec<u8>],
     rows: &mut Rows<P::Exchange>,
-) -> Result<(), Foreign> {
+) -> Result<(), Left> {
     records.iter().filter_map(|record| L7Record::new(record)).try_for_each(|record| feed(protocol, entry, record, rows))
 }
 
@@ -253,7 +324,7 @@ fn feed<P: Protocol>(
     entry: &mut Entry<P::Connection>,
     record: L7Record<'_>,
     rows: &mut Rows<P::Exchange>,
-) -> Result<(), Foreign> {
+) -> Result<(), Left> {
     let (total, payload) = (record.total(), record.payload());
     let call = &Call {
         payload: payload.get(..total as usize).unwrap_or(payload),
@@ -294,7 +365,11 @@ fn feed<P: Protocol>(
         earlier_ns: offer.earlier_ns,
         sequence: offer.sequence,
     };
-    let done = protocol.data(state, &data, &mut emit)?;
+    let done = match protocol.data(state, &data, &mut emit) {
+        Ok(done) => done,
+        Err(Foreign::Whole) => return Err(Left::Whole),
+        Err(Foreign::Behind(bytes)) => return Err(Left::Behind(offer.in_call(bytes))),
+    };
     let done = stream.done(&offer, call, done);
     if done.is_by {
         protocol.gone_by(state, sender, call.time_ns, &mut emit);

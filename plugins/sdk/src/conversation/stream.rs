@@ -225,6 +225,12 @@ impl Offer {
     pub(crate) const fn is_call_start(&self) -> bool {
         self.from == 0 && self.earlier == 0
     }
+
+    /// Where in the call the byte behind so many of the offered ones is. What was kept of earlier calls comes before it.
+    #[cold]
+    pub(crate) fn in_call(&self, bytes: usize) -> u32 {
+        u32::try_from(self.from.saturating_add(bytes.saturating_sub(self.earlier))).unwrap_or(u32::MAX)
+    }
 }
 
 #[cfg(test)]

@@ -63,7 +63,12 @@ impl Guest for Talker {
         }
         let rows = rows(&std::mem::take(&mut run));
         SEEN.with_borrow_mut(|seen| *seen += rows.len() as u64);
-        let foreign = rows.iter().filter(|row| row.payload.starts_with(b"ALIEN")).map(|row| row.connection);
+        let foreign = rows.iter().zip(0..).filter_map(|(row, record)| match row.payload.get(..4)? {
+            b"ALIE" => Some((row.connection, 0, u32::MAX)),
+            b"LEFT" => Some((row.connection, 0, record)),
+            b"SECR" => Some((row.connection, 1, record)),
+            _ => None,
+        });
         FOREIGN.with_borrow_mut(|all| all.extend(foreign));
         let decoded = Decoded { rows: rows.len() as u32, columns: columns(&rows, &fields), undecodable: Vec::new() };
         RUN.set(rows);

@@ -31,8 +31,8 @@ struct Talker;
 static IDENTITY: [u8; 18] = *b"decoder-talk\x001.0.0";
 
 thread_local! {
-    /// Connections that speak something else.
-    static FOREIGN: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+    /// Conversations that speak something else: connection, whether it is plaintext of TLS, and from which record on.
+    static FOREIGN: RefCell<Vec<(u64, u8, u32)>> = const { RefCell::new(Vec::new()) };
     /// Records so far: what is handed over.
     static SEEN: RefCell<u64> = const { RefCell::new(0) };
 }

@@ -1,6 +1,8 @@
 //! Knows `PING` and `PONG` for certain, and is asked about what begins with `TA`.
 
-use crate::exports::probe::plugin::protocol::{Beginnings, Description, Guest, Sender, Signature, Transport};
+use crate::exports::probe::plugin::protocol::{
+    Beginnings, Description, DisownedConversations, Guest, Sender, Signature, Transport,
+};
 use crate::{FOREIGN, Talker, text, told, trap};
 
 impl Guest for Talker {
@@ -55,14 +57,27 @@ impl Guest for Talker {
         opinions
     }
 
-    fn disowned() -> Vec<u64> {
+    fn disowned() -> DisownedConversations {
         if told("trap-in-disowned") {
             trap();
         }
-        if told("disown-too-many") {
-            return (0..65_537).collect();
+        let foreign = if told("disown-too-many") {
+            (0..65_537).map(|connection| (connection, 0, u32::MAX)).collect()
+        } else {
+            FOREIGN.take()
+        };
+        let mut tls: Vec<u8> = foreign.iter().map(|&(_, tls, _)| tls).collect();
+        if told("disown-uneven") {
+            tls.push(0);
+        } else if told("disown-odd") {
+            tls.fill(2);
         }
-        FOREIGN.take()
+        DisownedConversations {
+            connections: foreign.iter().map(|&(connection, _, _)| connection).collect(),
+            tls,
+            records: foreign.iter().map(|&(_, _, record)| record).collect(),
+            bytes: foreign.iter().map(|&(_, _, record)| if record == u32::MAX { 0 } else { 3 }).collect(),
+        }
     }
 }
 

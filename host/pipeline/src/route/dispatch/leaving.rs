@@ -2,7 +2,8 @@
 
 use super::Dispatch;
 use crate::route::held::Held;
-use crate::route::table::{Connection, Fate, Place};
+use crate::route::strangers::COVERED;
+use crate::route::table::{Connection, Fate, Key, MOST, Place};
 
 /// Bytes of first records that are kept. 8 MiB: of 2,500 connections at the default capture.
 const MOST_HELD: usize = 8 << 20;
@@ -16,14 +17,21 @@ impl Dispatch {
         let (key, role, ended) = (connection.key, connection.role, connection.ended);
         let held = connection.held.take();
         let first = held.as_ref().and_then(|held| self.shape.head(held.records().next()?));
-        let port =
-            self.strangers.meet(first.map_or(0, |head| head.transport), first.map_or(0, |head| head.likely_server_port(role)));
+        let is_covered = !key.tls && self.table.find(Key { tls: true, ..key }).is_some();
+        let port = if is_covered {
+            COVERED
+        } else {
+            self.strangers.meet(first.map_or(0, |head| head.transport), first.map_or(0, |head| head.likely_server_port(role)))
+        };
+        let mut unrouted = 0;
         if let Some(held) = held {
+            unrouted = u64::from(held.fresh);
             self.unroute(&held, Some(port));
             self.recycle(held);
         }
         match self.table.at(place) {
             Some(connection) if !ended => {
+                connection.unrouted = unrouted;
                 connection.fate = Fate::Unknown(port);
                 connection.told_ns = self.now_ns.max(1);
                 self.verdicts.ignore(key);
@@ -32,14 +40,48 @@ impl Dispatch {
         }
     }
 
+    /// What goes over the wire is the TLS of a conversation whose plaintext is seen: nobody needs to know it.
+    pub(super) fn cover(&mut self, connection: u64) {
+        let Some(place) = self.table.find(Key { connection, tls: false }) else { return };
+        let Some(connection) = self.table.at(place) else { return };
+        if let Fate::Unknown(port) = connection.fate
+            && port != COVERED
+        {
+            connection.fate = Fate::Unknown(COVERED);
+            self.strangers.take_back(port, connection.unrouted);
+        }
+    }
+
+    /// Time has passed since a decision: was it right? Who has said little so far may still show that it was not.
+    pub(super) fn review(&mut self, place: Place) {
+        let Some(connection) = self.table.at(place) else { return };
+        let says_more = !connection.ended && connection.held.as_ref().is_some_and(|held| !held.is_full());
+        match connection.fate {
+            Fate::Routed(_) if !says_more => self.acquit(place),
+            Fate::Routed(_) | Fate::Changing => {
+                self.patient.push_back(place);
+                if self.patient.len() > 4 * MOST {
+                    self.forget_patience();
+                }
+            }
+            Fate::Open | Fate::Unknown(_) => {}
+        }
+    }
+
+    /// Forgets places of which nothing is kept any more.
+    pub(super) fn forget_patience(&mut self) {
+        let table = &mut self.table;
+        self.patient.retain(|&place| table.at(place).is_some_and(|connection| connection.held.is_some()));
+    }
+
     /// The decision was right, as far as anybody can tell.
     pub(super) fn acquit(&mut self, place: Place) {
         let Some(connection) = self.table.at(place).filter(|connection| connection.fate != Fate::Open) else { return };
-        let (held, ended) = (connection.held.take(), connection.ended);
+        let (held, ended, is_changing) = (connection.held.take(), connection.ended, connection.fate == Fate::Changing);
         if let Some(held) = held {
             self.recycle(held);
         }
-        if ended {
+        if ended && !is_changing {
             self.forget(place);
         }
     }
@@ -57,6 +99,9 @@ impl Dispatch {
         {
             entry.connections = entry.connections.saturating_sub(1);
         }
+        if let Some(change) = connection.change {
+            self.break_off(&change);
+        }
         if let Some(held) = connection.held {
             self.unroute(&held, None);
             self.recycle(held);
@@ -73,7 +118,7 @@ impl Dispatch {
         }
     }
 
-    fn recycle(&mut self, mut held: Box<Held>) {
+    pub(super) fn recycle(&mut self, mut held: Box<Held>) {
         self.held_bytes -= held.size();
         held.clear();
         if self.spare.len() < SPARE {
@@ -84,6 +129,10 @@ impl Dispatch {
     /// Keeps what is kept within bounds: first goes what was decided, then what was not.
     pub(super) fn make_room(&mut self) {
         while self.held_bytes > MOST_HELD {
+            if let Some(place) = self.patient.pop_front() {
+                self.acquit(place);
+                continue;
+            }
             match (self.trials.pop_front(), self.due.pop()) {
                 (Some((place, _)), due) => {
                     self.due.extend(due);
