@@ -102,17 +102,30 @@ fn went_live(format: Format, live: &Live) -> Done {
 
 fn sentence(live: &Live) -> String {
     let who = format!("{}: {}@{}", live.slot, printable(&live.name), printable(&live.version));
+    let notes: String = live.notes.iter().map(|note| format!("note: {}\n", clipped(note, 400))).collect();
     if live.unchanged {
-        return format!("{who} was live already, as generation {}; nothing was done\n", live.generation);
+        return format!("{who} was live already, as generation {}; nothing was done\n{notes}", live.generation);
     }
     format!(
-        "{who} is live as generation {}; paused {}, {} rows passed meanwhile\n{}{}\n",
+        "{who} is live as generation {}; paused {}, {} rows passed meanwhile\n{}{}{}\n{notes}",
         live.generation,
         nanos(live.pause_ns),
         grouped(live.rows_during),
+        works_on(live).map(|paths| format!("{paths}\n")).unwrap_or_default(),
         handed_over(&live.handover).map(|state| format!("{state}\n")).unwrap_or_default(),
         printable(&live.digest)
     )
+}
+
+/// Which paths a change of a shared slot has changed; None where the slot's name says it.
+fn works_on(live: &Live) -> Option<String> {
+    let paths = clipped(&live.paths.join(", "), 400);
+    match live.slot {
+        _ if live.paths.is_empty() => None,
+        Slot::Sampler => Some(format!("it samples every path without a sampler of its own: {paths}; sampler.PATH is for one")),
+        Slot::Enricher(_) => Some(format!("it enriches every path: {paths}")),
+        Slot::Decoder(_) | Slot::SamplerOf(_) => None,
+    }
 }
 
 /// How its predecessor's state came to what is live, in a sentence; None if there was no predecessor.
@@ -161,7 +174,11 @@ fn read(subject: &Path) -> Result<Vec<u8>, Failure> {
             let broken = || Failure::new(Code::Refused, format!("`{}` in this binary is broken", component.name));
             component.code(false).map(|code| AsRef::<[u8]>::as_ref(&code).to_vec()).ok_or_else(broken)
         }
-        _ => host_plugin::read(subject).map_err(|error| Failure::new(Code::Refused, error.to_string()).cured_by(error.cure)),
+        _ => host_plugin::read(subject).map_err(|error| {
+            let meant = host_daemon::meant(&subject.to_string_lossy()).filter(|_| !subject.exists());
+            let cure = meant.map_or(error.cure.clone(), |meant| format!("did you mean `{meant}`, which is in this binary?"));
+            Failure::new(Code::Refused, error.to_string()).cured_by(cure)
+        }),
     }
 }
 
@@ -205,17 +222,24 @@ mod tests {
             rows_during: 1_024,
             handover: "warm".into(),
             unchanged: false,
+            paths: vec!["file".into(), "http".into()],
+            notes: Vec::new(),
         };
         assert_eq!(
             sentence(&live),
             "sampler: sampler-rate@0.3.0 is live as generation 2; paused 41.3 us, 1,024 rows passed meanwhile\n\
+             it samples every path without a sampler of its own: file, http; sampler.PATH is for one\n\
              warm: it goes on with the state of its predecessor\nsha256:00\n"
         );
         live.handover = String::new();
+        live.slot = Slot::SamplerOf("http".into());
+        live.notes = vec!["the same bytes were quarantined here before".into()];
         assert_eq!(
             sentence(&live),
-            "sampler: sampler-rate@0.3.0 is live as generation 2; paused 41.3 us, 1,024 rows passed meanwhile\nsha256:00\n"
+            "sampler.http: sampler-rate@0.3.0 is live as generation 2; paused 41.3 us, 1,024 rows passed meanwhile\nsha256:00\n\
+             note: the same bytes were quarantined here before\n"
         );
+        (live.slot, live.notes) = (Slot::Sampler, Vec::new());
         live.unchanged = true;
         assert_eq!(sentence(&live), "sampler: sampler-rate@0.3.0 was live already, as generation 2; nothing was done\n");
     }

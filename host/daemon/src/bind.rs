@@ -12,6 +12,7 @@ use host_plugin::{Clock, Host, PluginError, Setup};
 use crate::control::message::Refusal;
 use crate::repro::keeper::Known;
 use crate::rules::Rules;
+use crate::slot::Slot;
 use crate::slots::{Generation, Lineup};
 
 /// What plugins are bound to.
@@ -165,8 +166,16 @@ impl Binder {
 
     /// A candidate for the shadow of the live plugin of its slot, which is bound to `schema`. What it writes into maps is thrown
     /// away: it must not act on the node.
-    pub(crate) fn candidate(&self, place: &Place, plugin: &Generation, schema: &Arc<Schema>) -> Result<Candidate, Refusal> {
-        let (id, component) = (id(plugin), &plugin.component);
+    /// `beside` is the slot of the live plugin.
+    pub(crate) fn candidate(
+        &self,
+        place: &Place,
+        plugin: &Generation,
+        beside: &Slot,
+        schema: &Arc<Schema>,
+    ) -> Result<Candidate, Refusal> {
+        let id = PluginId { slot: beside.to_string().into(), ..id(plugin) };
+        let component = &plugin.component;
         let setup = self.setup(place, plugin, Arc::new(ReadOnly(Arc::clone(&place.maps))));
         let bound = match plugin.slot.role() {
             Role::Decoder => component.decoder(id, &place.probe, &place.layout, setup).map(Candidate::Decoder),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use host_model::Role;
+use host_model::{CallStats, Role};
 
 use crate::config::digest_of;
 use crate::control::message::{Live, LoadPlugin, Refusal, RollbackPlugin, ShadowState, UnloadPlugin};
@@ -14,11 +14,9 @@ use crate::lanes::{self, Followed};
 use crate::loading::{self, Order};
 use crate::path::Path;
 use crate::slot::Slot;
-use crate::slots::{Generation, Record, Slots};
+use crate::slots::{Generation, Json, Record, Slots};
 use crate::status::Swap;
 use crate::swap::{Swapped, swap};
-
-type Json = serde_json::Map<String, serde_json::Value>;
 
 /// A component that somebody wants in a slot.
 pub(crate) struct Asked {
@@ -58,12 +56,18 @@ impl Core {
         if let Some(live) = next.live(&made.slot).filter(|live| live.record().quarantined.is_none())
             && live.does_the_same(&made)
         {
-            return Ok(answer(live, None));
+            return Ok(self.answer(live, None));
         }
+        let given_up = next.given_up(&made);
         let made = Arc::new(made);
         next.put(Arc::clone(&made));
         let swapped = self.swap(next, &made.slot, "load").await?;
-        Ok(answer(&made, Some(&swapped)))
+        let mut live = self.answer(&made, Some(&swapped));
+        if let Some((number, why)) = given_up {
+            tracing::warn!(slot = %made.slot, plugin = made.label(), why, "these bytes were quarantined before, as generation {number}");
+            live.notes.push(format!("the same bytes were quarantined here before, as generation {number}: {why}"));
+        }
+        Ok(live)
     }
 
     /// Empties a slot.
@@ -86,14 +90,17 @@ impl Core {
         let live = next.live(&rollback.slot).cloned();
         let earlier = next.roll_back(&rollback.slot, rollback.generation)?;
         if live.is_some_and(|live| Arc::ptr_eq(&live, &earlier)) {
-            return Ok(answer(&earlier, None));
+            return Ok(self.answer(&earlier, None));
         }
         let swapped = self.swap(next, &rollback.slot, "rollback").await?;
-        Ok(answer(&earlier, Some(&swapped)))
+        Ok(self.answer(&earlier, Some(&swapped)))
     }
 
     /// Makes `next` what every path is made of, or none. Hold `changes` meanwhile.
     pub(crate) async fn swap(self: &Arc<Self>, next: Slots, slot: &Slot, reason: &str) -> Result<Swapped, Refusal> {
+        self.goes_on()?;
+        let before = self.state().slots.live(slot).cloned();
+        let stats: Vec<Arc<CallStats>> = before.iter().flat_map(|before| self.stats_of(before)).collect();
         let core = Arc::clone(self);
         let swapping = move || core.make(&next).map(|made| (made, next));
         let (Made { swapped, new, gone }, next) =
@@ -115,14 +122,18 @@ impl Core {
         };
         let Swap { from, to, pause_ns, handover, unix_ms, .. } = &noted;
         tracing::info!(%slot, from, to, pause_ns, handover, reason, "plugin switched");
+        // One that went and came back begins anew; a path that was loaded since counts as well.
+        if let Some(before) = &before {
+            before.record().faults += stats.iter().map(|stats| stats.offences()).sum::<u64>();
+        }
         if let Some(live) = next.live(slot) {
-            *live.record() = Record { since_unix_ms: *unix_ms, handover: handover.clone(), quarantined: None };
+            *live.record() = Record { since_unix_ms: *unix_ms, handover: handover.clone(), ..Record::default() };
         }
         let now = if noted.to.is_empty() { "nothing".to_owned() } else { noted.to.clone() };
         state.note(noted);
         state.slots = next;
         // What it was compared with is gone.
-        let shadows = state.shadows.iter_mut().filter(|run| run.slot() == slot);
+        let shadows = state.shadows.iter_mut().filter(|run| run.is_beside(slot));
         shadows.for_each(|run| run.end(ShadowState::Ended(format!("slot {slot} holds {now} now"))));
         Ok(swapped)
     }
@@ -173,6 +184,13 @@ impl Core {
             Some(slot) => slot,
             None => loading::infer(&inspection, &probes, routed)?,
         };
+        if let Slot::Decoder(probe) = &slot
+            && self.trunk().is_some_and(|trunk| trunk.name() == probe)
+        {
+            let message =
+                format!("nothing would run it in slot {slot}: what probe {probe} sees goes to the decoders of protocols");
+            return Err(Refusal::new("slot", message, "load it into the slot of its protocol, such as decoder.http"));
+        }
         if let Slot::Decoder(probe) | Slot::SamplerOf(probe) = &slot
             && !probes.contains(probe)
             && !(routed && inspection.protocol && slot.role() == Role::Decoder)
@@ -181,9 +199,10 @@ impl Core {
             return Err(Refusal::new("slot", message, format!("paths are {}", probes.join(", "))));
         }
         let compiled = self.state().slots.compiled(&inspection);
-        let order = Order { number: 0, slot, bytes, stem: &stem, config: Arc::default(), compiled };
         let rules = self.settings.config.with_rules_of_now();
         let rules = rules.map_err(|error| Refusal::new("configure", error.to_string(), error.cure()))?;
+        let of_file = loading::configured(&rules, &slot, &inspection, asked.path.as_deref()).map(Arc::new).unwrap_or_default();
+        let order = Order { number: 0, slot, bytes, stem: &stem, config: of_file, compiled };
         let generation = loading::compile(&self.compiler, &rules, order)?;
         Ok(Prepared { generation, config: asked.config })
     }
@@ -192,29 +211,56 @@ impl Core {
 // === impl Prepared ===
 
 impl Prepared {
-    /// The next generation of its slot. A new version of the same plugin goes on with the configuration of the one before;
-    /// another plugin would not understand it.
+    /// The next generation of its slot, with the configuration that was given with it. Without one the plugin goes on with what it had
+    /// in this slot before, as a new version does; but if the file says something new of the slot, that holds.
     pub(crate) fn numbered(self, slots: &Slots) -> Generation {
         let Self { generation, config } = self;
+        let of_file = &generation.of_file;
         let name = &generation.inspection().name;
-        let before = slots.live(&generation.slot).filter(|live| live.inspection().name == *name);
-        let config = config.map(Arc::new).or_else(|| before.map(|live| Arc::clone(&live.config))).unwrap_or_default();
+        // A path whose own sampler comes had that of all paths.
+        let inherited = || slots.serving(&generation.slot).filter(|live| live.inspection().name == *name);
+        let before = slots.last_named(&generation.slot, name).or_else(inherited);
+        let config = match (config, before) {
+            (Some(given), _) => Arc::new(given),
+            (None, Some(before)) if before.of_file == *of_file || of_file.is_empty() => Arc::clone(&before.config),
+            (None, _) => Arc::clone(of_file),
+        };
         Generation { number: slots.next_number(&generation.slot), config, ..generation }
     }
 }
 
-/// What is live now; None: it was before.
-pub(crate) fn answer(live: &Generation, swapped: Option<&Swapped>) -> Live {
-    let inspection = live.inspection();
-    Live {
-        slot: live.slot.clone(),
-        name: inspection.name.clone(),
-        version: inspection.version.clone(),
-        digest: inspection.digest.to_string(),
-        generation: live.number,
-        pause_ns: swapped.map_or(0, |swapped| swapped.pause_ns),
-        rows_during: swapped.map_or(0, |swapped| swapped.rows_during),
-        handover: swapped.map_or_else(String::new, |swapped| swapped.handover.clone()),
-        unchanged: swapped.is_none(),
+// === impl Core ===
+
+impl Core {
+    /// What is live now; None: it was before.
+    pub(crate) fn answer(&self, live: &Generation, swapped: Option<&Swapped>) -> Live {
+        let inspection = live.inspection();
+        let on = |path: &Arc<Path>| path.made_of().cards.iter().any(|card| std::ptr::eq(&*card.generation, live));
+        let paths: Vec<String> = self.paths().iter().filter(|path| on(path)).map(|path| path.name().to_owned()).collect();
+        let mut notes = Vec::new();
+        if paths.is_empty() {
+            notes.push("no path runs it now".to_owned());
+        }
+        Live {
+            slot: live.slot.clone(),
+            name: inspection.name.clone(),
+            version: inspection.version.clone(),
+            digest: inspection.digest.to_string(),
+            generation: live.number,
+            pause_ns: swapped.map_or(0, |swapped| swapped.pause_ns),
+            rows_during: swapped.map_or(0, |swapped| swapped.rows_during),
+            handover: swapped.map_or_else(String::new, |swapped| swapped.handover.clone()),
+            unchanged: swapped.is_none(),
+            paths,
+            notes,
+        }
+    }
+
+    /// What the calls of a generation cost, on every path that it works on and where it is asked about connections.
+    pub(crate) fn stats_of(&self, generation: &Arc<Generation>) -> Vec<Arc<CallStats>> {
+        let cards = self.paths().into_iter().flat_map(|path| path.made_of().cards.iter().cloned().collect::<Vec<_>>());
+        let asked = self.trunk().map(|trunk| trunk.asked()).unwrap_or_default();
+        let of_it = cards.chain(asked).filter(|card| Arc::ptr_eq(&card.generation, generation));
+        of_it.map(|card| card.stats).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! What follows when a plugin is given up: the newest earlier generation that never was is put back, by itself.
+//! What follows when a plugin is given up: what was live before it and never was given up is put back, by itself.
 //!
 //! It starts cold, because the state of a plugin that was given up is worth nothing; it goes through the same swap as every other
 //! change, in turn with them. A generation that was given up is never put back by itself, so that two bad ones do not alternate.
@@ -32,6 +32,9 @@ impl Core {
             self.parts.given_up.notified().await;
             {
                 let _changes = self.changes.lock().await;
+                if self.is_ending() {
+                    return;
+                }
                 for given_up in self.given_up() {
                     self.replace(&given_up).await;
                 }
@@ -83,9 +86,9 @@ impl Core {
         }
     }
 
-    async fn put_back(self: &Arc<Self>, earlier: &Generation, reason: &str) -> Result<(), Refusal> {
+    async fn put_back(self: &Arc<Self>, earlier: &Arc<Generation>, reason: &str) -> Result<(), Refusal> {
         let mut next = self.state().slots.clone();
-        next.roll_back(&earlier.slot, Some(earlier.number))?;
+        next.put_back(earlier);
         self.swap(next, &earlier.slot, reason).await.map(drop)
     }
 }

@@ -24,8 +24,12 @@ pub(crate) struct ShadowRun {
     serial: u64,
     /// Not in the slots: it gets a number when it is promoted.
     candidate: Arc<Generation>,
+    /// The slot of the live plugin: its own, or that of all paths where its own is empty.
+    beside: Slot,
     live: String,
     share: f64,
+    /// The candidate that it took the place of.
+    replaced: Option<String>,
     since_unix_ms: u64,
     began: Instant,
     promise: Option<Promise>,
@@ -57,6 +61,11 @@ impl ShadowRun {
         &self.candidate.slot
     }
 
+    /// Whether it is compared with what is in this slot.
+    pub(crate) fn is_beside(&self, slot: &Slot) -> bool {
+        self.beside == *slot || self.candidate.slot == *slot
+    }
+
     /// All about it. A run whose every path has ended is over, although nobody ended it.
     pub(crate) fn status(&self) -> ShadowStatus {
         let (state, paths, elapsed) = match &self.stage {
@@ -76,6 +85,7 @@ impl ShadowRun {
             digest: inspection.digest.to_string(),
             live: self.live.clone(),
             share: self.share,
+            replaced: self.replaced.clone(),
             since_unix_ms: self.since_unix_ms,
             elapsed_ms: milliseconds(elapsed),
             state,

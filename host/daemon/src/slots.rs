@@ -14,6 +14,8 @@ use crate::limits::SlotLimits;
 use crate::rules::Rules;
 use crate::slot::Slot;
 
+pub(crate) type Json = serde_json::Map<String, serde_json::Value>;
+
 /// One plugin that a slot has had.
 pub(crate) struct Generation {
     pub(crate) slot: Slot,
@@ -22,7 +24,9 @@ pub(crate) struct Generation {
     /// The component as it came; None if it is code that is in the binary.
     pub(crate) bytes: Option<Bytes>,
     pub(crate) component: Component,
-    pub(crate) config: Arc<serde_json::Map<String, serde_json::Value>>,
+    pub(crate) config: Arc<Json>,
+    /// What the file said of this slot's configuration when it came.
+    pub(crate) of_file: Arc<Json>,
     pub(crate) rules: Rules,
     /// Whose valid signature is in its bytes.
     pub(crate) signer: Option<String>,
@@ -38,6 +42,8 @@ pub(crate) struct Record {
     pub(crate) handover: String,
     /// For what it was quarantined since then.
     pub(crate) quarantined: Option<String>,
+    /// Faults that it had from then until another took its place.
+    pub(crate) faults: u64,
 }
 
 /// All slots, in the order of the configuration.
@@ -46,6 +52,8 @@ pub(crate) struct Slots {
     entries: Vec<Entry>,
     /// Generations that each keeps.
     kept: usize,
+    /// Slots that were emptied since the start.
+    emptied: u64,
 }
 
 #[derive(Clone)]
@@ -54,6 +62,10 @@ struct Entry {
     generations: VecDeque<Arc<Generation>>,
     count: u64,
     live: Option<Arc<Generation>>,
+    /// What was live before it, oldest first, each once and all of them kept: the way back.
+    before: Vec<Arc<Generation>>,
+    /// When it was emptied, counted in changes of any slot.
+    emptied: u64,
 }
 
 /// What one path is made of.
@@ -66,13 +78,15 @@ pub(crate) struct Lineup {
 
 /// Generations that are kept for a rollback where nobody says how many: compiled, so that going back is as quick as going forward.
 pub(crate) const KEPT: usize = 8;
+/// Empty slots that are remembered with what they held; each costs compiled code, and anybody may name new ones for ever.
+const EMPTY: usize = 16;
 
 // === impl Slots ===
 
 impl Slots {
     /// Without any. The live generation and those before it are `kept`; at least the live one.
     pub(crate) fn keeping(kept: usize) -> Self {
-        Self { entries: Vec::new(), kept: kept.max(1) }
+        Self { entries: Vec::new(), kept: kept.max(1), emptied: 0 }
     }
 
     /// What is live in a slot.
@@ -80,39 +94,56 @@ impl Slots {
         self.entry(slot)?.live.as_ref()
     }
 
+    /// What does the work of a slot: what is live in it, or for the sampler of one path that of all paths.
+    pub(crate) fn serving(&self, slot: &Slot) -> Option<&Arc<Generation>> {
+        match (self.live(slot), slot) {
+            (None, Slot::SamplerOf(_)) => self.live(&Slot::Sampler),
+            (live, _) => live,
+        }
+    }
+
     /// The number that the next plugin of a slot gets.
     pub(crate) fn next_number(&self, slot: &Slot) -> u64 {
         self.entry(slot).map_or(1, |entry| entry.count + 1)
     }
 
-    /// Makes a plugin live. The oldest generation is forgotten if there are too many.
+    /// Makes a plugin live. If there are too many, the oldest generation is forgotten that nobody would go back to, else the oldest.
     pub(crate) fn put(&mut self, generation: Arc<Generation>) {
         let kept = self.kept;
         let index = match self.entries.iter().position(|entry| entry.slot == generation.slot) {
             Some(index) => index,
             None => {
-                self.entries.push(Entry { slot: generation.slot.clone(), generations: VecDeque::new(), count: 0, live: None });
+                self.entries.push(Entry::new(generation.slot.clone()));
                 self.entries.len() - 1
             }
         };
         if let Some(entry) = self.entries.get_mut(index) {
             entry.count = entry.count.max(generation.number);
             entry.generations.push_back(Arc::clone(&generation));
-            if entry.generations.len() > kept {
-                entry.generations.pop_front();
-            }
+            entry.leave();
             entry.live = Some(generation);
+            while entry.generations.len() > kept {
+                entry.forget_one();
+            }
         }
     }
 
-    /// Empties a slot; its generations stay for a rollback.
+    /// Empties a slot; its generations stay for a rollback. Of many empty slots those that were emptied last are remembered.
     pub(crate) fn clear(&mut self, slot: &Slot) {
+        self.emptied += 1;
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.slot == *slot) {
-            entry.live = None;
+            entry.leave();
+            entry.emptied = self.emptied;
+        }
+        let mut empty: Vec<u64> = self.entries.iter().filter(|entry| entry.live.is_none()).map(|entry| entry.emptied).collect();
+        empty.sort_unstable();
+        let surplus = empty.len().saturating_sub(EMPTY);
+        if let Some(last) = surplus.checked_sub(1).and_then(|last| empty.get(last).copied()) {
+            self.entries.retain(|entry| entry.live.is_some() || entry.emptied > last);
         }
     }
 
-    /// Makes an earlier generation live: the one of this number, else the one before the live one, else the last one.
+    /// Makes an earlier generation live: the one of this number, else the one that was live before what is live now.
     pub(crate) fn roll_back(&mut self, slot: &Slot, number: Option<u64>) -> Result<Arc<Generation>, Refusal> {
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.slot == *slot) else {
             return Err(Refusal::new(
@@ -121,21 +152,40 @@ impl Slots {
                 "load one with `host plugin load`",
             ));
         };
-        let live = entry.live.as_ref().map_or(u64::MAX, |live| live.number);
-        let wanted = |generation: &&Arc<Generation>| match number {
-            Some(number) => generation.number == number,
-            None => generation.number < live,
+        let found = match number {
+            Some(number) => entry.generations.iter().find(|generation| generation.number == number),
+            None => entry.before.last(),
         };
-        let Some(found) = entry.generations.iter().rev().find(wanted).cloned() else {
+        let Some(found) = found.cloned() else {
             let kept: Vec<String> = entry.generations.iter().map(|generation| generation.number.to_string()).collect();
-            let message = match number {
-                Some(number) => format!("slot {slot} has no generation {number}"),
-                None => format!("slot {slot} has no generation before {live}"),
+            let message = match (number, &entry.live) {
+                (Some(number), _) => format!("slot {slot} has no generation {number}"),
+                (None, Some(live)) => format!("slot {slot} held nothing before generation {} that is kept", live.number),
+                (None, None) => format!("slot {slot} held nothing that is kept"),
             };
-            return Err(Refusal::new("rollback", message, format!("generations there are: {}", kept.join(", "))));
+            return Err(Refusal::new(
+                "rollback",
+                message,
+                format!("generations there are: {}; name one with --to", kept.join(", ")),
+            ));
         };
+        match number {
+            // Somebody wants this one, wherever it stands: what it replaces can be gone back to.
+            Some(_) => entry.leave(),
+            None => drop(entry.before.pop()),
+        }
+        entry.before.retain(|other| !Arc::ptr_eq(other, &found));
         entry.live = Some(Arc::clone(&found));
         Ok(found)
+    }
+
+    /// Makes one of those that were live before live again, in the place of one that was given up: nobody goes back to that.
+    pub(crate) fn put_back(&mut self, earlier: &Arc<Generation>) {
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.slot == earlier.slot) else { return };
+        if let Some(at) = entry.before.iter().position(|other| Arc::ptr_eq(other, earlier)) {
+            entry.before.truncate(at);
+            entry.live = Some(Arc::clone(earlier));
+        }
     }
 
     /// What a path would be made of; None without a decoder.
@@ -168,10 +218,10 @@ impl Slots {
     }
 
     /// The generations of all slots, oldest first, each with whether it is live.
-    pub(crate) fn generations(&self) -> impl Iterator<Item = (&Generation, bool)> {
+    pub(crate) fn generations(&self) -> impl Iterator<Item = (&Arc<Generation>, bool)> {
         self.entries.iter().flat_map(|entry| {
             let live = entry.live.as_ref().map(|live| live.number);
-            entry.generations.iter().map(move |generation| (&**generation, live == Some(generation.number)))
+            entry.generations.iter().map(move |generation| (generation, live == Some(generation.number)))
         })
     }
 
@@ -181,15 +231,56 @@ impl Slots {
         all.find(|generation| generation.inspection() == inspection).map(|found| found.component.clone())
     }
 
-    /// The generations before this one that were never given up, newest first.
+    /// What was live before this one and was never given up, the last first.
     pub(crate) fn healthy_before(&self, generation: &Generation) -> Vec<Arc<Generation>> {
-        let all = self.entry(&generation.slot).into_iter().flat_map(|entry| entry.generations.iter().rev());
-        let healthy = |other: &&Arc<Generation>| other.number < generation.number && other.record().quarantined.is_none();
-        all.filter(healthy).cloned().collect()
+        let before = self.entry(&generation.slot).into_iter().flat_map(|entry| entry.before.iter().rev());
+        let healthy = |other: &&Arc<Generation>| other.number != generation.number && other.record().quarantined.is_none();
+        before.filter(healthy).cloned().collect()
+    }
+
+    /// The last generation of a plugin of this name that worked in a slot: the live one if it is called so, else the last before it.
+    pub(crate) fn last_named(&self, slot: &Slot, name: &str) -> Option<&Arc<Generation>> {
+        let entry = self.entry(slot)?;
+        let mut last = entry.live.iter().chain(entry.before.iter().rev()).chain(entry.generations.iter().rev());
+        last.find(|generation| generation.inspection().name == name)
+    }
+
+    /// The last generation of a slot with these bytes and this configuration that was given up, and for what.
+    pub(crate) fn given_up(&self, like: &Generation) -> Option<(u64, String)> {
+        let mut all = self.entry(&like.slot)?.generations.iter().rev();
+        all.find_map(|other| {
+            let same = other.inspection().digest == like.inspection().digest && other.config == like.config;
+            same.then(|| other.record().quarantined.clone()).flatten().map(|why| (other.number, why))
+        })
     }
 
     fn entry(&self, slot: &Slot) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.slot == *slot)
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn new(slot: Slot) -> Self {
+        Self { slot, generations: VecDeque::new(), count: 0, live: None, before: Vec::new(), emptied: 0 }
+    }
+
+    /// What is live is what was live before.
+    fn leave(&mut self) {
+        if let Some(live) = self.live.take() {
+            self.before.retain(|other| !Arc::ptr_eq(other, &live));
+            self.before.push(live);
+        }
+    }
+
+    fn forget_one(&mut self) {
+        let is = |one: &Arc<Generation>, other: &Arc<Generation>| Arc::ptr_eq(one, other);
+        let wanted = |generation: &Arc<Generation>| self.before.iter().chain(&self.live).any(|other| is(generation, other));
+        let at = self.generations.iter().position(|generation| !wanted(generation)).unwrap_or(0);
+        if let Some(forgotten) = self.generations.remove(at) {
+            self.before.retain(|other| !is(other, &forgotten));
+        }
     }
 }
 
@@ -235,6 +326,7 @@ impl Generation {
             bytes: self.bytes.clone(),
             component: self.component.clone(),
             config: Arc::clone(&self.config),
+            of_file: Arc::clone(&self.of_file),
             rules: self.rules.clone(),
             signer: self.signer.clone(),
             record: Mutex::default(),
@@ -245,10 +337,15 @@ impl Generation {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All that is told about it.
-    pub(crate) fn told(&self, live: bool) -> SlotGeneration {
+    /// All that is told about it. `faults` it has had on the paths that it works on.
+    pub(crate) fn told(&self, live: bool, faults: u64) -> SlotGeneration {
         let Inspection { name, version, digest, .. } = self.inspection();
-        let Record { since_unix_ms, handover, quarantined } = self.record().clone();
+        let Record { since_unix_ms, handover, quarantined, faults: earlier } = self.record().clone();
+        let health = match (quarantined, faults + earlier) {
+            (Some(why), _) => format!("quarantined: {why}"),
+            (None, 0) => "healthy".to_owned(),
+            (None, faults) => format!("faulty: {faults} faults"),
+        };
         SlotGeneration {
             slot: self.slot.clone(),
             generation: self.number,
@@ -257,7 +354,7 @@ impl Generation {
             digest: digest.to_string(),
             live,
             since_unix_ms,
-            health: quarantined.map_or_else(|| "healthy".to_owned(), |why| format!("quarantined: {why}")),
+            health,
             handover,
             config: (*self.config).clone(),
             signer: self.signer.clone(),
@@ -287,88 +384,4 @@ impl Lineup {
 }
 
 #[cfg(test)]
-mod tests {
-    use host_plugin::Engine;
-
-    use super::*;
-    use crate::config::Config;
-
-    fn slot() -> Slot {
-        Slot::Sampler
-    }
-
-    /// Slots whose sampler has had this many plugins.
-    fn slots(count: u64) -> Slots {
-        let bytes = plugins::component("sampler-ratio").unwrap().bytes;
-        let component = Component::compile(&Engine::new().unwrap(), bytes, "sampler-ratio").unwrap();
-        let mut slots = Slots::keeping(KEPT);
-        (0..count).for_each(|_| put(&mut slots, slot(), &component));
-        slots
-    }
-
-    fn put(slots: &mut Slots, slot: Slot, component: &Component) {
-        slots.put(Arc::new(Generation {
-            number: slots.next_number(&slot),
-            slot,
-            bytes: None,
-            component: component.clone(),
-            config: Arc::default(),
-            rules: Rules::of(&Config::default(), &Slot::Sampler, component.inspection()).unwrap(),
-            signer: None,
-            record: Mutex::default(),
-        }));
-    }
-
-    #[test]
-    fn the_last_eight_generations_are_kept_and_numbers_go_on() {
-        let slots = slots(10);
-        let kept: Vec<_> = slots.generations().map(|(generation, live)| (generation.number, live)).collect();
-        assert_eq!(kept.first(), Some(&(3, false)));
-        assert_eq!(kept.last(), Some(&(10, true)));
-        assert_eq!((kept.len(), slots.next_number(&slot())), (KEPT, 11));
-    }
-
-    #[test]
-    fn a_rollback_goes_to_the_one_before_and_to_any_that_is_kept() {
-        let mut slots = slots(3);
-        assert_eq!(slots.roll_back(&slot(), None).unwrap().number, 2);
-        assert_eq!(slots.roll_back(&slot(), None).unwrap().number, 1);
-        assert_eq!(slots.roll_back(&slot(), None).err().unwrap().step, "rollback");
-        assert_eq!(slots.roll_back(&slot(), Some(3)).unwrap().number, 3);
-        assert!(slots.roll_back(&slot(), Some(9)).err().unwrap().cure.contains("1, 2, 3"));
-        assert_eq!(slots.next_number(&slot()), 4, "numbers are not used twice");
-    }
-
-    #[test]
-    fn only_earlier_generations_that_were_never_given_up_are_put_back() {
-        let slots = slots(5);
-        let generation = |number| slots.clone().roll_back(&slot(), Some(number)).unwrap();
-        generation(3).record().quarantined = Some("10 faults".into());
-        let numbers = |of| slots.healthy_before(&generation(of)).iter().map(|generation| generation.number).collect::<Vec<_>>();
-        assert_eq!(numbers(5), [4, 2, 1]);
-        assert_eq!(numbers(2), [1], "a later one was replaced on purpose");
-        assert!(numbers(1).is_empty());
-    }
-
-    #[test]
-    fn a_slot_that_was_emptied_can_be_rolled_back() {
-        let mut slots = slots(2);
-        slots.clear(&slot());
-        assert!(slots.live(&slot()).is_none());
-        assert_eq!(slots.roll_back(&slot(), None).unwrap().number, 2);
-    }
-
-    #[test]
-    fn a_paths_own_sampler_goes_before_that_of_all_paths() {
-        let mut slots = slots(1);
-        let component = slots.live(&slot()).unwrap().component.clone();
-        for slot in ["decoder.file", "decoder.tcp", "sampler.tcp", "enricher.z", "enricher.a"] {
-            put(&mut slots, slot.parse().unwrap(), &component);
-        }
-        let sampler = |probe: &str| slots.lineup(probe).unwrap().sampler.unwrap().slot.to_string();
-        assert_eq!((sampler("file").as_str(), sampler("tcp").as_str()), ("sampler", "sampler.tcp"));
-        let enrichers: Vec<_> = slots.lineup("tcp").unwrap().enrichers.iter().map(|plugin| plugin.slot.to_string()).collect();
-        assert_eq!(enrichers, ["enricher.z", "enricher.a"], "in the order they came");
-        assert!(slots.lineup("exec").is_none(), "a path without a decoder is none");
-    }
-}
+mod tests;

@@ -76,6 +76,11 @@ impl Trunk {
         Ok(())
     }
 
+    /// Those whom the router asks about connections.
+    pub(crate) fn asked(&self) -> Vec<Card> {
+        self.cards().clone()
+    }
+
     /// Detaches, routes what is left in the ring, and ends the lanes: their paths can be stopped then. Blocks.
     pub(crate) fn stop(&self) {
         self.attached().detach();

@@ -227,6 +227,7 @@ pub(super) mod tests {
             digest: format!("sha256:{}", "ab".repeat(32)),
             live: "sampler-ratio@0.1.0 (1)".into(),
             share: 0.1,
+            replaced: None,
             since_unix_ms: 0,
             elapsed_ms: 123_000,
             state: ShadowState::Shadowing,

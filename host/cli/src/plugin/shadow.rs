@@ -74,12 +74,17 @@ fn began(status: &ShadowStatus) -> String {
     let next = compare::plan(status).unwrap_or_else(|| {
         format!("`host plugin compare {0}` shows how they compare; `host plugin promote {0}` makes it live", status.slot)
     });
+    let replaced = status
+        .replaced
+        .as_ref()
+        .map(|run| format!("it took the place of a candidate, whose result is gone: {}\n", clipped(run, 200)));
     format!(
-        "{}: {} is in the shadow of {}, on {} of batches\n{next}\n{}\n",
+        "{}: {} is in the shadow of {}, on {} of batches\n{}{next}\n{}\n",
         status.slot,
         label(&status.name, &status.version),
         clipped(&status.live, 120),
         portion(status.share),
+        replaced.unwrap_or_default(),
         clipped(&status.digest, 80)
     )
 }

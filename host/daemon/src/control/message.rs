@@ -26,7 +26,8 @@ pub struct LoadPlugin {
     /// The slot; inferred from the component's role and name if it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<Slot>,
-    /// The plugin's configuration; that of the slot if it is not given.
+    /// The plugin's configuration. If it is not given: that of the same plugin in this slot before, unless the file says something else
+    /// of the slot by now; else that of the file, if it is about this plugin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<serde_json::Map<String, serde_json::Value>>,
     /// The digest that its bytes must have: `sha256:` and 64 hexadecimal digits.
@@ -56,6 +57,12 @@ pub struct Live {
     pub handover: String,
     /// The same bytes with the same configuration were live already; nothing was done.
     pub unchanged: bool,
+    /// The paths that it works on.
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// What whoever asked should know, in sentences: that these bytes were given up before, that no path runs them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// `POST /v1/plugins/unload`.
@@ -72,7 +79,7 @@ pub struct UnloadPlugin {
 pub struct RollbackPlugin {
     /// The slot.
     pub slot: Slot,
-    /// The generation to go back to; the one before the live one if it is not given.
+    /// The generation to go back to; the one that was live before the live one if it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
 }

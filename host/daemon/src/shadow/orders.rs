@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use host_pipeline::{Candidate, Shadow, SwitchError};
 
 use super::{Condition, Promise, ShadowRun, Stage};
-use crate::change::{Asked, answer};
+use crate::change::Asked;
 use crate::control::message::{Live, Refusal, ShadowOf, ShadowPlugin, ShadowState, ShadowStatus};
 use crate::daemon::{Core, State, lost, unix_ms};
 use crate::path::Path;
@@ -36,14 +36,23 @@ impl Core {
         let slots = self.state().slots.clone();
         let candidate = Arc::new(prepared.numbered(&slots));
         let slot = candidate.slot.clone();
-        let Some(live) = slots.live(&slot).map(|live| live.label()) else {
+        // A path without a sampler of its own has that of all paths: a candidate for the one is compared with the other.
+        let Some(live) = slots.serving(&slot).cloned() else {
             let message = format!("slot {slot} is empty: there is nothing to compare with");
             return Err(Refusal::new("shadow", message, "`host plugin load` puts it there at once"));
         };
-        let (core, paths, bound) = (Arc::clone(self), self.paths(), Arc::clone(&candidate));
-        let binding = move || core.bind_candidate(&paths, &bound);
+        let (beside, live) = (live.slot.clone(), live.label());
+        self.goes_on()?;
+        let (core, paths, bound, of) = (Arc::clone(self), self.paths(), Arc::clone(&candidate), beside.clone());
+        let binding = move || core.bind_candidate(&paths, &bound, &of);
         let ready = tokio::task::spawn_blocking(binding).await.map_err(|error| lost(&error))??;
         // Only now, when nothing can go wrong with the new one any more, does the one before go.
+        let replaced = self.state().shadow(&slot).ok().map(|run| run.status());
+        let replaced = replaced.map(|run| {
+            let told = format!("{}@{}, {} after {} rows", run.name, run.version, run.state, run.comparison.rows);
+            tracing::warn!(%slot, replaced = told, "another candidate takes its place; its result is gone");
+            told
+        });
         self.state().shadows.retain(|run| *run.slot() != slot);
         let starting = move || start(ready, share);
         let shadows = tokio::task::spawn_blocking(starting).await.map_err(|error| lost(&error))??;
@@ -56,8 +65,10 @@ impl Core {
         let mut run = ShadowRun {
             serial: state.serial,
             candidate,
+            beside,
             live,
             share,
+            replaced,
             since_unix_ms: unix_ms(),
             began: Instant::now(),
             promise,
@@ -97,14 +108,15 @@ impl Core {
         Ok(status)
     }
 
-    /// The candidate for each path that its slot works on, and once more the live plugin, both bound as the live plugin is. Blocks.
-    fn bind_candidate(&self, paths: &[Arc<Path>], candidate: &Arc<Generation>) -> Result<Vec<Bound>, Refusal> {
+    /// The candidate for each path that its slot works on, and once more the live plugin of slot `beside`, both bound as that one is.
+    /// Blocks.
+    fn bind_candidate(&self, paths: &[Arc<Path>], candidate: &Arc<Generation>, beside: &Slot) -> Result<Vec<Bound>, Refusal> {
         let mut ready = Vec::new();
-        for path in paths {
+        for path in paths.iter().filter(|path| candidate.slot.serves(path.name())) {
             let made_of = path.made_of();
-            let card = made_of.cards.iter().find(|card| card.generation.slot == candidate.slot);
+            let card = made_of.cards.iter().find(|card| card.generation.slot == *beside);
             if let Some(card) = card {
-                let bind = |plugin| self.parts.binder.candidate(&path.place, plugin, &card.schema);
+                let bind = |plugin| self.parts.binder.candidate(&path.place, plugin, beside, &card.schema);
                 ready.push(Bound { path: Arc::clone(path), candidate: bind(candidate)?, control: bind(&card.generation)? });
             }
         }
@@ -118,7 +130,7 @@ impl Core {
         if let Some(live) = next.live(slot)
             && live.does_the_same(&candidate)
         {
-            return Ok(answer(live, None));
+            return Ok(self.answer(live, None));
         }
         let made = Arc::new(candidate.renumbered(next.next_number(slot)));
         next.put(Arc::clone(&made));
@@ -126,7 +138,7 @@ impl Core {
         if let Ok(run) = self.state().shadow(slot) {
             run.decide(ShadowState::Promoted(why.to_owned()));
         }
-        Ok(answer(&made, Some(&swapped)))
+        Ok(self.answer(&made, Some(&swapped)))
     }
 
     /// Sees to it that the promise is kept when its time has come.

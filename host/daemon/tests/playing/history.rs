@@ -1,10 +1,11 @@
 //! What a slot tells of the plugins that it has had.
 
 use crate::guests::faulty;
-use crate::house::{House, order};
-use host_daemon::config::OnFaults;
+use crate::house::{House, eventually, order};
+use host_daemon::config::{Config, OnFaults};
 use host_daemon::control::client::Client;
-use host_daemon::control::message::{RollbackPlugin, SlotGeneration};
+use host_daemon::control::message::{RollbackPlugin, SlotGeneration, UnloadPlugin};
+use host_daemon::{Daemon, Input};
 use host_model::Fallback;
 
 const SAMPLER: &str = r#"
@@ -16,6 +17,8 @@ const SAMPLER: &str = r#"
     on_faults = "fallback"
     quarantine = { faults = 5, window = "2m" }
 "#;
+
+const THREE: &str = "[plugins.sampler]\nquarantine = { faults = 3, window = \"60s\" }\n";
 
 async fn samplers(client: &Client) -> Vec<SlotGeneration> {
     let mut slots = client.slots().await.unwrap();
@@ -59,5 +62,61 @@ async fn every_kept_generation_can_be_gone_back_to_and_says_how_it_came() {
     assert_eq!((swap.reason.as_str(), swap.to.as_str()), ("rollback", "sampler-ratio@0.1.0 (2)"));
     assert!(swap.unix_ms > 0);
     assert!(client.rollback_plugin(&back).await.unwrap().unchanged, "it is live");
+    assert!(daemon.stop().await.balanced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_goes_to_what_was_live_before_and_not_to_what_was_taken_back() {
+    let house = House::new();
+    let (daemon, client) = (house.playing(THREE).await, house.client());
+    let back = RollbackPlugin { slot: "sampler".parse().unwrap(), generation: None };
+    client.load_plugin(&order("sampler-ratio", None, Some(r#"{"ratio": 0.5}"#))).await.unwrap();
+    assert_eq!(client.rollback_plugin(&back).await.unwrap().generation, 1);
+    client.load_plugin(&order("sampler-ratio", None, Some(r#"{"ratio": 0.2}"#))).await.unwrap();
+    assert_eq!(client.rollback_plugin(&back).await.unwrap().generation, 1, "2 was taken back");
+    // The same where the host goes back by itself.
+    client.load_plugin(&order("sampler-ratio", None, Some(r#"{"ratio": 0.3}"#))).await.unwrap();
+    assert_eq!(client.rollback_plugin(&back).await.unwrap().generation, 1);
+    client.load_plugin(&order(faulty(), Some("sampler"), Some(r#"{"do": "trap"}"#))).await.unwrap();
+    let put_back = |had: &Vec<SlotGeneration>| had[0].live && had.last().unwrap().health.starts_with("quarantined");
+    eventually(async || samplers(&client).await, put_back).await;
+    assert!(daemon.stop().await.balanced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_comes_back_with_the_configuration_that_it_had_and_what_is_new_in_the_file_holds() {
+    let house = House::new();
+    let file = house.state.path().join("host.toml");
+    let write = |ratio: &str| std::fs::write(&file, format!("[plugins.sampler]\nconfig = {{ ratio = {ratio} }}\n")).unwrap();
+    write("0.25");
+    let mut settings = house.settings(Input::Embedded { looping: true });
+    settings.config = Config::load(&file).unwrap();
+    let (daemon, client) = (Daemon::start(settings).await.unwrap(), house.client());
+    let live = async || {
+        let live = samplers(&client).await.into_iter().find(|generation| generation.live).unwrap();
+        serde_json::Value::Object(live.config)
+    };
+    let load = async |component: &str, config| client.load_plugin(&order(component, Some("sampler"), config)).await.unwrap();
+    load(faulty(), Some(r#"{"do": "nothing"}"#)).await;
+    load("sampler-ratio", None).await;
+    assert_eq!(live().await, serde_json::json!({"ratio": 0.25}), "as before the detour");
+    load("sampler-ratio", Some(r#"{"ratio": 0.5}"#)).await;
+    load(faulty(), Some(r#"{"do": "nothing"}"#)).await;
+    load("sampler-ratio", None).await;
+    assert_eq!(live().await, serde_json::json!({"ratio": 0.5}), "what somebody gave it goes on");
+    write("0.125");
+    assert!(!load("sampler-ratio", None).await.unchanged);
+    assert_eq!(live().await, serde_json::json!({"ratio": 0.125}), "the file was changed since");
+    assert!(daemon.stop().await.balanced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_of_a_slot_that_nothing_is_made_for_hold_for_what_is_loaded_and_end_no_start() {
+    let house = House::new();
+    let config = "[plugins.\"enricher.x\"]\ngrants = [\"tables\"]\n";
+    let (daemon, client) = (house.playing(config).await, house.client());
+    client.unload_plugin(&UnloadPlugin { slot: "enricher.process".parse().unwrap() }).await.unwrap();
+    let live = client.load_plugin(&order("enricher-process", Some("enricher.x"), None)).await.unwrap();
+    assert_eq!(live.paths.len(), 3, "{live:?}");
     assert!(daemon.stop().await.balanced);
 }

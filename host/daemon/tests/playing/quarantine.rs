@@ -74,6 +74,7 @@ async fn with_fallback_it_stays_where_it_is_and_its_rows_go_on() {
 
     let again = load(&client, "sampler", r#"{"do": "trap"}"#).await;
     assert_eq!((again.generation, again.unchanged), (3, false), "the same again is a new beginning");
+    assert!(again.notes.iter().any(|note| note.contains("quarantined") && note.contains("generation 2")), "{again:?}");
     assert!(daemon.stop().await.balanced);
 }
 
@@ -97,6 +98,10 @@ async fn with_off_it_is_tried_again_and_again() {
     let rests = |status: &Status| states(status, "sampler").contains(&(2, PluginState::BackingOff));
     let status = house.until(&daemon, rests).await;
     assert!(!states(&status, "sampler").contains(&(2, PluginState::Quarantined)));
+    assert!(generation(&client, "sampler", 2).await.health.starts_with("faulty: "), "it has had faults");
+    load(&client, "sampler", r#"{"do": "nothing"}"#).await;
+    assert!(generation(&client, "sampler", 2).await.health.starts_with("faulty: "), "also when it has gone");
+    assert_eq!(generation(&client, "sampler", 3).await.health, "healthy");
     assert_eq!(generation(&client, "sampler", 2).await.limits.quarantine, None);
     assert!(daemon.stop().await.balanced);
 }

@@ -55,6 +55,8 @@ async fn a_candidate_is_compared_on_every_path_and_changes_nothing() {
 
     let same = client.shadow_plugin(&candidate("sampler-ratio", "{}")).await.unwrap();
     assert_eq!(same.comparison.rows, 0, "the one before is replaced");
+    let replaced = same.replaced.as_deref().unwrap();
+    assert!(replaced.starts_with("sampler-ratio@0.1.0, shadowing after "), "and that is said: {replaced}");
     let same = compared(&client, |status| status.comparison.rows > 200).await;
     assert_eq!((same.comparison.differing, client.shadows().await.unwrap().len()), (0, 1));
 
@@ -164,7 +166,7 @@ async fn what_cannot_be_compared_is_refused_with_its_cure() {
         (ShadowPlugin { share: 1.5, ..good() }, "shadow"),
         (ShadowPlugin { after_ms: Some(1), ..good() }, "promote-if"),
         (ShadowPlugin { promote_if: Some("faults == 0".into()), ..good() }, "promote-if"),
-        (ShadowPlugin { slot: Some("sampler.tcp".parse().unwrap()), ..good() }, "shadow"),
+        (ShadowPlugin { slot: Some("enricher.none".parse().unwrap()), ..candidate(faulty(), "{}") }, "shadow"),
         (ShadowPlugin { pin: Some(format!("sha256:{}", "0".repeat(64))), ..good() }, "pin"),
         (candidate("sampler-ratio", r#"{"ratio": 7}"#), "bind"),
         (candidate("decoder-tcp", "{}"), "inspect"),
@@ -181,4 +183,34 @@ async fn what_cannot_be_compared_is_refused_with_its_cure() {
     assert_eq!(refusal(nameless).unwrap_err().step, "request");
     assert!(client.shadows().await.unwrap().is_empty());
     tokio::time::timeout(Duration::from_secs(30), daemon.stop()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_for_one_path_is_compared_with_the_sampler_of_all_where_that_path_has_none() {
+    let house = House::new();
+    let (daemon, client) = (house.playing("[plugins.sampler]\nconfig = { ratio = 0.5 }").await, house.client());
+    let tcp = ShadowOf { slot: "sampler.tcp".parse().unwrap() };
+    let of_tcp = ShadowPlugin { config: None, slot: Some(tcp.slot.clone()), ..candidate("sampler-ratio", NONE) };
+    let begun = client.shadow_plugin(&of_tcp).await.unwrap();
+    assert_eq!(begun.live, "sampler-ratio@0.1.0 (1)");
+    let compared = eventually(async || client.compare_plugin(&tcp.slot).await.unwrap(), |run| run.comparison.rows > 50).await;
+    assert_eq!(compared.paths.keys().collect::<Vec<_>>(), ["tcp"]);
+    assert_eq!(compared.comparison.differing, 0, "it has the configuration that the path's sampler has");
+
+    let promoted = client.promote_plugin(&tcp).await.unwrap();
+    assert_eq!((promoted.slot.to_string().as_str(), promoted.paths.as_slice()), ("sampler.tcp", &["tcp".to_owned()][..]));
+    assert_eq!(live(&client.status().await.unwrap()), [1, 1], "the others go on as they were");
+    assert!(daemon.stop().await.balanced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_beside_the_sampler_of_all_ends_when_that_changes() {
+    let house = House::new();
+    let (daemon, client) = playing(&house).await;
+    let of_tcp = ShadowPlugin { slot: Some("sampler.tcp".parse().unwrap()), ..candidate("sampler-ratio", HALF) };
+    client.shadow_plugin(&of_tcp).await.unwrap();
+    client.load_plugin(&order("sampler-ratio", None, Some(NONE))).await.unwrap();
+    let run = client.compare_plugin(&"sampler.tcp".parse().unwrap()).await.unwrap();
+    assert!(matches!(&run.state, ShadowState::Ended(why) if why.contains("slot sampler holds")), "{run:?}");
+    assert!(daemon.stop().await.balanced);
 }

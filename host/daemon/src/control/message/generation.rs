@@ -24,7 +24,7 @@ pub struct SlotGeneration {
     pub live: bool,
     /// When it last went live, Unix milliseconds.
     pub since_unix_ms: u64,
-    /// `healthy`, or `quarantined: ` and for how many faults.
+    /// `healthy`, `faulty: ` and how many faults since it last went live, or `quarantined: ` and for what.
     pub health: String,
     /// What became of its predecessor's state when it last went live: `stateless`, `warm`, or `cold: ` and why; empty if there was
     /// no predecessor.

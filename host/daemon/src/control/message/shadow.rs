@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::slot::Slot;
 
-/// `POST /v1/plugins/shadow`. Exactly one of `path` and `bytes_base64`. A candidate that is there already is replaced.
+/// `POST /v1/plugins/shadow`. Exactly one of `path` and `bytes_base64`. A candidate that is there already is replaced, which the
+/// answer says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShadowPlugin {
@@ -60,6 +61,9 @@ pub struct ShadowStatus {
     pub live: String,
     /// The share of batches that it sees.
     pub share: f64,
+    /// The candidate that it took the place of, what it was doing and on how many rows; its result is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<String>,
     /// When it began, Unix milliseconds.
     pub since_unix_ms: u64,
     /// How long it has run, or ran until it ended, milliseconds.
