@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use host_daemon::Settings;
 use host_daemon::config::{Config, ConfigError, Held, Profile, Sayer, json_schema};
 use serde::Serialize;
 
@@ -9,6 +10,7 @@ use crate::args::{ConfigCommand, Format, ProfileArg};
 use crate::exit::{Code, Done, Failure};
 use crate::output::{self, Align};
 use crate::printable::printable;
+use crate::style;
 
 /// The sizes that hold, as `--format json` prints them.
 #[derive(Debug, Serialize)]
@@ -21,7 +23,15 @@ struct Shown {
 pub(crate) fn config(command: ConfigCommand) -> Done {
     match command {
         ConfigCommand::Check { file } => {
-            Config::load(&file)?;
+            let config = Config::load(&file)?;
+            crate::run::log::filter(config.telemetry.log.as_deref())?;
+            let settings = Settings { config, ..Settings::default() };
+            let notes = crate::on(tokio::runtime::Builder::new_current_thread().enable_all(), async {
+                // Whatever is wrong, it is the configuration that is.
+                host_daemon::check(&settings, &tokio::runtime::Handle::current())
+                    .map_err(|refusal| Failure::new(Code::Usage, refusal.to_string()).cured_by(refusal.cure))
+            })?;
+            notes.iter().for_each(|note| style::note(&printable(note)));
             output::print(&format!("{} is sound\n", printable(&file.to_string_lossy())))
         }
         ConfigCommand::Show { file, profile, format } => show(file.as_deref(), profile, format.format),

@@ -25,6 +25,7 @@ use serde::Deserialize;
 
 pub use engine::EngineConfig;
 pub use error::ConfigError;
+pub(crate) use error::nearest;
 pub(crate) use grants::digest_of;
 pub use grants::{GrantConfig, Grantee};
 pub use limits::{DeadlinesConfig, LimitsConfig};
@@ -219,6 +220,9 @@ pub struct TelemetryConfig {
     pub interval: Option<Span>,
 }
 
+/// Threads for the control socket and the way out, which have little to do.
+const MOST_THREADS: u32 = 256;
+
 // === impl Config ===
 
 impl Config {
@@ -265,7 +269,19 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_signers()?;
         self.protocols.check()?;
+        self.check_sizes()?;
+        self.limits.check("limits")?;
         self.plugins.iter().try_for_each(|(slot, plugin)| plugin.check(slot))
+    }
+
+    fn check_sizes(&self) -> Result<(), ConfigError> {
+        match self.threads {
+            Some(threads) if threads == 0 || threads > MOST_THREADS => {
+                let message = format!("{threads} threads are not possible; write 1 to {MOST_THREADS}");
+                Err(ConfigError::Value { key: "threads".into(), message })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes relative paths start at `folder`.

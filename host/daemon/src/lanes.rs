@@ -5,7 +5,7 @@ use std::sync::Arc;
 use host_model::{PathCounters, Recogniser, Source};
 use host_pipeline::{BatchLimits, Stages};
 
-use crate::bind::{Card, Place};
+use crate::bind::{Binder, Card, Place};
 use crate::control::message::Refusal;
 use crate::path::{Path, Reads};
 use crate::slot::Slot;
@@ -48,7 +48,7 @@ pub(crate) fn compose(parts: &Parts, slots: &Slots, opened: Opened, in_step: boo
         None => source,
     };
     let bound: Result<Vec<Bound>, Refusal> =
-        slots.protocols(&place.probe).iter().map(|name| bind(parts, slots, &place, name)).collect();
+        slots.protocols(&place.probe).iter().map(|name| bind(&parts.binder, slots, &place, name)).collect();
     let (mut recognisers, mut cards, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     for Bound { place, lineup, stages, recogniser, card } in bound? {
         recognisers.push(recogniser);
@@ -80,7 +80,7 @@ pub(crate) fn follow(parts: &Parts, trunk: &Trunk, paths: &[Arc<Path>], next: &S
     let wanted = next.protocols(trunk.name());
     for name in &wanted {
         match paths.iter().find(|path| path.name() == name) {
-            None => following.new.push(bind(parts, next, &trunk.place, name)?),
+            None => following.new.push(bind(&parts.binder, next, &trunk.place, name)?),
             Some(path) if path.is_lane() => {
                 let made_of = path.made_of();
                 let decoder = next.lineup(name).map(|lineup| lineup.decoder);
@@ -125,8 +125,13 @@ impl Following {
     }
 }
 
+/// Binds the plugins of every protocol's path: whether the slots fit the records of this probe. They live as long as the answer.
+pub(crate) fn examine(binder: &Binder, slots: &Slots, trunk: &Place) -> Result<impl Sized, Refusal> {
+    slots.protocols(&trunk.probe).iter().map(|name| bind(binder, slots, trunk, name)).collect::<Result<Vec<_>, _>>()
+}
+
 /// The plugins of one protocol's path, and the instance that the router asks.
-fn bind(parts: &Parts, slots: &Slots, trunk: &Place, name: &str) -> Result<Bound, Refusal> {
+fn bind(binder: &Binder, slots: &Slots, trunk: &Place, name: &str) -> Result<Bound, Refusal> {
     let place = Place {
         probe: name.into(),
         layout: Arc::clone(&trunk.layout),
@@ -136,8 +141,8 @@ fn bind(parts: &Parts, slots: &Slots, trunk: &Place, name: &str) -> Result<Bound
     let lineup = slots.lineup(name).ok_or_else(|| {
         Refusal::new("bind", format!("protocol {name} has no decoder"), format!("load one into decoder.{name}"))
     })?;
-    let stages = parts.binder.stages(&place, &lineup)?;
-    let (recogniser, id) = parts.binder.recogniser(&place, &lineup.decoder)?;
+    let stages = binder.stages(&place, &lineup)?;
+    let (recogniser, id) = binder.recogniser(&place, &lineup.decoder)?;
     check(name, &*recogniser)?;
     let card = Card::asked(id, &lineup.decoder, stages.decoder.schema());
     Ok(Bound { place, lineup, stages, recogniser, card })

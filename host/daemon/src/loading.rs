@@ -9,13 +9,11 @@ use host_plugin::{Component, Execution, Inspection, PluginError};
 use hyper::body::Bytes;
 
 use crate::compiler::Compiler;
-use crate::config::{self, Config};
+use crate::config::{self, Config, PluginConfig};
 use crate::control::message::Refusal;
 use crate::rules::{ENRICHER, Rules, signer};
 use crate::slot::{Slot, is_name};
-use crate::slots::Generation;
-
-type Json = serde_json::Map<String, serde_json::Value>;
+use crate::slots::{Generation, Json};
 
 /// What a component is to become.
 pub(crate) struct Order<'a> {
@@ -42,11 +40,27 @@ const DEFAULTS: [&str; 2] = ["sampler", ENRICHER];
 /// Reads any record; for probes without a decoder of their own.
 const ANY_RECORD: &str = "decoder-btf";
 
-/// The plugins of all paths, in the order of the configuration; defaults that it does not name go first.
+/// The plugins of all paths, in the order of the configuration; defaults that it does not name go first. A slot of which only rules are
+/// told, and that nothing in the binary is made for, waits for what is loaded into it.
 pub(crate) fn choices(config: &Config) -> Vec<Choice> {
     let defaults = DEFAULTS.iter().filter_map(|slot| slot.parse().ok()).filter(|slot| config.plugins.get(slot).is_none());
-    let named = config.plugins.iter().filter(|(slot, plugin)| plugin.enabled != Some(false) && slot.role() != Role::Decoder);
+    let waits = waiting(config);
+    let named = config
+        .plugins
+        .iter()
+        .filter(|(slot, plugin)| plugin.enabled != Some(false) && slot.role() != Role::Decoder && !waits.contains(slot));
     defaults.chain(named.map(|(slot, _)| slot.clone())).map(|slot| choice(config, slot)).collect()
+}
+
+/// The slots of which the file tells rules and no component, and that nothing in the binary is made for. They are empty at the start.
+pub(crate) fn waiting(config: &Config) -> Vec<&Slot> {
+    let waits = |slot: &Slot, plugin: &PluginConfig| {
+        matches!(slot, Slot::Enricher(_))
+            && plugin.component.is_none()
+            && plugin.enabled.is_none()
+            && default_component(slot).is_none()
+    };
+    config.plugins.iter().filter(|(slot, plugin)| waits(slot, plugin)).map(|(slot, _)| slot).collect()
 }
 
 /// The decoder of a probe.
@@ -68,11 +82,20 @@ pub(crate) fn read(component: &Path, execution: Execution) -> Result<Bytes, Refu
         }
         None => {
             let known: Vec<&str> = plugins::COMPONENTS.iter().map(|component| component.name).collect();
-            let cure =
-                format!("in the binary are {}; a file is named with its path or ends in .wasm or .cwasm", known.join(", "));
+            let meant = meant(&name).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
+            let cure = format!(
+                "{meant}in the binary are {}; a file is named with its path or ends in .wasm or .cwasm",
+                known.join(", ")
+            );
             Err(Refusal::new("read", format!("there is no component `{name}` in the binary, and no such file"), cure))
         }
     }
+}
+
+/// The component in the binary that whoever wrote this name probably meant: names have long beginnings in common.
+#[must_use]
+pub fn meant(name: &str) -> Option<&'static str> {
+    config::nearest(name, plugins::COMPONENTS.iter().map(|component| component.name), 0.9)
 }
 
 /// As long as this is held, the plugins in the binary stay unpacked: for who reads more than one of them.
@@ -141,18 +164,37 @@ pub(crate) fn compile(compiler: &Compiler, config: &Config, order: Order<'_>) ->
     let signer = signer(config, &inspection);
     // What is packed in the binary is not kept unpacked as well.
     let bytes = (!is_own).then_some(bytes);
-    Ok(Generation { slot, number, bytes, component, config: plugin_config, rules, signer, record: Mutex::default() })
+    let of_file = Arc::clone(&plugin_config);
+    Ok(Generation { slot, number, bytes, component, config: plugin_config, of_file, rules, signer, record: Mutex::default() })
+}
+
+/// The configuration that the file gives a component in a slot: None if it says nothing of the slot, or means another component.
+/// `path` is where it was read from.
+pub(crate) fn configured(config: &Config, slot: &Slot, inspection: &Inspection, path: Option<&Path>) -> Option<Json> {
+    let plugin = config.plugins.get(slot).filter(|plugin| !plugin.config.is_empty())?;
+    let named = plugin.component.clone().or_else(|| default_component(slot));
+    let meant = named.is_none_or(|named| {
+        let named = Path::new(&named);
+        path.is_some_and(|path| path == named) || stem(named).replace('_', "-") == inspection.name.replace('_', "-")
+    });
+    meant.then(|| plugin.config.clone())
+}
+
+/// What is in a slot where the file names nothing, if there is such a component in the binary.
+fn default_component(slot: &Slot) -> Option<String> {
+    let named = match slot {
+        Slot::Decoder(probe) => format!("decoder-{probe}"),
+        Slot::Sampler | Slot::SamplerOf(_) => "sampler-ratio".into(),
+        Slot::Enricher(name) => format!("enricher-{name}"),
+    };
+    plugins::component(&named).map(|_| named)
 }
 
 fn choice(config: &Config, slot: Slot) -> Choice {
     let plugin = config.plugins.get(&slot).cloned().unwrap_or_default();
-    let component = plugin.component.unwrap_or_else(|| match &slot {
-        Slot::Decoder(probe) => {
-            let own = format!("decoder-{probe}");
-            if plugins::component(&own).is_some() { own } else { ANY_RECORD.into() }
-        }
-        Slot::Sampler | Slot::SamplerOf(_) => "sampler-ratio".into(),
+    let component = plugin.component.or_else(|| default_component(&slot)).unwrap_or_else(|| match &slot {
         Slot::Enricher(name) => format!("enricher-{name}"),
+        _ => ANY_RECORD.into(),
     });
     Choice { slot, component, config: plugin.config }
 }

@@ -55,4 +55,4 @@ pub use catalog::BuiltIn;
 pub use error::KernelError;
 pub use heap::{give_back, one_heap, small_pages};
 pub use layout::LayoutError;
-pub use object::{Hooks, LoadOptions, LoadedProbe, hooks, load};
+pub use object::{Hooks, LoadOptions, LoadedProbe, examine, hooks, load};

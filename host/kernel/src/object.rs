@@ -95,6 +95,18 @@ pub fn hooks(name: &str, object: &[u8]) -> Result<Hooks, KernelError> {
     Ok(Hooks { sets: sets.into_values().collect(), in_libraries })
 }
 
+/// The record of an object that could be loaded with these options as far as can be told without loading it: no kernel is asked, and it
+/// takes no privilege.
+///
+/// # Errors
+/// What is wrong with the object or the options.
+pub fn examine(name: &str, object: &[u8], options: &LoadOptions) -> Result<Layout, KernelError> {
+    check_elf(name, object)?;
+    let layout = read_layout(name, object)?;
+    configure(name, &mut open(name, object, options)?, options)?;
+    Ok(layout)
+}
+
 fn load_here(name: &str, object: &[u8], options: &LoadOptions) -> Result<LoadedProbe, KernelError> {
     check_elf(name, object)?;
     let layout = read_layout(name, object)?;

@@ -27,11 +27,7 @@ pub(crate) fn to_stderr(filter: Option<&str>, format: LogFormat) -> Result<(), F
 /// Starts the log. `RUST_LOG` goes before `filter`.
 pub(super) fn start(filter: Option<&str>, format: LogFormat, place: Place) -> Result<(), Failure> {
     let variable = std::env::var("RUST_LOG").ok().filter(|words| !words.is_empty());
-    let words = variable.as_deref().or(filter).unwrap_or("info");
-    let filter = EnvFilter::try_new(words).map_err(|error| {
-        Failure::new(Code::Usage, format!("the log filter {words:?} cannot be read: {error}"))
-            .cured_by("write it as info, or as warn,host_plugin=debug")
-    })?;
+    let filter = self::filter(variable.as_deref().or(filter))?;
     let coloured = matches!(place, Place::Stderr) && style::coloured(&io::stderr());
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(coloured).with_writer(place);
     // Nothing else in this process sets a log up, so this one takes.
@@ -40,6 +36,15 @@ pub(super) fn start(filter: Option<&str>, format: LogFormat, place: Place) -> Re
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     };
     Ok(())
+}
+
+/// Which lines are written.
+pub(crate) fn filter(words: Option<&str>) -> Result<EnvFilter, Failure> {
+    let words = words.unwrap_or("info");
+    EnvFilter::try_new(words).map_err(|error| {
+        Failure::new(Code::Usage, format!("the log filter {words:?} cannot be read: {error}"))
+            .cured_by("write it as info, or as warn,host_plugin=debug")
+    })
 }
 
 // === impl Place ===

@@ -96,12 +96,7 @@ impl ConfigError {
         }
         let problem = match unknown(message) {
             Some((key, known)) => {
-                let nearest = known
-                    .iter()
-                    .map(|candidate| (strsim::jaro_winkler(&key, candidate), candidate))
-                    .filter(|(likeness, _)| *likeness >= NEAR)
-                    .max_by(|a, b| a.0.total_cmp(&b.0))
-                    .map(|(_, candidate)| candidate.clone());
+                let nearest = nearest(&key, known.iter().map(String::as_str), NEAR).map(str::to_owned);
                 if path.last() != Some(&key) {
                     path.push(key);
                 }
@@ -127,6 +122,12 @@ impl fmt::Display for Problem {
             Self::Value { key, message } => write!(f, "{}: {}", printable(key, KEY), printable(message, MESSAGE)),
         }
     }
+}
+
+/// The known name that is most like an unknown one, if one is like enough, 0 to 1, to be meant.
+pub(crate) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>, like: f64) -> Option<&'a str> {
+    let known = known.map(|candidate| (strsim::jaro_winkler(unknown, candidate), candidate));
+    known.filter(|(likeness, _)| *likeness >= like).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
 }
 
 /// Line and column, both from 1, of a byte.

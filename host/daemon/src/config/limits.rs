@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use host_plugin::limits::{
+    LARGEST_MEMORY, LARGEST_OUTPUT, LARGEST_STATE, LONGEST_DEADLINE, MOST_ELEMENTS, MOST_HOST_CALLS, MOST_LOG_LINES, MOST_ROWS,
+};
 use host_plugin::{Deadlines, Limits};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Size, Span};
+use super::{ConfigError, Size, Span};
 
 /// What a plugin may use: one slot, or all whose slot says nothing. The defaults and their reasons: `host plugin inspect`, docs/host.toml.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -78,6 +81,44 @@ impl LimitsConfig {
             host_calls: self.host_calls.or(below.host_calls),
             log_lines_per_second: self.log_lines_per_second.or(below.log_lines_per_second),
         }
+    }
+
+    /// Refuses what is more than the host can hold, or so little that nothing works. `table` is where it stands.
+    pub(super) fn check(&self, table: &str) -> Result<(), ConfigError> {
+        let wrong = |key: &str, message: String| Err(ConfigError::Value { key: format!("{table}.{key}"), message });
+        let bytes = |size: Option<Size>| size.map(|size| size.0);
+        let count = u64::from;
+        let sizes = [
+            ("memory_bytes", bytes(self.memory_bytes), 1, LARGEST_MEMORY as u64, true),
+            ("table_elements", self.table_elements.map(count), 0, MOST_ELEMENTS as u64, false),
+            ("output_bytes", bytes(self.output_bytes), 1, LARGEST_OUTPUT as u64, true),
+            ("output_rows", self.output_rows.map(count), 1, MOST_ROWS as u64, false),
+            ("state_bytes", bytes(self.state_bytes), 0, LARGEST_STATE as u64, true),
+            ("host_calls", self.host_calls.map(count), 0, MOST_HOST_CALLS.into(), false),
+            ("log_lines_per_second", self.log_lines_per_second.map(count), 0, MOST_LOG_LINES.into(), false),
+        ];
+        for (key, value, least, most, of_bytes) in sizes {
+            let words = |number: u64| if of_bytes { Size(number).to_string() } else { number.to_string() };
+            if let Some(value) = value.filter(|value| !(least..=most).contains(value)) {
+                return wrong(key, format!("{} is not possible; write {} to {}", words(value), words(least), words(most)));
+            }
+        }
+        let DeadlinesConfig { bind, decode, decide, tune, enrich, handover } = self.deadlines;
+        let spans = [
+            ("deadline", self.deadline),
+            ("deadlines.bind", bind),
+            ("deadlines.decode", decode),
+            ("deadlines.decide", decide),
+            ("deadlines.tune", tune),
+            ("deadlines.enrich", enrich),
+            ("deadlines.handover", handover),
+        ];
+        for (key, span) in spans {
+            if let Some(span) = span.filter(|span| span.0.is_zero() || span.0 > LONGEST_DEADLINE) {
+                return wrong(key, format!("{:?} is not possible; write more than 0 and at most {LONGEST_DEADLINE:?}", span.0));
+            }
+        }
+        Ok(())
     }
 
     /// The limits that hold: what is set here, and the defaults for the rest; none beyond what the host can hold.
@@ -180,7 +221,23 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_is_shortened() {
-        assert_eq!(limits("deadline = \"1h\"").deadlines.decode, host_plugin::limits::LONGEST_DEADLINE);
+    fn what_no_host_can_hold_is_refused_with_what_it_can() {
+        let refused = |text: &str| Config::parse(Path::new("host.toml"), text).unwrap_err().to_string();
+        let memory = refused("[limits]\nmemory_bytes = \"64GiB\"");
+        assert_eq!(memory, "limits.memory_bytes: 64GiB is not possible; write 1B to 4GiB");
+        let slot = refused("[plugins.sampler.limits]\ndeadlines = { decide = \"1h\" }");
+        assert_eq!(slot, "plugins.sampler.limits.deadlines.decide: 3600s is not possible; write more than 0 and at most 10s");
+        for text in [
+            "deadline = \"0ms\"",
+            "memory_bytes = 0",
+            "output_bytes = \"2GiB\"",
+            "output_rows = 5000000",
+            "state_bytes = \"129MiB\"",
+            "host_calls = 10000001",
+            "log_lines_per_second = 1001",
+            "table_elements = 1000001",
+        ] {
+            assert!(refused(&format!("[limits]\n{text}")).contains("is not possible"), "{text}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use host_model::Fallback;
+use host_plugin::limits::MOST_FAULTS;
 use host_plugin::{Grants, NATIVE_CODE, Quarantine};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -90,7 +91,10 @@ impl PluginConfig {
         if self.quarantine.faults == Some(0) {
             return wrong("quarantine.faults", "0 faults are none; write at least 1, or `on_faults = \"off\"`".into());
         }
-        Ok(())
+        if let Some(faults) = self.quarantine.faults.filter(|faults| *faults > MOST_FAULTS) {
+            return wrong("quarantine.faults", format!("{faults} faults are not counted; write at most {MOST_FAULTS}"));
+        }
+        self.limits.check(&format!("plugins.{slot}.limits"))
     }
 
     /// When a plugin of this slot is called no more.
