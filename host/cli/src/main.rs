@@ -55,9 +55,13 @@ fn perform(command: Command) -> Done {
 
 /// Runs a command that asks something of others; one thread is enough for that.
 fn wait(command: impl Future<Output = Done>) -> Done {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Code::Failed, format!("cannot start the runtime: {error}")))?
-        .block_on(command)
+    on(tokio::runtime::Builder::new_current_thread().enable_all(), command)
+}
+
+/// Runs a future to its end on a runtime of its own. What it left behind on other threads, because it hangs, is not waited for.
+fn on<T>(runtime: &mut tokio::runtime::Builder, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = runtime.build().map_err(|error| Failure::new(Code::Failed, format!("cannot start the runtime: {error}")))?;
+    let done = runtime.block_on(future);
+    runtime.shutdown_background();
+    done
 }

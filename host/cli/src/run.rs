@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use host_daemon::config::{OutputName, THREADS};
 use host_daemon::privilege;
-use host_daemon::settings::View;
+use host_daemon::settings::{LastWord, View};
 use host_daemon::status::{Cause, FinalReport, Origin, Status};
-use host_daemon::{Daemon, Input, Settings};
+use host_daemon::{CALLED_OFF, Daemon, Input, Settings};
 use host_model::{Ledger, ProbeState};
 use serde::Serialize;
 use tokio::time::MissedTickBehavior;
@@ -26,7 +26,7 @@ use crate::args::{Format, RunArgs};
 use crate::exit::{Code, Done, Failure};
 use crate::ledger;
 use crate::output::{self, grouped};
-use crate::printable::clipped;
+use crate::printable::{clipped, printable};
 use crate::style;
 use feed::Feed;
 use rates::History;
@@ -46,6 +46,8 @@ struct Report<'a> {
     cause: Cause,
     uptime_ms: u64,
     paths: Vec<PathReport<'a>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    hung: &'a [String],
 }
 
 #[derive(Debug, Serialize)]
@@ -68,20 +70,38 @@ pub(crate) fn run(args: RunArgs) -> Done {
     let to_stdout = feed.is_some() || settings.output == Some(OutputName::None);
     // Before there is a second thread.
     privilege::confine(&settings)?;
-    let report = runtime(settings.config.threads)?.block_on(watch(settings, feed))?;
-    tell(&report, replay, to_stdout, args.format.format)
+    let format = args.format.format;
+    settings.last_word = Some(last_word(replay, to_stdout, format));
+    let report = on_threads(settings.config.threads, watch(settings, feed))?;
+    tell(&report, replay, to_stdout, format)
 }
 
-fn runtime(threads: Option<u32>) -> Result<tokio::runtime::Runtime, Failure> {
+/// Runs a future to its end on so many threads.
+fn on_threads<T>(threads: Option<u32>, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let threads = usize::try_from(threads.unwrap_or(THREADS).max(1)).unwrap_or(1);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
-    runtime.map_err(|error| Failure::new(Code::Failed, format!("cannot start the runtime: {error}")))
+    crate::on(tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all(), future)
+}
+
+/// What is said where stopping hangs and the process is ended all the same: as at every other end.
+fn last_word(replay: bool, to_stdout: bool, format: Format) -> LastWord {
+    LastWord::new(move |report| {
+        terminal::restore();
+        if let Some(report) = report
+            && let Err(failure) = tell(report, replay, to_stdout, format)
+        {
+            failure.report();
+        }
+    })
 }
 
 /// From the start to the end of the drain.
 async fn watch(settings: Settings, feed: Option<Feed>) -> Result<FinalReport, Failure> {
     let daemon = match Daemon::start(settings).await {
         Ok(daemon) => daemon,
+        Err(refusal) if refusal.step == CALLED_OFF => {
+            tracing::info!("{}", refusal.message);
+            return Ok(FinalReport::of_nothing(Vec::new()));
+        }
         Err(refusal) => {
             feed.iter().flat_map(|feed| feed.last(usize::MAX)).for_each(|line| style::plain(&line));
             return Err(refusal.into());
@@ -118,23 +138,32 @@ async fn on_screen(daemon: &Daemon, feed: &Feed) -> Result<(), Failure> {
     let mut terminal = Terminal::enter()?;
     let coloured = style::coloured(&io::stderr());
     let (mut history, mut traffic) = (History::default(), Traffic::default());
+    let mut draw = |(status, requests)| {
+        history.push(Instant::now(), status);
+        traffic.push(Instant::now(), requests);
+        let (width, height) = terminal.size();
+        let canvas = Canvas { width, height, coloured };
+        terminal.draw(&screen::frame(&history, &traffic, &feed.last(height), canvas))
+    };
+    // A path that does not answer is seen in the status.
+    let look = async || (daemon.status().await, daemon.requests().await.unwrap_or_default());
     let mut frames = tokio::time::interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ending = std::pin::pin!(daemon.wait());
+    frames.tick().await;
+    // However short the run, one frame is drawn, unless a path hangs.
+    if let Ok(first) = tokio::time::timeout(FRAME, look()).await {
+        draw(first)?;
+    }
     loop {
+        let next = async {
+            frames.tick().await;
+            look().await
+        };
+        // An end does not wait for paths to answer.
         tokio::select! {
-            biased;
-            // However short the run, one frame is drawn.
-            _ = frames.tick() => {
-                let status = daemon.status().await;
-                history.push(Instant::now(), status);
-                // A path that does not answer is seen above.
-                traffic.push(Instant::now(), daemon.requests().await.unwrap_or_default());
-                let (width, height) = terminal.size();
-                let canvas = Canvas { width, height, coloured };
-                terminal.draw(&screen::frame(&history, &traffic, &feed.last(height), canvas))?;
-            }
             _ = &mut ending => return Ok(()),
+            next = next => draw(next)?,
         }
     }
 }
@@ -146,11 +175,15 @@ async fn in_lines(daemon: &Daemon) {
     summaries.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ending = std::pin::pin!(daemon.wait());
     loop {
+        let look = async {
+            summaries.tick().await;
+            daemon.status().await
+        };
         tokio::select! {
             _ = &mut ending => return,
-            _ = summaries.tick() => {
+            status = look => {
                 let first = history.last().is_none();
-                history.push(Instant::now(), daemon.status().await);
+                history.push(Instant::now(), status);
                 if !first {
                     history.rates().iter().for_each(|rate| tracing::info!("{}", lines::summary(rate)));
                 }
@@ -169,8 +202,8 @@ fn tell(report: &FinalReport, replay: bool, to_stdout: bool, format: Format) -> 
         Format::Json => {
             let paths = report.paths.iter().map(|(probe, ledger)| PathReport { probe, ledger }).collect();
             let mode = if replay { Origin::Replay } else { Origin::Live };
-            let FinalReport { balanced, cause, uptime_ms, .. } = *report;
-            output::json(&Report { balanced, mode, cause, uptime_ms, paths })?
+            let FinalReport { balanced, cause, uptime_ms, ref hung, .. } = *report;
+            output::json(&Report { balanced, mode, cause, uptime_ms, paths, hung })?
         }
     };
     if to_stdout {
@@ -182,9 +215,16 @@ fn tell(report: &FinalReport, replay: bool, to_stdout: bool, format: Format) -> 
     verdict(report)
 }
 
-/// A run whose sums do not hold has failed, whatever else it did, and so has one that kept rows which were delivered to nobody. Rows that
-/// the reader of standard output did not stay for are no failure: it has had enough.
+/// A run that could not end has failed, and one whose sums do not hold, whatever else it did, and so has one that kept rows which were
+/// delivered to nobody. Rows that the reader of standard output did not stay for are no failure: it has had enough.
 fn verdict(report: &FinalReport) -> Done {
+    if !report.hung.is_empty() {
+        let lost = lost(report);
+        let lost = if lost.is_empty() { "nothing that was counted is lost".to_owned() } else { format!("lost: {lost}") };
+        let message = format!("it did not end in time: {}; {lost}", report.hung.join(", "));
+        let hint = "`export.drain` is the time for the collector; all else gets a second more";
+        return Err(Failure::new(Code::Failed, message).cured_by(hint));
+    }
     if !report.balanced {
         let failure = Failure::new(Code::Failed, "the ledger is UNBALANCED: records were lost and not counted");
         return Err(failure.cured_by("please report this with the ledger and the log"));
@@ -197,6 +237,21 @@ fn verdict(report: &FinalReport) -> Done {
     let rows = undelivered.iter().map(of).collect::<Vec<_>>().join(", ");
     let failure = Failure::new(Code::Failed, format!("rows were not delivered before the end and are lost: {rows}"));
     Err(failure.cured_by("look at the collector; `drain` under [export] is how long the end waits for it"))
+}
+
+/// What was on the way at the end and reached nobody, by path and by where it was.
+fn lost(report: &FinalReport) -> String {
+    let of_path = |(path, ledger): &(String, Ledger)| {
+        let places = [
+            (ledger.in_ring, "records in the ring"),
+            (ledger.held, "records held back"),
+            (ledger.in_flight + ledger.dropped_at_shutdown, "rows on the way out"),
+        ];
+        let left: Vec<String> =
+            places.iter().filter(|(count, _)| *count > 0).map(|(count, of)| format!("{count} {of}")).collect();
+        (!left.is_empty()).then(|| format!("{} of path {}", left.join(", "), printable(path)))
+    };
+    report.paths.iter().filter_map(of_path).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -219,6 +274,18 @@ mod tests {
 
     fn ended(balanced: bool, dropped_at_shutdown: u64, cause: Cause) -> FinalReport {
         let ledger = Ledger { dropped_at_shutdown, ..Ledger::default() };
-        FinalReport { balanced, cause, uptime_ms: 1, paths: vec![("file".into(), ledger)] }
+        FinalReport { balanced, cause, paths: vec![("file".into(), ledger)], ..FinalReport::of_nothing(Vec::new()) }
+    }
+
+    #[test]
+    fn what_hung_and_what_is_lost_by_it_are_named() {
+        let ledger = Ledger { in_ring: 3, dropped_at_shutdown: 1_044, ..Ledger::default() };
+        let paths = vec![("file".into(), Ledger::default()), ("http".into(), ledger)];
+        let report = FinalReport { paths, ..FinalReport::of_nothing(vec!["path http".into()]) };
+        let Err(Failure::Error { code: Code::Failed, message, .. }) = verdict(&report) else { panic!("it has failed") };
+        assert_eq!(
+            message,
+            "it did not end in time: path http; lost: 3 records in the ring, 1044 rows on the way out of path http"
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod message;
+mod crowd;
 pub(crate) mod server;
 pub(crate) mod socket;
 

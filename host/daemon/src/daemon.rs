@@ -2,21 +2,24 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use host_model::{PathCounters, Probe};
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::compiler::Compiler;
-use crate::control::message::{Refusal, ShadowState, SlotGeneration};
+use crate::control::message::{Refusal, SlotGeneration};
+use crate::last_resort::LastResort;
 use crate::path::Path;
 use crate::process;
+use crate::remnant::Remnant;
 use crate::repro::{Repro, ReproSummary};
 use crate::requests::Request;
 use crate::settings::Settings;
 use crate::shadow::ShadowRun;
-use crate::slots::Slots;
+use crate::signals::Signals;
+use crate::slots::{Generation, Slots};
 use crate::status::{Cause, ExportStatus, FinalReport, MAX_SWAPS, Origin, PathStatus, PluginOnPath, Status, Swap};
 use crate::telemetry;
 use crate::trunk::Trunk;
@@ -32,6 +35,10 @@ pub struct Daemon {
     pub(crate) server: JoinHandle<()>,
     /// Watch for what ends the daemon, and send its telemetry.
     pub(crate) watchers: Vec<JoinHandle<()>>,
+    /// The file that says that it is ready.
+    pub(crate) ready: Option<Remnant>,
+    /// Heard as long as it runs.
+    pub(crate) _signals: Signals,
 }
 
 /// Everything that may be asked of a daemon.
@@ -47,6 +54,10 @@ pub(crate) struct Core {
     pub(crate) changes: tokio::sync::Mutex<()>,
     pub(crate) ending: watch::Sender<Option<Cause>>,
     pub(crate) report: OnceCell<FinalReport>,
+    /// Leave to begin a change.
+    pub(crate) orders: Arc<Semaphore>,
+    /// Ends the process if stopping hangs.
+    pub(crate) resort: Arc<LastResort>,
 }
 
 /// What changes while a daemon runs. Held only to look or to put; never while something is waited for.
@@ -68,9 +79,6 @@ pub(crate) struct State {
     /// Paths of probes that were unloaded.
     pub(crate) gone: Vec<(String, Arc<PathCounters>)>,
 }
-
-/// Time for the collector to take what waits at the end.
-const DRAIN: Duration = Duration::from_secs(5);
 
 // === impl Daemon ===
 
@@ -111,9 +119,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         self.server.abort();
         self.watchers.iter().for_each(JoinHandle::abort);
-        if let Some(file) = &self.core.settings.ready_file {
-            let _ = std::fs::remove_file(file);
-        }
+        self.ready.iter().for_each(Remnant::remove);
     }
 }
 
@@ -150,7 +156,12 @@ impl Core {
     }
 
     pub(crate) fn slots(&self) -> Vec<SlotGeneration> {
-        self.state().slots.generations().map(|(generation, live)| generation.told(live)).collect()
+        let slots = self.state().slots.clone();
+        let told = |(generation, live): (&Arc<Generation>, bool)| {
+            let faults = self.stats_of(generation).iter().map(|stats| stats.offences()).sum();
+            generation.told(live, if live { faults } else { 0 })
+        };
+        slots.generations().map(told).collect()
     }
 
     pub(crate) fn probes(&self) -> Vec<Probe> {
@@ -175,21 +186,6 @@ impl Core {
         tokio::task::spawn_blocking(move || shelf.find(&id)).await.map_err(|error| lost(&error))?
     }
 
-    /// Ends everything; the first caller's cause counts, and all get the same report.
-    pub(crate) async fn stop(&self, cause: Cause) -> FinalReport {
-        self.end(cause);
-        self.report.get_or_init(|| self.drain()).await.clone()
-    }
-
-    /// Makes it time to stop.
-    pub(crate) fn end(&self, cause: Cause) {
-        self.ending.send_if_modified(|ending| {
-            let first = ending.is_none();
-            ending.get_or_insert(cause);
-            first
-        });
-    }
-
     /// Sends the host's own metrics.
     pub(crate) async fn tell(&self) {
         let metrics = telemetry::metrics(&self.status().await, &self.shadows(), self.start_unix_ns, unix_ns());
@@ -208,58 +204,6 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn drain(&self) -> FinalReport {
-        // A path that waits for a collector would never stop.
-        self.parts.exporter.be_patient(false);
-        let _changes = self.changes.lock().await;
-        self.state().shadows.iter_mut().for_each(|run| run.end(ShadowState::Ended("the host stops".into())));
-        // First, so that what it still has goes along the paths of protocols.
-        if let Some(trunk) = self.trunk()
-            && let Err(error) = tokio::task::spawn_blocking(move || trunk.stop()).await
-        {
-            tracing::error!(%error, "stopping the router failed");
-        }
-        let paths = self.paths();
-        // All at once: one that still has records in its ring must not hold up the others.
-        let stopping: Vec<_> = paths
-            .iter()
-            .map(|path| {
-                tokio::task::spawn_blocking({
-                    let path = Arc::clone(path);
-                    move || path.stop()
-                })
-            })
-            .collect();
-        for stopped in stopping {
-            if let Err(error) = stopped.await {
-                tracing::error!(%error, "stopping a path failed");
-            }
-        }
-        if let Some(recorder) = &self.parts.recorder {
-            recorder.finish();
-        }
-        if let Some(keeper) = self.parts.keeper.clone()
-            && let Err(error) = tokio::task::spawn_blocking(move || keeper.finish()).await
-        {
-            tracing::error!(%error, "waiting for the last repros failed");
-        }
-        self.tell().await;
-        let deadline = self.settings.config.export.drain.map_or(DRAIN, |drain| drain.0);
-        self.parts.exporter.drain(deadline).await;
-        let state = self.state();
-        let trunk = state.trunk.iter().map(|trunk| (trunk.name().to_owned(), trunk.counters.ledger()));
-        let paths = state.paths.iter().map(|path| (path.name().to_owned(), path.counters.ledger()));
-        let running = paths.chain(trunk);
-        let gone = state.gone.iter().map(|(name, counters)| (name.clone(), counters.ledger()));
-        let paths: Vec<_> = running.chain(gone).collect();
-        FinalReport {
-            balanced: paths.iter().all(|(_, ledger)| ledger.balanced()),
-            cause: self.ending.borrow().unwrap_or(Cause::Stop),
-            uptime_ms: self.uptime_ms(),
-            paths,
-        }
-    }
-
     async fn path_statuses(&self) -> Vec<PathStatus> {
         let (paths, trunk) = (self.paths(), self.trunk());
         let asked = tokio::task::spawn_blocking(move || {
@@ -270,7 +214,7 @@ impl Core {
         asked.await.unwrap_or_default()
     }
 
-    fn uptime_ms(&self) -> u64 {
+    pub(crate) fn uptime_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -1,7 +1,9 @@
 //! The state folder: what is kept between two runs. A folder that was named must be usable; one that nobody named is used if it
-//! can be.
+//! can be. Others must not be able to write there: a link of theirs would lead what is written and removed to another place.
 
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +20,22 @@ pub(crate) struct Kept {
     named: bool,
 }
 
+/// Why a folder is of no use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unusable {
+    #[error("{0}")]
+    System(#[from] io::Error),
+    #[error("{} is not a folder, or a link to one that others may have made", .0.display())]
+    NotAFolder(PathBuf),
+    #[error("{} belongs to user {owner}: whoever owns it decides what this host reads and removes there", path.display())]
+    Foreign { path: PathBuf, owner: u32 },
+    #[error("{} has mode {mode:03o}: others could put links there, for this host to write and remove what is behind them", path.display())]
+    Open { path: PathBuf, mode: u32 },
+    #[cfg(feature = "compiler")]
+    #[error(transparent)]
+    Cache(#[from] host_plugin::CacheError),
+}
+
 // === impl Kept ===
 
 impl Kept {
@@ -27,9 +45,32 @@ impl Kept {
         let folder = named.cloned().or_else(default_state_dir);
         let mut kept = Self { folder, named: named.is_some() };
         if let Some(folder) = kept.folder.clone() {
-            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-            if kept.usable(&folder, made)?.is_none() {
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(Unusable::from);
+            // The operator may have put it on another disk by a link; what counts is the folder that it leads to.
+            let sound = made.and_then(|()| only_ours(&folder, &std::fs::metadata(&folder)?));
+            if kept.usable(&folder, sound)?.is_none() {
                 kept.folder = None;
+            }
+        }
+        Ok(kept)
+    }
+
+    /// The same without making it: a folder that is there must be usable, and is used for compiled code if this user may.
+    pub(crate) fn examine(settings: &Settings) -> Result<Self, Refusal> {
+        let named = settings.state_dir.as_ref().or(settings.config.state_dir.as_ref());
+        let mut kept = Self { folder: None, named: named.is_some() };
+        let writable = |folder: &Path| rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).map_err(io::Error::from);
+        let folder = named.cloned().or_else(default_state_dir);
+        for folder in folder.iter() {
+            let there = folder.ancestors().find_map(|folder| Some((folder, std::fs::metadata(folder).ok()?)));
+            let sound = match there {
+                Some((there, found)) if there == folder => only_ours(folder, &found),
+                Some((_, found)) if !found.is_dir() => Err(io::Error::from(io::ErrorKind::NotADirectory).into()),
+                Some((there, _)) => writable(there).map_err(Unusable::from),
+                None => Ok(()),
+            };
+            if kept.usable(folder, sound)?.is_some() && folder.is_dir() && writable(folder).is_ok() {
+                kept.folder = Some(folder.clone());
             }
         }
         Ok(kept)
@@ -46,22 +87,63 @@ impl Kept {
         let Some(folder) = self.folder.as_deref().filter(|_| config.enabled != Some(false)) else { return Ok(None) };
         let count = config.max_count.map_or(MAX_COUNT, |count| usize::try_from(count).unwrap_or(usize::MAX));
         let shelf = Shelf::open(folder).with_room(count, config.max_bytes.map_or(MAX_BYTES, |size| size.0));
-        let keeper = shelf.make().and_then(|()| Keeper::start(shelf, Arc::clone(known)));
+        let keeper = shelf.make().and_then(|()| Ok(Keeper::start(shelf, Arc::clone(known))?));
         Ok(self.usable(folder, keeper)?.map(Arc::new))
     }
 
     /// What could be made; for a folder that nobody named, None if it could not.
-    pub(crate) fn usable<T, E: std::fmt::Display>(&self, folder: &Path, made: Result<T, E>) -> Result<Option<T>, Refusal> {
-        match made {
-            Ok(made) => Ok(Some(made)),
-            Err(error) if self.named => {
-                let message = format!("state_dir {}: {error}", folder.display());
-                Err(Refusal::new("configure", message, "name a folder that this user may write to"))
-            }
-            Err(error) => {
+    pub(crate) fn usable<T, E: Into<Unusable>>(&self, folder: &Path, made: Result<T, E>) -> Result<Option<T>, Refusal> {
+        let error = match made.map_err(E::into) {
+            Ok(made) => return Ok(Some(made)),
+            Err(error) => error,
+        };
+        if self.named {
+            return Err(Refusal::new("configure", format!("state_dir {}: {error}", folder.display()), error.cure()));
+        }
+        match error {
+            // As for every user without a folder of that name.
+            Unusable::System(error) => {
                 tracing::debug!(folder = %folder.display(), %error, "nothing is kept: the default state folder cannot be used");
-                Ok(None)
+            }
+            error => {
+                let cure = error.cure();
+                tracing::warn!(folder = %folder.display(), cure, "nothing is kept there: {error}");
             }
         }
+        Ok(None)
     }
+}
+
+// === impl Unusable ===
+
+impl Unusable {
+    fn cure(&self) -> String {
+        match self {
+            Self::System(_) => "name a folder that this user may write to".into(),
+            Self::NotAFolder(path) => format!("look what {} is, and remove it: a new one is made", path.display()),
+            Self::Foreign { path, .. } => {
+                format!("name another folder, or `chown` {} to the user that the host runs as", path.display())
+            }
+            Self::Open { path, .. } => format!("`chmod 700 {0}`, and see that nothing in it is a link", path.display()),
+            #[cfg(feature = "compiler")]
+            Self::Cache(error) => error.cure(),
+        }
+    }
+}
+
+/// Refuses a folder in which others could put something in the place of what this host writes, reads and removes. `found` is what is
+/// known of it.
+pub(crate) fn only_ours(path: &Path, found: &Metadata) -> Result<(), Unusable> {
+    if !found.is_dir() {
+        return Err(Unusable::NotAFolder(path.to_owned()));
+    }
+    let me = rustix::process::geteuid().as_raw();
+    if found.uid() != me && found.uid() != 0 {
+        return Err(Unusable::Foreign { path: path.to_owned(), owner: found.uid() });
+    }
+    let mode = found.mode() & 0o7777;
+    if mode & 0o022 != 0 {
+        return Err(Unusable::Open { path: path.to_owned(), mode });
+    }
+    Ok(())
 }

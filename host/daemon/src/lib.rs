@@ -23,10 +23,12 @@ pub mod settings;
 
 mod attached;
 mod bind;
+mod check;
 mod compiler;
 pub mod limits;
 mod lanes;
 mod loading;
+pub mod memory;
 mod path;
 pub mod privilege;
 mod protocols;
@@ -43,8 +45,11 @@ mod wiring;
 
 mod change;
 mod daemon;
+mod ending;
+mod last_resort;
 mod probing;
 mod quarantine;
+mod remnant;
 pub mod shadow;
 mod signals;
 mod swap;
@@ -61,12 +66,15 @@ pub mod status;
 mod tables;
 mod telemetry;
 
+pub use check::check;
 pub use config::Config;
 pub use control::message::Refusal;
 pub use daemon::Daemon;
 pub use host_export::capture::Pace;
+pub use loading::meant;
 pub use recording::{Recorded, Recording};
 pub use settings::{Input, Settings};
+pub use start::CALLED_OFF;
 pub use status::{FinalReport, Status};
 
 /// What a start of the daemon, or a request to it, fails with.

@@ -100,6 +100,7 @@ impl Core {
             return self.open_trunk(opened);
         }
         let next = self.filled([loading::decoder(&self.settings.config, &wanted.name)])?;
+        self.goes_on()?;
         let path = Arc::new(wiring::path(&self.parts, &next, opened)?);
         if let Err(error) = path.attach() {
             path.stop();
@@ -118,6 +119,7 @@ impl Core {
         let paths = self.paths();
         let probes: Vec<&str> = paths.iter().map(|path| path.name()).collect();
         let next = self.filled(protocols::choices(&self.settings.config, &probes, self.compiler.engine().execution())?)?;
+        self.goes_on()?;
         let (trunk, lanes) = lanes::compose(&self.parts, &next, opened, false)?;
         if let Err(error) = trunk.attach() {
             trunk.stop();

@@ -13,11 +13,12 @@ use serde::Serialize;
 
 use crate::attached::Attached;
 use crate::control::message::Refusal;
+use crate::last_resort::LastResort;
 use crate::privilege;
 use crate::record::Recorder;
 use crate::settings::Settings;
-use crate::signals::Signals;
-use crate::start;
+use crate::signals::{NEARLY_READY, Signals};
+use crate::start::{self, CALLED_OFF};
 use crate::wiring::{self, Opened};
 
 /// A recording that is on.
@@ -59,11 +60,21 @@ impl Recording {
     /// # Errors
     /// A probe that was asked for by name cannot run, none can, or the file cannot be written.
     pub async fn start(settings: Settings, file: &Path) -> Result<Self, Refusal> {
-        let signals = Signals::listen().map_err(|error| Refusal::new("start", format!("signals: {error}"), ""))?;
+        let signals = Signals::listen(LastResort::new(Duration::ZERO, None));
+        let signals = signals.map_err(|error| Refusal::new("start", format!("signals: {error}"), ""))?;
         settings.config.check().map_err(|error| Refusal::new("configure", error.to_string(), error.cure()))?;
         let file = file.to_owned();
         let begun = tokio::task::spawn_blocking(move || begin(&settings, &file).map(|begun| (begun, settings.duration)));
-        let ((recorder, probes, broken), duration) = begun.await.map_err(|error| crate::daemon::lost(&error))??;
+        let mut begun = std::pin::pin!(begun);
+        let called_off = async {
+            signals.ended().await;
+            tokio::time::sleep(NEARLY_READY).await;
+        };
+        let begun = tokio::select! {
+            begun = begun.as_mut() => begun,
+            () = called_off => return Err(Refusal::new(CALLED_OFF, "a signal ended it before it had begun", "")),
+        };
+        let ((recorder, probes, broken), duration) = begun.map_err(|error| crate::daemon::lost(&error))??;
         privilege::settle()?;
         Ok(Self { recorder, probes, signals, duration, broken })
     }
@@ -83,7 +94,7 @@ impl Recording {
             }
         };
         tokio::select! {
-            _ = self.signals.next() => {}
+            _ = self.signals.ended() => {}
             () = over => {}
             () = self.broken.notified() => {}
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use host_export::capture::Pace;
 
 use crate::config::{Config, FilterConfig, OutputName};
+use crate::status::FinalReport;
 
 /// One run of the daemon. What is set here goes before the configuration.
 #[derive(Debug, Clone, Default)]
@@ -39,11 +40,18 @@ pub struct Settings {
     pub ready_file: Option<PathBuf>,
     /// A capture file that every record is also written to.
     pub record: Option<PathBuf>,
+    /// Says the last word where stopping hangs, before the daemon ends the process. None: it never ends the process for taking too
+    /// long, because that belongs to a program that does other things as well.
+    pub last_word: Option<LastWord>,
 }
 
 /// Opens the place that lines go to.
 #[derive(Clone)]
 pub struct View(Arc<dyn Fn() -> Box<dyn Write + Send> + Send + Sync>);
+
+/// Says what is known at a forced end.
+#[derive(Clone)]
+pub struct LastWord(Arc<dyn Fn(Option<&FinalReport>) + Send + Sync>);
 
 /// Where records come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,6 +84,31 @@ impl View {
 
     pub(crate) fn open(&self) -> Box<dyn Write + Send> {
         (self.0)()
+    }
+}
+
+// === impl LastWord ===
+
+impl LastWord {
+    /// A word that `say` says: it gives back the terminal, and tells the report if there is one.
+    #[must_use]
+    pub fn new(say: impl Fn(Option<&FinalReport>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(say))
+    }
+
+    pub(crate) fn say(&self, report: &FinalReport) {
+        (self.0)(Some(report));
+    }
+
+    /// Gives back the terminal without a word.
+    pub(crate) fn give_back(&self) {
+        (self.0)(None);
+    }
+}
+
+impl fmt::Debug for LastWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LastWord")
     }
 }
 

@@ -1,14 +1,15 @@
 //! The start of a daemon: from its settings to paths whose probes fire.
 
-use std::io::IsTerminal;
-use std::path::{Path as FilePath, PathBuf};
+use std::io::{IsTerminal, Write};
+use std::path::Path as FilePath;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use host_export::{ConsoleStyle, Explicit, ExportSettings, Exporter, Output};
 use host_model::{ProbeState, Seed};
 use tokio::runtime::Handle;
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::bind::Binder;
@@ -19,18 +20,21 @@ use crate::control::message::Refusal;
 use crate::control::server;
 use crate::control::socket::{Socket, SocketError};
 use crate::daemon::{Core, Daemon, State, lost, unix_ms, unix_ns};
+use crate::ending::drain_of;
 use crate::kept::Kept;
 use crate::lanes;
+use crate::last_resort::{LastResort, Steps};
 use crate::loading::{self, Choice, Order};
 use crate::path::Path;
 use crate::privilege;
 use crate::protocols;
 use crate::record::Recorder;
+use crate::remnant::Remnant;
 use crate::replay;
 use crate::repro::Shelf;
 use crate::repro::keeper::Known;
 use crate::settings::{Input, Settings, View};
-use crate::signals::Signals;
+use crate::signals::{NEARLY_READY, Signals};
 use crate::slot::Slot;
 use crate::slots::{Generation, KEPT, Slots};
 use crate::status::{Cause, Origin};
@@ -38,6 +42,16 @@ use crate::tables::Node;
 use crate::trunk::Trunk;
 use crate::wanted::{self, Wanted};
 use crate::wiring::{self, Opened, Parts};
+
+/// The step of a [`Refusal`] when a signal came before anything was attached: nothing has been read, and nothing is lost.
+pub const CALLED_OFF: &str = "signal";
+
+/// Whether a start may attach what it has composed: it can be called off until then.
+#[derive(Default)]
+struct Gate(AtomicU8);
+
+const PASSED: u8 = 1;
+const CLOSED: u8 = 2;
 
 /// A trunk and the paths of its protocols.
 type Composed = (Trunk, Vec<Arc<Path>>);
@@ -58,39 +72,84 @@ impl Daemon {
     /// # Errors
     /// The step that failed, what is wrong, and the cure. Nothing is left behind.
     pub async fn start(settings: Settings) -> Result<Self, Refusal> {
+        let resort = LastResort::new(drain_of(&settings.config), settings.last_word.clone());
         // From here on a signal drains.
-        let signals = Signals::listen().map_err(|error| Refusal::new("start", format!("signals: {error}"), ""))?;
+        let signals = Signals::listen(Arc::clone(&resort));
+        let signals = signals.map_err(|error| Refusal::new("start", format!("signals: {error}"), ""))?;
         let path = settings.socket.clone().or_else(|| settings.config.socket.clone()).unwrap_or_else(default_socket);
         let socket = Socket::bind(&path)?;
+        resort.owns(socket.remnants());
         if let Some(file) = &settings.ready_file {
             // One that was left behind by a daemon that was killed must not be taken for ours.
             let _ = std::fs::remove_file(file);
         }
-        let files = socket.files().into_iter().chain(settings.ready_file.clone()).collect();
-        let core = tokio::task::spawn_blocking(move || compose(settings, &Handle::current())).await;
-        let core = Arc::new(core.map_err(|error| lost(&error))??);
+        let gate = Arc::new(Gate::default());
+        let composing = tokio::task::spawn_blocking({
+            let (gate, resort) = (Arc::clone(&gate), Arc::clone(&resort));
+            move || compose(settings, &Handle::current(), &gate, resort)
+        });
+        let core = Arc::new(unless_called_off(composing, &signals, &gate).await?);
+        resort.watch(&core);
         privilege::settle()?;
         let closed = watch::Sender::new(false);
         let server = tokio::spawn(server::serve(socket, Arc::clone(&core), closed.subscribe()));
-        let daemon = Self { watchers: watch(&core, signals, files), core, closed, server };
+        let watchers = watch(&core, &signals);
+        let mut daemon = Self { watchers, core, closed, server, ready: None, _signals: signals };
         if let Some(file) = &daemon.core.settings.ready_file {
-            announce(file)?;
+            let ready = announce(file)?;
+            resort.owns([ready.clone()]);
+            daemon.ready = Some(ready);
         }
         Ok(daemon)
     }
 }
 
+/// What is composed; or, when a signal comes before anything is attached, the refusal of a start that takes long.
+async fn unless_called_off(
+    mut composing: JoinHandle<Result<Core, Refusal>>,
+    signals: &Signals,
+    gate: &Gate,
+) -> Result<Core, Refusal> {
+    let composed = tokio::select! {
+        composed = &mut composing => Some(composed),
+        _ = signals.ended() => None,
+    };
+    let composed = match composed {
+        Some(composed) => composed,
+        None => match tokio::time::timeout(NEARLY_READY, &mut composing).await {
+            Ok(composed) => composed,
+            Err(_) if gate.call_off() => {
+                let waited = signals.resort().steps().now().join(", ");
+                let message = format!("a signal ended the start before anything was attached; it waited for {waited}");
+                return Err(Refusal::new(CALLED_OFF, message, ""));
+            }
+            // What is attached already is to be drained.
+            Err(_) => composing.await,
+        },
+    };
+    composed.map_err(|error| lost(&error))?
+}
+
 /// Builds everything in the order in which an event meets it, and attaches last. Blocks.
-fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
+fn compose(settings: Settings, runtime: &Handle, gate: &Gate, resort: Arc<LastResort>) -> Result<Core, Refusal> {
     let started = Instant::now();
     let start_unix_ns = unix_ns();
     let live = settings.input == Input::Kernel;
     let settings = Settings { config: settings.config.clone().sized(), ..settings };
     settings.config.check().map_err(|error| Refusal::new("configure", error.to_string(), error.cure()))?;
+    if let Some(note) = settings.config.memory_note() {
+        tracing::warn!("{note}");
+    }
+    let steps = resort.steps().clone();
+    let waiting = steps.begin("the state folder");
     let kept = Kept::open(&settings)?;
     let compiler = Compiler::start(&settings, &kept)?;
     let known = Arc::new(Known::default());
+    drop(waiting);
+    let waiting = steps.begin("the probes to be loaded");
     let (mut opened, mut idle) = open(&settings)?;
+    drop(waiting);
+    let waiting = steps.begin("the capture and the way out");
     let looping = matches!(settings.input, Input::Embedded { looping: true } | Input::Capture { looping: true, .. });
     // A capture that is read once says the same each time.
     let seed = if live || looping { Seed::system() } else { Seed::fixed() };
@@ -110,13 +169,21 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
         capture_bytes: settings.config.protocols.capture_bytes.unwrap_or(CAPTURE),
         seed,
     };
+    drop(waiting);
     parts.exporter.be_patient(!live && !looping);
     let trunk = opened.iter().position(|opened| protocols::is_trunk(&opened.place.layout)).map(|at| opened.remove(at));
-    let slots = slots(&compiler, &settings, &opened, trunk.is_some())?;
+    let probes: Vec<&str> = opened.iter().map(|opened| &*opened.place.probe).collect();
+    let slots = slots(&compiler, &settings, &probes, trunk.is_some(), &steps)?;
+    let waiting = steps.begin("the plugins to be bound");
     let trunk = trunk.map(|trunk| lanes::compose(&parts, &slots, trunk, !live)).transpose()?;
     let paths = opened.into_iter().map(|opened| wiring::path(&parts, &slots, opened).map(Arc::new));
     let paths = paths.collect::<Result<Vec<_>, _>>()?;
+    drop(waiting);
     // Everything that could be wrong has been found by now.
+    if !gate.pass() {
+        return Err(Refusal::new(CALLED_OFF, "a signal ended the start before anything was attached", ""));
+    }
+    let _attaching = steps.begin("the probes to be attached");
     let Live { paths, trunk } = attach(&settings, paths, trunk, &mut idle)?;
     tracing::debug!(ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "everything is bound and attached");
     let origin = if live { Origin::Live } else { Origin::Replay };
@@ -131,6 +198,8 @@ fn compose(settings: Settings, runtime: &Handle) -> Result<Core, Refusal> {
         changes: tokio::sync::Mutex::default(),
         ending: watch::Sender::new(None),
         report: OnceCell::new(),
+        orders: Arc::new(Semaphore::new(server::MAX_CHANGES)),
+        resort,
     })
 }
 
@@ -216,17 +285,25 @@ fn attach(
 }
 
 /// Compiles what is in the slots: the plugins of all paths, and the decoder of each. All at once: it is most of a start.
-fn slots(compiler: &Compiler, settings: &Settings, opened: &[Opened], trunk: bool) -> Result<Slots, Refusal> {
+pub(crate) fn slots(
+    compiler: &Compiler,
+    settings: &Settings,
+    probes: &[&str],
+    trunk: bool,
+    steps: &Steps,
+) -> Result<Slots, Refusal> {
     let config = &settings.config;
     let _unpacked = loading::unpacked(compiler.engine().execution());
-    let probes: Vec<&str> = opened.iter().map(|opened| &*opened.place.probe).collect();
-    let protocols = if trunk { protocols::choices(config, &probes, compiler.engine().execution())? } else { Vec::new() };
-    let decoders = opened.iter().map(|opened| loading::decoder(config, &opened.place.probe));
+    let protocols = if trunk { protocols::choices(config, probes, compiler.engine().execution())? } else { Vec::new() };
+    let decoders = probes.iter().map(|probe| loading::decoder(config, probe));
     let choices: Vec<Choice> = decoders.chain(protocols).chain(loading::choices(config)).collect();
     let named: Vec<Slot> = choices.iter().map(|choice| choice.slot.clone()).collect();
     let compiled: Vec<_> = std::thread::scope(|scope| {
-        let compiling: Vec<_> =
-            choices.into_iter().map(|choice| scope.spawn(|| generation(compiler, settings, 1, choice))).collect();
+        let compile = |choice: Choice| {
+            let _compiling = steps.begin(format!("plugin {} of slot {} to be compiled", choice.component, choice.slot));
+            generation(compiler, settings, 1, choice)
+        };
+        let compiling: Vec<_> = choices.into_iter().map(|choice| scope.spawn(move || compile(choice))).collect();
         compiling.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
     });
     for (slot, _) in config.plugins.iter() {
@@ -235,6 +312,9 @@ fn slots(compiler: &Compiler, settings: &Settings, opened: &[Opened], trunk: boo
         {
             tracing::warn!(%slot, "there is no path `{probe}` now; this plugin waits for its probe");
         }
+    }
+    for slot in loading::waiting(config) {
+        tracing::warn!(%slot, "no component is named for this slot, and none in the binary is made for it: it is empty until one is loaded");
     }
     let kept = config.engine.generations.map_or(KEPT, |kept| usize::try_from(kept).unwrap_or(usize::MAX));
     let mut slots = Slots::keeping(kept);
@@ -258,7 +338,7 @@ pub(crate) fn generation(compiler: &Compiler, settings: &Settings, number: u64, 
 }
 
 /// The way out, by flags, configuration and environment.
-fn exporter(settings: &Settings, runtime: &Handle) -> Result<Exporter, Refusal> {
+pub(crate) fn exporter(settings: &Settings, runtime: &Handle) -> Result<Exporter, Refusal> {
     let config = &settings.config.export;
     let explicit = Explicit {
         endpoint: settings.otlp_endpoint.clone().or_else(|| config.endpoint.clone()),
@@ -275,6 +355,7 @@ fn exporter(settings: &Settings, runtime: &Handle) -> Result<Exporter, Refusal> 
         queue_bytes: config.queue_bytes.map(|size| size.0),
         sensitive: config.sensitive.clone().unwrap_or_default(),
     };
+    explicit.endpoint.iter().try_for_each(|endpoint| with_scheme(endpoint))?;
     let variable = |name: &str| std::env::var(name).ok();
     let export =
         ExportSettings::merge(&variable, &explicit).map_err(|error| Refusal::new("export", error.to_string(), error.cure))?;
@@ -288,6 +369,19 @@ fn exporter(settings: &Settings, runtime: &Handle) -> Result<Exporter, Refusal> 
         .map_err(|error| Refusal::new("export", error.to_string(), "correct the endpoint or its certificates"))
 }
 
+/// Where no scheme is written, OpenTelemetry means https; whoever writes `localhost:4317` means a collector without TLS, and would
+/// lose everything without a word.
+fn with_scheme(endpoint: &str) -> Result<(), Refusal> {
+    if endpoint.contains("://") {
+        return Ok(());
+    }
+    let shown = host_model::printable(endpoint, 200);
+    // A password is not for a log.
+    let shown = shown.rsplit_once('@').map_or(shown.as_str(), |(_, rest)| rest);
+    let message = format!("the collector's endpoint `{shown}` has no scheme");
+    Err(Refusal::new("export", message, format!("write http://{shown}, or https://{shown} if it speaks TLS")))
+}
+
 /// Only lines that a person reads on standard output are coloured and cut.
 fn style(on_stdout: bool) -> ConsoleStyle {
     let terminal = on_stdout && std::io::stdout().is_terminal();
@@ -297,18 +391,15 @@ fn style(on_stdout: bool) -> ConsoleStyle {
 }
 
 /// Watches for what ends the daemon, and sends its telemetry.
-fn watch(core: &Arc<Core>, mut signals: Signals, files: Vec<PathBuf>) -> Vec<JoinHandle<()>> {
+fn watch(core: &Arc<Core>, signals: &Signals) -> Vec<JoinHandle<()>> {
     let of = |core: &Arc<Core>| Arc::clone(core);
     let mut watchers = Vec::new();
-    let ends = of(core);
+    let (ends, ended) = (of(core), signals.ended());
     watchers.push(tokio::spawn(async move {
-        signals.next().await;
+        ended.await;
         ends.end(Cause::Signal);
-        let second = signals.next().await;
-        tracing::warn!("a second signal: ending at once");
-        files.iter().for_each(|file| drop(std::fs::remove_file(file)));
-        std::process::exit(128 + second);
     }));
+    watchers.push(tokio::spawn(of(core).answer_hangups(signals.hangups())));
     if let Some(duration) = core.settings.duration {
         let ends = of(core);
         watchers.push(tokio::spawn(async move {
@@ -346,12 +437,19 @@ fn watch(core: &Arc<Core>, mut signals: Signals, files: Vec<PathBuf>) -> Vec<Joi
     watchers
 }
 
-/// Writes the ready file, whole or not at all: who waits for it may read it at once.
-fn announce(file: &FilePath) -> Result<(), Refusal> {
+/// Writes the ready file, whole or not at all: who waits for it may read it at once. A link in its place is not followed.
+fn announce(file: &FilePath) -> Result<Remnant, Refusal> {
     let mut temporary = file.as_os_str().to_owned();
     temporary.push(".new");
-    let written = std::fs::write(&temporary, format!("{}\n", std::process::id()));
-    written.and_then(|()| std::fs::rename(&temporary, file)).map_err(|error| {
+    let temporary = FilePath::new(&temporary);
+    let announced = || {
+        let _ = std::fs::remove_file(temporary);
+        let mut written = std::fs::File::options().write(true).create_new(true).open(temporary)?;
+        writeln!(written, "{}", std::process::id())?;
+        std::fs::rename(temporary, file)?;
+        Remnant::open(file, &written)
+    };
+    announced().map_err(|error: std::io::Error| {
         Refusal::new("start", format!("ready file {}: {error}", file.display()), "name a file that can be written")
     })
 }
@@ -364,6 +462,20 @@ pub(crate) fn reason(state: &ProbeState) -> Option<String> {
     match state {
         ProbeState::Failed(reason) => Some(reason.clone()),
         ProbeState::Attached | ProbeState::Detached => None,
+    }
+}
+
+// === impl Gate ===
+
+impl Gate {
+    /// Goes through, unless it was called off.
+    fn pass(&self) -> bool {
+        self.0.compare_exchange(0, PASSED, Relaxed, Relaxed).is_ok()
+    }
+
+    /// Calls it off, unless it has gone through.
+    fn call_off(&self) -> bool {
+        self.0.compare_exchange(0, CLOSED, Relaxed, Relaxed).is_ok()
     }
 }
 

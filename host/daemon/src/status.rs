@@ -197,6 +197,9 @@ pub struct FinalReport {
     pub uptime_ms: u64,
     /// Name and sums of every path, those that were unloaded included.
     pub paths: Vec<(String, Ledger)>,
+    /// What did not end in time and was left behind: what it had read and not delivered is lost. Empty after a good end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hung: Vec<String>,
 }
 
 impl FinalReport {
@@ -212,7 +215,7 @@ impl FinalReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
-    /// SIGINT or SIGTERM.
+    /// SIGINT, SIGTERM, SIGQUIT or SIGXCPU; SIGHUP when a terminal goes away.
     Signal,
     /// The time it was given has passed.
     Duration,
@@ -222,6 +225,16 @@ pub enum Cause {
     Ended,
     /// Nobody reads its output any more.
     Closed,
+}
+
+// === impl FinalReport ===
+
+impl FinalReport {
+    /// Of a host that had read nothing yet, or of which nothing is known.
+    #[must_use]
+    pub const fn of_nothing(hung: Vec<String>) -> Self {
+        Self { balanced: true, cause: Cause::Signal, uptime_ms: 0, paths: Vec::new(), hung }
+    }
 }
 
 fn is_zero(number: &u64) -> bool {

@@ -77,7 +77,7 @@ impl Drop for Terminal {
 }
 
 /// Gives the screen and the keyboard back; once.
-fn restore() {
+pub(super) fn restore() {
     let Some(keyboard) = BEFORE.lock().ok().and_then(|mut before| before.take()) else {
         return;
     };

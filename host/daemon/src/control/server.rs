@@ -16,8 +16,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{Semaphore, watch};
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
+use super::crowd::{Crowd, Patient, Seat};
 use super::message::{Refusal, Refused, ShadowOf};
 use super::socket::{Peer, Socket};
 use crate::daemon::{Core, lost};
@@ -28,13 +30,19 @@ type Answer = Result<Response, Refusal>;
 const MAX_BODY: usize = 48 << 20;
 /// Time to send a request; the peer is on this machine.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections at a time: enough for every script on a node, too few to exhaust descriptors.
-const MAX_CONNECTIONS: usize = 64;
+/// Time for a connection without a request under way to send the next one.
+const IDLE_TIMEOUT: Duration = READ_TIMEOUT;
+/// Time for the answers that are on their way when the host stops.
+const LAST_ANSWERS: Duration = Duration::from_millis(200);
+/// Changes that may be under way, each with a request of up to 48 MiB in memory: who asks and goes away leaves one behind.
+pub(crate) const MAX_CHANGES: usize = 8;
+/// Time to wait until another change may be begun: less than the client waits for its answer.
+const TURN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Answers until `stop` turns true; then waits for the answers that are on their way.
+/// Answers until `stop` turns true; then waits a little for the answers that are on their way.
 pub(crate) async fn serve(socket: Socket, core: Arc<Core>, mut stop: watch::Receiver<bool>) {
     let router = router(core);
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let crowd = Arc::new(Crowd::default());
     loop {
         let accepted = tokio::select! {
             accepted = socket.listener.accept() => accepted,
@@ -49,7 +57,10 @@ pub(crate) async fn serve(socket: Socket, core: Arc<Core>, mut stop: watch::Rece
                 continue;
             }
         };
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+        let seat = tokio::select! {
+            seat = crowd.enter() => seat,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
         let router = match Peer::of(&stream) {
             Ok(peer) if socket.admits(peer) => router.clone(),
             Ok(peer) => {
@@ -58,32 +69,50 @@ pub(crate) async fn serve(socket: Socket, core: Arc<Core>, mut stop: watch::Rece
             }
             Err(_) => continue,
         };
-        let mut stop = stop.clone();
-        tokio::spawn(async move {
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(READ_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-            let mut connection = std::pin::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => Some(ended),
-                _ = stop.wait_for(|stop| *stop) => None,
-            };
-            let ended = match ended {
-                Some(ended) => ended,
-                None => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "control socket: connection ended");
-            }
-            drop(slot);
-        });
+        tokio::spawn(attend(stream, seat, router, stop.clone()));
     }
-    let all = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
-    let _ = tokio::time::timeout(READ_TIMEOUT, slots.acquire_many(all)).await;
+    let _ = tokio::time::timeout(2 * LAST_ANSWERS, crowd.gone()).await;
+}
+
+/// Serves one connection: to its end, until it has to make room, or until the host stops.
+async fn attend(stream: UnixStream, seat: Arc<Seat>, router: Router, mut stop: watch::Receiver<bool>) {
+    let attended = Arc::clone(&seat);
+    let service = TowerToHyperService::new(router);
+    // One request after the other: hyper reads the next one when the answer before it is on its way.
+    let service = hyper::service::service_fn(move |request| {
+        let (seat, service) = (Arc::clone(&attended), service.clone());
+        async move {
+            let _busy = seat.busy();
+            hyper::service::Service::call(&service, request).await
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE_TIMEOUT)
+        .serve_connection(TokioIo::new(Patient::new(stream, Arc::clone(&seat))), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = leave(&seat, &mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            // Whoever does not take its answer by then gets none.
+            match tokio::time::timeout(LAST_ANSWERS, connection).await {
+                Ok(ended) => ended,
+                Err(_) => return tracing::debug!("control socket: a peer that takes no answer was left"),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "control socket: connection ended");
+    }
+}
+
+/// Returns when a connection has to make room, or the host stops.
+async fn leave(seat: &Seat, stop: &mut watch::Receiver<bool>) {
+    tokio::select! {
+        () = seat.out() => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
 }
 
 fn router(core: Arc<Core>) -> Router {
@@ -116,33 +145,33 @@ async fn requests(State(core): State<Arc<Core>>) -> Answer {
 }
 
 async fn load_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
-    let load = read(request).await?;
-    carry_out(async move { core.load_plugin(load).await }).await
+    let (turn, asked) = order(&core, request).await?;
+    carry_out(turn, async move { core.load_plugin(asked).await }).await
 }
 
 async fn unload_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
-    let unload = read(request).await?;
-    carry_out(async move { core.unload_plugin(unload).await }).await
+    let (turn, asked) = order(&core, request).await?;
+    carry_out(turn, async move { core.unload_plugin(asked).await }).await
 }
 
 async fn rollback_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
-    let rollback = read(request).await?;
-    carry_out(async move { core.rollback_plugin(rollback).await }).await
+    let (turn, asked) = order(&core, request).await?;
+    carry_out(turn, async move { core.rollback_plugin(asked).await }).await
 }
 
 async fn shadow_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
-    let shadow = read(request).await?;
-    carry_out(async move { core.shadow_plugin(shadow).await }).await
+    let (turn, asked) = order(&core, request).await?;
+    carry_out(turn, async move { core.shadow_plugin(asked).await }).await
 }
 
 async fn promote_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
-    let shadow = read(request).await?;
-    carry_out(async move { core.promote_plugin(shadow).await }).await
+    let (turn, asked) = order(&core, request).await?;
+    carry_out(turn, async move { core.promote_plugin(asked).await }).await
 }
 
 async fn discard_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
-    let shadow = read(request).await?;
-    carry_out(async move { core.discard_plugin(shadow).await }).await
+    let (turn, asked) = order(&core, request).await?;
+    carry_out(turn, async move { core.discard_plugin(asked).await }).await
 }
 
 async fn compare_plugin(State(core): State<Arc<Core>>, query: Result<Query<ShadowOf>, QueryRejection>) -> Answer {
@@ -156,19 +185,43 @@ async fn repro(State(core): State<Arc<Core>>, UrlPath(id): UrlPath<String>) -> A
 }
 
 async fn load_probe(State(core): State<Arc<Core>>, request: Request) -> Answer {
-    let load = read(request).await?;
-    carry_out(async move { core.load_probe(load).await }).await
+    let (turn, asked) = order(&core, request).await?;
+    carry_out(turn, async move { core.load_probe(asked).await }).await
 }
 
 async fn unload_probe(State(core): State<Arc<Core>>, request: Request) -> Answer {
-    let unload = read(request).await?;
-    carry_out(async move { core.unload_probe(unload).await }).await
+    let (turn, asked) = order(&core, request).await?;
+    carry_out(turn, async move { core.unload_probe(asked).await }).await
+}
+
+/// What is to be changed, and leave to do it: only so many are read and carried out at a time, and none once the host stops.
+async fn order<T: DeserializeOwned>(core: &Core, request: Request) -> Result<(OwnedSemaphorePermit, T), Refusal> {
+    let mut end = core.ending.subscribe();
+    let turn = tokio::select! {
+        turn = Arc::clone(&core.orders).acquire_owned() => turn.ok(),
+        _ = end.wait_for(Option::is_some) => None,
+        () = tokio::time::sleep(TURN_TIMEOUT) => {
+            let message = format!("{MAX_CHANGES} changes have been under way for {} s", TURN_TIMEOUT.as_secs());
+            return Err(Refusal::new("busy", message, "ask again; `host status` shows what changed last"));
+        }
+    };
+    core.goes_on()?;
+    let turn = turn.ok_or_else(|| Refusal::new("internal", "nobody gives leave to change anything", "ask again"))?;
+    Ok((turn, read(request).await?))
 }
 
 /// A change that was begun is finished, also if whoever asked for it has gone: a request that is dropped would leave the paths
 /// with plugins that the slots know nothing of.
-async fn carry_out<T: Serialize + Send + 'static>(change: impl Future<Output = Result<T, Refusal>> + Send + 'static) -> Answer {
-    let changed = tokio::spawn(change).await.map_err(|error| lost(&error))?;
+async fn carry_out<T: Serialize + Send + 'static>(
+    turn: OwnedSemaphorePermit,
+    change: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Answer {
+    let carried_out = async move {
+        let changed = change.await;
+        drop(turn);
+        changed
+    };
+    let changed = tokio::spawn(carried_out).await.map_err(|error| lost(&error))?;
     Ok(json(&changed?))
 }
 
@@ -224,19 +277,20 @@ impl IntoResponse for Refusal {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::oneshot;
+    use tokio::sync::{Semaphore, oneshot};
 
     use super::*;
 
     #[tokio::test]
     async fn a_change_that_was_begun_is_finished_though_nobody_waits_for_it() {
+        let turn = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
         let (done, finished) = oneshot::channel();
         let change = async move {
             tokio::task::yield_now().await;
             done.send("everything").map_err(|_| Refusal::new("test", "nobody listens", ""))
         };
         {
-            let mut request = Box::pin(carry_out(change));
+            let mut request = Box::pin(carry_out(turn, change));
             tokio::select! {
                 biased;
                 _ = &mut request => panic!("it takes longer than that"),

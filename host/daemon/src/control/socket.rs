@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, OFlags};
 use tokio::net::{UnixListener, UnixStream};
+
+use crate::remnant::Remnant;
 
 /// The control socket of this process. Dropping it removes the file.
 ///
@@ -15,8 +17,8 @@ use tokio::net::{UnixListener, UnixStream};
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(super) listener: UnixListener,
-    path: PathBuf,
-    lock: PathBuf,
+    socket: Remnant,
+    lock: Remnant,
     group: u32,
     /// Held as long as this process lives.
     _locked: File,
@@ -33,6 +35,9 @@ pub enum SocketError {
         /// Whose it is; `unknown` if it did not say.
         pid: String,
     },
+    /// The lock beside it is a link, or belongs to somebody else: whoever made it would have this process write elsewhere.
+    #[error("{} is a link, not a plain file, or not of this user", .0.display())]
+    NotOurs(PathBuf),
     /// There is a file of that name that is not a socket.
     #[error("{} is there and is not a socket", .0.display())]
     NotASocket(PathBuf),
@@ -63,7 +68,15 @@ impl Socket {
         let mut lock = path.as_os_str().to_owned();
         lock.push(".lock");
         let lock = PathBuf::from(lock);
-        let locked = take_lock(&lock).map_err(system)?.map_err(|pid| SocketError::Taken { socket: path.to_owned(), pid })?;
+        let locked = take_lock(&lock).map_err(|error| match error.raw_os_error() {
+            Some(LOOP) => SocketError::NotOurs(lock.clone()),
+            _ => system(error),
+        })?;
+        let locked = match locked {
+            Lock::Ours(file) => file,
+            Lock::Taken(pid) => return Err(SocketError::Taken { socket: path.to_owned(), pid }),
+            Lock::NotOurs => return Err(SocketError::NotOurs(lock)),
+        };
         match std::fs::symlink_metadata(path) {
             Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path).map_err(system)?,
             Ok(_) => return Err(SocketError::NotASocket(path.to_owned())),
@@ -71,13 +84,16 @@ impl Socket {
         }
         let listener = UnixListener::bind(path).map_err(system)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(system)?;
-        let group = std::fs::metadata(path).map_err(system)?.gid();
-        Ok(Self { listener, path: path.to_owned(), lock, group, _locked: locked })
+        let group = std::fs::symlink_metadata(path).map_err(system)?.gid();
+        // The listener keeps the socket's number from being given to another file.
+        let socket = Remnant::at(path).map_err(system)?;
+        let lock = Remnant::open(&lock, &locked).map_err(system)?;
+        Ok(Self { listener, socket, lock, group, _locked: locked })
     }
 
     /// What is left behind if this process ends without dropping it.
-    pub(crate) fn files(&self) -> [PathBuf; 2] {
-        [self.path.clone(), self.lock.clone()]
+    pub(crate) fn remnants(&self) -> [Remnant; 2] {
+        [self.socket.clone(), self.lock.clone()]
     }
 
     /// Whether this peer may speak: the daemon's user, root, or a member of the socket's group.
@@ -89,8 +105,8 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
-        let _ = std::fs::remove_file(&self.lock);
+        self.socket.remove();
+        self.lock.remove();
     }
 }
 
@@ -102,6 +118,10 @@ impl SocketError {
     pub fn cure(&self) -> String {
         match self {
             Self::Taken { .. } => "ask that one (`host status`), stop it, or name another socket with --socket".into(),
+            Self::NotOurs(lock) => format!(
+                "look who made {}, remove it, and keep sockets in a folder that only their owner writes to; or name another with --socket",
+                lock.display()
+            ),
             Self::NotASocket(path) => format!("remove {} or name another socket with --socket", path.display()),
             Self::System { .. } => "name a socket in a folder that you may write to with --socket".into(),
         }
@@ -125,22 +145,41 @@ impl Peer {
     }
 }
 
-/// The lock, or the pid of who has it.
-fn take_lock(path: &Path) -> std::io::Result<Result<File, String>> {
+/// What became of the try to take a lock.
+enum Lock {
+    Ours(File),
+    /// The pid of who has it.
+    Taken(String),
+    NotOurs,
+}
+
+/// The error of opening a link that is not to be followed.
+const LOOP: i32 = rustix::io::Errno::LOOP.raw_os_error();
+
+fn take_lock(path: &Path) -> std::io::Result<Lock> {
     loop {
-        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false).mode(0o644).custom_flags(flags);
+        let mut file = options.open(path)?;
+        let found = file.metadata()?;
+        let me = rustix::process::geteuid().as_raw();
+        // A pipe, or a file of somebody else that has this name too: nothing is written there.
+        if !found.is_file() || found.nlink() > 1 || (found.uid() != me && found.uid() != 0 && me != 0) {
+            return Ok(Lock::NotOurs);
+        }
         if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut pid = String::new();
             let _ = Read::by_ref(&mut file).take(16).read_to_string(&mut pid);
             let digits = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
-            return Ok(Err(if digits { pid } else { "unknown".into() }));
+            return Ok(Lock::Taken(if digits { pid } else { "unknown".into() }));
         }
         // The one before may have removed the file between our open and our lock; then the lock is on nothing.
-        if std::fs::metadata(path).is_ok_and(|now| file.metadata().is_ok_and(|ours| ours.ino() == now.ino())) {
+        if Remnant::open(path, &file)?.is_there() {
             file.set_len(0)?;
             file.rewind()?;
             write!(file, "{}", std::process::id())?;
-            return Ok(Ok(file));
+            return Ok(Lock::Ours(file));
         }
     }
 }
@@ -173,6 +212,36 @@ mod tests {
         std::fs::write(&path, "dear").unwrap();
         assert!(matches!(Socket::bind(&path), Err(SocketError::NotASocket(_))));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "dear");
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_is_a_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, victim) = (folder.path().join("host.sock"), folder.path().join("victim"));
+        std::fs::write(&victim, "dear").unwrap();
+        let lock = folder.path().join("host.sock.lock");
+        std::os::unix::fs::symlink(&victim, &lock).unwrap();
+        let refused = Socket::bind(&path).unwrap_err();
+        assert!(matches!(refused, SocketError::NotOurs(_)) && refused.cure().contains("host.sock.lock"), "{refused}");
+        std::fs::remove_file(&lock).unwrap();
+        std::fs::hard_link(&victim, &lock).unwrap();
+        assert!(matches!(Socket::bind(&path), Err(SocketError::NotOurs(_))), "another name of the same file is a link as well");
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "dear");
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_ends_leaves_the_socket_of_its_successor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("host.sock");
+        let first = Socket::bind(&path).unwrap();
+        // Somebody cleans up, and starts another.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::remove_file(folder.path().join("host.sock.lock")).unwrap();
+        let second = Socket::bind(&path).unwrap();
+        drop(first);
+        UnixStream::connect(&path).await.unwrap();
+        assert!(matches!(Socket::bind(&path), Err(SocketError::Taken { .. })), "its lock is there as well");
+        drop(second);
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{BoundTo, Repro, ReproSummary};
 use crate::control::message::Refusal;
+use crate::kept::{Unusable, only_ours};
 
 /// The repros of one state folder.
 #[derive(Debug, Clone)]
@@ -53,9 +54,12 @@ impl Shelf {
     }
 
     /// Makes the folder, for nobody else to read.
-    pub(crate) fn make(&self) -> io::Result<()> {
-        private(&self.folder)?;
-        private(&self.folder.join(COMPONENTS))?;
+    pub(crate) fn make(&self) -> Result<(), Unusable> {
+        for folder in [self.folder.clone(), self.folder.join(COMPONENTS)] {
+            private(&folder)?;
+            // What stood there before may be a link to a folder whose files are not for this host to remove.
+            only_ours(&folder, &fs::symlink_metadata(&folder)?)?;
+        }
         for left_over in names(&self.folder).into_iter().filter(|name| name.starts_with(UNFINISHED)) {
             fs::remove_dir_all(self.folder.join(left_over))?;
         }
@@ -88,7 +92,9 @@ impl Shelf {
     /// Keeps one, and lets the oldest go if there are too many. Returns its name.
     pub(super) fn keep(&self, mut repro: Repro, contents: &Contents<'_>) -> io::Result<String> {
         let wanted: String = repro.summary.id.chars().filter(|&letter| is_letter(letter)).take(120).collect();
+        self.sound()?;
         let unfinished = self.folder.join(format!("{UNFINISHED}{wanted}"));
+        let _ = fs::remove_dir_all(&unfinished);
         private(&unfinished)?;
         write(&unfinished.join(given_file(&repro)), &contents.given)?;
         let component = self.component(&repro.summary.digest);
@@ -112,6 +118,7 @@ impl Shelf {
 
     /// Lets the oldest go until the rest fits, and components that nobody needs any more.
     fn prune(&self) -> io::Result<()> {
+        self.sound()?;
         let mut ids = self.ids();
         loop {
             let used: Vec<String> = ids.iter().filter_map(|id| self.find(id).ok()).map(|repro| digits(&repro)).collect();
@@ -127,6 +134,12 @@ impl Shelf {
             }
             fs::remove_dir_all(self.folder.join(ids.remove(0)))?;
         }
+    }
+
+    /// Refuses a folder that has become a link, or others' to write to, since it was made.
+    fn sound(&self) -> io::Result<()> {
+        let folders = [self.folder.clone(), self.folder.join(COMPONENTS)];
+        folders.iter().try_for_each(|folder| only_ours(folder, &fs::symlink_metadata(folder)?).map_err(io::Error::other))
     }
 
     /// Names in the order of time.
@@ -195,8 +208,10 @@ fn private(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
+/// Writes a new file. One that is left over is replaced, and a link in its place is not followed.
 fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    let _ = fs::remove_file(file);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
     file.write_all(bytes)
 }
 
@@ -291,6 +306,31 @@ mod tests {
         for id in ["../other", "..", ".", "", "/etc", "a/b", "\x1b[31m"] {
             let refusal = shelf.find(id).unwrap_err();
             assert!(refusal.message.starts_with("there is no repro") && !refusal.message.contains('\x1b'), "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_folder_is_not_followed() {
+        let (others, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(others.path().join("precious"), "dear").unwrap();
+        let link = |name: &str| std::os::unix::fs::symlink(others.path(), state.path().join(name)).unwrap();
+        link("repro");
+        let shelf = Shelf::open(state.path());
+        assert!(matches!(shelf.make(), Err(Unusable::NotAFolder(_))));
+        fs::remove_file(state.path().join("repro")).unwrap();
+        private(&state.path().join("repro")).unwrap();
+        link("repro/components");
+        assert!(matches!(shelf.make(), Err(Unusable::NotAFolder(_))));
+        assert!(shelf.prune().is_err(), "also where it comes while the host runs");
+        assert_eq!(names(others.path()), ["precious"]);
+    }
+
+    #[test]
+    fn a_folder_that_others_can_write_to_is_not_used() {
+        let (_folder, shelf) = shelf(9, u64::MAX);
+        for mode in [0o777, 0o720, 0o1777] {
+            fs::set_permissions(shelf.folder.join(COMPONENTS), fs::Permissions::from_mode(mode)).unwrap();
+            assert!(matches!(shelf.make(), Err(Unusable::Open { .. })), "{mode:o}");
         }
     }
 

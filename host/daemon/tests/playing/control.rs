@@ -1,9 +1,9 @@
 //! The control socket, from the other end.
 
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::house::House;
+use crate::house::{House, order};
 use host_daemon::control::client::ClientError;
 use host_daemon::control::message::LoadProbe;
 use host_daemon::status::{Cause, Origin};
@@ -103,4 +103,45 @@ async fn a_given_time_ends_the_daemon() {
     let daemon = Daemon::start(settings).await.unwrap();
     assert_eq!(daemon.wait().await, Cause::Duration);
     assert_eq!(daemon.stop().await.cause, Cause::Duration);
+}
+
+/// A client that asks without end and takes no answer; ends when the other side ends it.
+async fn deaf(socket: std::path::PathBuf) {
+    let Ok(mut stream) = UnixStream::connect(socket).await else { return };
+    let requests = "GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n".repeat(64);
+    while stream.write_all(requests.as_bytes()).await.is_ok() {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_never_read_shut_nobody_out_and_hold_up_no_end() {
+    let house = House::new();
+    let (daemon, client) = (playing(&house).await, house.client());
+    let deaf: Vec<_> = (0..80).map(|_| tokio::spawn(deaf(client.socket().to_owned()))).collect();
+    for _ in 0..3 {
+        let status = tokio::time::timeout(Duration::from_secs(30), client.status()).await;
+        assert!(status.expect("somebody makes room").is_ok());
+    }
+    let began = Instant::now();
+    let report = tokio::time::timeout(Duration::from_secs(30), daemon.stop()).await.expect("it ends");
+    assert!(report.balanced && report.hung.is_empty(), "{report:?}");
+    // No collector, so no time for one: all else gets a second, and the machine may be busy.
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    deaf.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_comes_while_the_host_ends_is_refused() {
+    let house = House::new();
+    let (daemon, client) = (playing(&house).await, house.client());
+    // One that has sent half of its request, and one that asks when all is over.
+    let mut half = UnixStream::connect(client.socket()).await.unwrap();
+    half.write_all(b"POST /v1/plugins/load HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{").await.unwrap();
+    let late = order("sampler-ratio", None, None);
+    let (report, load) = tokio::join!(daemon.stop(), client.load_plugin(&late));
+    assert!(report.balanced, "{report:?}");
+    match load {
+        Err(ClientError::Refused(refusal)) => assert_eq!(refusal.step, "stop", "{refusal:?}"),
+        Err(_) | Ok(_) => {}
+    }
+    assert!(client.status().await.is_err());
 }
