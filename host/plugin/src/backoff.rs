@@ -1,7 +1,10 @@
 //! How long a plugin is left alone after offences, and when for good.
+//!
+//! Moments are those of the clock of the path, counted from any beginning: in a replay that of the records, so that the same capture
+//! meets the same rests.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::limits::Quarantine;
 
@@ -13,7 +16,7 @@ pub(crate) struct Backoff {
     /// Offences without a calm between them.
     offences: u32,
     /// The times of the last ones: one less than a quarantine counts.
-    recent: VecDeque<Instant>,
+    recent: VecDeque<Duration>,
 }
 
 /// Whether a plugin may be called.
@@ -21,7 +24,7 @@ pub(crate) struct Backoff {
 pub(crate) enum Standing {
     Free,
     /// Not before this moment; the words for it are written once, as they may be needed for every batch until then.
-    Resting(Instant, String),
+    Resting(Duration, String),
     /// Not any more, and why.
     Quarantined(String),
 }
@@ -46,13 +49,13 @@ impl Backoff {
     }
 
     /// Counts an offence, and says how the plugin stands now.
-    pub(crate) fn offence(&mut self, now: Instant) -> &Standing {
-        if self.recent.back().is_some_and(|last| now.duration_since(*last) > CALM) {
+    pub(crate) fn offence(&mut self, now: Duration) -> &Standing {
+        if self.recent.back().is_some_and(|last| now.saturating_sub(*last) > CALM) {
             self.offences = 0;
         }
         self.offences = self.offences.saturating_add(1);
         if let Some(Quarantine { faults, window }) = self.quarantine {
-            self.recent.retain(|then| now.duration_since(*then) <= window);
+            self.recent.retain(|then| now.saturating_sub(*then) <= window);
             if self.recent.len() + 1 >= faults as usize {
                 let seconds = window.as_secs_f64();
                 let words = format!(
@@ -74,7 +77,7 @@ impl Backoff {
     }
 
     /// Whether a rest has ended since this was last asked. The clock is read only while the plugin rests.
-    pub(crate) fn rested(&mut self, now: impl FnOnce() -> Instant) -> bool {
+    pub(crate) fn rested(&mut self, now: impl FnOnce() -> Duration) -> bool {
         let rested = matches!(&self.standing, Standing::Resting(until, _) if *until <= now());
         if rested {
             self.standing = Standing::Free;
@@ -93,18 +96,18 @@ mod tests {
     use super::*;
 
     /// The rest that is left, in milliseconds.
-    fn left(backoff: &mut Backoff, now: Instant) -> u128 {
+    fn left(backoff: &mut Backoff, now: Duration) -> u128 {
         backoff.rested(|| now);
         match backoff.standing() {
             Standing::Free => 0,
-            Standing::Resting(until, _) => until.duration_since(now).as_millis(),
+            Standing::Resting(until, _) => until.saturating_sub(now).as_millis(),
             Standing::Quarantined(_) => u128::MAX,
         }
     }
 
     #[test]
     fn rests_double_up_to_a_cap_and_end() {
-        let start = Instant::now();
+        let start = Duration::from_secs(1_000);
         let mut backoff = Backoff::new(None);
         let mut rests = Vec::new();
         for _ in 0..14 {
@@ -118,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_calm_minute_forgives() {
-        let start = Instant::now();
+        let start = Duration::from_secs(1_000);
         let mut backoff = Backoff::new(None);
         (0..5).for_each(|_| drop(backoff.offence(start).clone()));
         let later = start + CALM + LONGEST;
@@ -128,7 +131,7 @@ mod tests {
 
     #[test]
     fn so_many_offences_within_the_window_are_the_end() {
-        let start = Instant::now();
+        let start = Duration::from_secs(1_000);
         let mut backoff = Backoff::new(Some(Quarantine { faults: 3, window: Duration::from_secs(10) }));
         let second = Duration::from_secs(1);
         for seconds in [0, 9, 12, 20] {
@@ -143,6 +146,6 @@ mod tests {
     #[test]
     fn one_offence_can_be_the_end() {
         let mut backoff = Backoff::new(Some(Quarantine { faults: 1, window: Duration::ZERO }));
-        assert!(matches!(backoff.offence(Instant::now()), Standing::Quarantined(_)));
+        assert!(matches!(backoff.offence(Duration::from_secs(1_000)), Standing::Quarantined(_)));
     }
 }

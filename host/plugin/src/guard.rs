@@ -149,7 +149,8 @@ impl<R: Role> Guard<R> {
 
     /// Makes sure that there is an instance that may be called.
     fn ready(&mut self, step: &'static str) -> Result<(), Fault> {
-        if self.backoff.rested(Instant::now) {
+        let clock = &self.blueprint.setup.host.clock;
+        if self.backoff.rested(|| Duration::from_nanos(clock.monotonic())) {
             self.blueprint.stats.set_health(Health::Live);
         }
         let (kind, words) = match self.backoff.standing() {
@@ -211,7 +212,8 @@ impl<R: Role> Guard<R> {
     fn offend(&mut self, step: &'static str, ended: Ended) -> Fault {
         if ended.kind.is_offence() {
             let stats = &self.blueprint.stats;
-            match self.backoff.offence(Instant::now()) {
+            let now = Duration::from_nanos(self.blueprint.setup.host.clock.monotonic());
+            match self.backoff.offence(now) {
                 Standing::Free => {}
                 Standing::Resting(..) => stats.set_health(Health::BackingOff),
                 Standing::Quarantined(_) => {

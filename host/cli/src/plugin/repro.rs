@@ -56,10 +56,15 @@ async fn run(args: ReproRunArgs) -> Done {
         Format::Json => output::print_json(&rerun)?,
         Format::Table => output::print(&sentence(&repro.summary, &rerun))?,
     }
-    match rerun.outcome {
-        RerunOutcome::Again => Ok(()),
-        RerunOutcome::Otherwise | RerunOutcome::Succeeded => Err(Failure::Said(Code::Failed)),
-        RerunOutcome::Unbound => Err(Failure::Said(Code::Refused)),
+    verdict(rerun.outcome, args.component.is_some())
+}
+
+/// Whether it went as whoever makes the call again wants it to: the component that failed fails again, a fix does not.
+fn verdict(outcome: RerunOutcome, fix: bool) -> Done {
+    match (outcome, fix) {
+        (RerunOutcome::Again, false) | (RerunOutcome::Succeeded, true) => Ok(()),
+        (RerunOutcome::Unbound, _) => Err(Failure::Said(Code::Refused)),
+        (RerunOutcome::Again | RerunOutcome::Otherwise | RerunOutcome::Succeeded, _) => Err(Failure::Said(Code::Failed)),
     }
 }
 
@@ -157,7 +162,7 @@ fn sentence(summary: &ReproSummary, rerun: &Rerun) -> String {
         RerunOutcome::Otherwise => format!("FAILED OTHERWISE: `{step}` failed with {kind} then, now after {took}:\n{detail}\n"),
         RerunOutcome::Succeeded => format!(
             "did not fail: `{step}` returned after {took}\n{detail}\n\
-             the fault may need the calls before it, the host's tables or maps, or a busier machine\n"
+             if this is not your fix: the fault may need the calls before it, the host's tables or maps, or a busier machine\n"
         ),
         RerunOutcome::Unbound => format!("was not called: {detail}\n"),
     }
@@ -222,6 +227,24 @@ ID                               FAILED     PLUGIN              STEP     ROWS
             assert!(text.lines().any(|found| found == line), "{line:?} is not in\n{text}");
         }
         assert!(text.ends_with("again     host plugin repro run 1767323045000-sampler-file-trap\n"), "{text}");
+    }
+
+    #[test]
+    fn a_fix_that_works_is_success_and_so_is_a_fault_that_comes_again() {
+        for (outcome, fix, ends) in [
+            (RerunOutcome::Again, false, None),
+            (RerunOutcome::Succeeded, false, Some(Code::Failed)),
+            (RerunOutcome::Succeeded, true, None),
+            (RerunOutcome::Again, true, Some(Code::Failed)),
+            (RerunOutcome::Otherwise, true, Some(Code::Failed)),
+            (RerunOutcome::Unbound, true, Some(Code::Refused)),
+        ] {
+            let code = match verdict(outcome, fix) {
+                Err(Failure::Said(code)) => Some(code),
+                _ => None,
+            };
+            assert_eq!(code, ends, "{outcome:?}, fix: {fix}");
+        }
     }
 
     #[test]

@@ -3,12 +3,15 @@
 use host_daemon::config::{Config, OutputName};
 use host_daemon::privilege;
 use host_daemon::settings::{Input, Settings};
-use host_daemon::{Daemon, Pace};
+use host_daemon::slot::Slot;
+use host_daemon::status::{FinalReport, PathStatus, Status};
+use host_daemon::{CALLED_OFF, Daemon, Pace};
 
 use super::{log, settings, tell};
 use crate::args::{Format, ReplayArgs, Replayed, Speed};
-use crate::exit::{Done, Failure};
+use crate::exit::{Code, Done, Failure};
 use crate::output;
+use crate::printable::printable;
 use crate::requests;
 
 /// What a plugin of the command line may import: there is nothing behind it in a replay, where tables are empty and the time is
@@ -19,17 +22,28 @@ const WIDTH: usize = 80;
 
 /// `host replay`
 pub(crate) fn replay(args: ReplayArgs) -> Done {
-    let settings = settings_of(&args)?;
+    let mut settings = settings_of(&args)?;
     log::to_stderr(settings.config.telemetry.log.as_deref(), args.log_format)?;
     privilege::confine(&settings)?;
     let quiet = settings.output == Some(OutputName::None);
     let shows_requests = args.output == Some(Replayed::Requests);
     let format = args.format.format;
-    let (report, table) = super::runtime(None)?.block_on(async {
-        let daemon = Daemon::start(settings).await?;
-        super::announce(&daemon.status().await);
+    settings.last_word = Some(super::last_word(true, quiet && !shows_requests, format));
+    let mut faults = None;
+    let (report, table) = super::on_threads(None, async {
+        let daemon = match Daemon::start(settings).await {
+            Err(refusal) if refusal.step == CALLED_OFF => return Ok((FinalReport::of_nothing(Vec::new()), None)),
+            started => started?,
+        };
+        let status = daemon.status().await;
+        super::announce(&status);
+        if let Err(failure) = all_work(&args.plugins, &status) {
+            daemon.stop().await;
+            return Err(failure);
+        }
         super::in_lines(&daemon).await;
         let requests = if shows_requests { Some(daemon.requests().await?) } else { None };
+        faults = Some(daemon.status().await);
         Ok::<_, Failure>((daemon.stop().await, requests))
     })?;
     if let Some(requests) = &table {
@@ -38,7 +52,37 @@ pub(crate) fn replay(args: ReplayArgs) -> Done {
             Format::Table => output::print(&requests::table(requests, WIDTH))?,
         }
     }
-    tell(&report, true, quiet && !shows_requests, format)
+    tell(&report, true, quiet && !shows_requests, format)?;
+    faults.as_ref().map_or(Ok(()), without_faults)
+}
+
+/// A plugin that was asked for by name works on a path of this capture.
+fn all_work(asked: &[(Slot, String)], status: &Status) -> Done {
+    let works = |slot: &Slot| {
+        let plugins = status.paths.iter().flat_map(|path| &path.plugins);
+        plugins.into_iter().any(|plugin| plugin.slot == slot.to_string())
+    };
+    let Some((slot, component)) = asked.iter().find(|(slot, _)| !works(slot)) else { return Ok(()) };
+    let paths: Vec<&str> = status.paths.iter().map(|path| path.probe.as_str()).collect();
+    let message = format!("nothing in this capture goes to {} in slot {slot}", printable(component));
+    Err(Failure::new(Code::Usage, message).cured_by(format!("its paths are {}", printable(&paths.join(", ")))))
+}
+
+/// A replay in which a plugin failed is no success, whatever became of its batches.
+fn without_faults(status: &Status) -> Done {
+    let of_path = |path: &PathStatus| {
+        let failed = path.plugins.iter().filter(|plugin| !plugin.faults.is_empty()).map(|plugin| {
+            let kinds: Vec<String> = plugin.faults.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+            format!("{}@{} in slot {} on path {}: {}", plugin.name, plugin.version, plugin.slot, path.probe, kinds.join(", "))
+        });
+        failed.collect::<Vec<_>>()
+    };
+    let failed: Vec<String> = status.paths.iter().flat_map(of_path).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let message = format!("plugins failed, by kind of failure: {}", printable(&failed.join("; ")));
+    Err(Failure::new(Code::Failed, message).cured_by("the log above has their words; `host plugin repro list` the calls"))
 }
 
 fn settings_of(args: &ReplayArgs) -> Result<Settings, Failure> {

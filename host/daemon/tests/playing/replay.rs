@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::guests::faulty;
 use crate::house::{House, Lines};
 use host_daemon::config::{Config, OutputName};
 use host_daemon::status::Cause;
@@ -92,6 +93,15 @@ async fn a_capture_says_the_same_bytes_each_time_in_the_order_in_which_it_was_ta
     assert!(first == again, "{} and {} bytes", first.len(), again.len());
     let all = replayed("", Pace::Fast).await;
     assert!(all.len() > first.len() && all == replayed("", Pace::Fast).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_faults_rests_by_the_time_of_the_records() {
+    let config = format!("[plugins.sampler]\ncomponent = {:?}\nconfig = {{ do = \"trap\" }}\non_faults = \"off\"\n", faulty());
+    let fast = replayed(&config, Pace::Fast).await;
+    assert!(String::from_utf8_lossy(&fast).contains("sampler: backing-off"), "it rests");
+    let real = replayed(&config, Pace::Real).await;
+    assert!(fast == real, "{} and {} bytes, however long the replay takes", fast.len(), real.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
