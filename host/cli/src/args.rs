@@ -90,7 +90,8 @@ pub(crate) enum Command {
 /// Where the running host listens.
 #[derive(Debug, Args)]
 pub(crate) struct SocketArgs {
-    /// The control socket of the running host [default: as root /run/host.sock, else $XDG_RUNTIME_DIR/host.sock]
+    /// The control socket of the running host [default: as root /run/host.sock, or the service's /run/host/host.sock; else
+    /// $XDG_RUNTIME_DIR/host.sock]
     #[arg(long, value_name = "PATH", env = "HOST_SOCKET", hide_env_values = true, value_hint = ValueHint::FilePath)]
     pub(crate) socket: Option<PathBuf>,
 }
@@ -151,7 +152,7 @@ pub(crate) struct DoctorArgs {
 /// `host config`
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Read a configuration as `host run` would, and say what is wrong with it
+    /// Read a configuration and bind its plugins as `host run` would, and say what is wrong with it
     Check {
         /// The file.
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -26,8 +26,9 @@ Examples:
 
 Exit codes:
   0  done; also when the reader of standard output went away
-  1  failed; a ledger does not balance; rows were not delivered before the end; `host doctor` found
-     a fault; `host plugin repro run` did not see the call fail again
+  1  failed; a ledger does not balance; rows were not delivered before the end, or something hung
+     then; a plugin failed in a replay; `host doctor` found a fault; `host plugin repro run` did
+     not see what it was to see
   2  the command line or the configuration is wrong
   3  a plugin or a probe was refused; what ran before still runs
   4  no running host answers at the socket
@@ -58,8 +59,10 @@ pub(super) const RUN: &str = "\
 Attach the probes and send what the plugins keep.
 
 Needs no configuration. On a terminal it draws a live table with the last events below it; elsewhere it writes log \
-lines to standard error and events to standard output. SIGINT and SIGTERM stop the probes, drain what is on the way, \
-print the ledger and end with 0, or with 1 if a sum of it does not hold.
+lines to standard error and events to standard output. SIGINT, SIGTERM and SIGQUIT stop the probes, drain what is on the way, \
+print the ledger and end with 0, or with 1 if a sum of it does not hold or something hung: at the latest two seconds after the \
+time that `export.drain` gives the collector. A second one ends at once. SIGHUP does the same as the first where it comes from a \
+terminal that goes away; elsewhere, as SIGUSR1 and SIGUSR2, it ends nothing.
 
 Attaching takes CAP_BPF and CAP_PERFMON, and for some probes more: `host doctor --caps` says what for. Without them the \
 capture in this binary is replayed through the same path, clearly marked, so that plugins can be tried anywhere.";
@@ -79,7 +82,8 @@ The ledger is printed at the end: to standard output with --output none, else to
 
 /// `host requests`
 pub(super) const REQUESTS: &str = "\
-Show the requests that were made on this node, counted exactly since the start, before anything is sampled.
+Show the requests that were made on this node, counted exactly, before anything is sampled: since the start, or since the decoder \
+of their protocol was last unloaded or replaced by one whose rows mean something else.
 
 A heading for each process at one end of its connections, and below it a line for each method, route and status: how many, how \
 many of them failed, and the time that half of them and 99 of 100 took no longer than. What was over `metrics.cardinality` is \
@@ -124,7 +128,8 @@ Examples:
   host replay my.capture --plugin sampler=./my_sampler.wasm --speed real
   host replay my.capture --otlp-endpoint http://localhost:4317
 
-A plugin that is named here may import `clock` and `tables`; all else is granted by the configuration.";
+A plugin that is named here may import `clock` and `tables`; all else is granted by the configuration. If one fails on a batch the \
+replay ends with 1, whatever became of the batch; one that no path of the capture has a use for ends it with 2.";
 
 /// `host status`
 pub(super) const STATUS: &str = "\
@@ -219,7 +224,7 @@ code is 0 only once they are live.";
 /// After `host plugin rollback --help`.
 pub(super) const ROLLBACK_AFTER: &str = "\
 Examples:
-  host plugin rollback sampler            the generation before
+  host plugin rollback sampler            what was live before
   host plugin rollback sampler --to 3     one that `host plugin history` shows";
 
 /// `host plugin shadow`
@@ -237,7 +242,7 @@ A condition is made of `disagreement` (the share of rows, judged by the bound of
 pub(super) const SHADOW_AFTER: &str = "\
 Examples:
   host plugin shadow ./my_sampler.wasm
-  host plugin shadow ./my_sampler.wasm --slot sampler.file --share 10% --config '{\"ratio\": 0.01}'
+  host plugin shadow sampler-ratio --slot sampler.file --share 10% --config '{\"ratio\": 0.01}'
   host plugin shadow ./my_sampler.wasm --after 10m \\
       --promote-if 'disagreement < 0.1% and faults == 0 and cost < 1.2'";
 
@@ -296,13 +301,13 @@ calls before it are not made.";
 /// After `host plugin repro run --help`.
 pub(super) const REPRO_RUN_AFTER: &str = "\
 Exit codes:
-  0  it failed again with the same kind of fault
-  1  it did not, or it failed in another way
+  0  it failed again with the same kind of fault; with --component: it did not fail
+  1  it did not, or it failed in another way; with --component: it failed
   3  there is no such call, or the component was refused before it could be called
 
 Examples:
   host plugin repro run 1767323045000-sampler-file-trap
-  host plugin repro run 1767323045000-sampler-file-trap --component ./fixed.wasm || echo fixed";
+  host plugin repro run 1767323045000-sampler-file-trap --component ./fixed.wasm && echo fixed";
 
 /// `host plugin compile`
 pub(super) const COMPILE: &str = "\

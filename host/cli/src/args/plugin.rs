@@ -67,10 +67,10 @@ pub(crate) struct LoadArgs {
     /// The component, a .wasm file, a compiled one (.cwasm), or the name of one in the binary
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
-    /// The slot; needed where the component's role has more than one
+    /// The slot [default: by its role and name; a sampler goes to `sampler`, which samples every path]
     #[arg(long, value_name = "SLOT")]
     pub(crate) slot: Option<String>,
-    /// Configuration of the plugin, a JSON object [default: the slot's]
+    /// Configuration of the plugin, a JSON object [default: what it had in this slot, or what the file says now]
     #[arg(long, value_name = "JSON", value_parser = value::json_object)]
     pub(crate) config: Option<serde_json::Value>,
     /// Refuse the file unless its SHA-256 is this, as `host plugin inspect FILE` shows it
@@ -118,7 +118,7 @@ pub(crate) struct RollbackArgs {
     /// The slot, as `host plugin list` shows it
     #[arg(value_name = "SLOT")]
     pub(crate) slot: String,
-    /// The generation to go back to, as `host plugin history` shows it [default: the one before]
+    /// The generation to go back to, as `host plugin history` shows it [default: what was live before]
     #[arg(long, value_name = "N")]
     pub(crate) to: Option<u64>,
     #[command(flatten)]

@@ -44,7 +44,7 @@ pub(crate) struct RunArgs {
     /// Send to this collector, such as http://localhost:4317
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url, help_heading = "Where it goes")]
     pub(crate) otlp_endpoint: Option<String>,
-    /// How to speak to the collector [default: grpc]
+    /// How to speak to the collector [default: grpc at port 4317, else http/protobuf]
     #[arg(long, value_name = "PROTOCOL", help_heading = "Where it goes")]
     pub(crate) otlp_protocol: Option<OtlpProtocol>,
 

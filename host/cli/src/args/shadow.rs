@@ -19,7 +19,7 @@ pub(crate) struct ShadowArgs {
     /// The share of batches that it sees, such as 10% or 0.1
     #[arg(long, value_name = "SHARE", default_value = "100%", value_parser = value::share)]
     pub(crate) share: f64,
-    /// Configuration of the candidate, a JSON object [default: the slot's]
+    /// Configuration of the candidate, a JSON object [default: what it had in this slot, or what the file says now]
     #[arg(long, value_name = "JSON", value_parser = value::json_object)]
     pub(crate) config: Option<serde_json::Value>,
     /// Refuse the file unless its SHA-256 is this
