@@ -10,6 +10,10 @@ mod web_page_as_answer;
 mod upgrade_that_fails;
 mod postgresql_over_tls_for_long;
 mod upgrade_to_http2;
+mod connect_and_other_targets;
+mod downloads_by_sendfile;
+mod expect_with_a_final_answer;
+mod scanner_of_absent_paths;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -18,7 +22,6 @@ use host_tests::daemon::Host;
 use host_tests::{repository, target_folder};
 
 /// A host that sees the requests of this machine, and sends its rows nowhere.
-#[allow(dead_code, reason = "for the reports that ask `host requests`")]
 fn host() -> Host {
     Host::run(&["--probe", "l7", "--output", "none"])
 }
