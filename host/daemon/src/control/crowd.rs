@@ -137,7 +137,15 @@ impl Drop for Seat {
 
 impl Guest {
     fn new() -> Self {
-        Self { busy: AtomicU64::new(0), moved: Mutex::new(Instant::now()), leaving: AtomicBool::new(false), out: Notify::new() }
+        let now = Instant::now();
+        Self {
+            busy: AtomicU64::new(0),
+            entered: now,
+            answered: AtomicBool::new(false),
+            moved: Mutex::new(now),
+            leaving: AtomicBool::new(false),
+            out: Notify::new(),
+        }
     }
 
     fn moved(&self) -> Instant {
