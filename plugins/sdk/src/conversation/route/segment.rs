@@ -88,9 +88,6 @@ pub(super) fn is_word(segment: &[u8]) -> bool {
     if segment.len() > LONGEST {
         return false;
     }
-    if is_one_of(&TECHNICAL, segment) {
-        return true;
-    }
     let (mut separators, mut digits) = (0, 0);
     for byte in segment {
         match byte {
@@ -102,7 +99,11 @@ pub(super) fn is_word(segment: &[u8]) -> bool {
         }
     }
     if digits == 0 && separators == 0 && !segment.contains(&b'.') {
-        return is_letters(segment, is_camel);
+        return is_letters(segment, is_camel) || is_one_of(&TECHNICAL, segment);
+    }
+    // Most values are numbers.
+    if digits == segment.len() {
+        return false;
     }
     let pieces = || segment.split(|byte| matches!(byte, b'-' | b'_' | b'.')).filter(|piece| !piece.is_empty());
     let words = segment.split(|byte| matches!(byte, b'-' | b'_')).filter(|piece| !piece.is_empty()).count();
@@ -110,7 +111,7 @@ pub(super) fn is_word(segment: &[u8]) -> bool {
     // `jquery-3.6.0.js`: a version has dots, and not many digits.
     let has_version = digits <= 4 && segment.contains(&b'.') && pieces().next().is_some_and(|piece| !is_number(piece));
     let is_piece = |piece: &[u8]| match piece.iter().filter(|byte| byte.is_ascii_digit()).count() {
-        0 => is_one_of(&TECHNICAL, piece) || is_letters(piece, is_camel),
+        0 => is_letters(piece, is_camel) || is_one_of(&TECHNICAL, piece),
         all if all == piece.len() => has_version && all <= 2,
         _ => is_version(piece) || is_one_of(&TECHNICAL, piece),
     };
@@ -181,8 +182,10 @@ fn is_camel(letters: &[u8]) -> bool {
     odd <= 1 && (groups < 3 || letters.len() * 2 >= groups * 5)
 }
 
+/// Whether a word is one of these, in capitals or not. Its first letter tells mostly that it is none.
 fn is_one_of(words: &[&[u8]], word: &[u8]) -> bool {
-    words.iter().any(|known| known.eq_ignore_ascii_case(word))
+    let Some(first) = word.first().map(u8::to_ascii_lowercase) else { return false };
+    words.iter().any(|known| known.first() == Some(&first) && known.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
