@@ -328,7 +328,12 @@ impl Dispatch {
         if key.tls {
             self.cover(key.connection);
         }
-        self.table.insert(key, head, self.shape.ends(record))
+        let is_covered = !key.tls && self.table.find(Key { tls: true, ..key }).is_some();
+        let place = self.table.insert(key, head, self.shape.ends(record));
+        if let Some(connection) = self.table.at(place) {
+            connection.is_covered = is_covered;
+        }
+        place
     }
 
     /// A record of a connection that is not decided.

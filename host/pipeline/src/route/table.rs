@@ -66,6 +66,8 @@ pub(crate) struct Connection {
     pub(crate) unrouted: u64,
     /// While it changes hands.
     pub(crate) change: Option<Box<Change>>,
+    /// Of what goes over the wire: its plaintext is seen, or was.
+    pub(crate) is_covered: bool,
     /// The pair of ends that it is one of.
     pair: u64,
     side: usize,
@@ -192,6 +194,7 @@ impl Table {
             given: 0,
             unrouted: 0,
             change: None,
+            is_covered: false,
             pair,
             side,
         };

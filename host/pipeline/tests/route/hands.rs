@@ -320,9 +320,12 @@ fn ciphertext_whose_plaintext_is_known_is_not_unknown() {
     rig.wire.push(wire(1).chain([plain(1, b"GET /")]));
     rig.wire.push(wire(2).take(4).chain([plain(2, b"GET /")]).chain(wire(2)));
     rig.wire.push(wire(3));
-    rig.settle(36);
+    // Of short ones nothing is decided before their end.
+    rig.wire.push(wire(4).take(2).chain([plain(4, b"GET /"), end(4)]));
+    rig.wire.push([plain(5, b"GET /")].into_iter().chain(wire(5).take(2)).chain([end(5)]));
+    rig.settle(44);
     let account = rig.router.account(Duration::from_secs(20));
     let counted: Vec<_> = account.strangers.iter().map(|one| (one.connections, one.records)).collect();
     assert_eq!(counted, [(1, 10)], "only the third is missed");
-    assert_eq!(account.ledger.unrouted, 34);
+    assert_eq!(account.ledger.unrouted, 40);
 }

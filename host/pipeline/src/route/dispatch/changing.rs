@@ -135,15 +135,18 @@ impl Dispatch {
         self.held_bytes += held.size();
         let Some(connection) = self.table.at(place) else { return };
         connection.given = 0;
+        let has_had_its_tries = connection.disowned > TRIES;
         if held.fresh == 0 {
             self.held_bytes -= held.size();
-            if connection.ended {
-                self.forget(place);
+            match (has_had_its_tries, connection.ended) {
+                (true, _) => self.give_up(place),
+                (false, true) => self.forget(place),
+                (false, false) => {}
             }
             return;
         }
         connection.held = Some(Box::new(held));
-        if connection.disowned > TRIES {
+        if has_had_its_tries {
             return self.give_up(place);
         }
         self.reopen(place);

@@ -14,10 +14,9 @@ impl Dispatch {
     /// Nobody knows this connection.
     pub(super) fn give_up(&mut self, place: Place) {
         let Some(connection) = self.table.at(place) else { return };
-        let (key, role, ended) = (connection.key, connection.role, connection.ended);
+        let (key, role, ended, is_covered) = (connection.key, connection.role, connection.ended, connection.is_covered);
         let held = connection.held.take();
         let first = held.as_ref().and_then(|held| self.shape.head(held.records().next()?));
-        let is_covered = !key.tls && self.table.find(Key { tls: true, ..key }).is_some();
         let port = if is_covered {
             COVERED
         } else {
@@ -44,6 +43,7 @@ impl Dispatch {
     pub(super) fn cover(&mut self, connection: u64) {
         let Some(place) = self.table.find(Key { connection, tls: false }) else { return };
         let Some(connection) = self.table.at(place) else { return };
+        connection.is_covered = true;
         if let Fate::Unknown(port) = connection.fate
             && port != COVERED
         {
