@@ -41,6 +41,20 @@ const OWNED: &[(&str, &[&str])] = &[
 /// The one room outside of host/kernel with unsafe code: machine code from outside becomes part of the process.
 const UNSAFE_ROOM: (&str, &str) = ("host/plugin", "host/plugin/src/map.rs");
 
+/// Rooms of the daemon and of plugins that read files or pipes by themselves, and why nobody waits for them. All others call
+/// `host_kernel::file`: a path that somebody named may lead to a pipe, a device, or a mount that does not answer.
+const READERS: &[(&str, &str)] = &[
+    ("host/daemon/src/config.rs", "at the start, or within a deadline on a thread of its own"),
+    ("host/daemon/src/replay.rs", "within a deadline on a thread of its own"),
+    ("host/daemon/src/process.rs", "/proc/self"),
+    ("host/daemon/src/control/socket.rs", "/proc, and its own lock, 16 bytes of it"),
+    ("host/daemon/src/tables/process.rs", "within a deadline, by a thread that another takes the place of"),
+    ("host/daemon/src/tables/users.rs", "/etc/passwd, by the same thread"),
+    ("host/plugin/src/cache/folder.rs", "its own folder, without waiting"),
+    ("host/plugin/src/apart.rs", "pipes of a process that it ends"),
+    ("host/plugin/src/apart/inside.rs", "standard input of that process"),
+];
+
 /// Lines that a room may have, its tests included.
 const ROOM: usize = 500;
 
@@ -163,6 +177,25 @@ fn every_unsafe_block_says_why_it_is_safe() {
             if is_unsafe && !reason {
                 offenders.push(format!("{}:{}", relative(file), index + 1));
             }
+        }
+    }
+    none(&offenders);
+}
+
+// === Waiting ===
+
+#[test]
+fn a_file_that_others_name_is_read_by_the_rooms_that_wait_for_nothing() {
+    let readers = ["fs::read(", "fs::read_to_string(", "File::open(", ".read_to_end("];
+    let mut offenders = Vec::new();
+    for file in files(&["rs"]).iter().filter(|file| {
+        ["host/daemon/src", "host/plugin/src", "host/pipeline/src"].iter().any(|folder| file.starts_with(root().join(folder)))
+    }) {
+        let text = read(file);
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let known = READERS.iter().any(|(room, _)| relative(file) == *room);
+        if known != readers.iter().any(|reader| code.contains(reader)) {
+            offenders.push(relative(file));
         }
     }
     none(&offenders);

@@ -2,9 +2,11 @@
 //!
 //! [README.md](README.md) says how to add one.
 
+mod component_that_takes_a_compiler_minutes;
 mod corrupt_bpf_object;
 mod nested_write_in_handshake;
 mod streams_longer_than_the_timeout;
+mod pipe_as_a_plugin;
 mod tls_after_connect;
 mod web_page_as_answer;
 mod upgrade_that_fails;

@@ -30,6 +30,11 @@ use crate::exit::{Code, Done, Failure};
 fn main() -> ExitCode {
     host_kernel::small_pages();
     host_kernel::one_heap();
+    // A running host has started this one to compile a component.
+    #[cfg(feature = "compiler")]
+    if let Some(arguments) = host_plugin::apart::asked(std::env::args_os()) {
+        return host_plugin::apart::answer(&arguments);
+    }
     let cli = Cli::parse();
     match perform(cli.command) {
         Ok(()) => ExitCode::SUCCESS,

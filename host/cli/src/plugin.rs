@@ -16,8 +16,10 @@ use std::path::{Path, PathBuf};
 
 use host_daemon::config::is_file;
 use host_daemon::control::client::Client;
-use host_daemon::control::message::{Live, LoadPlugin, RollbackPlugin, UnloadPlugin};
+use host_daemon::control::message::{Live, LoadPlugin, RollbackPlugin, UnloadPlugin, base64};
 use host_daemon::slot::Slot;
+use host_kernel::file;
+use host_plugin::limits::LARGEST_COMPONENT;
 
 use crate::args::{DataArgs, Format, LoadArgs, PluginCommand, RollbackArgs, UnloadArgs};
 use crate::ask;
@@ -54,9 +56,10 @@ pub(crate) async fn plugin(command: PluginCommand) -> Done {
 }
 
 async fn load(args: LoadArgs) -> Done {
+    let (path, bytes_base64) = sent(&args.file, LARGEST_COMPONENT)?;
     let load = LoadPlugin {
-        path: Some(absolute(&args.file)?),
-        bytes_base64: None,
+        path: Some(path),
+        bytes_base64,
         slot: args.slot.as_deref().map(slot).transpose()?,
         config: args.config.and_then(object),
         pin: args.pin,
@@ -174,12 +177,32 @@ fn read(subject: &Path) -> Result<Vec<u8>, Failure> {
             let broken = || Failure::new(Code::Refused, format!("`{}` in this binary is broken", component.name));
             component.code(false).map(|code| AsRef::<[u8]>::as_ref(&code).to_vec()).ok_or_else(broken)
         }
-        _ => host_plugin::read(subject).map_err(|error| {
+        _ => bytes_of(subject, LARGEST_COMPONENT).map_err(|failure| {
             let meant = host_daemon::meant(&subject.to_string_lossy()).filter(|_| !subject.exists());
-            let cure = meant.map_or(error.cure.clone(), |meant| format!("did you mean `{meant}`, which is in this binary?"));
-            Failure::new(Code::Refused, error.to_string()).cured_by(cure)
+            let cure = meant.map(|meant| format!("did you mean `{meant}`, which is in this binary?"));
+            failure.cured_by(cure.unwrap_or_default())
         }),
     }
+}
+
+fn bytes_of(subject: &Path, most: usize) -> Result<Vec<u8>, Failure> {
+    file::read(subject, most as u64).map_err(|error| {
+        let message = format!("{}: read failed: {error}", printable(&subject.to_string_lossy()));
+        Failure::new(Code::Refused, message).cured_by(error.cure())
+    })
+}
+
+/// What a request says of a file: what it is called, and its bytes. It is read here and not by the host, which others need. A bare
+/// name that is no file here is left alone: it may be one that the host's binary knows.
+pub(crate) fn sent(subject: &Path, most: usize) -> Result<(PathBuf, Option<String>), Failure> {
+    let name = subject.to_string_lossy();
+    if !subject.exists() && !is_file(&name) && !name.ends_with(".o") {
+        return Ok((subject.to_owned(), None));
+    }
+    let bytes = bytes_of(subject, most)?;
+    let path = std::path::absolute(subject);
+    let path = path.map_err(|error| Failure::new(Code::Usage, format!("{}: {error}", subject.display())))?;
+    Ok((path, Some(base64(&bytes))))
 }
 
 /// A slot by its name.
@@ -188,26 +211,33 @@ fn slot(name: &str) -> Result<Slot, Failure> {
         .map_err(|error| Failure::new(Code::Usage, format!("{error}")).cured_by("`host plugin list` shows the slots there are"))
 }
 
-/// The file as the host, which has another working directory, will find it. A bare name that is no file here is left alone: it
-/// may be one that the binary knows.
-pub(crate) fn absolute(file: &Path) -> Result<PathBuf, Failure> {
-    let name = file.to_string_lossy();
-    if !file.exists() && !is_file(&name) && !name.ends_with(".o") {
-        return Ok(file.to_owned());
-    }
-    std::path::absolute(file).map_err(|error| Failure::new(Code::Usage, format!("{}: {error}", file.display())))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_name_in_the_binary_is_left_alone_and_a_file_is_named_absolutely() {
-        assert_eq!(absolute(Path::new("sampler-ratio")).unwrap(), Path::new("sampler-ratio"));
-        assert!(absolute(Path::new("mine.wasm")).unwrap().is_absolute());
-        assert!(absolute(Path::new("mine.bpf.o")).unwrap().is_absolute());
-        assert!(absolute(Path::new("./mine")).unwrap().is_absolute());
+    fn a_name_in_the_binary_is_left_alone_and_the_bytes_of_a_file_go_along() {
+        assert_eq!(sent(Path::new("sampler-ratio"), 9).unwrap(), (PathBuf::from("sampler-ratio"), None));
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["mine.wasm", "mine.bpf.o", "mine"] {
+            let file = folder.path().join(name);
+            std::fs::write(&file, "abc").unwrap();
+            assert_eq!(sent(&file, 3).unwrap(), (file.clone(), Some("YWJj".to_owned())), "{name}");
+            assert!(matches!(sent(&file, 2), Err(Failure::Error { code: Code::Refused, .. })));
+        }
+        for absent in ["absent.wasm", "absent.bpf.o", "./absent"] {
+            assert!(matches!(sent(Path::new(absent), 3), Err(Failure::Error { code: Code::Refused, .. })), "{absent}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_here_and_not_sent_to_the_host() {
+        for path in ["/dev/null", "/dev/zero", "/"] {
+            let Err(Failure::Error { code: Code::Refused, message, .. }) = sent(Path::new(path), 3) else {
+                panic!("{path} was taken")
+            };
+            assert!(message.contains("not a file"), "{message}");
+        }
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! `host probe`: what is attached to the kernel.
 
-use host_daemon::control::message::{LoadProbe, UnloadProbe};
+use host_daemon::control::message::{LARGEST_OBJECT, LoadProbe, UnloadProbe};
 use host_model::{Probe, ProbeState};
 
 use crate::args::{DataArgs, Format, ProbeCommand, ProbeLoadArgs, ProbeUnloadArgs};
 use crate::ask;
 use crate::exit::Done;
 use crate::output::{self, Align, bytes, columns};
-use crate::plugin::absolute;
+use crate::plugin::sent;
 use crate::printable::{clipped, printable};
 use crate::status::failure;
 
@@ -29,7 +29,8 @@ async fn list(args: DataArgs) -> Done {
 }
 
 async fn load(args: ProbeLoadArgs) -> Done {
-    let load = LoadProbe { path: absolute(&args.file)?, name: None, max_entries: args.maps.into_iter().collect() };
+    let (path, bytes_base64) = sent(&args.file, LARGEST_OBJECT)?;
+    let load = LoadProbe { path, bytes_base64, name: None, max_entries: args.maps.into_iter().collect() };
     let client = ask::client(args.data.socket);
     let probe = ask::answer(client.load_probe(&load)).await?;
     match args.data.format.format {

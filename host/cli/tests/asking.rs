@@ -65,6 +65,15 @@ fn request(reader: &mut BufReader<UnixStream>) -> String {
     request
 }
 
+/// A file to load: what is in it only the host looks at.
+fn component() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.wasm");
+    std::fs::write(&file, "abc").unwrap();
+    let file = file.to_str().unwrap().to_owned();
+    (folder, file)
+}
+
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
@@ -164,14 +173,15 @@ fn a_rollback_says_which_generation() {
 #[test]
 fn a_candidate_is_said_with_its_share_its_pin_and_its_condition() {
     let digest = format!("sha256:{}", "AB".repeat(32));
-    let line = ["plugin", "shadow", "x.wasm", "--slot", "sampler", "--share", "10%", "--pin", &digest];
+    let (_folder, file) = component();
+    let line = ["plugin", "shadow", &file, "--slot", "sampler", "--share", "10%", "--pin", &digest];
     let promise = ["--promote-if", "disagreement < 0.1% and faults == 0", "--after", "10m"];
     let (output, request) = ask(&[&line[..], &promise].concat(), 200, COMPARISON);
     assert!(stdout(&output).starts_with("sampler: sampler-tail@1.0.0 is in the shadow of"), "{}", stderr(&output));
     let (line, body) = request.split_once('\n').unwrap();
     assert!(line.starts_with("POST /v1/plugins/shadow "), "{line}");
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
-    assert!(body["path"].as_str().unwrap().starts_with('/'), "{body}");
+    assert_eq!((&body["path"], &body["bytes_base64"]), (&file.into(), &"YWJj".into()), "the bytes, and what they are called");
     assert_eq!(
         (&body["share"], &body["after_ms"], &body["pin"]),
         (&0.1.into(), &600_000.into(), &digest.to_lowercase().into())
@@ -231,7 +241,7 @@ fn json_passes_through_untouched() {
 #[test]
 fn a_refusal_is_said_with_its_step_and_cure_and_ends_with_3() {
     let refusal = r#"{"error":{"step":"grant","message":"it imports `maps`, which is not granted\u001b[2J","cure":"add\n[plugins.sampler]\ngrants = [\"maps\"]"}}"#;
-    let (output, _) = ask(&["plugin", "load", "x.wasm"], 422, refusal);
+    let (output, _) = ask(&["plugin", "load", "sampler-ratio"], 422, refusal);
     assert_eq!(output.status.code(), Some(3));
     assert!(output.stdout.is_empty());
     assert_eq!(
@@ -241,9 +251,10 @@ fn a_refusal_is_said_with_its_step_and_cure_and_ends_with_3() {
 }
 
 #[test]
-fn a_load_says_the_file_absolutely_the_slot_and_the_configuration() {
+fn a_load_sends_the_bytes_of_the_file_with_its_path_the_slot_and_the_configuration() {
     let pin = "ab".repeat(32);
-    let line = ["plugin", "load", "x.wasm", "--slot", "sampler", "--config", r#"{"ratio":0.5}"#, "--pin", &pin];
+    let (_folder, file) = component();
+    let line = ["plugin", "load", &file, "--slot", "sampler", "--config", r#"{"ratio":0.5}"#, "--pin", &pin];
     let (output, request) = ask(&line, 200, LIVE);
     let expected = "sampler: s@1.0.0 is live as generation 2; paused 1.5 us, 7 rows passed meanwhile\n\
                     warm: it goes on with the state of its predecessor\nsha256:0\n";
@@ -251,7 +262,7 @@ fn a_load_says_the_file_absolutely_the_slot_and_the_configuration() {
     let (line, body) = request.split_once('\n').unwrap();
     assert!(line.starts_with("POST /v1/plugins/load "), "{line}");
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
-    assert!(body["path"].as_str().unwrap().starts_with('/'), "{body}");
+    assert_eq!((&body["path"], &body["bytes_base64"]), (&file.into(), &"YWJj".into()));
     assert_eq!((&body["slot"], &body["config"]["ratio"]), (&"sampler".into(), &0.5.into()));
     assert_eq!(body["pin"], format!("sha256:{pin}"));
 }

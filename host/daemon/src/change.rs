@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use host_model::{CallStats, Role};
 
 use crate::config::digest_of;
@@ -165,11 +163,11 @@ impl Core {
         let pin = pin.map_err(|wrong| Refusal::new("pin", wrong, "pin the whole digest, or none"))?;
         let (bytes, stem) = match (&asked.path, &asked.bytes_base64) {
             (Some(path), None) => (loading::read(path, self.compiler.engine().execution())?, loading::stem(path)),
-            (None, Some(text)) => {
-                let broken = |error| Refusal::new("request", format!("bytes_base64: {error}"), "send standard base64");
-                (STANDARD.decode(text).map_err(broken)?.into(), "unnamed".to_owned())
+            // Where the bytes are there, the path is only what they are called.
+            (path, Some(text)) => {
+                (loading::decoded(text)?.into(), path.as_deref().map_or_else(|| "unnamed".to_owned(), loading::stem))
             }
-            _ => return Err(Refusal::new("request", "exactly one of `path` and `bytes_base64` is needed", "give one of them")),
+            (None, None) => return Err(Refusal::new("request", "a component is needed", "give `bytes_base64` or `path`")),
         };
         let inspection = loading::inspect(&bytes, &stem)?;
         let digest = inspection.digest.to_string();

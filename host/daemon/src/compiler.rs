@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 #[cfg(feature = "compiler")]
-use host_plugin::Cache;
+use host_plugin::{Apart, Cache, apart};
 use host_plugin::{Component, Engine, Execution, Grants, INSTANCES, Inspection, PluginError};
 
 use crate::control::message::Refusal;
@@ -15,6 +15,9 @@ pub(crate) struct Compiler {
     engine: Engine,
     #[cfg(feature = "compiler")]
     cache: Option<Cache>,
+    /// What compiles components of others; None where this binary does not answer to being started for it.
+    #[cfg(feature = "compiler")]
+    apart: Option<Apart>,
 }
 
 // === impl Compiler ===
@@ -32,12 +35,23 @@ impl Compiler {
             engine,
             #[cfg(feature = "compiler")]
             cache: cache(settings, kept)?,
+            #[cfg(feature = "compiler")]
+            apart: settings.compiles_apart.then(|| {
+                let time = config.compile_time.map_or(apart::COMPILE_TIME, |time| time.0);
+                Apart::new(time, config.compile_memory.map_or(apart::COMPILE_MEMORY, |memory| memory.0))
+            }),
         })
     }
 
     /// The engine that runs what this makes.
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// What somebody waits for is not compiled any more: the host stops.
+    pub(crate) fn give_up(&self) {
+        #[cfg(feature = "compiler")]
+        self.apart.iter().for_each(Apart::give_up);
     }
 
     /// The component: compiled, from the cache, or code that was compiled elsewhere and that `grants` say may be run. Blocks.
@@ -69,6 +83,11 @@ impl Compiler {
     /// With what the cache did.
     fn of_component(&self, bytes: &[u8], stem: &str) -> Result<(Component, String), PluginError> {
         #[cfg(feature = "compiler")]
+        if let Some(apart) = self.apart.as_ref().filter(|_| !comes_along(bytes)) {
+            let (component, how) = Component::compile_apart(&self.engine, bytes, stem, self.cache.as_ref(), apart)?;
+            return Ok((component, how.map_or_else(|| "none".into(), |how| how.to_string())));
+        }
+        #[cfg(feature = "compiler")]
         if let Some(cache) = &self.cache {
             let (component, how) = Component::compile_cached(&self.engine, bytes, stem, cache)?;
             return Ok((component, how.to_string()));
@@ -93,6 +112,12 @@ pub(crate) fn execution(interpret: Option<bool>) -> Execution {
             }
         },
     }
+}
+
+/// Whether it came with the host: then it is trusted as the host is, and compiled in it.
+#[cfg(feature = "compiler")]
+fn comes_along(component: &[u8]) -> bool {
+    plugins::COMPONENTS.iter().any(|own| own.bytes == component)
 }
 
 #[cfg(feature = "compiler")]

@@ -16,8 +16,11 @@ mod quantity;
 mod state;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use host_kernel::file::PATIENCE;
 use host_kernel::privileged;
 use host_plugin::signature::PublicKey;
 use schemars::JsonSchema;
@@ -208,6 +211,8 @@ pub struct MetricsConfig {
     pub interval: Option<Span>,
     /// Series that one path may have. Default 2000; what is over it is counted in one series of its own.
     pub cardinality: Option<u32>,
+    /// Bytes that they may take as they go out, those of one path. Default 32MiB; what is over it is counted in that series as well.
+    pub bytes: Option<Size>,
 }
 
 /// What the host says about itself.
@@ -222,6 +227,8 @@ pub struct TelemetryConfig {
 
 /// Threads for the control socket and the way out, which have little to do.
 const MOST_THREADS: u32 = 256;
+/// Bytes of a file that are read. Four MiB: ten thousand slots.
+const MOST_TEXT: u64 = 4 << 20;
 
 // === impl Config ===
 
@@ -231,7 +238,13 @@ impl Config {
     /// # Errors
     /// What is wrong, at which line and column, and the nearest known key.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { file: path.to_owned(), source })?;
+        let failed = |source| ConfigError::Read { file: path.to_owned(), source };
+        let mut text = String::new();
+        // A pipe will do, as a shell makes them of `<(...)`.
+        File::open(path).and_then(|file| file.take(MOST_TEXT + 1).read_to_string(&mut text)).map_err(failed)?;
+        if text.len() as u64 > MOST_TEXT {
+            return Err(failed(io::Error::other(format!("it has more than {} MiB", MOST_TEXT >> 20))));
+        }
         let mut config = Self::parse(path, &text)?;
         if let Some(folder) = path.parent() {
             config.resolve(folder);
@@ -248,7 +261,12 @@ impl Config {
     pub fn with_rules_of_now(&self) -> Result<Self, ConfigError> {
         let Some(file) = &self.file else { return Ok(self.clone()) };
         let file = file.clone();
-        let Self { plugins, grants, signers, .. } = privileged::read(move || Self::load(&file))?;
+        let read = privileged::read(PATIENCE, {
+            let file = file.clone();
+            move || Self::load(&file)
+        });
+        let late = |late| Err(ConfigError::Read { file, source: io::Error::other(late) });
+        let Self { plugins, grants, signers, .. } = read.unwrap_or_else(late)?;
         Ok(Self { plugins, grants, signers, ..self.clone() })
     }
 

@@ -50,6 +50,7 @@ impl Core {
             first
         });
         self.resort.arm();
+        self.compiler.give_up();
     }
 
     /// Whether it is time to stop: no change is begun any more.

@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use host_kernel::privileged;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use host_kernel::file;
 use host_model::Role;
-use host_plugin::{Component, Execution, Inspection, PluginError};
+use host_plugin::limits::LARGEST_COMPONENT;
+use host_plugin::{Component, Execution, Inspection, PluginError, Step};
 use hyper::body::Bytes;
 
 use crate::compiler::Compiler;
@@ -76,20 +79,25 @@ pub(crate) fn read(component: &Path, execution: Execution) -> Result<Bytes, Refu
             let broken = || Refusal::new("read", format!("`{name}` in the binary is broken"), "build the host anew");
             built_in.code(execution == Execution::Interpreted).map(Bytes::from_owner).ok_or_else(broken)
         }
-        None if config::is_file(&name) || exists(component) => {
-            let file = component.to_owned();
-            Ok(privileged::read(move || host_plugin::read(&file)).map_err(Refusal::from)?.into())
-        }
-        None => {
-            let known: Vec<&str> = plugins::COMPONENTS.iter().map(|component| component.name).collect();
-            let meant = meant(&name).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
-            let cure = format!(
-                "{meant}in the binary are {}; a file is named with its path or ends in .wasm or .cwasm",
-                known.join(", ")
-            );
-            Err(Refusal::new("read", format!("there is no component `{name}` in the binary, and no such file"), cure))
-        }
+        None => match file::read_privileged(component, LARGEST_COMPONENT as u64) {
+            Ok(bytes) => Ok(bytes.into()),
+            Err(error) if error.is_absent() && !config::is_file(&name) => Err(unknown(&name)),
+            Err(error) => Err(PluginError::new(&name, Step::Read, &error.to_string(), error.cure()).into()),
+        },
     }
+}
+
+/// The bytes that a request brings along.
+pub(crate) fn decoded(base64: &str) -> Result<Vec<u8>, Refusal> {
+    STANDARD.decode(base64).map_err(|error| Refusal::new("request", format!("bytes_base64: {error}"), "send standard base64"))
+}
+
+fn unknown(name: &str) -> Refusal {
+    let known: Vec<&str> = plugins::COMPONENTS.iter().map(|component| component.name).collect();
+    let meant = meant(name).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
+    let cure =
+        format!("{meant}in the binary are {}; a file is named with its path or ends in .wasm or .cwasm", known.join(", "));
+    Refusal::new("read", format!("there is no component `{name}` in the binary, and no such file"), cure)
 }
 
 /// The component in the binary that whoever wrote this name probably meant: names have long beginnings in common.
@@ -102,11 +110,6 @@ pub fn meant(name: &str) -> Option<&'static str> {
 #[must_use]
 pub(crate) fn unpacked(execution: Execution) -> impl Sized {
     plugins::COMPONENTS.first().map(|any| any.code(execution == Execution::Interpreted))
-}
-
-fn exists(file: &Path) -> bool {
-    let file = file.to_owned();
-    privileged::read(move || file.exists())
 }
 
 /// What a component is called whose bytes give it no name: the file's name without `.wasm`.

@@ -6,7 +6,7 @@ use host_kernel::catalog;
 use host_model::{Probe, ProbeState};
 
 use crate::config::{AfterAttach, ProbeConfig, is_file};
-use crate::control::message::{LoadProbe, Refusal, UnloadProbe};
+use crate::control::message::{LARGEST_OBJECT, LoadProbe, Refusal, UnloadProbe};
 use crate::daemon::{Core, lost, unix_ms};
 use crate::lanes;
 use crate::loading::{self, Choice};
@@ -153,8 +153,14 @@ impl Core {
     }
 
     fn wanted(&self, load: LoadProbe) -> Result<Wanted, Refusal> {
-        let built_in = load.path.to_str().filter(|name| !is_file(name)).and_then(catalog::find);
+        let given = load.bytes_base64.as_deref().map(loading::decoded).transpose()?;
+        if let Some(bytes) = given.as_ref().filter(|bytes| bytes.len() > LARGEST_OBJECT) {
+            let message = format!("{}: {} bytes are over {} MiB", load.path.display(), bytes.len(), LARGEST_OBJECT >> 20);
+            return Err(Refusal::new("read", message, "strip what is no BPF from the object: `llvm-strip -g`"));
+        }
+        let built_in = load.path.to_str().filter(|name| given.is_none() && !is_file(name)).and_then(catalog::find);
         let (object, name) = match built_in {
+            None if given.is_some() => (Object::Given(given.unwrap_or_default()), String::new()),
             Some(built_in) => (Object::BuiltIn(built_in.object), built_in.name.to_owned()),
             None => (Object::File(load.path.clone()), String::new()),
         };

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use host_export::capture::{CaptureError, CapturedProbe, Writer};
+use host_kernel::file::PATIENCE;
 use host_kernel::privileged;
 use host_model::{KernelCounters, KernelPlan, PlanError, Run, Source, Waker};
 use host_plugin::{Clock, SystemClock};
@@ -52,7 +53,8 @@ impl Recorder {
         // It holds what programs sent.
         let options = File::options().write(true).create(true).truncate(true).mode(0o600).clone();
         let named = file.to_owned();
-        let writer = privileged::read(move || options.open(named))
+        let writer = privileged::read(PATIENCE, move || options.open(named))
+            .unwrap_or_else(|late| Err(std::io::Error::other(late)))
             .map_err(CaptureError::from)
             .and_then(|file| Writer::new(BufWriter::new(file), offset, &probes))
             .map_err(|error| {

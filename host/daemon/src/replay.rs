@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use host_export::capture::{CaptureError, CapturedProbe, Conductor, Pace, Reader, Replay};
+use host_kernel::file::PATIENCE;
 use host_kernel::privileged;
 use host_model::{KernelCounters, KernelPlan, NoMaps, PlanError, Probe, ProbeState, Run, Source, Waker};
 use host_plugin::Clock;
@@ -140,7 +141,8 @@ impl Tape {
             Self::Embedded => Box::new(Cursor::new(EMBEDDED)),
             Self::File(file) => {
                 let file = file.clone();
-                Box::new(BufReader::new(privileged::read(move || File::open(file))?))
+                let opened = privileged::read(PATIENCE, move || File::open(file));
+                Box::new(BufReader::new(opened.unwrap_or_else(|late| Err(std::io::Error::other(late)))?))
             }
         })
     }

@@ -43,6 +43,8 @@ pub struct Settings {
     /// Says the last word where stopping hangs, before the daemon ends the process. None: it never ends the process for taking too
     /// long, because that belongs to a program that does other things as well.
     pub last_word: Option<LastWord>,
+    /// The binary of this process compiles if it is started for that (`host_plugin::apart`): components of others are compiled so.
+    pub compiles_apart: bool,
 }
 
 /// Opens the place that lines go to.

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use host_kernel::{LoadOptions, catalog, cgroup, privileged};
+use host_kernel::{LoadOptions, catalog, cgroup, file, privileged};
 use host_model::{Description, Filter, Probe, ProbeState};
 
 use crate::config::{FilterConfig, ProbeConfig};
-use crate::control::message::Refusal;
+use crate::control::message::{LARGEST_OBJECT, Refusal};
 use crate::settings::Settings;
 use crate::slot::is_name;
 
@@ -27,12 +27,12 @@ pub(crate) enum Object {
     BuiltIn(&'static [u8]),
     /// In a file.
     File(PathBuf),
+    /// Here.
+    Given(Vec<u8>),
 }
 
 /// The probe whose records carry payload.
 const PAYLOAD: &str = "l7";
-/// The largest object that is read: ten times that of the largest tools there are.
-const MAX_OBJECT: u64 = 32 << 20;
 
 /// The probes of a run in the order of the catalog, then those of the configuration, then those of the folder.
 pub(crate) fn wanted(settings: &Settings) -> Result<Vec<Wanted>, Refusal> {
@@ -138,25 +138,12 @@ impl Object {
     pub(crate) fn read(&self) -> Result<Vec<u8>, Refusal> {
         let file = match self {
             Self::BuiltIn(bytes) => return Ok(bytes.to_vec()),
+            Self::Given(bytes) => return Ok(bytes.clone()),
             Self::File(file) => file,
         };
-        let file = file.clone();
-        privileged::read(move || read(&file))
+        file::read_privileged(file, LARGEST_OBJECT as u64)
+            .map_err(|error| Refusal::new("read", format!("{}: {error}", file.display()), error.cure()))
     }
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, Refusal> {
-    let failed = |reason: String| {
-        Refusal::new("read", format!("{}: {reason}", file.display()), "give a BPF object (`clang -g -O2 -target bpf -c`)")
-    };
-    let metadata = std::fs::metadata(file).map_err(|error| failed(error.to_string()))?;
-    if !metadata.is_file() {
-        return Err(failed("this is not a file".into()));
-    }
-    if metadata.len() > MAX_OBJECT {
-        return Err(failed(format!("{} bytes are over {} MiB", metadata.len(), MAX_OBJECT >> 20)));
-    }
-    std::fs::read(file).map_err(|error| failed(error.to_string()))
 }
 
 /// The flags' conditions before those of the configuration.
@@ -177,10 +164,10 @@ fn objects(folder: &Path) -> Vec<Result<PathBuf, Refusal>> {
         Refusal::new("configure", format!("probe_dir {}: {error}", folder.display()), "name a folder that this user may read")
     };
     let named = folder.to_owned();
-    let entries = privileged::read(move || {
+    let entries = privileged::read(file::PATIENCE, move || {
         std::fs::read_dir(named).map(|entries| entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>())
     });
-    let entries = match entries {
+    let entries = match entries.unwrap_or_else(|late| Err(std::io::Error::other(late))) {
         Ok(entries) => entries,
         Err(error) => return vec![Err(failed(error))],
     };

@@ -44,6 +44,7 @@ mod maps;
 pub mod capabilities;
 pub mod release;
 pub mod privileged;
+pub mod file;
 mod talk;
 mod sound;
 pub mod regular;

@@ -6,29 +6,43 @@
 //! ```
 //!
 //! Capabilities are the thread's that has them, and a thread begins with those of the thread that started it. So the process is
-//! divided before it has a second thread, and work that takes privilege goes to whoever has it. Without [`confine`] every thread does
-//! its own work, as in tests.
+//! divided before it has a second thread, and work that takes privilege goes to whoever has it. Without [`confine`] every thread has
+//! what the process has, as in tests.
+//!
+//! What is read may hang: a pipe, a mount that does not answer, a process that the kernel holds. So `reader` itself reads nothing. It
+//! starts threads of its name that do, and whoever waits for one waits no longer than it said; a thread that hangs is left behind.
 
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{OnceLock, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use crate::capabilities::{self, BASE, Capability, CapabilitySet};
 
 /// The two threads, once there are any.
 static DIVIDED: OnceLock<Divided> = OnceLock::new();
 static SETTLED: AtomicBool = AtomicBool::new(false);
+/// The thread that looks into processes now; another one once it hangs.
+static LOOKING_NOW: Mutex<Option<Arc<Worker>>> = Mutex::new(None);
+/// Threads that were left behind and have not come back.
+static LEFT_BEHIND: AtomicUsize = AtomicUsize::new(0);
+
+/// Threads that may hang at the same time. Sixteen: a stack each; where more hang, the next would hang as well.
+const MOST_LEFT_BEHIND: usize = 16;
 
 /// What looks into processes and folders of others.
 const LOOKING: [Capability; 2] = [Capability::SysPtrace, Capability::DacReadSearch];
 
+/// Time that a path waits for the loader. A second: it has something else to do while a probe is loaded.
+const ASKING: Duration = Duration::from_secs(1);
+
 struct Divided {
     /// Loads and attaches. A large object takes it a second.
     loader: Worker,
-    /// Reads what is closed to this user: short work that must not wait for the loader.
+    /// Starts threads that read what is closed to this user, and does nothing else: nobody ever waits for it.
     reader: Worker,
     lasting: Vec<Capability>,
 }
@@ -40,6 +54,33 @@ struct Worker {
 }
 
 type Job = Box<dyn FnOnce() + Send>;
+
+/// How far a job is that somebody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Others are before it.
+    Waited,
+    Begun,
+    Done,
+    /// It had begun when its time was over.
+    LeftBehind,
+    /// It had not.
+    GivenUp,
+}
+
+/// Work that was not done in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Late {
+    /// It goes on, and nobody waits for it any more.
+    #[error("the system did not answer within {} ms", .0.as_millis())]
+    Hangs(Duration),
+    /// It was not begun.
+    #[error("{MOST_LEFT_BEHIND} reads hang already")]
+    Crowded,
+    /// There is no thread to do it.
+    #[error("no thread can be started")]
+    NoThread,
+}
 
 /// Divides the process: to be called once, before there is a second thread. Afterwards only the threads `loader` and `reader` have
 /// capabilities, and once it is [settled](settle) no more than `lasting` of those that the process was given.
@@ -62,16 +103,57 @@ pub fn settle() -> io::Result<()> {
     let (lasting, looking) = (lasting(), lasting_of(&LOOKING));
     divided.loader.run(move || capabilities::keep(lasting))?;
     divided.reader.run(move || capabilities::keep(looking))?;
+    // It was started with more than lasts: the next one is not.
+    drop(looking_now().take());
     SETTLED.store(true, Ordering::Relaxed);
     Ok(())
 }
 
-/// Reads what is perhaps closed to this user: a file that the operator named, a process of somebody else. The work should be short.
-pub fn read<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match DIVIDED.get() {
-        Some(divided) => divided.reader.run(work),
-        None => work(),
+/// Reads what is perhaps closed to this user, such as a file that the operator named, on a thread that nobody else needs.
+///
+/// # Errors
+/// It takes longer than `within`: then it is left behind; or as many as may hang do.
+pub fn read<T: Send + 'static>(within: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Late> {
+    start()?.run_within(within, work)
+}
+
+/// Looks into processes of others: short work, which is done in turn by one thread for all. One that hangs is left behind, and another
+/// takes its place.
+///
+/// # Errors
+/// As of [`read`].
+pub fn look<T: Send + 'static>(within: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Late> {
+    let worker = {
+        let mut now = looking_now();
+        match &*now {
+            Some(worker) => Arc::clone(worker),
+            None => Arc::clone(now.insert(Arc::new(start()?))),
+        }
+    };
+    let done = worker.run_within(within, work);
+    if done.is_err() {
+        let mut now = looking_now();
+        if now.as_ref().is_some_and(|now| Arc::ptr_eq(now, &worker)) {
+            *now = None;
+        }
     }
+    done
+}
+
+fn looking_now() -> MutexGuard<'static, Option<Arc<Worker>>> {
+    LOOKING_NOW.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A thread with what `reader` has.
+fn start() -> Result<Worker, Late> {
+    if LEFT_BEHIND.load(Ordering::Relaxed) >= MOST_LEFT_BEHIND {
+        return Err(Late::Crowded);
+    }
+    let started = match DIVIDED.get() {
+        Some(divided) => divided.reader.run(|| Worker::start("reader")),
+        None => Worker::start("reader"),
+    };
+    started.map_err(|_| Late::NoThread)
 }
 
 /// Asks something of the kernel that takes [`Capability::Bpf`].
@@ -83,14 +165,14 @@ pub(crate) fn load<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
 }
 
 /// Asks it of a map or a program that is there. From Linux 5.19 on every thread that has its descriptor may do that; before, where
-/// unprivileged BPF is disabled, only the loader.
+/// unprivileged BPF is disabled, only the loader: while that is at something else for long, it stays denied.
 pub(crate) fn ask<T: Send + 'static, E: Send + 'static>(
     denied: impl FnOnce(&E) -> bool,
     work: impl Fn() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E> {
-    match work() {
-        Err(error) if denied(&error) && DIVIDED.get().is_some() => load(work),
-        answer => answer,
+    match (work(), DIVIDED.get()) {
+        (Err(error), Some(divided)) if denied(&error) => divided.loader.run_within(ASKING, work).unwrap_or(Err(error)),
+        (answer, _) => answer,
     }
 }
 
@@ -144,6 +226,46 @@ impl Worker {
         let gone = |_| -> Result<T, Box<dyn Any + Send>> { Err(Box::new("a thread with capabilities ended in its work")) };
         told.recv().unwrap_or_else(gone).unwrap_or_else(|panic| resume_unwind(panic))
     }
+
+    /// Waits so long until it is done. A panic comes out here.
+    fn run_within<T: Send + 'static>(&self, within: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Late> {
+        let (tell, told) = mpsc::sync_channel(1);
+        let turn = Arc::new(Mutex::new(Turn::Waited));
+        let mine = Arc::clone(&turn);
+        let job = move || {
+            let begins = std::mem::replace(&mut *turn_of(&mine), Turn::Begun);
+            // Nobody waits for it any more, and it may hang as what came before it did.
+            if begins == Turn::GivenUp {
+                return;
+            }
+            let done = catch_unwind(AssertUnwindSafe(work));
+            if std::mem::replace(&mut *turn_of(&mine), Turn::Done) == Turn::LeftBehind {
+                LEFT_BEHIND.fetch_sub(1, Ordering::Relaxed);
+            }
+            drop(tell.send(done));
+        };
+        self.jobs.send(Box::new(job)).map_err(|_| Late::NoThread)?;
+        match told.recv_timeout(within) {
+            Ok(done) => Ok(done.unwrap_or_else(|panic| resume_unwind(panic))),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(Late::NoThread),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                let mut turn = turn_of(&turn);
+                *turn = match *turn {
+                    Turn::Begun => {
+                        LEFT_BEHIND.fetch_add(1, Ordering::Relaxed);
+                        Turn::LeftBehind
+                    }
+                    Turn::Waited => Turn::GivenUp,
+                    other => other,
+                };
+                Err(Late::Hangs(within))
+            }
+        }
+    }
+}
+
+fn turn_of(turn: &Mutex<Turn>) -> MutexGuard<'_, Turn> {
+    turn.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -158,6 +280,39 @@ mod tests {
         let panic = catch_unwind(AssertUnwindSafe(|| worker.run(|| -> u32 { resume_unwind(Box::new("mine")) })));
         assert_eq!(panic.unwrap_err().downcast_ref::<&str>(), Some(&"mine"));
         assert_eq!(worker.run(|| 7), 7, "it goes on");
+    }
+
+    /// A thread that reads something that never comes.
+    fn hang() -> (mpsc::Sender<()>, impl FnOnce() + Send + 'static) {
+        let (release, released) = mpsc::channel::<()>();
+        (release, move || drop(released.recv()))
+    }
+
+    #[test]
+    fn a_read_that_hangs_keeps_nobody_and_nothing_else_from_reading() {
+        let short = Duration::from_millis(20);
+        let long = Duration::from_secs(20);
+        let (release, hanging) = hang();
+        assert_eq!(read(short, hanging), Err(Late::Hangs(short)));
+        assert_eq!(read(long, || 7), Ok(7), "a file is read though another hangs");
+        let (release_look, hanging) = hang();
+        assert_eq!(look(short, hanging), Err(Late::Hangs(short)));
+        assert_eq!(look(long, || 8), Ok(8), "another thread looks");
+        drop((release, release_look));
+    }
+
+    #[test]
+    fn work_whose_time_was_over_before_its_turn_came_is_not_done() {
+        let worker = Worker::start("tested").unwrap();
+        let (release, hanging) = hang();
+        let short = Duration::from_millis(20);
+        assert_eq!(worker.run_within(short, hanging), Err(Late::Hangs(short)));
+        let done = Arc::new(AtomicBool::new(false));
+        let does = Arc::clone(&done);
+        assert_eq!(worker.run_within(short, move || does.store(true, Ordering::SeqCst)), Err(Late::Hangs(short)));
+        drop(release);
+        assert_eq!(worker.run_within(Duration::from_secs(20), || 9), Ok(9));
+        assert!(!done.load(Ordering::SeqCst));
     }
 
     #[test]

@@ -17,8 +17,10 @@ use host_model::Digest;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
+use crate::apart::Apart;
 use crate::component::Component;
 use crate::engine::Engine;
+use crate::inspect::Inspection;
 use crate::map::{self, Origin};
 use crate::refusal::PluginError;
 pub(crate) use entry::Verified;
@@ -155,8 +157,38 @@ impl Component {
     /// # Errors
     /// As of [`Component::compile`]. What is wrong with the cache is no error: it is logged, and the component compiled.
     pub fn compile_cached(engine: &Engine, bytes: &[u8], stem: &str, cache: &Cache) -> Result<(Self, CacheUse), PluginError> {
+        Self::through(engine, bytes, stem, cache, |inspection| Self::machine_code(engine, bytes, inspection))
+    }
+
+    /// As [`Component::compile`], of a component that somebody else made: in a process of its own. With what the cache did, if there
+    /// is one.
+    ///
+    /// # Errors
+    /// As of [`Component::compile`]; it takes more time or memory than it may (compile).
+    pub fn compile_apart(
+        engine: &Engine,
+        bytes: &[u8],
+        stem: &str,
+        cache: Option<&Cache>,
+        apart: &Apart,
+    ) -> Result<(Self, Option<CacheUse>), PluginError> {
+        let compile = |inspection: &Inspection| Self::machine_code_apart(engine, bytes, inspection, apart);
+        let Some(cache) = cache else {
+            return Self::made(engine, bytes, stem, |inspection| Ok((compile(inspection)?, None)));
+        };
+        let (component, used) = Self::through(engine, bytes, stem, cache, compile)?;
+        Ok((component, Some(used)))
+    }
+
+    fn through(
+        engine: &Engine,
+        bytes: &[u8],
+        stem: &str,
+        cache: &Cache,
+        compile: impl FnOnce(&Inspection) -> Result<wasmtime::component::Component, PluginError>,
+    ) -> Result<(Self, CacheUse), PluginError> {
         Self::made(engine, bytes, stem, |inspection| {
-            cache.component(engine, inspection.digest, &inspection.label(), || Self::machine_code(engine, bytes, inspection))
+            cache.component(engine, inspection.digest, &inspection.label(), || compile(inspection))
         })
     }
 }

@@ -75,6 +75,22 @@ impl Component {
         }
     }
 
+    /// The same in a process of its own.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn machine_code_apart(
+        engine: &Engine,
+        bytes: &[u8],
+        inspection: &Inspection,
+        apart: &crate::apart::Apart,
+    ) -> Result<wasmtime::component::Component, PluginError> {
+        let fail = |problem: &str, cure: &str| PluginError::new(&inspection.label(), Step::Compile, problem, cure);
+        if inspection.compiled.is_some() {
+            return Err(fail("it is compiled already, and nobody answers for it", "give the component it was made from"));
+        }
+        let made = engine.compile_apart(bytes, apart).map_err(|error| fail(&error.to_string(), error.cure()))?;
+        made.map_err(|error| fail(&format!("{error:#}"), "this is a bug of the host: tell its authors"))
+    }
+
     /// What it says of itself.
     #[must_use]
     pub fn inspection(&self) -> &Inspection {

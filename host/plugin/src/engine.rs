@@ -13,7 +13,7 @@ use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, Stor
 use crate::imports::{self, Imports};
 use crate::limits::{CORE_INSTANCES, MEMORIES, MOST_ELEMENTS, TABLES};
 #[cfg(feature = "compiler")]
-pub(crate) use compilers::compiler_for;
+pub(crate) use compilers::{compiler_for, compiler_here};
 use ticker::Ticker;
 
 /// One per process; a clone is the same engine.

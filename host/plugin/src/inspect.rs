@@ -1,7 +1,5 @@
 //! What a component says of itself, read from its bytes before anything is compiled.
 
-use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 
 use host_model::{Digest, PluginId, Role, printable};
@@ -10,7 +8,7 @@ use wasmparser::{ComponentName, ComponentNameSectionReader, Encoding, KnownCusto
 
 use crate::compiled::{Compiled, LABEL_SECTION, Label};
 use crate::limits::LARGEST_COMPONENT;
-use crate::refusal::{PluginError, Refusal, Step};
+use crate::refusal::Refusal;
 use crate::signature::{self, PublicKey};
 use crate::version::interface;
 
@@ -46,23 +44,6 @@ pub const IDENTITY_SECTION: &str = "probe:plugin";
 
 /// What a component without any name is called.
 pub const UNNAMED: &str = "unnamed";
-
-/// Reads a component's file, at most as much as is looked at.
-///
-/// # Errors
-/// There is no such file, it cannot be read, it is a directory, or it is too large.
-pub fn read(path: &Path) -> Result<Vec<u8>, PluginError> {
-    let plugin = path.display().to_string();
-    let fail = |problem: &str, cure: &str| PluginError::new(&plugin, Step::Read, problem, cure);
-    let unreadable = |error: std::io::Error| fail(&error.to_string(), "check the path and that this user may read the file");
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
-        return Err(fail("this is a directory", "give the component's file, usually NAME.wasm inside of it"));
-    }
-    let mut bytes = Vec::new();
-    file.take(LARGEST_COMPONENT as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(bytes)
-}
 
 /// Reads what a component says of itself.
 ///
@@ -307,12 +288,5 @@ mod tests {
     #[test]
     fn four_bytes_of_a_component_are_damaged() {
         assert!(matches!(inspect(b"\0asm"), Err(Refusal::Damaged { .. })));
-    }
-
-    #[test]
-    fn a_directory_is_not_a_component() {
-        let error = read(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap_err();
-        assert_eq!(error.step, Step::Read);
-        assert!(error.problem.contains("directory"), "{error}");
     }
 }

@@ -22,6 +22,8 @@ mod version;
 
 // From machine code to a live instance.
 #[cfg(feature = "compiler")]
+pub mod apart;
+#[cfg(feature = "compiler")]
 mod cache;
 pub mod compiled;
 mod component;
@@ -49,6 +51,8 @@ pub mod fuzzing;
 use host_model::Fallback;
 
 #[cfg(feature = "compiler")]
+pub use apart::Apart;
+#[cfg(feature = "compiler")]
 pub use cache::{Cache, CacheError, CacheUse, Precompiled, precompile};
 #[cfg(feature = "compiler")]
 pub use compiled::compile_for;
@@ -57,7 +61,7 @@ pub use component::Component;
 pub use engine::{COMPILES, Engine, EngineError, Execution, INSTANCES};
 pub use grant::{GrantError, Grants, MapGrant, Need, TableGrant, need};
 pub use imports::{Clock, Host, SystemClock};
-pub use inspect::{Inspection, inspect, read};
+pub use inspect::{Inspection, inspect};
 pub use limits::{Deadlines, Limits, Quarantine};
 pub use refusal::{PluginError, Refusal, Step};
 pub use version::SPOKEN;

@@ -3,8 +3,9 @@
 use host_daemon::control::client::Client;
 use host_daemon::control::message::{ShadowOf, ShadowPlugin, ShadowStatus};
 use host_daemon::slot::Slot;
+use host_plugin::limits::LARGEST_COMPONENT;
 
-use super::{absolute, compare, label, object, parts, slot, went_live};
+use super::{compare, label, object, parts, sent, slot, went_live};
 use crate::args::{CandidateArgs, Format, ShadowArgs};
 use crate::ask;
 use crate::exit::{Code, Done, Failure};
@@ -13,9 +14,10 @@ use crate::printable::clipped;
 
 /// `host plugin shadow`
 pub(super) async fn shadow(args: ShadowArgs) -> Done {
+    let (path, bytes_base64) = sent(&args.file, LARGEST_COMPONENT)?;
     let shadow = ShadowPlugin {
-        path: Some(absolute(&args.file)?),
-        bytes_base64: None,
+        path: Some(path),
+        bytes_base64,
         slot: args.slot.as_deref().map(slot).transpose()?,
         config: args.config.and_then(object),
         share: args.share,

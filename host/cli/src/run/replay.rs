@@ -116,6 +116,7 @@ fn settings_of(args: &ReplayArgs) -> Result<Settings, Failure> {
         socket: Some(args.socket.socket.clone().unwrap_or_else(own)),
         state_dir: args.state_dir.clone(),
         config,
+        compiles_apart: true,
         ..Settings::default()
     })
 }

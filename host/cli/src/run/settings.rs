@@ -42,6 +42,7 @@ pub(super) fn settings(args: &RunArgs) -> Result<Settings, Failure> {
         record: args.record.clone(),
         state_dir: args.state_dir.clone(),
         config,
+        compiles_apart: true,
         ..Settings::default()
     })
 }

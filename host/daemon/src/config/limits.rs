@@ -27,7 +27,7 @@ pub struct LimitsConfig {
     pub table_elements: Option<u32>,
     /// Bytes that one call may return. Default 16MiB.
     pub output_bytes: Option<Size>,
-    /// Rows that one run may become. Default 262144.
+    /// Rows that one run may become, of a schema with up to 16 fields; with more fields fewer. Default 262144.
     pub output_rows: Option<u32>,
     /// Bytes of state that it may hand over. Default 4MiB.
     pub state_bytes: Option<Size>,

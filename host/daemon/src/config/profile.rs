@@ -87,6 +87,7 @@ fn keys() -> Vec<Key> {
         key("export.queue_bytes", QUEUE_BYTES, 4 << 20, |config| Place::Bytes(&mut config.export.queue_bytes)),
         key("batch.rows", batch.rows as u64, 256, |config| Place::Count(&mut config.batch.rows)),
         key("batch.bytes", batch.bytes as u64, 64 << 10, |config| Place::Bytes(&mut config.batch.bytes)),
+        key("metrics.bytes", batch.metric_bytes as u64, 4 << 20, |config| Place::Bytes(&mut config.metrics.bytes)),
         key("metrics.cardinality", batch.cardinality as u64, 500, |config| Place::Count(&mut config.metrics.cardinality)),
     ]
 }

@@ -6,6 +6,8 @@ mod shadow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 pub use generation::SlotGeneration;
@@ -13,14 +15,18 @@ pub use shadow::{ShadowOf, ShadowPlugin, ShadowState, ShadowStatus};
 
 use crate::slot::Slot;
 
-/// `POST /v1/plugins/load`. Exactly one of `path` and `bytes_base64`.
+/// Bytes that a BPF object may have.
+pub const LARGEST_OBJECT: usize = 32 << 20;
+
+/// `POST /v1/plugins/load`. With `bytes_base64`, `path` is only what the component is called, and nothing is read; without, it is read
+/// by the daemon.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoadPlugin {
-    /// A file that the daemon can read, or the name of a component in the binary.
+    /// The name of a component in the binary, or a regular file that the daemon reads, which may take five seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
-    /// The component itself.
+    /// The component itself, at most 64 MiB before it was encoded: what `host plugin load` sends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_base64: Option<String>,
     /// The slot; inferred from the component's role and name if it is not given.
@@ -84,12 +90,15 @@ pub struct RollbackPlugin {
     pub generation: Option<u64>,
 }
 
-/// `POST /v1/probes/load`.
+/// `POST /v1/probes/load`. With `bytes_base64`, `path` is only what the object is called.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoadProbe {
-    /// A BPF object that the daemon can read, or the name of a probe in the binary.
+    /// The name of a probe in the binary, or a BPF object: a regular file that the daemon reads, which may take five seconds.
     pub path: PathBuf,
+    /// The object itself, at most 32 MiB before it was encoded: what `host probe load` sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_base64: Option<String>,
     /// The probe's name; that of the file without `.bpf.o` if it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -123,6 +132,12 @@ pub struct Refusal {
     pub message: String,
     /// What to do about it; empty if there is nothing to do.
     pub cure: String,
+}
+
+/// Bytes as a request carries them.
+#[must_use]
+pub fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
 }
 
 // === impl Refusal ===

@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use host_plugin::limits::LARGEST_COMPONENT;
 use hyper::body::Body as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -26,8 +27,8 @@ use crate::daemon::{Core, lost};
 
 type Answer = Result<Response, Refusal>;
 
-/// Bytes a request may have: a component of 32 MiB as base64, with room.
-const MAX_BODY: usize = 48 << 20;
+/// Bytes a request may have: the largest component as base64, with room for its configuration.
+const MAX_BODY: usize = LARGEST_COMPONENT / 3 * 4 + (2 << 20);
 /// Time to send a request; the peer is on this machine.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a connection without a request under way to send the next one.

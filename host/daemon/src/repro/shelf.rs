@@ -1,7 +1,7 @@
 //! The folder that repros are kept in: who may read it, how much may be in it, and what goes first.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -216,12 +216,7 @@ fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn bounded(file: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(file)?.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {} MiB", most >> 20)));
-    }
-    Ok(bytes)
+    host_kernel::file::read(file, most).map_err(io::Error::other)
 }
 
 /// What is in a folder, sorted.

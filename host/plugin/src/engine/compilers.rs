@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 use wasmtime::component::Component;
 
 use super::{Engine, Execution, code};
+use crate::apart::{Apart, NotCompiled};
 use crate::cache::Fingerprint;
+use crate::map::{self, Origin};
 
 /// The threads that compile for one engine, and whose code it can run.
 pub(super) struct Compilers {
@@ -37,6 +39,12 @@ impl Engine {
         self.inner.compilers.threads.install(|| Component::new(&self.inner.wasm, bytes))
     }
 
+    /// The same in a process of its own.
+    pub(crate) fn compile_apart(&self, bytes: &[u8], apart: &Apart) -> Result<wasmtime::Result<Component>, NotCompiled> {
+        let made = apart.compile(bytes, self.execution(), self.inner.interrupts)?;
+        Ok(map::load(&self.inner.wasm, &Origin::Made(&made)))
+    }
+
     /// Whose compiled code it can run: its own, and then what another machine made for any processor of this kind.
     pub(crate) fn fingerprints(&self) -> impl Iterator<Item = &Fingerprint> {
         let elsewhere = || {
@@ -51,6 +59,11 @@ impl Engine {
     pub(crate) fn fingerprint(&self) -> &Fingerprint {
         &self.inner.compilers.fingerprint
     }
+}
+
+/// A compiler for this processor, or for the interpreter, whose code an [`Engine`] runs; it runs nothing.
+pub(crate) fn compiler_here(execution: Execution, interrupts: bool) -> wasmtime::Result<wasmtime::Engine> {
+    wasmtime::Engine::new(&code(interrupts, execution)?)
 }
 
 /// A compiler for the oldest processor of a target; it runs nothing.

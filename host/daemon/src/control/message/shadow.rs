@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::slot::Slot;
 
-/// `POST /v1/plugins/shadow`. Exactly one of `path` and `bytes_base64`. A candidate that is there already is replaced, which the
-/// answer says.
+/// `POST /v1/plugins/shadow`. `path` and `bytes_base64` are as of `POST /v1/plugins/load`. A candidate that is there already is
+/// replaced, which the answer says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShadowPlugin {
-    /// A file that the daemon can read, or the name of a component in the binary.
+    /// The name of a component in the binary, a file that the daemon reads, or only what `bytes_base64` is called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// The component itself.

@@ -1,0 +1,207 @@
+//! A component of somebody else is compiled in a process of its own: what it makes a compiler do, it does to that process alone,
+//! which has so much memory and time, and ends with the host.
+//!
+//! ```text
+//! host                                    host, started as `host-compile`
+//! limits of the functions, then           limits of the process, then
+//! component  ---- standard input ---->    compile
+//! map        <--- standard output ----    code, or what is wrong
+//! ```
+//!
+//! The process is this binary once more. What it returns is trusted as what a compiler in the host would return, and no more: it was
+//! given nothing but the component.
+
+mod functions;
+mod inside;
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use host_model::printable;
+
+use crate::engine::Execution;
+pub use inside::{NAME, answer};
+
+/// How components of others are compiled. A clone is given up with it.
+#[derive(Debug, Clone)]
+pub struct Apart {
+    /// Time for one component.
+    time: Duration,
+    /// Memory of the process.
+    memory_bytes: u64,
+    given_up: Arc<AtomicBool>,
+}
+
+/// Code that came out of such a process.
+pub(crate) struct Made(Vec<u8>);
+
+/// Why there is no code.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotCompiled {
+    #[error(transparent)]
+    Function(#[from] functions::TooMuch),
+    #[error("the process that compiles it does not start: {0}")]
+    Start(std::io::Error),
+    #[error("it was not compiled within {} s (`engine.compile_time`)", .0.as_secs_f64())]
+    Late(Duration),
+    #[error("its compilation takes more than {} MiB of memory (`engine.compile_memory`)", .0 >> 20)]
+    Memory(u64),
+    #[error("the host stops")]
+    GivenUp,
+    /// The compiler's words.
+    #[error("{0}")]
+    Refused(String),
+    #[error("the process that compiles it ended in a way that it never should: {0}")]
+    Broken(String),
+}
+
+/// Time for one component. A minute: the largest that was measured, an interpreter of 18 MiB, takes a third of it on two processors.
+pub const COMPILE_TIME: Duration = Duration::from_secs(60);
+/// Memory that the compilation of one component may take. One GiB of addresses: the same takes 700 MiB.
+pub const COMPILE_MEMORY: u64 = 1 << 30;
+
+/// Bytes of code that are taken. 512 MiB: eight times the largest component.
+const MOST_CODE: u64 = 512 << 20;
+/// Bytes that are read of what the process says when it breaks.
+const WORDS: u64 = 4096;
+/// How often is looked whether it is to be given up.
+const LOOK: Duration = Duration::from_millis(20);
+/// Threads that it compiles with.
+const THREADS: &str = "4";
+
+// === impl Apart ===
+
+impl Apart {
+    /// Compilation with this much time and memory. The binary of this process must [`answer`] to being started as [`NAME`].
+    #[must_use]
+    pub fn new(time: Duration, memory_bytes: u64) -> Self {
+        Self { time, memory_bytes, given_up: Arc::default() }
+    }
+
+    /// Ends what is compiled now, and compiles nothing any more: the host stops.
+    pub fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    /// Compiles, and waits for it.
+    pub(crate) fn compile(&self, bytes: &[u8], execution: Execution, interrupts: bool) -> Result<Made, NotCompiled> {
+        functions::check(bytes)?;
+        let child = self.start(execution, interrupts).map_err(NotCompiled::Start)?;
+        self.attend(child, bytes)
+    }
+
+    fn start(&self, execution: Execution, interrupts: bool) -> std::io::Result<Child> {
+        // It may have been replaced on the disk: this is the one that runs.
+        Command::new("/proc/self/exe")
+            .arg0(NAME)
+            .args(inside::arguments(execution, interrupts, self.time, self.memory_bytes))
+            .env_clear()
+            .env("RAYON_NUM_THREADS", THREADS)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+    }
+
+    /// Gives it the component, and takes the code, or ends it.
+    fn attend(&self, mut child: Child, bytes: &[u8]) -> Result<Made, NotCompiled> {
+        let began = Instant::now();
+        let (Some(mut input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(NotCompiled::Broken("it has no pipes".into()));
+        };
+        std::thread::scope(|scope| {
+            let (tell, told) = mpsc::channel();
+            // Ends when the process does, if not before.
+            scope.spawn(move || {
+                // One that ends before it has read everything says why below.
+                let _ = input.write_all(bytes);
+                drop(input);
+                let (mut code, mut words) = (Vec::new(), Vec::new());
+                let _ = output.take(MOST_CODE).read_to_end(&mut code);
+                let _ = errors.take(WORDS).read_to_end(&mut words);
+                let _ = tell.send((code, words));
+            });
+            let said = loop {
+                match told.recv_timeout(LOOK) {
+                    Ok(said) => break Ok(said),
+                    Err(RecvTimeoutError::Disconnected) => break Err(NotCompiled::Broken("nothing came of it".into())),
+                    Err(RecvTimeoutError::Timeout) if self.given_up.load(Ordering::Relaxed) => break Err(NotCompiled::GivenUp),
+                    Err(RecvTimeoutError::Timeout) if began.elapsed() > self.time => break Err(NotCompiled::Late(self.time)),
+                    Err(RecvTimeoutError::Timeout) => {}
+                }
+            };
+            if said.is_err() {
+                let _ = child.kill();
+            }
+            let status = child.wait().map_err(|error| NotCompiled::Broken(error.to_string()))?;
+            let (code, words) = said?;
+            self.judge(status, code, &String::from_utf8_lossy(&words))
+        })
+    }
+
+    fn judge(&self, status: ExitStatus, code: Vec<u8>, words: &str) -> Result<Made, NotCompiled> {
+        match (status.code(), status.signal()) {
+            (Some(0), _) => Ok(Made(code)),
+            (Some(inside::REFUSED), _) => Err(NotCompiled::Refused(printable(&String::from_utf8_lossy(&code), 512))),
+            (_, Some(libc_signal::XCPU)) => Err(NotCompiled::Late(self.time)),
+            // The kernel ends the largest of those that it has no memory for.
+            (_, Some(libc_signal::KILL)) => Err(NotCompiled::Memory(self.memory_bytes)),
+            _ if words.contains("memory allocation of") || words.contains("Cannot allocate memory") => {
+                Err(NotCompiled::Memory(self.memory_bytes))
+            }
+            _ => Err(NotCompiled::Broken(printable(&format!("{status}: {words}"), 300))),
+        }
+    }
+}
+
+/// The signals that tell which limit ended a process.
+mod libc_signal {
+    use rustix::process::Signal;
+
+    pub(super) const KILL: i32 = Signal::KILL.as_raw();
+    pub(super) const XCPU: i32 = Signal::XCPU.as_raw();
+}
+
+// === impl Made ===
+
+impl Made {
+    pub(crate) fn code(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+// === impl NotCompiled ===
+
+impl NotCompiled {
+    /// What to do about it.
+    pub(crate) const fn cure(&self) -> &'static str {
+        match self {
+            Self::Function(_) => {
+                "break up the largest function of the plugin (`wasm-tools objdump` shows them), or build it for size; what a compiler \
+                 made of real source is far below this"
+            }
+            Self::Start(_) => "see the limits on processes (`TasksMax=`, `ulimit -u`), and that /proc is mounted",
+            Self::Late(_) => "build it for size, break up its largest functions, or raise `compile_time` under [engine]",
+            Self::Memory(_) => "build it for size, break up its largest functions, or raise `compile_memory` under [engine]",
+            Self::GivenUp => "load it again once the host runs",
+            Self::Refused(_) => crate::component::NOT_TAKEN,
+            Self::Broken(_) => {
+                "this is a bug of the compiler that the component shows: tell its authors, or load another version"
+            }
+        }
+    }
+}
+
+/// Whether this process was started to compile, and with what.
+#[must_use]
+pub fn asked(mut arguments: impl Iterator<Item = OsString>) -> Option<Vec<OsString>> {
+    (arguments.next()? == NAME).then(|| arguments.collect())
+}
