@@ -48,8 +48,6 @@ const READERS: &[(&str, &str)] = &[
     ("host/daemon/src/replay.rs", "within a deadline on a thread of its own"),
     ("host/daemon/src/process.rs", "/proc/self"),
     ("host/daemon/src/control/socket.rs", "/proc, and its own lock, 16 bytes of it"),
-    ("host/daemon/src/tables/process.rs", "within a deadline, by a thread that another takes the place of"),
-    ("host/daemon/src/tables/users.rs", "/etc/passwd, by the same thread"),
     ("host/plugin/src/cache/folder.rs", "its own folder, without waiting"),
     ("host/plugin/src/apart.rs", "pipes of a process that it ends"),
     ("host/plugin/src/apart/inside.rs", "standard input of that process"),

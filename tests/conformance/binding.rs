@@ -29,7 +29,7 @@ conformance! {
         refused(sampler::<It>(), Step::Bind, "[31m`ratio` is wrong", "`config`");
     }
     expects_another_record => "names both records, without control characters" {
-        refused(decoder::<It>(), Step::Expects, "it reads `struct [31mred`, the probe writes `struct test_record`", "record.h");
+        refused(decoder::<It>(), Step::Expects, "it reads `struct \u{fffd}[31mred`, the probe writes `struct test_record`", "record.h");
     }
     wants_what_is_not_there => "names the field and how many there are" {
         refused(sampler::<It>(), Step::Bind, "field 4294967295 is wanted, but the schema has 1 field", "wit/v0.1");

@@ -210,6 +210,9 @@ pub(crate) mod tests {
             recycled: 0,
             host_calls: 0,
             lines_left_out: 0,
+            lookups_left_out: 0,
+            work_ns: 401_988,
+            work_p99_ns: 4_100,
             total_ns: 2_009_940,
         };
         let sampler = PluginStatus {

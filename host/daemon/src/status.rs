@@ -97,6 +97,15 @@ pub struct PluginStatus {
     /// Lines that it wrote over its rate and that were left out.
     #[serde(default)]
     pub lines_left_out: u64,
+    /// Keys of tables that the host could not read within the time of the call, and left out.
+    #[serde(default)]
+    pub lookups_left_out: u64,
+    /// All the time of the host's own work on what it returned: rows counted, completed and encoded. Of decoders.
+    #[serde(default)]
+    pub work_ns: u64,
+    /// For 99 of 100 batches that work took no longer.
+    #[serde(default)]
+    pub work_p99_ns: u64,
     /// Half of the calls took no longer.
     pub p50_ns: u64,
     /// 99 of 100 calls took no longer.

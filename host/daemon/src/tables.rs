@@ -5,9 +5,10 @@ mod arrivals;
 mod users;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::{ArrayRef, StringArray, UInt32Array};
-use host_model::{TableError, Tables};
+use host_model::{Looked, TableError, Tables};
 
 use process::{Process, Processes};
 
@@ -35,15 +36,16 @@ impl Node {
 }
 
 impl Tables for Node {
-    fn lookup(&self, table: &str, keys: &[u64], columns: &[String]) -> Result<Vec<ArrayRef>, TableError> {
+    fn lookup(&self, table: &str, keys: &[u64], columns: &[String], within: Duration) -> Result<Looked, TableError> {
         if table != "process" {
             return Err(TableError::NoTable(table.to_owned()));
         }
         if let Some(unknown) = columns.iter().find(|column| !COLUMNS.contains(&column.as_str())) {
             return Err(TableError::NoColumn(unknown.clone()));
         }
-        let rows = if self.unknown { vec![Arc::default(); keys.len()] } else { self.processes.rows(keys) };
-        Ok(columns.iter().map(|column| gather(&rows, column)).collect())
+        let (rows, left_out) =
+            if self.unknown { (vec![Arc::default(); keys.len()], 0) } else { self.processes.rows(keys, within) };
+        Ok(Looked { columns: columns.iter().map(|column| gather(&rows, column)).collect(), left_out })
     }
 }
 
@@ -73,8 +75,10 @@ mod tests {
 
     fn lookup(keys: &[u64], columns: &[&str]) -> Result<Vec<ArrayRef>, TableError> {
         let columns: Vec<String> = columns.iter().map(|&column| column.to_owned()).collect();
-        Node::default().lookup("process", keys, &columns)
+        Node::default().lookup("process", keys, &columns, LONG).map(|looked| looked.columns)
     }
+
+    const LONG: Duration = Duration::from_secs(60);
 
     #[test]
     fn the_host_finds_itself() {
@@ -99,13 +103,13 @@ mod tests {
     #[test]
     fn a_replay_knows_no_process_of_this_node() {
         let columns = ["command_line".to_owned()];
-        let rows = Node::unknown().lookup("process", &[std::process::id().into()], &columns).unwrap();
-        assert_eq!(rows[0].as_string::<i32>().value(0), "");
+        let rows = Node::unknown().lookup("process", &[std::process::id().into()], &columns, LONG).unwrap();
+        assert_eq!(rows.columns[0].as_string::<i32>().value(0), "");
     }
 
     #[test]
     fn tables_and_columns_that_do_not_exist_are_named() {
         assert_eq!(lookup(&[1], &["comand_line"]).unwrap_err(), TableError::NoColumn("comand_line".into()));
-        assert_eq!(Node::default().lookup("pod", &[1], &[]).unwrap_err(), TableError::NoTable("pod".into()));
+        assert_eq!(Node::default().lookup("pod", &[1], &[], LONG).unwrap_err(), TableError::NoTable("pod".into()));
     }
 }

@@ -32,7 +32,7 @@ pub use delivery::{Delivery, DeliveryCounters, Settled};
 pub use fault::{Fallback, Fault, FaultKind, Input, Observer};
 pub use layout::{Layout, Member, MemberKind};
 pub use ledger::{Ledger, PathCounters, Snapshot};
-pub use metric::{AttributeValue, Histogram, MetricData, MetricPoint, PointValue};
+pub use metric::{AttributeValue, Float, Histogram, MetricData, MetricPoint, PointValue};
 pub use plan::{KernelPlan, PlanError, Rule, Stats, Subject};
 pub use plugin::{CallStats, Digest, Health, PluginId, Role};
 pub use probe::{Filter, Probe, ProbeState};
@@ -43,8 +43,8 @@ pub use run::Run;
 pub use schema::{ColumnType, Condition, Field, FieldUse, Instrument, Metric, Schema, Sensitivity, Signal};
 pub use seed::Seed;
 pub use stage::{
-    Added, Decoded, Decoder, Enricher, KernelCounters, MapAccess, MapError, NoMaps, Plugin, Sampler, Sink, Source, State,
-    TableError, Tables, Waker,
+    Added, Decoded, Decoder, Enricher, KernelCounters, Looked, MapAccess, MapError, NoMaps, Plugin, Sampler, Sink, Source,
+    State, TableError, Tables, Waker,
 };
 pub use text::printable;
 pub use trace::TraceParent;

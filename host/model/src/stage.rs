@@ -229,13 +229,22 @@ pub enum TableError {
     NoColumn(String),
 }
 
-/// What the host knows about the node. Called from workers: it must answer from memory or from /proc, never wait.
+/// What a table answered.
+#[derive(Debug, Clone)]
+pub struct Looked {
+    /// One per column that was asked for, with a value per key.
+    pub columns: Vec<ArrayRef>,
+    /// Keys whose row could not be read in time: their values are those that were known before, else 0 or empty.
+    pub left_out: u64,
+}
+
+/// What the host knows about the node. Called from workers: it answers from memory and from /proc, as far as it comes.
 pub trait Tables: Send + Sync {
-    /// For every key one value of every column.
+    /// For every key one value of every column, after no more than about `within`: what was not read by then is left out.
     ///
     /// # Errors
     /// An unknown table or column.
-    fn lookup(&self, table: &str, keys: &[u64], columns: &[String]) -> Result<Vec<ArrayRef>, TableError>;
+    fn lookup(&self, table: &str, keys: &[u64], columns: &[String], within: Duration) -> Result<Looked, TableError>;
 }
 
 /// Why a map has no answer.

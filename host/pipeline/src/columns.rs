@@ -6,9 +6,13 @@ use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt8Array, UInt32Array,
     UInt64Array,
 };
+use arrow_buffer::{Buffer, OffsetBuffer};
 use arrow_schema::ArrowError;
 use arrow_select::filter::{FilterBuilder, FilterPredicate};
 use host_model::{Batch, ColumnType};
+
+/// Types that a column may have.
+const TYPES: usize = 7;
 
 /// `rows` values that say nothing: 0 or empty.
 pub(crate) fn blank(column_type: ColumnType, rows: usize) -> ArrayRef {
@@ -18,9 +22,13 @@ pub(crate) fn blank(column_type: ColumnType, rows: usize) -> ArrayRef {
         ColumnType::U64 => Arc::new(UInt64Array::from(vec![0; rows])),
         ColumnType::I64 => Arc::new(Int64Array::from(vec![0; rows])),
         ColumnType::F64 => Arc::new(Float64Array::from(vec![0.0; rows])),
-        ColumnType::Text => Arc::new(StringArray::from(vec![""; rows])),
-        ColumnType::Bytes => Arc::new(BinaryArray::from(vec![&b""[..]; rows])),
+        ColumnType::Text => Arc::new(StringArray::new(OffsetBuffer::new_zeroed(rows), nothing(), None)),
+        ColumnType::Bytes => Arc::new(BinaryArray::new(OffsetBuffer::new_zeroed(rows), nothing(), None)),
     }
+}
+
+fn nothing() -> Buffer {
+    Buffer::from_vec(Vec::<u8>::new())
 }
 
 /// The rows to keep, prepared once for all columns.
@@ -37,13 +45,19 @@ pub(crate) fn narrow(batch: &mut Batch, selection: &FilterPredicate) -> Result<(
     Ok(())
 }
 
-/// Puts blank columns where there is none or where one has the wrong length or type, and says for how many that was so.
+/// Puts blank columns where there is none or where one has the wrong length or type, and says for how many that was so. All of one type
+/// are the same one.
 pub(crate) fn fill(batch: &mut Batch) -> usize {
     let mut filled = 0;
+    let mut blanks: [Option<ArrayRef>; TYPES] = [const { None }; TYPES];
     for (field, column) in batch.schema.fields.iter().zip(&mut batch.columns) {
         let fits = |column: &ArrayRef| column.len() == batch.rows && *column.data_type() == field.column_type.data_type();
         if !column.as_ref().is_some_and(fits) {
-            *column = Some(blank(field.column_type, batch.rows));
+            let make = || blank(field.column_type, batch.rows);
+            *column = Some(match blanks.get_mut(field.column_type as usize) {
+                Some(of_type) => Arc::clone(of_type.get_or_insert_with(make)),
+                None => make(),
+            });
             filled += 1;
         }
     }
@@ -53,4 +67,43 @@ pub(crate) fn fill(batch: &mut Batch) -> usize {
 /// The Arrow batch of a batch whose columns are all there.
 pub(crate) fn record_batch(batch: Batch, arrow: &Arc<arrow_schema::Schema>) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(Arc::clone(arrow), batch.columns.into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use host_model::{Field, FieldUse, Schema, Sensitivity, Signal};
+
+    use super::*;
+
+    const ALL: [ColumnType; TYPES] = [
+        ColumnType::Boolean,
+        ColumnType::U32,
+        ColumnType::U64,
+        ColumnType::I64,
+        ColumnType::F64,
+        ColumnType::Text,
+        ColumnType::Bytes,
+    ];
+
+    #[test]
+    fn columns_that_are_not_there_cost_one_for_each_type_however_many_there_are() {
+        let field = |number: usize| Field {
+            name: format!("f{number}"),
+            column_type: ALL[number % TYPES],
+            unit: String::new(),
+            field_use: FieldUse::Plain,
+            sensitivity: Sensitivity::Public,
+            omit_zero: false,
+        };
+        let fields = (0..TYPES * 3).map(field).collect();
+        let schema = Schema { event: "e".into(), signal: Signal::Log, fields, metrics: Vec::new() };
+        let mut batch = Batch::new(Arc::new(schema), 5);
+        assert_eq!(fill(&mut batch), TYPES * 3);
+        assert_eq!(fill(&mut batch), 0, "they fit");
+        for (place, column_type) in ALL.into_iter().enumerate() {
+            let column = |number: usize| batch.column(number).unwrap();
+            assert!(Arc::ptr_eq(column(place), column(place + TYPES)));
+            assert_eq!((column(place).len(), column(place).data_type()), (5, &column_type.data_type()));
+        }
+    }
 }

@@ -2,17 +2,19 @@
 //! says, and every row is counted whatever happens.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use host_model::{
-    Batch, Decisions, Decoded, Fallback, Fault, Input, Kept, NEVER, Observer, PathCounters, Run, Schema, Seed, Settled, Sink,
-    Threshold,
+    Batch, CallStats, Decisions, Decoded, Fallback, Fault, Input, Kept, NEVER, Observer, PathCounters, Run, Schema, Seed,
+    Settled, Sink, Threshold,
 };
 
 use crate::binding::Binding;
 use crate::blueprint::{Stages, StartError};
 use crate::columns;
 use crate::marks::Marks;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, SeriesLimits};
 use crate::raw::{self, Reason};
 use crate::sampling::{Given, Randomness, Verdicts};
 use crate::shadow::tap::{Sample, Tap, Taps};
@@ -31,7 +33,7 @@ pub(crate) struct Passage {
     pub(crate) taps: Taps,
     binding: Binding,
     counters: Arc<PathCounters>,
-    cardinality: usize,
+    series: SeriesLimits,
     raw: Arc<Schema>,
     raw_arrow: Arc<arrow_schema::Schema>,
     randomness: Randomness,
@@ -55,20 +57,20 @@ impl Passage {
         counters: Arc<PathCounters>,
         observer: Arc<dyn Observer>,
         stages: Stages,
-        cardinality: usize,
+        series: SeriesLimits,
         seed: Seed,
     ) -> Result<Self, StartError> {
         let binding = Binding::new(&path, &*stages.decoder, &stages.enrichers)?;
         let raw = Arc::new(raw::schema());
         let mut passage = Self {
-            metrics: Metrics::new(stages.decoder.schema(), cardinality),
+            metrics: Metrics::new(stages.decoder.schema(), series),
             stages,
             planned: false,
             observer,
             taps: Taps::default(),
             binding,
             counters,
-            cardinality,
+            series,
             raw_arrow: Arc::new(raw.arrow()),
             raw,
             randomness: Randomness::new(&seed, &path),
@@ -84,7 +86,7 @@ impl Passage {
     pub(crate) fn rebind(&mut self, binding: Binding) {
         let schema = self.stages.decoder.schema();
         if self.metrics.schema() != schema {
-            self.metrics = Metrics::new(schema, self.cardinality);
+            self.metrics = Metrics::new(schema, self.series);
         }
         self.binding = binding;
         self.taps.outlive(&self.stages, &self.binding);
@@ -115,8 +117,26 @@ impl Passage {
         self.binding.ask(&self.stages, self.taps.wanted(), self.planned);
     }
 
-    /// Takes one run along the path.
+    /// Takes one run along the path. What of the time was not spent in plugins is the host's own work, which the decoder makes it do:
+    /// it is measured beside its calls.
     pub(crate) fn pass(&mut self, run: Run<'_>, when: When, sink: &mut dyn Sink) {
+        let (began, called) = (Instant::now(), self.called_ns());
+        self.take_along(run, when, sink);
+        let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let called = self.called_ns().saturating_sub(called);
+        self.stages.decoder.stats().record_work(took.saturating_sub(called));
+    }
+
+    /// All the time spent in the plugins of the path.
+    fn called_ns(&self) -> u64 {
+        let Stages { decoder, sampler, enrichers } = &self.stages;
+        let of = |stats: &CallStats| stats.total_ns.load(Relaxed);
+        of(decoder.stats())
+            + sampler.as_ref().map_or(0, |sampler| of(sampler.stats()))
+            + enrichers.iter().map(|enricher| of(enricher.stats())).sum::<u64>()
+    }
+
+    fn take_along(&mut self, run: Run<'_>, when: When, sink: &mut dyn Sink) {
         PathCounters::add(&self.counters.received, run.records.into());
         if run.records == 0 {
             return;

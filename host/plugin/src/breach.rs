@@ -25,6 +25,11 @@ pub(crate) enum Breach {
     Utf8 { field: String },
     #[error("{rows} rows are more than a run may become (`output_rows`)")]
     TooManyRows { rows: usize },
+    #[error(
+        "{rows} rows of {fields} fields are more than a run may become: {most} of them (`output_rows`, which holds for {of} fields)",
+        of = crate::limits::FIELDS_OF_A_ROW
+    )]
+    TooManyFields { rows: usize, fields: usize, most: usize },
     #[error("`undecodable` does not rise, or names a record that is not among the {records} of the run")]
     Undecodable { records: u32 },
     #[error("{is} thresholds for {rows} rows; there must be one, or one per row")]

@@ -2,7 +2,7 @@
 //!
 //! The wall clock alone would end good plugins on a machine that is short of processors: a worker that is not run for a while
 //! is late through no fault of its guest. So the second half of a deadline is measured in processor time. A guest cannot
-//! wait, so its processor time is all the time it takes.
+//! wait, so its processor time is all the time it takes, but for what the host waits on its behalf: that counts by the wall clock.
 
 use std::time::Duration;
 
@@ -28,6 +28,10 @@ pub(crate) struct Deadline {
     /// Processor time of the worker when the first half had passed.
     since: Option<Duration>,
     extensions: u32,
+    /// Time that the host has waited for the system in functions that the guest called.
+    waited: Duration,
+    /// As much of it as had passed with the first half.
+    waited_before: Duration,
 }
 
 // === impl Deadline ===
@@ -35,8 +39,18 @@ pub(crate) struct Deadline {
 impl Deadline {
     /// The ticks after which a call that begins now is looked at.
     pub(crate) fn start(&mut self, limit: Duration) -> u64 {
-        *self = Self { half: limit / 2, since: None, extensions: 0 };
+        *self = Self { half: limit / 2, ..Self::default() };
         ticks(self.half)
+    }
+
+    /// The host has waited so long on the guest's behalf.
+    pub(crate) fn waited(&mut self, time: Duration) {
+        self.waited += time;
+    }
+
+    /// How long the host may still wait on its behalf: half of the time of a call is the guest's own.
+    pub(crate) fn left_to_wait(&self) -> Duration {
+        self.half.saturating_sub(self.waited)
     }
 
     /// These ticks have passed.
@@ -46,10 +60,14 @@ impl Deadline {
 
     fn decide(&mut self, now: Duration) -> UpdateDeadline {
         let Some(since) = self.since else {
-            self.since = Some(now);
+            if self.waited >= self.half * 2 {
+                return UpdateDeadline::Interrupt;
+            }
+            (self.since, self.waited_before) = (Some(now), self.waited);
             return UpdateDeadline::Continue(ticks(self.half));
         };
-        let left = self.half.saturating_sub(now.saturating_sub(since));
+        let spent = now.saturating_sub(since) + self.waited.saturating_sub(self.waited_before);
+        let left = self.half.saturating_sub(spent);
         if left <= TICK || self.extensions == EXTENSIONS {
             return UpdateDeadline::Interrupt;
         }
@@ -81,6 +99,22 @@ mod tests {
         assert_eq!(deadline.start(LIMIT), 4);
         assert!(matches!(deadline.decide(Duration::ZERO), UpdateDeadline::Continue(4)));
         assert!(matches!(deadline.decide(Duration::from_millis(48)), UpdateDeadline::Interrupt));
+    }
+
+    #[test]
+    fn what_the_host_waits_on_its_behalf_is_time_of_the_guest() {
+        let mut deadline = Deadline::default();
+        deadline.start(LIMIT);
+        assert_eq!(deadline.left_to_wait(), Duration::from_millis(50));
+        deadline.waited(Duration::from_millis(20));
+        assert_eq!(deadline.left_to_wait(), Duration::from_millis(30));
+        deadline.decide(Duration::ZERO);
+        deadline.waited(Duration::from_millis(48));
+        assert_eq!(deadline.left_to_wait(), Duration::ZERO);
+        assert!(matches!(deadline.decide(Duration::ZERO), UpdateDeadline::Interrupt), "without a moment of the processor");
+        deadline.start(LIMIT);
+        deadline.waited(LIMIT);
+        assert!(matches!(deadline.decide(Duration::ZERO), UpdateDeadline::Interrupt), "it is over with the first half");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::columns;
 use crate::guard::{Call, Guard, plugin};
 use crate::imports::Imports;
 use crate::instance::{Failure, Role};
+use crate::limits::FIELDS_OF_A_ROW;
 use crate::recogniser::MOST_DISOWNED;
 use crate::refusal::Step;
 use crate::version::v0_1::exports::probe::plugin::{decoder, protocol};
@@ -188,6 +189,11 @@ pub(crate) fn checked(
     if rows > output_rows {
         return Err(Breach::TooManyRows { rows });
     }
+    let all = schema.fields.len();
+    let most = output_rows / all.div_ceil(FIELDS_OF_A_ROW).max(1);
+    if rows > most {
+        return Err(Breach::TooManyFields { rows, fields: all, most });
+    }
     let columns = columns::lift(decoded.columns, asked_of(schema, fields), rows)?;
     let undecodable = decoded.undecodable;
     let rising = undecodable.is_sorted_by(|before, after| before < after);
@@ -197,4 +203,38 @@ pub(crate) fn checked(
     let mut batch = Batch::new(schema.clone(), rows);
     batch.put(fields, columns);
     Ok(Decoded { batch, undecodable })
+}
+
+#[cfg(test)]
+mod tests {
+    use host_model::{ColumnType, FieldUse, Sensitivity, Signal};
+
+    use super::*;
+
+    fn rows_of(rows: u32, fields: usize) -> Result<Decoded, Breach> {
+        let field = |number: usize| Field {
+            name: format!("f{number}"),
+            column_type: ColumnType::U64,
+            unit: String::new(),
+            field_use: FieldUse::Plain,
+            sensitivity: Sensitivity::Public,
+            omit_zero: false,
+        };
+        let schema =
+            Schema { event: "e".into(), signal: Signal::Span, fields: (0..fields).map(field).collect(), metrics: Vec::new() };
+        // Without a column, so that they cost the guest nothing.
+        let decoded = decoder::Decoded { rows, columns: Vec::new(), undecodable: Vec::new() };
+        checked(decoded, &Arc::new(schema), &[], 1, 1 << 18)
+    }
+
+    #[test]
+    fn a_row_counts_as_often_as_it_has_fields_by_the_sixteen() {
+        for (rows, fields) in [(1 << 18, 1), (1 << 18, 16), (1 << 17, 17), (1 << 14, 251), (1 << 14, 256)] {
+            assert!(rows_of(rows, fields).is_ok(), "{rows} x {fields}");
+        }
+        let breach = rows_of(1 << 18, 251).unwrap_err();
+        assert_eq!(breach, Breach::TooManyFields { rows: 1 << 18, fields: 251, most: 1 << 14 });
+        assert!(rows_of((1 << 17) + 1, 17).is_err() && rows_of((1 << 14) + 1, 251).is_err());
+        assert!(matches!(rows_of((1 << 18) + 1, 1), Err(Breach::TooManyRows { .. })));
+    }
 }

@@ -16,7 +16,7 @@ use crate::backoff::{Backoff, Standing};
 use crate::breach::Breach;
 use crate::imports::Imports;
 use crate::instance::{Blueprint, Instance, Role, explain};
-use crate::limits::Deadlines;
+use crate::limits::{Deadlines, ERRORS_IN_A_ROW};
 use crate::refusal::PluginError;
 
 /// A plugin on one path.
@@ -27,6 +27,8 @@ pub(crate) struct Guard<R: Role> {
     live: Option<Instance<R::Guest>>,
     backoff: Backoff,
     recycling: Pace,
+    /// Errors of its own that each function has returned since it last returned something else, in the order of [`Call`].
+    errors: [u32; Call::COUNT],
 }
 
 /// A call on the path.
@@ -96,7 +98,7 @@ impl<R: Role> Guard<R> {
     pub(crate) fn start(blueprint: Blueprint<R>) -> Result<Self, PluginError> {
         let (instance, bound) = blueprint.build().map_err(|failed| failed.refuse(&blueprint.id))?;
         let backoff = Backoff::new(blueprint.setup.limits.quarantine);
-        Ok(Self { blueprint, bound, live: Some(instance), backoff, recycling: Pace::default() })
+        Ok(Self { blueprint, bound, live: Some(instance), backoff, recycling: Pace::default(), errors: [0; Call::COUNT] })
     }
 
     pub(crate) fn id(&self) -> &PluginId {
@@ -144,7 +146,33 @@ impl<R: Role> Guard<R> {
         let answer = answer.and_then(|raw| check(raw, &self.bound).map_err(Ended::from));
         let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.blueprint.stats.record(rows as u64, nanos);
-        answer.map_err(|ended| self.offend(step, ended))
+        match answer {
+            Ok(answer) => {
+                self.errors_of(kind, |_| 0);
+                Ok(answer)
+            }
+            Err(Ended { kind: FaultKind::Refused, detail }) => Err(self.erred(kind, detail)),
+            Err(ended) => Err(self.offend(step, ended)),
+        }
+    }
+
+    /// It returned an error of its own: an answer, unless it is the only one that it has.
+    fn erred(&mut self, kind: Call, detail: String) -> Fault {
+        let errors = self.errors_of(kind, |errors| errors.saturating_add(1));
+        let ended = Ended { kind: FaultKind::Refused, detail };
+        if errors < ERRORS_IN_A_ROW {
+            return self.fault(kind.step(), ended);
+        }
+        self.punish();
+        let detail = format!("{}; it has returned an error {errors} times in a row", printable(&ended.detail, DETAIL / 2));
+        self.fault(kind.step(), Ended { detail, ..ended })
+    }
+
+    /// Counts anew how many errors a function has returned in a row.
+    fn errors_of(&mut self, kind: Call, counted: impl FnOnce(u32) -> u32) -> u32 {
+        let Some(errors) = self.errors.get_mut(kind as usize) else { return 0 };
+        *errors = counted(*errors);
+        *errors
     }
 
     /// Makes sure that there is an instance that may be called.
@@ -211,18 +239,23 @@ impl<R: Role> Guard<R> {
     /// A fault of a call, with what follows from it.
     fn offend(&mut self, step: &'static str, ended: Ended) -> Fault {
         if ended.kind.is_offence() {
-            let stats = &self.blueprint.stats;
-            let now = Duration::from_nanos(self.blueprint.setup.host.clock.monotonic());
-            match self.backoff.offence(now) {
-                Standing::Free => {}
-                Standing::Resting(..) => stats.set_health(Health::BackingOff),
-                Standing::Quarantined(_) => {
-                    stats.set_health(Health::Quarantined);
-                    self.end();
-                }
-            }
+            self.punish();
         }
         self.fault(step, ended)
+    }
+
+    /// What follows from an offence.
+    fn punish(&mut self) {
+        let stats = &self.blueprint.stats;
+        let now = Duration::from_nanos(self.blueprint.setup.host.clock.monotonic());
+        match self.backoff.offence(now) {
+            Standing::Free => {}
+            Standing::Resting(..) => stats.set_health(Health::BackingOff),
+            Standing::Quarantined(_) => {
+                stats.set_health(Health::Quarantined);
+                self.end();
+            }
+        }
     }
 
     /// A fault without consequences beyond being counted.
@@ -241,7 +274,7 @@ impl<R: Role> Guard<R> {
 
 impl From<Breach> for Ended {
     fn from(breach: Breach) -> Self {
-        let too_much = matches!(breach, Breach::TooManyRows { .. } | Breach::State { .. });
+        let too_much = matches!(breach, Breach::TooManyRows { .. } | Breach::TooManyFields { .. } | Breach::State { .. });
         Self { kind: if too_much { FaultKind::Output } else { FaultKind::Contract }, detail: breach.to_string() }
     }
 }
@@ -249,6 +282,9 @@ impl From<Breach> for Ended {
 // === impl Call ===
 
 impl Call {
+    /// How many there are.
+    const COUNT: usize = 7;
+
     /// The exported function.
     const fn step(self) -> &'static str {
         match self {

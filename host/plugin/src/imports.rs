@@ -13,8 +13,9 @@ pub(crate) mod wasi;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use host_model::{CallStats, MapAccess, NoMaps, TableError, Tables};
+use host_model::{CallStats, Looked, MapAccess, NoMaps, TableError, Tables};
 use wasmtime::component::{HasSelf, Linker};
 
 pub use clock::{Clock, SystemClock};
@@ -72,9 +73,23 @@ pub(crate) fn link(linker: &mut Linker<Imports>) -> wasmtime::Result<()> {
 /// A host without tables and maps.
 struct Nothing;
 
+/// What takes longer than this has waited for something.
+const NO_TIME: Duration = Duration::from_millis(1);
+
 // === impl Imports ===
 
 impl Imports {
+    /// Does what may wait for the system: the guest's deadline goes on meanwhile, by the clock on the wall.
+    fn waiting<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> (T, Duration) {
+        let began = Instant::now();
+        let done = work(self);
+        let took = began.elapsed();
+        if took > NO_TIME {
+            self.deadline.waited(took);
+        }
+        (done, took)
+    }
+
     pub(crate) fn new(
         rates: Rates,
         config: Arc<serde_json::Map<String, serde_json::Value>>,
@@ -130,7 +145,7 @@ impl std::fmt::Debug for Host {
 // === impl Nothing ===
 
 impl Tables for Nothing {
-    fn lookup(&self, table: &str, _keys: &[u64], _columns: &[String]) -> Result<Vec<arrow_array::ArrayRef>, TableError> {
+    fn lookup(&self, table: &str, _keys: &[u64], _columns: &[String], _within: Duration) -> Result<Looked, TableError> {
         Err(TableError::NoTable(table.into()))
     }
 }

@@ -17,8 +17,9 @@ pub struct Limits {
     pub table_elements: usize,
     /// What one call may hand to the host, and what one import may be given. 16 MiB: 64 times the largest run of the defaults.
     pub output_bytes: usize,
-    /// Rows that one run may become. 262,144: 256 times the rows of a full batch. Each costs the host a few words even where
-    /// no column was asked for.
+    /// Rows that one run may become, of a schema with up to [`FIELDS_OF_A_ROW`] fields; with more fields fewer. 262,144: 256 times the
+    /// rows of a full batch. Each costs the host a few words, and when it is exported every field of it, even where no column was
+    /// asked for.
     pub output_rows: usize,
     /// State that it may hand to a successor, or be handed. 4 MiB: 50,000 keys of 80 bytes, copied in a millisecond; the path
     /// waits for it.
@@ -88,6 +89,14 @@ pub const MOST_LOG_LINES: u32 = 1_000;
 
 /// No quarantine counts more faults: each is remembered with its time.
 pub const MOST_FAULTS: u32 = 1_000;
+
+/// Errors that one function may return in a row before each further one counts as an offence. 100: an error is an answer, but one that is
+/// always given does as much harm as a fault, and nobody sees it.
+pub const ERRORS_IN_A_ROW: u32 = 100;
+
+/// Fields of a schema whose rows count once against `output_rows`; with more of them each counts as often as it has as many. 16: what a
+/// row costs the host is what its fields cost.
+pub const FIELDS_OF_A_ROW: usize = 16;
 
 /// Core instances of one component. An interpreter brings 108.
 pub(crate) const CORE_INSTANCES: usize = 1_000;

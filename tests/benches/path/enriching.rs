@@ -1,11 +1,12 @@
 //! A node of four processes, and the enricher that asks for them without a sandbox.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{ArrayRef, StringArray, UInt32Array};
-use host_model::{Added, Batch, CallStats, Enricher, Fault, Field, Plugin, PluginId, State, TableError, Tables};
+use host_model::{Added, Batch, CallStats, Enricher, Fault, Field, Looked, Plugin, PluginId, State, TableError, Tables};
 
 use crate::native::Identity;
 
@@ -42,7 +43,7 @@ impl Census {
 }
 
 impl Tables for Census {
-    fn lookup(&self, _: &str, keys: &[u64], columns: &[String]) -> Result<Vec<ArrayRef>, TableError> {
+    fn lookup(&self, _: &str, keys: &[u64], columns: &[String], _: Duration) -> Result<Looked, TableError> {
         let of = |key: &u64| (key - 1000) as usize;
         let gather = |column: &String| -> Result<ArrayRef, TableError> {
             if column == "parent_pid" {
@@ -52,7 +53,7 @@ impl Tables for Census {
                 self.columns.iter().find(|(name, _)| name == column).ok_or(TableError::NoColumn(column.clone()))?;
             Ok(Arc::new(StringArray::from_iter_values(keys.iter().map(|key| &values[of(key)]))))
         };
-        columns.iter().map(gather).collect()
+        Ok(Looked { columns: columns.iter().map(gather).collect::<Result<_, _>>()?, left_out: 0 })
     }
 }
 
@@ -80,7 +81,7 @@ impl Enricher for NativeEnricher {
     fn enrich(&mut self, batch: &Batch) -> Result<Added, Fault> {
         let pids = batch.column(self.wanted[0]).unwrap().as_primitive::<UInt32Type>();
         let keys: Vec<u64> = pids.values().iter().map(|&pid| pid.into()).collect();
-        Ok(self.census.lookup("process", &keys, &self.columns).unwrap())
+        Ok(self.census.lookup("process", &keys, &self.columns, Duration::MAX).unwrap().columns)
     }
 }
 

@@ -85,9 +85,12 @@ fn who(entry: &PluginOnPath) -> String {
     )
 }
 
+/// Work of the host on one batch that somebody should know of, nanoseconds: as long as a call of a decoder may take.
+const LONG_WORK: u64 = 100_000_000;
+
 /// What went wrong on a path, a line for each kind of trouble; empty if nothing did.
 pub(super) fn trouble(entry: &PluginOnPath) -> String {
-    let PluginStatus { faults: by_kind, traps, recycled, lines_left_out, .. } = &entry.plugin;
+    let PluginStatus { faults: by_kind, traps, recycled, lines_left_out, lookups_left_out, .. } = &entry.plugin;
     let mut parts = Vec::new();
     if !by_kind.is_empty() {
         parts.push(format!("faults: {}", faults(by_kind)));
@@ -99,6 +102,12 @@ pub(super) fn trouble(entry: &PluginOnPath) -> String {
     }
     if *lines_left_out > 0 {
         parts.push(format!("{} log lines left out", grouped(*lines_left_out)));
+    }
+    if *lookups_left_out > 0 {
+        parts.push(format!("{} lookups left out for want of time", grouped(*lookups_left_out)));
+    }
+    if entry.plugin.work_p99_ns >= LONG_WORK {
+        parts.push(format!("the host works on its rows for {} a batch", nanos(entry.plugin.work_p99_ns)));
     }
     parts.iter().map(|part| format!("  {}: {part}\n", clipped(&entry.path, 12))).collect()
 }
@@ -141,6 +150,8 @@ mod tests {
         plugins[1].plugin.state = PluginState::Quarantined;
         plugins[1].plugin.faults = BTreeMap::from([(FaultKind::Deadline, 10), (FaultKind::Quarantined, 1_200)]);
         plugins[1].plugin.recycled = 2;
+        plugins[1].plugin.lookups_left_out = 1_024;
+        plugins[1].plugin.work_p99_ns = 6_000_000_000;
         let expected = "  \
   PATH  STATE        CALLS  ROWS  NS/ROW     P50      P99    MEMORY
 decoder.file: decoder-file@0.1.0, generation 1, sha256 000000000000
@@ -150,6 +161,8 @@ sampler: sampler-rate@0.3.0, generation 2, sha256 000000000000
   file  QUARANTINED    197     0       -  9.8 us  21.4 us  1/64 MiB
   file: faults: 10 deadline, 1,200 batches passed it by in quarantine
   file: 2 instances replaced for their memory
+  file: 1,024 lookups left out for want of time
+  file: the host works on its rows for 6.0 s a batch
   SHADOW: sampler-tail@1.0.0, sha256 abababababab, 10 % of batches, shadowing
 ";
         assert_eq!(table(&plugins, &[shadow()]), expected);

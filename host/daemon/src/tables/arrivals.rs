@@ -58,7 +58,7 @@ mod tests {
         thread.join().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
-        let row = Arc::clone(&processes.rows(&[u64::from(child.id())])[0]);
+        let row = Arc::clone(&processes.rows(&[u64::from(child.id())], std::time::Duration::from_secs(60)).0[0]);
         assert_eq!(row.parent_pid, std::process::id());
         assert!(row.command_line.starts_with("sleep") || row.executable.contains("host_daemon"), "{row:?}");
     }

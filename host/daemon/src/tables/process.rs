@@ -52,16 +52,21 @@ struct Entry {
 const TTL: Duration = Duration::from_secs(1);
 /// Entries of one half. 16,384 rows of 500 bytes are 8 MiB.
 const HALF: usize = 8192;
+/// Processes that are read in one turn. 64: three milliseconds.
+const TURN: usize = 64;
+/// Time in which a process that has just begun is read. Half a second: it will not be there for long.
+const ARRIVAL: Duration = Duration::from_millis(500);
 /// Bytes that are read of any one file: the length of a command line that people read, or of the thirteen hierarchies of cgroup v1.
 const MAX_FILE: u64 = 8192;
 
 // === impl Processes ===
 
 impl Processes {
-    /// One row per pid.
-    pub(super) fn rows(&self, pids: &[u64]) -> Vec<Arc<Process>> {
+    /// One row per pid, and how many pids could not be read within this time: of these it is the last that was known, else an empty
+    /// one.
+    pub(super) fn rows(&self, pids: &[u64], within: Duration) -> (Vec<Arc<Process>>, u64) {
         self.asked.store(true, Ordering::Relaxed);
-        self.rows_at(pids, Instant::now())
+        self.rows_at(pids, Instant::now(), within)
     }
 
     /// Whether a plugin has ever asked for a row.
@@ -71,14 +76,14 @@ impl Processes {
 
     /// These run a program since a moment ago: whatever was known of them is old, and what is read now serves where there is no later.
     pub(super) fn arrived(&self, pids: &[u64]) {
-        let read = self.read(pids.iter().copied().collect());
+        let read = self.read(pids.iter().copied().collect(), ARRIVAL);
         let mut cache = self.cache();
         for (pid, row) in read.into_iter().filter_map(|(pid, row)| Some((pid, row?))) {
             cache.put(pid, Entry { read: None, row });
         }
     }
 
-    fn rows_at(&self, pids: &[u64], now: Instant) -> Vec<Arc<Process>> {
+    fn rows_at(&self, pids: &[u64], now: Instant, within: Duration) -> (Vec<Arc<Process>>, u64) {
         let known: Vec<Option<Entry>> = {
             let mut cache = self.cache();
             pids.iter().map(|&pid| cache.get(pid)).collect()
@@ -86,7 +91,9 @@ impl Processes {
         let is_fresh = |entry: &Entry| entry.read.is_some_and(|read| now.saturating_duration_since(read) < TTL);
         let asked = pids.iter().zip(&known).filter(|(_, known)| !known.as_ref().is_some_and(is_fresh));
         let asked: BTreeSet<u64> = asked.map(|(&pid, _)| pid).collect();
-        let read = self.read(asked);
+        let wanted = asked.len();
+        let read = self.read(asked, within);
+        let left_out = wanted.saturating_sub(read.len()) as u64;
         let row = |(&pid, known): (&u64, Option<Entry>)| match (read.get(&pid), known) {
             (Some(Some(row)), _) => Arc::clone(row),
             (_, Some(last)) => last.row,
@@ -97,17 +104,32 @@ impl Processes {
         for (&pid, row) in pids.iter().zip(&rows).filter(|(pid, _)| read.contains_key(*pid)) {
             cache.put(pid, Entry { read: Some(now), row: Arc::clone(row) });
         }
-        rows
+        (rows, left_out)
     }
 
-    /// All at once, by the thread that may look into processes of others. The lock is not held here: another path must not wait for
-    /// this one's /proc.
-    fn read(&self, pids: BTreeSet<u64>) -> BTreeMap<u64, Option<Arc<Process>>> {
-        if pids.is_empty() {
-            return BTreeMap::new();
+    /// By the thread that may look into processes of others, a few at a time: so many lookups take turns, and one that asks for all
+    /// there are holds up nobody. The lock is not held here: another path must not wait for this one's /proc.
+    fn read(&self, pids: BTreeSet<u64>, within: Duration) -> BTreeMap<u64, Option<Arc<Process>>> {
+        let began = Instant::now();
+        let mut rows = BTreeMap::new();
+        let mut pids = pids.into_iter().peekable();
+        while pids.peek().is_some() {
+            let left = within.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            let some: Vec<u64> = pids.by_ref().take(TURN).collect();
+            let users = Arc::clone(&self.users);
+            let read = move || some.into_iter().map(|pid| (pid, read(&users, pid).map(Arc::new))).collect::<Vec<_>>();
+            match privileged::look(left, read) {
+                Ok(read) => rows.extend(read),
+                Err(error) => {
+                    tracing::debug!(%error, "processes are not read in time");
+                    break;
+                }
+            }
         }
-        let users = Arc::clone(&self.users);
-        privileged::read(move || pids.into_iter().map(|pid| (pid, read(&users, pid).map(Arc::new))).collect())
+        rows
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
@@ -206,6 +228,7 @@ fn container_id(cgroup: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(60);
     const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
     #[test]
@@ -272,15 +295,38 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let pid = u64::from(child.id());
         let start = Instant::now();
-        let row = Arc::clone(&processes.rows_at(&[pid, pid], start)[1]);
+        let row = Arc::clone(&processes.rows_at(&[pid, pid], start, LONG).0[1]);
         assert!(row.parent_pid == std::process::id(), "{row:?}");
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(processes.rows_at(&[pid], start + 2 * TTL), [Arc::clone(&row)]);
+        assert_eq!(processes.rows_at(&[pid], start + 2 * TTL, LONG), (vec![Arc::clone(&row)], 0));
 
         // The same pid, but the process that has it started at another time.
         let me = u64::from(std::process::id());
         processes.cache().put(me, Entry { read: Some(start), row });
-        assert_ne!(processes.rows_at(&[me], start + 2 * TTL)[0].parent_pid, std::process::id());
+        assert_ne!(processes.rows_at(&[me], start + 2 * TTL, LONG).0[0].parent_pid, std::process::id());
+    }
+
+    #[test]
+    fn a_lookup_of_more_than_can_be_read_in_time_ends_in_time_and_says_what_it_left_out() {
+        let processes = Processes::default();
+        let pids: Vec<u64> = (0..1 << 18).map(|pid| pid + (1 << 32)).collect();
+        let began = Instant::now();
+        let (rows, left_out) = processes.rows(&pids, Duration::from_millis(100));
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        assert_eq!(rows.len(), pids.len());
+        assert!(left_out > 0 && left_out < pids.len() as u64, "{left_out}");
+        // Others are read meanwhile and afterwards.
+        let me = u64::from(std::process::id());
+        assert_eq!(processes.rows(&[me], LONG).0[0].parent_pid, std::os::unix::process::parent_id());
+    }
+
+    #[test]
+    fn what_was_known_before_is_told_where_there_is_no_time_to_look_again() {
+        let processes = Processes::default();
+        let (me, start) = (u64::from(std::process::id()), Instant::now());
+        let known = processes.rows_at(&[me], start, LONG);
+        assert_eq!(known.1, 0);
+        assert_eq!(processes.rows_at(&[me], start + 2 * TTL, Duration::ZERO), (known.0, 1));
     }
 }

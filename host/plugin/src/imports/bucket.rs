@@ -19,14 +19,24 @@ impl Bucket {
 
     /// Takes a token, if there is one.
     pub(super) fn take(&mut self, now: Instant) -> bool {
-        let seconds = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.tokens = (self.tokens + seconds * self.per_second).min(self.per_second);
-        self.filled = now;
-        let some = self.tokens >= 1.0;
+        let some = self.left(now) >= 1.0;
         if some {
             self.tokens -= 1.0;
         }
         some
+    }
+
+    /// What is in it: never less than nothing.
+    pub(super) fn left(&mut self, now: Instant) -> f64 {
+        let seconds = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.tokens = (self.tokens + seconds * self.per_second).min(self.per_second);
+        self.filled = now;
+        self.tokens.max(0.0)
+    }
+
+    /// Takes as much, though there may be less: then it is empty for the longer.
+    pub(super) fn spend(&mut self, tokens: f64) {
+        self.tokens -= tokens;
     }
 }
 
@@ -44,5 +54,14 @@ mod tests {
         assert_eq!(taken(&mut bucket, start), 100);
         assert_eq!(taken(&mut bucket, start + Duration::from_millis(500)), 50);
         assert_eq!(taken(&mut bucket, start + Duration::from_secs(3_600)), 100);
+    }
+
+    #[test]
+    fn what_is_spent_beyond_what_there_is_is_missing_later() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(100, start);
+        bucket.spend(150.0);
+        assert!(bucket.left(start) == 0.0 && bucket.left(start + Duration::from_millis(500)) == 0.0);
+        assert!((bucket.left(start + Duration::from_secs(1)) - 50.0).abs() < 1e-6);
     }
 }

@@ -65,7 +65,8 @@ impl Drop for Log {
 impl Host for Imports {
     fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         self.crossed()?;
-        self.rates.log().write(level, &message);
+        // Whoever reads the host's log may be slow.
+        self.waiting(|imports| imports.rates.log().write(level, &message));
         if level == Level::Error {
             self.under_way.said(message);
         }

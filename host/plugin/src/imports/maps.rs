@@ -9,17 +9,22 @@ use crate::version::v0_1::probe::plugin::maps::{Host, MapError};
 impl Host for Imports {
     fn lookup(&mut self, map: String, key: Vec<u8>) -> wasmtime::Result<Result<Option<Vec<u8>>, MapError>> {
         self.crossed()?;
-        Ok(self.read(&map, &key))
+        Ok(self.waiting(|imports| imports.read(&map, &key)).0)
     }
 
     fn update(&mut self, map: String, key: Vec<u8>, value: Vec<u8>) -> wasmtime::Result<Result<(), MapError>> {
         self.crossed()?;
-        Ok(self.may_write(&map, &key).and_then(|()| Ok(self.host.maps.update(&map, &key, &value)?)))
+        let update = |imports: &mut Self| {
+            imports.may_write(&map, &key).and_then(|()| Ok(imports.host.maps.update(&map, &key, &value)?))
+        };
+        Ok(self.waiting(update).0)
     }
 
     fn delete(&mut self, map: String, key: Vec<u8>) -> wasmtime::Result<Result<(), MapError>> {
         self.crossed()?;
-        Ok(self.may_write(&map, &key).and_then(|()| Ok(self.host.maps.delete(&map, &key)?)))
+        let delete =
+            |imports: &mut Self| imports.may_write(&map, &key).and_then(|()| Ok(imports.host.maps.delete(&map, &key)?));
+        Ok(self.waiting(delete).0)
     }
 }
 

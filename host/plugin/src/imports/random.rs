@@ -11,12 +11,12 @@ const MOST: usize = 64 << 10;
 impl Host for Imports {
     fn bytes(&mut self, count: u32) -> wasmtime::Result<Vec<u8>> {
         self.crossed()?;
-        self.random(count.into())
+        self.waiting(|imports| imports.random(count.into())).0
     }
 
     fn u64(&mut self) -> wasmtime::Result<u64> {
         self.crossed()?;
-        self.random_u64()
+        self.waiting(|imports| imports.random_u64()).0
     }
 }
 

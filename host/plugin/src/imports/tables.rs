@@ -1,6 +1,9 @@
-//! The host's tables, within what was granted.
+//! The host's tables, within what was granted, and within the time of the call: what is not read by then is left out and counted.
 
-use host_model::TableError as ModelError;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use host_model::{Looked, TableError as ModelError};
 
 use super::Imports;
 use crate::columns;
@@ -18,7 +21,9 @@ impl Host for Imports {
         columns: Vec<String>,
     ) -> wasmtime::Result<Result<Vec<ColumnResult>, TableError>> {
         self.crossed()?;
-        Ok(self.answer(&table, &keys, &columns))
+        let (answer, took) = self.waiting(|imports| imports.answer(&table, &keys, &columns));
+        self.rates.have_read(took);
+        Ok(answer)
     }
 }
 
@@ -28,10 +33,15 @@ impl Imports {
             return Err(TableError::NotGranted(format!("ask for at most {VALUES} values at once")));
         }
         self.grants.table(table, columns).map_err(TableError::NotGranted)?;
-        let found = self.host.tables.lookup(table, keys, columns).map_err(|error| match error {
-            ModelError::NoTable(_) => TableError::NoSuchTable,
-            ModelError::NoColumn(name) => TableError::NoSuchColumn(name),
-        })?;
+        let within = self.deadline.left_to_wait().min(self.rates.left_to_read(Instant::now()));
+        let Looked { columns: found, left_out } =
+            self.host.tables.lookup(table, keys, columns, within).map_err(|error| match error {
+                ModelError::NoTable(_) => TableError::NoSuchTable,
+                ModelError::NoColumn(name) => TableError::NoSuchColumn(name),
+            })?;
+        if left_out > 0 {
+            self.stats.lookups_left_out.fetch_add(left_out, Relaxed);
+        }
         // A column of a type that no plugin could read is one that it cannot have.
         let readable = |(array, name): (_, &String)| columns::copy(array).ok_or_else(|| TableError::NoSuchColumn(name.clone()));
         found.iter().zip(columns).map(readable).collect()

@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use host_model::{Fault, FaultKind, Run};
+use host_model::{Fault, FaultKind, Health, Run};
+use host_plugin::limits::ERRORS_IN_A_ROW;
 use host_plugin::{Component, Deadlines, Limits, Setup};
 
 use crate::{batch, decoder, records, sampler, schema, told};
@@ -96,10 +97,33 @@ fn an_error_of_the_guests_own_neither_traps_nor_rebuilds() {
     let mut sampler = sampler(told("error")).unwrap();
     for _ in 0..10 {
         let refused = fault(sampler.decide(&batch(1)));
-        assert_eq!((refused.kind, refused.detail.as_str()), (FaultKind::Refused, "[31mnot today"));
+        assert_eq!((refused.kind, refused.detail.as_str()), (FaultKind::Refused, "\u{fffd}[31mnot today"));
     }
     assert_eq!(sampler.stats().offences(), 0);
     assert_eq!(sampler.export_state().unwrap().unwrap().bytes, [10, 0, 0, 0]);
+}
+
+#[test]
+fn an_error_that_is_always_returned_has_the_consequences_of_a_fault() {
+    let mut sampler = sampler(told("error")).unwrap();
+    for _ in 1..ERRORS_IN_A_ROW {
+        assert_eq!(fault(sampler.decide(&batch(1))).kind, FaultKind::Refused);
+        assert_eq!(sampler.stats().health(), Health::Live);
+    }
+    let first = fault(sampler.decide(&batch(1)));
+    assert_eq!(first.kind, FaultKind::Refused);
+    assert!(first.detail.ends_with("not today; it has returned an error 100 times in a row"), "{first}");
+    let kinds: Vec<FaultKind> = (0..10).map(|_| fault(sampler.decide(&batch(1))).kind).collect();
+    assert!(kinds.contains(&FaultKind::BackingOff), "{kinds:?}");
+    assert_eq!(sampler.stats().health(), Health::BackingOff);
+}
+
+#[test]
+fn what_one_function_returns_does_not_make_up_for_the_errors_of_another() {
+    let mut sampler = sampler(told("error")).unwrap();
+    (1..ERRORS_IN_A_ROW).for_each(|_| assert!(sampler.decide(&batch(1)).is_err()));
+    assert!(sampler.tune(&host_model::Stats::default()).is_ok());
+    assert!(fault(sampler.decide(&batch(1))).detail.contains("100 times in a row"));
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, StringArray, UInt32Array};
-use host_model::{FaultKind, MapAccess, MapError, TableError, Tables};
+use host_model::{FaultKind, Looked, MapAccess, MapError, TableError, Tables};
 use host_plugin::{Clock, Component, Grants, Host, Setup};
 
 use crate::{ENGINE, batch, build, curious, sampler, schema, told};
@@ -15,7 +16,7 @@ use crate::{ENGINE, batch, build, curious, sampler, schema, told};
 struct Processes;
 
 impl Tables for Processes {
-    fn lookup(&self, table: &str, keys: &[u64], columns: &[String]) -> Result<Vec<ArrayRef>, TableError> {
+    fn lookup(&self, table: &str, keys: &[u64], columns: &[String], _within: Duration) -> Result<Looked, TableError> {
         if table != "process" {
             return Err(TableError::NoTable(table.into()));
         }
@@ -26,7 +27,20 @@ impl Tables for Processes {
             "parent_pid" => Ok(Arc::new(UInt32Array::from_iter_values(keys.iter().map(|&key| key as u32 + 100))) as ArrayRef),
             other => Err(TableError::NoColumn(other.into())),
         };
-        columns.iter().map(column).collect()
+        Ok(Looked { columns: columns.iter().map(column).collect::<Result<_, _>>()?, left_out: 0 })
+    }
+}
+
+/// A table that is slow: it takes all the time that it is given and as much again, and finds nothing.
+#[derive(Default)]
+struct Slow(Mutex<Vec<Duration>>);
+
+impl Tables for Slow {
+    fn lookup(&self, _table: &str, keys: &[u64], columns: &[String], within: Duration) -> Result<Looked, TableError> {
+        self.0.lock().unwrap().push(within);
+        std::thread::sleep(within * 2);
+        let nothing = || Arc::new(StringArray::from(vec![""; keys.len()])) as ArrayRef;
+        Ok(Looked { columns: columns.iter().map(|_| nothing()).collect(), left_out: keys.len() as u64 })
     }
 }
 
@@ -99,6 +113,31 @@ fn a_table_that_is_not_granted_says_which_words_would_grant_it() {
 fn a_lookup_that_would_hold_up_the_path_is_not_made() {
     let config = r#"{"ask": "too-much", "name": "process", "column": "executable.path"}"#;
     assert!(answers(&host(), &["tables", "maps:a", "clock"], config)[0].contains("at most 262144 values"));
+}
+
+#[test]
+fn a_table_is_given_half_of_the_time_of_the_call_and_all_that_the_host_waits_counts_against_it() {
+    let slow = Arc::new(Slow::default());
+    let host = Host { tables: Arc::clone(&slow) as Arc<dyn Tables>, ..host() };
+    let config = r#"{"ask": "table", "name": "process", "column": "executable.path"}"#;
+    let setup = Setup {
+        config: config.into(),
+        grants: Grants::parse(&["tables", "maps:a", "clock"]).unwrap(),
+        host,
+        ..Setup::default()
+    };
+    let mut enricher = curious().enricher(curious().inspection().id("enricher.curious", 1), &schema(), setup).unwrap();
+    let began = Instant::now();
+    let fault = enricher.enrich(&batch(2)).unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(fault.kind, FaultKind::Deadline, "{fault}");
+    let within = slow.0.lock().unwrap()[0];
+    assert!(within <= Duration::from_millis(125) && within >= Duration::from_millis(50), "{within:?}");
+    assert_eq!(enricher.stats().lookups_left_out.load(Relaxed), 2);
+    // It has had the reading of a quarter of a second, and gets no more before that has passed.
+    let _ = enricher.enrich(&batch(2));
+    let again = slow.0.lock().unwrap()[1];
+    assert!(again < within || began.elapsed() > Duration::from_millis(500), "{again:?}");
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl Imports {
             return Err(Forbidden::error(format!("more than the {WRITE} bytes that one write may have")));
         }
         let sink = *self.wasi.handles.get(stream)?;
-        self.print(sink, bytes);
+        self.waiting(|imports| imports.print(sink, bytes));
         Ok(Ok(()))
     }
 
