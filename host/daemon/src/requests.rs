@@ -176,6 +176,8 @@ fn text(value: &AttributeValue) -> String {
         AttributeValue::Text(text) => text.clone(),
         AttributeValue::Int(number) => number.to_string(),
         AttributeValue::Bool(flag) => flag.to_string(),
+        AttributeValue::Float(number) => f64::from(*number).to_string(),
+        AttributeValue::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
     }
 }
 
@@ -280,7 +282,7 @@ mod tests {
     #[test]
     fn what_is_over_the_cardinality_is_marked_and_counted() {
         let mut others = point(&[], 7);
-        others.attributes = vec![(OVERFLOW.into(), AttributeValue::Bool(true))];
+        others.attributes = [(OVERFLOW.into(), AttributeValue::Bool(true))].into();
         let requests = table(vec![others], Vec::new());
         let [Request { comm, method, route, status, count: 7, .. }] = &requests[..] else { panic!("{requests:?}") };
         assert!([comm, method, route, status].iter().all(|text| *text == OTHERS));

@@ -15,11 +15,11 @@ pub(crate) fn metrics(status: &Status, shadows: &[ShadowStatus], start_unix_ns: 
         unix_ns,
         points,
     };
-    let whole = |value| vec![MetricPoint { attributes: Vec::new(), value }];
+    let whole = |value| vec![MetricPoint { attributes: [].into(), value }];
     let of_paths = |points: fn(&PathStatus) -> Vec<MetricPoint>| status.paths.iter().flat_map(points).collect();
     let of_plugins = |value: &dyn Fn(&PluginStatus) -> PointValue| {
         let plugins = status.paths.iter().flat_map(|path| path.plugins.iter().map(move |plugin| (path, plugin)));
-        plugins.map(|(path, plugin)| MetricPoint { attributes: who(path, plugin), value: value(plugin) }).collect()
+        plugins.map(|(path, plugin)| MetricPoint { attributes: who(path, plugin).into(), value: value(plugin) }).collect()
     };
     let mut metrics = vec![
         metric("host.records", "{record}", "Records by the stage that counted them.", of_paths(records)),
@@ -51,6 +51,12 @@ pub(crate) fn metrics(status: &Status, shadows: &[ShadowStatus], start_unix_ns: 
         ),
         metric("host.shadow.dropped", "{batch}", "Batches dropped.", of_shadows(shadows, |shadow| shadow.comparison.dropped)),
         metric("host.plugin.time", "ns", "Time spent in plugins.", of_plugins(&|plugin| PointValue::Sum(plugin.total_ns))),
+        metric(
+            "host.plugin.work",
+            "ns",
+            "Time of the host's own work on what plugins returned.",
+            of_plugins(&|plugin| PointValue::Sum(plugin.work_ns)),
+        ),
         metric("host.plugin.call.p50", "s", "Half of the calls took no longer.", of_plugins(&|plugin| seconds(plugin.p50_ns))),
         metric("host.plugin.call.p99", "s", "99 of 100 calls took no longer.", of_plugins(&|plugin| seconds(plugin.p99_ns))),
         metric("host.plugin.memory", "By", "Memory of plugins.", of_plugins(&|plugin| gauge(plugin.memory_bytes))),
@@ -108,7 +114,7 @@ fn waiting(path: &PathStatus) -> Vec<MetricPoint> {
 }
 
 fn series(path: &PathStatus) -> Vec<MetricPoint> {
-    vec![MetricPoint { attributes: vec![text("host.probe", &path.probe)], value: gauge(path.metrics_series) }]
+    vec![MetricPoint { attributes: [text("host.probe", &path.probe)].into(), value: gauge(path.metrics_series) }]
 }
 
 fn unknown(path: &PathStatus) -> Vec<MetricPoint> {
@@ -119,7 +125,7 @@ fn unknown(path: &PathStatus) -> Vec<MetricPoint> {
             _ => "other",
         };
         let port = ("server.port".into(), AttributeValue::Int(stranger.port.into()));
-        let attributes = vec![text("host.probe", &path.probe), text("network.transport", transport), port];
+        let attributes = [text("host.probe", &path.probe), text("network.transport", transport), port].into();
         MetricPoint { attributes, value: PointValue::Sum(stranger.connections) }
     };
     path.unknown.iter().map(point).collect()
@@ -130,7 +136,7 @@ fn faults(path: &PathStatus) -> Vec<MetricPoint> {
         let point = |(kind, count): (&host_model::FaultKind, &u64)| {
             let mut attributes = who(path, plugin);
             attributes.push(text("host.fault.kind", &kind.to_string()));
-            MetricPoint { attributes, value: PointValue::Sum(*count) }
+            MetricPoint { attributes: attributes.into(), value: PointValue::Sum(*count) }
         };
         plugin.faults.iter().map(point).collect()
     };
@@ -144,12 +150,13 @@ fn quarantined(plugin: &PluginStatus) -> PointValue {
 /// Gauges: the counts are of the run that is on, and begin anew with the next.
 fn of_shadows(shadows: &[ShadowStatus], count: fn(&ShadowStatus) -> u64) -> Vec<MetricPoint> {
     let point = |shadow: &ShadowStatus| MetricPoint {
-        attributes: vec![
+        attributes: [
             text("host.plugin.slot", &shadow.slot.to_string()),
             text("host.plugin.name", &shadow.name),
             text("host.plugin.version", &shadow.version),
             text("host.plugin.digest", &shadow.digest),
-        ],
+        ]
+        .into(),
         value: gauge(count(shadow)),
     };
     shadows.iter().map(point).collect()
@@ -157,7 +164,7 @@ fn of_shadows(shadows: &[ShadowStatus], count: fn(&ShadowStatus) -> u64) -> Vec<
 
 fn stages(path: &PathStatus, counts: &[(&str, u64)], value: fn(u64) -> PointValue) -> Vec<MetricPoint> {
     let point = |&(stage, count): &(&str, u64)| MetricPoint {
-        attributes: vec![text("host.probe", &path.probe), text("host.stage", stage)],
+        attributes: [text("host.probe", &path.probe), text("host.stage", stage)].into(),
         value: value(count),
     };
     counts.iter().map(point).collect()
@@ -218,8 +225,8 @@ mod tests {
         let metrics = metrics(&status, &[], 1, 2);
         let value = |name: &str, probe: &str, stage: &str| {
             let metric = metrics.iter().find(|metric| metric.name == name).unwrap();
-            let wanted = vec![text("host.probe", probe), text("host.stage", stage)];
-            metric.points.iter().find(|point| point.attributes == wanted).unwrap().value.clone()
+            let wanted = [text("host.probe", probe), text("host.stage", stage)];
+            metric.points.iter().find(|point| *point.attributes == wanted).unwrap().value.clone()
         };
         assert_eq!(value("host.records", "tcp", "produced"), PointValue::Sum(7));
         assert_eq!(value("host.rows", "file", "exported"), PointValue::Sum(5));

@@ -133,6 +133,7 @@ pub(crate) fn limits(config: &Config) -> BatchLimits {
             .metrics
             .interval
             .map_or(defaults.metric_interval, |interval| interval.0.max(Duration::from_millis(100))),
+        metric_bytes: config.metrics.bytes.map_or(defaults.metric_bytes, |bytes| count(bytes.0)),
         cardinality: config.metrics.cardinality.map_or(defaults.cardinality, |series| count(series.into())),
     }
 }

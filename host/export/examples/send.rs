@@ -96,7 +96,7 @@ fn metric(name: &str, unit: &str, value: PointValue) -> MetricData {
         unit: unit.to_owned(),
         start_unix_ns: now(),
         unix_ns: now(),
-        points: vec![MetricPoint { attributes: Vec::new(), value }],
+        points: vec![MetricPoint { attributes: [].into(), value }],
     }
 }
 

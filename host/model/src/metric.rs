@@ -1,5 +1,7 @@
 //! Metric series on their way to a sink: what was counted before sampling, and the host's own telemetry.
 
+use std::sync::Arc;
+
 /// A metric with its series. Sums and histograms are cumulative since `start_unix_ns`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricData {
@@ -20,8 +22,8 @@ pub struct MetricData {
 /// One series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricPoint {
-    /// Attributes: name and value.
-    pub attributes: Vec<(String, AttributeValue)>,
+    /// Attributes: name and value. All points of one series share them.
+    pub attributes: Arc<[(String, AttributeValue)]>,
     /// Its value.
     pub value: PointValue,
 }
@@ -35,7 +37,16 @@ pub enum AttributeValue {
     Int(i64),
     /// True or false.
     Bool(bool),
+    /// A number with a fraction.
+    Float(Float),
+    /// Bytes.
+    Bytes(Vec<u8>),
 }
+
+/// A number with a fraction as what tells series apart: two are the same if they are written the same, and so there is one that is no
+/// number, and one zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Float(u64);
 
 /// A series' value.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +78,22 @@ pub struct Histogram {
     pub min: f64,
     /// The greatest, in the metric's unit.
     pub max: f64,
+}
+
+// === impl Float ===
+
+impl From<f64> for Float {
+    fn from(number: f64) -> Self {
+        let number = if number.is_nan() { f64::NAN } else { number };
+        // Without a sign.
+        Self(if number == 0.0 { 0 } else { number.to_bits() })
+    }
+}
+
+impl From<Float> for f64 {
+    fn from(number: Float) -> Self {
+        Self::from_bits(number.0)
+    }
 }
 
 // === impl Histogram ===

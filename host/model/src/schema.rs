@@ -181,6 +181,24 @@ pub enum SchemaError {
         /// How often it must.
         must: &'static str,
     },
+    /// Two metrics of one name: whoever receives them would add what is not the same.
+    #[error("two metrics are named `{0}`; give each a name of its own")]
+    MetricTwice(String),
+    /// Metrics and dimensions that would take the host too much memory for each of their series.
+    #[error(
+        "{metrics} metrics with {dimensions} dimensions, whose names have {bytes} bytes, take {all} bytes for every series; at most \
+         {MAX_SERIES_BYTES} are allowed: declare fewer metrics or dimensions, or give these shorter names"
+    )]
+    Heavy {
+        /// How many metrics.
+        metrics: usize,
+        /// How many dimensions.
+        dimensions: usize,
+        /// Bytes of the names of all dimensions.
+        bytes: usize,
+        /// Of these names, for each metric once.
+        all: usize,
+    },
     /// A metric measures a field that is not there or is no number.
     #[error("metric `{metric}` measures field {value}, which is not a u32 or u64 field of the schema")]
     Measures {
@@ -219,6 +237,8 @@ pub enum SchemaError {
 pub const MAX_FIELDS: usize = 256;
 /// Conditions a metric may have: each is tested for every row.
 pub const MAX_CONDITIONS: usize = 4;
+/// Bytes that the names of dimensions may take in one series, once for each metric: as often they are written whenever metrics go out.
+pub const MAX_SERIES_BYTES: usize = 64 << 10;
 /// Bytes a field, metric or event name may have.
 pub const MAX_NAME: usize = 128;
 
@@ -294,7 +314,21 @@ impl Schema {
                 return Err(SchemaError::Count { field_use, count, must: "at most one" });
             }
         }
-        self.metrics.iter().try_for_each(|metric| self.check_metric(metric))
+        self.check_weight()?;
+        let mut seen = std::collections::HashSet::new();
+        self.metrics.iter().try_for_each(|metric| {
+            self.check_metric(metric)?;
+            if seen.insert(&metric.name) { Ok(()) } else { Err(SchemaError::MetricTwice(metric.name.clone())) }
+        })
+    }
+
+    /// What a series costs that has nothing but names.
+    fn check_weight(&self) -> Result<(), SchemaError> {
+        let metrics = self.metrics.len();
+        let names = self.dimensions().filter_map(|field| self.fields.get(field)).map(|field| field.name.len());
+        let (dimensions, bytes) = (self.dimensions().count(), names.sum::<usize>());
+        let all = bytes.saturating_mul(metrics);
+        if all > MAX_SERIES_BYTES { Err(SchemaError::Heavy { metrics, dimensions, bytes, all }) } else { Ok(()) }
     }
 
     fn check_metric(&self, metric: &Metric) -> Result<(), SchemaError> {
@@ -381,95 +415,4 @@ fn check_name(name: &str) -> Result<(), SchemaError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn field(name: &str, column_type: ColumnType, field_use: FieldUse) -> Field {
-        Field {
-            name: name.into(),
-            column_type,
-            unit: String::new(),
-            field_use,
-            sensitivity: Sensitivity::Public,
-            omit_zero: false,
-        }
-    }
-
-    fn schema(fields: Vec<Field>) -> Schema {
-        Schema { event: "file.open".into(), signal: Signal::Span, fields, metrics: Vec::new() }
-    }
-
-    #[test]
-    fn a_schema_without_time_is_refused() {
-        let error = schema(vec![field("a", ColumnType::U32, FieldUse::Plain)]).check().unwrap_err();
-        assert!(matches!(error, SchemaError::Count { field_use: FieldUse::Time, count: 0, .. }));
-    }
-
-    #[test]
-    fn two_fields_of_one_name_are_refused() {
-        let time = field("time", ColumnType::U64, FieldUse::Time);
-        assert_eq!(schema(vec![time.clone(), time]).check(), Err(SchemaError::Twice("time".into())));
-    }
-
-    #[test]
-    fn a_name_with_a_terminal_escape_is_refused() {
-        let error = schema(vec![field("a\x1b[31m", ColumnType::U64, FieldUse::Time)]).check().unwrap_err();
-        assert!(!error.to_string().contains('\x1b'), "{error}");
-    }
-
-    #[test]
-    fn a_metric_that_measures_text_is_refused() {
-        let mut schema =
-            schema(vec![field("time", ColumnType::U64, FieldUse::Time), field("path", ColumnType::Text, FieldUse::Plain)]);
-        let metric = |value| Metric {
-            name: "m".into(),
-            description: String::new(),
-            instrument: Instrument::Histogram,
-            value,
-            only: Vec::new(),
-        };
-        schema.metrics = vec![metric(0)];
-        assert_eq!(schema.check(), Ok(()));
-        schema.metrics = vec![metric(1)];
-        assert!(matches!(schema.check(), Err(SchemaError::Measures { .. })));
-    }
-
-    #[test]
-    fn a_metric_may_have_four_conditions_on_small_numbers_and_flags() {
-        let mut schema = schema(vec![
-            field("time", ColumnType::U64, FieldUse::Time),
-            field("kind", ColumnType::U32, FieldUse::Kind),
-            field("failed", ColumnType::Boolean, FieldUse::Plain),
-        ]);
-        let mut counted = |only: &[usize]| {
-            schema.metrics = vec![Metric {
-                name: "m".into(),
-                description: String::new(),
-                instrument: Instrument::Counter,
-                value: 0,
-                only: only.iter().map(|&field| Condition { field, equals: 1 }).collect(),
-            }];
-            schema.check()
-        };
-        assert_eq!(counted(&[1, 2, 1, 2]), Ok(()));
-        assert_eq!(counted(&[1, 2, 1, 2, 1]), Err(SchemaError::Conditions { metric: "m".into(), count: 5 }));
-        assert_eq!(counted(&[1, 0]), Err(SchemaError::Tests { metric: "m".into(), field: 0 }));
-        assert_eq!(counted(&[3]), Err(SchemaError::Tests { metric: "m".into(), field: 3 }));
-    }
-
-    #[test]
-    fn a_dimension_that_reveals_something_is_refused() {
-        let mut user = field("user.name", ColumnType::Text, FieldUse::Dimension);
-        let time = field("time", ColumnType::U64, FieldUse::Time);
-        assert_eq!(schema(vec![time.clone(), user.clone()]).check(), Ok(()));
-        user.sensitivity = Sensitivity::Identity;
-        assert_eq!(schema(vec![time, user]).check(), Err(SchemaError::Reveals("user.name".into())));
-    }
-
-    #[test]
-    fn an_enricher_cannot_replace_a_field() {
-        let base = schema(vec![field("time", ColumnType::U64, FieldUse::Time)]);
-        assert!(base.extend(&[field("time", ColumnType::U64, FieldUse::Plain)]).is_err());
-        assert!(base.extend(&[field("user.name", ColumnType::Text, FieldUse::Plain)]).is_ok());
-    }
-}
+mod tests;

@@ -49,6 +49,9 @@ pub struct BatchLimits {
     /// Series per metric; what is over goes into one series with `otel.metric.overflow`. 2000 is OpenTelemetry's default.
     /// A schema with more than 16 metrics gets fewer, so that its series take no more memory than theirs would.
     pub cardinality: usize,
+    /// Bytes that the points of all series may take as they go out, buckets included. 32 MiB: 2000 series of four distributions, with
+    /// 400 bytes of attributes, take half of it. What is over goes into the series with `otel.metric.overflow`.
+    pub metric_bytes: usize,
 }
 
 /// Why a path does not start.
@@ -82,6 +85,7 @@ impl Default for BatchLimits {
             age: Duration::from_millis(50),
             metric_interval: Duration::from_secs(10),
             cardinality: 2000,
+            metric_bytes: 32 << 20,
         }
     }
 }

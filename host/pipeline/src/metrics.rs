@@ -1,6 +1,7 @@
 //! RED metrics: every row is counted here before the sampler sees it, so they are exact whatever it drops.
 
 mod buckets;
+mod meter;
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,11 +12,13 @@ use arrow_array::{Array, ArrayRef};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use host_model::{
-    AttributeValue, Batch, ColumnType, Condition, Instrument, Metric, MetricData, MetricPoint, PointValue, Schema,
+    AttributeValue, Batch, ColumnType, Float, Instrument, Metric, MetricData, MetricPoint, PointValue, Schema, Sink,
 };
 use std::hash::BuildHasher;
 
+use crate::blueprint::BatchLimits;
 use buckets::Buckets;
+use meter::Meter;
 
 /// Bytes of text that tell the series of a path apart, over all dimensions: a series is kept for ever, however long the values
 /// are that a decoder made up.
@@ -24,6 +27,23 @@ const KEY: usize = 4096;
 /// Metrics that a path may have its full number of series for: a series takes up to 3 KiB for each metric.
 const METRICS: usize = 16;
 
+/// Bytes that a point takes as it goes out, beside its attributes.
+const POINT: usize = 96;
+
+/// Bytes that the buckets of a distribution take: half of them are used, of one byte to two.
+const DISTRIBUTION: usize = 512;
+
+/// Bytes that are handed to the sink at once.
+const PART: usize = 2 << 20;
+
+/// How many series a path may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SeriesLimits {
+    pub(crate) cardinality: usize,
+    /// Bytes that their points may take as they go out.
+    pub(crate) bytes: usize,
+}
+
 /// The series of one path.
 pub(crate) struct Metrics {
     schema: Arc<Schema>,
@@ -31,6 +51,11 @@ pub(crate) struct Metrics {
     /// Bytes of a value that tell series apart.
     longest: usize,
     cardinality: usize,
+    /// Bytes that the points of all series may take as they go out, and how many they do.
+    most_bytes: usize,
+    bytes: usize,
+    /// The place of the series for all that is over.
+    overflow: Option<usize>,
     series: Vec<Series>,
     index: HashTable<usize>,
     hasher: FixedState,
@@ -42,7 +67,9 @@ pub(crate) struct Metrics {
 
 struct Series {
     key: Vec<u8>,
-    attributes: Vec<(String, AttributeValue)>,
+    attributes: Arc<[(String, AttributeValue)]>,
+    /// Bytes of each of its points as it goes out, without buckets.
+    bytes: usize,
     /// One per metric of the schema.
     totals: Vec<Total>,
 }
@@ -56,13 +83,16 @@ enum Total {
 // === impl Metrics ===
 
 impl Metrics {
-    pub(crate) fn new(schema: &Arc<Schema>, cardinality: usize) -> Self {
+    pub(crate) fn new(schema: &Arc<Schema>, limits: SeriesLimits) -> Self {
         let dimensions: Vec<usize> = if schema.metrics.is_empty() { Vec::new() } else { schema.dimensions().collect() };
         Self {
             schema: Arc::clone(schema),
             longest: KEY / dimensions.len().max(1),
             dimensions,
-            cardinality: cardinality.saturating_mul(METRICS) / schema.metrics.len().max(METRICS),
+            cardinality: limits.cardinality.saturating_mul(METRICS) / schema.metrics.len().max(METRICS),
+            most_bytes: limits.bytes,
+            bytes: 0,
+            overflow: None,
             series: Vec::new(),
             index: HashTable::new(),
             hasher: FixedState::default(),
@@ -122,30 +152,57 @@ impl Metrics {
     pub(crate) fn collect(&self) -> Vec<MetricData> {
         let now = unix_ns();
         let metrics = self.schema.metrics.iter().enumerate();
-        metrics
-            .map(|(index, metric)| {
-                let unit = self.schema.fields.get(metric.value).map_or("", |field| field.unit.as_str());
-                MetricData {
-                    name: metric.name.clone(),
-                    description: metric.description.clone(),
-                    unit: match metric.instrument {
-                        Instrument::Counter => "1",
-                        Instrument::Histogram if unit == "ns" => "s",
-                        Instrument::Histogram | Instrument::Sum => unit,
-                    }
-                    .to_owned(),
-                    start_unix_ns: self.start_unix_ns,
-                    unix_ns: now,
-                    points: self.points(index, !metric.only.is_empty()).collect(),
-                }
-            })
-            .collect()
+        metrics.map(|(index, metric)| self.data(metric, now, self.points(index, metric).collect())).collect()
     }
 
-    /// What a metric has come to in each series. Where it counts only some rows, series without any say nothing of it.
-    fn points(&self, metric: usize, sparse: bool) -> impl Iterator<Item = MetricPoint> + '_ {
-        let counted = move |series: &&Series| !sparse || series.totals.get(metric).is_some_and(|total| !total.is_zero());
-        self.series.iter().filter(counted).filter_map(move |series| series.point(metric))
+    /// The same to a sink, in parts: what it makes of all at once might be many times of what they take here.
+    pub(crate) fn tell(&self, sink: &mut dyn Sink) {
+        let now = unix_ns();
+        let (mut part, mut bytes) = (Vec::new(), 0);
+        for (index, metric) in self.schema.metrics.iter().enumerate() {
+            let mut points = Vec::new();
+            for (point, size) in self.sized(index, metric) {
+                bytes += size;
+                points.push(point);
+                if bytes > PART {
+                    part.push(self.data(metric, now, std::mem::take(&mut points)));
+                    sink.metrics(&part);
+                    part.clear();
+                    bytes = 0;
+                }
+            }
+            part.push(self.data(metric, now, points));
+        }
+        sink.metrics(&part);
+    }
+
+    fn data(&self, metric: &Metric, now: u64, points: Vec<MetricPoint>) -> MetricData {
+        let unit = self.schema.fields.get(metric.value).map_or("", |field| field.unit.as_str());
+        MetricData {
+            name: metric.name.clone(),
+            description: metric.description.clone(),
+            unit: match metric.instrument {
+                Instrument::Counter => "1",
+                Instrument::Histogram if unit == "ns" => "s",
+                Instrument::Histogram | Instrument::Sum => unit,
+            }
+            .to_owned(),
+            start_unix_ns: self.start_unix_ns,
+            unix_ns: now,
+            points,
+        }
+    }
+
+    fn points(&self, index: usize, metric: &Metric) -> impl Iterator<Item = MetricPoint> + '_ {
+        self.sized(index, metric).map(|(point, _)| point)
+    }
+
+    /// What a metric has come to in each series, with its bytes as it goes out. Where it counts only some rows, series without any say
+    /// nothing of it.
+    fn sized(&self, index: usize, metric: &Metric) -> impl Iterator<Item = (MetricPoint, usize)> + '_ {
+        let sparse = !metric.only.is_empty();
+        let counted = move |series: &&Series| !sparse || series.totals.get(index).is_some_and(|total| !total.is_zero());
+        self.series.iter().filter(counted).filter_map(move |series| Some((series.point(index)?, series.bytes + DISTRIBUTION)))
     }
 
     /// The series of the key at hand; a new one if there is room, else the one for all that is over.
@@ -155,16 +212,19 @@ impl Metrics {
         if let Some(&place) = found {
             return place;
         }
-        if self.series.len() >= self.cardinality {
+        if self.overflow.is_some() || self.series.len() >= self.cardinality {
             return self.overflow();
         }
         let names = self.dimensions.iter().filter_map(|&field| self.schema.fields.get(field));
-        let attributes = names
+        let attributes: Arc<[_]> = names
             .zip(dimensions)
             .filter_map(|(field, (_, column))| {
                 Some((field.name.clone(), attribute(column, row, field.omit_zero, self.longest)?))
             })
             .collect();
+        if self.bytes.saturating_add(self.weight(&attributes)) > self.most_bytes {
+            return self.overflow();
+        }
         let place = self.push(self.key.clone(), attributes);
         let (series, hasher) = (&self.series, &self.hasher);
         self.index.insert_unique(hash, place, |&place| series.get(place).map_or(0, |series| hasher.hash_one(&series.key)));
@@ -173,14 +233,24 @@ impl Metrics {
 
     /// The series that OpenTelemetry reserves for what is over the cardinality limit. It stands behind all others.
     fn overflow(&mut self) -> usize {
-        if self.series.len() == self.cardinality {
-            // No row has this key: a real one is as long as its dimensions are.
-            self.push(b"overflow".repeat(64), vec![("otel.metric.overflow".to_owned(), AttributeValue::Bool(true))]);
+        if let Some(place) = self.overflow {
+            return place;
         }
-        self.cardinality
+        // No row has this key: a real one is as long as its dimensions are.
+        let attributes = Arc::new([("otel.metric.overflow".to_owned(), AttributeValue::Bool(true))]);
+        let place = self.push(b"overflow".repeat(64), attributes);
+        self.overflow = Some(place);
+        place
     }
 
-    fn push(&mut self, key: Vec<u8>, attributes: Vec<(String, AttributeValue)>) -> usize {
+    /// Bytes that the points of a series take as they go out.
+    fn weight(&self, attributes: &[(String, AttributeValue)]) -> usize {
+        let distributions = self.schema.metrics.iter().filter(|metric| metric.instrument == Instrument::Histogram).count();
+        self.schema.metrics.len() * written(attributes) + distributions * DISTRIBUTION
+    }
+
+    fn push(&mut self, key: Vec<u8>, attributes: Arc<[(String, AttributeValue)]>) -> usize {
+        self.bytes += self.weight(&attributes);
         let totals = self.schema.metrics.iter().map(|metric| match metric.instrument {
             Instrument::Counter => Total::Count(0),
             Instrument::Sum => Total::Sum(0),
@@ -189,7 +259,8 @@ impl Metrics {
                 Total::Buckets(Buckets::new(if in_seconds { 1e-9 } else { 1.0 }))
             }
         });
-        self.series.push(Series { key, attributes, totals: totals.collect() });
+        let (bytes, totals) = (written(&attributes), totals.collect());
+        self.series.push(Series { key, attributes, bytes, totals });
         self.series.len() - 1
     }
 }
@@ -202,7 +273,7 @@ impl Series {
             Total::Count(sum) | Total::Sum(sum) => PointValue::Sum(*sum),
             Total::Buckets(buckets) => PointValue::Histogram(buckets.histogram()),
         };
-        Some(MetricPoint { attributes: self.attributes.clone(), value })
+        Some(MetricPoint { attributes: Arc::clone(&self.attributes), value })
     }
 }
 
@@ -227,90 +298,22 @@ impl Total {
     }
 }
 
-/// One metric in one batch: its columns are looked up once.
-struct Meter<'a> {
-    values: Option<Values<'a>>,
-    only: Vec<Test<'a>>,
-}
+// === impl SeriesLimits ===
 
-/// A condition and its column.
-enum Test<'a> {
-    Number(&'a [u32], u32),
-    Flag(&'a [u8], u32),
-    /// Its column is not there: it never holds.
-    Never,
-}
-
-/// A measured column.
-struct Values<'a> {
-    numbers: Numbers<'a>,
-    /// A 0 is not a measurement.
-    omit_zero: bool,
-}
-
-enum Numbers<'a> {
-    U32(&'a [u32]),
-    U64(&'a [u64]),
-}
-
-// === impl Meter ===
-
-impl<'a> Meter<'a> {
-    fn of(batch: &'a Batch, metric: &Metric) -> Self {
-        let only = metric.only.iter().map(|only| Test::of(batch, *only)).collect();
-        Self { values: Values::of(batch, metric.value), only }
-    }
-
-    /// Whether all conditions hold in a row.
-    fn counts(&self, row: usize) -> bool {
-        self.only.iter().all(|only| only.holds(row))
-    }
-
-    /// The value of a row, unless it is not known.
-    fn known(&self, row: usize) -> Option<u64> {
-        self.values.as_ref()?.known(row)
+impl From<BatchLimits> for SeriesLimits {
+    fn from(limits: BatchLimits) -> Self {
+        Self { cardinality: limits.cardinality, bytes: limits.metric_bytes }
     }
 }
 
-// === impl Test ===
-
-impl<'a> Test<'a> {
-    fn of(batch: &'a Batch, only: Condition) -> Self {
-        let Some(column) = batch.column(only.field) else { return Self::Never };
-        if let Some(column) = column.as_primitive_opt::<UInt32Type>() {
-            return Self::Number(column.values(), only.equals);
-        }
-        column.as_primitive_opt::<UInt8Type>().map_or(Self::Never, |column| Self::Flag(column.values(), only.equals))
-    }
-
-    fn holds(&self, row: usize) -> bool {
-        match *self {
-            Self::Number(values, equals) => values.get(row) == Some(&equals),
-            Self::Flag(values, equals) => values.get(row).is_some_and(|&value| u32::from(value) == equals),
-            Self::Never => false,
-        }
-    }
-}
-
-// === impl Values ===
-
-impl<'a> Values<'a> {
-    fn of(batch: &'a Batch, field: usize) -> Option<Self> {
-        let omit_zero = batch.schema.fields.get(field)?.omit_zero;
-        let column = batch.column(field)?;
-        let narrow = column.as_primitive_opt::<UInt32Type>().map(|column| Numbers::U32(column.values()));
-        let numbers = narrow.or_else(|| column.as_primitive_opt::<UInt64Type>().map(|column| Numbers::U64(column.values())))?;
-        Some(Self { numbers, omit_zero })
-    }
-
-    /// The value of a row, unless it is not known.
-    fn known(&self, row: usize) -> Option<u64> {
-        let value = match self.numbers {
-            Numbers::U32(values) => values.get(row).copied()?.into(),
-            Numbers::U64(values) => values.get(row).copied()?,
-        };
-        (value != 0 || !self.omit_zero).then_some(value)
-    }
+/// Bytes of a point as it goes out, without buckets.
+fn written(attributes: &[(String, AttributeValue)]) -> usize {
+    let value = |value: &AttributeValue| match value {
+        AttributeValue::Text(text) => text.len(),
+        AttributeValue::Bytes(bytes) => bytes.len(),
+        AttributeValue::Int(_) | AttributeValue::Float(_) | AttributeValue::Bool(_) => 10,
+    };
+    POINT + attributes.iter().map(|(name, of)| name.len() + value(of) + 12).sum::<usize>()
 }
 
 fn typed(batch: &Batch, field: usize) -> Option<(ColumnType, &ArrayRef)> {
@@ -341,6 +344,21 @@ fn attribute(column: &ArrayRef, row: usize, omit_zero: bool, longest: usize) -> 
         let text = cut(text.value(row), longest);
         return (!(omit_zero && text.is_empty())).then(|| AttributeValue::Text(text.to_owned()));
     }
+    if let Some(bytes) = column.as_binary_opt::<i32>() {
+        let bytes = bytes.value(row);
+        let bytes = bytes.get(..longest).unwrap_or(bytes);
+        return (!(omit_zero && bytes.is_empty())).then(|| AttributeValue::Bytes(bytes.to_vec()));
+    }
+    if let Some(floats) = column.as_primitive_opt::<Float64Type>() {
+        let number = floats.values().get(row).copied()?;
+        return (!(omit_zero && number == 0.0)).then(|| AttributeValue::Float(number.into()));
+    }
+    if let Some(large) = column.as_primitive_opt::<UInt64Type>().and_then(|column| column.values().get(row).copied())
+        && i64::try_from(large).is_err()
+    {
+        // As in rows: OTLP has no integer for it.
+        return Some(AttributeValue::Text(large.to_string()));
+    }
     let number = number(column, row)?;
     (!(omit_zero && number == 0)).then_some(AttributeValue::Int(number))
 }
@@ -362,8 +380,8 @@ fn number(column: &ArrayRef, row: usize) -> Option<i64> {
     if let Some(column) = column.as_primitive_opt::<UInt8Type>() {
         return column.values().get(row).copied().map(i64::from);
     }
-    let float = column.as_primitive_opt::<Float64Type>()?.values().get(row).copied()?;
-    Some(float.to_bits().cast_signed())
+    let float = Float::from(column.as_primitive_opt::<Float64Type>()?.values().get(row).copied()?);
+    Some(f64::from(float).to_bits().cast_signed())
 }
 
 fn unix_ns() -> u64 {

@@ -25,7 +25,7 @@ pub struct Running {
 /// The stages' schemas do not fit together, or the system gives no thread.
 pub fn start(blueprint: Blueprint) -> Result<Running, StartError> {
     let Blueprint { name, source, stages, sink, observer, counters, limits, seed } = blueprint;
-    let passage = Passage::new(Arc::clone(&name), Arc::clone(&counters), observer, stages, limits.cardinality, seed)?;
+    let passage = Passage::new(Arc::clone(&name), Arc::clone(&counters), observer, stages, limits.into(), seed)?;
     let waker = source.waker();
     let of_worker = Arc::clone(&counters);
     let worker = Reader::start(format!("path-{name}"), waker, move |orders| {

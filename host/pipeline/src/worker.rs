@@ -188,7 +188,7 @@ impl Worker {
                 let began = Instant::now();
                 if change.decoder.is_some() {
                     // Its metrics may be others: what was counted so far goes out under the old names.
-                    self.sink.metrics(&self.passage.metrics.collect());
+                    self.passage.metrics.tell(&mut *self.sink);
                 }
                 let replans = change.sampler.is_some() && self.passage.planned;
                 let mut switched = change.make(&mut self.passage);
@@ -220,7 +220,7 @@ impl Worker {
         }
         if now.duration_since(self.clock.measured) >= self.limits.metric_interval {
             self.clock.measured = now;
-            self.sink.metrics(&self.passage.metrics.collect());
+            self.passage.metrics.tell(&mut *self.sink);
         }
         let tuned = self.clock.since_tuned(self.source.time_ns());
         if tuned >= TUNE_INTERVAL {
@@ -312,7 +312,7 @@ impl Worker {
 
     /// Hands over the last rows and metrics, and counts.
     fn finish(&mut self) {
-        self.sink.metrics(&self.passage.metrics.collect());
+        self.passage.metrics.tell(&mut *self.sink);
         self.sink.flush();
         self.audit();
         self.orders.finished();

@@ -202,10 +202,25 @@ pub(crate) fn owned(buf: &mut Vec<u8>, tag: u8, key: &str, value: &AttributeValu
         AttributeValue::Text(value) => return text(buf, tag, key, value.as_bytes()),
         AttributeValue::Int(value) => (INT, *value as u64),
         AttributeValue::Bool(value) => (BOOL, u64::from(*value)),
+        AttributeValue::Bytes(_) | AttributeValue::Float(_) => return rare(buf, tag, key, value),
     };
     let at = wire::open(buf, tag);
     wire::bytes(buf, KEY, key.as_bytes());
     buf.extend_from_slice(&[VALUE, wire::varint_len(value.1) as u8 + 1, value.0]);
     wire::varint(buf, value.1);
+    wire::close(buf, at);
+}
+
+/// The same of what dimensions seldom are.
+fn rare(buf: &mut Vec<u8>, tag: u8, key: &str, value: &AttributeValue) {
+    let at = wire::open(buf, tag);
+    wire::bytes(buf, KEY, key.as_bytes());
+    let any = wire::open(buf, VALUE);
+    match value {
+        AttributeValue::Bytes(value) => wire::bytes(buf, RAW, value),
+        AttributeValue::Float(value) => wire::fixed64(buf, DOUBLE, f64::from(*value).to_bits()),
+        _ => {}
+    }
+    wire::close(buf, any);
     wire::close(buf, at);
 }

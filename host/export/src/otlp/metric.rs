@@ -87,7 +87,7 @@ fn encode_point(buf: &mut Vec<u8>, metric: &MetricData, point: &MetricPoint) {
         PointValue::Histogram(_) => HISTOGRAM_ATTRIBUTES,
         _ => NUMBER_ATTRIBUTES,
     };
-    for (name, value) in &point.attributes {
+    for (name, value) in point.attributes.iter() {
         attribute::owned(buf, attributes, name, value);
     }
     if !matches!(point.value, PointValue::Gauge(_)) {

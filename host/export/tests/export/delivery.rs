@@ -276,7 +276,7 @@ async fn metrics_that_pile_up_keep_the_newest() {
         unit: String::new(),
         start_unix_ns: 1,
         unix_ns,
-        points: vec![MetricPoint { attributes: Vec::new(), value: PointValue::Sum(unix_ns) }],
+        points: vec![MetricPoint { attributes: [].into(), value: PointValue::Sum(unix_ns) }],
     };
     for time in 1..=100 {
         exporter.telemetry(&[metric(time)]);

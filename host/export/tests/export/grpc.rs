@@ -101,7 +101,7 @@ async fn all_signals_arrive() {
     let mut sink = exporter.sink("file", Arc::clone(&counters));
     sink.write(&spans(5000));
     sink.write(&Rows::new(Signal::Log, 20).kept());
-    let point = MetricPoint { attributes: Vec::new(), value: PointValue::Sum(1) };
+    let point = MetricPoint { attributes: [].into(), value: PointValue::Sum(1) };
     let (name, description, unit) = ("m".into(), String::new(), String::new());
     sink.metrics(&[MetricData { name, description, unit, start_unix_ns: 1, unix_ns: 2, points: vec![point] }]);
     exporter.drain(Duration::from_secs(10)).await;
