@@ -1,16 +1,10 @@
 //! Text that came from a guest, the kernel or another process, made safe for a terminal.
 
-/// Replaces control characters, and the format characters that reorder text, so that nobody else moves our cursor or
-/// disguises a name. A tab becomes a space.
+use host_model::text::shown;
+
+/// Every character as it may be shown, so that nobody else moves our cursor or disguises a name.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|letter| match letter {
-            '\t' => ' ',
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-            letter if letter.is_control() => '\u{fffd}',
-            letter => letter,
-        })
-        .collect()
+    text.chars().map(shown).collect()
 }
 
 /// The same, cut to this many characters; what is cut shows as an ellipsis.
@@ -28,8 +22,9 @@ mod tests {
 
     #[test]
     fn nobody_else_moves_our_cursor() {
-        assert_eq!(printable("a\x1b[2Jb\rc\u{9b}d\te"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d e");
+        assert_eq!(printable("a\x1b[2Jb\rc\u{9b}d\te"), "a\u{fffd}[2Jb c\u{fffd}d e");
         assert_eq!(printable("gpj.\u{202e}exe"), "gpj.\u{fffd}exe");
+        assert_eq!(printable("a\u{e0041}\u{61c}\u{3164}\u{2028}b"), "a\u{fffd}\u{fffd}\u{fffd}\u{fffd}b");
         assert_eq!(printable("naïve 日本"), "naïve 日本");
     }
 

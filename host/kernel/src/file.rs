@@ -42,7 +42,7 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// It is not there, this user may not read it, it is no regular file, or it is larger, or grows while it is read.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
     // Before it is opened: to open a device may do something.
-    regular(&std::fs::metadata(path)?)?;
+    only_regular(&std::fs::metadata(path)?)?;
     // It may be another one by now.
     let file = regular::open(path)?;
     let metadata = file.metadata()?;
@@ -84,7 +84,7 @@ impl FileError {
     }
 }
 
-fn regular(metadata: &Metadata) -> Result<(), FileError> {
+fn only_regular(metadata: &Metadata) -> Result<(), FileError> {
     let kind = metadata.file_type();
     if kind.is_file() { Ok(()) } else { Err(FileError::Other(name(kind))) }
 }

@@ -285,7 +285,9 @@ mod tests {
     /// A thread that reads something that never comes.
     fn hang() -> (mpsc::Sender<()>, impl FnOnce() + Send + 'static) {
         let (release, released) = mpsc::channel::<()>();
-        (release, move || drop(released.recv()))
+        (release, move || {
+            let _ = released.recv();
+        })
     }
 
     #[test]

@@ -1,15 +1,14 @@
-//! Text from guests and the kernel, made fit for a log, a terminal and an attribute.
+//! Text from guests, the kernel, peers and files, made fit for a log, a terminal and an attribute. There is one judge of what may be
+//! shown, [`shown`], whoever shows it.
 
-/// At most `max` bytes of `text`, cut between characters, without control characters and without the marks that reorder or hide
-/// what follows them. Line breaks and tabs become spaces.
+/// Stands where something was that is not shown, so that nobody takes a name for another that differs in it.
+pub const REPLACED: char = '\u{fffd}';
+
+/// At most `max` bytes of `text`, cut between characters, with every character as it is [`shown`].
 #[must_use]
 pub fn printable(text: &str, max: usize) -> String {
     let mut clean = String::with_capacity(text.len().min(max));
-    for character in text.chars() {
-        let character = if matches!(character, '\n' | '\t' | '\r') { ' ' } else { character };
-        if hides(character) {
-            continue;
-        }
+    for character in text.chars().map(shown) {
         if clean.len() + character.len_utf8() > max {
             break;
         }
@@ -19,10 +18,44 @@ pub fn printable(text: &str, max: usize) -> String {
     clean
 }
 
-/// Control characters (C0, DEL, C1), bidirectional controls, and characters of no width.
+/// A character as it may be shown: line breaks and tabs as spaces, and [`REPLACED`] for what steers a terminal, changes how the text
+/// around it looks, or cannot be seen.
+#[must_use]
+pub fn shown(character: char) -> char {
+    match character {
+        '\n' | '\t' | '\r' => ' ',
+        // Nearly all text is of these.
+        ' '..='~' => character,
+        hidden if hides(hidden) => REPLACED,
+        other => other,
+    }
+}
+
+/// Control characters (C0, DEL, C1), separators of lines and paragraphs, bidirectional controls, and what Unicode calls default
+/// ignorable: characters that are there and not seen, of which tags can hold a whole message.
 fn hides(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{61c}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{2800}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
 }
 
 #[cfg(test)]
@@ -31,11 +64,56 @@ mod tests {
 
     #[test]
     fn nothing_that_steers_a_terminal_is_left() {
-        assert_eq!(printable("\x1b[31mred\u{9b}0m two\nlines\u{202e}", 100), "[31mred0m two lines");
+        assert_eq!(printable("\x1b[31mred\u{9b}0m two\nlines\u{202e}", 100), "\u{fffd}[31mred\u{fffd}0m two lines\u{fffd}");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_or_turns_the_text_around_it_is_replaced() {
+        let hidden = [
+            '\u{ad}',
+            '\u{34f}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{17b5}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{200f}',
+            '\u{2028}',
+            '\u{2029}',
+            '\u{202a}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{fff9}',
+            '\u{1d173}',
+            '\u{e0001}',
+            '\u{e0041}',
+            '\u{e007f}',
+            '\u{e01ef}',
+            '\0',
+            '\x07',
+            '\x1b',
+            '\x7f',
+            '\u{85}',
+            '\u{9b}',
+        ];
+        for character in hidden {
+            assert_eq!(printable(&format!("ad{character}min"), 100), "ad\u{fffd}min", "U+{:04X}", u32::from(character));
+        }
+        for text in ["naïve 日本 größer ☃ 🦀 עברית العربية हिन्दी", "a-z_0.9/~{id}"] {
+            assert_eq!(printable(text, 100), text);
+        }
     }
 
     #[test]
     fn long_text_is_cut_between_characters() {
         assert_eq!(printable("größer", 4), "grö");
+        assert_eq!(printable("ab\0\0", 5), "ab\u{fffd}");
     }
 }

@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_key_with_control_characters_does_not_reach_the_terminal() {
-        assert!(error("\"\\u001b[2J\" = 1\n").contains("unknown key `[2J`"), "{}", error("\"\\u001b[2J\" = 1\n"));
+        assert!(error("\"\\u001b[2J\" = 1\n").contains("unknown key `\u{fffd}[2J`"), "{}", error("\"\\u001b[2J\" = 1\n"));
         let value = error("[batch]\nage = \"\\u001b[2J\"\n");
         assert!(!value.contains('\u{1b}'), "{value:?}");
     }

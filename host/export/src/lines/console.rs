@@ -3,7 +3,7 @@
 use crate::lines::time;
 use crate::otlp::span::Row;
 use crate::plan::{Columns, Plan, Value};
-use crate::printable::shows;
+use host_model::text::shown;
 
 /// Columns of a line where nobody said how wide a line may be.
 const WIDTH: u16 = 120;
@@ -106,7 +106,7 @@ fn duration_text(ns: u64) -> String {
 impl Line<'_> {
     /// As much as fits, without what could steer the terminal. The last column of a cut line says that it was cut.
     fn text(&mut self, text: &str) {
-        let mut characters = text.chars().filter(|&character| shows(character)).peekable();
+        let mut characters = text.chars().map(shown).peekable();
         while let Some(character) = characters.next() {
             match self.left {
                 0 => return,
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_path_cannot_steer_the_terminal() {
-        assert_eq!(line(80, |line| line.padded(b"/tmp/\x1b[2Jx\n\xffy", 0)), "/tmp/[2Jx\u{fffd}y");
+        assert_eq!(line(80, |line| line.padded(b"/tmp/\x1b[2Jx\n\xffy", 0)), "/tmp/\u{fffd}[2Jx \u{fffd}y");
     }
 
     #[test]

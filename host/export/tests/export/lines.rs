@@ -118,7 +118,7 @@ async fn a_console_line_is_readable_cut_and_cannot_steer_the_terminal() {
     let style = ConsoleStyle { colour: false, width: 80 };
     write(Output::Console(Box::new(page.clone()), style), &row().kept()).await;
     let line = page.lines().remove(0);
-    assert_eq!(line, "22:13:21.000 file.open       1.5us ENOENT file.path=/tmp/\"[2Jx process.pid=1844…");
+    assert_eq!(line, "22:13:21.000 file.open       1.5us ENOENT file.path=/tmp/\"\u{fffd}[2J\u{fffd}x process.pid=18…");
     assert_eq!(line.chars().count(), 80);
 }
 

@@ -73,7 +73,7 @@ async fn the_collectors_own_words_are_shown_without_what_steers_a_terminal() {
     let exporter = collector.exporter();
     exporter.sink("file", Arc::default()).write(&spans(1));
     exporter.drain(Duration::from_secs(10)).await;
-    assert_eq!(exporter.status().last_error.unwrap(), "traces: 400 Bad Request: bad [31mtenant");
+    assert_eq!(exporter.status().last_error.unwrap(), "traces: 400 Bad Request: bad \u{fffd}[31mtenant");
 }
 
 #[tokio::test]

@@ -3,13 +3,13 @@
 
 use wasmparser::{FunctionBody, Operator, Parser, Payload};
 
-/// Bytes of a function's body. Two MiB: the largest that was measured, the loop of an interpreter, has 300 KiB.
+/// Bytes of a function's body. Two MiB: the loops of interpreters, the largest functions that people compile, have a few hundred KiB.
 const MOST_BYTES: usize = 2 << 20;
-/// Locals of a function. 20,000: the same has 2,000.
+/// Locals of a function. 20,000: these have a few thousand.
 const MOST_LOCALS: u64 = 20_000;
 /// Loops within loops. 64: people write five.
 const MOST_LOOPS: usize = 64;
-/// Functions of a component. A million: an interpreter has 30,000.
+/// Functions of a component. A million: interpreters have some ten thousand.
 const MOST_FUNCTIONS: u64 = 1_000_000;
 
 /// A function that is more than is compiled.
