@@ -3,6 +3,8 @@
 //! [README.md](README.md) says how to add one.
 
 mod component_that_takes_a_compiler_minutes;
+mod answer_read_by_splice;
+mod trace_behind_large_head;
 mod corrupt_bpf_object;
 mod nested_write_in_handshake;
 mod streams_longer_than_the_timeout;
