@@ -5,7 +5,9 @@
 mod component_that_takes_a_compiler_minutes;
 mod answer_read_by_splice;
 mod trace_behind_large_head;
+mod copy_by_extended_protocol;
 mod corrupt_bpf_object;
+mod load_data_local;
 mod nested_write_in_handshake;
 mod streams_longer_than_the_timeout;
 mod pipe_as_a_plugin;
