@@ -292,7 +292,7 @@ mod tests {
             "report-2024",
             "7f3a9",
             "T00000000",
-            "XXXXXXXXXXXXXXXXXXXXXXXX",
+            "QQQQQQQQQQQQQQQQQQQQQQQQ",
             "Zm9vYmFyYmF6",
             "wJalrXUtnFEMI",
             "npm_aBcDeFgHiJkL",
