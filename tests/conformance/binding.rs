@@ -26,7 +26,7 @@ conformance! {
         refused(sampler::<It>(), Step::Bind, "more than the 8 MiB of memory", "`memory_bytes`");
     }
     refuses_with_escapes => "shows its words without control characters" {
-        refused(sampler::<It>(), Step::Bind, "[31m`ratio` is wrong", "`config`");
+        refused(sampler::<It>(), Step::Bind, "\u{fffd}[31m`ratio` is\u{fffd} wrong", "`config`");
     }
     expects_another_record => "names both records, without control characters" {
         refused(decoder::<It>(), Step::Expects, "it reads `struct \u{fffd}[31mred`, the probe writes `struct test_record`", "record.h");

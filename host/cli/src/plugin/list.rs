@@ -162,7 +162,7 @@ sampler: sampler-rate@0.3.0, generation 2, sha256 000000000000
   file: faults: 10 deadline, 1,200 batches passed it by in quarantine
   file: 2 instances replaced for their memory
   file: 1,024 lookups left out for want of time
-  file: the host works on its rows for 6.0 s a batch
+  file: the host works on its rows for 6.00 s a batch
   SHADOW: sampler-tail@1.0.0, sha256 abababababab, 10 % of batches, shadowing
 ";
         assert_eq!(table(&plugins, &[shadow()]), expected);

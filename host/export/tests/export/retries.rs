@@ -100,7 +100,7 @@ async fn rows_of_a_partial_success_are_split_exactly() {
     let sum = |counter: fn(&DeliveryCounters) -> u64| paths.iter().map(|counters| counter(counters)).sum::<u64>();
     assert_eq!(sum(|counters| counters.exported.load(Relaxed)), 8);
     assert_eq!(sum(|counters| counters.dropped_rejected.load(Relaxed)), 12);
-    assert_eq!(exporter.status().last_error.unwrap(), "traces: too old");
+    assert_eq!(exporter.status().last_error.unwrap(), "traces: too \u{fffd}old");
 }
 
 #[tokio::test]
