@@ -5,7 +5,7 @@ HOST := $(TARGET)/release/host
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 KERNELS := $(foreach arch,x86_64 aarch64,$(foreach series,5.10 6.1 6.12 6.18 7.3,$(series)/$(arch)))
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-peers bench-requests polyglot fuzz hostile survive test-kernels test-package dist build edge fmt clean
+.PHONY: help setup run test check bench bench-peers bench-requests polyglot fuzz hostile attack survive test-kernels test-package dist build edge fmt clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ polyglot: setup ## One policy in five languages, tested and measured (target/pol
 survive: setup ## Hostile plugins in random order in one process, for ten minutes (TIME=seconds, SURVIVE_SEED=...); needs root
 	cargo build --release --workspace --bins
 	SURVIVE_SECONDS=$(or $(TIME),600) cargo test --release --workspace --test end_to_end survives
+
+attack: setup ## All that was tried against a host, for ten minutes, and its end at a hundred random moments (TIME=seconds, ROUNDS=ends); needs root
+	cargo build --release --workspace --bins
+	ATTACK_SECONDS=$(or $(TIME),600) ATTACK_ROUNDS=$(or $(ROUNDS),100) cargo test --release --workspace --test attacks
 
 hostile: setup ## A million mutated conversations for each protocol, along the whole path (COUNT=how many)
 	cargo build --release --workspace --bins

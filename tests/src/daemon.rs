@@ -170,7 +170,14 @@ impl Host {
         host.ready().unwrap_or_else(|said| panic!("host ended before it was ready:\n{said}"))
     }
 
-    fn ready(mut self) -> Result<Self, String> {
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// What it said before it ended.
+    ///
+    /// # Panics
+    /// If it is not ready within three minutes; with what it said.
+    pub fn ready(mut self) -> Result<Self, String> {
         let start = Instant::now();
         loop {
             if self.child.try_wait().unwrap().is_some() {

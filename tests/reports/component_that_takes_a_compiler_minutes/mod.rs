@@ -6,45 +6,16 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use host_tests::daemon::{Host, host_binary, stderr};
+use host_tests::guests::slow_to_compile;
 use host_tests::wait_for;
 use rustix::process::Signal;
 
 /// The default of `drain`, and two seconds.
 const END: Duration = Duration::from_secs(7);
 
-/// A number as WebAssembly writes it.
-fn leb(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-    bytes
-}
-
-fn section(id: u8, content: &[u8]) -> Vec<u8> {
-    [&[id][..], &leb(content.len()), content].concat()
-}
-
 /// A sampler with so many functions added, each with every local changed within so many loops.
 fn sampler(functions: usize, locals: usize, loops: usize) -> Vec<u8> {
-    let mut body = [&[1][..], &leb(locals), &[0x7f]].concat();
-    body.extend(b"\x03\x40".repeat(loops));
-    for local in 0..locals {
-        body.extend([&[0x20][..], &leb(local), b"\x41\x01\x6a\x21", &leb(local)].concat());
-    }
-    // While the first local is not 0, again.
-    body.extend(b"\x20\x00\x0d\x00\x0b".repeat(loops));
-    body.push(0x0b);
-    let body = [leb(body.len()), body].concat();
-    let module = [
-        b"\0asm\x01\0\0\0".to_vec(),
-        section(1, b"\x01\x60\0\0"),
-        section(3, &[leb(functions), vec![0; functions]].concat()),
-        section(10, &[leb(functions), body.repeat(functions)].concat()),
-    ];
-    [plugins::component("sampler-ratio").unwrap().bytes, &section(1, &module.concat())].concat()
+    slow_to_compile(plugins::component("sampler-ratio").unwrap().bytes, functions, locals, loops)
 }
 
 fn file(host: &Host, name: &str, component: &[u8]) -> PathBuf {

@@ -1,0 +1,188 @@
+//! All that was tried against a host, in random order, against one process; and its end, asked for at random moments while the worst of it
+//! is under way.
+//!
+//! `ATTACK_SECONDS` is how long the first lasts (15 by default; `make attack` takes 600), `ATTACK_ROUNDS` how often the second ends a host
+//! (6 by default; `make attack` takes 100), `ATTACK_SEED` repeats an order.
+
+mod collector;
+mod moves;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use host_tests::daemon::Host;
+use host_tests::process;
+use host_tests::turn::{measured, turn_as_root};
+use rustix::process::Signal;
+
+use crate::collector::BadCollector;
+use crate::moves::{Arsenal, Attack};
+
+/// How long the host may deliver what is left at its end.
+const DRAIN: Duration = Duration::from_secs(1);
+/// What it may take beyond that, whatever hangs.
+const BEYOND: Duration = Duration::from_secs(2);
+/// What this machine may take to start a process, and to see that one has ended.
+const SLACK: Duration = Duration::from_millis(500);
+const SOON: Duration = Duration::from_secs(90);
+
+/// Numbers that a seed repeats (SplitMix64).
+struct Dice(u64);
+
+// === impl Dice ===
+
+impl Dice {
+    /// From `ATTACK_SEED`, or from the time.
+    fn new() -> Self {
+        let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
+        let seed = number("ATTACK_SEED").unwrap_or_else(now);
+        measured(&format!("ATTACK_SEED={seed}"));
+        Self(seed)
+    }
+
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((word ^ word >> 31) % sides as u64) as usize
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// A configuration with a short drain; its file.
+fn settings(folder: &Path) -> PathBuf {
+    let path = folder.join("host.toml");
+    let slot =
+        "limits = { deadline = \"50ms\", memory_bytes = \"16MiB\", deadlines = { bind = \"300ms\", handover = \"100ms\" } }";
+    let text = format!(
+        "[export]\ndrain = \"{}s\"\n[plugins.sampler]\n{slot}\n[plugins.\"enricher.process\"]\n{slot}\n",
+        DRAIN.as_secs()
+    );
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn start(folder: &Path, collector: &BadCollector) -> Host {
+    let config = settings(folder);
+    let endpoint = collector.endpoint();
+    let arguments = ["--otlp-endpoint", &endpoint, "--otlp-protocol", "http/protobuf", "--output", "none"];
+    Host::spawn(&[&arguments[..], &["--format", "json", "--config", config.to_str().unwrap()]].concat(), |_, _| {})
+}
+
+#[test]
+fn one_process_lives_through_every_attack_needs_root() {
+    let Some(_turn) = turn_as_root() else { return };
+    let lasting = Duration::from_secs(number("ATTACK_SECONDS").unwrap_or(15));
+    let mut dice = Dice::new();
+    let folder = tempfile::tempdir().unwrap();
+    let collector = BadCollector::start();
+    let mut host = start(folder.path(), &collector).ready().unwrap();
+    let arsenal = Arsenal::new(folder.path());
+    // What a host at work holds: every kind of move once, and what it remembers of them.
+    for attack in Attack::ALL {
+        arsenal.make(attack, &host, &mut dice);
+    }
+    arsenal.calm(&host);
+    let before = settled(&host, u64::MAX);
+
+    let (start, mut made, mut most) = (Instant::now(), [0_u32; Attack::ALL.len()], 0);
+    while start.elapsed() < lasting {
+        let attack = dice.roll(Attack::ALL.len());
+        arsenal.make(Attack::ALL[attack], &host, &mut dice);
+        made[attack] += 1;
+        most = most.max(process::rss_bytes(host.pid()));
+    }
+    collector.behave();
+    arsenal.calm(&host);
+    let after = settled(&host, before + before / 10);
+    let status = host.status_when("the ledgers to settle", SOON, |status| {
+        status.balanced && status.paths.iter().all(|path| path.ledger.in_flight == 0)
+    });
+    measured(&format!(
+        "{:.0?}: {made:?} of {:?}; RSS {} -> at most {} -> {} KiB",
+        start.elapsed(),
+        Attack::ALL,
+        before >> 10,
+        most >> 10,
+        after >> 10
+    ));
+    assert!(after <= before + before / 10, "RSS {} -> {} KiB\n{status:#?}", before >> 10, after >> 10);
+    let (ended, lasted) = end(&mut host);
+    assert!(ended.code().is_some_and(|code| code <= 1), "{ended}: {}", host.stderr());
+    assert!(lasted <= DRAIN + BEYOND + SLACK, "it ended after {lasted:?}: {}", host.stderr());
+    let said = host.stderr();
+    assert!(!said.contains("panicked") && !said.contains("UNBALANCED"), "{said}");
+}
+
+#[test]
+fn whatever_hangs_a_termination_ends_it_in_time_needs_root() {
+    let Some(_turn) = turn_as_root() else { return };
+    let rounds = number("ATTACK_ROUNDS").unwrap_or(6);
+    let mut dice = Dice::new();
+    let folder = tempfile::tempdir().unwrap();
+    let collector = BadCollector::start();
+    let arsenal = Arsenal::new(folder.path());
+    let (mut longest, mut failed) = (Duration::ZERO, 0);
+    for round in 0..rounds {
+        let host = start(folder.path(), &collector);
+        // Some ends come before it is ready.
+        let mut host = if round % 4 == 3 { host } else { host.ready().unwrap() };
+        let mut held = Vec::new();
+        if host.path("socket").exists() {
+            for attack in [Attack::SilentClients, Attack::CompileBomb, Attack::Fifo, Attack::Requests] {
+                if dice.roll(3) > 0 {
+                    held.push(arsenal.begin(attack, &host, &mut dice));
+                }
+            }
+        }
+        std::thread::sleep(Duration::from_millis(dice.roll(700) as u64));
+        let (ended, lasted) = end(&mut host);
+        longest = longest.max(lasted);
+        assert!(lasted <= DRAIN + BEYOND + SLACK, "round {round}: it ended after {lasted:?}: {}", host.stderr());
+        assert!(ended.code().is_some_and(|code| code <= 1), "round {round}: {ended}: {}", host.stderr());
+        failed += u32::from(!ended.success());
+        drop(held);
+        let Some(report) = report(&host) else { continue };
+        assert_eq!(report["balanced"], true, "round {round}: {report:#}");
+        let paths = report["paths"].as_array().unwrap();
+        assert!(paths.iter().all(|path| path["ledger"]["in_flight"] == 0), "round {round}: {report:#}");
+        let undelivered: u64 = paths.iter().filter_map(|path| path["ledger"]["dropped_at_shutdown"].as_u64()).sum();
+        assert_eq!(ended.success(), undelivered == 0, "round {round}: {report:#}\n{}", host.stderr());
+    }
+    measured(&format!("{rounds} ends, {failed} of them with rows that were not delivered; the longest took {longest:.2?}"));
+}
+
+/// Asks for its end; how it ended, and after how long.
+fn end(host: &mut Host) -> (std::process::ExitStatus, Duration) {
+    let asked = Instant::now();
+    host.signal(Signal::TERM);
+    let ended = host.wait();
+    (ended, asked.elapsed())
+}
+
+/// The ledger at the end, if it got as far as one.
+fn report(host: &Host) -> Option<serde_json::Value> {
+    serde_json::from_str(&host.stdout()).ok()
+}
+
+/// Resident memory once it is at most this, or no longer shrinks.
+fn settled(host: &Host, allowed: u64) -> u64 {
+    let start = Instant::now();
+    let mut least = u64::MAX;
+    while start.elapsed() < Duration::from_secs(20) {
+        least = least.min(process::rss_bytes(host.pid()));
+        if allowed != u64::MAX && least <= allowed {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        if allowed == u64::MAX && start.elapsed() > Duration::from_secs(5) {
+            break;
+        }
+    }
+    least
+}
