@@ -234,7 +234,8 @@ fn once_it_is_ready_only_the_threads_that_load_and_look_have_capabilities_needs_
     assert!(host.ask(&["probe", "unload", "tcp"]).status.success());
     let loaded = host.ask(&["probe", "load", "tcp"]);
     assert!(loaded.status.success(), "{}", stderr(&loaded));
-    assert_eq!(privileged(host.pid()), held);
+    // Threads that read one file, in the reader's name, come and go.
+    assert!(settled().is_some(), "{:?}, and before {held:?}", privileged(host.pid()));
     host.stop();
 }
 
