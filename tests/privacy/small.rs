@@ -64,7 +64,7 @@ pub(crate) fn memcached(first: usize) -> Vec<Planted> {
     let mut places: Vec<Place> = Vec::new();
     for (place, shape, ask, answer) in LINES {
         let make = move |secret: &str| {
-            let greeted = Talk::default().client("version\r\n").server("VERSION 1.6.18\r\n");
+            let greeted = Talk::default().client("set a 0 0 1\r\nx\r\n").server("STORED\r\n");
             greeted.client(ask.replace("{}", secret)).server(answer.replace("{}", secret))
         };
         places.push((place, shape, Box::new(make)));

@@ -35,7 +35,8 @@ fn ask(port: u16, paths: impl IntoIterator<Item = String>) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let mut buffer = [0; 65_536];
     for path in paths {
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        // In one call: what comes in parts waits for the acknowledgement of the first.
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).unwrap();
         let mut answer = Vec::new();
         while !is_whole(&answer) {
             let read = stream.read(&mut buffer).unwrap();
