@@ -67,8 +67,8 @@ fn every_component_exports_the_role_in_its_name_and_imports_only_what_it_uses() 
 fn no_component_is_larger_than_it_must_be() {
     for component in COMPONENTS {
         let kib = component.bytes.len() / 1024;
-        // One of a protocol has a parser, its state, and thirty fields.
-        let most = if interfaces(component.bytes).0.contains("probe:plugin/protocol@0.1.0") { 350 } else { 150 };
+        // One of a protocol has a parser, its state, thirty fields, and words that it knows to be none of a value.
+        let most = if interfaces(component.bytes).0.contains("probe:plugin/protocol@0.1.0") { 420 } else { 150 };
         assert!(kib < most, "{} has {kib} KiB", component.name);
     }
 }
