@@ -61,7 +61,7 @@ pub(crate) struct Lexer<'a> {
     /// The text may be read on in more than one way.
     is_unsure: bool,
     /// The text ended within a string, a name or a comment.
-    is_open: bool,
+    pub(crate) is_open: bool,
 }
 
 // === impl Lexer ===

@@ -25,16 +25,18 @@ pub(crate) struct Found<'a> {
 
 /// Writes the statement into `out`, as bytes: values become `?`, lists of values become one, comments go, space shrinks. A name
 /// at the end of a statement that was cut goes too, because it may be the first half of another; and all that stands behind a place
-/// from which servers in different modes read on in different ways.
+/// from which servers in different modes read on in different ways; and what stands behind the first value of a whole statement that ends within
+/// a string.
 pub(crate) fn sanitise<'a>(sql: &'a [u8], dialect: Dialect, is_cut: bool, out: &mut Vec<u8>) -> Found<'a> {
     out.clear();
     let is_mysql = matches!(dialect, Dialect::MySql { .. });
     let mut found = Found::default();
     let mut lexer = Lexer::new(sql, dialect);
     let mut guard = Guard::new(!is_mysql);
-    let mut was_spaced = false;
+    let (mut was_spaced, mut ends_in_comment) = (false, false);
     while let Some((is_spaced, token)) = lexer.next() {
         was_spaced |= is_spaced;
+        ends_in_comment = matches!(token, Token::Comment(_));
         if let Token::Comment(comment) = token {
             // What may be read in two ways says nothing.
             found.trace_parent = found.trace_parent.or_else(|| trace_parent(comment).filter(|_| !lexer.is_unsure()));
@@ -67,6 +69,10 @@ pub(crate) fn sanitise<'a>(sql: &'a [u8], dialect: Dialect, is_cut: bool, out: &
         put(token, dialect, out);
     }
     close(&guard, out);
+    // Who wrote it quoted for other modes than those that are known: words behind its first value may be values.
+    if lexer.is_open && !is_cut && !ends_in_comment {
+        out.truncate(out.iter().position(|&byte| byte == b'?').map_or(out.len(), |first| first + 1));
+    }
     let end = out.iter().rposition(|byte| !matches!(byte, b' ' | b';')).map_or(0, |last| last + 1);
     out.truncate(end);
     found
@@ -191,6 +197,13 @@ mod tests {
         assert_eq!(of(sql, PG), "SELECT a1, \"b 2\" FROM t WHERE x = ? AND y>? AND z = $1 AND w = ?");
         let sql = "SELECT `a`, \"text\", x'00ff', _utf8'\\'x', N'y' FROM t # 'no'\n WHERE b='\\'; DROP' AND c--1";
         assert_eq!(of(sql, MY), "SELECT `a`, ?, ?, ?, ? FROM t WHERE b=? AND c--?");
+    }
+
+    #[test]
+    fn a_whole_statement_that_ends_within_a_string_was_quoted_for_another_mode() {
+        assert_eq!(of(r"SELECT 'a\' secret ', 'b'", PG), "SELECT ?");
+        assert_eq!(of(r"SELECT 'a\', 'secret'", MY), "SELECT ?");
+        assert_eq!(of("SELECT 'a', b -- it's", PG), "SELECT ?, b");
     }
 
     #[test]
