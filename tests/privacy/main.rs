@@ -9,7 +9,6 @@ mod programs;
 mod small;
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use host_tests::daemon::Host;
 use host_tests::sink::Sink;
@@ -115,12 +114,10 @@ fn no_planted_secret_leaves_by_default_needs_root() {
     assert!(all.len() >= PLACES, "{} places", all.len());
 
     let requests = String::from_utf8(host.ask(&["requests", "--format", "json"]).stdout).unwrap();
-    let status = host.status_when("everything to be exported", Duration::from_secs(30), |status| {
-        status.balanced && status.paths.iter().all(|path| path.ledger.in_flight == 0)
-    });
+    // The end waits for what is still to be delivered.
     let (lines, said) = host.stop();
     let sent = String::from_utf8_lossy(&sink.kept()).into_owned();
-    assert!(lines.lines().count() >= all.len() && !sent.is_empty(), "{status:#?}");
+    assert!(lines.lines().count() >= all.len() && !sent.is_empty(), "{said}");
     let mut left = String::new();
     for (place, secret) in &all {
         for (way, text) in [("lines", &lines), ("collector", &sent), ("requests", &requests), ("log", &said)] {
