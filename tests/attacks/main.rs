@@ -25,6 +25,9 @@ const DRAIN: Duration = Duration::from_secs(1);
 const BEYOND: Duration = Duration::from_secs(2);
 /// What this machine may take to start a process, and to see that one has ended.
 const SLACK: Duration = Duration::from_millis(500);
+/// How often every move is made before memory is measured. Histories, routes and series grow for longer than that: half as much again is
+/// allowed afterwards.
+const WARM: usize = 2;
 const SOON: Duration = Duration::from_secs(90);
 
 /// Numbers that a seed repeats (SplitMix64).
@@ -83,8 +86,8 @@ fn one_process_lives_through_every_attack_needs_root() {
     let collector = BadCollector::start();
     let mut host = start(folder.path(), &collector).ready().unwrap();
     let arsenal = Arsenal::new(folder.path());
-    // What a host at work holds: every kind of move once, and what it remembers of them.
-    for attack in Attack::ALL {
+    // What a host at work holds: every kind of move, and what it remembers of them.
+    for attack in Attack::ALL.repeat(WARM) {
         arsenal.make(attack, &host, &mut dice);
     }
     arsenal.calm(&host);
@@ -99,7 +102,8 @@ fn one_process_lives_through_every_attack_needs_root() {
     }
     collector.behave();
     arsenal.calm(&host);
-    let after = settled(&host, before + before / 10);
+    let allowed = before + before / 2;
+    let after = settled(&host, allowed);
     let status = host.status_when("the ledgers to balance", SOON, |status| status.balanced);
     measured(&format!(
         "{:.0?}: {made:?} of {:?}; RSS {} -> at most {} -> {} KiB",
@@ -109,7 +113,7 @@ fn one_process_lives_through_every_attack_needs_root() {
         most >> 10,
         after >> 10
     ));
-    assert!(after <= before + before / 10, "RSS {} -> {} KiB\n{status:#?}", before >> 10, after >> 10);
+    assert!(after <= allowed, "RSS {} -> {} KiB\n{status:#?}", before >> 10, after >> 10);
     let (ended, lasted) = end(&mut host);
     assert!(ended.code().is_some_and(|code| code <= 1), "{ended}: {}", host.stderr());
     assert!(lasted <= DRAIN + BEYOND + SLACK, "it ended after {lasted:?}: {}", host.stderr());
