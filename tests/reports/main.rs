@@ -33,7 +33,6 @@ fn host() -> Host {
 }
 
 /// A host that sees the requests of this machine, and writes a line of JSON for each.
-#[allow(dead_code, reason = "for the reports that look at rows")]
 fn host_with_rows() -> Host {
     Host::run(&["--probe", "l7", "--output", "jsonl"])
 }
@@ -42,7 +41,6 @@ fn host_with_rows() -> Host {
 ///
 /// # Panics
 /// If it does not within half a minute.
-#[allow(dead_code, reason = "for the reports that look at rows")]
 fn rows_when(host: &Host, what: &str, condition: impl Fn(&[serde_json::Value]) -> bool) -> Vec<serde_json::Value> {
     host_tests::wait_for(what, std::time::Duration::from_secs(30), || {
         let rows: Vec<serde_json::Value> = host.stdout().lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -51,13 +49,11 @@ fn rows_when(host: &Host, what: &str, condition: impl Fn(&[serde_json::Value]) -
 }
 
 /// A file of a report.
-#[allow(dead_code, reason = "for the reports that have files")]
 fn file(report: &str, name: &str) -> PathBuf {
     repository().join("tests/reports").join(report).join(name)
 }
 
 /// A command that runs a Python script of a report, with the clients that `.ci/setup test` installs; None where there are none.
-#[allow(dead_code, reason = "for the reports that have scripts")]
 fn python(report: &str, script: &str) -> Option<Command> {
     let python = Some(target_folder().join("clients/bin/python")).filter(|python| python.is_file());
     if python.is_none() {
@@ -72,7 +68,6 @@ fn python(report: &str, script: &str) -> Option<Command> {
 ///
 /// # Panics
 /// If it fails.
-#[allow(dead_code, reason = "for the reports that have scripts")]
 fn output(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
