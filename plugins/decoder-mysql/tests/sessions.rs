@@ -191,7 +191,7 @@ fn backslashes_are_read_as_the_server_says() {
     for (status, text) in [(2, "SELECT ?, a"), (2 | 1 << 9, "SELECT ?, ?y?")] {
         let [low, high] = u16::to_le_bytes(status);
         let set = session().client(&query("SET sql_mode = ''")).server(&answer(&[&[0, 0, 0, low, high, 0, 0]]));
-        let rows = set.client(&query("SELECT 'x\\', ''y', a")).server(&answer(&[OK])).fields::<MySql>();
+        let rows = set.client(&query("SELECT 'x\\', ''y', a -- '")).server(&answer(&[OK])).fields::<MySql>();
         assert_eq!(rows[1].iter().find(|(name, _)| name == "db.query.text").unwrap().1, text);
     }
 }

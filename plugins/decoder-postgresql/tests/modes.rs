@@ -8,7 +8,7 @@ use plugin_sdk::testing::Talk;
 use wire::{READY, bind, column, done, execute, m, parse, query, says, session, sync};
 
 /// What a server in each mode reads in its own way, and how that is told.
-const DOUBTFUL: &str = r"SELECT 'x\', ''y', a";
+const DOUBTFUL: &str = r"SELECT 'x\', ''y', a -- '";
 const ON: &str = "SELECT ?, ?y?";
 const OFF: &str = "SELECT ?, a";
 const UNKNOWN: &str = "SELECT ?";
