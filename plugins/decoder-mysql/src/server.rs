@@ -119,8 +119,8 @@ fn first_of_result(
             let [_, a, b, c, d, columns_low, columns_high, parameters_low, parameters_high, ..] = *packet.body else {
                 return session.done(time_ns, rows);
             };
-            let columns = u64::from(u16::from_le_bytes([columns_low, columns_high]));
-            let parameters = u64::from(u16::from_le_bytes([parameters_low, parameters_high]));
+            let columns = u32::from(u16::from_le_bytes([columns_low, columns_high]));
+            let parameters = u32::from(u16::from_le_bytes([parameters_low, parameters_high]));
             // That it was prepared is no row; that it could not be is one.
             front.is_told = true;
             front.place = Place::Columns(columns + parameters);
@@ -144,6 +144,7 @@ fn first_of_result(
                 Some((columns, _)) => (columns, false),
                 None => (0, false),
             };
+            let columns = u32::try_from(columns).unwrap_or(u32::MAX);
             front.place = if columns == 0 || is_known { Place::Line } else { Place::Columns(columns) };
         }
     }

@@ -67,7 +67,7 @@ pub(crate) struct Side {
     pub number: u8,
 }
 
-/// What a client waits for.
+/// What a client waits for. In Wasm it has 64 bytes: what is larger is moved by a call.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Waiting {
     pub began: Began,
@@ -95,7 +95,7 @@ pub(crate) enum Place {
     /// Before another result of it.
     Result,
     /// In the columns: so many are to come.
-    Columns(u64),
+    Columns(u32),
     /// Behind the columns, where older servers draw a line before the rows.
     Line,
     /// Among the rows.
@@ -204,7 +204,7 @@ impl Session {
         if waiting.code.is_none() && waiting.database.is_some() {
             self.database = waiting.database.take();
         }
-        self.tell(waiting, time_ns, rows);
+        self.tell(&mut waiting, time_ns, rows);
         if self.waiting.is_empty() {
             self.server.has_missed = false;
             self.client.has_missed = false;
@@ -220,16 +220,15 @@ impl Session {
         }
     }
 
-    pub(crate) fn tell(&self, waiting: Waiting, ended_ns: u64, rows: &mut Emit<'_, Exchange>) {
-        let Waiting { began, command, statement, parent, rows: returned, code, is_told, .. } = waiting;
+    pub(crate) fn tell(&self, waiting: &mut Waiting, ended_ns: u64, rows: &mut Emit<'_, Exchange>) {
         // A statement that was only to be prepared has a row if that failed.
-        if is_told || (command == PREPARE && code.is_none()) {
+        if waiting.is_told || (waiting.command == PREPARE && waiting.code.is_none()) {
             return;
         }
-        let exchange = Exchange { rows: returned, code, ..self.exchange(statement) };
-        let mut row = exchange.row(began, ended_ns, rows);
+        let exchange = Exchange { rows: waiting.rows, code: waiting.code.take(), ..self.exchange(waiting.statement.take()) };
+        let mut row = exchange.row(waiting.began, ended_ns, rows);
         row.protocol_version(VERSION);
-        if let Some(parent) = parent {
+        if let Some(parent) = &waiting.parent {
             row.trace_parent(parent.as_bytes());
         }
     }
@@ -242,9 +241,9 @@ impl Session {
     /// What waits longest is granted: from now on it streams.
     pub(crate) fn grant(&mut self, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         let Some(front) = self.waiting.front_mut() else { return };
-        let granted = Waiting { statement: front.statement.take(), ..Waiting::new(front.began, front.command) };
-        let is_told = std::mem::replace(&mut front.is_told, true);
-        self.tell(Waiting { is_told, ..granted }, time_ns, rows);
+        let mut granted = Waiting { statement: front.statement.take(), ..Waiting::new(front.began, front.command) };
+        granted.is_told = std::mem::replace(&mut front.is_told, true);
+        self.tell(&mut granted, time_ns, rows);
     }
 
     /// Bytes of one end are missing.

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use plugin_sdk::conversation::Emit;
-use sql::{Exchange, Operation};
+use sql::Exchange;
 
+use crate::message::{operation, returned_rows};
 use crate::session::{ABORTED, Session};
 use crate::waiting::{Asked, Waiting};
 
@@ -24,8 +25,10 @@ impl Session {
         self.waiting.begin_copy();
     }
 
-    /// A statement is done: what it did, and how many rows it returned.
-    pub(crate) fn complete(&mut self, operation: Operation, returned: u32, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
+    /// A statement is done. The `tag` of a `CommandComplete` says what it did, and how many rows it returned; it is empty where the
+    /// server says no more.
+    pub(crate) fn complete(&mut self, tag: &[u8], time_ns: u64, rows: &mut Emit<'_, Exchange>) {
+        let returned = returned_rows(tag);
         let has_missed = self.client.has_missed;
         // Nothing is done for a `Sync`: if all was seen, this one is one that the server has not answered.
         self.waiting.skip(|asked| matches!(asked, Asked::Parse | Asked::CopyEnd) || (*asked == Asked::Sync && !has_missed));
@@ -48,7 +51,7 @@ impl Session {
             Asked::Unread(unread) if self.half.statement.is_none() => {
                 unread.answers = unread.answers.saturating_add(1);
                 if unread.answers == 1 {
-                    unread.operation = operation;
+                    unread.operation = operation(tag);
                 }
             }
             _ if has_missed => self.complete_half(time_ns, returned, None, rows),
@@ -113,7 +116,7 @@ impl Session {
         let end = self.waiting.iter().position(|waiting| waiting.asked == Asked::Sync).unwrap_or(self.waiting.len());
         let mut undone: Vec<_> = self.waiting.iter_mut().take(end).filter_map(|waiting| waiting.undo.take()).collect();
         while let Some(name) = undone.pop() {
-            self.statements.restore(name);
+            self.statements.restore(*name);
         }
     }
 

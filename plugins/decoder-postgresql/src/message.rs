@@ -1,6 +1,7 @@
 //! Messages on the wire: a type, a length, a body. And the first packet of a client, which has no type.
 
 use plugin_sdk::conversation::Sender;
+use plugin_sdk::scan::find;
 use sql::Operation;
 
 /// What stands at the beginning of some bytes.
@@ -122,7 +123,7 @@ pub fn opening(bytes: &[u8]) -> Opening<'_> {
 /// The text up to the NUL that ends it, and what follows; all there is if no NUL does, which only a message that was cut may have.
 #[must_use]
 pub fn text(bytes: &[u8]) -> (&[u8], &[u8]) {
-    match bytes.iter().position(|&byte| byte == 0) {
+    match find(bytes, 0) {
         Some(end) => (bytes.get(..end).unwrap_or_default(), bytes.get(end + 1..).unwrap_or_default()),
         None => (bytes, &[]),
     }

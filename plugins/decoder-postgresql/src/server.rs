@@ -1,9 +1,9 @@
 //! What servers send.
 
 use plugin_sdk::conversation::{Data, Emit, Foreign};
-use sql::{Exchange, Operation};
+use sql::Exchange;
 
-use crate::message::{Message, operation, returned_rows, sqlstate, text};
+use crate::message::{Message, sqlstate, text};
 use crate::session::{Session, Stage};
 
 /// Of an error that comes in parts so much is waited for: its code stands near the start.
@@ -34,8 +34,8 @@ pub(crate) const fn is_waited_for(message: &Message<'_>) -> bool {
 pub(crate) fn message(session: &mut Session, message: &Message<'_>, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) {
     match message.tag {
         b'1' => session.parsed(),
-        b'C' => session.complete(operation(message.body), returned_rows(message.body), data.time_ns, rows),
-        b'I' | b's' | b'V' => session.complete(Operation::default(), 0, data.time_ns, rows),
+        b'C' => session.complete(message.body, data.time_ns, rows),
+        b'I' | b's' | b'V' => session.complete(b"", data.time_ns, rows),
         b'G' => session.copy_in(),
         b'E' => session.fail(sqlstate(message.body), data.time_ns, rows),
         b'Z' => session.ready(data.time_ns, rows),

@@ -95,7 +95,7 @@ impl Session {
     }
 
     pub(crate) fn ask_parse(&mut self, began: Began, name: &[u8], statement: Rc<Statement>, rows: &mut Emit<'_, Exchange>) {
-        let undo = self.statements.put(name, Rc::clone(&statement));
+        let undo = self.statements.put(name, Rc::clone(&statement)).map(Box::new);
         let parent = self.half.parent.clone();
         self.ask(Waiting { undo, ..Waiting::new(began, Asked::Parse, Some(statement), parent) }, rows);
     }
@@ -120,11 +120,12 @@ impl Session {
         self.waiting.end_copy(began);
     }
 
+    #[inline]
     fn ask(&mut self, waiting: Waiting, rows: &mut Emit<'_, Exchange>) {
-        let time_ns = waiting.began.time_ns;
-        if let Some(oldest) = self.waiting.push(waiting) {
-            self.forget(oldest, time_ns, rows);
+        if self.waiting.is_full() {
+            self.forget_oldest(waiting.began.time_ns, rows);
         }
+        self.waiting.push(waiting);
     }
 
     /// Bytes of the client go by that nobody reads: what it asked in them will be known by its answers alone.
@@ -203,7 +204,8 @@ impl Session {
 
     /// There is no room for it any more.
     #[cold]
-    fn forget(&mut self, waiting: Waiting, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
+    fn forget_oldest(&mut self, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
+        let Some(waiting) = self.waiting.pop() else { return };
         if !waiting.asked.is_executed() {
             self.tell(waiting, time_ns, "", rows);
         } else if !waiting.is_told && !waiting.began.is_given_up {

@@ -17,7 +17,7 @@ pub(crate) struct Waits {
     setting: usize,
 }
 
-/// One thing of that.
+/// One thing of that. In Wasm it has 64 bytes: what is larger is moved by a call.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Waiting {
     pub began: Began,
@@ -33,7 +33,7 @@ pub(crate) struct Waiting {
     /// The server lets the client copy, and waits for the end of that.
     pub is_copying: bool,
     /// What its name stood for before a `Parse`.
-    pub undo: Option<Name>,
+    pub undo: Option<Box<Name>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,12 +72,16 @@ const MOST: usize = 4096;
 // === impl Waits ===
 
 impl Waits {
-    /// Adds one; the oldest if there are too many.
-    pub(crate) fn push(&mut self, waiting: Waiting) -> Option<Waiting> {
-        let oldest = if self.all.len() >= MOST { self.pop() } else { None };
+    /// Whether there is no room for another.
+    pub(crate) fn is_full(&self) -> bool {
+        self.all.len() >= MOST
+    }
+
+    /// Adds one.
+    #[inline]
+    pub(crate) fn push(&mut self, waiting: Waiting) {
         self.setting += usize::from(waiting.may_set());
         self.all.push_back(waiting);
-        oldest
     }
 
     /// More bytes were not captured; whether others are what was asked last, and these were added to them.

@@ -158,7 +158,7 @@ fn a_client_that_only_asks_does_not_fill_the_memory() {
 fn backslashes_are_read_as_the_server_says() {
     let says = |value: &str| m(b'S', format!("standard_conforming_strings\0{value}\0").as_bytes());
     for (value, text) in [("off", "SELECT ?, a"), ("on", "SELECT ?, ?y?")] {
-        let talk = session().server(&says(value)).client(&query("SELECT 'x\\', ''y', a")).server(&done("SELECT 1"));
+        let talk = session().server(&says(value)).client(&query("SELECT 'x\\', ''y', a -- '")).server(&done("SELECT 1"));
         let row = talk.fields::<PostgreSql>().remove(0);
         assert_eq!(row.iter().find(|(name, _)| name == "db.query.text").unwrap().1, text);
     }

@@ -203,9 +203,13 @@ impl Guard {
             self.place = Place::Over { is_told: true };
             return Verdict::Value;
         };
+        // Nearly all are one of these.
+        if is(word, &["SELECT", "UPDATE", "INSERT", "DELETE"]) {
+            self.place = Place::Plain;
+            return Verdict::Tell;
+        }
         let is_harmless = is(word, &HARMLESS);
         self.place = match word.len() {
-            6 if is(word, &["SELECT", "UPDATE", "INSERT", "DELETE"]) => Place::Plain,
             3 if is(word, &["SET"]) => Place::Name,
             4 if is(word, &["COPY"]) => Place::Copy,
             5 if is(word, &["GRANT", "START"]) => Place::Grants,
@@ -309,11 +313,9 @@ impl Guard {
     }
 }
 
-/// What changes no mode for the statement behind it in the same text.
-const HARMLESS: [&str; 17] = [
-    "SELECT", "INSERT", "UPDATE", "DELETE", "BEGIN", "COMMIT", "WITH", "REPLACE", "VALUES", "START", "ROLLBACK", "CREATE",
-    "DROP", "TRUNCATE", "COPY", "LOCK", "SHOW",
-];
+/// Words of statements that change no mode for the one behind them in the same text; so do the four that read and write rows.
+const HARMLESS: [&str; 13] =
+    ["BEGIN", "COMMIT", "WITH", "REPLACE", "VALUES", "START", "ROLLBACK", "CREATE", "DROP", "TRUNCATE", "COPY", "LOCK", "SHOW"];
 
 /// Words of `SET` behind which a value stands.
 const BEFORE_VALUES: [&str; 9] = ["NAMES", "CHARSET", "SET", "ROLE", "AUTHORIZATION", "ZONE", "SCHEMA", "SNAPSHOT", "PASSWORD"];

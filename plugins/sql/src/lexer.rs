@@ -201,6 +201,12 @@ impl<'a> Lexer<'a> {
     #[inline(always)]
     fn word(&mut self) -> Token<'a> {
         let word = self.take(word_length(self.rest()));
+        if matches!(self.peek(0), Some(b'\'' | b'&' | b'`')) { self.before_quote(word) } else { Token::Word(word) }
+    }
+
+    /// The same, of a word behind which a quote may stand.
+    #[cold]
+    fn before_quote(&mut self, word: &'a [u8]) -> Token<'a> {
         match self.peek(0) {
             Some(b'\'') => {
                 let prefix = word.first().filter(|_| word.len() == 1).map_or(0, u8::to_ascii_lowercase);
