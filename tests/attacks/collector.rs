@@ -33,9 +33,9 @@ impl BadCollector {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// From now on it takes everything.
-    pub(crate) fn behave(&self) {
-        self.behaves.store(true, Relaxed);
+    /// Whether it takes everything from now on.
+    pub(crate) fn behave(&self, behaves: bool) {
+        self.behaves.store(behaves, Relaxed);
     }
 }
 

@@ -158,7 +158,6 @@ impl Core {
 
     /// Blocks.
     fn compile(&self, asked: Asked) -> Result<Prepared, Refusal> {
-        self.state().compiled = true;
         let pin = asked.pin.map(|pin| digest_of(&pin)).transpose();
         let pin = pin.map_err(|wrong| Refusal::new("pin", wrong, "pin the whole digest, or none"))?;
         let (bytes, stem) = match (&asked.path, &asked.bytes_base64) {

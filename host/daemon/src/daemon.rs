@@ -74,8 +74,6 @@ pub(crate) struct State {
     pub(crate) shadows: Vec<ShadowRun>,
     /// Shadow runs there have been.
     pub(crate) serial: u64,
-    /// Something was compiled since free memory was last given back.
-    pub(crate) compiled: bool,
     /// Paths of probes that were unloaded.
     pub(crate) gone: Vec<(String, Arc<PathCounters>)>,
 }

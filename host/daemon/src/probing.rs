@@ -137,11 +137,7 @@ impl Core {
 
     /// The slots, with these plugins in those that are empty. Blocks.
     fn filled(&self, choices: impl IntoIterator<Item = Choice>) -> Result<Slots, Refusal> {
-        let mut next = {
-            let mut state = self.state();
-            state.compiled = true;
-            state.slots.clone()
-        };
+        let mut next = self.state().slots.clone();
         for choice in choices {
             if next.live(&choice.slot).is_none() {
                 let made = generation(&self.compiler, &self.settings, next.next_number(&choice.slot), choice)?;

@@ -39,6 +39,7 @@ use crate::slot::Slot;
 use crate::slots::{Generation, KEPT, Slots};
 use crate::status::{Cause, Origin};
 use crate::tables::Node;
+use crate::tidy::Memory;
 use crate::trunk::Trunk;
 use crate::wanted::{self, Wanted};
 use crate::wiring::{self, Opened, Parts};
@@ -428,10 +429,11 @@ fn watch(core: &Arc<Core>, signals: &Signals) -> Vec<JoinHandle<()>> {
     let tells = of(core);
     let interval = core.settings.config.telemetry.interval.map_or(TELL, |interval| interval.0.max(Duration::from_millis(100)));
     watchers.push(tokio::spawn(async move {
+        let mut memory = Memory::default();
         loop {
             tokio::time::sleep(interval).await;
             tells.tell().await;
-            tells.tidy().await;
+            memory.give_back().await;
         }
     }));
     watchers
