@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use host_model::{PathCounters, Recogniser, Source};
 use host_pipeline::{BatchLimits, Stages};
+use host_router::RunLimits;
 
 use crate::bind::{Binder, Card, Place};
 use crate::control::message::Refusal;
@@ -56,19 +57,19 @@ pub(crate) fn compose(parts: &Parts, slots: &Slots, opened: Opened, in_step: boo
         rest.push((place, lineup, stages));
     }
     let counters = Arc::new(PathCounters::default());
-    let trunk = host_pipeline::Trunk {
+    let trunk = host_router::Trunk {
         name: Arc::clone(&place.probe),
         source,
         layout: Arc::clone(&place.layout),
         maps: Arc::clone(&place.maps),
         observer: Arc::new(wiring::watch(parts, &place)),
         counters: Arc::clone(&counters),
-        limits: parts.limits,
+        limits: RunLimits { rows: parts.limits.rows, bytes: parts.limits.bytes, age: parts.limits.age },
         pins: parts.pins.clone(),
         capture_bytes: parts.capture_bytes,
         in_step,
     };
-    let (router, lanes) = host_pipeline::route(trunk, recognisers).map_err(trunk::refusal)?;
+    let (router, lanes) = host_router::route(trunk, recognisers).map_err(trunk::refusal)?;
     let paths = lanes.into_iter().zip(rest).map(|(lane, bound)| path(parts, &place.probe, bound, lane));
     let paths = paths.collect::<Result<Vec<_>, _>>()?;
     Ok((Trunk::new(place, counters, router, cards, attached), paths))

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use host_model::{FaultKind, Health, PathCounters, Probe, Schema, Snapshot};
-use host_pipeline::{Blueprint, Candidate, Counted, Running, Shadow, StartError, SwitchError, Switched};
+use host_pipeline::{Blueprint, Candidate, Counted, Running, Shadow, ShadowError, StartError, SwitchError, Switched};
 
 use crate::attached::Attached;
 use crate::bind::{Card, Cards, Faults, Place, Rebound};
@@ -115,9 +115,9 @@ impl Path {
 
     /// Runs a candidate beside the live plugin of its slot, and the live plugin once more as its control. Blocks until the next
     /// batch boundary.
-    pub(crate) fn shadow(&self, candidate: Candidate, control: Candidate, share: f64) -> Result<Shadow, SwitchError> {
+    pub(crate) fn shadow(&self, candidate: Candidate, control: Candidate, share: f64) -> Result<Shadow, ShadowError> {
         let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
-        let running = running.as_ref().ok_or_else(|| SwitchError::Ended(Arc::clone(&self.place.probe)))?;
+        let running = running.as_ref().ok_or_else(|| ShadowError::Ended(Arc::clone(&self.place.probe)))?;
         running.shadow_with_control(candidate, Some(control), share)
     }
 

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use host_model::Layout;
-use host_pipeline::TRUNK_RECORD;
 use host_plugin::Execution;
+use host_router::TRUNK_RECORD;
 
 use crate::config::Config;
 use crate::control::message::Refusal;

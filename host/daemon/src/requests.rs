@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use host_model::{AttributeValue, FieldUse, Histogram, MetricPoint, PointValue, Schema};
+use host_model::{AttributeValue, FieldUse, Histogram, MetricPoint, PointValue, Schema, SpanKind};
 use host_pipeline::Counted;
 use serde::{Deserialize, Serialize};
 
@@ -113,9 +113,8 @@ impl Table {
                 continue;
             }
             let of_kind = metric.only.iter().find(|only| Some(only.field) == kind).map(|only| only.equals);
-            let role = match of_kind {
-                Some(2) => "server",
-                Some(3) => "client",
+            let role = match of_kind.map(|number| SpanKind::of(number.into())) {
+                Some(kind @ (SpanKind::Server | SpanKind::Client)) => kind.name(),
                 _ => "",
             };
             let nanos = if data.unit == "s" { 1e9 } else { 1.0 };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use host_model::{FaultKind, Ledger, Probe, Stranger};
+use host_model::{FaultKind, Ledger, Probe, UnknownPort};
 use serde::{Deserialize, Serialize};
 
 /// The daemon at one moment.
@@ -61,7 +61,7 @@ pub struct PathStatus {
     pub connections: u64,
     /// Connections whose protocol nobody knew, by the port of the server; at most 257.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unknown: Vec<Stranger>,
+    pub unknown: Vec<UnknownPort>,
 }
 
 /// One plugin on one path.

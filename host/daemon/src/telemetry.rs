@@ -1,6 +1,6 @@
 //! What the host says about itself: its ledger, its plugins and its process as OTLP metrics.
 
-use host_model::{AttributeValue, Ledger, MetricData, MetricPoint, PointValue, Stranger};
+use host_model::{AttributeValue, Ledger, MetricData, MetricPoint, PointValue, UnknownPort};
 
 use crate::control::message::ShadowStatus;
 use crate::status::{PathStatus, PluginState, PluginStatus, Status};
@@ -118,7 +118,7 @@ fn series(path: &PathStatus) -> Vec<MetricPoint> {
 }
 
 fn unknown(path: &PathStatus) -> Vec<MetricPoint> {
-    let point = |stranger: &Stranger| {
+    let point = |stranger: &UnknownPort| {
         let transport = match stranger.transport {
             6 => "tcp",
             17 => "udp",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use host_kernel::KernelError;
 use host_model::{PathCounters, Probe, Recogniser, Source};
-use host_pipeline::{Account, RouteError, Router};
+use host_router::{Account, RouteError, Router};
 
 use crate::attached::Attached;
 use crate::bind::{Card, Place};
@@ -105,7 +105,7 @@ impl Trunk {
             metrics_series: 0,
             trunk: None,
             connections: account.connections,
-            unknown: account.strangers,
+            unknown: account.unknown_ports,
         }
     }
 

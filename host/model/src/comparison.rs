@@ -1,4 +1,4 @@
-//! What a candidate did in the shadow of the live plugin, on the same batches.
+//! The comparison of a candidate with the live plugin, on the same batches.
 
 use std::collections::BTreeMap;
 
@@ -45,11 +45,11 @@ pub struct Comparison {
 /// A row on which the two differ.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Example {
-    /// What there is to know of the row: field name to value, printable.
+    /// The public fields of the row: name to value, printable.
     pub row: BTreeMap<String, String>,
-    /// What the live plugin made of it, printable.
+    /// The result of the live plugin, printable.
     pub live: String,
-    /// What the candidate made of it, printable.
+    /// The result of the candidate, printable.
     pub candidate: String,
 }
 

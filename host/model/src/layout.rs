@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How a member's bytes are to be read. Integers are little-endian.
+/// The encoding of a member's bytes. Integers are little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MemberKind {
@@ -25,7 +25,7 @@ pub struct Member {
     pub offset: u32,
     /// Bytes; 0 for a flexible array at the end.
     pub size: u32,
-    /// How to read it.
+    /// Its encoding.
     pub kind: MemberKind,
 }
 

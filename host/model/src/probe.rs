@@ -16,7 +16,7 @@ pub struct Filter {
     pub comm: Option<String>,
 }
 
-/// What became of a probe.
+/// The state of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "state", content = "reason")]
 pub enum ProbeState {
@@ -35,7 +35,7 @@ pub struct Probe {
     pub name: String,
     /// True for the probes in the binary, false for an object loaded at run time.
     pub built_in: bool,
-    /// What became of it.
+    /// Its state.
     #[serde(flatten)]
     pub state: ProbeState,
     /// The hooks its programs are attached to, such as `tp/syscalls/sys_enter_openat`.

@@ -1,4 +1,4 @@
-//! What a row means: field names, units, uses, and which OpenTelemetry signal a kept row becomes.
+//! The schema of rows: field names, units, uses, and the OpenTelemetry signal of kept rows.
 //!
 //! The words are those of `wit/v0.1/schema.wit`; see there for what each promises.
 
@@ -25,7 +25,7 @@ pub enum ColumnType {
     Bytes,
 }
 
-/// What the host does with a field's values.
+/// The use of a field's values by the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FieldUse {
@@ -53,7 +53,7 @@ pub enum FieldUse {
     Correlation,
 }
 
-/// What a field may reveal.
+/// The sensitivity of a field: what it may reveal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sensitivity {
@@ -74,15 +74,15 @@ pub struct Field {
     pub column_type: ColumnType,
     /// UCUM unit, or empty.
     pub unit: String,
-    /// What the host does with it.
+    /// Its use.
     pub field_use: FieldUse,
-    /// What it may reveal.
+    /// Its sensitivity.
     pub sensitivity: Sensitivity,
     /// 0 or empty means "not known" and is not exported.
     pub omit_zero: bool,
 }
 
-/// How a metric adds up.
+/// The aggregation of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Instrument {
@@ -110,7 +110,7 @@ pub struct Metric {
     pub name: String,
     /// One sentence.
     pub description: String,
-    /// How it adds up.
+    /// Its aggregation.
     pub instrument: Instrument,
     /// Index of the measured field; without meaning for a counter.
     pub value: usize,
@@ -119,7 +119,7 @@ pub struct Metric {
     pub only: Vec<Condition>,
 }
 
-/// What a kept row becomes.
+/// The signal of a kept row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Signal {
@@ -136,7 +136,7 @@ pub enum Signal {
 pub struct Schema {
     /// Name of the event: `file.open`.
     pub event: String,
-    /// What a kept row becomes.
+    /// The signal of a kept row.
     pub signal: Signal,
     /// The fields; a column's place is its field's index.
     pub fields: Vec<Field>,
@@ -322,7 +322,7 @@ impl Schema {
         })
     }
 
-    /// What a series costs that has nothing but names.
+    /// The size of a series that has nothing but names.
     fn check_weight(&self) -> Result<(), SchemaError> {
         let metrics = self.metrics.len();
         let names = self.dimensions().filter_map(|field| self.fields.get(field)).map(|field| field.name.len());

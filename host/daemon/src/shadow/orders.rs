@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use host_pipeline::{Candidate, Shadow, SwitchError};
+use host_pipeline::{Candidate, Shadow, ShadowError};
 
 use super::{Condition, Promise, ShadowRun, Stage};
 use crate::change::Asked;
@@ -210,7 +210,7 @@ fn start(ready: Vec<Bound>, share: f64) -> Result<Vec<(String, Shadow)>, Refusal
     for Bound { path, candidate, control } in ready {
         match path.shadow(candidate, control, share) {
             Ok(shadow) => drop(shadows.insert(path.name().to_owned(), shadow)),
-            Err(SwitchError::Ended(_) | SwitchError::Alone { .. }) => {}
+            Err(ShadowError::Ended(_) | ShadowError::Alone { .. }) => {}
             Err(error) => return Err(Refusal::new("shadow", error.to_string(), "the live plugin is not touched; see the log")),
         }
     }
