@@ -192,7 +192,7 @@ impl NotCompiled {
             Self::Late(_) => "build it for size, break up its largest functions, or raise `compile_time` under [engine]",
             Self::Memory(_) => "build it for size, break up its largest functions, or raise `compile_memory` under [engine]",
             Self::GivenUp => "load it again once the host runs",
-            Self::Refused(_) => crate::component::NOT_TAKEN,
+            Self::Refused(_) => crate::refusal::NOT_TAKEN,
             Self::Broken(_) => {
                 "this is a bug of the compiler that the component shows: tell its authors, or load another version"
             }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::apart::Apart;
 use crate::component::Component;
 use crate::engine::Engine;
-use crate::inspect::Inspection;
+use crate::inspection::Inspection;
 use crate::map::{self, Origin};
 use crate::refusal::PluginError;
 pub(crate) use entry::Verified;

@@ -12,14 +12,10 @@ use crate::columns;
 use crate::guard::{Call, Guard, plugin};
 use crate::imports::Imports;
 use crate::instance::{Failure, Role};
-use crate::limits::FIELDS_OF_A_ROW;
-use crate::recogniser::MOST_DISOWNED;
+use crate::limits::{FIELDS_OF_A_ROW, MAX_METRICS, MOST_DISOWNED};
 use crate::refusal::Step;
 use crate::version::v0_1::exports::probe::plugin::{decoder, protocol};
 use crate::version::v0_1::{nouns, probe::plugin::layout::RecordLayoutParam};
-
-/// Metrics that a schema may have: each is counted for every row.
-pub(crate) const MAX_METRICS: usize = 64;
 
 /// The probe whose records are decoded.
 pub(crate) struct DecoderRole {

@@ -1,10 +1,11 @@
 //! What a plugin asks for and what the operator has granted. `log` and `config` are free; the rest is granted by name.
 
-use crate::compiled::NATIVE_CODE;
-use crate::imports::wasi::is_wasi;
-use crate::inspect::Inspection;
+use crate::inspection::Inspection;
 use crate::refusal::Refusal;
-use crate::version::interface;
+use crate::version::{interface, is_wasi};
+
+/// The word of the grant to run code that was compiled elsewhere.
+pub const NATIVE_CODE: &str = "native-code";
 
 /// What the operator has granted to one slot. Nothing by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub struct Grants {
     pub clock: bool,
     /// Random numbers.
     pub random: bool,
-    /// That it is code which was compiled elsewhere. It is for whoever answers for that code, so a slot never has it.
+    /// Permission to run precompiled native code. Granted only to a digest or a signer, never to a slot.
     pub native_code: bool,
 }
 

@@ -16,7 +16,9 @@
 // What the bytes say, and whether that may be.
 pub mod grant;
 pub mod inspect;
+mod inspection;
 mod refusal;
+mod sections;
 pub mod signature;
 mod version;
 
@@ -54,14 +56,15 @@ use host_model::Fallback;
 pub use apart::Apart;
 #[cfg(feature = "compiler")]
 pub use cache::{Cache, CacheError, CacheUse, Precompiled, precompile};
+pub use compiled::TARGETS;
 #[cfg(feature = "compiler")]
 pub use compiled::compile_for;
-pub use compiled::{Compiled, NATIVE_CODE, TARGETS};
 pub use component::Component;
 pub use engine::{COMPILES, Engine, EngineError, Execution, INSTANCES};
-pub use grant::{GrantError, Grants, MapGrant, Need, TableGrant, need};
+pub use grant::{GrantError, Grants, MapGrant, NATIVE_CODE, Need, TableGrant, need};
 pub use imports::{Clock, Host, SystemClock};
-pub use inspect::{Inspection, inspect};
+pub use inspect::inspect;
+pub use inspection::{Compiled, Inspection};
 pub use limits::{Deadlines, Limits, Quarantine};
 pub use refusal::{PluginError, Refusal, Step};
 pub use version::SPOKEN;

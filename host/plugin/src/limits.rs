@@ -110,6 +110,12 @@ pub(crate) const TABLES: usize = 200;
 /// Bytes of wasm that are looked at. Twice the largest component measured (Python, 18 MiB) and then some.
 pub const LARGEST_COMPONENT: usize = 64 << 20;
 
+/// Maximum metrics of a schema: each is counted for every row.
+pub(crate) const MAX_METRICS: usize = 64;
+
+/// Maximum conversations that a decoder may disown after one `decode`: as many as the router knows.
+pub(crate) const MOST_DISOWNED: usize = 1 << 16;
+
 // === impl Limits ===
 
 impl Default for Limits {

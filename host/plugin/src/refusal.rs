@@ -75,10 +75,12 @@ pub enum Refusal {
     #[error("it decodes no protocol: it exports {}", list(.0))]
     NoProtocol(Vec<String>),
     /// It speaks another version of the contract.
-    #[error("`{name}` is of a contract that this host does not speak; it speaks probe:plugin {speaks}", speaks = crate::version::SPOKEN)]
+    #[error("`{name}` is of a contract that this host does not speak; it speaks probe:plugin {speaks}")]
     Contract {
         /// The import or export.
         name: String,
+        /// The version that this host speaks.
+        speaks: &'static str,
     },
     /// It carries a signature that is none of it.
     #[error("its section `probe:signature` {0}")]
@@ -104,6 +106,11 @@ pub enum Refusal {
         grants: Vec<&'static str>,
     },
 }
+
+/// The cure where the compiler refuses the code of a component.
+#[cfg(feature = "compiler")]
+pub(crate) const NOT_TAKEN: &str =
+    "look what `wasm-tools validate` says; threads, garbage collection and exceptions are not taken";
 
 // === impl Refusal ===
 
@@ -145,8 +152,8 @@ impl Refusal {
             Self::OtherRole { exports, .. } => {
                 format!("load it into a slot of its own role ({}), or export the wanted interface", list(exports))
             }
-            Self::Contract { .. } => {
-                format!("build the plugin against probe:plugin {} (wit/v0.1), or take a host that speaks its version", crate::version::SPOKEN)
+            Self::Contract { speaks, .. } => {
+                format!("build the plugin against probe:plugin {speaks} (wit/v0.1), or take a host that speaks its version")
             }
             Self::Wasi(_) => {
                 "build for wasm32-unknown-unknown, or for wasm32-wasip2 with a toolchain of WASI 0.2; modules of WASI preview 1 become \

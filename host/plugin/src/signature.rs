@@ -15,8 +15,8 @@ use wasmparser::{Encoding, Parser, Payload};
 
 pub use key::{KeyError, PrivateKey, PublicKey};
 
-use crate::inspect::{damaged, recognise};
 use crate::refusal::Refusal;
+use crate::sections::{damaged, recognise};
 
 /// The custom section that carries a signature.
 pub const SECTION: &str = "probe:signature";

@@ -1,10 +1,10 @@
 //! What a plugin has used up of what it may have in a second. It outlives instances: one that is built anew has no more of it
 //! than the one before it had left.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-use host_model::{CallStats, PluginId};
+use host_model::{CallStats, Lock, PluginId};
 
 use super::bucket::Bucket;
 use super::log::Log;
@@ -14,11 +14,11 @@ use crate::limits::Limits;
 /// Shared by the instances of one plugin on one path; they belong to one worker, so that nobody ever waits.
 #[derive(Clone)]
 pub(crate) struct Rates {
-    log: Arc<Mutex<Log>>,
+    log: Arc<Lock<Log>>,
     /// How often each granted map may still be written; None without a limit.
-    updates: Arc<Mutex<Vec<Option<Bucket>>>>,
+    updates: Arc<Lock<Vec<Option<Bucket>>>>,
     /// Milliseconds that may still be read from the host's tables.
-    reading: Arc<Mutex<Bucket>>,
+    reading: Arc<Lock<Bucket>>,
 }
 
 /// Milliseconds of every second that one plugin may have the host read for its tables. A quarter: 5000 processes that were not known
@@ -32,19 +32,19 @@ impl Rates {
         let now = Instant::now();
         let updates = grants.maps.iter().map(|grant| grant.updates_per_second.map(|rate| Bucket::new(rate, now)));
         Self {
-            log: Arc::new(Mutex::new(Log::new(id, limits.log_lines_per_second, stats))),
-            updates: Arc::new(Mutex::new(updates.collect())),
-            reading: Arc::new(Mutex::new(Bucket::new(READING, now))),
+            log: Arc::new(Lock::new(Log::new(id, limits.log_lines_per_second, stats))),
+            updates: Arc::new(Lock::new(updates.collect())),
+            reading: Arc::new(Lock::new(Bucket::new(READING, now))),
         }
     }
 
     pub(super) fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        self.log.lock()
     }
 
     /// Takes an update from the first of these grants that has one left.
     pub(super) fn take_update(&self, granted: &[usize], now: Instant) -> bool {
-        let mut updates = self.updates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut updates = self.updates.lock();
         granted.iter().any(|&place| updates.get_mut(place).and_then(Option::as_mut).is_none_or(|updates| updates.take(now)))
     }
 
@@ -59,6 +59,6 @@ impl Rates {
     }
 
     fn reading(&self) -> MutexGuard<'_, Bucket> {
-        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reading.lock()
     }
 }
