@@ -31,7 +31,7 @@ pub enum Capability {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CapabilitySet(u64);
 
-/// What every tracing probe needs.
+/// The capabilities that every tracing probe needs.
 pub const BASE: [Capability; 2] = [Capability::Bpf, Capability::Perfmon];
 
 /// Before this kernel a program cannot be linked to many places at once: each breakpoint takes [`Capability::SysAdmin`].
@@ -56,7 +56,7 @@ pub fn needed<'a>(hooks: impl IntoIterator<Item = &'a str>) -> Vec<&'static str>
     needed.into_iter().map(Capability::name).collect()
 }
 
-/// What a hook takes on any kernel beside [`BASE`].
+/// The capability that a hook takes on any kernel beside [`BASE`].
 fn of_hook(hook: &str) -> Option<Capability> {
     match kind(hook) {
         "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall" | "uprobe" | "uretprobe" if !hook.contains(".multi") => {
@@ -69,7 +69,7 @@ fn of_hook(hook: &str) -> Option<Capability> {
     }
 }
 
-/// What a hook takes beside [`BASE`] on this kernel as it is set up, and why; for a thread of this user.
+/// The capability that a hook takes beside [`BASE`] on this kernel as it is set up, and why; for a thread of this user.
 #[must_use]
 pub fn of_hook_here(hook: &str) -> Option<(Capability, &'static str)> {
     if let Some(capability) = of_hook(hook) {
@@ -220,7 +220,7 @@ impl fmt::Display for Capability {
 // === impl CapabilitySet ===
 
 impl CapabilitySet {
-    /// What this thread may do now.
+    /// The effective capabilities of this thread.
     #[must_use]
     pub fn held() -> Self {
         Self::of_this_thread("CapEff:")

@@ -34,7 +34,7 @@ static LEFT_BEHIND: AtomicUsize = AtomicUsize::new(0);
 /// Threads that may hang at the same time. Sixteen: a stack each; where more hang, the next would hang as well.
 const MOST_LEFT_BEHIND: usize = 16;
 
-/// What looks into processes and folders of others.
+/// Capabilities to look into processes and folders of others.
 const LOOKING: [Capability; 2] = [Capability::SysPtrace, Capability::DacReadSearch];
 
 /// Time that a path waits for the loader. A second: it has something else to do while a probe is loaded.
@@ -56,7 +56,7 @@ struct Worker {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// How far a job is that somebody waits for.
+/// The state of a job that a caller waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     /// Others are before it.

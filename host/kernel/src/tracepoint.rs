@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
-/// What keeps a user from reading tracefs.
+/// An obstacle to reading tracefs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Obstacle {
     /// It is not mounted.
@@ -41,7 +41,7 @@ pub(crate) fn open(category: &str, name: &str) -> io::Result<OwnedFd> {
     owned(fd)
 }
 
-/// What keeps this user from finding out the number of a tracepoint; None if nothing does.
+/// The obstacle for this user to finding out the number of a tracepoint, if any.
 pub(crate) fn obstacle() -> Option<Obstacle> {
     // The folder belongs to root and is closed to others, which is no obstacle to its owner.
     let root = Path::new("/proc/self").metadata().is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);

@@ -1,4 +1,4 @@
-//! How an answer can break the contract.
+//! Breaches of the contract: every way in which an answer can be wrong.
 
 use host_model::ColumnType;
 

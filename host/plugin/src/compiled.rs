@@ -34,10 +34,10 @@ pub(crate) const CODE_SECTION: &str = "probe:code";
 #[cfg(feature = "compiler")]
 const PREAMBLE: &[u8] = b"\0asm\x0d\0\x01\0";
 
-/// What a compiled plugin says of itself: what its component said.
+/// The label of a compiled plugin: what its component said of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Label {
-    /// What the code runs on: one of [`TARGETS`].
+    /// The target of the code: one of [`TARGETS`].
     pub(crate) target: String,
     /// The digest of the component.
     pub(crate) source: String,

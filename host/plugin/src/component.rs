@@ -53,7 +53,7 @@ impl Component {
         Ok((Self { engine: engine.clone(), inspection: Arc::new(inspection), wasm }, said))
     }
 
-    /// What a component becomes in the compiler. A compiled plugin is no component, and is not taken for one.
+    /// Compiles a component. A compiled plugin is no component, and is refused.
     pub(crate) fn machine_code(
         engine: &Engine,
         bytes: &[u8],
@@ -95,7 +95,7 @@ impl Component {
         made.map_err(|error| fail(&format!("{error:#}"), "this is a bug of the host: tell its authors"))
     }
 
-    /// What it says of itself.
+    /// Its inspection.
     #[must_use]
     pub fn inspection(&self) -> &Inspection {
         &self.inspection
@@ -110,7 +110,7 @@ impl Component {
         Ok(Box::new(WasmDecoder::new(self.guard(Role::Decoder, role, id, setup)?, self.inspection.protocol)))
     }
 
-    /// An instance that tells which connections speak its protocol. It is bound as the decoder of the path is, and decodes nothing.
+    /// An instance that recognises connections of its protocol. It is bound as the decoder of the path is, and decodes nothing.
     ///
     /// # Errors
     /// As of [`Component::decoder`]; it decodes no protocol, or describes it in a way that the contract forbids.

@@ -23,10 +23,10 @@ pub(crate) struct DecoderRole {
     pub(crate) layout: Layout,
 }
 
-/// What a decoder exports.
+/// The exports of a decoder.
 pub(crate) struct Guest {
     pub(crate) decoder: decoder::Guest,
-    /// Of those that decode a protocol.
+    /// Its interface `protocol`, if it decodes one.
     pub(crate) protocol: Option<protocol::Guest>,
 }
 
@@ -153,7 +153,7 @@ fn asked_of<'a>(schema: &'a Schema, fields: &'a [usize]) -> impl Iterator<Item =
     fields.iter().filter_map(|&field| schema.fields.get(field))
 }
 
-/// What a decoder disowns, out of columns of equal length.
+/// The conversations that a decoder disowns, out of columns of equal length.
 fn lift_disowned(disowned: &protocol::DisownedConversations) -> Result<Vec<Disowned>, Breach> {
     let protocol::DisownedConversations { connections, tls, records, bytes } = disowned;
     let is = connections.len();

@@ -1,4 +1,4 @@
-//! What a plugin asks for and what the operator has granted. `log` and `config` are free; the rest is granted by name.
+//! Grants: the imports of a plugin against the permissions of the operator. `log` and `config` are free; the rest is granted by name.
 
 use crate::inspection::Inspection;
 use crate::refusal::Refusal;
@@ -7,7 +7,7 @@ use crate::version::{interface, is_wasi};
 /// The word of the grant to run code that was compiled elsewhere.
 pub const NATIVE_CODE: &str = "native-code";
 
-/// What the operator has granted to one slot. Nothing by default.
+/// The permissions of one slot. None by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
     /// BPF maps.
@@ -29,7 +29,7 @@ pub struct MapGrant {
     pub name: String,
     /// Whether it may be written as well.
     pub write: bool,
-    /// What a key must begin with; empty for any key.
+    /// The prefix that a key must have; empty for any key.
     pub prefix: Vec<u8>,
     /// Updates and deletions that each instance may make in a second; None for as many as it likes.
     pub updates_per_second: Option<u32>,
@@ -52,7 +52,7 @@ pub struct TableGrant {
 )]
 pub struct GrantError(pub String);
 
-/// What an import takes of the operator.
+/// The permission that an import needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// Nothing: every plugin has it.
@@ -63,7 +63,7 @@ pub enum Need {
     Grant(&'static str),
 }
 
-/// What an import takes.
+/// Returns the permission that an import needs.
 ///
 /// # Errors
 /// No host offers it, or this one does not speak its version.
@@ -94,7 +94,7 @@ impl Grants {
         Ok(grants)
     }
 
-    /// What either grants: of a slot, and of a digest or a signer.
+    /// The union of two grants: of a slot, and of a digest or a signer.
     #[must_use]
     pub fn merge(&self, other: &Self) -> Self {
         let mut all = self.clone();

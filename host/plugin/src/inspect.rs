@@ -71,7 +71,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
     })
 }
 
-/// What has been seen of a component so far.
+/// The parts of a component that were read so far.
 #[derive(Default)]
 struct Found {
     /// 0 in the component itself, more within nested modules and components.
@@ -81,7 +81,7 @@ struct Found {
     identity: Option<(String, String)>,
     component_name: Option<String>,
     version: Option<String>,
-    /// Of a compiled plugin.
+    /// The label of a compiled plugin.
     label: Option<Label>,
 }
 
@@ -136,7 +136,7 @@ impl Found {
         Ok(())
     }
 
-    /// Takes what a compiled plugin says that its component said; its own bytes say nothing.
+    /// Takes names and identity from the label of a compiled plugin; its own bytes say nothing.
     fn of(&mut self, label: Label) -> Result<Compiled, Refusal> {
         let Label { target, source, name, version, imports, exports } = label;
         if imports.len() > NAMES {

@@ -1,4 +1,4 @@
-//! What is known of a component before it runs: role, name, version, digest, imports, signer.
+//! The inspection of a component, known before it runs: role, name, version, digest, imports, signer.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use host_model::{Digest, PluginId, Role, printable};
 
 use crate::signature::PublicKey;
 
-/// What a component says of itself.
+/// The facts that a component's bytes tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
-    /// What it can do; at least one.
+    /// Its roles; at least one.
     pub roles: Vec<Role>,
     /// Whether it decodes a protocol: its records are those of the connections that speak it.
     pub protocol: bool,
@@ -27,18 +27,18 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// The interfaces it exports.
     pub exports: Vec<String>,
-    /// Who signed it; None if nobody did. One that carries a wrong signature is not inspected but refused.
+    /// The key that signed it; None if it is unsigned. A component with a wrong signature is refused.
     pub signer: Option<PublicKey>,
-    /// What it was compiled for, if the bytes are code and not a component.
+    /// The target of its code, if it is compiled already.
     pub compiled: Option<Compiled>,
 }
 
-/// What a component was compiled for, and from what.
+/// The target of compiled code, and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compiled {
     /// One of [`TARGETS`]; printable.
     pub target: String,
-    /// The digest of the component, as whoever compiled it tells; printable.
+    /// The digest of the component, as the compiled plugin names it; printable.
     pub source: String,
 }
 

@@ -77,7 +77,7 @@ impl Recogniser for WasmRecogniser {
     }
 }
 
-/// What it exports of its protocol; there is no recogniser without.
+/// Its interface `protocol`; there is no recogniser without.
 fn speaks(guest: &Guest) -> wasmtime::Result<&protocol::Guest> {
     guest.protocol.as_ref().ok_or_else(|| wasmtime::Error::msg("it does not export `protocol`"))
 }

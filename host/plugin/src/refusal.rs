@@ -29,11 +29,11 @@ pub enum Step {
 pub struct PluginError {
     /// Who: `name@version` where the bytes tell, else the digest or the file.
     pub plugin: String,
-    /// Where the load stopped.
+    /// The step that failed.
     pub step: Step,
-    /// What is wrong; printable.
+    /// The problem; printable.
     pub problem: String,
-    /// What to do about it; printable.
+    /// The cure; printable.
     pub cure: String,
 }
 
@@ -68,7 +68,7 @@ pub enum Refusal {
     OtherRole {
         /// The role of the slot.
         wanted: host_model::Role,
-        /// What it exports.
+        /// Its exports.
         exports: Vec<String>,
     },
     /// It is a decoder, but of no protocol.
@@ -102,7 +102,7 @@ pub enum Refusal {
     NotGranted {
         /// The interfaces.
         imports: Vec<String>,
-        /// For each the simplest grant that would do: what is to be added to `grants`.
+        /// The simplest grant for each: what is to be added to `grants`.
         grants: Vec<&'static str>,
     },
 }
@@ -124,7 +124,7 @@ impl Refusal {
         }
     }
 
-    /// What to do about it.
+    /// The cure.
     #[must_use]
     pub fn cure(&self) -> String {
         match self {

@@ -8,7 +8,7 @@ use crate::refusal::Refusal;
 /// Checks the first bytes.
 ///
 /// # Errors
-/// What the bytes are instead of a component.
+/// The bytes are something else, which is named.
 pub(crate) fn recognise(bytes: &[u8]) -> Result<(), Refusal> {
     match bytes {
         [] => Err(Refusal::Empty),

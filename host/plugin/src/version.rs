@@ -7,7 +7,7 @@ use crate::refusal::Refusal;
 /// The package that the contract is.
 pub(crate) const PACKAGE: &str = "probe:plugin/";
 
-/// What this host speaks, as refusals say it.
+/// The version of the contract that this host speaks, as refusals name it.
 pub const SPOKEN: &str = "0.1";
 
 /// The name of an interface of the contract, without package and version: `sampler` for `probe:plugin/sampler@0.1.0`. None if

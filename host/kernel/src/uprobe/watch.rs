@@ -20,7 +20,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 const FIRST: Duration = Duration::from_secs(5);
 /// Minimum time between two looks at new processes; where many programs start, nine times what a look has taken.
 const BREATH: Duration = Duration::from_millis(2);
-/// For which the end of the probe waits: the thread reads files of others, and a file system may never answer.
+/// Maximum time that the probe's end waits for the thread: it reads files of others, and a file system may never answer.
 const LAST: Duration = Duration::from_secs(3);
 
 /// A tracer on a thread of its own. Dropping it ends the thread and detaches.
@@ -32,7 +32,7 @@ pub(crate) struct Watch {
     ended: Receiver<()>,
 }
 
-/// What the thread has.
+/// The state of the thread.
 struct Watcher {
     probe: String,
     tracer: Tracer,
@@ -66,7 +66,7 @@ impl Watch {
         Some(Self { hooks, bell, ended })
     }
 
-    /// What is traced now.
+    /// The hooks that are traced now.
     pub(crate) fn hooks(&self) -> Vec<String> {
         self.hooks.lock().clone()
     }

@@ -11,17 +11,17 @@ use crate::map::{self, Origin};
 use crate::refusal::{PluginError, Refusal, Step};
 
 impl Component {
-    /// Takes the code of a compiled plugin. `grants` are what the operator granted to its digest or to its signer, and nothing
+    /// Loads the code of a compiled plugin. `grants` are what the operator granted to its digest or to its signer, and nothing
     /// that the file says of itself.
     ///
     /// # Errors
-    /// What the bytes are instead of a compiled plugin (inspect); nobody answers for the code (grant); it is for another target,
+    /// What the bytes are instead of a compiled plugin (inspect); the code is not granted (grant); it is for another target,
     /// another version of the host, or another processor (compile).
     pub fn load(engine: &Engine, bytes: &[u8], stem: &str, grants: &Grants) -> Result<Self, PluginError> {
         Self::of_code(engine, bytes, stem, |bytes, _| Proven::granted(bytes, grants))
     }
 
-    /// Takes the code of a compiled plugin that was built into this binary: whoever started the host runs it anyway. `own` are the
+    /// Loads the code of a compiled plugin that was built into this binary, and needs no grant. `own` are the
     /// SHA-256 of all such code, which must be in the binary as well.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl Component {
     }
 }
 
-/// What is wrong with code for another target, and what to do about it.
+/// Problem and cure of code for another target.
 fn other_target(target: &str, engine: &Engine) -> (String, String) {
     let here = engine.target();
     let problem = match engine.execution() {

@@ -1,4 +1,4 @@
-//! Whose code is run: what the operator answers for, and what is in this binary.
+//! Proof that compiled code may run: a grant of the operator, or a digest that is in this binary.
 
 use host_model::Digest;
 use wasmparser::{Encoding, Parser, Payload};
@@ -8,7 +8,7 @@ use crate::grant::{Grants, NATIVE_CODE};
 use crate::refusal::Refusal;
 use crate::sections::damaged;
 
-/// Code that somebody answers for. There is no other way to make one than to ask who does.
+/// Code that may run. It is only made by one of the two checks.
 pub(crate) struct Proven<'a> {
     code: &'a [u8],
 }

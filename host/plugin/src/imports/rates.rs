@@ -1,4 +1,4 @@
-//! What a plugin has used up of what it may have in a second. It outlives instances: one that is built anew has no more of it
+//! The rates of a plugin: how much it has used up in this second. They outlive instances: one that is built anew has no more of it
 //! than the one before it had left.
 
 use std::sync::{Arc, MutexGuard};
@@ -11,11 +11,11 @@ use super::log::Log;
 use crate::grant::Grants;
 use crate::limits::Limits;
 
-/// Shared by the instances of one plugin on one path; they belong to one worker, so that nobody ever waits.
+/// The rates of one plugin on one path, shared by its instances; they belong to one worker, so that no lock is ever waited for.
 #[derive(Clone)]
 pub(crate) struct Rates {
     log: Arc<Lock<Log>>,
-    /// How often each granted map may still be written; None without a limit.
+    /// The remaining updates of each granted map; None without a limit.
     updates: Arc<Lock<Vec<Option<Bucket>>>>,
     /// Milliseconds that may still be read from the host's tables.
     reading: Arc<Lock<Bucket>>,
@@ -48,12 +48,12 @@ impl Rates {
         granted.iter().any(|&place| updates.get_mut(place).and_then(Option::as_mut).is_none_or(|updates| updates.take(now)))
     }
 
-    /// How long the host may read for it now.
+    /// The time that the host may read for it now.
     pub(super) fn left_to_read(&self, now: Instant) -> Duration {
         Duration::from_secs_f64(self.reading().left(now) / 1e3)
     }
 
-    /// The host has read so long for it.
+    /// Counts time that the host has read for it.
     pub(super) fn have_read(&self, took: Duration) {
         self.reading().spend(took.as_secs_f64() * 1e3);
     }

@@ -20,7 +20,7 @@ use super::{Forbidden, Imports};
 /// Resources that one instance may hold. A standard library holds a handful.
 const HANDLES: usize = 256;
 
-/// What one instance has of WASI.
+/// The WASI state of one instance.
 pub(super) struct Wasi {
     handles: ResourceTable,
     lines: Lines,
