@@ -304,9 +304,9 @@ impl Dispatch {
                 }
             }
             Fate::Unknown(port) => {
-                let again = self.now_ns.saturating_sub(connection.told_ns) >= TELL_AGAIN_NS;
+                let again = self.now_ns.saturating_sub(connection.verdict_ns) >= TELL_AGAIN_NS;
                 if again {
-                    connection.told_ns = self.now_ns;
+                    connection.verdict_ns = self.now_ns;
                 }
                 connection.unrouted += 1;
                 self.tally.unrouted += 1;
@@ -400,8 +400,8 @@ impl Dispatch {
             self.held_bytes -= before - held.size();
             self.trials.push_back((id, self.now_ns));
         }
-        if capture_bytes != 0 && connection.told_ns == 0 {
-            connection.told_ns = self.now_ns.max(1);
+        if capture_bytes != 0 && connection.verdict_ns == 0 {
+            connection.verdict_ns = self.now_ns.max(1);
             let key = connection.key;
             self.verdicts.want(key, capture_bytes);
         }
@@ -421,8 +421,8 @@ impl Dispatch {
         if held.is_full() {
             self.trials.push_back((id, self.now_ns));
         }
-        if held.is_full() && connection.told_ns == 0 {
-            connection.told_ns = self.now_ns.max(1);
+        if held.is_full() && connection.verdict_ns == 0 {
+            connection.verdict_ns = self.now_ns.max(1);
             let (key, fate) = (connection.key, connection.fate);
             let Fate::Routed(lane) = fate else { return };
             let capture_bytes = self.lanes.at(lane).map_or(0, |entry| entry.recogniser.description().capture_bytes);

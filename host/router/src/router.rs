@@ -26,7 +26,7 @@ pub struct Trunk {
     pub layout: Arc<Layout>,
     /// The maps of its object: verdicts are written there.
     pub maps: Arc<dyn MapAccess>,
-    /// Is told of faults of the decoders that are asked.
+    /// Observes faults of the decoders that are asked.
     pub observer: Arc<dyn Observer>,
     /// The trunk's side of the ledger.
     pub counters: Arc<PathCounters>,

@@ -43,7 +43,7 @@ pub(crate) struct Connection {
     /// Whether decoders are about to be asked about it.
     pub(crate) due: bool,
     /// When a verdict on it was written last; 0 for never.
-    pub(crate) told_ns: u64,
+    pub(crate) verdict_ns: u64,
     /// How often a decoder rejected it.
     pub(crate) disowned: u8,
     /// Lanes that rejected it.
@@ -177,7 +177,7 @@ impl Table {
             ended: false,
             has_end: head.transport != UDP,
             due: false,
-            told_ns: 0,
+            verdict_ns: 0,
             disowned: 0,
             not: 0,
             likely: 0,

@@ -61,7 +61,7 @@ impl Dispatch {
         connection.change = Some(Box::new(Change { ticket, whole, newer: Vec::new(), records: 0 }));
         connection.disowned += 1;
         connection.likely = 0;
-        connection.told_ns = 0;
+        connection.verdict_ns = 0;
         if whole {
             // From the beginning it cannot be this one; behind what was its own it can.
             connection.not |= bit(ticket.lane);

@@ -34,7 +34,7 @@ impl Dispatch {
             Some(connection) if !ended => {
                 connection.unrouted = unrouted;
                 connection.fate = Fate::Unknown(port);
-                connection.told_ns = self.now_ns.max(1);
+                connection.verdict_ns = self.now_ns.max(1);
                 self.verdicts.ignore(key);
             }
             _ => drop(self.table.remove(id)),
