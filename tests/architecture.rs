@@ -45,10 +45,10 @@ const UNSAFE_ROOM: (&str, &str) = ("host/plugin", "host/plugin/src/map.rs");
 /// `host_kernel::file`: a path that somebody named may lead to a pipe, a device, or a mount that does not answer.
 const READERS: &[(&str, &str)] = &[
     ("host/daemon/src/config.rs", "at the start, or within a deadline on a thread of its own"),
-    ("host/daemon/src/replay.rs", "within a deadline on a thread of its own"),
-    ("host/daemon/src/process.rs", "/proc/self"),
+    ("host/daemon/src/probes/replay.rs", "within a deadline on a thread of its own"),
+    ("host/daemon/src/report/process.rs", "/proc/self"),
     ("host/daemon/src/signals.rs", "/proc/self"),
-    ("host/daemon/src/memory.rs", "/proc/self, and the limits of its own group"),
+    ("host/daemon/src/config/memory.rs", "/proc/self, and the limits of its own group"),
     ("host/daemon/src/control/socket.rs", "/proc, and its own lock, 16 bytes of it"),
     ("host/plugin/src/cache/folder.rs", "its own folder, without waiting"),
     ("host/plugin/src/apart.rs", "pipes of a process that it ends"),

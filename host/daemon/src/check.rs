@@ -7,23 +7,24 @@ use host_model::{Layout, NoMaps};
 use host_plugin::SystemClock;
 use tokio::runtime::Handle;
 
-use crate::bind::{Binder, Place};
-use crate::compiler::Compiler;
 use crate::config::{Config, EngineConfig, LimitsConfig, OutputName, nearest};
 use crate::control::message::Refusal;
-use crate::kept::Kept;
-use crate::lanes;
 use crate::last_resort::Steps;
-use crate::loading;
-use crate::protocols;
-use crate::repro::keeper::Known;
-use crate::rules::ENRICHER;
+use crate::paths::lanes;
+use crate::plugins::bind::{Binder, Place};
+use crate::plugins::compiler::Compiler;
+use crate::plugins::fill::slots;
+use crate::plugins::known::Known;
+use crate::plugins::load;
+use crate::plugins::protocols;
+use crate::plugins::rules::ENRICHER;
+use crate::probes::open::kernel;
+use crate::probes::selection;
+use crate::report::export::exporter;
 use crate::settings::Settings;
 use crate::slot::Slot;
-use crate::start::{exporter, slots};
+use crate::state_dir::StateDir;
 use crate::tables::Node;
-use crate::wanted;
-use crate::wiring;
 
 /// What a start with these settings would be refused for, but for what only the kernel and the collector know; else what holds but
 /// may not be meant, a sentence each. Blocks, and is to be called within `runtime`.
@@ -36,14 +37,14 @@ pub fn check(settings: &Settings, runtime: &Handle) -> Result<Vec<String>, Refus
     let config = &settings.config;
     config.check().map_err(|error| Refusal::new("configure", error.to_string(), error.cure()))?;
     check_files(&settings)?;
-    let kept = Kept::examine(&settings)?;
-    let compiler = Compiler::start(&settings, &kept)?;
+    let state_dir = StateDir::examine(&settings)?;
+    let compiler = Compiler::start(&settings, &state_dir)?;
     drop(exporter(&settings, runtime)?);
     let mut places = Vec::new();
-    for wanted in wanted::wanted(&settings)? {
+    for wanted in selection::wanted(&settings)? {
         let examined = wanted.object.read().and_then(|object| {
             let examined = host_kernel::examine(&wanted.name, &object, &wanted.options);
-            examined.map_err(wiring::kernel)
+            examined.map_err(kernel)
         });
         places.push(place(&wanted.name, examined?));
     }
@@ -59,7 +60,7 @@ pub fn check(settings: &Settings, runtime: &Handle) -> Result<Vec<String>, Refus
     let lineups = places.iter().filter_map(|place| Some((place, slots.lineup(&place.probe)?)));
     let _stages = lineups.map(|(place, lineup)| binder.stages(place, &lineup)).collect::<Result<Vec<_>, _>>()?;
     let _lanes = trunk.as_ref().map(|trunk| lanes::examine(&binder, &slots, trunk)).transpose()?;
-    let mut notes: Vec<String> = loading::waiting(config).iter().map(|slot| empty(slot)).collect();
+    let mut notes: Vec<String> = load::waiting(config).iter().map(|slot| empty(slot)).collect();
     let routed = trunk.iter().flat_map(|trunk| slots.protocols(&trunk.probe));
     let paths: Vec<String> = places.iter().map(|place| place.probe.to_string()).chain(routed).collect();
     let named = config.plugins.iter().filter(|(_, plugin)| plugin.enabled != Some(false)).map(|(slot, _)| slot);

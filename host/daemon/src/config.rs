@@ -7,6 +7,7 @@ mod engine;
 mod error;
 mod grants;
 mod limits;
+mod memory;
 mod named;
 mod plugin;
 mod privilege;
@@ -27,6 +28,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use engine::EngineConfig;
+pub(crate) use engine::KEPT;
 pub use error::ConfigError;
 pub(crate) use error::nearest;
 pub(crate) use grants::digest_of;
@@ -39,6 +41,7 @@ pub use profile::{Held, Profile, Sayer, THREADS};
 pub use protocols::{Port, ProtocolsConfig};
 pub use quantity::{Size, Span};
 pub use state::{CacheConfig, ReproConfig, default_state_dir};
+pub(crate) use state::{MAX_REPRO_BYTES, MAX_REPROS};
 
 use crate::slot::Slot;
 

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::Config;
 use crate::control::message::{Refusal, ShadowState};
 use crate::daemon::{Core, State};
+use crate::last_resort::Accounts;
 use crate::status::{Cause, FinalReport};
 
 /// Time for the collector to take what waits at the end.
@@ -66,23 +67,6 @@ impl Core {
         Ok(())
     }
 
-    /// What is known of every record without asking anybody; None while somebody has the state.
-    pub(crate) fn try_report(&self, hung: &[String]) -> Option<FinalReport> {
-        let state = match self.state.try_lock() {
-            Ok(state) => state,
-            Err(TryLockError::Poisoned(state)) => state.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
-        let mut report = self.report_of(&state, hung.to_vec());
-        // The process ends now, and with it what is on the way out.
-        for (_, ledger) in &mut report.paths {
-            let lost = std::mem::take(&mut ledger.in_flight);
-            ledger.dropped_at_export += lost;
-            ledger.dropped_at_shutdown += lost;
-        }
-        Some(report)
-    }
-
     async fn drain(&self) -> FinalReport {
         let drain = drain_of(&self.settings.config);
         let end = Instant::from_std(self.resort.arm());
@@ -109,8 +93,8 @@ impl Core {
         if let Some(recorder) = self.parts.recorder.clone() {
             self.leave("the capture that is written".into(), move || recorder.finish()).until(end, &mut hung).await;
         }
-        if let Some(keeper) = self.parts.keeper.clone() {
-            self.leave("the writer of repros".into(), move || keeper.finish()).until(end, &mut hung).await;
+        if let Some(writer) = self.parts.repro_writer.clone() {
+            self.leave("the writer of repros".into(), move || writer.finish()).until(end, &mut hung).await;
         }
         let telling = self.resort.steps().begin("a path that is asked for its ledger");
         let _ = timeout_at(end, self.tell()).await;
@@ -145,6 +129,24 @@ impl Core {
             paths,
             hung,
         }
+    }
+}
+
+impl Accounts for Core {
+    fn try_report(&self, hung: &[String]) -> Option<FinalReport> {
+        let state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(state)) => state.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let mut report = self.report_of(&state, hung.to_vec());
+        // The process ends now, and with it what is on the way out.
+        for (_, ledger) in &mut report.paths {
+            let lost = std::mem::take(&mut ledger.in_flight);
+            ledger.dropped_at_export += lost;
+            ledger.dropped_at_shutdown += lost;
+        }
+        Some(report)
     }
 }
 

@@ -21,60 +21,45 @@
 pub mod config;
 pub mod settings;
 
-mod attached;
-mod bind;
 mod check;
-mod compiler;
-pub mod limits;
-mod lanes;
-mod loading;
-pub mod memory;
-mod path;
-pub mod privilege;
-mod protocols;
-mod record;
-pub mod recording;
-mod replay;
-mod rules;
-pub mod slot;
-mod slots;
 mod start;
-mod trunk;
-mod wanted;
-mod wiring;
-
-mod change;
+mod watchers;
+mod signals;
 mod daemon;
 mod ending;
 mod last_resort;
-mod probing;
-mod quarantine;
 mod remnant;
-pub mod shadow;
-mod signals;
-mod swap;
-mod tidy;
-
-mod faults;
-mod kept;
-pub mod repro;
+mod state_dir;
+mod record_command;
 
 pub mod control;
-mod process;
-pub mod requests;
-pub mod status;
+mod commands;
+mod paths;
+mod probes;
+mod plugins;
+mod faults;
 mod tables;
-mod telemetry;
+mod report;
 
+pub mod limits;
+pub mod slot;
+pub mod status;
+mod clock;
+mod error;
+
+pub use crate::plugins::load::meant;
+pub use crate::plugins::shadow;
 pub use check::check;
 pub use config::Config;
 pub use control::message::Refusal;
 pub use daemon::Daemon;
+pub use error::CALLED_OFF;
+pub use faults::repro;
 pub use host_export::capture::Pace;
-pub use loading::meant;
-pub use recording::{Recorded, Recording};
+pub use probes::privilege;
+pub use record_command::{Recorded, Recording};
+pub use report::requests;
 pub use settings::{Input, Settings};
-pub use start::CALLED_OFF;
 pub use status::{FinalReport, Status};
 
 /// What a start of the daemon, or a request to it, fails with.

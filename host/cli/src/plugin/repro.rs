@@ -2,7 +2,7 @@
 
 use host_daemon::config::default_state_dir;
 use host_daemon::control::client::{Client, ClientError};
-use host_daemon::repro::{self, BoundTo, Repro, ReproSummary, Rerun, RerunOutcome, Shelf};
+use host_daemon::repro::{self, BoundTo, Repro, ReproSummary, Rerun, RerunOutcome, Store};
 use host_plugin::Limits;
 
 use super::{label, parts, slot};
@@ -23,14 +23,14 @@ pub(super) async fn repro(command: ReproCommand) -> Done {
 /// Where the calls are kept.
 enum Kept {
     Host(Client),
-    Folder(Shelf),
+    Folder(Store),
 }
 
 async fn list(args: ReproListArgs) -> Done {
     let format = args.kept.data.format.format;
     let repros = match kept(args.kept).await? {
         Kept::Host(client) => client.repros().await?,
-        Kept::Folder(shelf) => shelf.list(),
+        Kept::Folder(store) => store.list(),
     };
     match format {
         Format::Json => output::print_json(&repros),
@@ -76,20 +76,20 @@ async fn find(id: &str, args: KeptArgs) -> Result<Repro, Failure> {
     }
     Ok(match kept(args).await? {
         Kept::Host(client) => client.repro(id).await?,
-        Kept::Folder(shelf) => shelf.find(id)?,
+        Kept::Folder(store) => store.find(id)?,
     })
 }
 
 /// The folder that is named; else the running host; else the folder that a host uses if it is told nothing.
 async fn kept(args: KeptArgs) -> Result<Kept, Failure> {
     if let Some(folder) = args.state_dir {
-        return Ok(Kept::Folder(Shelf::open(&folder)));
+        return Ok(Kept::Folder(Store::open(&folder)));
     }
     let (client, _) = parts(args.data);
     match client.repros().await {
         Err(error @ ClientError::NoDaemon { .. }) => {
             let folder = default_state_dir().filter(|folder| folder.join("repro").is_dir());
-            folder.map(|folder| Kept::Folder(Shelf::open(&folder))).ok_or_else(|| {
+            folder.map(|folder| Kept::Folder(Store::open(&folder))).ok_or_else(|| {
                 Failure::from(error).cured_by("start one with `host run`, or name the folder of its state with --state-dir")
             })
         }

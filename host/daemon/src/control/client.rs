@@ -16,8 +16,8 @@ use super::message::{
     Live, LoadPlugin, LoadProbe, Refusal, Refused, RollbackPlugin, ShadowOf, ShadowPlugin, ShadowStatus, SlotGeneration,
     UnloadPlugin, UnloadProbe,
 };
-use crate::repro::{Repro, ReproSummary};
-use crate::requests::Request as Counted;
+use crate::faults::repro::{Repro, ReproSummary};
+use crate::report::requests::Request as Counted;
 use crate::slot::Slot;
 use crate::status::{FinalReport, PluginOnPath, Status};
 

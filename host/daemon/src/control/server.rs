@@ -23,7 +23,8 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use super::crowd::{Crowd, Patient, Seat};
 use super::message::{Refusal, Refused, ShadowOf};
 use super::socket::{Peer, Socket};
-use crate::daemon::{Core, lost};
+use crate::daemon::Core;
+use crate::error::lost;
 
 type Answer = Result<Response, Refusal>;
 

@@ -8,7 +8,7 @@ use crate::house::{House, eventually, order, refusal};
 use host_daemon::Daemon;
 use host_daemon::control::client::Client;
 use host_daemon::limits::SlotLimits;
-use host_daemon::repro::{BoundTo, Repro, RerunOutcome, Shelf, run};
+use host_daemon::repro::{BoundTo, Repro, RerunOutcome, Store, run};
 use host_model::{FaultKind, Role};
 use host_plugin::{Engine, Limits};
 
@@ -37,7 +37,7 @@ async fn a_batch_that_a_sampler_failed_on_fails_again_without_a_daemon() {
     assert_eq!((mode(&summary.folder), mode(&summary.folder.join("batch.arrow"))), (0o700, 0o600));
     daemon.stop().await;
 
-    let found = Shelf::open(house.state.path()).find(&summary.id).unwrap();
+    let found = Store::open(house.state.path()).find(&summary.id).unwrap();
     assert_eq!(found, repro);
     let engine = Engine::new().unwrap();
     let again = run(&found, &engine, None).unwrap();
@@ -95,7 +95,7 @@ async fn the_same_fault_is_kept_once_in_a_while_however_often_it_happens() {
     house.until(&daemon, |status| refused(status) > 20).await;
     let report = daemon.stop().await;
     assert!(report.balanced, "an error of its own is no loss: {report:?}");
-    let kept = Shelf::open(house.state.path()).list();
+    let kept = Store::open(house.state.path()).list();
     assert_eq!(kept.len(), 1 + usize::from(report.uptime_ms > 10_000), "{kept:?}");
     assert!(!kept[0].detail.contains('\x1b') && kept[0].detail.contains("not today"), "{kept:?}");
     assert!(matches!(client.repros().await, Err(host_daemon::control::client::ClientError::NoDaemon { .. })));

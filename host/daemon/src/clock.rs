@@ -1,0 +1,14 @@
+//! The time of day, as the control socket and the way out write it.
+
+use std::time::SystemTime;
+
+/// Unix time, nanoseconds.
+pub(crate) fn unix_ns() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Unix time, milliseconds.
+pub(crate) fn unix_ms() -> u64 {
+    unix_ns() / 1_000_000
+}

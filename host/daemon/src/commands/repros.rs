@@ -1,0 +1,28 @@
+//! The calls that failed and are kept.
+
+use crate::control::message::Refusal;
+use crate::daemon::Core;
+use crate::error::lost;
+use crate::faults::repro::{Repro, ReproSummary};
+
+// === impl Core ===
+
+impl Core {
+    /// The calls that failed and are kept, newest first.
+    pub(crate) async fn repros(&self) -> Vec<ReproSummary> {
+        let Some(store) = self.parts.repros.clone() else { return Vec::new() };
+        tokio::task::spawn_blocking(move || store.list()).await.unwrap_or_default()
+    }
+
+    /// All about one of them.
+    pub(crate) async fn repro(&self, id: String) -> Result<Repro, Refusal> {
+        let Some(store) = self.parts.repros.clone() else {
+            return Err(Refusal::new(
+                "repro",
+                "this host keeps no calls that failed",
+                "give it a `state_dir` that it may write to",
+            ));
+        };
+        tokio::task::spawn_blocking(move || store.find(&id)).await.map_err(|error| lost(&error))?
+    }
+}

@@ -1,0 +1,30 @@
+//! The requests that the paths of protocols have counted.
+
+use crate::control::message::Refusal;
+use crate::daemon::Core;
+use crate::error::lost;
+use crate::report::requests::{Request, Table, is_of_protocol};
+
+// === impl Core ===
+
+impl Core {
+    /// The requests of all paths, the most frequent first.
+    pub(crate) async fn requests(&self) -> Result<Vec<Request>, Refusal> {
+        let paths = self.paths();
+        let asked = tokio::task::spawn_blocking(move || {
+            let mut table = Table::default();
+            for path in paths {
+                if !is_of_protocol(&path.made_of().schema) {
+                    continue;
+                }
+                let counted = path.counted().ok_or_else(|| {
+                    let message = format!("path {} did not answer in time", path.name());
+                    Refusal::new("requests", message, "ask again; `host status` shows whether it is stuck")
+                })?;
+                table.add(path.name(), &counted);
+            }
+            Ok(table.requests())
+        });
+        asked.await.map_err(|error| lost(&error))?
+    }
+}
