@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use host_daemon::Refusal;
-use host_daemon::control::client::{Client, ClientError};
-use host_daemon::control::default_socket;
+use host_api::{Client, ClientError, Refusal, default_socket};
 use host_daemon::privilege;
 use serde_json::value::RawValue;
 

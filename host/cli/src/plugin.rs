@@ -14,10 +14,8 @@ mod adapter;
 
 use std::path::{Path, PathBuf};
 
+use host_api::{Client, Live, LoadPlugin, RollbackPlugin, Slot, UnloadPlugin, base64};
 use host_daemon::config::is_file;
-use host_daemon::control::client::Client;
-use host_daemon::control::message::{Live, LoadPlugin, RollbackPlugin, UnloadPlugin, base64};
-use host_daemon::slot::Slot;
 use host_kernel::file;
 use host_plugin::limits::LARGEST_COMPONENT;
 

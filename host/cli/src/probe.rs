@@ -1,6 +1,6 @@
 //! `host probe`: what is attached to the kernel.
 
-use host_daemon::control::message::{LARGEST_OBJECT, LoadProbe, UnloadProbe};
+use host_api::{LARGEST_OBJECT, LoadProbe, UnloadProbe};
 use host_model::{Probe, ProbeState};
 
 use crate::args::{DataArgs, Format, ProbeCommand, ProbeLoadArgs, ProbeUnloadArgs};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use host_daemon::requests::Request;
+use host_api::Request;
 
 use crate::args::{Format, RequestsArgs, RoleArg};
 use crate::ask;

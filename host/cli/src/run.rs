@@ -13,10 +13,10 @@ mod lines;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
+use host_api::{Cause, FinalReport, Origin, Status};
 use host_daemon::config::{OutputName, THREADS};
 use host_daemon::privilege;
 use host_daemon::settings::{LastWord, View};
-use host_daemon::status::{Cause, FinalReport, Origin, Status};
 use host_daemon::{CALLED_OFF, Daemon, Input, Settings};
 use host_model::{Ledger, ProbeState};
 use serde::Serialize;

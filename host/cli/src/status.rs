@@ -1,6 +1,6 @@
 //! `host status`: where the events of a running host went.
 
-use host_daemon::status::{ExportStatus, Origin, PathStatus, PluginState, PluginStatus, Status, Swap};
+use host_api::{ExportStatus, Origin, PathStatus, PluginState, PluginStatus, Status, Swap};
 use host_model::{Probe, ProbeState, Stranger};
 
 use crate::args::{DataArgs, Format};
@@ -185,7 +185,7 @@ pub(crate) fn first_word(text: &str) -> &str {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use host_daemon::status::ProcessStatus;
+    use host_api::ProcessStatus;
 
     use super::*;
     use crate::ledger::tests::FILE;

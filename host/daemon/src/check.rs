@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
+use host_api::{Refusal, Slot};
 use host_model::{Layout, NoMaps};
 use host_plugin::SystemClock;
 use tokio::runtime::Handle;
 
 use crate::config::{Config, EngineConfig, LimitsConfig, OutputName, nearest};
-use crate::control::message::Refusal;
 use crate::last_resort::Steps;
 use crate::paths::lanes;
 use crate::plugins::bind::{Binder, Place};
@@ -22,7 +22,6 @@ use crate::probes::open::kernel;
 use crate::probes::selection;
 use crate::report::export::exporter;
 use crate::settings::Settings;
-use crate::slot::Slot;
 use crate::state_dir::StateDir;
 use crate::tables::Node;
 

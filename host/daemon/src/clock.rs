@@ -1,6 +1,6 @@
-//! The time of day, as the control socket and the way out write it.
+//! Times, as the control socket and the way out write it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Unix time, nanoseconds.
 pub(crate) fn unix_ns() -> u64 {
@@ -11,4 +11,9 @@ pub(crate) fn unix_ns() -> u64 {
 /// Unix time, milliseconds.
 pub(crate) fn unix_ms() -> u64 {
     unix_ns() / 1_000_000
+}
+
+/// A time in milliseconds.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

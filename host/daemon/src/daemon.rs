@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use host_api::{Cause, FinalReport, MAX_SWAPS, Origin, Refusal, Request, Status, Swap};
 use host_model::{PathCounters, Probe};
 use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::control::message::Refusal;
 use crate::last_resort::LastResort;
 use crate::paths::compose::Parts;
 use crate::paths::path::Path;
@@ -17,10 +17,8 @@ use crate::plugins::compiler::Compiler;
 use crate::plugins::shadow::ShadowRun;
 use crate::plugins::slots::Slots;
 use crate::remnant::Remnant;
-use crate::report::requests::Request;
 use crate::settings::Settings;
 use crate::signals::Signals;
-use crate::status::{Cause, FinalReport, MAX_SWAPS, Origin, Status, Swap};
 
 /// A daemon that runs: every probe is attached, every plugin is bound.
 ///

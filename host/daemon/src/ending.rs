@@ -6,15 +6,14 @@
 use std::sync::TryLockError;
 use std::time::Duration;
 
+use host_api::{Cause, FinalReport, Refusal, ShadowState};
 use host_model::Ledger;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::Config;
-use crate::control::message::{Refusal, ShadowState};
 use crate::daemon::{Core, State};
 use crate::last_resort::Accounts;
-use crate::status::{Cause, FinalReport};
 
 /// Time for the collector to take what waits at the end.
 const DRAIN: Duration = Duration::from_secs(5);

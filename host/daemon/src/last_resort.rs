@@ -6,12 +6,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use host_api::FinalReport;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::Notify;
 
 use crate::remnant::Remnant;
 use crate::settings::LastWord;
-use crate::status::FinalReport;
 
 /// What is waited for at this moment, each with who waits.
 #[derive(Clone, Default)]

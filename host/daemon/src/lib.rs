@@ -32,7 +32,7 @@ mod remnant;
 mod state_dir;
 mod record_command;
 
-pub mod control;
+mod control;
 mod commands;
 mod paths;
 mod probes;
@@ -41,26 +41,17 @@ mod faults;
 mod tables;
 mod report;
 
-pub mod limits;
-pub mod slot;
-pub mod status;
 mod clock;
 mod error;
 
+pub use crate::plugins::limits::{from_slot_limits, to_slot_limits};
 pub use crate::plugins::load::meant;
-pub use crate::plugins::shadow;
 pub use check::check;
 pub use config::Config;
-pub use control::message::Refusal;
 pub use daemon::Daemon;
 pub use error::CALLED_OFF;
 pub use faults::repro;
 pub use host_export::capture::Pace;
 pub use probes::privilege;
 pub use record_command::{Recorded, Recording};
-pub use report::requests;
 pub use settings::{Input, Settings};
-pub use status::{FinalReport, Status};
-
-/// What a start of the daemon, or a request to it, fails with.
-pub type DaemonError = Refusal;

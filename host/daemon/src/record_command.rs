@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use host_api::Refusal;
 use host_model::{Source, Waker};
 use host_pipeline::BatchLimits;
 use serde::Serialize;
 
-use crate::control::message::Refusal;
 use crate::error::{CALLED_OFF, lost};
 use crate::last_resort::LastResort;
 use crate::probes::attached::Attached;

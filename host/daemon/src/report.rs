@@ -2,5 +2,5 @@
 
 pub(crate) mod export;
 pub(crate) mod telemetry;
-pub mod requests;
+pub(crate) mod requests;
 pub(crate) mod process;

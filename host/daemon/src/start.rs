@@ -6,16 +6,15 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use host_api::{Origin, Refusal, default_socket};
 use host_model::{Probe, Seed};
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::unix_ns;
-use crate::control::default_socket;
-use crate::control::message::Refusal;
 use crate::control::server;
-use crate::control::socket::{Socket, SocketError};
+use crate::control::socket::Socket;
 use crate::daemon::{Core, Daemon, State};
 use crate::ending::drain_of;
 use crate::error::{CALLED_OFF, lost};
@@ -39,7 +38,6 @@ use crate::report::export::exporter;
 use crate::settings::{Input, Settings};
 use crate::signals::{NEARLY_READY, Signals};
 use crate::state_dir::StateDir;
-use crate::status::Origin;
 use crate::tables::Node;
 use crate::watchers;
 
@@ -70,7 +68,7 @@ impl Daemon {
         let signals = Signals::listen(Arc::clone(&resort));
         let signals = signals.map_err(|error| Refusal::new("start", format!("signals: {error}"), ""))?;
         let path = settings.socket.clone().or_else(|| settings.config.socket.clone()).unwrap_or_else(default_socket);
-        let socket = Socket::bind(&path)?;
+        let socket = Socket::bind(&path).map_err(|error| Refusal::new("socket", error.to_string(), error.cure()))?;
         resort.owns(socket.remnants());
         if let Some(file) = &settings.ready_file {
             // One that was left behind by a daemon that was killed must not be taken for ours.
@@ -274,11 +272,5 @@ impl Gate {
     /// Calls it off, unless it has gone through.
     fn call_off(&self) -> bool {
         self.0.compare_exchange(0, CLOSED, Relaxed, Relaxed).is_ok()
-    }
-}
-
-impl From<SocketError> for Refusal {
-    fn from(error: SocketError) -> Self {
-        Self::new("socket", error.to_string(), error.cure())
     }
 }

@@ -6,8 +6,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use host_api::Refusal;
+
 use crate::config::default_state_dir;
-use crate::control::message::Refusal;
 use crate::settings::Settings;
 
 /// The folder of one run; None if there is none to be had.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use host_api::{Cause, Origin};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -11,7 +12,6 @@ use crate::clock::unix_ns;
 use crate::daemon::Core;
 use crate::report::telemetry;
 use crate::signals::Signals;
-use crate::status::{Cause, Origin};
 
 /// How often a replay is looked at whether it has ended.
 const LOOK: Duration = Duration::from_millis(10);

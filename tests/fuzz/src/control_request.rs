@@ -2,9 +2,7 @@
 
 use std::fmt::Debug;
 
-use host_daemon::control::message::{LoadPlugin, LoadProbe, RollbackPlugin, ShadowOf, ShadowPlugin, UnloadPlugin, UnloadProbe};
-use host_daemon::shadow::Condition;
-use host_daemon::slot::Slot;
+use host_api::{Condition, LoadPlugin, LoadProbe, RollbackPlugin, ShadowOf, ShadowPlugin, Slot, UnloadPlugin, UnloadProbe};
 use host_model::Comparison;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

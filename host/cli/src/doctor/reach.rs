@@ -4,9 +4,8 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
+use host_api::{Client, ClientError, default_socket};
 use host_daemon::config::Config;
-use host_daemon::control::client::{Client, ClientError};
-use host_daemon::control::default_socket;
 
 use super::{Finding, state};
 use crate::args::DoctorArgs;

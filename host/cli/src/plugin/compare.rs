@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use host_daemon::control::client::ClientError;
-use host_daemon::control::message::{ShadowState, ShadowStatus};
+use host_api::{ClientError, ShadowState, ShadowStatus};
 use host_model::{Comparison, Example, Role};
 use serde_json::value::RawValue;
 
@@ -194,7 +193,7 @@ fn examples(examples: &[Example]) -> String {
 pub(super) mod tests {
     use std::collections::BTreeMap;
 
-    use host_daemon::slot::Slot;
+    use host_api::Slot;
 
     use super::*;
 

@@ -1,8 +1,6 @@
 //! `host plugin history`: the generations of a slot that are kept, and how one came after the other.
 
-use host_daemon::control::message::SlotGeneration;
-use host_daemon::slot::Slot;
-use host_daemon::status::Swap;
+use host_api::{Slot, SlotGeneration, Swap};
 use serde::Serialize;
 
 use super::{brief, label, parts, slot};
@@ -117,8 +115,8 @@ fn row(generation: &SlotGeneration, now: u64) -> Vec<String> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use host_daemon::config::OnFaults;
-    use host_daemon::limits::SlotLimits;
+    use host_api::OnFaults;
+    use host_daemon::to_slot_limits;
     use host_model::Fallback;
     use host_plugin::Limits;
 
@@ -137,7 +135,7 @@ pub(super) mod tests {
             handover: "warm".into(),
             config: serde_json::Map::from_iter([("ratio".to_owned(), 0.5.into())]),
             signer: None,
-            limits: SlotLimits::from(&Limits::default()),
+            limits: to_slot_limits(&Limits::default()),
             grants: vec!["clock".into(), "tables:process".into()],
             fallback: Fallback::Pass,
             on_faults: OnFaults::Previous,

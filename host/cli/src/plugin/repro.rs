@@ -1,9 +1,9 @@
 //! `host plugin repro`: calls that failed, from the running host or from the folder of its state.
 
+use host_api::{BoundTo, Client, ClientError, Repro, ReproSummary, Rerun, RerunOutcome};
 use host_daemon::config::default_state_dir;
-use host_daemon::control::client::{Client, ClientError};
-use host_daemon::repro::{self, BoundTo, Repro, ReproSummary, Rerun, RerunOutcome, Store};
-use host_plugin::Limits;
+use host_daemon::from_slot_limits;
+use host_daemon::repro::{self, Store};
 
 use super::{label, parts, slot};
 use crate::args::{Format, KeptArgs, ReproCommand, ReproListArgs, ReproRunArgs, ReproShowArgs};
@@ -146,7 +146,7 @@ fn page(repro: &Repro, now: u64) -> String {
         ("bound to", bound_to),
         ("config", serde_json::to_string(&repro.config).unwrap_or_default()),
         ("grants", grants.join("\n")),
-        ("limits", slot::limits(&Limits::from(&repro.limits))),
+        ("limits", slot::limits(&from_slot_limits(&repro.limits))),
         ("folder", summary.folder.display().to_string()),
         ("again", format!("host plugin repro run {}", summary.id)),
     ])
@@ -170,8 +170,9 @@ fn sentence(summary: &ReproSummary, rerun: &Rerun) -> String {
 
 #[cfg(test)]
 mod tests {
-    use host_daemon::limits::SlotLimits;
+    use host_daemon::to_slot_limits;
     use host_model::{Fallback, FaultKind, Role, Schema, Signal};
+    use host_plugin::Limits;
 
     use super::*;
 
@@ -196,7 +197,7 @@ mod tests {
         Repro {
             summary,
             config: serde_json::Map::new(),
-            limits: SlotLimits::from(&Limits::default()),
+            limits: to_slot_limits(&Limits::default()),
             grants: vec![],
             fallback: Fallback::Pass,
             bound_to: BoundTo::Schema(Schema { event: "file".into(), signal: Signal::Span, fields: vec![], metrics: vec![] }),

@@ -1,8 +1,6 @@
 //! `host plugin shadow`, `promote` and `discard`: a candidate comes, and what becomes of it.
 
-use host_daemon::control::client::Client;
-use host_daemon::control::message::{ShadowOf, ShadowPlugin, ShadowStatus};
-use host_daemon::slot::Slot;
+use host_api::{Client, ShadowOf, ShadowPlugin, ShadowStatus, Slot};
 use host_plugin::limits::LARGEST_COMPONENT;
 
 use super::{compare, label, object, parts, sent, slot, went_live};

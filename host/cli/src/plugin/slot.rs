@@ -1,9 +1,7 @@
 //! `host plugin inspect SLOT`: all that the running host knows of a slot.
 
-use host_daemon::config::OnFaults;
-use host_daemon::control::message::{ShadowStatus, SlotGeneration};
-use host_daemon::slot::Slot;
-use host_daemon::status::PluginOnPath;
+use host_api::{OnFaults, PluginOnPath, ShadowStatus, Slot, SlotGeneration};
+use host_daemon::from_slot_limits;
 use host_model::{Fallback, Role};
 use host_plugin::Limits;
 use serde::Serialize;
@@ -89,7 +87,7 @@ impl Known {
             ("host calls", grouped(calls)),
             ("fallback", format!("{}: {}", word(live.fallback), fallback(live.fallback, self.slot.role()))),
             ("on_faults", format!("{}: {}", live.on_faults, on_faults(live.on_faults))),
-            ("limits", limits(&Limits::from(&live.limits))),
+            ("limits", limits(&from_slot_limits(&live.limits))),
             ("kept", self.earlier()),
         ]
     }

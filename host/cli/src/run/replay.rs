@@ -1,10 +1,9 @@
 //! `host replay`: a capture through the paths of a run, the same each time.
 
+use host_api::{FinalReport, PathStatus, Slot, Status};
 use host_daemon::config::{Config, OutputName};
 use host_daemon::privilege;
 use host_daemon::settings::{Input, Settings};
-use host_daemon::slot::Slot;
-use host_daemon::status::{FinalReport, PathStatus, Status};
 use host_daemon::{CALLED_OFF, Daemon, Pace};
 
 use super::{log, settings, tell};

@@ -1,6 +1,6 @@
 //! The live table: one frame, as lines of text.
 
-use host_daemon::status::{Origin, Status};
+use host_api::{Origin, Status};
 
 use super::rates::{History, PathRate};
 use super::traffic::Traffic;

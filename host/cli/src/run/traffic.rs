@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use host_daemon::requests::Request;
+use host_api::Request;
 
 use super::screen::Canvas;
 use crate::output::{nanos, short};

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use host_api::{
+    Live, LoadPlugin, PathStatus, PluginOnPath, Refusal, RollbackPlugin, ShadowState, Slot, SlotGeneration, Swap, UnloadPlugin,
+};
 use host_model::{CallStats, Role};
 
 use crate::clock::unix_ms;
 use crate::config::digest_of;
-use crate::control::message::{Live, LoadPlugin, Refusal, RollbackPlugin, ShadowState, SlotGeneration, UnloadPlugin};
 use crate::daemon::Core;
 use crate::error::lost;
 use crate::paths::lanes::{self, Followed};
@@ -15,8 +17,6 @@ use crate::paths::path::Path;
 use crate::paths::swap::{Swapped, swap};
 use crate::plugins::load::{self, Order};
 use crate::plugins::slots::{Generation, Json, Record, Slots};
-use crate::slot::Slot;
-use crate::status::{PathStatus, PluginOnPath, Swap};
 
 /// A component that somebody wants in a slot.
 pub(crate) struct Asked {

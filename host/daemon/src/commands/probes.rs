@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use host_api::{LARGEST_OBJECT, LoadProbe, Origin, Refusal, UnloadProbe, is_name};
 use host_kernel::catalog;
 use host_model::{Probe, ProbeState};
 
 use crate::clock::unix_ms;
 use crate::config::{AfterAttach, ProbeConfig, is_file};
-use crate::control::message::{LARGEST_OBJECT, LoadProbe, Refusal, UnloadProbe};
 use crate::daemon::Core;
 use crate::error::lost;
 use crate::paths::compose;
@@ -22,8 +22,6 @@ use crate::probes::attached::Opened;
 use crate::probes::open::{kernel, open};
 use crate::probes::privilege::STEP;
 use crate::probes::selection::{self, Object, Wanted};
-use crate::slot::is_name;
-use crate::status::Origin;
 
 // === impl Core ===
 

@@ -6,12 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use host_api::{OnFaults, Refusal};
 use host_model::Health;
 
-use crate::config::OnFaults;
-use crate::control::message::Refusal;
 use crate::daemon::Core;
-use crate::limits::SlotLimits;
+use crate::plugins::limits::to_slot_limits;
 use crate::plugins::slots::Generation;
 
 /// A plugin in quarantine says so with every batch; it is enough to look so often.
@@ -55,7 +54,7 @@ impl Core {
                 if seen || !live || card.generation.record().quarantined.is_some() {
                     continue;
                 }
-                let limit = SlotLimits::from(&card.generation.rules.limits).quarantine;
+                let limit = to_slot_limits(&card.generation.rules.limits).quarantine;
                 let limit = limit.map_or_else(|| "faults".to_owned(), |limit| limit.to_string());
                 all.push(GivenUp { generation: Arc::clone(&card.generation), why: format!("{limit} on path {}", path.name()) });
             }

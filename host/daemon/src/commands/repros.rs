@@ -1,9 +1,9 @@
 //! The calls that failed and are kept.
 
-use crate::control::message::Refusal;
+use host_api::{Refusal, Repro, ReproSummary};
+
 use crate::daemon::Core;
 use crate::error::lost;
-use crate::faults::repro::{Repro, ReproSummary};
 
 // === impl Core ===
 

@@ -1,9 +1,10 @@
 //! The requests that the paths of protocols have counted.
 
-use crate::control::message::Refusal;
+use host_api::{Refusal, Request};
+
 use crate::daemon::Core;
 use crate::error::lost;
-use crate::report::requests::{Request, Table, is_of_protocol};
+use crate::report::requests::{Table, is_of_protocol};
 
 // === impl Core ===
 

@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use host_api::{Condition, Live, Refusal, ShadowOf, ShadowPlugin, ShadowState, ShadowStatus, Slot};
 use host_pipeline::{Candidate, Shadow, SwitchError};
 
 use super::plugins::Asked;
 use crate::clock::unix_ms;
-use crate::control::message::{Live, Refusal, ShadowOf, ShadowPlugin, ShadowState, ShadowStatus};
 use crate::daemon::{Core, State};
 use crate::error::lost;
 use crate::paths::path::Path;
-use crate::plugins::shadow::{Condition, Promise, ShadowRun, Stage};
+use crate::plugins::shadow::{Promise, ShadowRun, Stage};
 use crate::plugins::slots::Generation;
-use crate::slot::Slot;
 
 /// Who is to run beside the live plugin of one path.
 struct Bound {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use host_api::{ExportStatus, PathStatus, Status};
+
 use crate::daemon::Core;
 use crate::paths::path::Path;
 use crate::report::process;
-use crate::status::{ExportStatus, PathStatus, Status};
 
 // === impl Core ===
 

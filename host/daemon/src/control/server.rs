@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use host_api::{Refusal, Refused, ShadowOf};
 use host_plugin::limits::LARGEST_COMPONENT;
 use hyper::body::Body as _;
 use hyper::server::conn::http1;
@@ -21,12 +22,14 @@ use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::crowd::{Crowd, Patient, Seat};
-use super::message::{Refusal, Refused, ShadowOf};
 use super::socket::{Peer, Socket};
 use crate::daemon::Core;
 use crate::error::lost;
 
-type Answer = Result<Response, Refusal>;
+type Answer = Result<Response, Denied>;
+
+/// What is answered with a refusal.
+struct Denied(Refusal);
 
 /// Bytes a request may have: the largest component as base64, with room for its configuration.
 const MAX_BODY: usize = LARGEST_COMPONENT / 3 * 4 + (2 << 20);
@@ -228,7 +231,7 @@ async fn carry_out<T: Serialize + Send + 'static>(
 }
 
 async fn stop(State(core): State<Arc<Core>>) -> Answer {
-    Ok(json(&core.stop(crate::status::Cause::Stop).await))
+    Ok(json(&core.stop(host_api::Cause::Stop).await))
 }
 
 async fn nothing_here(request: Request) -> Response {
@@ -270,10 +273,16 @@ fn refuse(status: StatusCode, refusal: Refusal) -> Response {
     (status, Json(Refused { error: refusal })).into_response()
 }
 
-impl IntoResponse for Refusal {
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal)
+    }
+}
+
+impl IntoResponse for Denied {
     fn into_response(self) -> Response {
-        let status = if self.step == "request" { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
-        refuse(status, self)
+        let status = if self.0.step == "request" { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
+        refuse(status, self.0)
     }
 }
 

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use host_api::Refusal;
 use host_export::Exporter;
 use host_model::{PathCounters, Seed, Source};
 use host_pipeline::{BatchLimits, Blueprint, Stages};
 use tokio::sync::Notify;
 
 use crate::config::Config;
-use crate::control::message::Refusal;
 use crate::faults::observer::Watch;
 use crate::faults::repro::Store;
 use crate::faults::repro::writer::Writer;

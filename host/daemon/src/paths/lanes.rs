@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
+use host_api::{Refusal, Slot};
 use host_model::{PathCounters, Recogniser, Source};
 use host_pipeline::{BatchLimits, Stages};
 
-use crate::control::message::Refusal;
 use crate::paths::compose::{self, Parts};
 use crate::paths::path::{Path, Reads};
 use crate::paths::trunk::{self, Trunk};
 use crate::plugins::bind::{Binder, Card, Place};
 use crate::plugins::slots::{Lineup, Slots};
 use crate::probes::attached::Opened;
-use crate::slot::Slot;
 
 /// All that a lane's path is made of, but the lane.
 struct Bound {

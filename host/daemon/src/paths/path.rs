@@ -4,13 +4,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use host_api::{PathStatus, PluginState, PluginStatus};
 use host_model::{FaultKind, Health, PathCounters, Probe, Schema, Snapshot};
 use host_pipeline::{Blueprint, Candidate, Counted, Running, Shadow, StartError, SwitchError, Switched};
 
+use crate::clock::millis;
 use crate::plugins::bind::{Card, Cards, Faults, Place, Rebound};
 use crate::plugins::slots::Lineup;
 use crate::probes::attached::Attached;
-use crate::status::{PathStatus, PluginState, PluginStatus, millis};
 
 /// One path.
 pub(crate) struct Path {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use host_api::Refusal;
 use host_pipeline::{Outcome, SwitchError};
 
-use crate::control::message::Refusal;
 use crate::paths::path::{MadeOf, Path};
 use crate::plugins::bind::Binder;
 use crate::plugins::slots::{Lineup, Slots};

@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use host_api::{PathStatus, Refusal};
 use host_kernel::KernelError;
 use host_model::{PathCounters, Probe, Recogniser, Source};
 use host_pipeline::{Account, RouteError, Router};
 
-use crate::control::message::Refusal;
+use crate::clock::millis;
 use crate::plugins::bind::{Card, Place};
 use crate::probes::attached::Attached;
-use crate::status::{PathStatus, millis};
 
 /// One trunk.
 pub(crate) struct Trunk {

@@ -3,17 +3,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use host_api::{Refusal, Slot};
 use host_model::{
     CallStats, Decoder, Enricher, Layout, MapAccess, MapError, Plugin, PluginId, Recogniser, Role, Sampler, Schema, Tables,
 };
 use host_pipeline::{Candidate, Change, Stages};
 use host_plugin::{Clock, Host, PluginError, Setup};
 
-use crate::control::message::Refusal;
 use crate::plugins::known::Known;
 use crate::plugins::rules::Rules;
 use crate::plugins::slots::{Generation, Lineup};
-use crate::slot::Slot;
 
 /// What plugins are bound to.
 pub(crate) struct Place {

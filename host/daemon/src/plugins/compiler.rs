@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
+use host_api::Refusal;
 #[cfg(feature = "compiler")]
 use host_plugin::{Apart, Cache, apart};
 use host_plugin::{Component, Engine, Execution, Grants, INSTANCES, Inspection, PluginError};
 
-use crate::control::message::Refusal;
 use crate::settings::Settings;
 use crate::state_dir::StateDir;
 

@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use host_api::{Refusal, Slot};
+
 use super::compiler::Compiler;
 use super::load::{self, Choice, Order};
 use super::protocols;
 use super::slots::{Generation, Slots};
 use crate::clock::unix_ms;
 use crate::config::KEPT;
-use crate::control::message::Refusal;
 use crate::last_resort::Steps;
 use crate::settings::Settings;
-use crate::slot::Slot;
 
 /// Compiles what is in the slots: the plugins of all paths, and the decoder of each. All at once: it is most of a start.
 pub(crate) fn slots(

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use host_api::{Refusal, Slot, is_name};
 use host_kernel::file;
 use host_model::Role;
 use host_plugin::limits::LARGEST_COMPONENT;
@@ -12,11 +13,10 @@ use host_plugin::{Component, Execution, Inspection, PluginError, Step};
 use hyper::body::Bytes;
 
 use crate::config::{self, Config, PluginConfig};
-use crate::control::message::Refusal;
+use crate::error::refused;
 use crate::plugins::compiler::Compiler;
 use crate::plugins::rules::{ENRICHER, Rules, signer};
 use crate::plugins::slots::{Generation, Json};
-use crate::slot::{Slot, is_name};
 
 /// What a component is to become.
 pub(crate) struct Order<'a> {
@@ -82,7 +82,7 @@ pub(crate) fn read(component: &Path, execution: Execution) -> Result<Bytes, Refu
         None => match file::read_privileged(component, LARGEST_COMPONENT as u64) {
             Ok(bytes) => Ok(bytes.into()),
             Err(error) if error.is_absent() && !config::is_file(&name) => Err(unknown(&name)),
-            Err(error) => Err(PluginError::new(&name, Step::Read, &error.to_string(), error.cure()).into()),
+            Err(error) => Err(refused(PluginError::new(&name, Step::Read, &error.to_string(), error.cure()))),
         },
     }
 }
@@ -119,7 +119,7 @@ pub(crate) fn stem(component: &Path) -> String {
 
 /// What bytes say of themselves.
 pub(crate) fn inspect(bytes: &[u8], name: &str) -> Result<Inspection, Refusal> {
-    let inspection = host_plugin::inspect(bytes).map_err(|refusal| Refusal::from(refusal.of(name)))?;
+    let inspection = host_plugin::inspect(bytes).map_err(|refusal| refused(refusal.of(name)))?;
     Ok(inspection.or_named(name))
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn compile(compiler: &Compiler, config: &Config, order: Order<'_>) ->
     let inspection = inspect(&bytes, stem)?;
     if !inspection.roles.contains(&slot.role()) {
         let refusal = host_plugin::Refusal::OtherRole { wanted: slot.role(), exports: inspection.exports.clone() };
-        return Err(refusal.of(&label(&inspection)).into());
+        return Err(refused(refusal.of(&label(&inspection))));
     }
     let rules = Rules::of(config, &slot, &inspection)?;
     let is_own = plugins::digests().contains(&inspection.digest.0);
@@ -162,7 +162,7 @@ pub(crate) fn compile(compiler: &Compiler, config: &Config, order: Order<'_>) ->
     }
     let component = match compiled {
         Some(compiled) => compiled,
-        None => compiler.compile(&bytes, stem, &inspection, &rules.grants).map_err(Refusal::from)?,
+        None => compiler.compile(&bytes, stem, &inspection, &rules.grants).map_err(refused)?,
     };
     let signer = signer(config, &inspection);
     // What is packed in the binary is not kept unpacked as well.
@@ -204,10 +204,4 @@ fn choice(config: &Config, slot: Slot) -> Choice {
 
 fn label(inspection: &Inspection) -> String {
     format!("{}@{}", inspection.name, inspection.version)
-}
-
-impl From<PluginError> for Refusal {
-    fn from(error: PluginError) -> Self {
-        Self::new(&error.step.to_string(), error.to_string(), error.cure)
-    }
 }

@@ -3,14 +3,13 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
+use host_api::{Refusal, Slot};
 use host_model::Layout;
 use host_pipeline::TRUNK_RECORD;
 use host_plugin::Execution;
 
 use crate::config::Config;
-use crate::control::message::Refusal;
 use crate::plugins::load::{self, Choice};
-use crate::slot::Slot;
 
 /// What the name of a decoder in the binary begins with.
 const DECODER: &str = "decoder-";

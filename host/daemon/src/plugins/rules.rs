@@ -1,11 +1,11 @@
 //! What a component may reach and use in a slot: by what the slot says, and by who the component is.
 
+use host_api::{OnFaults, Refusal, Slot};
 use host_model::Fallback;
 use host_plugin::{Grants, Inspection, Limits, NATIVE_CODE};
 
-use crate::config::{Config, Grantee, OnFaults, PluginConfig};
-use crate::control::message::Refusal;
-use crate::slot::Slot;
+use crate::config::{Config, Grantee, PluginConfig};
+use crate::error::refused;
 
 /// The rules that hold for one component in one slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Rules {
         let grants = parse(slot, &words)?;
         grants.check(inspection).map_err(|refusal| match refusal {
             host_plugin::Refusal::NotGranted { grants, .. } => not_granted(config, inspection, &grants),
-            other => Refusal::from(other.of(&inspection.label())),
+            other => refused(other.of(&inspection.label())),
         })?;
         let limits = Limits { quarantine: plugin.quarantine(), ..plugin.limits.over(&config.limits).limits() }.bounded();
         let fallback = plugin.fallback.map_or_else(Fallback::default, Fallback::from);

@@ -1,21 +1,17 @@
 //! Candidates in the shadow of what is live: one for each slot at the most, on every path that the slot works on.
 
-mod condition;
 mod sum;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use host_api::{Condition, ShadowState, ShadowStatus, Slot};
 use host_model::Comparison;
 use host_pipeline::Shadow;
 use tokio::task::AbortHandle;
 
-pub use condition::{Condition, ConditionError};
-
-use crate::control::message::{ShadowState, ShadowStatus};
 use crate::plugins::slots::Generation;
-use crate::slot::Slot;
 
 /// A candidate with what is known of it.
 pub(crate) struct ShadowRun {

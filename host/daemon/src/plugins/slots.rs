@@ -6,14 +6,13 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use host_api::{Refusal, Slot, SlotGeneration};
 use host_plugin::{Component, Inspection};
 use hyper::body::Bytes;
 
 use crate::config::KEPT;
-use crate::control::message::{Refusal, SlotGeneration};
-use crate::limits::SlotLimits;
+use crate::plugins::limits::to_slot_limits;
 use crate::plugins::rules::Rules;
-use crate::slot::Slot;
 
 pub(crate) type Json = serde_json::Map<String, serde_json::Value>;
 
@@ -357,7 +356,7 @@ impl Generation {
             handover,
             config: (*self.config).clone(),
             signer: self.signer.clone(),
-            limits: SlotLimits::from(&self.rules.limits),
+            limits: to_slot_limits(&self.rules.limits),
             grants: self.rules.words.clone(),
             fallback: self.rules.fallback,
             on_faults: self.rules.on_faults,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use host_api::Refusal;
 use host_kernel::KernelError;
 use host_model::{Probe, ProbeState};
 use host_plugin::SystemClock;
@@ -9,7 +10,6 @@ use host_plugin::SystemClock;
 use super::attached::{Attached, Opened};
 use super::selection::{self, Wanted};
 use super::{privilege, replay};
-use crate::control::message::Refusal;
 use crate::plugins::bind::Place;
 use crate::settings::{Input, Settings};
 

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
+use host_api::Refusal;
 use host_kernel::Hooks;
 use host_kernel::capabilities::{self, BASE, Capability, CapabilitySet};
 use host_kernel::privileged;
 use serde::{Serialize, Serializer};
 
 use crate::config::{AfterAttach, Config, ProcessesName};
-use crate::control::message::Refusal;
 use crate::plugins::rules::ENRICHER;
 use crate::probes::selection::{self, Wanted};
 use crate::settings::{Input, Settings};

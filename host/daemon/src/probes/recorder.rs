@@ -7,13 +7,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use host_api::Refusal;
 use host_export::capture::{CaptureError, CapturedProbe, Writer};
 use host_kernel::file::PATIENCE;
 use host_kernel::privileged;
 use host_model::{KernelCounters, KernelPlan, PlanError, Run, Source, Waker};
 use host_plugin::{Clock, SystemClock};
 
-use crate::control::message::Refusal;
 use crate::plugins::bind::Place;
 
 /// One capture file for all the paths of a run.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use host_api::Refusal;
 use host_export::capture::{CaptureError, CapturedProbe, Conductor, Pace, Reader, Replay};
 use host_kernel::file::PATIENCE;
 use host_kernel::privileged;
@@ -18,7 +19,6 @@ use host_model::{KernelCounters, KernelPlan, NoMaps, PlanError, Probe, ProbeStat
 use host_plugin::Clock;
 
 use crate::clock::unix_ns;
-use crate::control::message::Refusal;
 use crate::plugins::bind::Place;
 use crate::probes::attached::{Attached, Opened};
 use crate::settings::{Input, Settings};

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use host_api::{LARGEST_OBJECT, Refusal, is_name};
 use host_kernel::{LoadOptions, catalog, cgroup, file, privileged};
 use host_model::{Description, Filter, Probe, ProbeState};
 
 use crate::config::{FilterConfig, ProbeConfig};
-use crate::control::message::{LARGEST_OBJECT, Refusal};
 use crate::settings::Settings;
-use crate::slot::is_name;
 
 /// One probe that is to run.
 #[derive(Debug, Clone)]

@@ -2,11 +2,11 @@
 
 use std::io::IsTerminal;
 
+use host_api::Refusal;
 use host_export::{ConsoleStyle, Explicit, ExportSettings, Exporter, Output};
 use tokio::runtime::Handle;
 
 use crate::config::{CompressionName, OutputName, ProtocolName};
-use crate::control::message::Refusal;
 use crate::settings::{Settings, View};
 
 /// The way out, by flags, configuration and environment.

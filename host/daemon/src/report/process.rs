@@ -1,6 +1,6 @@
 //! The daemon's own process.
 
-use crate::status::ProcessStatus;
+use host_api::ProcessStatus;
 
 /// Memory and CPU time, from /proc; 0 where it does not tell.
 pub(crate) fn status() -> ProcessStatus {

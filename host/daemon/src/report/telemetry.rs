@@ -1,9 +1,7 @@
 //! What the host says about itself: its ledger, its plugins and its process as OTLP metrics.
 
+use host_api::{PathStatus, PluginState, PluginStatus, ShadowStatus, Status};
 use host_model::{AttributeValue, Ledger, MetricData, MetricPoint, PointValue, Stranger};
-
-use crate::control::message::ShadowStatus;
-use crate::status::{PathStatus, PluginState, PluginStatus, Status};
 
 /// The status as metrics. Sums count since `start_unix_ns`.
 pub(crate) fn metrics(status: &Status, shadows: &[ShadowStatus], start_unix_ns: u64, unix_ns: u64) -> Vec<MetricData> {
@@ -196,8 +194,9 @@ fn seconds(nanos: u64) -> PointValue {
 
 #[cfg(test)]
 mod tests {
+    use host_api::{ExportStatus, Origin, ProcessStatus};
+
     use super::*;
-    use crate::status::{ExportStatus, Origin, ProcessStatus};
 
     #[test]
     fn every_sum_of_the_ledger_goes_out_with_its_probe_and_stage() {

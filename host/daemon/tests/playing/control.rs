@@ -4,9 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use crate::house::{House, order};
-use host_daemon::control::client::ClientError;
-use host_daemon::control::message::LoadProbe;
-use host_daemon::status::{Cause, Origin};
+use host_api::{Cause, ClientError, LoadProbe, Origin};
 use host_daemon::{Daemon, Input};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;

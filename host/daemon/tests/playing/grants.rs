@@ -7,7 +7,7 @@ use host_plugin::signature::{PrivateKey, sign};
 /// An enricher of another slot than the one that has its grant without a word.
 const SLOT: &str = "enricher.second";
 
-async fn load(house: &House, config: &str, file: &str) -> Result<u64, host_daemon::Refusal> {
+async fn load(house: &House, config: &str, file: &str) -> Result<u64, host_api::Refusal> {
     let daemon = house.playing(config).await;
     let loaded = refusal(house.client().load_plugin(&order(file, Some(SLOT), None)).await);
     daemon.stop().await;

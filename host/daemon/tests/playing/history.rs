@@ -2,9 +2,8 @@
 
 use crate::guests::faulty;
 use crate::house::{House, eventually, order};
-use host_daemon::config::{Config, OnFaults};
-use host_daemon::control::client::Client;
-use host_daemon::control::message::{RollbackPlugin, SlotGeneration, UnloadPlugin};
+use host_api::{Client, OnFaults, RollbackPlugin, SlotGeneration, UnloadPlugin};
+use host_daemon::config::Config;
 use host_daemon::{Daemon, Input};
 use host_model::Fallback;
 

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use host_api::{Cause, PathStatus, RollbackPlugin, Status, UnloadPlugin, UnloadProbe};
 use host_daemon::config::{Config, OutputName};
-use host_daemon::control::message::{RollbackPlugin, UnloadPlugin, UnloadProbe};
-use host_daemon::status::{Cause, PathStatus};
-use host_daemon::{Daemon, Input, Status};
+use host_daemon::{Daemon, Input};
 use host_export::capture::{CapturedProbe, Writer};
 use host_model::{Layout, Member, MemberKind, Run};
 

@@ -1,11 +1,9 @@
 //! Plugins that fault again and again.
 
+use host_api::{Client, Live, PluginState, RollbackPlugin, SlotGeneration, Status};
+
 use crate::guests::faulty;
 use crate::house::{House, eventually, order};
-use host_daemon::Status;
-use host_daemon::control::client::Client;
-use host_daemon::control::message::{Live, RollbackPlugin, SlotGeneration};
-use host_daemon::status::PluginState;
 
 const THREE: &str = "quarantine = { faults = 3, window = \"60s\" }\n";
 

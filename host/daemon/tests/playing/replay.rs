@@ -4,9 +4,9 @@ use std::path::Path;
 
 use crate::guests::faulty;
 use crate::house::{House, Lines};
+use host_api::{Cause, FinalReport};
 use host_daemon::config::{Config, OutputName};
-use host_daemon::status::Cause;
-use host_daemon::{Daemon, FinalReport, Input, Pace};
+use host_daemon::{Daemon, Input, Pace};
 use host_export::capture::Reader;
 
 /// Records of each probe of a capture.

@@ -5,10 +5,9 @@ use std::path::Path;
 
 use crate::guests::faulty;
 use crate::house::{House, eventually, order, refusal};
-use host_daemon::Daemon;
-use host_daemon::control::client::Client;
-use host_daemon::limits::SlotLimits;
-use host_daemon::repro::{BoundTo, Repro, RerunOutcome, Store, run};
+use host_api::{BoundTo, Client, Repro, RerunOutcome};
+use host_daemon::repro::{Store, run};
+use host_daemon::{Daemon, to_slot_limits};
 use host_model::{FaultKind, Role};
 use host_plugin::{Engine, Limits};
 
@@ -66,7 +65,7 @@ async fn records_that_a_decoder_failed_on_fail_again() {
     assert!(summary.rows > 1 && summary.folder.join("run.bin").exists(), "{summary:?}");
     let again = run(&repro, &engine, None).unwrap();
     assert_eq!(again.outcome, RerunOutcome::Again, "{again:?}");
-    let limits = SlotLimits::from(&Limits::default());
+    let limits = to_slot_limits(&Limits::default());
     let allowed = run(&Repro { limits, ..repro.clone() }, &engine, None).unwrap();
     assert_eq!(allowed.detail, format!("it returned {} rows, 0 undecodable", summary.rows));
     daemon.stop().await;
@@ -88,7 +87,7 @@ async fn the_same_fault_is_kept_once_in_a_while_however_often_it_happens() {
     let house = House::new();
     let (daemon, client) = (house.playing("[plugins.sampler]\non_faults = \"off\"").await, house.client());
     client.load_plugin(&order(faulty(), Some("sampler"), Some(r#"{"do": "error"}"#))).await.unwrap();
-    let refused = |status: &host_daemon::Status| {
+    let refused = |status: &host_api::Status| {
         let plugins = status.paths.iter().flat_map(|path| &path.plugins).filter(|plugin| plugin.slot == "sampler");
         plugins.filter_map(|plugin| plugin.faults.get(&FaultKind::Refused)).sum::<u64>()
     };
@@ -98,7 +97,7 @@ async fn the_same_fault_is_kept_once_in_a_while_however_often_it_happens() {
     let kept = Store::open(house.state.path()).list();
     assert_eq!(kept.len(), 1 + usize::from(report.uptime_ms > 10_000), "{kept:?}");
     assert!(!kept[0].detail.contains('\x1b') && kept[0].detail.contains("not today"), "{kept:?}");
-    assert!(matches!(client.repros().await, Err(host_daemon::control::client::ClientError::NoDaemon { .. })));
+    assert!(matches!(client.repros().await, Err(host_api::ClientError::NoDaemon { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use crate::guests::faulty;
 use crate::house::{House, eventually, order, refusal};
-use host_daemon::control::client::Client;
-use host_daemon::control::message::{ShadowOf, ShadowPlugin, ShadowState, ShadowStatus};
-use host_daemon::{Daemon, Refusal};
+use host_api::{Client, Refusal, ShadowOf, ShadowPlugin, ShadowState, ShadowStatus};
+use host_daemon::Daemon;
 
 /// Keeps half of the rows, by what they are: an answer that is the same every time.
 const HALF: &str = r#"{"ratio": 0.5, "hash": ["process.pid"], "keep_failed": false, "slow_ms": 0}"#;
@@ -34,7 +33,7 @@ async fn compared(client: &Client, condition: impl Fn(&ShadowStatus) -> bool) ->
     eventually(async || client.compare_plugin(&sampler().slot).await.unwrap(), condition).await
 }
 
-fn live(status: &host_daemon::Status) -> Vec<u64> {
+fn live(status: &host_api::Status) -> Vec<u64> {
     let plugins = status.paths.iter().flat_map(|path| &path.plugins);
     plugins.filter(|plugin| plugin.slot == "sampler").map(|plugin| plugin.generation).collect()
 }

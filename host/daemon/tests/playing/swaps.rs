@@ -3,9 +3,8 @@
 use crate::house::{House, order, refusal};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use host_daemon::control::client::Client;
-use host_daemon::control::message::{Live, LoadPlugin, RollbackPlugin, UnloadPlugin};
-use host_daemon::{Daemon, Input, Refusal, Status};
+use host_api::{Client, Live, LoadPlugin, Refusal, RollbackPlugin, Status, UnloadPlugin};
+use host_daemon::{Daemon, Input};
 
 async fn playing(house: &House) -> Daemon {
     Daemon::start(house.settings(Input::Embedded { looping: true })).await.unwrap()

@@ -8,12 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use host_api::{BoundTo, Refusal, Repro, Rerun, RerunOutcome};
 use host_model::{Fault, PluginId, Role, Run};
 use host_plugin::{Component, Engine, Grants, Host, INSTANCES, Limits, PluginError, Setup};
 
-use super::{BoundTo, Repro, Rerun, RerunOutcome, batch, store};
-use crate::control::message::Refusal;
+use super::{batch, store};
 use crate::plugins::compiler::execution;
+use crate::plugins::limits::from_slot_limits;
 use crate::plugins::load;
 use crate::tables::Node;
 
@@ -46,7 +47,7 @@ pub fn run(repro: &Repro, engine: &Engine, component: Option<&Path>) -> Result<R
         config: serde_json::Value::Object(repro.config.clone()).to_string(),
         grants,
         // One call is no reason to give up.
-        limits: Limits { quarantine: None, ..Limits::from(&repro.limits) },
+        limits: Limits { quarantine: None, ..from_slot_limits(&repro.limits) },
         fallback: repro.fallback,
         host: Host { tables: Arc::new(Node::unknown()), ..Host::default() },
     };

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{BoundTo, Repro, ReproSummary};
+use host_api::{BoundTo, Refusal, Repro, ReproSummary};
+
 use crate::config::{MAX_REPRO_BYTES, MAX_REPROS};
-use crate::control::message::Refusal;
 use crate::state_dir::{Unusable, only_ours};
 
 /// The repros of one state folder.

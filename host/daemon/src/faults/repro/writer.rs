@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use host_api::{BoundTo, Refusal, Repro, ReproSummary};
 use host_model::{Batch, Digest, Fault, FaultKind, Input, Layout, Role};
 
+use super::batch;
 use super::store::{Contents, Store};
-use super::{BoundTo, Repro, ReproSummary, batch};
 use crate::clock::unix_ms;
 use crate::config::{MAX_REPRO_BYTES, MAX_REPROS};
-use crate::control::message::Refusal;
 use crate::faults::seldom::{INTERVAL, Seldom};
-use crate::limits::SlotLimits;
 use crate::plugins::known::Known;
+use crate::plugins::limits::to_slot_limits;
 use crate::plugins::slots::Generation;
 use crate::settings::Settings;
 use crate::state_dir::StateDir;
@@ -158,7 +158,7 @@ fn repro(offer: &Offer, generation: &Generation) -> Result<(Repro, Vec<u8>), Str
     let repro = Repro {
         summary,
         config: (*generation.config).clone(),
-        limits: SlotLimits::from(&generation.rules.limits),
+        limits: to_slot_limits(&generation.rules.limits),
         grants: generation.rules.words.clone(),
         fallback: generation.rules.fallback,
         bound_to,

@@ -12,12 +12,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::message::{
-    Live, LoadPlugin, LoadProbe, Refusal, Refused, RollbackPlugin, ShadowOf, ShadowPlugin, ShadowStatus, SlotGeneration,
-    UnloadPlugin, UnloadProbe,
-};
-use crate::faults::repro::{Repro, ReproSummary};
-use crate::report::requests::Request as Counted;
+use crate::error::{Refusal, Refused};
+use crate::generation::SlotGeneration;
+use crate::plugin::{Live, LoadPlugin, RollbackPlugin, UnloadPlugin};
+use crate::probe::{LoadProbe, UnloadProbe};
+use crate::repro::{Repro, ReproSummary};
+use crate::requests::Request as Counted;
+use crate::shadow::{ShadowOf, ShadowPlugin, ShadowStatus};
 use crate::slot::Slot;
 use crate::status::{FinalReport, PluginOnPath, Status};
 

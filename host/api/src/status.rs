@@ -1,7 +1,6 @@
 //! What `host status` shows. The JSON names are a contract with scripts; all numbers are integers.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use host_model::{FaultKind, Ledger, Probe, Stranger};
 use serde::{Deserialize, Serialize};
@@ -248,11 +247,6 @@ impl FinalReport {
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
-}
-
-/// A time as the status tells it, in milliseconds.
-pub(crate) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Swaps that are remembered.

@@ -1,22 +1,14 @@
-//! What goes over the control socket, as JSON.
+//! Changes of what a slot holds.
 
-mod generation;
-mod shadow;
-
-use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use generation::SlotGeneration;
-pub use shadow::{ShadowOf, ShadowPlugin, ShadowState, ShadowStatus};
-
 use crate::slot::Slot;
-
-/// Bytes that a BPF object may have.
-pub const LARGEST_OBJECT: usize = 32 << 20;
 
 /// `POST /v1/plugins/load`. With `bytes_base64`, `path` is only what the component is called, and nothing is read; without, it is read
 /// by the daemon.
@@ -90,48 +82,17 @@ pub struct RollbackPlugin {
     pub generation: Option<u64>,
 }
 
-/// `POST /v1/probes/load`. With `bytes_base64`, `path` is only what the object is called.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LoadProbe {
-    /// The name of a probe in the binary, or a BPF object: a regular file that the daemon reads, which may take five seconds.
-    pub path: PathBuf,
-    /// The object itself, at most 32 MiB before it was encoded: what `host probe load` sends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bytes_base64: Option<String>,
-    /// The probe's name; that of the file without `.bpf.o` if it is not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Sizes of maps.
-    #[serde(default)]
-    pub max_entries: BTreeMap<String, u32>,
-}
-
-/// `POST /v1/probes/unload`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UnloadProbe {
-    /// The probe's name.
-    pub probe: String,
-}
-
-/// The answer to what the daemon does not do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
-    /// Why.
-    pub error: Refusal,
-}
-
-/// Why something was not done: at which step, what is wrong, and the cure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{step}: {message}")]
-pub struct Refusal {
-    /// The step that failed: `inspect`, `grant`, `bind`.
-    pub step: String,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it; empty if there is nothing to do.
-    pub cure: String,
+/// What is done about a plugin that faults again and again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFaults {
+    /// It is quarantined, and the newest earlier generation that never was is put back; where there is none, as `fallback`.
+    #[default]
+    Previous,
+    /// It is quarantined: batches fall back as its role does until somebody loads another.
+    Fallback,
+    /// It is never quarantined: it is tried again and again, at most every half minute.
+    Off,
 }
 
 /// Bytes as a request carries them.
@@ -140,10 +101,14 @@ pub fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-// === impl Refusal ===
+// === impl OnFaults ===
 
-impl Refusal {
-    pub(crate) fn new(step: &str, message: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { step: step.into(), message: message.into(), cure: cure.into() }
+impl fmt::Display for OnFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Previous => "previous",
+            Self::Fallback => "fallback",
+            Self::Off => "off",
+        })
     }
 }

@@ -3,8 +3,8 @@
 use host_model::Fallback;
 use serde::{Deserialize, Serialize};
 
-use crate::config::OnFaults;
 use crate::limits::SlotLimits;
+use crate::plugin::OnFaults;
 use crate::slot::Slot;
 
 /// One generation of a slot, as `GET /v1/slots` lists them, oldest first.
