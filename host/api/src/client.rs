@@ -1,4 +1,4 @@
-//! The other end of the control socket, for the command line.
+//! The asking end of the control socket.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,19 +8,11 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use crate::endpoint::Endpoint;
 use crate::error::{Refusal, Refused};
-use crate::generation::SlotGeneration;
-use crate::plugin::{Live, LoadPlugin, RollbackPlugin, UnloadPlugin};
-use crate::probe::{LoadProbe, UnloadProbe};
-use crate::repro::{Repro, ReproSummary};
-use crate::requests::Request as Counted;
-use crate::shadow::{ShadowOf, ShadowPlugin, ShadowStatus};
-use crate::slot::Slot;
-use crate::status::{FinalReport, PluginOnPath, Status};
 
 /// Speaks to a daemon. One connection per call.
 #[derive(Debug, Clone)]
@@ -80,171 +72,26 @@ impl Client {
         &self.socket
     }
 
-    /// What the daemon is doing.
+    /// Asks, and returns the answer.
     ///
     /// # Errors
-    /// See [`ClientError`]; so for every call.
-    pub async fn status(&self) -> Result<Status, ClientError> {
-        self.get("/v1/status").await
+    /// See [`ClientError`]. What was to be changed is then as it was.
+    pub async fn call<E: Endpoint>(&self, ask: &E) -> Result<E::Answer, ClientError> {
+        self.call_as(ask).await
     }
 
-    /// The requests that were counted, the most frequent first.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn requests(&self) -> Result<Vec<Counted>, ClientError> {
-        self.get("/v1/requests").await
-    }
-
-    /// The plugins on their paths.
+    /// The same with the answer read as something else: as raw JSON it has the fields that only a newer host knows.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn plugins(&self) -> Result<Vec<PluginOnPath>, ClientError> {
-        self.get("/v1/plugins").await
-    }
-
-    /// Loads a plugin; returns when it is live.
-    ///
-    /// # Errors
-    /// See [`ClientError`]. The plugin before is then still live.
-    pub async fn load_plugin(&self, load: &LoadPlugin) -> Result<Live, ClientError> {
-        self.post("/v1/plugins/load", load).await
-    }
-
-    /// Empties a slot.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn unload_plugin(&self, unload: &UnloadPlugin) -> Result<serde_json::Value, ClientError> {
-        self.post("/v1/plugins/unload", unload).await
-    }
-
-    /// Makes an earlier generation live again.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn rollback_plugin(&self, rollback: &RollbackPlugin) -> Result<Live, ClientError> {
-        self.post("/v1/plugins/rollback", rollback).await
-    }
-
-    /// The generations of every slot, oldest first.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn slots(&self) -> Result<Vec<SlotGeneration>, ClientError> {
-        self.get("/v1/slots").await
-    }
-
-    /// Puts a candidate into the shadow of what is live; returns when it sees batches.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn shadow_plugin(&self, shadow: &ShadowPlugin) -> Result<ShadowStatus, ClientError> {
-        self.post("/v1/plugins/shadow", shadow).await
-    }
-
-    /// The candidates, those that ended and were not discarded included.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn shadows(&self) -> Result<Vec<ShadowStatus>, ClientError> {
-        self.get("/v1/shadows").await
-    }
-
-    /// How the candidate of a slot compares with what is live.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn compare_plugin(&self, slot: &Slot) -> Result<ShadowStatus, ClientError> {
-        self.get(&format!("/v1/plugins/compare?slot={slot}")).await
-    }
-
-    /// Makes a candidate live, whatever was promised for later.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn promote_plugin(&self, shadow: &ShadowOf) -> Result<Live, ClientError> {
-        self.post("/v1/plugins/promote", shadow).await
-    }
-
-    /// Ends a shadow run and forgets its result, which is the answer.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn discard_plugin(&self, shadow: &ShadowOf) -> Result<ShadowStatus, ClientError> {
-        self.post("/v1/plugins/discard", shadow).await
-    }
-
-    /// The calls that failed and are kept, newest first.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn repros(&self) -> Result<Vec<ReproSummary>, ClientError> {
-        self.get("/v1/repros").await
-    }
-
-    /// All about one of them.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn repro(&self, id: &str) -> Result<Repro, ClientError> {
-        self.get(&format!("/v1/repros/{id}")).await
-    }
-
-    /// The probes.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn probes(&self) -> Result<Vec<host_model::Probe>, ClientError> {
-        self.get("/v1/probes").await
-    }
-
-    /// Loads a probe; returns when it is attached.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn load_probe(&self, load: &LoadProbe) -> Result<host_model::Probe, ClientError> {
-        self.post("/v1/probes/load", load).await
-    }
-
-    /// Detaches a probe and ends its path.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn unload_probe(&self, unload: &UnloadProbe) -> Result<serde_json::Value, ClientError> {
-        self.post("/v1/probes/unload", unload).await
-    }
-
-    /// Ends the daemon; returns when everything is drained.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn stop(&self) -> Result<FinalReport, ClientError> {
-        self.post("/v1/stop", &serde_json::json!({})).await
-    }
-
-    /// `GET` of any path.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.call(Method::GET, path, Vec::new()).await
-    }
-
-    /// `POST` to any path.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn post<B: Serialize + Sync, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ClientError> {
-        let body = serde_json::to_vec(body).map_err(|error| self.garbled(error))?;
-        self.call(Method::POST, path, body).await
-    }
-
-    async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Vec<u8>) -> Result<T, ClientError> {
+    pub async fn call_as<E: Endpoint, T: DeserializeOwned>(&self, ask: &E) -> Result<T, ClientError> {
+        let body = match E::METHOD {
+            Method::GET => Vec::new(),
+            _ => serde_json::to_vec(ask).map_err(|error| self.garbled(error))?,
+        };
+        let exchange = self.exchange(E::METHOD, ask.target(), body);
         let timeout = || ClientError::Timeout { socket: self.socket.clone(), timeout: TIMEOUT };
-        let (status, answer) =
-            tokio::time::timeout(TIMEOUT, self.exchange(method, path, body)).await.map_err(|_| timeout())??;
+        let (status, answer) = tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| timeout())??;
         if status.is_success() {
             return serde_json::from_slice(&answer).map_err(|error| self.garbled(error));
         }
@@ -254,7 +101,7 @@ impl Client {
         }
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes), ClientError> {
+    async fn exchange(&self, method: Method, target: String, body: Vec<u8>) -> Result<(StatusCode, Bytes), ClientError> {
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|source| ClientError::NoDaemon { socket: self.socket.clone(), source })?;
@@ -262,7 +109,7 @@ impl Client {
         let connection = tokio::spawn(connection);
         let request = Request::builder()
             .method(method)
-            .uri(path)
+            .uri(target)
             .header("host", "localhost")
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body)))

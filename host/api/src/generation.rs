@@ -1,11 +1,17 @@
 //! The history of a slot.
 
 use host_model::Fallback;
+use hyper::Method;
 use serde::{Deserialize, Serialize};
 
+use crate::endpoint::Endpoint;
 use crate::limits::SlotLimits;
 use crate::plugin::OnFaults;
 use crate::slot::Slot;
+
+/// `GET /v1/slots`: the generations of every slot, oldest first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetSlots;
 
 /// One generation of a slot, as `GET /v1/slots` lists them, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,4 +47,10 @@ pub struct SlotGeneration {
     pub fallback: Fallback,
     /// What is done when it is quarantined.
     pub on_faults: OnFaults,
+}
+
+impl Endpoint for GetSlots {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/slots";
+    type Answer = Vec<SlotGeneration>;
 }

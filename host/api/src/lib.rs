@@ -4,9 +4,9 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), host_api::ClientError> {
-//! use host_api::{Client, default_socket};
+//! use host_api::{Client, GetStatus, default_socket};
 //!
-//! let status = Client::new(default_socket()).status().await?;
+//! let status = Client::new(default_socket()).call(&GetStatus).await?;
 //! println!("balanced: {}", status.balanced);
 //! # Ok(())
 //! # }
@@ -16,6 +16,8 @@
 
 mod client;
 mod socket;
+mod catalog;
+mod endpoint;
 
 mod status;
 mod requests;
@@ -30,19 +32,21 @@ mod limits;
 mod slot;
 mod error;
 
+pub use catalog::ENDPOINTS;
 pub use client::{Client, ClientError};
 pub use condition::{Condition, ConditionError};
+pub use endpoint::Endpoint;
 pub use error::{Refusal, Refused};
-pub use generation::SlotGeneration;
+pub use generation::{GetSlots, SlotGeneration};
 pub use limits::{SlotDeadlines, SlotLimits, SlotQuarantine};
 pub use plugin::{Live, LoadPlugin, OnFaults, RollbackPlugin, UnloadPlugin, base64};
-pub use probe::{LARGEST_OBJECT, LoadProbe, UnloadProbe};
-pub use repro::{BoundTo, Repro, ReproSummary, Rerun, RerunOutcome};
-pub use requests::{OTHERS, Request};
-pub use shadow::{ShadowOf, ShadowPlugin, ShadowState, ShadowStatus};
+pub use probe::{GetProbes, LARGEST_OBJECT, LoadProbe, UnloadProbe};
+pub use repro::{BoundTo, GetRepro, GetRepros, Repro, ReproSummary, Rerun, RerunOutcome};
+pub use requests::{GetRequests, OTHERS, Request};
+pub use shadow::{ComparePlugin, DiscardPlugin, GetShadows, PromotePlugin, ShadowPlugin, ShadowState, ShadowStatus};
 pub use slot::{NotASlot, Slot, is_name};
 pub use socket::default_socket;
 pub use status::{
-    Cause, ExportStatus, FinalReport, MAX_SWAPS, Origin, PathStatus, PluginOnPath, PluginState, PluginStatus, ProcessStatus,
-    Status, Swap,
+    Cause, ExportStatus, FinalReport, GetPlugins, GetStatus, MAX_SWAPS, Origin, PathStatus, PluginOnPath, PluginState,
+    PluginStatus, ProcessStatus, Status, Stop, Swap,
 };

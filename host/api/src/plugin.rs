@@ -5,12 +5,15 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hyper::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::endpoint::Endpoint;
 use crate::slot::Slot;
+use crate::status::Swap;
 
-/// `POST /v1/plugins/load`. With `bytes_base64`, `path` is only what the component is called, and nothing is read; without, it is read
+/// `POST /v1/plugins/load`: loads a plugin. It is answered when the plugin is live; on a refusal the one before still is. With `bytes_base64`, `path` is only what the component is called, and nothing is read; without, it is read
 /// by the daemon.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -63,7 +66,7 @@ pub struct Live {
     pub notes: Vec<String>,
 }
 
-/// `POST /v1/plugins/unload`.
+/// `POST /v1/plugins/unload`: empties a slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnloadPlugin {
@@ -71,7 +74,7 @@ pub struct UnloadPlugin {
     pub slot: Slot,
 }
 
-/// `POST /v1/plugins/rollback`.
+/// `POST /v1/plugins/rollback`: makes an earlier generation live again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RollbackPlugin {
@@ -99,6 +102,26 @@ pub enum OnFaults {
 #[must_use]
 pub fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
+}
+
+// === impl Endpoint ===
+
+impl Endpoint for LoadPlugin {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/plugins/load";
+    type Answer = Live;
+}
+
+impl Endpoint for UnloadPlugin {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/plugins/unload";
+    type Answer = Swap;
+}
+
+impl Endpoint for RollbackPlugin {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/plugins/rollback";
+    type Answer = Live;
 }
 
 // === impl OnFaults ===

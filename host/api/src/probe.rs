@@ -3,12 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use host_model::Probe;
+use hyper::Method;
 use serde::{Deserialize, Serialize};
+
+use crate::endpoint::Endpoint;
 
 /// Bytes that a BPF object may have.
 pub const LARGEST_OBJECT: usize = 32 << 20;
 
-/// `POST /v1/probes/load`. With `bytes_base64`, `path` is only what the object is called.
+/// `GET /v1/probes`: the probes, those that failed included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetProbes;
+
+/// `POST /v1/probes/load`: loads a probe. It is answered when the probe is attached. With `bytes_base64`, `path` is only what the object is called.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoadProbe {
@@ -25,10 +33,30 @@ pub struct LoadProbe {
     pub max_entries: BTreeMap<String, u32>,
 }
 
-/// `POST /v1/probes/unload`.
+/// `POST /v1/probes/unload`: detaches a probe and ends its path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnloadProbe {
     /// The probe's name.
     pub probe: String,
+}
+
+// === impl Endpoint ===
+
+impl Endpoint for GetProbes {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/probes";
+    type Answer = Vec<Probe>;
+}
+
+impl Endpoint for LoadProbe {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/probes/load";
+    type Answer = Probe;
+}
+
+impl Endpoint for UnloadProbe {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/probes/unload";
+    type Answer = Probe;
 }

@@ -3,9 +3,22 @@
 use std::path::PathBuf;
 
 use host_model::{Fallback, FaultKind, Layout, Role, Schema};
+use hyper::Method;
 use serde::{Deserialize, Serialize};
 
+use crate::endpoint::Endpoint;
 use crate::limits::SlotLimits;
+
+/// `GET /v1/repros`: the calls that failed and are kept, newest first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetRepros;
+
+/// `GET /v1/repros/ID`: all about one of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetRepro {
+    /// Its name. It becomes part of the path as it is.
+    pub id: String,
+}
 
 /// A call that failed, in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,4 +109,22 @@ pub enum RerunOutcome {
     Succeeded,
     /// It was not called: it could not be compiled or bound.
     Unbound,
+}
+
+// === impl Endpoint ===
+
+impl Endpoint for GetRepros {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/repros";
+    type Answer = Vec<ReproSummary>;
+}
+
+impl Endpoint for GetRepro {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/repros/{id}";
+    type Answer = Repro;
+
+    fn target(&self) -> String {
+        Self::PATH.replace("{id}", &self.id)
+    }
 }

@@ -1,6 +1,13 @@
 //! Requests that the paths of protocols have counted.
 
+use hyper::Method;
 use serde::{Deserialize, Serialize};
+
+use crate::endpoint::Endpoint;
+
+/// `GET /v1/requests`: the requests that were counted, the most frequent first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetRequests;
 
 /// Requests of one kind, counted since the start. Scripts rely on these names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,3 +38,9 @@ pub struct Request {
 
 /// Stands in the place of what is not told apart any more: there are more kinds than `metrics.cardinality`.
 pub const OTHERS: &str = "(others)";
+
+impl Endpoint for GetRequests {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/requests";
+    type Answer = Vec<Request>;
+}

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use host_model::Comparison;
+use hyper::Method;
 use serde::{Deserialize, Serialize};
 
+use crate::endpoint::Endpoint;
+use crate::plugin::Live;
 use crate::slot::Slot;
 
-/// `POST /v1/plugins/shadow`. `path` and `bytes_base64` are as of `POST /v1/plugins/load`. A candidate that is there already is
+/// `POST /v1/plugins/shadow`: puts a candidate into the shadow of what is live. It is answered when the candidate sees batches. `path` and `bytes_base64` are as of `POST /v1/plugins/load`. A candidate that is there already is
 /// replaced, which the answer says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -38,10 +41,30 @@ pub struct ShadowPlugin {
     pub after_ms: Option<u64>,
 }
 
-/// `POST /v1/plugins/promote` and `POST /v1/plugins/discard`.
+/// `GET /v1/shadows`: the candidates, those that ended and were not discarded included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetShadows;
+
+/// `GET /v1/plugins/compare?slot=SLOT`: how the candidate of a slot compares with what is live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ShadowOf {
+pub struct ComparePlugin {
+    /// The slot whose candidate it is.
+    pub slot: Slot,
+}
+
+/// `POST /v1/plugins/promote`: makes a candidate live, whatever was promised for later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromotePlugin {
+    /// The slot whose candidate it is.
+    pub slot: Slot,
+}
+
+/// `POST /v1/plugins/discard`: ends a shadow run and forgets its result, which is the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiscardPlugin {
     /// The slot whose candidate it is.
     pub slot: Slot,
 }
@@ -97,6 +120,42 @@ pub enum ShadowState {
     Kept(String),
     /// It ended without a decision; why.
     Ended(String),
+}
+
+// === impl Endpoint ===
+
+impl Endpoint for ShadowPlugin {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/plugins/shadow";
+    type Answer = ShadowStatus;
+}
+
+impl Endpoint for GetShadows {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/shadows";
+    type Answer = Vec<ShadowStatus>;
+}
+
+impl Endpoint for ComparePlugin {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/plugins/compare";
+    type Answer = ShadowStatus;
+
+    fn target(&self) -> String {
+        format!("{}?slot={}", Self::PATH, self.slot)
+    }
+}
+
+impl Endpoint for PromotePlugin {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/plugins/promote";
+    type Answer = Live;
+}
+
+impl Endpoint for DiscardPlugin {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/plugins/discard";
+    type Answer = ShadowStatus;
 }
 
 // === impl ShadowPlugin ===

@@ -3,7 +3,22 @@
 use std::collections::BTreeMap;
 
 use host_model::{FaultKind, Ledger, Probe, Stranger};
+use hyper::Method;
 use serde::{Deserialize, Serialize};
+
+use crate::endpoint::Endpoint;
+
+/// `GET /v1/status`: what the host is doing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetStatus;
+
+/// `GET /v1/plugins`: the plugins on their paths.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetPlugins;
+
+/// `POST /v1/stop`: ends the host. It is answered when everything is drained.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {}
 
 /// The daemon at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,6 +223,24 @@ pub struct FinalReport {
     /// What did not end in time and was left behind: what it had read and not delivered is lost. Empty after a good end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hung: Vec<String>,
+}
+
+impl Endpoint for GetStatus {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/status";
+    type Answer = Status;
+}
+
+impl Endpoint for GetPlugins {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/plugins";
+    type Answer = Vec<PluginOnPath>;
+}
+
+impl Endpoint for Stop {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/stop";
+    type Answer = FinalReport;
 }
 
 impl FinalReport {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use host_api::{Client, ClientError, Refusal, default_socket};
+use host_api::{Client, ClientError, Endpoint, Refusal, default_socket};
 use host_daemon::privilege;
 use serde_json::value::RawValue;
 
@@ -25,9 +25,9 @@ pub(crate) async fn answer<T>(answer: impl Future<Output = Result<T, ClientError
     answer.await.map_err(Failure::from)
 }
 
-/// Prints what a `GET` answers, untouched.
-pub(crate) async fn pass_through(client: &Client, path: &str) -> Done {
-    let answer: Box<RawValue> = answer(client.get(path)).await?;
+/// Prints the answer, untouched.
+pub(crate) async fn pass_through(client: &Client, ask: &impl Endpoint) -> Done {
+    let answer: Box<RawValue> = answer(client.call_as(ask)).await?;
     output::print(&format!("{}\n", answer.get()))
 }
 

@@ -14,7 +14,7 @@ mod adapter;
 
 use std::path::{Path, PathBuf};
 
-use host_api::{Client, Live, LoadPlugin, RollbackPlugin, Slot, UnloadPlugin, base64};
+use host_api::{Client, GetPlugins, GetShadows, Live, LoadPlugin, RollbackPlugin, Slot, UnloadPlugin, base64};
 use host_daemon::config::is_file;
 use host_kernel::file;
 use host_plugin::limits::LARGEST_COMPONENT;
@@ -63,19 +63,19 @@ async fn load(args: LoadArgs) -> Done {
         pin: args.pin,
     };
     let (client, format) = parts(args.data);
-    went_live(format, &ask::answer(client.load_plugin(&load)).await?)
+    went_live(format, &ask::answer(client.call(&load)).await?)
 }
 
 async fn rollback(args: RollbackArgs) -> Done {
     let rollback = RollbackPlugin { slot: slot(&args.slot)?, generation: args.to };
     let (client, format) = parts(args.data);
-    went_live(format, &ask::answer(client.rollback_plugin(&rollback)).await?)
+    went_live(format, &ask::answer(client.call(&rollback)).await?)
 }
 
 async fn unload(args: UnloadArgs) -> Done {
     let unload = UnloadPlugin { slot: slot(&args.slot)? };
     let (client, format) = parts(args.data);
-    let answer = ask::answer(client.unload_plugin(&unload)).await?;
+    let answer: serde_json::Value = ask::answer(client.call_as(&unload)).await?;
     match format {
         Format::Json => output::print_json(&answer),
         Format::Table => output::print(&format!("{} is empty\n", unload.slot)),
@@ -85,10 +85,10 @@ async fn unload(args: UnloadArgs) -> Done {
 async fn show(args: DataArgs) -> Done {
     let (client, format) = parts(args);
     match format {
-        Format::Json => ask::pass_through(&client, "/v1/plugins").await,
+        Format::Json => ask::pass_through(&client, &GetPlugins).await,
         Format::Table => {
-            let plugins = ask::answer(client.plugins()).await?;
-            output::print(&list::table(&plugins, &ask::answer(client.shadows()).await?))
+            let plugins = ask::answer(client.call(&GetPlugins)).await?;
+            output::print(&list::table(&plugins, &ask::answer(client.call(&GetShadows)).await?))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use host_api::{ClientError, ShadowState, ShadowStatus};
+use host_api::{ClientError, ComparePlugin, ShadowState, ShadowStatus};
 use host_model::{Comparison, Example, Role};
 use serde_json::value::RawValue;
 
@@ -27,10 +27,10 @@ const RESULT: usize = 24;
 pub(super) async fn compare(args: CompareArgs) -> Done {
     let (client, format) = parts(args.data);
     let slot = shadow::which(&client, args.slot.as_deref()).await?;
-    let path = format!("/v1/plugins/compare?slot={slot}");
+    let ask = ComparePlugin { slot };
     let (mut drawn, mut seen) = (0, false);
     loop {
-        let answer: Box<RawValue> = match client.get(&path).await {
+        let answer: Box<RawValue> = match client.call_as(&ask).await {
             Err(ClientError::Refused(_)) if seen => {
                 style::note("the candidate was discarded");
                 return Ok(());

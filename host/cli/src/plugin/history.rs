@@ -1,6 +1,6 @@
 //! `host plugin history`: the generations of a slot that are kept, and how one came after the other.
 
-use host_api::{Slot, SlotGeneration, Swap};
+use host_api::{GetSlots, GetStatus, Slot, SlotGeneration, Swap};
 use serde::Serialize;
 
 use super::{brief, label, parts, slot};
@@ -27,8 +27,10 @@ struct History {
 pub(super) async fn history(args: HistoryArgs) -> Done {
     let of: Option<Slot> = args.slot.as_deref().map(slot).transpose()?;
     let (client, format) = parts(args.data);
-    let mut history =
-        History { generations: ask::answer(client.slots()).await?, swaps: ask::answer(client.status()).await?.swaps };
+    let mut history = History {
+        generations: ask::answer(client.call(&GetSlots)).await?,
+        swaps: ask::answer(client.call(&GetStatus)).await?.swaps,
+    };
     if let Some(of) = &of {
         history.generations.retain(|generation| generation.slot == *of);
         history.swaps.retain(|swap| swap.slot == of.to_string());

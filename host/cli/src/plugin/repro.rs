@@ -1,6 +1,6 @@
 //! `host plugin repro`: calls that failed, from the running host or from the folder of its state.
 
-use host_api::{BoundTo, Client, ClientError, Repro, ReproSummary, Rerun, RerunOutcome};
+use host_api::{BoundTo, Client, ClientError, GetRepro, GetRepros, Repro, ReproSummary, Rerun, RerunOutcome};
 use host_daemon::config::default_state_dir;
 use host_daemon::from_slot_limits;
 use host_daemon::repro::{self, Store};
@@ -29,7 +29,7 @@ enum Kept {
 async fn list(args: ReproListArgs) -> Done {
     let format = args.kept.data.format.format;
     let repros = match kept(args.kept).await? {
-        Kept::Host(client) => client.repros().await?,
+        Kept::Host(client) => client.call(&GetRepros).await?,
         Kept::Folder(store) => store.list(),
     };
     match format {
@@ -75,7 +75,7 @@ async fn find(id: &str, args: KeptArgs) -> Result<Repro, Failure> {
         return Err(failure.cured_by("`host plugin repro list` shows the calls there are"));
     }
     Ok(match kept(args).await? {
-        Kept::Host(client) => client.repro(id).await?,
+        Kept::Host(client) => client.call(&GetRepro { id: id.to_owned() }).await?,
         Kept::Folder(store) => store.find(id)?,
     })
 }
@@ -86,7 +86,7 @@ async fn kept(args: KeptArgs) -> Result<Kept, Failure> {
         return Ok(Kept::Folder(Store::open(&folder)));
     }
     let (client, _) = parts(args.data);
-    match client.repros().await {
+    match client.call(&GetRepros).await {
         Err(error @ ClientError::NoDaemon { .. }) => {
             let folder = default_state_dir().filter(|folder| folder.join("repro").is_dir());
             folder.map(|folder| Kept::Folder(Store::open(&folder))).ok_or_else(|| {

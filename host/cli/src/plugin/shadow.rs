@@ -1,6 +1,6 @@
 //! `host plugin shadow`, `promote` and `discard`: a candidate comes, and what becomes of it.
 
-use host_api::{Client, ShadowOf, ShadowPlugin, ShadowStatus, Slot};
+use host_api::{Client, DiscardPlugin, GetShadows, PromotePlugin, ShadowPlugin, ShadowStatus, Slot};
 use host_plugin::limits::LARGEST_COMPONENT;
 
 use super::{compare, label, object, parts, sent, slot, went_live};
@@ -24,7 +24,7 @@ pub(super) async fn shadow(args: ShadowArgs) -> Done {
         after_ms: args.after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
     };
     let (client, format) = parts(args.data);
-    let status = ask::answer(client.shadow_plugin(&shadow)).await?;
+    let status = ask::answer(client.call(&shadow)).await?;
     match format {
         Format::Json => output::print_json(&status),
         Format::Table => output::print(&began(&status)),
@@ -34,15 +34,15 @@ pub(super) async fn shadow(args: ShadowArgs) -> Done {
 /// `host plugin promote`
 pub(super) async fn promote(args: CandidateArgs) -> Done {
     let (client, format) = parts(args.data);
-    let of = ShadowOf { slot: which(&client, args.slot.as_deref()).await? };
-    went_live(format, &ask::answer(client.promote_plugin(&of)).await?)
+    let of = PromotePlugin { slot: which(&client, args.slot.as_deref()).await? };
+    went_live(format, &ask::answer(client.call(&of)).await?)
 }
 
 /// `host plugin discard`
 pub(super) async fn discard(args: CandidateArgs) -> Done {
     let (client, format) = parts(args.data);
-    let of = ShadowOf { slot: which(&client, args.slot.as_deref()).await? };
-    let status = ask::answer(client.discard_plugin(&of)).await?;
+    let of = DiscardPlugin { slot: which(&client, args.slot.as_deref()).await? };
+    let status = ask::answer(client.call(&of)).await?;
     match format {
         Format::Json => output::print_json(&status),
         Format::Table => output::print(&discarded(&status)),
@@ -53,7 +53,7 @@ pub(super) async fn discard(args: CandidateArgs) -> Done {
 pub(super) async fn which(client: &Client, name: Option<&str>) -> Result<Slot, Failure> {
     match name {
         Some(name) => slot(name),
-        None => only(&ask::answer(client.shadows()).await?),
+        None => only(&ask::answer(client.call(&GetShadows)).await?),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `host plugin inspect SLOT`: all that the running host knows of a slot.
 
-use host_api::{OnFaults, PluginOnPath, ShadowStatus, Slot, SlotGeneration};
+use host_api::{GetPlugins, GetShadows, GetSlots, OnFaults, PluginOnPath, ShadowStatus, Slot, SlotGeneration};
 use host_daemon::from_slot_limits;
 use host_model::{Fallback, Role};
 use host_plugin::Limits;
@@ -29,15 +29,15 @@ struct Known {
 /// `host plugin inspect SLOT`
 pub(super) async fn inspect(args: InspectArgs, slot: Slot) -> Done {
     let client = ask::client(args.socket);
-    let mut generations = ask::answer(client.slots()).await?;
+    let mut generations = ask::answer(client.call(&GetSlots)).await?;
     generations.retain(|generation| generation.slot == slot);
     if generations.is_empty() {
         return Err(history::empty(&slot));
     }
     let (live, kept): (Vec<_>, Vec<_>) = generations.into_iter().partition(|generation| generation.live);
-    let mut paths = ask::answer(client.plugins()).await?;
+    let mut paths = ask::answer(client.call(&GetPlugins)).await?;
     paths.retain(|entry| entry.plugin.slot == slot.to_string());
-    let shadow = ask::answer(client.shadows()).await?.into_iter().find(|shadow| shadow.slot == slot);
+    let shadow = ask::answer(client.call(&GetShadows)).await?.into_iter().find(|shadow| shadow.slot == slot);
     let known = Known { slot, live: live.into_iter().next(), paths, kept, shadow };
     match args.format.format {
         Format::Json => output::print_json(&known),

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use host_api::{Condition, Live, Refusal, ShadowOf, ShadowPlugin, ShadowState, ShadowStatus, Slot};
+use host_api::{
+    ComparePlugin, Condition, DiscardPlugin, Live, PromotePlugin, Refusal, ShadowPlugin, ShadowState, ShadowStatus, Slot,
+};
 use host_pipeline::{Candidate, Shadow, SwitchError};
 
 use super::plugins::Asked;
@@ -88,18 +90,18 @@ impl Core {
     }
 
     /// The candidate of one slot.
-    pub(crate) fn compare(&self, of: &ShadowOf) -> Result<ShadowStatus, Refusal> {
+    pub(crate) fn compare(&self, of: &ComparePlugin) -> Result<ShadowStatus, Refusal> {
         self.state().shadow(&of.slot).map(|run| run.status())
     }
 
     /// Makes a candidate live, whatever its condition says.
-    pub(crate) async fn promote_plugin(self: &Arc<Self>, of: ShadowOf) -> Result<Live, Refusal> {
+    pub(crate) async fn promote_plugin(self: &Arc<Self>, of: PromotePlugin) -> Result<Live, Refusal> {
         let _changes = self.changes.lock().await;
         self.promote(&of.slot, "as asked").await
     }
 
     /// Ends a shadow run and forgets it.
-    pub(crate) async fn discard_plugin(self: &Arc<Self>, of: ShadowOf) -> Result<ShadowStatus, Refusal> {
+    pub(crate) async fn discard_plugin(self: &Arc<Self>, of: DiscardPlugin) -> Result<ShadowStatus, Refusal> {
         let _changes = self.changes.lock().await;
         let mut state = self.state();
         let run = state.shadow(&of.slot)?;

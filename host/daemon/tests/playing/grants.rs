@@ -1,6 +1,7 @@
 //! Grants by who a component is.
 
 use crate::house::{House, order, refusal};
+use host_api::GetSlots;
 use host_daemon::{Config, Daemon, Input};
 use host_plugin::signature::{PrivateKey, sign};
 
@@ -9,7 +10,7 @@ const SLOT: &str = "enricher.second";
 
 async fn load(house: &House, config: &str, file: &str) -> Result<u64, host_api::Refusal> {
     let daemon = house.playing(config).await;
-    let loaded = refusal(house.client().load_plugin(&order(file, Some(SLOT), None)).await);
+    let loaded = refusal(house.client().call(&order(file, Some(SLOT), None)).await);
     daemon.stop().await;
     loaded.map(|live| live.generation)
 }
@@ -39,8 +40,8 @@ async fn what_is_granted_to_a_signer_is_granted_to_what_it_signed() {
 
     let daemon = house.playing(&config).await;
     let client = house.client();
-    client.load_plugin(&order(signed.to_str().unwrap(), Some(SLOT), None)).await.unwrap();
-    let slots = client.slots().await.unwrap();
+    client.call(&order(signed.to_str().unwrap(), Some(SLOT), None)).await.unwrap();
+    let slots = client.call(&GetSlots).await.unwrap();
     let loaded = slots.iter().find(|generation| generation.slot.to_string() == SLOT).unwrap();
     assert_eq!((loaded.signer.as_deref(), loaded.grants.as_slice()), (Some("us"), &["tables".to_owned()][..]));
     daemon.stop().await;
@@ -55,7 +56,7 @@ async fn a_new_grant_takes_no_restart_and_a_broken_file_changes_nothing() {
     let mut settings = house.settings(Input::Embedded { looping: true });
     settings.config = Config::load(&file).unwrap();
     let daemon = Daemon::start(settings).await.unwrap();
-    let load = async || refusal(house.client().load_plugin(&order("enricher-process", Some(SLOT), None)).await);
+    let load = async || refusal(house.client().call(&order("enricher-process", Some(SLOT), None)).await);
 
     let refused = load().await.unwrap_err();
     let lines = refused.cure.strip_prefix("add to host.toml:\n").unwrap();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::guests::faulty;
 use crate::house::{House, eventually, order, refusal};
-use host_api::{BoundTo, Client, Repro, RerunOutcome};
+use host_api::{BoundTo, Client, GetRepro, GetRepros, Repro, RerunOutcome};
 use host_daemon::repro::{Store, run};
 use host_daemon::{Daemon, to_slot_limits};
 use host_model::{FaultKind, Role};
@@ -14,9 +14,9 @@ use host_plugin::{Engine, Limits};
 /// A daemon in which a sampler has failed, and the call that it failed in.
 async fn failed(house: &House, config: &str) -> (Daemon, Client, Repro) {
     let (daemon, client) = (house.playing("").await, house.client());
-    client.load_plugin(&order(faulty(), Some("sampler"), Some(config))).await.unwrap();
-    let listed = eventually(async || client.repros().await.unwrap(), |repros| !repros.is_empty()).await;
-    let repro = client.repro(&listed[0].id).await.unwrap();
+    client.call(&order(faulty(), Some("sampler"), Some(config))).await.unwrap();
+    let listed = eventually(async || client.call(&GetRepros).await.unwrap(), |repros| !repros.is_empty()).await;
+    let repro = client.call(&GetRepro { id: listed[0].id.clone() }).await.unwrap();
     (daemon, client, repro)
 }
 
@@ -57,8 +57,8 @@ async fn records_that_a_decoder_failed_on_fail_again() {
     let house = House::new();
     let config = "[plugins.\"decoder.file\"]\nlimits = { output_rows = 1 }";
     let (daemon, client) = (house.playing(config).await, house.client());
-    let listed = eventually(async || client.repros().await.unwrap(), |repros| !repros.is_empty()).await;
-    let repro = client.repro(&listed[0].id).await.unwrap();
+    let listed = eventually(async || client.call(&GetRepros).await.unwrap(), |repros| !repros.is_empty()).await;
+    let repro = client.call(&GetRepro { id: listed[0].id.clone() }).await.unwrap();
     let (summary, engine) = (&repro.summary, Engine::new().unwrap());
     assert_eq!((summary.role, summary.step.as_str(), summary.kind), (Role::Decoder, "decode", FaultKind::Output));
     assert!(matches!(&repro.bound_to, BoundTo::Layout(layout) if layout.name == "file_record"));
@@ -86,7 +86,7 @@ async fn what_needed_the_calls_before_it_is_told_so() {
 async fn the_same_fault_is_kept_once_in_a_while_however_often_it_happens() {
     let house = House::new();
     let (daemon, client) = (house.playing("[plugins.sampler]\non_faults = \"off\"").await, house.client());
-    client.load_plugin(&order(faulty(), Some("sampler"), Some(r#"{"do": "error"}"#))).await.unwrap();
+    client.call(&order(faulty(), Some("sampler"), Some(r#"{"do": "error"}"#))).await.unwrap();
     let refused = |status: &host_api::Status| {
         let plugins = status.paths.iter().flat_map(|path| &path.plugins).filter(|plugin| plugin.slot == "sampler");
         plugins.filter_map(|plugin| plugin.faults.get(&FaultKind::Refused)).sum::<u64>()
@@ -97,7 +97,7 @@ async fn the_same_fault_is_kept_once_in_a_while_however_often_it_happens() {
     let kept = Store::open(house.state.path()).list();
     assert_eq!(kept.len(), 1 + usize::from(report.uptime_ms > 10_000), "{kept:?}");
     assert!(!kept[0].detail.contains('\x1b') && kept[0].detail.contains("not today"), "{kept:?}");
-    assert!(matches!(client.repros().await, Err(host_api::ClientError::NoDaemon { .. })));
+    assert!(matches!(client.call(&GetRepros).await, Err(host_api::ClientError::NoDaemon { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,10 +105,10 @@ async fn nothing_is_kept_where_nothing_is_to_be_kept() {
     let house = House::new();
     let config = "[repro]\nenabled = false\n[cache]\nenabled = false\n[plugins.sampler]\nquarantine = { faults = 2 }";
     let (daemon, client) = (house.playing(config).await, house.client());
-    client.load_plugin(&order(faulty(), Some("sampler"), Some(r#"{"do": "trap"}"#))).await.unwrap();
+    client.call(&order(faulty(), Some("sampler"), Some(r#"{"do": "trap"}"#))).await.unwrap();
     house.until(&daemon, |status| status.swaps.len() == 2).await;
-    assert!(client.repros().await.unwrap().is_empty());
-    assert_eq!(refusal(client.repro("..%2f..").await).unwrap_err().step, "repro");
+    assert!(client.call(&GetRepros).await.unwrap().is_empty());
+    assert_eq!(refusal(client.call(&GetRepro { id: "..%2f..".into() }).await).unwrap_err().step, "repro");
     daemon.stop().await;
     assert_eq!(std::fs::read_dir(house.state.path()).unwrap().count(), 0);
 }
