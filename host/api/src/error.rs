@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::step::Step;
+
 /// The answer to what the daemon does not do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
@@ -14,7 +16,7 @@ pub struct Refused {
 #[error("{step}: {message}")]
 pub struct Refusal {
     /// The step that failed: `inspect`, `grant`, `bind`.
-    pub step: String,
+    pub step: Step,
     /// What is wrong.
     pub message: String,
     /// What to do about it; empty if there is nothing to do.
@@ -26,7 +28,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal at this step.
     #[must_use]
-    pub fn new(step: &str, message: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { step: step.into(), message: message.into(), cure: cure.into() }
+    pub fn new(step: Step, message: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { step, message: message.into(), cure: cure.into() }
     }
 }

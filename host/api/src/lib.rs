@@ -31,6 +31,7 @@ mod condition;
 mod limits;
 mod slot;
 mod error;
+mod step;
 
 pub use catalog::ENDPOINTS;
 pub use client::{Client, ClientError};
@@ -50,3 +51,4 @@ pub use status::{
     Cause, ExportStatus, FinalReport, GetPlugins, GetStatus, MAX_SWAPS, Origin, PathStatus, PluginOnPath, PluginState,
     PluginStatus, ProcessStatus, Status, Stop, Swap,
 };
+pub use step::Step;

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use host_api::{Client, ClientError, Endpoint, Refusal, default_socket};
-use host_daemon::privilege;
 use serde_json::value::RawValue;
 
 use crate::args::SocketArgs;
@@ -45,13 +44,7 @@ impl From<ClientError> for Failure {
 /// Why a start was refused.
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        let code = match refusal.step.as_str() {
-            "configure" | "export" => Code::Usage,
-            "start" | "socket" | "replay" | "record" | "internal" => Code::Failed,
-            privilege::STEP => Code::Privilege,
-            _ => Code::Refused,
-        };
-        Self::of(&refusal, code)
+        Self::of(&refusal, Code::of(&refusal.step))
     }
 }
 
@@ -59,7 +52,7 @@ impl Failure {
     /// The step is said once.
     fn of(refusal: &Refusal, code: Code) -> Self {
         let Refusal { step, message, cure } = refusal;
-        let said = message.starts_with(step.as_str()) || message.contains(&format!("{step} failed"));
+        let said = message.starts_with(step.name()) || message.contains(&format!("{step} failed"));
         let message = if said { message.clone() } else { format!("{step}: {message}") };
         Self::new(code, message).cured_by(cure)
     }

@@ -13,11 +13,11 @@ mod lines;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use host_api::{Cause, FinalReport, Origin, Status};
+use host_api::{Cause, FinalReport, Origin, Status, Step};
 use host_daemon::config::{OutputName, THREADS};
 use host_daemon::privilege;
 use host_daemon::settings::{LastWord, View};
-use host_daemon::{CALLED_OFF, Daemon, Input, Settings};
+use host_daemon::{Daemon, Input, Settings};
 use host_model::{Ledger, ProbeState};
 use serde::Serialize;
 use tokio::time::MissedTickBehavior;
@@ -98,7 +98,7 @@ fn last_word(replay: bool, to_stdout: bool, format: Format) -> LastWord {
 async fn watch(settings: Settings, feed: Option<Feed>) -> Result<FinalReport, Failure> {
     let daemon = match Daemon::start(settings).await {
         Ok(daemon) => daemon,
-        Err(refusal) if refusal.step == CALLED_OFF => {
+        Err(refusal) if refusal.step == Step::Signal => {
             tracing::info!("{}", refusal.message);
             return Ok(FinalReport::of_nothing(Vec::new()));
         }

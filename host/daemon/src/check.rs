@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use host_api::{Refusal, Slot};
+use host_api::{Refusal, Slot, Step};
 use host_model::{Layout, NoMaps};
 use host_plugin::SystemClock;
 use tokio::runtime::Handle;
@@ -34,7 +34,7 @@ pub fn check(settings: &Settings, runtime: &Handle) -> Result<Vec<String>, Refus
     let written = &settings.config;
     let settings = Settings { config: written.clone().sized(), output: Some(OutputName::None), ..settings.clone() };
     let config = &settings.config;
-    config.check().map_err(|error| Refusal::new("configure", error.to_string(), error.cure()))?;
+    config.check().map_err(|error| Refusal::new(Step::Configure, error.to_string(), error.cure()))?;
     check_files(&settings)?;
     let state_dir = StateDir::examine(&settings)?;
     let compiler = Compiler::start(&settings, &state_dir)?;
@@ -81,7 +81,7 @@ fn says_nothing_of_plugins(config: &Config) -> bool {
 
 /// Files and folders that are opened before anything else.
 fn check_files(settings: &Settings) -> Result<(), Refusal> {
-    let refused = |message: String, cure: &str| Err(Refusal::new("configure", message, cure));
+    let refused = |message: String, cure: &str| Err(Refusal::new(Step::Configure, message, cure));
     let config = &settings.config;
     if let Some(socket) = settings.socket.as_ref().or(config.socket.as_ref()) {
         let folder = socket.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -123,7 +123,7 @@ mod tests {
 
     fn checked(text: &str) -> Result<Vec<String>, Refusal> {
         let config = Config::parse(Path::new("host.toml"), text)
-            .map_err(|error| Refusal::new("configure", error.to_string(), error.cure()))?;
+            .map_err(|error| Refusal::new(Step::Configure, error.to_string(), error.cure()))?;
         let state = tempfile::tempdir().unwrap();
         let settings = Settings { config, state_dir: Some(state.path().to_owned()), ..Settings::default() };
         let runtime = tokio::runtime::Runtime::new().unwrap();

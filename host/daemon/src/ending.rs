@@ -6,7 +6,7 @@
 use std::sync::TryLockError;
 use std::time::Duration;
 
-use host_api::{Cause, FinalReport, Refusal, ShadowState};
+use host_api::{Cause, FinalReport, Refusal, ShadowState, Step};
 use host_model::Ledger;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -61,7 +61,7 @@ impl Core {
     /// Refuses what would change paths that are being stopped.
     pub(crate) fn goes_on(&self) -> Result<(), Refusal> {
         if self.is_ending() {
-            return Err(Refusal::new("stop", "the host is about to end", "ask the next one"));
+            return Err(Refusal::new(Step::Stop, "the host is about to end", "ask the next one"));
         }
         Ok(())
     }

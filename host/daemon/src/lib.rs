@@ -49,7 +49,6 @@ pub use crate::plugins::load::meant;
 pub use check::check;
 pub use config::Config;
 pub use daemon::Daemon;
-pub use error::CALLED_OFF;
 pub use faults::repro;
 pub use host_export::capture::Pace;
 pub use probes::privilege;

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use host_api::Refusal;
+use host_api::{Refusal, Step};
 use host_model::{Source, Waker};
 use host_pipeline::BatchLimits;
 use serde::Serialize;
 
-use crate::error::{CALLED_OFF, lost};
+use crate::error::lost;
 use crate::last_resort::LastResort;
 use crate::probes::attached::Attached;
 use crate::probes::attached::Opened;
@@ -62,8 +62,8 @@ impl Recording {
     /// A probe that was asked for by name cannot run, none can, or the file cannot be written.
     pub async fn start(settings: Settings, file: &Path) -> Result<Self, Refusal> {
         let signals = Signals::listen(LastResort::new(Duration::ZERO, None));
-        let signals = signals.map_err(|error| Refusal::new("start", format!("signals: {error}"), ""))?;
-        settings.config.check().map_err(|error| Refusal::new("configure", error.to_string(), error.cure()))?;
+        let signals = signals.map_err(|error| Refusal::new(Step::Start, format!("signals: {error}"), ""))?;
+        settings.config.check().map_err(|error| Refusal::new(Step::Configure, error.to_string(), error.cure()))?;
         let file = file.to_owned();
         let begun = tokio::task::spawn_blocking(move || begin(&settings, &file).map(|begun| (begun, settings.duration)));
         let mut begun = std::pin::pin!(begun);
@@ -73,7 +73,7 @@ impl Recording {
         };
         let begun = tokio::select! {
             begun = begun.as_mut() => begun,
-            () = called_off => return Err(Refusal::new(CALLED_OFF, "a signal ended it before it had begun", "")),
+            () = called_off => return Err(Refusal::new(Step::Signal, "a signal ended it before it had begun", "")),
         };
         let ((recorder, probes, broken), duration) = begun.map_err(|error| lost(&error))??;
         privilege::settle()?;
@@ -114,7 +114,7 @@ impl Recording {
             recorder.close().map(|()| recorded)
         });
         let stopped = stopped.await.map_err(|error| lost(&error))?;
-        stopped.map_err(|error| Refusal::new("record", error.to_string(), "what was written before it can be replayed"))
+        stopped.map_err(|error| Refusal::new(Step::Record, error.to_string(), "what was written before it can be replayed"))
     }
 }
 
@@ -143,12 +143,12 @@ fn begin(settings: &Settings, file: &Path) -> Result<Begun, Refusal> {
             let name = name.clone();
             move || tape.run(name)
         });
-        let thread = thread.map_err(|error| Refusal::new("start", error.to_string(), "see the limits on threads"))?;
+        let thread = thread.map_err(|error| Refusal::new(Step::Start, error.to_string(), "see the limits on threads"))?;
         reels.push(Reel { probe: name, attached: Mutex::new(attached), stop, waker, thread });
     }
     if reels.is_empty() {
         let reasons: Vec<String> = idle.iter().filter_map(|probe| reason(&probe.state)).collect();
-        return Err(Refusal::new("probe", reasons.join("; "), "`host doctor` tells what this machine lacks"));
+        return Err(Refusal::new(Step::Probe, reasons.join("; "), "`host doctor` tells what this machine lacks"));
     }
     Ok((recorder, reels, broken))
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use host_api::{Origin, Refusal, default_socket};
+use host_api::{Origin, Refusal, Step, default_socket};
 use host_model::{Probe, Seed};
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore, watch};
@@ -17,7 +17,7 @@ use crate::control::server;
 use crate::control::socket::Socket;
 use crate::daemon::{Core, Daemon, State};
 use crate::ending::drain_of;
-use crate::error::{CALLED_OFF, lost};
+use crate::error::lost;
 use crate::faults::repro::Store;
 use crate::faults::repro::writer::Writer;
 use crate::last_resort::LastResort;
@@ -66,9 +66,9 @@ impl Daemon {
         let resort = LastResort::new(drain_of(&settings.config), settings.last_word.clone());
         // From here on a signal drains.
         let signals = Signals::listen(Arc::clone(&resort));
-        let signals = signals.map_err(|error| Refusal::new("start", format!("signals: {error}"), ""))?;
+        let signals = signals.map_err(|error| Refusal::new(Step::Start, format!("signals: {error}"), ""))?;
         let path = settings.socket.clone().or_else(|| settings.config.socket.clone()).unwrap_or_else(default_socket);
-        let socket = Socket::bind(&path).map_err(|error| Refusal::new("socket", error.to_string(), error.cure()))?;
+        let socket = Socket::bind(&path).map_err(|error| Refusal::new(Step::Socket, error.to_string(), error.cure()))?;
         resort.owns(socket.remnants());
         if let Some(file) = &settings.ready_file {
             // One that was left behind by a daemon that was killed must not be taken for ours.
@@ -112,7 +112,7 @@ async fn unless_called_off(
             Err(_) if gate.call_off() => {
                 let waited = signals.resort().steps().now().join(", ");
                 let message = format!("a signal ended the start before anything was attached; it waited for {waited}");
-                return Err(Refusal::new(CALLED_OFF, message, ""));
+                return Err(Refusal::new(Step::Signal, message, ""));
             }
             // What is attached already is to be drained.
             Err(_) => composing.await,
@@ -127,7 +127,7 @@ fn compose(settings: Settings, runtime: &Handle, gate: &Gate, resort: Arc<LastRe
     let start_unix_ns = unix_ns();
     let live = settings.input == Input::Kernel;
     let settings = Settings { config: settings.config.clone().sized(), ..settings };
-    settings.config.check().map_err(|error| Refusal::new("configure", error.to_string(), error.cure()))?;
+    settings.config.check().map_err(|error| Refusal::new(Step::Configure, error.to_string(), error.cure()))?;
     if let Some(note) = settings.config.memory_note() {
         tracing::warn!("{note}");
     }
@@ -172,7 +172,7 @@ fn compose(settings: Settings, runtime: &Handle, gate: &Gate, resort: Arc<LastRe
     drop(waiting);
     // Everything that could be wrong has been found by now.
     if !gate.pass() {
-        return Err(Refusal::new(CALLED_OFF, "a signal ended the start before anything was attached", ""));
+        return Err(Refusal::new(Step::Signal, "a signal ended the start before anything was attached", ""));
     }
     let _attaching = steps.begin("the probes to be attached");
     let Live { paths, trunk } = attach(&settings, paths, trunk, &mut idle)?;
@@ -239,7 +239,7 @@ fn attach(settings: &Settings, paths: Vec<Arc<Path>>, trunk: Option<Composed>, i
         false => Ok(Live { paths: attached, trunk: live }),
         true => {
             let reasons: Vec<String> = idle.iter().filter_map(|probe| reason(&probe.state)).collect();
-            Err(Refusal::new("probe", reasons.join("; "), "`host doctor` tells what this machine lacks"))
+            Err(Refusal::new(Step::Probe, reasons.join("; "), "`host doctor` tells what this machine lacks"))
         }
     }
 }
@@ -257,7 +257,7 @@ fn announce(file: &FilePath) -> Result<Remnant, Refusal> {
         Remnant::open(file, &written)
     };
     announced().map_err(|error: std::io::Error| {
-        Refusal::new("start", format!("ready file {}: {error}", file.display()), "name a file that can be written")
+        Refusal::new(Step::Start, format!("ready file {}: {error}", file.display()), "name a file that can be written")
     })
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use host_api::Refusal;
+use host_api::{Refusal, Step};
 
 use crate::config::default_state_dir;
 use crate::settings::Settings;
@@ -86,7 +86,7 @@ impl StateDir {
             Err(error) => error,
         };
         if self.named {
-            return Err(Refusal::new("configure", format!("state_dir {}: {error}", folder.display()), error.cure()));
+            return Err(Refusal::new(Step::Configure, format!("state_dir {}: {error}", folder.display()), error.cure()));
         }
         match error {
             // As for every user without a folder of that name.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use host_api::{
-    Live, LoadPlugin, PathStatus, PluginOnPath, Refusal, RollbackPlugin, ShadowState, Slot, SlotGeneration, Swap, UnloadPlugin,
+    Live, LoadPlugin, PathStatus, PluginOnPath, Refusal, RollbackPlugin, ShadowState, Slot, SlotGeneration, Step, Swap,
+    UnloadPlugin,
 };
 use host_model::{CallStats, Role};
 
@@ -93,11 +94,11 @@ impl Core {
         let mut next = self.state().slots.clone();
         if next.live(&unload.slot).is_none() {
             let message = format!("slot {} is empty", unload.slot);
-            return Err(Refusal::new("slot", message, "`host plugin list` shows what is where"));
+            return Err(Refusal::new(Step::Slot, message, "`host plugin list` shows what is where"));
         }
         next.clear(&unload.slot);
         self.swap(next, &unload.slot, "unload").await?;
-        self.state().swaps.back().cloned().ok_or_else(|| Refusal::new("slot", "nothing was unloaded", ""))
+        self.state().swaps.back().cloned().ok_or_else(|| Refusal::new(Step::Slot, "nothing was unloaded", ""))
     }
 
     /// Makes an earlier generation live again, also one that was quarantined: whoever asks for it knows why.
@@ -179,20 +180,24 @@ impl Core {
     fn compile(&self, asked: Asked) -> Result<Prepared, Refusal> {
         self.state().compiled = true;
         let pin = asked.pin.map(|pin| digest_of(&pin)).transpose();
-        let pin = pin.map_err(|wrong| Refusal::new("pin", wrong, "pin the whole digest, or none"))?;
+        let pin = pin.map_err(|wrong| Refusal::new(Step::Pin, wrong, "pin the whole digest, or none"))?;
         let (bytes, stem) = match (&asked.path, &asked.bytes_base64) {
             (Some(path), None) => (load::read(path, self.compiler.engine().execution())?, load::stem(path)),
             // Where the bytes are there, the path is only what they are called.
             (path, Some(text)) => {
                 (load::decoded(text)?.into(), path.as_deref().map_or_else(|| "unnamed".to_owned(), load::stem))
             }
-            (None, None) => return Err(Refusal::new("request", "a component is needed", "give `bytes_base64` or `path`")),
+            (None, None) => return Err(Refusal::new(Step::Request, "a component is needed", "give `bytes_base64` or `path`")),
         };
         let inspection = load::inspect(&bytes, &stem)?;
         let digest = inspection.digest.to_string();
         if let Some(pin) = pin.filter(|pin| *pin != digest) {
             let message = format!("{} has digest {digest}, not the pinned {pin}", inspection.label());
-            return Err(Refusal::new("pin", message, "fetch the component that was pinned, or pin this one if it is meant"));
+            return Err(Refusal::new(
+                Step::Pin,
+                message,
+                "fetch the component that was pinned, or pin this one if it is meant",
+            ));
         }
         let probes: Vec<String> = self.paths().iter().map(|path| path.name().to_owned()).collect();
         // A decoder of a protocol brings its path along.
@@ -206,18 +211,18 @@ impl Core {
         {
             let message =
                 format!("nothing would run it in slot {slot}: what probe {probe} sees goes to the decoders of protocols");
-            return Err(Refusal::new("slot", message, "load it into the slot of its protocol, such as decoder.http"));
+            return Err(Refusal::new(Step::Slot, message, "load it into the slot of its protocol, such as decoder.http"));
         }
         if let Slot::Decoder(probe) | Slot::SamplerOf(probe) = &slot
             && !probes.contains(probe)
             && !(routed && inspection.protocol && slot.role() == Role::Decoder)
         {
             let message = format!("there is no path `{probe}` for slot {slot}");
-            return Err(Refusal::new("slot", message, format!("paths are {}", probes.join(", "))));
+            return Err(Refusal::new(Step::Slot, message, format!("paths are {}", probes.join(", "))));
         }
         let compiled = self.state().slots.compiled(&inspection);
         let rules = self.settings.config.with_rules_of_now();
-        let rules = rules.map_err(|error| Refusal::new("configure", error.to_string(), error.cure()))?;
+        let rules = rules.map_err(|error| Refusal::new(Step::Configure, error.to_string(), error.cure()))?;
         let of_file = load::configured(&rules, &slot, &inspection, asked.path.as_deref()).map(Arc::new).unwrap_or_default();
         let order = Order { number: 0, slot, bytes, stem: &stem, config: of_file, compiled };
         let generation = load::compile(&self.compiler, &rules, order)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use host_api::{LARGEST_OBJECT, LoadProbe, Origin, Refusal, UnloadProbe, is_name};
+use host_api::{LARGEST_OBJECT, LoadProbe, Origin, Refusal, Step, UnloadProbe, is_name};
 use host_kernel::catalog;
 use host_model::{Probe, ProbeState};
 
@@ -20,7 +20,6 @@ use crate::plugins::protocols;
 use crate::plugins::slots::Slots;
 use crate::probes::attached::Opened;
 use crate::probes::open::{kernel, open};
-use crate::probes::privilege::STEP;
 use crate::probes::selection::{self, Object, Wanted};
 
 // === impl Core ===
@@ -49,7 +48,7 @@ impl Core {
         let found = self.paths().into_iter().filter(|path| !path.is_lane()).find(|path| path.name() == unload.probe);
         let Some(path) = found else {
             let message = format!("probe `{}` is not loaded", unload.probe);
-            return Err(Refusal::new("probe", message, "`host probe list` shows those that are"));
+            return Err(Refusal::new(Step::Probe, message, "`host probe list` shows those that are"));
         };
         let stopping = Arc::clone(&path);
         tokio::task::spawn_blocking(move || stopping.stop()).await.map_err(|error| lost(&error))?;
@@ -84,13 +83,17 @@ impl Core {
     /// Blocks.
     fn open_probe(&self, load: LoadProbe) -> Result<Probe, Refusal> {
         if self.origin == Origin::Replay {
-            return Err(Refusal::new("probe", "a replay has no kernel to load a probe into", "run without --replay, as root"));
+            return Err(Refusal::new(
+                Step::Probe,
+                "a replay has no kernel to load a probe into",
+                "run without --replay, as root",
+            ));
         }
         if self.settings.config.privilege.after_attach == Some(AfterAttach::None) {
             let message =
                 "CAP_BPF and CAP_PERFMON were given up when this host was ready (`after_attach = \"none\"` under [privilege])";
             return Err(Refusal::new(
-                STEP,
+                Step::Privilege,
                 message,
                 "name the probe in the configuration, so that it is attached at the start",
             ));
@@ -99,7 +102,7 @@ impl Core {
         let taken = self.trunk().is_some_and(|trunk| trunk.name() == wanted.name);
         if taken || self.paths().iter().any(|path| path.name() == wanted.name) {
             let cure = format!("`host probe unload {}` first, or give it another name", wanted.name);
-            return Err(Refusal::new("probe", format!("probe `{}` is loaded already", wanted.name), cure));
+            return Err(Refusal::new(Step::Probe, format!("probe `{}` is loaded already", wanted.name), cure));
         }
         let _unpacked = load::unpacked(self.compiler.engine().execution());
         let opened = open(&wanted)?;
@@ -163,7 +166,7 @@ impl Core {
         let given = load.bytes_base64.as_deref().map(load::decoded).transpose()?;
         if let Some(bytes) = given.as_ref().filter(|bytes| bytes.len() > LARGEST_OBJECT) {
             let message = format!("{}: {} bytes are over {} MiB", load.path.display(), bytes.len(), LARGEST_OBJECT >> 20);
-            return Err(Refusal::new("read", message, "strip what is no BPF from the object: `llvm-strip -g`"));
+            return Err(Refusal::new(Step::Read, message, "strip what is no BPF from the object: `llvm-strip -g`"));
         }
         let built_in = load.path.to_str().filter(|name| given.is_none() && !is_file(name)).and_then(catalog::find);
         let (object, name) = match built_in {
@@ -175,7 +178,7 @@ impl Core {
             Some(name) if is_name(&name) => name,
             Some(name) => {
                 let cure = "use letters, digits, `-` and `_`, at most 64";
-                return Err(Refusal::new("probe", format!("{name:?} cannot be the name of a probe"), cure));
+                return Err(Refusal::new(Step::Probe, format!("{name:?} cannot be the name of a probe"), cure));
             }
             None if name.is_empty() => selection::name_of(&load.path)?,
             None => name,

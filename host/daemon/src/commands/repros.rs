@@ -1,6 +1,6 @@
 //! The calls that failed and are kept.
 
-use host_api::{Refusal, Repro, ReproSummary};
+use host_api::{Refusal, Repro, ReproSummary, Step};
 
 use crate::daemon::Core;
 use crate::error::lost;
@@ -18,7 +18,7 @@ impl Core {
     pub(crate) async fn repro(&self, id: String) -> Result<Repro, Refusal> {
         let Some(store) = self.parts.repros.clone() else {
             return Err(Refusal::new(
-                "repro",
+                Step::Repro,
                 "this host keeps no calls that failed",
                 "give it a `state_dir` that it may write to",
             ));

@@ -1,6 +1,6 @@
 //! The requests that the paths of protocols have counted.
 
-use host_api::{Refusal, Request};
+use host_api::{Refusal, Request, Step};
 
 use crate::daemon::Core;
 use crate::error::lost;
@@ -20,7 +20,7 @@ impl Core {
                 }
                 let counted = path.counted().ok_or_else(|| {
                     let message = format!("path {} did not answer in time", path.name());
-                    Refusal::new("requests", message, "ask again; `host status` shows whether it is stuck")
+                    Refusal::new(Step::Requests, message, "ask again; `host status` shows whether it is stuck")
                 })?;
                 table.add(path.name(), &counted);
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use host_api::{
-    ComparePlugin, Condition, DiscardPlugin, Live, PromotePlugin, Refusal, ShadowPlugin, ShadowState, ShadowStatus, Slot,
+    ComparePlugin, Condition, DiscardPlugin, Live, PromotePlugin, Refusal, ShadowPlugin, ShadowState, ShadowStatus, Slot, Step,
 };
 use host_pipeline::{Candidate, Shadow, SwitchError};
 
@@ -32,7 +32,7 @@ impl Core {
         let promise = promise(&shadow)?;
         let ShadowPlugin { path, bytes_base64, slot, config, share, pin, .. } = shadow;
         if !(share > 0.0 && share <= 1.0) {
-            return Err(Refusal::new("shadow", format!("a share of {share} is none"), "give a share above 0 and up to 1"));
+            return Err(Refusal::new(Step::Shadow, format!("a share of {share} is none"), "give a share above 0 and up to 1"));
         }
         let prepared = self.prepare(Asked { path, bytes_base64, slot, config, pin }).await?;
         let _changes = self.changes.lock().await;
@@ -42,7 +42,7 @@ impl Core {
         // A path without a sampler of its own has that of all paths: a candidate for the one is compared with the other.
         let Some(live) = slots.serving(&slot).cloned() else {
             let message = format!("slot {slot} is empty: there is nothing to compare with");
-            return Err(Refusal::new("shadow", message, "`host plugin load` puts it there at once"));
+            return Err(Refusal::new(Step::Shadow, message, "`host plugin load` puts it there at once"));
         };
         let (beside, live) = (live.slot.clone(), live.label());
         self.goes_on()?;
@@ -61,7 +61,7 @@ impl Core {
         let shadows = tokio::task::spawn_blocking(starting).await.map_err(|error| lost(&error))??;
         if shadows.is_empty() {
             let message = format!("slot {slot} works on no path that runs");
-            return Err(Refusal::new("shadow", message, "`host plugin list` shows what is where"));
+            return Err(Refusal::new(Step::Shadow, message, "`host plugin list` shows what is where"));
         }
         let mut state = self.state();
         state.serial += 1;
@@ -201,7 +201,7 @@ impl State {
     fn shadow(&mut self, slot: &Slot) -> Result<&mut ShadowRun, Refusal> {
         let none = || {
             let cure = "`host plugin shadow FILE --slot SLOT` puts one there";
-            Refusal::new("shadow", format!("slot {slot} has no candidate"), cure)
+            Refusal::new(Step::Shadow, format!("slot {slot} has no candidate"), cure)
         };
         self.shadows.iter_mut().find(|run| run.slot() == slot).ok_or_else(none)
     }
@@ -214,7 +214,9 @@ fn start(ready: Vec<Bound>, share: f64) -> Result<Vec<(String, Shadow)>, Refusal
         match path.shadow(candidate, control, share) {
             Ok(shadow) => drop(shadows.insert(path.name().to_owned(), shadow)),
             Err(SwitchError::Ended(_) | SwitchError::Alone { .. }) => {}
-            Err(error) => return Err(Refusal::new("shadow", error.to_string(), "the live plugin is not touched; see the log")),
+            Err(error) => {
+                return Err(Refusal::new(Step::Shadow, error.to_string(), "the live plugin is not touched; see the log"));
+            }
         }
     }
     Ok(shadows.into_iter().collect())
@@ -228,13 +230,17 @@ fn promise(shadow: &ShadowPlugin) -> Result<Option<Promise>, Refusal> {
             let condition: Condition = text.parse().map_err(|error| {
                 let shown = host_model::printable(text, 160);
                 let cure = "write it as `disagreement < 0.1% and faults == 0 and cost < 1.2`";
-                Refusal::new("promote-if", format!("`{shown}`: {error}"), cure)
+                Refusal::new(Step::PromoteIf, format!("`{shown}`: {error}"), cure)
             })?;
             Ok(Some(Promise { condition, after: Duration::from_millis(after_ms), timer: None }))
         }
         _ => {
             let cure = "give both, or none and promote it yourself";
-            Err(Refusal::new("promote-if", "a condition needs the time when it is looked at, and the time a condition", cure))
+            Err(Refusal::new(
+                Step::PromoteIf,
+                "a condition needs the time when it is looked at, and the time a condition",
+                cure,
+            ))
         }
     }
 }

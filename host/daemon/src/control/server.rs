@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use host_api::{
     Cause, ComparePlugin, DiscardPlugin, Endpoint, GetPlugins, GetProbes, GetRepro, GetRepros, GetRequests, GetShadows,
-    GetSlots, GetStatus, LoadPlugin, LoadProbe, PromotePlugin, Refusal, Refused, RollbackPlugin, ShadowPlugin, Stop,
+    GetSlots, GetStatus, LoadPlugin, LoadProbe, PromotePlugin, Refusal, Refused, RollbackPlugin, ShadowPlugin, Step, Stop,
     UnloadPlugin, UnloadProbe,
 };
 use host_plugin::limits::LARGEST_COMPONENT;
@@ -227,7 +227,7 @@ fn told<E: Endpoint>(answer: Result<E::Answer, Refusal>) -> Answer {
 
 async fn compare_plugin(State(core): State<Arc<Core>>, asked: Result<Query<ComparePlugin>, QueryRejection>) -> Answer {
     let cure = "name the slot: /v1/plugins/compare?slot=sampler";
-    let Query(asked) = asked.map_err(|error| Refusal::new("request", error.to_string(), cure))?;
+    let Query(asked) = asked.map_err(|error| Refusal::new(Step::Request, error.to_string(), cure))?;
     told::<ComparePlugin>(core.compare(&asked))
 }
 
@@ -248,11 +248,11 @@ async fn order<T: DeserializeOwned>(core: &Core, request: Request) -> Result<(Ow
         _ = end.wait_for(Option::is_some) => None,
         () = tokio::time::sleep(TURN_TIMEOUT) => {
             let message = format!("{MAX_CHANGES} changes have been under way for {} s", TURN_TIMEOUT.as_secs());
-            return Err(Refusal::new("busy", message, "ask again; `host status` shows what changed last"));
+            return Err(Refusal::new(Step::Busy, message, "ask again; `host status` shows what changed last"));
         }
     };
     core.goes_on()?;
-    let turn = turn.ok_or_else(|| Refusal::new("internal", "nobody gives leave to change anything", "ask again"))?;
+    let turn = turn.ok_or_else(|| Refusal::new(Step::Internal, "nobody gives leave to change anything", "ask again"))?;
     Ok((turn, read(request).await?))
 }
 
@@ -272,17 +272,17 @@ async fn carry_out<T: Send + 'static>(
 
 fn nothing_here(request: &Request, there_is: String) -> Response {
     let message = format!("there is no {} {}", request.method(), request.uri().path());
-    refuse(StatusCode::NOT_FOUND, Refusal::new("request", message, there_is))
+    refuse(StatusCode::NOT_FOUND, Refusal::new(Step::Request, message, there_is))
 }
 
 async fn strangers() -> Response {
     let cure = "connect as the daemon's user, as root, or as a member of the socket's group";
-    refuse(StatusCode::FORBIDDEN, Refusal::new("credentials", "you are none of those who may speak to this daemon", cure))
+    refuse(StatusCode::FORBIDDEN, Refusal::new(Step::Credentials, "you are none of those who may speak to this daemon", cure))
 }
 
 async fn read<T: DeserializeOwned>(request: Request<Body>) -> Result<T, Refusal> {
     let broken =
-        |message: String| Refusal::new("request", message, "send a JSON body, as the documentation of the socket shows");
+        |message: String| Refusal::new(Step::Request, message, "send a JSON body, as the documentation of the socket shows");
     let announced = request.body().size_hint().lower();
     if announced > MAX_BODY as u64 {
         return Err(broken(format!("a body of {announced} bytes is over {} MiB", MAX_BODY >> 20)));
@@ -306,7 +306,7 @@ impl From<Refusal> for Denied {
 
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
-        let status = if self.0.step == "request" { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
+        let status = if self.0.step == Step::Request { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
         refuse(status, self.0)
     }
 }
@@ -326,7 +326,7 @@ mod tests {
         let (done, finished) = oneshot::channel();
         let change = async move {
             tokio::task::yield_now().await;
-            done.send("everything").map_err(|_| Refusal::new("internal", "nobody listens", ""))
+            done.send("everything").map_err(|_| Refusal::new(Step::Internal, "nobody listens", ""))
         };
         {
             let mut request = Box::pin(carry_out(turn, change));

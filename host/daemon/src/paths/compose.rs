@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use host_api::Refusal;
+use host_api::{Refusal, Step};
 use host_export::Exporter;
 use host_model::{PathCounters, Seed, Source};
 use host_pipeline::{BatchLimits, Blueprint, Stages};
@@ -50,7 +50,11 @@ pub(crate) fn path(parts: &Parts, slots: &Slots, opened: Opened) -> Result<Path,
     };
     // is decoded, sampled and enriched by what is in the slots, each bound to the layout or schema in front of it,
     let lineup = slots.lineup(&place.probe).ok_or_else(|| {
-        Refusal::new("bind", format!("path {} has no decoder", place.probe), format!("load one into decoder.{}", place.probe))
+        Refusal::new(
+            Step::Bind,
+            format!("path {} has no decoder", place.probe),
+            format!("load one into decoder.{}", place.probe),
+        )
     })?;
     let stages = parts.binder.stages(&place, &lineup)?;
     // and goes out; every step is counted.
@@ -86,7 +90,7 @@ pub(crate) fn watch(parts: &Parts, place: &Place) -> Watch {
 /// Starts a path.
 pub(crate) fn start(place: Place, lineup: Lineup, reads: Reads, blueprint: Blueprint) -> Result<Path, Refusal> {
     Path::start(place, lineup, reads, blueprint)
-        .map_err(|error| Refusal::new("start", error.to_string(), "see the limits on threads of this process"))
+        .map_err(|error| Refusal::new(Step::Start, error.to_string(), "see the limits on threads of this process"))
 }
 
 /// When a batch closes, by the configuration.

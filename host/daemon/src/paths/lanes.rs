@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use host_api::{Refusal, Slot};
+use host_api::{Refusal, Slot, Step};
 use host_model::{PathCounters, Recogniser, Source};
 use host_pipeline::{BatchLimits, Stages};
 
@@ -139,7 +139,7 @@ fn bind(binder: &Binder, slots: &Slots, trunk: &Place, name: &str) -> Result<Bou
         clock: Arc::clone(&trunk.clock),
     };
     let lineup = slots.lineup(name).ok_or_else(|| {
-        Refusal::new("bind", format!("protocol {name} has no decoder"), format!("load one into decoder.{name}"))
+        Refusal::new(Step::Bind, format!("protocol {name} has no decoder"), format!("load one into decoder.{name}"))
     })?;
     let stages = binder.stages(&place, &lineup)?;
     let (recogniser, id) = binder.recogniser(&place, &lineup.decoder)?;
@@ -155,7 +155,7 @@ fn check(name: &str, recogniser: &dyn Recogniser) -> Result<(), Refusal> {
         return Ok(());
     }
     let message = format!("plugin {}: it decodes protocol {decodes}, not {name}", recogniser.id());
-    Err(Refusal::new("bind", message, format!("load it into slot {}", Slot::Decoder(decodes.clone()))))
+    Err(Refusal::new(Step::Bind, message, format!("load it into slot {}", Slot::Decoder(decodes.clone()))))
 }
 
 /// Starts the path at the end of a lane.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use host_api::Refusal;
+use host_api::{Refusal, Step};
 use host_pipeline::{Outcome, SwitchError};
 
 use crate::paths::path::{MadeOf, Path};
@@ -31,7 +31,7 @@ pub(crate) fn swap(binder: &Binder, paths: &[Arc<Path>], next: &Slots) -> Result
         let before = path.made_of();
         let lineup = next.lineup(path.name()).ok_or_else(|| {
             let message = format!("path {} would be without a decoder", path.name());
-            Refusal::new("bind", message, "load another decoder into its slot, or unload the probe")
+            Refusal::new(Step::Bind, message, "load another decoder into its slot, or unload the probe")
         })?;
         let from = (&before.lineup, &before.cards, &before.schema);
         if let Some(rebound) = binder.change(&path.place, from, &lineup)? {
@@ -55,7 +55,7 @@ pub(crate) fn swap(binder: &Binder, paths: &[Arc<Path>], next: &Slots) -> Result
             Err(SwitchError::Ended(name)) => tracing::debug!(path = %name, "a path has ended and is not switched"),
             Err(error) => {
                 done.into_iter().for_each(|(path, before)| restore(binder, path, &before.lineup));
-                return Err(Refusal::new("switch", error.to_string(), "the plugin before is live again; see the log"));
+                return Err(Refusal::new(Step::Switch, error.to_string(), "the plugin before is live again; see the log"));
             }
         }
     }
@@ -68,7 +68,7 @@ fn restore(binder: &Binder, path: &Arc<Path>, lineup: &Lineup) {
     let restored = binder.change(&path.place, (&now.lineup, &now.cards, &now.schema), lineup).and_then(|rebound| {
         let Some(rebound) = rebound else { return Ok(()) };
         let switched = path.switch(rebound, lineup.clone());
-        switched.map(|_| ()).map_err(|error| Refusal::new("switch", error.to_string(), ""))
+        switched.map(|_| ()).map_err(|error| Refusal::new(Step::Switch, error.to_string(), ""))
     });
     if let Err(error) = restored {
         tracing::error!(path = path.name(), %error, "the plugins before could not be made live again on this path");

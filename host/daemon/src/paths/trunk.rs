@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use host_api::{PathStatus, Refusal};
+use host_api::{PathStatus, Refusal, Step};
 use host_kernel::KernelError;
 use host_model::{PathCounters, Probe, Recogniser, Source};
 use host_pipeline::{Account, RouteError, Router};
@@ -125,5 +125,5 @@ impl Trunk {
 
 /// The router's refusal.
 pub(crate) fn refusal(error: RouteError) -> Refusal {
-    Refusal::new("route", error.to_string(), "`host status` shows the probe and its protocols")
+    Refusal::new(Step::Route, error.to_string(), "`host status` shows the probe and its protocols")
 }

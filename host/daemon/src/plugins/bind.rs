@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use host_api::{Refusal, Slot};
+use host_api::{Refusal, Slot, Step};
 use host_model::{
     CallStats, Decoder, Enricher, Layout, MapAccess, MapError, Plugin, PluginId, Recogniser, Role, Sampler, Schema, Tables,
 };
@@ -155,7 +155,11 @@ impl Binder {
             let enricher = bound.map_err(|error| refusal(place, error))?;
             let extended = schema.extend(enricher.added()).map_err(|error| {
                 let message = format!("plugin {}: on path {}: {error}", plugin.label(), place.probe);
-                Refusal::new("bind", message, "let it add fields under names of its own, or unload the plugin that adds them")
+                Refusal::new(
+                    Step::Bind,
+                    message,
+                    "let it add fields under names of its own, or unload the plugin that adds them",
+                )
             })?;
             schema = Arc::new(extended);
             enrichers.push(enricher);
@@ -279,5 +283,9 @@ fn id(plugin: &Generation) -> PluginId {
 
 fn refusal(place: &Place, error: PluginError) -> Refusal {
     let PluginError { plugin, step, problem, cure } = error;
-    Refusal::new(&step.to_string(), format!("plugin {plugin}: {step} failed on path {}: {problem}", place.probe), cure)
+    Refusal::new(
+        Step::from(step.to_string().as_str()),
+        format!("plugin {plugin}: {step} failed on path {}: {problem}", place.probe),
+        cure,
+    )
 }

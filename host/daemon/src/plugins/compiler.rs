@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use host_api::Refusal;
+use host_api::{Refusal, Step};
 #[cfg(feature = "compiler")]
 use host_plugin::{Apart, Cache, apart};
 use host_plugin::{Component, Engine, Execution, Grants, INSTANCES, Inspection, PluginError};
@@ -28,7 +28,7 @@ impl Compiler {
         let config = settings.config.engine;
         let execution = execution(config.interpret);
         let engine = Engine::with(execution, config.instances.unwrap_or(INSTANCES))
-            .map_err(|error| Refusal::new("start", error.to_string(), ""))?;
+            .map_err(|error| Refusal::new(Step::Start, error.to_string(), ""))?;
         #[cfg(not(feature = "compiler"))]
         let _ = state_dir;
         Ok(Self {

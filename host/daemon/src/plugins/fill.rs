@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use host_api::{Refusal, Slot};
+use host_api::{Refusal, Slot, Step};
 
 use super::compiler::Compiler;
 use super::load::{self, Choice, Order};
@@ -50,7 +50,7 @@ pub(crate) fn slots(
     let mut slots = Slots::keeping(kept);
     for generation in compiled {
         let generation =
-            generation.map_err(|_| Refusal::new("compile", "the compiler panicked", "this is a fault of the host"))?;
+            generation.map_err(|_| Refusal::new(Step::Compile, "the compiler panicked", "this is a fault of the host"))?;
         let generation = generation?;
         generation.record().since_unix_ms = unix_ms();
         slots.put(Arc::new(generation));

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use host_api::{Refusal, Slot, is_name};
+use host_api::{Refusal, Slot, Step, is_name};
 use host_kernel::file;
 use host_model::Role;
 use host_plugin::limits::LARGEST_COMPONENT;
-use host_plugin::{Component, Execution, Inspection, PluginError, Step};
+use host_plugin::{Component, Execution, Inspection, PluginError};
 use hyper::body::Bytes;
 
 use crate::config::{self, Config, PluginConfig};
@@ -76,20 +76,22 @@ pub(crate) fn read(component: &Path, execution: Execution) -> Result<Bytes, Refu
     let name = component.to_string_lossy();
     match plugins::component(&name) {
         Some(built_in) => {
-            let broken = || Refusal::new("read", format!("`{name}` in the binary is broken"), "build the host anew");
+            let broken = || Refusal::new(Step::Read, format!("`{name}` in the binary is broken"), "build the host anew");
             built_in.code(execution == Execution::Interpreted).map(Bytes::from_owner).ok_or_else(broken)
         }
         None => match file::read_privileged(component, LARGEST_COMPONENT as u64) {
             Ok(bytes) => Ok(bytes.into()),
             Err(error) if error.is_absent() && !config::is_file(&name) => Err(unknown(&name)),
-            Err(error) => Err(refused(PluginError::new(&name, Step::Read, &error.to_string(), error.cure()))),
+            Err(error) => Err(refused(PluginError::new(&name, host_plugin::Step::Read, &error.to_string(), error.cure()))),
         },
     }
 }
 
 /// The bytes that a request brings along.
 pub(crate) fn decoded(base64: &str) -> Result<Vec<u8>, Refusal> {
-    STANDARD.decode(base64).map_err(|error| Refusal::new("request", format!("bytes_base64: {error}"), "send standard base64"))
+    STANDARD
+        .decode(base64)
+        .map_err(|error| Refusal::new(Step::Request, format!("bytes_base64: {error}"), "send standard base64"))
 }
 
 fn unknown(name: &str) -> Refusal {
@@ -97,7 +99,7 @@ fn unknown(name: &str) -> Refusal {
     let meant = meant(name).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
     let cure =
         format!("{meant}in the binary are {}; a file is named with its path or ends in .wasm or .cwasm", known.join(", "));
-    Refusal::new("read", format!("there is no component `{name}` in the binary, and no such file"), cure)
+    Refusal::new(Step::Read, format!("there is no component `{name}` in the binary, and no such file"), cure)
 }
 
 /// The component in the binary that whoever wrote this name probably meant: names have long beginnings in common.
@@ -126,7 +128,7 @@ pub(crate) fn inspect(bytes: &[u8], name: &str) -> Result<Inspection, Refusal> {
 /// The slot of a component for which none was named: by its role, and its name after the role (`decoder-file` is for
 /// `decoder.file`). `routed`: a decoder of a protocol needs no path, it gets one.
 pub(crate) fn infer(inspection: &Inspection, probes: &[String], routed: bool) -> Result<Slot, Refusal> {
-    let refuse = |message: String, cure: String| Err(Refusal::new("slot", message, cure));
+    let refuse = |message: String, cure: String| Err(Refusal::new(Step::Slot, message, cure));
     let name = &inspection.name;
     let [role] = inspection.roles.as_slice() else {
         let roles: Vec<String> = inspection.roles.iter().map(ToString::to_string).collect();

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use host_api::{Refusal, Slot};
+use host_api::{Refusal, Slot, Step};
 use host_model::Layout;
 use host_pipeline::TRUNK_RECORD;
 use host_plugin::Execution;
@@ -45,7 +45,7 @@ pub(crate) fn choices(config: &Config, probes: &[&str], execution: Execution) ->
                 bundled.join(", ")
             );
             let message = format!("protocols.enabled: there is no decoder of protocol `{name}`");
-            return Err(Refusal::new("configure", message, cure));
+            return Err(Refusal::new(Step::Configure, message, cure));
         }
     }
     for (slot, plugin) in config.plugins.iter() {
@@ -60,7 +60,7 @@ pub(crate) fn choices(config: &Config, probes: &[&str], execution: Execution) ->
         if !names.contains(protocol) {
             let cure = format!("protocols that are looked for are {}", names.join(", "));
             let message = format!("protocols.ports: port {port} is pinned to `{protocol}`, which nobody decodes");
-            return Err(Refusal::new("configure", message, cure));
+            return Err(Refusal::new(Step::Configure, message, cure));
         }
     }
     names.retain(|name| !probes.contains(&name.as_str()));

@@ -1,6 +1,6 @@
 //! What a component may reach and use in a slot: by what the slot says, and by who the component is.
 
-use host_api::{OnFaults, Refusal, Slot};
+use host_api::{OnFaults, Refusal, Slot, Step};
 use host_model::Fallback;
 use host_plugin::{Grants, Inspection, Limits, NATIVE_CODE};
 
@@ -59,7 +59,7 @@ impl Rules {
         };
         let cure =
             format!("if you trust who compiled it, add to host.toml:\n\n[[grants]]\n{whose}\nallow = [\"{NATIVE_CODE}\"]\n");
-        Err(Refusal::new("grant", message, cure))
+        Err(Refusal::new(Step::Grant, message, cure))
     }
 }
 
@@ -86,7 +86,8 @@ fn words(config: &Config, slot: &Slot, plugin: &PluginConfig, inspection: &Inspe
 }
 
 fn parse(slot: &Slot, words: &[String]) -> Result<Grants, Refusal> {
-    Grants::parse(words).map_err(|error| Refusal::new("configure", format!("grants of {slot}: {error}"), "correct the grant"))
+    Grants::parse(words)
+        .map_err(|error| Refusal::new(Step::Configure, format!("grants of {slot}: {error}"), "correct the grant"))
 }
 
 /// Says what is missing, and the lines that would grant it. They stand at the end of any configuration.
@@ -101,7 +102,7 @@ fn not_granted(config: &Config, inspection: &Inspection, missing: &[&str]) -> Re
         inspection.name,
         list(missing, "\"")
     );
-    Refusal::new("grant", message, cure)
+    Refusal::new(Step::Grant, message, cure)
 }
 
 fn list(words: &[&str], quote: &str) -> String {
@@ -135,7 +136,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_refused_with_lines_that_grant_it() {
         let refusal = rules("", "enricher.other").unwrap_err();
-        assert_eq!(refusal.step, "grant");
+        assert_eq!(refusal.step, Step::Grant);
         assert!(refusal.message.contains("`tables`"), "{refusal:?}");
         let lines = refusal.cure.strip_prefix("add to host.toml:\n").unwrap();
         assert_eq!(rules(lines, "enricher.other").unwrap().words, ["tables"]);
@@ -166,7 +167,7 @@ mod tests {
             "[[grants]]\nplugin = \"enricher-processes\"\nallow = [\"tables\"]\n[[grants]]\ndigest = \"{}\"\nallow = [\"tables\"]",
             "0".repeat(64)
         );
-        assert_eq!(rules(&text, "enricher.other").unwrap_err().step, "grant");
+        assert_eq!(rules(&text, "enricher.other").unwrap_err().step, Step::Grant);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use host_api::{Refusal, Slot, SlotGeneration};
+use host_api::{Refusal, Slot, SlotGeneration, Step};
 use host_plugin::{Component, Inspection};
 use hyper::body::Bytes;
 
@@ -145,7 +145,7 @@ impl Slots {
     pub(crate) fn roll_back(&mut self, slot: &Slot, number: Option<u64>) -> Result<Arc<Generation>, Refusal> {
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.slot == *slot) else {
             return Err(Refusal::new(
-                "rollback",
+                Step::Rollback,
                 format!("slot {slot} has never held a plugin"),
                 "load one with `host plugin load`",
             ));
@@ -162,7 +162,7 @@ impl Slots {
                 (None, None) => format!("slot {slot} held nothing that is kept"),
             };
             return Err(Refusal::new(
-                "rollback",
+                Step::Rollback,
                 message,
                 format!("generations there are: {}; name one with --to", kept.join(", ")),
             ));

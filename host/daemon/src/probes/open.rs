@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use host_api::Refusal;
+use host_api::{Refusal, Step};
 use host_kernel::KernelError;
 use host_model::{Probe, ProbeState};
 use host_plugin::SystemClock;
 
 use super::attached::{Attached, Opened};
+use super::replay;
 use super::selection::{self, Wanted};
-use super::{privilege, replay};
 use crate::plugins::bind::Place;
 use crate::settings::{Input, Settings};
 
@@ -34,7 +34,7 @@ pub(crate) fn open_all(settings: &Settings) -> Result<(Vec<Opened>, Vec<Probe>),
     if opened.is_empty() {
         let reasons: Vec<String> = idle.iter().filter_map(|probe| reason(&probe.state)).collect();
         let message = if reasons.is_empty() { "no probe is to run".to_owned() } else { reasons.join("; ") };
-        return Err(Refusal::new("probe", message, "`host doctor` tells what this machine lacks"));
+        return Err(Refusal::new(Step::Probe, message, "`host doctor` tells what this machine lacks"));
     }
     Ok((opened, idle))
 }
@@ -64,10 +64,10 @@ pub(crate) fn open(wanted: &Wanted) -> Result<Opened, Refusal> {
 pub(crate) fn kernel(error: KernelError) -> Refusal {
     match error {
         KernelError::Permission { .. } => {
-            Refusal::new(privilege::STEP, error.to_string(), "`host doctor --caps` prints what it takes")
+            Refusal::new(Step::Privilege, error.to_string(), "`host doctor --caps` prints what it takes")
         }
         _ => Refusal::new(
-            "probe",
+            Step::Probe,
             error.to_string(),
             "`host doctor` tells what this machine lacks; --probe NAME runs the others alone",
         ),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use host_api::Refusal;
+use host_api::{Refusal, Step};
 use host_kernel::Hooks;
 use host_kernel::capabilities::{self, BASE, Capability, CapabilitySet};
 use host_kernel::privileged;
@@ -28,9 +28,6 @@ pub struct Need {
     /// What it is for.
     pub why: String,
 }
-
-/// The step of a [`Refusal`] for lack of privilege.
-pub const STEP: &str = "privilege";
 
 /// All that a run with these settings has a use for on this kernel. Nothing is loaded, and it takes no privilege.
 ///
@@ -76,7 +73,7 @@ pub(crate) fn settle() -> Result<(), Refusal> {
 }
 
 fn refused(error: std::io::Error) -> Refusal {
-    Refusal::new("start", format!("privileges cannot be given up: {error}"), "see the limits on threads, and seccomp")
+    Refusal::new(Step::Start, format!("privileges cannot be given up: {error}"), "see the limits on threads, and seccomp")
 }
 
 /// What can only be found by trying, such as a hook of an object of the user's own, is refused when it is tried.
@@ -99,7 +96,7 @@ fn check(needs: &[Need], held: CapabilitySet) -> Result<(), Refusal> {
     if missing.iter().all(|need| LOOKING.contains(&need.capability)) {
         cure.push_str("; or take `processes = \"all\"` out of [privilege]");
     }
-    Err(Refusal::new(STEP, message.join("\n"), cure))
+    Err(Refusal::new(Step::Privilege, message.join("\n"), cure))
 }
 
 /// What looks into processes and folders of others.
@@ -242,7 +239,7 @@ mod tests {
         for missing in [Capability::Bpf, Capability::Perfmon, Capability::SysPtrace, Capability::DacReadSearch] {
             let others = held.iter().copied().filter(|capability| *capability != missing).collect();
             let refusal = check(&needs, others).unwrap_err();
-            assert!(refusal.step == STEP && refusal.message.starts_with(missing.name()), "{refusal:?}");
+            assert!(refusal.step == Step::Privilege && refusal.message.starts_with(missing.name()), "{refusal:?}");
             assert!(refusal.message.contains("l7: "), "{refusal:?}");
             assert_eq!(refusal.cure.contains("[privilege]"), LOOKING.contains(&missing), "{refusal:?}");
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use host_api::Refusal;
+use host_api::{Refusal, Step};
 use host_export::capture::{CaptureError, CapturedProbe, Writer};
 use host_kernel::file::PATIENCE;
 use host_kernel::privileged;
@@ -58,7 +58,7 @@ impl Recorder {
             .map_err(CaptureError::from)
             .and_then(|file| Writer::new(BufWriter::new(file), offset, &probes))
             .map_err(|error| {
-                Refusal::new("record", format!("{}: {error}", file.display()), "name a file that can be written")
+                Refusal::new(Step::Record, format!("{}: {error}", file.display()), "name a file that can be written")
             })?;
         let names = probes.into_iter().map(|probe| probe.name).collect();
         Ok(Self { probes: names, tape: Arc::new(Mutex::new(Tape { writer: Some(writer), broken: None })) })

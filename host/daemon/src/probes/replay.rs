@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use host_api::Refusal;
+use host_api::{Refusal, Step};
 use host_export::capture::{CaptureError, CapturedProbe, Conductor, Pace, Reader, Replay};
 use host_kernel::file::PATIENCE;
 use host_kernel::privileged;
@@ -74,7 +74,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Vec<Opened>, Refusal> {
         Input::Capture { file, looping } => (Tape::File(file.clone()), *looping),
     };
     let failed = |error: CaptureError| {
-        Refusal::new("replay", format!("{}: {error}", tape.name()), "give a file that `host record` wrote")
+        Refusal::new(Step::Replay, format!("{}: {error}", tape.name()), "give a file that `host record` wrote")
     };
     let mut reader = Reader::new(tape.open().map_err(failed)?).map_err(failed)?;
     let probes = reader.probes().to_vec();
@@ -82,7 +82,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Vec<Opened>, Refusal> {
     if let Some(missing) = wanted.iter().find(|name| probes.iter().all(|probe| probe.name != **name)) {
         let has: Vec<&str> = probes.iter().map(|probe| probe.name.as_str()).collect();
         let message = format!("{} has no probe `{missing}`", tape.name());
-        return Err(Refusal::new("replay", message, format!("it has {}", has.join(", "))));
+        return Err(Refusal::new(Step::Replay, message, format!("it has {}", has.join(", "))));
     }
     let conductor = Conductor::open(tape.open().map_err(failed)?, settings.pace).map_err(failed)?;
     let chosen = probes.into_iter().filter(|probe| wanted.is_empty() || wanted.contains(&probe.name));
@@ -94,7 +94,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Vec<Opened>, Refusal> {
             };
             let layout = layout.ok_or_else(|| {
                 let message = format!("{}: the record of probe `{name}` is not described", tape.name());
-                Refusal::new("replay", message, "record it again with an object that has BTF (`clang -g`)")
+                Refusal::new(Step::Replay, message, "record it again with an object that has BTF (`clang -g`)")
             })?;
             let time = Arc::new(RecordTime {
                 monotonic_ns: AtomicU64::new(first_ns),

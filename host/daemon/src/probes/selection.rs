@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use host_api::{LARGEST_OBJECT, Refusal, is_name};
+use host_api::{LARGEST_OBJECT, Refusal, Step, is_name};
 use host_kernel::{LoadOptions, catalog, cgroup, file, privileged};
 use host_model::{Description, Filter, Probe, ProbeState};
 
@@ -51,14 +51,14 @@ pub(crate) fn wanted(settings: &Settings) -> Result<Vec<Wanted>, Refusal> {
         let name = name_of(&file)?;
         if candidates.iter().any(|(known, _)| *known == name) {
             let message = format!("{} has the name of a probe that is there already", file.display());
-            return Err(Refusal::new("configure", message, "rename the file: its name before `.bpf.o` is the probe's"));
+            return Err(Refusal::new(Step::Configure, message, "rename the file: its name before `.bpf.o` is the probe's"));
         }
         candidates.push((name, Some(Object::File(file))));
     }
     if let Some(unknown) = settings.probes.iter().find(|name| !candidates.iter().any(|(known, _)| known == *name)) {
         let known: Vec<&str> = candidates.iter().map(|(name, _)| name.as_str()).collect();
         return Err(Refusal::new(
-            "configure",
+            Step::Configure,
             format!("there is no probe `{unknown}`"),
             format!("probes are {}", known.join(", ")),
         ));
@@ -74,11 +74,11 @@ pub(crate) fn wanted(settings: &Settings) -> Result<Vec<Wanted>, Refusal> {
         }
         if !is_name(&name) {
             let cure = "use letters, digits, `-` and `_`, at most 64";
-            return Err(Refusal::new("configure", format!("{name:?} cannot be the name of a probe"), cure));
+            return Err(Refusal::new(Step::Configure, format!("{name:?} cannot be the name of a probe"), cure));
         }
         let Some(object) = object else {
             let message = format!("probe `{name}` is not in the binary and has no object");
-            return Err(Refusal::new("configure", message, format!("add `object = \"{name}.bpf.o\"` to [probes.{name}]")));
+            return Err(Refusal::new(Step::Configure, message, format!("add `object = \"{name}.bpf.o\"` to [probes.{name}]")));
         };
         let must = by_name || probe.enabled == Some(true);
         wanted.push(Wanted { options: options(settings, &name, probe)?, name, object, must });
@@ -123,7 +123,7 @@ pub(crate) fn name_of(file: &Path) -> Result<String, Refusal> {
         return Ok(name.to_owned());
     }
     let message = format!("{} gives no name to a probe", file.display());
-    Err(Refusal::new("configure", message, "name the file NAME.bpf.o, with letters, digits, `-` and `_`"))
+    Err(Refusal::new(Step::Configure, message, "name the file NAME.bpf.o, with letters, digits, `-` and `_`"))
 }
 
 // === impl Object ===
@@ -141,7 +141,7 @@ impl Object {
             Self::File(file) => file,
         };
         file::read_privileged(file, LARGEST_OBJECT as u64)
-            .map_err(|error| Refusal::new("read", format!("{}: {error}", file.display()), error.cure()))
+            .map_err(|error| Refusal::new(Step::Read, format!("{}: {error}", file.display()), error.cure()))
     }
 }
 
@@ -153,14 +153,18 @@ fn filter(flags: &FilterConfig, config: &FilterConfig) -> Result<Filter, Refusal
         pid: flags.pid.or(config.pid),
         comm: flags.comm.clone().or_else(|| config.comm.clone()),
         cgroup: cgroup
-            .map_err(|error| Refusal::new("configure", error.to_string(), "name a directory below /sys/fs/cgroup"))?,
+            .map_err(|error| Refusal::new(Step::Configure, error.to_string(), "name a directory below /sys/fs/cgroup"))?,
     })
 }
 
 /// The objects in a folder, by name.
 fn objects(folder: &Path) -> Vec<Result<PathBuf, Refusal>> {
     let failed = |error: std::io::Error| {
-        Refusal::new("configure", format!("probe_dir {}: {error}", folder.display()), "name a folder that this user may read")
+        Refusal::new(
+            Step::Configure,
+            format!("probe_dir {}: {error}", folder.display()),
+            "name a folder that this user may read",
+        )
     };
     let named = folder.to_owned();
     let entries = privileged::read(file::PATIENCE, move || {

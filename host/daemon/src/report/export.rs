@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use host_api::Refusal;
+use host_api::{Refusal, Step};
 use host_export::{ConsoleStyle, Explicit, ExportSettings, Exporter, Output};
 use tokio::runtime::Handle;
 
@@ -29,8 +29,8 @@ pub(crate) fn exporter(settings: &Settings, runtime: &Handle) -> Result<Exporter
     };
     explicit.endpoint.iter().try_for_each(|endpoint| with_scheme(endpoint))?;
     let variable = |name: &str| std::env::var(name).ok();
-    let export =
-        ExportSettings::merge(&variable, &explicit).map_err(|error| Refusal::new("export", error.to_string(), error.cure))?;
+    let export = ExportSettings::merge(&variable, &explicit)
+        .map_err(|error| Refusal::new(Step::Export, error.to_string(), error.cure))?;
     let lines = || settings.view.as_ref().map_or_else(|| Box::new(std::io::stdout()) as _, View::open);
     let output = match settings.output.or(config.output).unwrap_or(OutputName::None) {
         OutputName::None => Output::None,
@@ -38,7 +38,7 @@ pub(crate) fn exporter(settings: &Settings, runtime: &Handle) -> Result<Exporter
         OutputName::Console => Output::Console(lines(), style(settings.view.is_none())),
     };
     Exporter::start(export, output, runtime)
-        .map_err(|error| Refusal::new("export", error.to_string(), "correct the endpoint or its certificates"))
+        .map_err(|error| Refusal::new(Step::Export, error.to_string(), "correct the endpoint or its certificates"))
 }
 
 /// Where no scheme is written, OpenTelemetry means https; whoever writes `localhost:4317` means a collector without TLS, and would
@@ -51,7 +51,7 @@ fn with_scheme(endpoint: &str) -> Result<(), Refusal> {
     // A password is not for a log.
     let shown = shown.rsplit_once('@').map_or(shown.as_str(), |(_, rest)| rest);
     let message = format!("the collector's endpoint `{shown}` has no scheme");
-    Err(Refusal::new("export", message, format!("write http://{shown}, or https://{shown} if it speaks TLS")))
+    Err(Refusal::new(Step::Export, message, format!("write http://{shown}, or https://{shown} if it speaks TLS")))
 }
 
 /// Only lines that a person reads on standard output are coloured and cut.

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use crate::house::{House, order};
-use host_api::{Cause, ClientError, GetPlugins, GetProbes, GetStatus, LoadProbe, Origin, Stop};
+use host_api::{Cause, ClientError, GetPlugins, GetProbes, GetStatus, LoadProbe, Origin, Step, Stop};
 use host_daemon::{Daemon, Input};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -56,7 +56,7 @@ async fn a_second_daemon_is_refused_with_the_pid_of_the_first() {
     let house = House::new();
     let daemon = playing(&house).await;
     let refusal = Daemon::start(house.settings(Input::Embedded { looping: true })).await.err().unwrap();
-    assert_eq!(refusal.step, "socket");
+    assert_eq!(refusal.step, Step::Socket);
     assert!(refusal.message.contains(&format!("pid {}", std::process::id())), "{refusal:?}");
     assert!(house.client().call(&GetStatus).await.is_ok(), "the first one is not disturbed");
     daemon.stop().await;
@@ -138,7 +138,7 @@ async fn a_change_that_comes_while_the_host_ends_is_refused() {
     let (report, load) = tokio::join!(daemon.stop(), client.call(&late));
     assert!(report.balanced, "{report:?}");
     match load {
-        Err(ClientError::Refused(refusal)) => assert_eq!(refusal.step, "stop", "{refusal:?}"),
+        Err(ClientError::Refused(refusal)) => assert_eq!(refusal.step, Step::Stop, "{refusal:?}"),
         Err(_) | Ok(_) => {}
     }
     assert!(client.call(&GetStatus).await.is_err());

@@ -1,7 +1,7 @@
 //! Grants by who a component is.
 
 use crate::house::{House, order, refusal};
-use host_api::GetSlots;
+use host_api::{GetSlots, Step};
 use host_daemon::{Config, Daemon, Input};
 use host_plugin::signature::{PrivateKey, sign};
 
@@ -21,7 +21,7 @@ async fn the_lines_of_a_refusal_are_what_it_takes() {
     // Two enrichers must not add the same fields.
     let alone = "[plugins.\"enricher.process\"]\nenabled = false\n";
     let refused = load(&house, alone, "enricher-process").await.unwrap_err();
-    assert_eq!(refused.step, "grant");
+    assert_eq!(refused.step, Step::Grant);
     let lines = refused.cure.strip_prefix("add to host.toml:\n").unwrap();
     assert_eq!(load(&house, &format!("{alone}{lines}"), "enricher-process").await, Ok(1));
 }
@@ -36,7 +36,7 @@ async fn what_is_granted_to_a_signer_is_granted_to_what_it_signed() {
     );
     let signed = house.folder.path().join("signed.wasm");
     std::fs::write(&signed, sign(plugins::component("enricher-process").unwrap().bytes, &key).unwrap()).unwrap();
-    assert_eq!(load(&house, &config, "enricher-process").await.unwrap_err().step, "grant", "it is not signed");
+    assert_eq!(load(&house, &config, "enricher-process").await.unwrap_err().step, Step::Grant, "it is not signed");
 
     let daemon = house.playing(&config).await;
     let client = house.client();
@@ -61,7 +61,7 @@ async fn a_new_grant_takes_no_restart_and_a_broken_file_changes_nothing() {
     let refused = load().await.unwrap_err();
     let lines = refused.cure.strip_prefix("add to host.toml:\n").unwrap();
     std::fs::write(&file, format!("{alone}{lines}\nnonsense = ")).unwrap();
-    assert_eq!(load().await.unwrap_err().step, "configure");
+    assert_eq!(load().await.unwrap_err().step, Step::Configure);
     std::fs::write(&file, format!("{alone}{lines}")).unwrap();
     assert_eq!(load().await.unwrap().generation, 1);
     daemon.stop().await;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::guests::faulty;
 use crate::house::{House, eventually, order, refusal};
-use host_api::{BoundTo, Client, GetRepro, GetRepros, Repro, RerunOutcome};
+use host_api::{BoundTo, Client, GetRepro, GetRepros, Repro, RerunOutcome, Step};
 use host_daemon::repro::{Store, run};
 use host_daemon::{Daemon, to_slot_limits};
 use host_model::{FaultKind, Role};
@@ -78,7 +78,7 @@ async fn what_needed_the_calls_before_it_is_told_so() {
     let again = run(&repro, &Engine::new().unwrap(), None).unwrap();
     assert_eq!(again.outcome, RerunOutcome::Succeeded, "{again:?}");
     let gone = std::fs::remove_file(repro.summary.folder.join("batch.arrow"));
-    assert!(gone.is_ok() && run(&repro, &Engine::new().unwrap(), None).unwrap_err().step == "repro");
+    assert!(gone.is_ok() && run(&repro, &Engine::new().unwrap(), None).unwrap_err().step == Step::Repro);
     daemon.stop().await;
 }
 
@@ -108,7 +108,7 @@ async fn nothing_is_kept_where_nothing_is_to_be_kept() {
     client.call(&order(faulty(), Some("sampler"), Some(r#"{"do": "trap"}"#))).await.unwrap();
     house.until(&daemon, |status| status.swaps.len() == 2).await;
     assert!(client.call(&GetRepros).await.unwrap().is_empty());
-    assert_eq!(refusal(client.call(&GetRepro { id: "..%2f..".into() }).await).unwrap_err().step, "repro");
+    assert_eq!(refusal(client.call(&GetRepro { id: "..%2f..".into() }).await).unwrap_err().step, Step::Repro);
     daemon.stop().await;
     assert_eq!(std::fs::read_dir(house.state.path()).unwrap().count(), 0);
 }

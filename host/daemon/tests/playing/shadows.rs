@@ -6,7 +6,7 @@ use crate::guests::faulty;
 use crate::house::{House, eventually, order, refusal};
 use host_api::{
     Client, ComparePlugin, DiscardPlugin, Endpoint, GetShadows, GetStatus, PromotePlugin, Refusal, ShadowPlugin, ShadowState,
-    ShadowStatus, Slot,
+    ShadowStatus, Slot, Step,
 };
 use host_daemon::Daemon;
 use hyper::Method;
@@ -76,7 +76,7 @@ async fn a_candidate_is_compared_on_every_path_and_changes_nothing() {
 
     let last = client.call(&DiscardPlugin { slot: sampler() }).await.unwrap();
     assert!(last.comparison.rows >= same.comparison.rows && matches!(last.state, ShadowState::Ended(_)), "{last:?}");
-    assert_eq!(refusal(client.call(&ComparePlugin { slot: sampler() }).await).unwrap_err().step, "shadow");
+    assert_eq!(refusal(client.call(&ComparePlugin { slot: sampler() }).await).unwrap_err().step, Step::Shadow);
     assert!(daemon.stop().await.balanced);
 }
 
@@ -174,7 +174,7 @@ async fn what_cannot_be_compared_is_refused_with_its_cure() {
     let good = || candidate("sampler-ratio", HALF);
     let typo = ShadowPlugin { promote_if: Some("disagrement < 1%".into()), after_ms: Some(1), ..good() };
     let typo = refused(typo).await;
-    assert!(typo.step == "promote-if" && typo.message.contains("at column 1: one of disagreement"), "{typo:?}");
+    assert!(typo.step == Step::PromoteIf && typo.message.contains("at column 1: one of disagreement"), "{typo:?}");
     let cases = [
         (ShadowPlugin { share: 0.0, ..good() }, "shadow"),
         (ShadowPlugin { share: 1.5, ..good() }, "shadow"),
@@ -187,7 +187,7 @@ async fn what_cannot_be_compared_is_refused_with_its_cure() {
     ];
     for (shadow, step) in cases {
         let refusal = refused(shadow).await;
-        assert_eq!(refusal.step, step, "{refusal:?}");
+        assert_eq!(refusal.step, Step::from(step), "{refusal:?}");
         assert!(!refusal.message.is_empty() && !refusal.cure.is_empty(), "{refusal:?}");
     }
     for order in [
@@ -197,7 +197,7 @@ async fn what_cannot_be_compared_is_refused_with_its_cure() {
         assert!(order.unwrap().to_string().contains("has no candidate"));
     }
     let nameless = client.call(&Nameless {}).await;
-    assert_eq!(refusal(nameless).unwrap_err().step, "request");
+    assert_eq!(refusal(nameless).unwrap_err().step, Step::Request);
     assert!(client.call(&GetShadows).await.unwrap().is_empty());
     tokio::time::timeout(Duration::from_secs(30), daemon.stop()).await.unwrap();
 }

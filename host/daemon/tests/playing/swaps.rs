@@ -3,7 +3,7 @@
 use crate::house::{House, order, refusal};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use host_api::{Client, GetSlots, GetStatus, Live, LoadPlugin, Refusal, RollbackPlugin, Status, UnloadPlugin};
+use host_api::{Client, GetSlots, GetStatus, Live, LoadPlugin, Refusal, RollbackPlugin, Status, Step, UnloadPlugin};
 use host_daemon::{Daemon, Input};
 
 async fn playing(house: &House) -> Daemon {
@@ -44,7 +44,7 @@ async fn a_bind_that_fails_on_one_path_changes_none() {
     let house = House::new();
     let (daemon, client) = (playing(&house).await, house.client());
     let refused = load(&client, "sampler-ratio", None, Some(r#"{"ratio": 7}"#)).await.unwrap_err();
-    assert_eq!(refused.step, "bind", "{refused:?}");
+    assert_eq!(refused.step, Step::Bind, "{refused:?}");
     assert!(!refused.cure.is_empty() && refused.message.contains("ratio"), "{refused:?}");
 
     // It fits the first path only.
@@ -77,7 +77,7 @@ async fn another_schema_takes_new_instances_of_everything_behind_it_along() {
     let live = client.call(&rolled_back).await.unwrap();
     assert_eq!((live.name.as_str(), live.generation), ("decoder-file", 1));
     let refused = refusal(client.call(&rolled_back).await).unwrap_err();
-    assert_eq!(refused.step, "rollback");
+    assert_eq!(refused.step, Step::Rollback);
     assert!(daemon.stop().await.balanced);
 }
 
@@ -106,10 +106,10 @@ async fn only_the_bytes_that_were_pinned_are_loaded() {
     let load = async |pin: &str| refusal(client.call(&pinned(pin)).await);
 
     let other = load(&format!("sha256:{}", "0".repeat(64))).await.unwrap_err();
-    assert_eq!(other.step, "pin");
+    assert_eq!(other.step, Step::Pin);
     assert!(other.message.contains(&digest) && other.message.contains("0000"), "both are told: {other:?}");
     let short = load(&digest[..20]).await.unwrap_err();
-    assert!(short.step == "pin" && short.message.contains("is not a digest"), "{short:?}");
+    assert!(short.step == Step::Pin && short.message.contains("is not a digest"), "{short:?}");
     assert!(client.call(&GetStatus).await.unwrap().swaps.is_empty());
 
     assert_eq!(load(&digest).await.unwrap().generation, 2);
@@ -174,7 +174,7 @@ async fn what_is_no_plugin_is_refused_with_its_step_and_cure() {
     ];
     for (load, step) in cases {
         let refused = refusal(client.call(&load).await).unwrap_err();
-        assert_eq!(refused.step, step, "{refused:?}");
+        assert_eq!(refused.step, Step::from(step), "{refused:?}");
         assert!(!refused.message.is_empty() && !refused.cure.is_empty(), "{refused:?}");
     }
     assert!(client.call(&GetStatus).await.unwrap().swaps.is_empty());

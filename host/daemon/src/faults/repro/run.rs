@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use host_api::{BoundTo, Refusal, Repro, Rerun, RerunOutcome};
+use host_api::{BoundTo, Refusal, Repro, Rerun, RerunOutcome, Step};
 use host_model::{Fault, PluginId, Role, Run};
 use host_plugin::{Component, Engine, Grants, Host, INSTANCES, Limits, PluginError, Setup};
 
@@ -23,7 +23,7 @@ use crate::tables::Node;
 /// # Errors
 /// The engine does not start.
 pub fn engine() -> Result<Engine, Refusal> {
-    Engine::with(execution(None), INSTANCES).map_err(|error| Refusal::new("start", error.to_string(), ""))
+    Engine::with(execution(None), INSTANCES).map_err(|error| Refusal::new(Step::Start, error.to_string(), ""))
 }
 
 /// Makes the call of a repro again: with the component that failed, or with another one in its place. Blocks.
@@ -33,7 +33,7 @@ pub fn engine() -> Result<Engine, Refusal> {
 pub fn run(repro: &Repro, engine: &Engine, component: Option<&Path>) -> Result<Rerun, Refusal> {
     let broken = |reason: String| {
         let message = format!("{}: {reason}", repro.summary.folder.display());
-        Refusal::new("repro", message, "it may have been cut while it was copied; take another")
+        Refusal::new(Step::Repro, message, "it may have been cut while it was copied; take another")
     };
     let (given, kept) = store::contents(repro).map_err(|error| broken(error.to_string()))?;
     let file = component.unwrap_or(&kept);

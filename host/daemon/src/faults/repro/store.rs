@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use host_api::{BoundTo, Refusal, Repro, ReproSummary};
+use host_api::{BoundTo, Refusal, Repro, ReproSummary, Step};
 
 use crate::config::{MAX_REPRO_BYTES, MAX_REPROS};
 use crate::state_dir::{Unusable, only_ours};
@@ -156,7 +156,7 @@ impl Store {
 pub(super) fn read(folder: &Path) -> Result<Repro, Refusal> {
     let file = folder.join("repro.json");
     let failed = |reason: String| {
-        Refusal::new("repro", format!("{}: {reason}", file.display()), "give a folder that `host plugin repro list` shows")
+        Refusal::new(Step::Repro, format!("{}: {reason}", file.display()), "give a folder that `host plugin repro list` shows")
     };
     let bytes = bounded(&file, DESCRIPTION).map_err(|error| failed(error.to_string()))?;
     let mut repro: Repro = serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
@@ -188,7 +188,7 @@ fn digits(repro: &Repro) -> String {
 
 fn none(id: &str) -> Refusal {
     let shown = host_model::printable(id, 160);
-    Refusal::new("repro", format!("there is no repro `{shown}`"), "`host plugin repro list` shows those there are")
+    Refusal::new(Step::Repro, format!("there is no repro `{shown}`"), "`host plugin repro list` shows those there are")
 }
 
 /// Whether it is the name of one folder in this one, and not a way out of it.

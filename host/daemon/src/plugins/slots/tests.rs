@@ -1,5 +1,6 @@
 //! What slots hold after loads, rollbacks and emptyings.
 
+use host_api::Step;
 use host_plugin::Engine;
 
 use super::*;
@@ -46,7 +47,7 @@ fn a_rollback_goes_to_the_one_before_and_to_any_that_is_kept() {
     let mut slots = slots(3);
     assert_eq!(slots.roll_back(&slot(), None).unwrap().number, 2);
     assert_eq!(slots.roll_back(&slot(), None).unwrap().number, 1);
-    assert_eq!(slots.roll_back(&slot(), None).err().unwrap().step, "rollback");
+    assert_eq!(slots.roll_back(&slot(), None).err().unwrap().step, Step::Rollback);
     assert_eq!(slots.roll_back(&slot(), Some(3)).unwrap().number, 3);
     assert!(slots.roll_back(&slot(), Some(9)).err().unwrap().cure.contains("1, 2, 3"));
     assert_eq!(slots.next_number(&slot()), 4, "numbers are not used twice");
