@@ -6,6 +6,7 @@ mod slot;
 mod history;
 mod shadow;
 mod compare;
+mod candidate;
 mod repro;
 mod sign;
 #[cfg(feature = "compiler")]
@@ -58,7 +59,7 @@ async fn load(args: LoadArgs) -> Done {
     let load = LoadPlugin {
         path: Some(path),
         bytes_base64,
-        slot: args.slot.as_deref().map(slot).transpose()?,
+        slot: args.slot.as_deref().map(slot_named).transpose()?,
         config: args.config.and_then(object),
         pin: args.pin,
     };
@@ -67,13 +68,13 @@ async fn load(args: LoadArgs) -> Done {
 }
 
 async fn rollback(args: RollbackArgs) -> Done {
-    let rollback = RollbackPlugin { slot: slot(&args.slot)?, generation: args.to };
+    let rollback = RollbackPlugin { slot: slot_named(&args.slot)?, generation: args.to };
     let (client, format) = parts(args.data);
     went_live(format, &ask::answer(client.call(&rollback)).await?)
 }
 
 async fn unload(args: UnloadArgs) -> Done {
-    let unload = UnloadPlugin { slot: slot(&args.slot)? };
+    let unload = UnloadPlugin { slot: slot_named(&args.slot)? };
     let (client, format) = parts(args.data);
     let answer: serde_json::Value = ask::answer(client.call_as(&unload)).await?;
     match format {
@@ -204,7 +205,7 @@ pub(crate) fn sent(subject: &Path, most: usize) -> Result<(PathBuf, Option<Strin
 }
 
 /// A slot by its name.
-fn slot(name: &str) -> Result<Slot, Failure> {
+fn slot_named(name: &str) -> Result<Slot, Failure> {
     name.parse()
         .map_err(|error| Failure::new(Code::Usage, format!("{error}")).cured_by("`host plugin list` shows the slots there are"))
 }

@@ -6,7 +6,8 @@ use host_api::{ClientError, ComparePlugin, ShadowState, ShadowStatus};
 use host_model::{Comparison, Example, Role};
 use serde_json::value::RawValue;
 
-use super::{label, parts, shadow};
+use super::candidate::which;
+use super::{label, parts};
 use crate::args::{CompareArgs, Format};
 use crate::exit::{Code, Done, Failure};
 use crate::output::{self, Align, columns, grouped, percent, sheet, since};
@@ -26,7 +27,7 @@ const RESULT: usize = 24;
 /// `host plugin compare`
 pub(super) async fn compare(args: CompareArgs) -> Done {
     let (client, format) = parts(args.data);
-    let slot = shadow::which(&client, args.slot.as_deref()).await?;
+    let slot = which(&client, args.slot.as_deref()).await?;
     let ask = ComparePlugin { slot };
     let (mut drawn, mut seen) = (0, false);
     loop {

@@ -3,7 +3,7 @@
 use host_api::{GetSlots, GetStatus, Slot, SlotGeneration, Swap};
 use serde::Serialize;
 
-use super::{brief, label, parts, slot};
+use super::{brief, label, parts, slot_named};
 use crate::args::{Format, HistoryArgs};
 use crate::ask;
 use crate::exit::{Code, Done, Failure};
@@ -25,7 +25,7 @@ struct History {
 
 /// `host plugin history`
 pub(super) async fn history(args: HistoryArgs) -> Done {
-    let of: Option<Slot> = args.slot.as_deref().map(slot).transpose()?;
+    let of: Option<Slot> = args.slot.as_deref().map(slot_named).transpose()?;
     let (client, format) = parts(args.data);
     let mut history = History {
         generations: ask::answer(client.call(&GetSlots)).await?,

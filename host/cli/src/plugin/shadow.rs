@@ -1,12 +1,13 @@
 //! `host plugin shadow`, `promote` and `discard`: a candidate comes, and what becomes of it.
 
-use host_api::{Client, DiscardPlugin, GetShadows, PromotePlugin, ShadowPlugin, ShadowStatus, Slot};
+use host_api::{DiscardPlugin, PromotePlugin, ShadowPlugin, ShadowStatus};
 use host_plugin::limits::LARGEST_COMPONENT;
 
-use super::{compare, label, object, parts, sent, slot, went_live};
+use super::candidate::which;
+use super::{compare, label, object, parts, sent, slot_named, went_live};
 use crate::args::{CandidateArgs, Format, ShadowArgs};
 use crate::ask;
-use crate::exit::{Code, Done, Failure};
+use crate::exit::Done;
 use crate::output::{self, grouped, portion, since};
 use crate::printable::clipped;
 
@@ -16,7 +17,7 @@ pub(super) async fn shadow(args: ShadowArgs) -> Done {
     let shadow = ShadowPlugin {
         path: Some(path),
         bytes_base64,
-        slot: args.slot.as_deref().map(slot).transpose()?,
+        slot: args.slot.as_deref().map(slot_named).transpose()?,
         config: args.config.and_then(object),
         share: args.share,
         pin: args.pin,
@@ -46,26 +47,6 @@ pub(super) async fn discard(args: CandidateArgs) -> Done {
     match format {
         Format::Json => output::print_json(&status),
         Format::Table => output::print(&discarded(&status)),
-    }
-}
-
-/// The slot that is named, or the only one with a candidate.
-pub(super) async fn which(client: &Client, name: Option<&str>) -> Result<Slot, Failure> {
-    match name {
-        Some(name) => slot(name),
-        None => only(&ask::answer(client.call(&GetShadows)).await?),
-    }
-}
-
-fn only(shadows: &[ShadowStatus]) -> Result<Slot, Failure> {
-    match shadows {
-        [shadow] => Ok(shadow.slot.clone()),
-        [] => Err(Failure::new(Code::Failed, "no slot has a candidate").cured_by("`host plugin shadow FILE` brings one")),
-        several => {
-            let slots: Vec<String> = several.iter().map(|shadow| shadow.slot.to_string()).collect();
-            Err(Failure::new(Code::Usage, "several slots have a candidate")
-                .cured_by(format!("name one of: {}", slots.join(", "))))
-        }
     }
 }
 
@@ -105,15 +86,6 @@ fn discarded(status: &ShadowStatus) -> String {
 mod tests {
     use super::super::compare::tests::shadow;
     use super::*;
-
-    #[test]
-    fn without_a_name_the_only_candidate_is_meant() {
-        let other = ShadowStatus { slot: Slot::Decoder("file".into()), ..shadow() };
-        assert_eq!(only(&[shadow()]).unwrap(), Slot::Sampler);
-        assert!(matches!(only(&[]), Err(Failure::Error { code: Code::Failed, .. })));
-        let Err(Failure::Error { code, cure, .. }) = only(&[shadow(), other]) else { panic!("several are one too many") };
-        assert_eq!((code, cure.as_deref()), (Code::Usage, Some("name one of: sampler, decoder.file")));
-    }
 
     #[test]
     fn a_candidate_that_came_is_said_with_what_happens_next() {

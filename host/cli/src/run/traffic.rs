@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use host_api::Request;
 
-use super::screen::Canvas;
+use super::canvas::Canvas;
 use crate::output::{nanos, short};
 use crate::printable::clipped;
 use crate::requests::{line, services, told};
