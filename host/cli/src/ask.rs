@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use host_api::{Client, ClientError, Endpoint, Refusal, default_socket};
+use host_daemon::DaemonError;
 use serde_json::value::RawValue;
 
 use crate::args::SocketArgs;
@@ -41,9 +42,10 @@ impl From<ClientError> for Failure {
     }
 }
 
-/// Why a start was refused.
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
+/// Why something was refused that this process did by itself, such as a start.
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
+        let refusal = Refusal::from(error);
         Self::of(&refusal, Code::of(&refusal.step))
     }
 }

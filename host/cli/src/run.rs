@@ -99,8 +99,8 @@ fn last_word(replay: bool, to_stdout: bool, format: Format) -> LastWord {
 async fn watch(settings: Settings, feed: Option<Feed>) -> Result<FinalReport, Failure> {
     let daemon = match Daemon::start(settings).await {
         Ok(daemon) => daemon,
-        Err(refusal) if refusal.step == Step::Signal => {
-            tracing::info!("{}", refusal.message);
+        Err(error) if error.step() == Step::Signal => {
+            tracing::info!("{error}");
             return Ok(FinalReport::of_nothing(Vec::new()));
         }
         Err(refusal) => {

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use host_api::{Refusal, Slot, Step};
+use host_api::{Slot, Step};
 use host_model::{Layout, NoMaps};
 use host_plugin::SystemClock;
 use tokio::runtime::Handle;
 
 use crate::config::{Config, EngineConfig, LimitsConfig, OutputName, nearest};
+use crate::error::DaemonError;
 use crate::last_resort::Steps;
 use crate::paths::lanes;
 use crate::plugins::bind::{Binder, Place};
@@ -18,7 +19,6 @@ use crate::plugins::known::Known;
 use crate::plugins::load;
 use crate::plugins::protocols;
 use crate::plugins::rules::ENRICHER;
-use crate::probes::open::kernel;
 use crate::probes::selection;
 use crate::report::export::exporter;
 use crate::settings::Settings;
@@ -30,11 +30,11 @@ use crate::tables::Node;
 ///
 /// # Errors
 /// As a start.
-pub fn check(settings: &Settings, runtime: &Handle) -> Result<Vec<String>, Refusal> {
+pub fn check(settings: &Settings, runtime: &Handle) -> Result<Vec<String>, DaemonError> {
     let written = &settings.config;
     let settings = Settings { config: written.clone().sized(), output: Some(OutputName::None), ..settings.clone() };
     let config = &settings.config;
-    config.check().map_err(|error| Refusal::new(Step::Configure, error.to_string(), error.cure()))?;
+    config.check()?;
     check_files(&settings)?;
     let state_dir = StateDir::examine(&settings)?;
     let compiler = Compiler::start(&settings, &state_dir)?;
@@ -43,7 +43,7 @@ pub fn check(settings: &Settings, runtime: &Handle) -> Result<Vec<String>, Refus
     for wanted in selection::wanted(&settings)? {
         let examined = wanted.object.read().and_then(|object| {
             let examined = host_kernel::examine(&wanted.name, &object, &wanted.options);
-            examined.map_err(kernel)
+            examined.map_err(DaemonError::from)
         });
         places.push(place(&wanted.name, examined?));
     }
@@ -80,8 +80,8 @@ fn says_nothing_of_plugins(config: &Config) -> bool {
 }
 
 /// Files and folders that are opened before anything else.
-fn check_files(settings: &Settings) -> Result<(), Refusal> {
-    let refused = |message: String, cure: &str| Err(Refusal::new(Step::Configure, message, cure));
+fn check_files(settings: &Settings) -> Result<(), DaemonError> {
+    let refused = |message: String, cure: &str| Err(DaemonError::new(Step::Configure, message, cure));
     let config = &settings.config;
     if let Some(socket) = settings.socket.as_ref().or(config.socket.as_ref()) {
         let folder = socket.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -121,9 +121,8 @@ mod tests {
 
     use super::*;
 
-    fn checked(text: &str) -> Result<Vec<String>, Refusal> {
-        let config = Config::parse(Path::new("host.toml"), text)
-            .map_err(|error| Refusal::new(Step::Configure, error.to_string(), error.cure()))?;
+    fn checked(text: &str) -> Result<Vec<String>, DaemonError> {
+        let config = Config::parse(Path::new("host.toml"), text)?;
         let state = tempfile::tempdir().unwrap();
         let settings = Settings { config, state_dir: Some(state.path().to_owned()), ..Settings::default() };
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -150,7 +149,7 @@ mod tests {
             ("socket = \"/nowhere/host.sock\"", "/nowhere"),
         ] {
             let refusal = checked(text).unwrap_err();
-            assert!(refusal.message.contains(told), "{text}: {refusal:?}");
+            assert!(refusal.to_string().contains(told), "{text}: {refusal:?}");
         }
     }
 
@@ -165,7 +164,7 @@ mod tests {
             ("[engine]\ninstances = 3", "instances"),
         ] {
             let refusal = checked(text).unwrap_err();
-            assert!(format!("{refusal} {}", refusal.cure).contains(told), "{text}: {refusal:?}");
+            assert!(format!("{refusal} {}", refusal.cure()).contains(told), "{text}: {refusal:?}");
         }
     }
 

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use host_api::{Cause, FinalReport, MAX_SWAPS, Origin, Refusal, Request, Status, Swap};
+use host_api::{Cause, FinalReport, MAX_SWAPS, Origin, Request, Status, Swap};
 use host_model::{PathCounters, Probe};
 use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use crate::error::DaemonError;
 use crate::last_resort::LastResort;
 use crate::paths::compose::Parts;
 use crate::paths::path::Path;
@@ -82,7 +83,7 @@ impl Daemon {
     ///
     /// # Errors
     /// A path does not answer.
-    pub async fn requests(&self) -> Result<Vec<Request>, Refusal> {
+    pub async fn requests(&self) -> Result<Vec<Request>, DaemonError> {
         self.core.requests().await
     }
 

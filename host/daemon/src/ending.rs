@@ -6,13 +6,14 @@
 use std::sync::TryLockError;
 use std::time::Duration;
 
-use host_api::{Cause, FinalReport, Refusal, ShadowState, Step};
+use host_api::{Cause, FinalReport, ShadowState};
 use host_model::Ledger;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::Config;
 use crate::daemon::{Core, State};
+use crate::error::DaemonError;
 use crate::last_resort::Accounts;
 
 /// Time for the collector to take what waits at the end.
@@ -59,9 +60,9 @@ impl Core {
     }
 
     /// Refuses what would change paths that are being stopped.
-    pub(crate) fn goes_on(&self) -> Result<(), Refusal> {
+    pub(crate) fn goes_on(&self) -> Result<(), DaemonError> {
         if self.is_ending() {
-            return Err(Refusal::new(Step::Stop, "the host is about to end", "ask the next one"));
+            return Err(DaemonError::Ending);
         }
         Ok(())
     }

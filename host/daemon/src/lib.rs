@@ -49,6 +49,7 @@ pub use crate::plugins::load::meant;
 pub use check::check;
 pub use config::Config;
 pub use daemon::Daemon;
+pub use error::DaemonError;
 pub use faults::repro;
 pub use host_export::capture::Pace;
 pub use probes::privilege;

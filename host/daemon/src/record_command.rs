@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use host_api::{Refusal, Step};
+use host_api::Step;
 use host_model::{Source, Waker};
 use host_pipeline::BatchLimits;
 use serde::Serialize;
 
-use crate::error::lost;
+use crate::error::DaemonError;
 use crate::last_resort::LastResort;
 use crate::probes::attached::Attached;
 use crate::probes::attached::Opened;
-use crate::probes::open::{kernel, open_all, reason};
+use crate::probes::open::{open_all, reason};
 use crate::probes::privilege;
 use crate::probes::recorder::Recorder;
 use crate::settings::Settings;
@@ -60,10 +60,10 @@ impl Recording {
     ///
     /// # Errors
     /// A probe that was asked for by name cannot run, none can, or the file cannot be written.
-    pub async fn start(settings: Settings, file: &Path) -> Result<Self, Refusal> {
+    pub async fn start(settings: Settings, file: &Path) -> Result<Self, DaemonError> {
         let signals = Signals::listen(LastResort::new(Duration::ZERO, None));
-        let signals = signals.map_err(|error| Refusal::new(Step::Start, format!("signals: {error}"), ""))?;
-        settings.config.check().map_err(|error| Refusal::new(Step::Configure, error.to_string(), error.cure()))?;
+        let signals = signals.map_err(DaemonError::Signals)?;
+        settings.config.check()?;
         let file = file.to_owned();
         let begun = tokio::task::spawn_blocking(move || begin(&settings, &file).map(|begun| (begun, settings.duration)));
         let mut begun = std::pin::pin!(begun);
@@ -73,9 +73,9 @@ impl Recording {
         };
         let begun = tokio::select! {
             begun = begun.as_mut() => begun,
-            () = called_off => return Err(Refusal::new(Step::Signal, "a signal ended it before it had begun", "")),
+            () = called_off => return Err(DaemonError::CalledOff("a signal ended it before it had begun".into())),
         };
-        let ((recorder, probes, broken), duration) = begun.map_err(|error| lost(&error))??;
+        let ((recorder, probes, broken), duration) = begun??;
         privilege::settle()?;
         Ok(Self { recorder, probes, signals, duration, broken })
     }
@@ -105,7 +105,7 @@ impl Recording {
     ///
     /// # Errors
     /// The file is not whole.
-    pub async fn stop(self) -> Result<Vec<Recorded>, Refusal> {
+    pub async fn stop(self) -> Result<Vec<Recorded>, DaemonError> {
         let Self { recorder, probes, .. } = self;
         let stopped = tokio::task::spawn_blocking(move || {
             probes.iter().for_each(Reel::detach);
@@ -113,15 +113,15 @@ impl Recording {
             let recorded: Vec<Recorded> = recorded.filter_map(Result::ok).collect();
             recorder.close().map(|()| recorded)
         });
-        let stopped = stopped.await.map_err(|error| lost(&error))?;
-        stopped.map_err(|error| Refusal::new(Step::Record, error.to_string(), "what was written before it can be replayed"))
+        let stopped = stopped.await?;
+        stopped.map_err(DaemonError::Recorded)
     }
 }
 
 type Begun = (Recorder, Vec<Reel>, Arc<tokio::sync::Notify>);
 
 /// Loads, opens the file, and attaches last. Blocks.
-fn begin(settings: &Settings, file: &Path) -> Result<Begun, Refusal> {
+fn begin(settings: &Settings, file: &Path) -> Result<Begun, DaemonError> {
     let (opened, mut idle) = open_all(settings)?;
     let recorder = Recorder::begin(file, opened.iter().map(|opened| (&opened.place, &*opened.source)))?;
     let broken = Arc::new(tokio::sync::Notify::new());
@@ -130,7 +130,7 @@ fn begin(settings: &Settings, file: &Path) -> Result<Begun, Refusal> {
         let name = place.probe.to_string();
         if let Err(error) = attached.attach() {
             if settings.probes.contains(&name) {
-                return Err(kernel(error));
+                return Err(error.into());
             }
             tracing::warn!(probe = name, "{error}");
             idle.push(attached.probe().clone());
@@ -143,12 +143,12 @@ fn begin(settings: &Settings, file: &Path) -> Result<Begun, Refusal> {
             let name = name.clone();
             move || tape.run(name)
         });
-        let thread = thread.map_err(|error| Refusal::new(Step::Start, error.to_string(), "see the limits on threads"))?;
+        let thread = thread.map_err(|error| DaemonError::new(Step::Start, error.to_string(), "see the limits on threads"))?;
         reels.push(Reel { probe: name, attached: Mutex::new(attached), stop, waker, thread });
     }
     if reels.is_empty() {
         let reasons: Vec<String> = idle.iter().filter_map(|probe| reason(&probe.state)).collect();
-        return Err(Refusal::new(Step::Probe, reasons.join("; "), "`host doctor` tells what this machine lacks"));
+        return Err(DaemonError::NoProbe(reasons.join("; ")));
     }
     Ok((recorder, reels, broken))
 }

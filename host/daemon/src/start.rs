@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use host_api::{Origin, Refusal, Step, default_socket};
+use host_api::{Origin, Step, default_socket};
 use host_model::{Probe, Seed};
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore, watch};
@@ -17,7 +17,7 @@ use crate::control::server;
 use crate::control::socket::Socket;
 use crate::daemon::{Core, Daemon, State};
 use crate::ending::drain_of;
-use crate::error::lost;
+use crate::error::DaemonError;
 use crate::faults::repro::Store;
 use crate::faults::repro::writer::Writer;
 use crate::last_resort::LastResort;
@@ -30,7 +30,7 @@ use crate::plugins::compiler::Compiler;
 use crate::plugins::fill::slots;
 use crate::plugins::known::Known;
 use crate::plugins::protocols;
-use crate::probes::open::{kernel, open_all, reason};
+use crate::probes::open::{open_all, reason};
 use crate::probes::privilege;
 use crate::probes::recorder::Recorder;
 use crate::remnant::Remnant;
@@ -62,13 +62,13 @@ impl Daemon {
     ///
     /// # Errors
     /// The step that failed, what is wrong, and the cure. Nothing is left behind.
-    pub async fn start(settings: Settings) -> Result<Self, Refusal> {
+    pub async fn start(settings: Settings) -> Result<Self, DaemonError> {
         let resort = LastResort::new(drain_of(&settings.config), settings.last_word.clone());
         // From here on a signal drains.
         let signals = Signals::listen(Arc::clone(&resort));
-        let signals = signals.map_err(|error| Refusal::new(Step::Start, format!("signals: {error}"), ""))?;
+        let signals = signals.map_err(DaemonError::Signals)?;
         let path = settings.socket.clone().or_else(|| settings.config.socket.clone()).unwrap_or_else(default_socket);
-        let socket = Socket::bind(&path).map_err(|error| Refusal::new(Step::Socket, error.to_string(), error.cure()))?;
+        let socket = Socket::bind(&path)?;
         resort.owns(socket.remnants());
         if let Some(file) = &settings.ready_file {
             // One that was left behind by a daemon that was killed must not be taken for ours.
@@ -97,10 +97,10 @@ impl Daemon {
 
 /// What is composed; or, when a signal comes before anything is attached, the refusal of a start that takes long.
 async fn unless_called_off(
-    mut composing: JoinHandle<Result<Core, Refusal>>,
+    mut composing: JoinHandle<Result<Core, DaemonError>>,
     signals: &Signals,
     gate: &Gate,
-) -> Result<Core, Refusal> {
+) -> Result<Core, DaemonError> {
     let composed = tokio::select! {
         composed = &mut composing => Some(composed),
         _ = signals.ended() => None,
@@ -112,22 +112,22 @@ async fn unless_called_off(
             Err(_) if gate.call_off() => {
                 let waited = signals.resort().steps().now().join(", ");
                 let message = format!("a signal ended the start before anything was attached; it waited for {waited}");
-                return Err(Refusal::new(Step::Signal, message, ""));
+                return Err(DaemonError::CalledOff(message));
             }
             // What is attached already is to be drained.
             Err(_) => composing.await,
         },
     };
-    composed.map_err(|error| lost(&error))?
+    composed?
 }
 
 /// Builds everything in the order in which an event meets it, and attaches last. Blocks.
-fn compose(settings: Settings, runtime: &Handle, gate: &Gate, resort: Arc<LastResort>) -> Result<Core, Refusal> {
+fn compose(settings: Settings, runtime: &Handle, gate: &Gate, resort: Arc<LastResort>) -> Result<Core, DaemonError> {
     let started = Instant::now();
     let start_unix_ns = unix_ns();
     let live = settings.input == Input::Kernel;
     let settings = Settings { config: settings.config.clone().sized(), ..settings };
-    settings.config.check().map_err(|error| Refusal::new(Step::Configure, error.to_string(), error.cure()))?;
+    settings.config.check()?;
     if let Some(note) = settings.config.memory_note() {
         tracing::warn!("{note}");
     }
@@ -172,7 +172,7 @@ fn compose(settings: Settings, runtime: &Handle, gate: &Gate, resort: Arc<LastRe
     drop(waiting);
     // Everything that could be wrong has been found by now.
     if !gate.pass() {
-        return Err(Refusal::new(Step::Signal, "a signal ended the start before anything was attached", ""));
+        return Err(DaemonError::CalledOff("a signal ended the start before anything was attached".into()));
     }
     let _attaching = steps.begin("the probes to be attached");
     let Live { paths, trunk } = attach(&settings, paths, trunk, &mut idle)?;
@@ -202,7 +202,12 @@ struct Live {
 }
 
 /// Attaches all, last of all: from here on records come. The paths of protocols come after all others.
-fn attach(settings: &Settings, paths: Vec<Arc<Path>>, trunk: Option<Composed>, idle: &mut Vec<Probe>) -> Result<Live, Refusal> {
+fn attach(
+    settings: &Settings,
+    paths: Vec<Arc<Path>>,
+    trunk: Option<Composed>,
+    idle: &mut Vec<Probe>,
+) -> Result<Live, DaemonError> {
     let must = |name: &str| {
         let enabled = settings.config.probes.get(name).and_then(|probe| probe.enabled);
         settings.probes.iter().any(|probe| probe == name) || enabled == Some(true)
@@ -211,7 +216,7 @@ fn attach(settings: &Settings, paths: Vec<Arc<Path>>, trunk: Option<Composed>, i
     for path in paths {
         match path.attach() {
             Ok(()) => attached.push(path),
-            Err(error) if must(path.name()) => return Err(kernel(error)),
+            Err(error) if must(path.name()) => return Err(error.into()),
             Err(error) => {
                 tracing::warn!(probe = path.name(), "{error}");
                 idle.extend(path.probe());
@@ -226,7 +231,7 @@ fn attach(settings: &Settings, paths: Vec<Arc<Path>>, trunk: Option<Composed>, i
                 attached.extend(lanes);
                 live = Some(Arc::new(trunk));
             }
-            Err(error) if must(trunk.name()) => return Err(kernel(error)),
+            Err(error) if must(trunk.name()) => return Err(error.into()),
             Err(error) => {
                 tracing::warn!(probe = trunk.name(), "{error}");
                 idle.push(trunk.probe());
@@ -239,13 +244,13 @@ fn attach(settings: &Settings, paths: Vec<Arc<Path>>, trunk: Option<Composed>, i
         false => Ok(Live { paths: attached, trunk: live }),
         true => {
             let reasons: Vec<String> = idle.iter().filter_map(|probe| reason(&probe.state)).collect();
-            Err(Refusal::new(Step::Probe, reasons.join("; "), "`host doctor` tells what this machine lacks"))
+            Err(DaemonError::NoProbe(reasons.join("; ")))
         }
     }
 }
 
 /// Writes the ready file, whole or not at all: who waits for it may read it at once. A link in its place is not followed.
-fn announce(file: &FilePath) -> Result<Remnant, Refusal> {
+fn announce(file: &FilePath) -> Result<Remnant, DaemonError> {
     let mut temporary = file.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = FilePath::new(&temporary);
@@ -257,7 +262,7 @@ fn announce(file: &FilePath) -> Result<Remnant, Refusal> {
         Remnant::open(file, &written)
     };
     announced().map_err(|error: std::io::Error| {
-        Refusal::new(Step::Start, format!("ready file {}: {error}", file.display()), "name a file that can be written")
+        DaemonError::new(Step::Start, format!("ready file {}: {error}", file.display()), "name a file that can be written")
     })
 }
 

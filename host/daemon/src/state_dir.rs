@@ -1,15 +1,16 @@
 //! The state folder: what is kept between two runs. A folder that was named must be usable; one that nobody named is used if it
 //! can be. Others must not be able to write there: a link of theirs would lead what is written and removed to another place.
 
-use std::fs::Metadata;
+pub(crate) mod unusable;
+
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use host_api::{Refusal, Step};
-
 use crate::config::default_state_dir;
+use crate::error::DaemonError;
 use crate::settings::Settings;
+use unusable::{Unusable, only_ours};
 
 /// The folder of one run; None if there is none to be had.
 pub(crate) struct StateDir {
@@ -18,27 +19,11 @@ pub(crate) struct StateDir {
     named: bool,
 }
 
-/// Why a folder is of no use.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unusable {
-    #[error("{0}")]
-    System(#[from] io::Error),
-    #[error("{} is not a folder, or a link to one that others may have made", .0.display())]
-    NotAFolder(PathBuf),
-    #[error("{} belongs to user {owner}: whoever owns it decides what this host reads and removes there", path.display())]
-    Foreign { path: PathBuf, owner: u32 },
-    #[error("{} has mode {mode:03o}: others could put links there, for this host to write and remove what is behind them", path.display())]
-    Open { path: PathBuf, mode: u32 },
-    #[cfg(feature = "compiler")]
-    #[error(transparent)]
-    Cache(#[from] host_plugin::CacheError),
-}
-
 // === impl StateDir ===
 
 impl StateDir {
     /// The folder that the settings name, else the default one.
-    pub(crate) fn open(settings: &Settings) -> Result<Self, Refusal> {
+    pub(crate) fn open(settings: &Settings) -> Result<Self, DaemonError> {
         let named = settings.state_dir.as_ref().or(settings.config.state_dir.as_ref());
         let folder = named.cloned().or_else(default_state_dir);
         let mut state_dir = Self { folder, named: named.is_some() };
@@ -54,7 +39,7 @@ impl StateDir {
     }
 
     /// The same without making it: a folder that is there must be usable, and is used for compiled code if this user may.
-    pub(crate) fn examine(settings: &Settings) -> Result<Self, Refusal> {
+    pub(crate) fn examine(settings: &Settings) -> Result<Self, DaemonError> {
         let named = settings.state_dir.as_ref().or(settings.config.state_dir.as_ref());
         let mut state_dir = Self { folder: None, named: named.is_some() };
         let writable = |folder: &Path| rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).map_err(io::Error::from);
@@ -80,13 +65,13 @@ impl StateDir {
     }
 
     /// What could be made; for a folder that nobody named, None if it could not.
-    pub(crate) fn usable<T, E: Into<Unusable>>(&self, folder: &Path, made: Result<T, E>) -> Result<Option<T>, Refusal> {
+    pub(crate) fn usable<T, E: Into<Unusable>>(&self, folder: &Path, made: Result<T, E>) -> Result<Option<T>, DaemonError> {
         let error = match made.map_err(E::into) {
             Ok(made) => return Ok(Some(made)),
             Err(error) => error,
         };
         if self.named {
-            return Err(Refusal::new(Step::Configure, format!("state_dir {}: {error}", folder.display()), error.cure()));
+            return Err(DaemonError::StateDir { folder: folder.to_owned(), error });
         }
         match error {
             // As for every user without a folder of that name.
@@ -100,38 +85,4 @@ impl StateDir {
         }
         Ok(None)
     }
-}
-
-// === impl Unusable ===
-
-impl Unusable {
-    fn cure(&self) -> String {
-        match self {
-            Self::System(_) => "name a folder that this user may write to".into(),
-            Self::NotAFolder(path) => format!("look what {} is, and remove it: a new one is made", path.display()),
-            Self::Foreign { path, .. } => {
-                format!("name another folder, or `chown` {} to the user that the host runs as", path.display())
-            }
-            Self::Open { path, .. } => format!("`chmod 700 {0}`, and see that nothing in it is a link", path.display()),
-            #[cfg(feature = "compiler")]
-            Self::Cache(error) => error.cure(),
-        }
-    }
-}
-
-/// Refuses a folder in which others could put something in the place of what this host writes, reads and removes. `found` is what is
-/// known of it.
-pub(crate) fn only_ours(path: &Path, found: &Metadata) -> Result<(), Unusable> {
-    if !found.is_dir() {
-        return Err(Unusable::NotAFolder(path.to_owned()));
-    }
-    let me = rustix::process::geteuid().as_raw();
-    if found.uid() != me && found.uid() != 0 {
-        return Err(Unusable::Foreign { path: path.to_owned(), owner: found.uid() });
-    }
-    let mode = found.mode() & 0o7777;
-    if mode & 0o022 != 0 {
-        return Err(Unusable::Open { path: path.to_owned(), mode });
-    }
-    Ok(())
 }

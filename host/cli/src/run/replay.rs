@@ -31,7 +31,7 @@ pub(crate) fn replay(args: ReplayArgs) -> Done {
     let mut faults = None;
     let (report, table) = super::on_threads(None, async {
         let daemon = match Daemon::start(settings).await {
-            Err(refusal) if refusal.step == Step::Signal => return Ok((FinalReport::of_nothing(Vec::new()), None)),
+            Err(error) if error.step() == Step::Signal => return Ok((FinalReport::of_nothing(Vec::new()), None)),
             started => started?,
         };
         let status = daemon.status().await;

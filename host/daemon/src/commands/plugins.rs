@@ -4,15 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use host_api::{
-    Live, LoadPlugin, PathStatus, PluginOnPath, Refusal, RollbackPlugin, ShadowState, Slot, SlotGeneration, Step, Swap,
-    UnloadPlugin,
+    Live, LoadPlugin, PathStatus, PluginOnPath, RollbackPlugin, ShadowState, Slot, SlotGeneration, Step, Swap, UnloadPlugin,
 };
 use host_model::{CallStats, Role};
 
 use crate::clock::unix_ms;
 use crate::config::digest_of;
 use crate::daemon::Core;
-use crate::error::lost;
+use crate::error::DaemonError;
 use crate::paths::lanes::{self, Followed};
 use crate::paths::path::Path;
 use crate::paths::swap::{Swapped, swap};
@@ -64,7 +63,7 @@ impl Core {
     }
 
     /// Loads a plugin; returns when it is live on every path. On an error everything is as it was.
-    pub(crate) async fn load_plugin(self: &Arc<Self>, load: LoadPlugin) -> Result<Live, Refusal> {
+    pub(crate) async fn load_plugin(self: &Arc<Self>, load: LoadPlugin) -> Result<Live, DaemonError> {
         let LoadPlugin { path, bytes_base64, slot, config, pin } = load;
         let prepared = self.prepare(Asked { path, bytes_base64, slot, config, pin }).await?;
         let _changes = self.changes.lock().await;
@@ -89,20 +88,20 @@ impl Core {
     }
 
     /// Empties a slot.
-    pub(crate) async fn unload_plugin(self: &Arc<Self>, unload: UnloadPlugin) -> Result<Swap, Refusal> {
+    pub(crate) async fn unload_plugin(self: &Arc<Self>, unload: UnloadPlugin) -> Result<Swap, DaemonError> {
         let _changes = self.changes.lock().await;
         let mut next = self.state().slots.clone();
         if next.live(&unload.slot).is_none() {
             let message = format!("slot {} is empty", unload.slot);
-            return Err(Refusal::new(Step::Slot, message, "`host plugin list` shows what is where"));
+            return Err(DaemonError::new(Step::Slot, message, "`host plugin list` shows what is where"));
         }
         next.clear(&unload.slot);
         self.swap(next, &unload.slot, "unload").await?;
-        self.state().swaps.back().cloned().ok_or_else(|| Refusal::new(Step::Slot, "nothing was unloaded", ""))
+        self.state().swaps.back().cloned().ok_or_else(|| DaemonError::new(Step::Slot, "nothing was unloaded", ""))
     }
 
     /// Makes an earlier generation live again, also one that was quarantined: whoever asks for it knows why.
-    pub(crate) async fn rollback_plugin(self: &Arc<Self>, rollback: RollbackPlugin) -> Result<Live, Refusal> {
+    pub(crate) async fn rollback_plugin(self: &Arc<Self>, rollback: RollbackPlugin) -> Result<Live, DaemonError> {
         let _changes = self.changes.lock().await;
         let mut next = self.state().slots.clone();
         let live = next.live(&rollback.slot).cloned();
@@ -115,14 +114,13 @@ impl Core {
     }
 
     /// Makes `next` what every path is made of, or none. Hold `changes` meanwhile.
-    pub(crate) async fn swap(self: &Arc<Self>, next: Slots, slot: &Slot, reason: &str) -> Result<Swapped, Refusal> {
+    pub(crate) async fn swap(self: &Arc<Self>, next: Slots, slot: &Slot, reason: &str) -> Result<Swapped, DaemonError> {
         self.goes_on()?;
         let before = self.state().slots.live(slot).cloned();
         let stats: Vec<Arc<CallStats>> = before.iter().flat_map(|before| self.stats_of(before)).collect();
         let core = Arc::clone(self);
         let swapping = move || core.make(&next).map(|made| (made, next));
-        let (Made { swapped, new, gone }, next) =
-            tokio::task::spawn_blocking(swapping).await.map_err(|error| lost(&error))??;
+        let (Made { swapped, new, gone }, next) = tokio::task::spawn_blocking(swapping).await??;
         let mut state = self.state();
         state.paths.retain(|path| !gone.iter().any(|gone| Arc::ptr_eq(gone, path)));
         state.paths.extend(new);
@@ -157,7 +155,7 @@ impl Core {
     }
 
     /// Makes every path what `next` says, or none; protocols that have a decoder get a path, and those without lose theirs. Blocks.
-    fn make(&self, next: &Slots) -> Result<Made, Refusal> {
+    fn make(&self, next: &Slots) -> Result<Made, DaemonError> {
         let (paths, trunk) = (self.paths(), self.trunk());
         let following = trunk.as_ref().map(|trunk| lanes::follow(&self.parts, trunk, &paths, next)).transpose()?;
         let stay = |path: &&Arc<Path>| following.as_ref().is_none_or(|following| !following.ends(path));
@@ -171,29 +169,31 @@ impl Core {
     }
 
     /// Reads, inspects and compiles, which takes its time: nothing is changed, and nothing waits for it.
-    pub(crate) async fn prepare(self: &Arc<Self>, asked: Asked) -> Result<Prepared, Refusal> {
+    pub(crate) async fn prepare(self: &Arc<Self>, asked: Asked) -> Result<Prepared, DaemonError> {
         let core = Arc::clone(self);
-        tokio::task::spawn_blocking(move || core.compile(asked)).await.map_err(|error| lost(&error))?
+        tokio::task::spawn_blocking(move || core.compile(asked)).await?
     }
 
     /// Blocks.
-    fn compile(&self, asked: Asked) -> Result<Prepared, Refusal> {
+    fn compile(&self, asked: Asked) -> Result<Prepared, DaemonError> {
         self.state().compiled = true;
         let pin = asked.pin.map(|pin| digest_of(&pin)).transpose();
-        let pin = pin.map_err(|wrong| Refusal::new(Step::Pin, wrong, "pin the whole digest, or none"))?;
+        let pin = pin.map_err(|wrong| DaemonError::new(Step::Pin, wrong, "pin the whole digest, or none"))?;
         let (bytes, stem) = match (&asked.path, &asked.bytes_base64) {
             (Some(path), None) => (load::read(path, self.compiler.engine().execution())?, load::stem(path)),
             // Where the bytes are there, the path is only what they are called.
             (path, Some(text)) => {
                 (load::decoded(text)?.into(), path.as_deref().map_or_else(|| "unnamed".to_owned(), load::stem))
             }
-            (None, None) => return Err(Refusal::new(Step::Request, "a component is needed", "give `bytes_base64` or `path`")),
+            (None, None) => {
+                return Err(DaemonError::new(Step::Request, "a component is needed", "give `bytes_base64` or `path`"));
+            }
         };
         let inspection = load::inspect(&bytes, &stem)?;
         let digest = inspection.digest.to_string();
         if let Some(pin) = pin.filter(|pin| *pin != digest) {
             let message = format!("{} has digest {digest}, not the pinned {pin}", inspection.label());
-            return Err(Refusal::new(
+            return Err(DaemonError::new(
                 Step::Pin,
                 message,
                 "fetch the component that was pinned, or pin this one if it is meant",
@@ -211,18 +211,18 @@ impl Core {
         {
             let message =
                 format!("nothing would run it in slot {slot}: what probe {probe} sees goes to the decoders of protocols");
-            return Err(Refusal::new(Step::Slot, message, "load it into the slot of its protocol, such as decoder.http"));
+            return Err(DaemonError::new(Step::Slot, message, "load it into the slot of its protocol, such as decoder.http"));
         }
         if let Slot::Decoder(probe) | Slot::SamplerOf(probe) = &slot
             && !probes.contains(probe)
             && !(routed && inspection.protocol && slot.role() == Role::Decoder)
         {
             let message = format!("there is no path `{probe}` for slot {slot}");
-            return Err(Refusal::new(Step::Slot, message, format!("paths are {}", probes.join(", "))));
+            return Err(DaemonError::new(Step::Slot, message, format!("paths are {}", probes.join(", "))));
         }
         let compiled = self.state().slots.compiled(&inspection);
         let rules = self.settings.config.with_rules_of_now();
-        let rules = rules.map_err(|error| Refusal::new(Step::Configure, error.to_string(), error.cure()))?;
+        let rules = rules?;
         let of_file = load::configured(&rules, &slot, &inspection, asked.path.as_deref()).map(Arc::new).unwrap_or_default();
         let order = Order { number: 0, slot, bytes, stem: &stem, config: of_file, compiled };
         let generation = load::compile(&self.compiler, &rules, order)?;

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use host_api::{LARGEST_OBJECT, LoadProbe, Origin, Refusal, Step, UnloadProbe, is_name};
+use host_api::{LARGEST_OBJECT, LoadProbe, Origin, Step, UnloadProbe, is_name};
 use host_kernel::catalog;
 use host_model::{Probe, ProbeState};
 
 use crate::clock::unix_ms;
 use crate::config::{AfterAttach, ProbeConfig, is_file};
 use crate::daemon::Core;
-use crate::error::lost;
+use crate::error::DaemonError;
 use crate::paths::compose;
 use crate::paths::lanes;
 use crate::paths::path::Path;
@@ -19,7 +19,7 @@ use crate::plugins::load::{self, Choice};
 use crate::plugins::protocols;
 use crate::plugins::slots::Slots;
 use crate::probes::attached::Opened;
-use crate::probes::open::{kernel, open};
+use crate::probes::open::open;
 use crate::probes::selection::{self, Object, Wanted};
 
 // === impl Core ===
@@ -31,16 +31,16 @@ impl Core {
     }
 
     /// Loads a probe; returns when it is attached and its records are read.
-    pub(crate) async fn load_probe(self: &Arc<Self>, load: LoadProbe) -> Result<Probe, Refusal> {
+    pub(crate) async fn load_probe(self: &Arc<Self>, load: LoadProbe) -> Result<Probe, DaemonError> {
         let _changes = self.changes.lock().await;
         let core = Arc::clone(self);
-        let probe = tokio::task::spawn_blocking(move || core.open_probe(load)).await.map_err(|error| lost(&error))??;
+        let probe = tokio::task::spawn_blocking(move || core.open_probe(load)).await??;
         tracing::info!(probe = probe.name, "probe attached");
         Ok(probe)
     }
 
     /// Detaches a probe, takes what is left in its ring, and ends its path.
-    pub(crate) async fn unload_probe(self: &Arc<Self>, unload: UnloadProbe) -> Result<Probe, Refusal> {
+    pub(crate) async fn unload_probe(self: &Arc<Self>, unload: UnloadProbe) -> Result<Probe, DaemonError> {
         let _changes = self.changes.lock().await;
         if let Some(trunk) = self.trunk().filter(|trunk| trunk.name() == unload.probe) {
             return self.unload_trunk(trunk).await;
@@ -48,10 +48,10 @@ impl Core {
         let found = self.paths().into_iter().filter(|path| !path.is_lane()).find(|path| path.name() == unload.probe);
         let Some(path) = found else {
             let message = format!("probe `{}` is not loaded", unload.probe);
-            return Err(Refusal::new(Step::Probe, message, "`host probe list` shows those that are"));
+            return Err(DaemonError::new(Step::Probe, message, "`host probe list` shows those that are"));
         };
         let stopping = Arc::clone(&path);
-        tokio::task::spawn_blocking(move || stopping.stop()).await.map_err(|error| lost(&error))?;
+        tokio::task::spawn_blocking(move || stopping.stop()).await?;
         let mut state = self.state();
         state.paths.retain(|other| !Arc::ptr_eq(other, &path));
         state.gone.push((unload.probe, Arc::clone(&path.counters)));
@@ -62,14 +62,14 @@ impl Core {
     }
 
     /// The same for the probe that sees connections: the paths of the protocols go with it.
-    async fn unload_trunk(self: &Arc<Self>, trunk: Arc<Trunk>) -> Result<Probe, Refusal> {
+    async fn unload_trunk(self: &Arc<Self>, trunk: Arc<Trunk>) -> Result<Probe, DaemonError> {
         let lanes: Vec<Arc<Path>> = self.paths().into_iter().filter(|path| path.is_lane()).collect();
         let (stopping, ending) = (Arc::clone(&trunk), lanes.clone());
         let stop = move || {
             stopping.stop();
             ending.iter().for_each(|lane| lane.stop());
         };
-        tokio::task::spawn_blocking(stop).await.map_err(|error| lost(&error))?;
+        tokio::task::spawn_blocking(stop).await?;
         let mut state = self.state();
         state.trunk = None;
         state.paths.retain(|path| !path.is_lane());
@@ -81,9 +81,9 @@ impl Core {
     }
 
     /// Blocks.
-    fn open_probe(&self, load: LoadProbe) -> Result<Probe, Refusal> {
+    fn open_probe(&self, load: LoadProbe) -> Result<Probe, DaemonError> {
         if self.origin == Origin::Replay {
-            return Err(Refusal::new(
+            return Err(DaemonError::new(
                 Step::Probe,
                 "a replay has no kernel to load a probe into",
                 "run without --replay, as root",
@@ -92,7 +92,7 @@ impl Core {
         if self.settings.config.privilege.after_attach == Some(AfterAttach::None) {
             let message =
                 "CAP_BPF and CAP_PERFMON were given up when this host was ready (`after_attach = \"none\"` under [privilege])";
-            return Err(Refusal::new(
+            return Err(DaemonError::new(
                 Step::Privilege,
                 message,
                 "name the probe in the configuration, so that it is attached at the start",
@@ -102,7 +102,7 @@ impl Core {
         let taken = self.trunk().is_some_and(|trunk| trunk.name() == wanted.name);
         if taken || self.paths().iter().any(|path| path.name() == wanted.name) {
             let cure = format!("`host probe unload {}` first, or give it another name", wanted.name);
-            return Err(Refusal::new(Step::Probe, format!("probe `{}` is loaded already", wanted.name), cure));
+            return Err(DaemonError::new(Step::Probe, format!("probe `{}` is loaded already", wanted.name), cure));
         }
         let _unpacked = load::unpacked(self.compiler.engine().execution());
         let opened = open(&wanted)?;
@@ -114,7 +114,7 @@ impl Core {
         let path = Arc::new(compose::path(&self.parts, &next, opened)?);
         if let Err(error) = path.attach() {
             path.stop();
-            return Err(kernel(error));
+            return Err(error.into());
         }
         let probe = path.probe().unwrap_or_else(|| selection::idle(&wanted.name, false, ProbeState::Attached));
         let mut state = self.state();
@@ -125,7 +125,7 @@ impl Core {
     }
 
     /// The probe that sees connections, with a path for every protocol. Blocks.
-    fn open_trunk(&self, opened: Opened) -> Result<Probe, Refusal> {
+    fn open_trunk(&self, opened: Opened) -> Result<Probe, DaemonError> {
         let paths = self.paths();
         let probes: Vec<&str> = paths.iter().map(|path| path.name()).collect();
         let next = self.filled(protocols::choices(&self.settings.config, &probes, self.compiler.engine().execution())?)?;
@@ -134,7 +134,7 @@ impl Core {
         if let Err(error) = trunk.attach() {
             trunk.stop();
             lanes.iter().for_each(|lane| lane.stop());
-            return Err(kernel(error));
+            return Err(error.into());
         }
         let probe = trunk.probe();
         let mut state = self.state();
@@ -146,7 +146,7 @@ impl Core {
     }
 
     /// The slots, with these plugins in those that are empty. Blocks.
-    fn filled(&self, choices: impl IntoIterator<Item = Choice>) -> Result<Slots, Refusal> {
+    fn filled(&self, choices: impl IntoIterator<Item = Choice>) -> Result<Slots, DaemonError> {
         let mut next = {
             let mut state = self.state();
             state.compiled = true;
@@ -162,11 +162,11 @@ impl Core {
         Ok(next)
     }
 
-    fn wanted(&self, load: LoadProbe) -> Result<Wanted, Refusal> {
+    fn wanted(&self, load: LoadProbe) -> Result<Wanted, DaemonError> {
         let given = load.bytes_base64.as_deref().map(load::decoded).transpose()?;
         if let Some(bytes) = given.as_ref().filter(|bytes| bytes.len() > LARGEST_OBJECT) {
             let message = format!("{}: {} bytes are over {} MiB", load.path.display(), bytes.len(), LARGEST_OBJECT >> 20);
-            return Err(Refusal::new(Step::Read, message, "strip what is no BPF from the object: `llvm-strip -g`"));
+            return Err(DaemonError::new(Step::Read, message, "strip what is no BPF from the object: `llvm-strip -g`"));
         }
         let built_in = load.path.to_str().filter(|name| given.is_none() && !is_file(name)).and_then(catalog::find);
         let (object, name) = match built_in {
@@ -178,7 +178,7 @@ impl Core {
             Some(name) if is_name(&name) => name,
             Some(name) => {
                 let cure = "use letters, digits, `-` and `_`, at most 64";
-                return Err(Refusal::new(Step::Probe, format!("{name:?} cannot be the name of a probe"), cure));
+                return Err(DaemonError::new(Step::Probe, format!("{name:?} cannot be the name of a probe"), cure));
             }
             None if name.is_empty() => selection::name_of(&load.path)?,
             None => name,

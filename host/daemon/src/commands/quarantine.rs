@@ -10,6 +10,7 @@ use host_api::{OnFaults, Refusal};
 use host_model::Health;
 
 use crate::daemon::Core;
+use crate::error::DaemonError;
 use crate::plugins::limits::to_slot_limits;
 use crate::plugins::slots::Generation;
 
@@ -78,14 +79,15 @@ impl Core {
             let reason = format!("quarantined: {label} had {why}");
             match self.put_back(&earlier, &reason).await {
                 Ok(()) => return,
-                Err(refusal) => {
+                Err(error) => {
+                    let refusal = Refusal::from(error);
                     tracing::error!(%slot, plugin = earlier.label(), %refusal, "this earlier generation could not be put back");
                 }
             }
         }
     }
 
-    async fn put_back(self: &Arc<Self>, earlier: &Arc<Generation>, reason: &str) -> Result<(), Refusal> {
+    async fn put_back(self: &Arc<Self>, earlier: &Arc<Generation>, reason: &str) -> Result<(), DaemonError> {
         let mut next = self.state().slots.clone();
         next.put_back(earlier);
         self.swap(next, &earlier.slot, reason).await.map(drop)

@@ -1,9 +1,9 @@
 //! The calls that failed and are kept.
 
-use host_api::{Refusal, Repro, ReproSummary, Step};
+use host_api::{Repro, ReproSummary, Step};
 
 use crate::daemon::Core;
-use crate::error::lost;
+use crate::error::DaemonError;
 
 // === impl Core ===
 
@@ -15,14 +15,14 @@ impl Core {
     }
 
     /// All about one of them.
-    pub(crate) async fn repro(&self, id: String) -> Result<Repro, Refusal> {
+    pub(crate) async fn repro(&self, id: String) -> Result<Repro, DaemonError> {
         let Some(store) = self.parts.repros.clone() else {
-            return Err(Refusal::new(
+            return Err(DaemonError::new(
                 Step::Repro,
                 "this host keeps no calls that failed",
                 "give it a `state_dir` that it may write to",
             ));
         };
-        tokio::task::spawn_blocking(move || store.find(&id)).await.map_err(|error| lost(&error))?
+        tokio::task::spawn_blocking(move || store.find(&id)).await?
     }
 }

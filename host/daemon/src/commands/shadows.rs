@@ -12,7 +12,7 @@ use host_pipeline::{Candidate, Shadow, SwitchError};
 use super::plugins::Asked;
 use crate::clock::unix_ms;
 use crate::daemon::{Core, State};
-use crate::error::lost;
+use crate::error::DaemonError;
 use crate::paths::path::Path;
 use crate::plugins::shadow::{Promise, ShadowRun, Stage};
 use crate::plugins::slots::Generation;
@@ -28,11 +28,15 @@ struct Bound {
 
 impl Core {
     /// Puts a candidate into the shadow of what is live, on every path that it works on now; returns when it sees batches.
-    pub(crate) async fn shadow_plugin(self: &Arc<Self>, shadow: ShadowPlugin) -> Result<ShadowStatus, Refusal> {
+    pub(crate) async fn shadow_plugin(self: &Arc<Self>, shadow: ShadowPlugin) -> Result<ShadowStatus, DaemonError> {
         let promise = promise(&shadow)?;
         let ShadowPlugin { path, bytes_base64, slot, config, share, pin, .. } = shadow;
         if !(share > 0.0 && share <= 1.0) {
-            return Err(Refusal::new(Step::Shadow, format!("a share of {share} is none"), "give a share above 0 and up to 1"));
+            return Err(DaemonError::new(
+                Step::Shadow,
+                format!("a share of {share} is none"),
+                "give a share above 0 and up to 1",
+            ));
         }
         let prepared = self.prepare(Asked { path, bytes_base64, slot, config, pin }).await?;
         let _changes = self.changes.lock().await;
@@ -42,13 +46,13 @@ impl Core {
         // A path without a sampler of its own has that of all paths: a candidate for the one is compared with the other.
         let Some(live) = slots.serving(&slot).cloned() else {
             let message = format!("slot {slot} is empty: there is nothing to compare with");
-            return Err(Refusal::new(Step::Shadow, message, "`host plugin load` puts it there at once"));
+            return Err(DaemonError::new(Step::Shadow, message, "`host plugin load` puts it there at once"));
         };
         let (beside, live) = (live.slot.clone(), live.label());
         self.goes_on()?;
         let (core, paths, bound, of) = (Arc::clone(self), self.paths(), Arc::clone(&candidate), beside.clone());
         let binding = move || core.bind_candidate(&paths, &bound, &of);
-        let ready = tokio::task::spawn_blocking(binding).await.map_err(|error| lost(&error))??;
+        let ready = tokio::task::spawn_blocking(binding).await??;
         // Only now, when nothing can go wrong with the new one any more, does the one before go.
         let replaced = self.state().shadow(&slot).ok().map(|run| run.status());
         let replaced = replaced.map(|run| {
@@ -58,10 +62,10 @@ impl Core {
         });
         self.state().shadows.retain(|run| *run.slot() != slot);
         let starting = move || start(ready, share);
-        let shadows = tokio::task::spawn_blocking(starting).await.map_err(|error| lost(&error))??;
+        let shadows = tokio::task::spawn_blocking(starting).await??;
         if shadows.is_empty() {
             let message = format!("slot {slot} works on no path that runs");
-            return Err(Refusal::new(Step::Shadow, message, "`host plugin list` shows what is where"));
+            return Err(DaemonError::new(Step::Shadow, message, "`host plugin list` shows what is where"));
         }
         let mut state = self.state();
         state.serial += 1;
@@ -90,18 +94,18 @@ impl Core {
     }
 
     /// The candidate of one slot.
-    pub(crate) fn compare(&self, of: &ComparePlugin) -> Result<ShadowStatus, Refusal> {
+    pub(crate) fn compare(&self, of: &ComparePlugin) -> Result<ShadowStatus, DaemonError> {
         self.state().shadow(&of.slot).map(|run| run.status())
     }
 
     /// Makes a candidate live, whatever its condition says.
-    pub(crate) async fn promote_plugin(self: &Arc<Self>, of: PromotePlugin) -> Result<Live, Refusal> {
+    pub(crate) async fn promote_plugin(self: &Arc<Self>, of: PromotePlugin) -> Result<Live, DaemonError> {
         let _changes = self.changes.lock().await;
         self.promote(&of.slot, "as asked").await
     }
 
     /// Ends a shadow run and forgets it.
-    pub(crate) async fn discard_plugin(self: &Arc<Self>, of: DiscardPlugin) -> Result<ShadowStatus, Refusal> {
+    pub(crate) async fn discard_plugin(self: &Arc<Self>, of: DiscardPlugin) -> Result<ShadowStatus, DaemonError> {
         let _changes = self.changes.lock().await;
         let mut state = self.state();
         let run = state.shadow(&of.slot)?;
@@ -113,7 +117,12 @@ impl Core {
 
     /// The candidate for each path that its slot works on, and once more the live plugin of slot `beside`, both bound as that one is.
     /// Blocks.
-    fn bind_candidate(&self, paths: &[Arc<Path>], candidate: &Arc<Generation>, beside: &Slot) -> Result<Vec<Bound>, Refusal> {
+    fn bind_candidate(
+        &self,
+        paths: &[Arc<Path>],
+        candidate: &Arc<Generation>,
+        beside: &Slot,
+    ) -> Result<Vec<Bound>, DaemonError> {
         let mut ready = Vec::new();
         for path in paths.iter().filter(|path| candidate.slot.serves(path.name())) {
             let made_of = path.made_of();
@@ -127,7 +136,7 @@ impl Core {
     }
 
     /// Hold `changes` meanwhile.
-    async fn promote(self: &Arc<Self>, slot: &Slot, why: &str) -> Result<Live, Refusal> {
+    async fn promote(self: &Arc<Self>, slot: &Slot, why: &str) -> Result<Live, DaemonError> {
         let candidate = Arc::clone(&self.state().shadow(slot)?.candidate);
         let mut next = self.state().slots.clone();
         if let Some(live) = next.live(slot)
@@ -183,7 +192,8 @@ impl Core {
         match judged {
             Ok(held) => match self.promote(slot, &held).await {
                 Ok(live) => tracing::info!(%slot, generation = live.generation, held, "the candidate was promoted"),
-                Err(refusal) => {
+                Err(error) => {
+                    let refusal = Refusal::from(error);
                     tracing::warn!(%slot, %refusal, "the candidate could not be promoted");
                     if let Ok(run) = self.state().shadow(slot) {
                         run.end(ShadowState::Kept(format!("{held}, but {refusal}")));
@@ -198,24 +208,24 @@ impl Core {
 // === impl State ===
 
 impl State {
-    fn shadow(&mut self, slot: &Slot) -> Result<&mut ShadowRun, Refusal> {
+    fn shadow(&mut self, slot: &Slot) -> Result<&mut ShadowRun, DaemonError> {
         let none = || {
             let cure = "`host plugin shadow FILE --slot SLOT` puts one there";
-            Refusal::new(Step::Shadow, format!("slot {slot} has no candidate"), cure)
+            DaemonError::new(Step::Shadow, format!("slot {slot} has no candidate"), cure)
         };
         self.shadows.iter_mut().find(|run| run.slot() == slot).ok_or_else(none)
     }
 }
 
 /// Starts what is bound. A path that ends meanwhile, or has nothing to compare with, is left out. Blocks.
-fn start(ready: Vec<Bound>, share: f64) -> Result<Vec<(String, Shadow)>, Refusal> {
+fn start(ready: Vec<Bound>, share: f64) -> Result<Vec<(String, Shadow)>, DaemonError> {
     let mut shadows = BTreeMap::new();
     for Bound { path, candidate, control } in ready {
         match path.shadow(candidate, control, share) {
             Ok(shadow) => drop(shadows.insert(path.name().to_owned(), shadow)),
             Err(SwitchError::Ended(_) | SwitchError::Alone { .. }) => {}
             Err(error) => {
-                return Err(Refusal::new(Step::Shadow, error.to_string(), "the live plugin is not touched; see the log"));
+                return Err(DaemonError::Shadow(error));
             }
         }
     }
@@ -223,20 +233,20 @@ fn start(ready: Vec<Bound>, share: f64) -> Result<Vec<(String, Shadow)>, Refusal
 }
 
 /// The condition and when it is looked at; None if the candidate waits for somebody.
-fn promise(shadow: &ShadowPlugin) -> Result<Option<Promise>, Refusal> {
+fn promise(shadow: &ShadowPlugin) -> Result<Option<Promise>, DaemonError> {
     match (&shadow.promote_if, shadow.after_ms) {
         (None, None) => Ok(None),
         (Some(text), Some(after_ms)) => {
             let condition: Condition = text.parse().map_err(|error| {
                 let shown = host_model::printable(text, 160);
                 let cure = "write it as `disagreement < 0.1% and faults == 0 and cost < 1.2`";
-                Refusal::new(Step::PromoteIf, format!("`{shown}`: {error}"), cure)
+                DaemonError::new(Step::PromoteIf, format!("`{shown}`: {error}"), cure)
             })?;
             Ok(Some(Promise { condition, after: Duration::from_millis(after_ms), timer: None }))
         }
         _ => {
             let cure = "give both, or none and promote it yourself";
-            Err(Refusal::new(
+            Err(DaemonError::new(
                 Step::PromoteIf,
                 "a condition needs the time when it is looked at, and the time a condition",
                 cure,

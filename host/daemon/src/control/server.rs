@@ -28,12 +28,9 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use super::crowd::{Crowd, Patient, Seat};
 use super::socket::{Peer, Socket};
 use crate::daemon::Core;
-use crate::error::lost;
+use crate::error::DaemonError;
 
-type Answer = Result<Response, Denied>;
-
-/// What is answered with a refusal.
-struct Denied(Refusal);
+type Answer = Result<Response, DaemonError>;
 
 /// Endpoints and who answers them.
 #[derive(Default)]
@@ -169,7 +166,7 @@ impl Routes {
     fn look<E, F>(self, answer: impl Fn(Arc<Core>) -> F + Clone + Send + Sync + 'static) -> Self
     where
         E: Endpoint + Default,
-        F: Future<Output = Result<E::Answer, Refusal>> + Send + 'static,
+        F: Future<Output = Result<E::Answer, DaemonError>> + Send + 'static,
     {
         let mut routes = self.at::<E, _, _>(move |State(core): State<Arc<Core>>| {
             let answered = answer(core);
@@ -184,7 +181,7 @@ impl Routes {
     where
         E: Endpoint + Send + 'static,
         E::Answer: Send + 'static,
-        F: Future<Output = Result<E::Answer, Refusal>> + Send + 'static,
+        F: Future<Output = Result<E::Answer, DaemonError>> + Send + 'static,
     {
         self.at::<E, _, _>(move |State(core): State<Arc<Core>>, request: Request| {
             let change = change.clone();
@@ -221,13 +218,13 @@ fn router(core: Arc<Core>) -> Router {
     endpoints.router.fallback(nothing_here.clone()).method_not_allowed_fallback(nothing_here).with_state(core)
 }
 
-fn told<E: Endpoint>(answer: Result<E::Answer, Refusal>) -> Answer {
+fn told<E: Endpoint>(answer: Result<E::Answer, DaemonError>) -> Answer {
     Ok(Json(answer?).into_response())
 }
 
 async fn compare_plugin(State(core): State<Arc<Core>>, asked: Result<Query<ComparePlugin>, QueryRejection>) -> Answer {
     let cure = "name the slot: /v1/plugins/compare?slot=sampler";
-    let Query(asked) = asked.map_err(|error| Refusal::new(Step::Request, error.to_string(), cure))?;
+    let Query(asked) = asked.map_err(|error| DaemonError::new(Step::Request, error.to_string(), cure))?;
     told::<ComparePlugin>(core.compare(&asked))
 }
 
@@ -241,18 +238,18 @@ async fn stop(State(core): State<Arc<Core>>) -> Answer {
 }
 
 /// What is to be changed, and leave to do it: only so many are read and carried out at a time, and none once the host stops.
-async fn order<T: DeserializeOwned>(core: &Core, request: Request) -> Result<(OwnedSemaphorePermit, T), Refusal> {
+async fn order<T: DeserializeOwned>(core: &Core, request: Request) -> Result<(OwnedSemaphorePermit, T), DaemonError> {
     let mut end = core.ending.subscribe();
     let turn = tokio::select! {
         turn = Arc::clone(&core.orders).acquire_owned() => turn.ok(),
         _ = end.wait_for(Option::is_some) => None,
         () = tokio::time::sleep(TURN_TIMEOUT) => {
             let message = format!("{MAX_CHANGES} changes have been under way for {} s", TURN_TIMEOUT.as_secs());
-            return Err(Refusal::new(Step::Busy, message, "ask again; `host status` shows what changed last"));
+            return Err(DaemonError::new(Step::Busy, message, "ask again; `host status` shows what changed last"));
         }
     };
     core.goes_on()?;
-    let turn = turn.ok_or_else(|| Refusal::new(Step::Internal, "nobody gives leave to change anything", "ask again"))?;
+    let turn = turn.ok_or_else(|| DaemonError::new(Step::Internal, "nobody gives leave to change anything", "ask again"))?;
     Ok((turn, read(request).await?))
 }
 
@@ -260,14 +257,14 @@ async fn order<T: DeserializeOwned>(core: &Core, request: Request) -> Result<(Ow
 /// with plugins that the slots know nothing of.
 async fn carry_out<T: Send + 'static>(
     turn: OwnedSemaphorePermit,
-    change: impl Future<Output = Result<T, Refusal>> + Send + 'static,
-) -> Result<T, Refusal> {
+    change: impl Future<Output = Result<T, DaemonError>> + Send + 'static,
+) -> Result<T, DaemonError> {
     let carried_out = async move {
         let changed = change.await;
         drop(turn);
         changed
     };
-    tokio::spawn(carried_out).await.map_err(|error| lost(&error))?
+    tokio::spawn(carried_out).await?
 }
 
 fn nothing_here(request: &Request, there_is: String) -> Response {
@@ -280,9 +277,10 @@ async fn strangers() -> Response {
     refuse(StatusCode::FORBIDDEN, Refusal::new(Step::Credentials, "you are none of those who may speak to this daemon", cure))
 }
 
-async fn read<T: DeserializeOwned>(request: Request<Body>) -> Result<T, Refusal> {
-    let broken =
-        |message: String| Refusal::new(Step::Request, message, "send a JSON body, as the documentation of the socket shows");
+async fn read<T: DeserializeOwned>(request: Request<Body>) -> Result<T, DaemonError> {
+    let broken = |message: String| {
+        DaemonError::new(Step::Request, message, "send a JSON body, as the documentation of the socket shows")
+    };
     let announced = request.body().size_hint().lower();
     if announced > MAX_BODY as u64 {
         return Err(broken(format!("a body of {announced} bytes is over {} MiB", MAX_BODY >> 20)));
@@ -298,16 +296,13 @@ fn refuse(status: StatusCode, refusal: Refusal) -> Response {
     (status, Json(Refused { error: refusal })).into_response()
 }
 
-impl From<Refusal> for Denied {
-    fn from(refusal: Refusal) -> Self {
-        Self(refusal)
-    }
-}
-
-impl IntoResponse for Denied {
+impl IntoResponse for DaemonError {
     fn into_response(self) -> Response {
-        let status = if self.0.step == Step::Request { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
-        refuse(status, self.0)
+        let status = match self.step() {
+            Step::Request => StatusCode::BAD_REQUEST,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        refuse(status, self.into())
     }
 }
 
@@ -326,7 +321,7 @@ mod tests {
         let (done, finished) = oneshot::channel();
         let change = async move {
             tokio::task::yield_now().await;
-            done.send("everything").map_err(|_| Refusal::new(Step::Internal, "nobody listens", ""))
+            done.send("everything").map_err(|_| DaemonError::new(Step::Internal, "nobody listens", ""))
         };
         {
             let mut request = Box::pin(carry_out(turn, change));

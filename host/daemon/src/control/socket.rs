@@ -26,7 +26,7 @@ pub(crate) struct Socket {
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SocketError {
+pub enum SocketError {
     /// Another daemon has it.
     #[error("another host is running, pid {pid}, with the control socket {}", socket.display())]
     Taken {
@@ -115,7 +115,7 @@ impl Drop for Socket {
 impl SocketError {
     /// What to do about it.
     #[must_use]
-    pub(crate) fn cure(&self) -> String {
+    pub fn cure(&self) -> String {
         match self {
             Self::Taken { .. } => "ask that one (`host status`), stop it, or name another socket with --socket".into(),
             Self::NotOurs(lock) => format!(

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use host_api::{Refusal, Step};
+use host_api::Step;
 use host_export::Exporter;
 use host_model::{PathCounters, Seed, Source};
 use host_pipeline::{BatchLimits, Blueprint, Stages};
 use tokio::sync::Notify;
 
 use crate::config::Config;
+use crate::error::DaemonError;
 use crate::faults::observer::Watch;
 use crate::faults::repro::Store;
 use crate::faults::repro::writer::Writer;
@@ -41,7 +42,7 @@ pub(crate) struct Parts {
 }
 
 /// Builds the path of one probe and starts it. Nothing is attached yet: nothing is produced before it can be read. Blocks.
-pub(crate) fn path(parts: &Parts, slots: &Slots, opened: Opened) -> Result<Path, Refusal> {
+pub(crate) fn path(parts: &Parts, slots: &Slots, opened: Opened) -> Result<Path, DaemonError> {
     let Opened { place, source, attached } = opened;
     // The record comes out of the ring, and into a capture if one is taken,
     let source = match &parts.recorder {
@@ -50,7 +51,7 @@ pub(crate) fn path(parts: &Parts, slots: &Slots, opened: Opened) -> Result<Path,
     };
     // is decoded, sampled and enriched by what is in the slots, each bound to the layout or schema in front of it,
     let lineup = slots.lineup(&place.probe).ok_or_else(|| {
-        Refusal::new(
+        DaemonError::new(
             Step::Bind,
             format!("path {} has no decoder", place.probe),
             format!("load one into decoder.{}", place.probe),
@@ -88,9 +89,8 @@ pub(crate) fn watch(parts: &Parts, place: &Place) -> Watch {
 }
 
 /// Starts a path.
-pub(crate) fn start(place: Place, lineup: Lineup, reads: Reads, blueprint: Blueprint) -> Result<Path, Refusal> {
-    Path::start(place, lineup, reads, blueprint)
-        .map_err(|error| Refusal::new(Step::Start, error.to_string(), "see the limits on threads of this process"))
+pub(crate) fn start(place: Place, lineup: Lineup, reads: Reads, blueprint: Blueprint) -> Result<Path, DaemonError> {
+    Ok(Path::start(place, lineup, reads, blueprint)?)
 }
 
 /// When a batch closes, by the configuration.

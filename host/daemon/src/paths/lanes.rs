@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use host_api::{Refusal, Slot, Step};
+use host_api::{Slot, Step};
 use host_model::{PathCounters, Recogniser, Source};
 use host_pipeline::{BatchLimits, Stages};
 
+use crate::error::DaemonError;
 use crate::paths::compose::{self, Parts};
 use crate::paths::path::{Path, Reads};
-use crate::paths::trunk::{self, Trunk};
+use crate::paths::trunk::Trunk;
 use crate::plugins::bind::{Binder, Card, Place};
 use crate::plugins::slots::{Lineup, Slots};
 use crate::probes::attached::Opened;
@@ -41,13 +42,18 @@ pub(crate) struct Followed {
 }
 
 /// Composes the trunk of a probe that sees connections, and a path for each protocol in the slots. Nothing is attached yet. Blocks.
-pub(crate) fn compose(parts: &Parts, slots: &Slots, opened: Opened, in_step: bool) -> Result<(Trunk, Vec<Arc<Path>>), Refusal> {
+pub(crate) fn compose(
+    parts: &Parts,
+    slots: &Slots,
+    opened: Opened,
+    in_step: bool,
+) -> Result<(Trunk, Vec<Arc<Path>>), DaemonError> {
     let Opened { place, source, attached } = opened;
     let source = match &parts.recorder {
         Some(recorder) => recorder.tap(&place, source),
         None => source,
     };
-    let bound: Result<Vec<Bound>, Refusal> =
+    let bound: Result<Vec<Bound>, DaemonError> =
         slots.protocols(&place.probe).iter().map(|name| bind(&parts.binder, slots, &place, name)).collect();
     let (mut recognisers, mut cards, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     for Bound { place, lineup, stages, recogniser, card } in bound? {
@@ -68,14 +74,14 @@ pub(crate) fn compose(parts: &Parts, slots: &Slots, opened: Opened, in_step: boo
         capture_bytes: parts.capture_bytes,
         in_step,
     };
-    let (router, lanes) = host_pipeline::route(trunk, recognisers).map_err(trunk::refusal)?;
+    let (router, lanes) = host_pipeline::route(trunk, recognisers)?;
     let paths = lanes.into_iter().zip(rest).map(|(lane, bound)| path(parts, &place.probe, bound, lane));
     let paths = paths.collect::<Result<Vec<_>, _>>()?;
     Ok((Trunk::new(place, counters, router, cards, attached), paths))
 }
 
 /// Binds what makes the lanes of `trunk` follow `next`. `paths` are all paths. Blocks.
-pub(crate) fn follow(parts: &Parts, trunk: &Trunk, paths: &[Arc<Path>], next: &Slots) -> Result<Following, Refusal> {
+pub(crate) fn follow(parts: &Parts, trunk: &Trunk, paths: &[Arc<Path>], next: &Slots) -> Result<Following, DaemonError> {
     let mut following = Following { new: Vec::new(), changed: Vec::new(), gone: Vec::new() };
     let wanted = next.protocols(trunk.name());
     for name in &wanted {
@@ -108,7 +114,7 @@ impl Following {
     }
 
     /// Does it. Blocks.
-    pub(crate) fn carry_out(self, parts: &Parts, trunk: &Trunk) -> Result<Followed, Refusal> {
+    pub(crate) fn carry_out(self, parts: &Parts, trunk: &Trunk) -> Result<Followed, DaemonError> {
         for (recogniser, card) in self.changed {
             trunk.amend(recogniser, card)?;
         }
@@ -126,12 +132,12 @@ impl Following {
 }
 
 /// Binds the plugins of every protocol's path: whether the slots fit the records of this probe. They live as long as the answer.
-pub(crate) fn examine(binder: &Binder, slots: &Slots, trunk: &Place) -> Result<impl Sized, Refusal> {
+pub(crate) fn examine(binder: &Binder, slots: &Slots, trunk: &Place) -> Result<impl Sized, DaemonError> {
     slots.protocols(&trunk.probe).iter().map(|name| bind(binder, slots, trunk, name)).collect::<Result<Vec<_>, _>>()
 }
 
 /// The plugins of one protocol's path, and the instance that the router asks.
-fn bind(binder: &Binder, slots: &Slots, trunk: &Place, name: &str) -> Result<Bound, Refusal> {
+fn bind(binder: &Binder, slots: &Slots, trunk: &Place, name: &str) -> Result<Bound, DaemonError> {
     let place = Place {
         probe: name.into(),
         layout: Arc::clone(&trunk.layout),
@@ -139,7 +145,7 @@ fn bind(binder: &Binder, slots: &Slots, trunk: &Place, name: &str) -> Result<Bou
         clock: Arc::clone(&trunk.clock),
     };
     let lineup = slots.lineup(name).ok_or_else(|| {
-        Refusal::new(Step::Bind, format!("protocol {name} has no decoder"), format!("load one into decoder.{name}"))
+        DaemonError::new(Step::Bind, format!("protocol {name} has no decoder"), format!("load one into decoder.{name}"))
     })?;
     let stages = binder.stages(&place, &lineup)?;
     let (recogniser, id) = binder.recogniser(&place, &lineup.decoder)?;
@@ -149,17 +155,22 @@ fn bind(binder: &Binder, slots: &Slots, trunk: &Place, name: &str) -> Result<Bou
 }
 
 /// A decoder is in the slot of its protocol, or it would get the records of another.
-fn check(name: &str, recogniser: &dyn Recogniser) -> Result<(), Refusal> {
+fn check(name: &str, recogniser: &dyn Recogniser) -> Result<(), DaemonError> {
     let decodes = &recogniser.description().name;
     if decodes == name {
         return Ok(());
     }
     let message = format!("plugin {}: it decodes protocol {decodes}, not {name}", recogniser.id());
-    Err(Refusal::new(Step::Bind, message, format!("load it into slot {}", Slot::Decoder(decodes.clone()))))
+    Err(DaemonError::new(Step::Bind, message, format!("load it into slot {}", Slot::Decoder(decodes.clone()))))
 }
 
 /// Starts the path at the end of a lane.
-fn path(parts: &Parts, trunk: &Arc<str>, bound: (Place, Lineup, Stages), lane: Box<dyn Source>) -> Result<Arc<Path>, Refusal> {
+fn path(
+    parts: &Parts,
+    trunk: &Arc<str>,
+    bound: (Place, Lineup, Stages),
+    lane: Box<dyn Source>,
+) -> Result<Arc<Path>, DaemonError> {
     let (place, lineup, stages) = bound;
     // The trunk has taken its half of the age already.
     let limits = BatchLimits { age: parts.limits.age / 2, ..parts.limits };

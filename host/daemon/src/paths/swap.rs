@@ -5,6 +5,7 @@ use std::sync::Arc;
 use host_api::{Refusal, Step};
 use host_pipeline::{Outcome, SwitchError};
 
+use crate::error::DaemonError;
 use crate::paths::path::{MadeOf, Path};
 use crate::plugins::bind::Binder;
 use crate::plugins::slots::{Lineup, Slots};
@@ -25,13 +26,13 @@ pub(crate) struct Swapped {
 /// Makes every path what `next` says. Blocks.
 ///
 /// All new stages are built before the first path switches, so that a refusal on the last path leaves the first as it was.
-pub(crate) fn swap(binder: &Binder, paths: &[Arc<Path>], next: &Slots) -> Result<Swapped, Refusal> {
+pub(crate) fn swap(binder: &Binder, paths: &[Arc<Path>], next: &Slots) -> Result<Swapped, DaemonError> {
     let mut ready = Vec::new();
     for path in paths {
         let before = path.made_of();
         let lineup = next.lineup(path.name()).ok_or_else(|| {
             let message = format!("path {} would be without a decoder", path.name());
-            Refusal::new(Step::Bind, message, "load another decoder into its slot, or unload the probe")
+            DaemonError::new(Step::Bind, message, "load another decoder into its slot, or unload the probe")
         })?;
         let from = (&before.lineup, &before.cards, &before.schema);
         if let Some(rebound) = binder.change(&path.place, from, &lineup)? {
@@ -55,7 +56,7 @@ pub(crate) fn swap(binder: &Binder, paths: &[Arc<Path>], next: &Slots) -> Result
             Err(SwitchError::Ended(name)) => tracing::debug!(path = %name, "a path has ended and is not switched"),
             Err(error) => {
                 done.into_iter().for_each(|(path, before)| restore(binder, path, &before.lineup));
-                return Err(Refusal::new(Step::Switch, error.to_string(), "the plugin before is live again; see the log"));
+                return Err(DaemonError::Switch(error));
             }
         }
     }
@@ -68,10 +69,10 @@ fn restore(binder: &Binder, path: &Arc<Path>, lineup: &Lineup) {
     let restored = binder.change(&path.place, (&now.lineup, &now.cards, &now.schema), lineup).and_then(|rebound| {
         let Some(rebound) = rebound else { return Ok(()) };
         let switched = path.switch(rebound, lineup.clone());
-        switched.map(|_| ()).map_err(|error| Refusal::new(Step::Switch, error.to_string(), ""))
+        switched.map(|_| ()).map_err(DaemonError::Switch)
     });
     if let Err(error) = restored {
-        tracing::error!(path = path.name(), %error, "the plugins before could not be made live again on this path");
+        tracing::error!(path = path.name(), error = %Refusal::from(error), "the plugins before could not be made live again on this path");
     }
 }
 

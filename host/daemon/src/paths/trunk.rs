@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use host_api::{PathStatus, Refusal, Step};
+use host_api::PathStatus;
 use host_kernel::KernelError;
 use host_model::{PathCounters, Probe, Recogniser, Source};
 use host_pipeline::{Account, RouteError, Router};
 
 use crate::clock::millis;
+use crate::error::DaemonError;
 use crate::plugins::bind::{Card, Place};
 use crate::probes::attached::Attached;
 
@@ -54,15 +55,15 @@ impl Trunk {
     }
 
     /// A lane for one more protocol. Blocks.
-    pub(crate) fn enlist(&self, recogniser: Box<dyn Recogniser>, card: Card) -> Result<Box<dyn Source>, Refusal> {
-        let lane = self.with(|router| router.enlist(recogniser)).map_err(refusal)?;
+    pub(crate) fn enlist(&self, recogniser: Box<dyn Recogniser>, card: Card) -> Result<Box<dyn Source>, DaemonError> {
+        let lane = self.with(|router| router.enlist(recogniser))?;
         self.cards().push(card);
         Ok(lane)
     }
 
     /// Asks this one about its protocol from now on. Blocks.
-    pub(crate) fn amend(&self, recogniser: Box<dyn Recogniser>, card: Card) -> Result<(), Refusal> {
-        self.with(|router| router.amend(recogniser)).map_err(refusal)?;
+    pub(crate) fn amend(&self, recogniser: Box<dyn Recogniser>, card: Card) -> Result<(), DaemonError> {
+        self.with(|router| router.amend(recogniser))?;
         let mut cards = self.cards();
         cards.retain(|other| other.id.slot != card.id.slot);
         cards.push(card);
@@ -70,8 +71,8 @@ impl Trunk {
     }
 
     /// Ends the lane of a protocol. Blocks.
-    pub(crate) fn dismiss(&self, protocol: &str) -> Result<(), Refusal> {
-        self.with(|router| router.dismiss(protocol)).map_err(refusal)?;
+    pub(crate) fn dismiss(&self, protocol: &str) -> Result<(), DaemonError> {
+        self.with(|router| router.dismiss(protocol))?;
         self.cards().retain(|card| *card.id.slot != *format!("decoder.{protocol}"));
         Ok(())
     }
@@ -121,9 +122,4 @@ impl Trunk {
     fn attached(&self) -> MutexGuard<'_, Attached> {
         self.attached.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The router's refusal.
-pub(crate) fn refusal(error: RouteError) -> Refusal {
-    Refusal::new(Step::Route, error.to_string(), "`host status` shows the probe and its protocols")
 }

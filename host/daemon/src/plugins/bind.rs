@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use host_api::{Refusal, Slot, Step};
+use host_api::{Slot, Step};
 use host_model::{
     CallStats, Decoder, Enricher, Layout, MapAccess, MapError, Plugin, PluginId, Recogniser, Role, Sampler, Schema, Tables,
 };
 use host_pipeline::{Candidate, Change, Stages};
 use host_plugin::{Clock, Host, PluginError, Setup};
 
+use crate::error::DaemonError;
 use crate::plugins::known::Known;
 use crate::plugins::rules::Rules;
 use crate::plugins::slots::{Generation, Lineup};
@@ -77,7 +78,7 @@ struct ReadOnly(Arc<dyn MapAccess>);
 
 impl Binder {
     /// All the stages of a path.
-    pub(crate) fn stages(&self, place: &Place, lineup: &Lineup) -> Result<Stages, Refusal> {
+    pub(crate) fn stages(&self, place: &Place, lineup: &Lineup) -> Result<Stages, DaemonError> {
         let decoder = self.decoder(place, &lineup.decoder)?;
         let schema = Arc::clone(decoder.schema());
         let sampler = lineup.sampler.as_ref().map(|sampler| self.sampler(place, sampler, &schema)).transpose()?;
@@ -92,7 +93,7 @@ impl Binder {
         place: &Place,
         from: (&Lineup, &Cards, &Arc<Schema>),
         to: &Lineup,
-    ) -> Result<Option<Rebound>, Refusal> {
+    ) -> Result<Option<Rebound>, DaemonError> {
         let (lineup, cards, schema) = from;
         let (new_decoder, new_sampler, new_enrichers) = lineup.differs(to);
         if !(new_decoder || new_sampler || new_enrichers) {
@@ -124,19 +125,23 @@ impl Binder {
     }
 
     /// The instance that a router asks about connections.
-    pub(crate) fn recogniser(&self, place: &Place, plugin: &Arc<Generation>) -> Result<(Box<dyn Recogniser>, Asked), Refusal> {
+    pub(crate) fn recogniser(
+        &self,
+        place: &Place,
+        plugin: &Arc<Generation>,
+    ) -> Result<(Box<dyn Recogniser>, Asked), DaemonError> {
         let bound = plugin.component.recogniser(id(plugin), &place.probe, &place.layout, self.live(place, plugin));
         let recogniser = bound.map_err(|error| refusal(place, error))?;
         let asked = (recogniser.id().clone(), Arc::clone(recogniser.stats()));
         Ok((recogniser, asked))
     }
 
-    fn decoder(&self, place: &Place, plugin: &Arc<Generation>) -> Result<Box<dyn Decoder>, Refusal> {
+    fn decoder(&self, place: &Place, plugin: &Arc<Generation>) -> Result<Box<dyn Decoder>, DaemonError> {
         let bound = plugin.component.decoder(id(plugin), &place.probe, &place.layout, self.live(place, plugin));
         bound.map_err(|error| refusal(place, error))
     }
 
-    fn sampler(&self, place: &Place, plugin: &Arc<Generation>, schema: &Arc<Schema>) -> Result<Box<dyn Sampler>, Refusal> {
+    fn sampler(&self, place: &Place, plugin: &Arc<Generation>, schema: &Arc<Schema>) -> Result<Box<dyn Sampler>, DaemonError> {
         let bound = plugin.component.sampler(id(plugin), schema, self.live(place, plugin));
         bound.map_err(|error| refusal(place, error))
     }
@@ -147,7 +152,7 @@ impl Binder {
         place: &Place,
         plugins: &[Arc<Generation>],
         schema: &Arc<Schema>,
-    ) -> Result<Vec<Box<dyn Enricher>>, Refusal> {
+    ) -> Result<Vec<Box<dyn Enricher>>, DaemonError> {
         let mut schema = Arc::clone(schema);
         let mut enrichers = Vec::new();
         for plugin in plugins {
@@ -155,7 +160,7 @@ impl Binder {
             let enricher = bound.map_err(|error| refusal(place, error))?;
             let extended = schema.extend(enricher.added()).map_err(|error| {
                 let message = format!("plugin {}: on path {}: {error}", plugin.label(), place.probe);
-                Refusal::new(
+                DaemonError::new(
                     Step::Bind,
                     message,
                     "let it add fields under names of its own, or unload the plugin that adds them",
@@ -176,7 +181,7 @@ impl Binder {
         plugin: &Generation,
         beside: &Slot,
         schema: &Arc<Schema>,
-    ) -> Result<Candidate, Refusal> {
+    ) -> Result<Candidate, DaemonError> {
         let id = PluginId { slot: beside.to_string().into(), ..id(plugin) };
         let component = &plugin.component;
         let setup = self.setup(place, plugin, Arc::new(ReadOnly(Arc::clone(&place.maps))));
@@ -281,11 +286,6 @@ fn id(plugin: &Generation) -> PluginId {
     }
 }
 
-fn refusal(place: &Place, error: PluginError) -> Refusal {
-    let PluginError { plugin, step, problem, cure } = error;
-    Refusal::new(
-        Step::from(step.to_string().as_str()),
-        format!("plugin {plugin}: {step} failed on path {}: {problem}", place.probe),
-        cure,
-    )
+fn refusal(place: &Place, error: PluginError) -> DaemonError {
+    DaemonError::Bind { path: Arc::clone(&place.probe), error }
 }

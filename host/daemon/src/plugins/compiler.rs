@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use host_api::{Refusal, Step};
 #[cfg(feature = "compiler")]
 use host_plugin::{Apart, Cache, apart};
 use host_plugin::{Component, Engine, Execution, Grants, INSTANCES, Inspection, PluginError};
 
+use crate::error::DaemonError;
 use crate::settings::Settings;
 use crate::state_dir::StateDir;
 
@@ -24,11 +24,10 @@ pub(crate) struct Compiler {
 
 impl Compiler {
     /// A compiler that keeps its code in the state folder, if there is one and nobody said no.
-    pub(crate) fn start(settings: &Settings, state_dir: &StateDir) -> Result<Self, Refusal> {
+    pub(crate) fn start(settings: &Settings, state_dir: &StateDir) -> Result<Self, DaemonError> {
         let config = settings.config.engine;
         let execution = execution(config.interpret);
-        let engine = Engine::with(execution, config.instances.unwrap_or(INSTANCES))
-            .map_err(|error| Refusal::new(Step::Start, error.to_string(), ""))?;
+        let engine = Engine::with(execution, config.instances.unwrap_or(INSTANCES))?;
         #[cfg(not(feature = "compiler"))]
         let _ = state_dir;
         Ok(Self {
@@ -121,7 +120,7 @@ fn comes_along(component: &[u8]) -> bool {
 }
 
 #[cfg(feature = "compiler")]
-fn cache(settings: &Settings, state_dir: &StateDir) -> Result<Option<Cache>, Refusal> {
+fn cache(settings: &Settings, state_dir: &StateDir) -> Result<Option<Cache>, DaemonError> {
     let config = settings.config.cache;
     let Some(folder) = state_dir.folder().filter(|_| config.enabled != Some(false)) else { return Ok(None) };
     let folder = folder.join("cache");

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use host_api::{Refusal, Slot, Step};
+use host_api::{Slot, Step};
 
 use super::compiler::Compiler;
 use super::load::{self, Choice, Order};
@@ -11,6 +11,7 @@ use super::protocols;
 use super::slots::{Generation, Slots};
 use crate::clock::unix_ms;
 use crate::config::KEPT;
+use crate::error::DaemonError;
 use crate::last_resort::Steps;
 use crate::settings::Settings;
 
@@ -21,7 +22,7 @@ pub(crate) fn slots(
     probes: &[&str],
     trunk: bool,
     steps: &Steps,
-) -> Result<Slots, Refusal> {
+) -> Result<Slots, DaemonError> {
     let config = &settings.config;
     let _unpacked = load::unpacked(compiler.engine().execution());
     let protocols = if trunk { protocols::choices(config, probes, compiler.engine().execution())? } else { Vec::new() };
@@ -50,7 +51,7 @@ pub(crate) fn slots(
     let mut slots = Slots::keeping(kept);
     for generation in compiled {
         let generation =
-            generation.map_err(|_| Refusal::new(Step::Compile, "the compiler panicked", "this is a fault of the host"))?;
+            generation.map_err(|_| DaemonError::new(Step::Compile, "the compiler panicked", "this is a fault of the host"))?;
         let generation = generation?;
         generation.record().since_unix_ms = unix_ms();
         slots.put(Arc::new(generation));
@@ -59,7 +60,12 @@ pub(crate) fn slots(
 }
 
 /// The plugin that the configuration puts into a slot.
-pub(crate) fn generation(compiler: &Compiler, settings: &Settings, number: u64, choice: Choice) -> Result<Generation, Refusal> {
+pub(crate) fn generation(
+    compiler: &Compiler,
+    settings: &Settings,
+    number: u64,
+    choice: Choice,
+) -> Result<Generation, DaemonError> {
     let Choice { slot, component, config } = choice;
     let component = Path::new(&component);
     let (bytes, stem) = (load::read(component, compiler.engine().execution())?, load::stem(component));

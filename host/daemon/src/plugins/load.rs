@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use host_api::{Refusal, Slot, Step, is_name};
+use host_api::{Slot, Step, is_name};
 use host_kernel::file;
 use host_model::Role;
 use host_plugin::limits::LARGEST_COMPONENT;
@@ -13,7 +13,7 @@ use host_plugin::{Component, Execution, Inspection, PluginError};
 use hyper::body::Bytes;
 
 use crate::config::{self, Config, PluginConfig};
-use crate::error::refused;
+use crate::error::DaemonError;
 use crate::plugins::compiler::Compiler;
 use crate::plugins::rules::{ENRICHER, Rules, signer};
 use crate::plugins::slots::{Generation, Json};
@@ -72,34 +72,34 @@ pub(crate) fn decoder(config: &Config, probe: &str) -> Choice {
 }
 
 /// Reads a component: a name in the binary, or a file.
-pub(crate) fn read(component: &Path, execution: Execution) -> Result<Bytes, Refusal> {
+pub(crate) fn read(component: &Path, execution: Execution) -> Result<Bytes, DaemonError> {
     let name = component.to_string_lossy();
     match plugins::component(&name) {
         Some(built_in) => {
-            let broken = || Refusal::new(Step::Read, format!("`{name}` in the binary is broken"), "build the host anew");
+            let broken = || DaemonError::new(Step::Read, format!("`{name}` in the binary is broken"), "build the host anew");
             built_in.code(execution == Execution::Interpreted).map(Bytes::from_owner).ok_or_else(broken)
         }
         None => match file::read_privileged(component, LARGEST_COMPONENT as u64) {
             Ok(bytes) => Ok(bytes.into()),
             Err(error) if error.is_absent() && !config::is_file(&name) => Err(unknown(&name)),
-            Err(error) => Err(refused(PluginError::new(&name, host_plugin::Step::Read, &error.to_string(), error.cure()))),
+            Err(error) => Err(PluginError::new(&name, host_plugin::Step::Read, &error.to_string(), error.cure()).into()),
         },
     }
 }
 
 /// The bytes that a request brings along.
-pub(crate) fn decoded(base64: &str) -> Result<Vec<u8>, Refusal> {
+pub(crate) fn decoded(base64: &str) -> Result<Vec<u8>, DaemonError> {
     STANDARD
         .decode(base64)
-        .map_err(|error| Refusal::new(Step::Request, format!("bytes_base64: {error}"), "send standard base64"))
+        .map_err(|error| DaemonError::new(Step::Request, format!("bytes_base64: {error}"), "send standard base64"))
 }
 
-fn unknown(name: &str) -> Refusal {
+fn unknown(name: &str) -> DaemonError {
     let known: Vec<&str> = plugins::COMPONENTS.iter().map(|component| component.name).collect();
     let meant = meant(name).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
     let cure =
         format!("{meant}in the binary are {}; a file is named with its path or ends in .wasm or .cwasm", known.join(", "));
-    Refusal::new(Step::Read, format!("there is no component `{name}` in the binary, and no such file"), cure)
+    DaemonError::new(Step::Read, format!("there is no component `{name}` in the binary, and no such file"), cure)
 }
 
 /// The component in the binary that whoever wrote this name probably meant: names have long beginnings in common.
@@ -120,15 +120,15 @@ pub(crate) fn stem(component: &Path) -> String {
 }
 
 /// What bytes say of themselves.
-pub(crate) fn inspect(bytes: &[u8], name: &str) -> Result<Inspection, Refusal> {
-    let inspection = host_plugin::inspect(bytes).map_err(|refusal| refused(refusal.of(name)))?;
+pub(crate) fn inspect(bytes: &[u8], name: &str) -> Result<Inspection, DaemonError> {
+    let inspection = host_plugin::inspect(bytes).map_err(|refusal| DaemonError::from(refusal.of(name)))?;
     Ok(inspection.or_named(name))
 }
 
 /// The slot of a component for which none was named: by its role, and its name after the role (`decoder-file` is for
 /// `decoder.file`). `routed`: a decoder of a protocol needs no path, it gets one.
-pub(crate) fn infer(inspection: &Inspection, probes: &[String], routed: bool) -> Result<Slot, Refusal> {
-    let refuse = |message: String, cure: String| Err(Refusal::new(Step::Slot, message, cure));
+pub(crate) fn infer(inspection: &Inspection, probes: &[String], routed: bool) -> Result<Slot, DaemonError> {
+    let refuse = |message: String, cure: String| Err(DaemonError::new(Step::Slot, message, cure));
     let name = &inspection.name;
     let [role] = inspection.roles.as_slice() else {
         let roles: Vec<String> = inspection.roles.iter().map(ToString::to_string).collect();
@@ -150,12 +150,12 @@ pub(crate) fn infer(inspection: &Inspection, probes: &[String], routed: bool) ->
 }
 
 /// Makes a generation. Compiling takes its time: call it where that may block.
-pub(crate) fn compile(compiler: &Compiler, config: &Config, order: Order<'_>) -> Result<Generation, Refusal> {
+pub(crate) fn compile(compiler: &Compiler, config: &Config, order: Order<'_>) -> Result<Generation, DaemonError> {
     let Order { slot, number, bytes, stem, config: plugin_config, compiled } = order;
     let inspection = inspect(&bytes, stem)?;
     if !inspection.roles.contains(&slot.role()) {
         let refusal = host_plugin::Refusal::OtherRole { wanted: slot.role(), exports: inspection.exports.clone() };
-        return Err(refused(refusal.of(&label(&inspection))));
+        return Err(refusal.of(&label(&inspection)).into());
     }
     let rules = Rules::of(config, &slot, &inspection)?;
     let is_own = plugins::digests().contains(&inspection.digest.0);
@@ -164,7 +164,7 @@ pub(crate) fn compile(compiler: &Compiler, config: &Config, order: Order<'_>) ->
     }
     let component = match compiled {
         Some(compiled) => compiled,
-        None => compiler.compile(&bytes, stem, &inspection, &rules.grants).map_err(refused)?,
+        None => compiler.compile(&bytes, stem, &inspection, &rules.grants)?,
     };
     let signer = signer(config, &inspection);
     // What is packed in the binary is not kept unpacked as well.

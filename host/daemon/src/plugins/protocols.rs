@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use host_api::{Refusal, Slot, Step};
+use host_api::{Slot, Step};
 use host_model::Layout;
 use host_pipeline::TRUNK_RECORD;
 use host_plugin::Execution;
 
 use crate::config::Config;
+use crate::error::DaemonError;
 use crate::plugins::load::{self, Choice};
 
 /// What the name of a decoder in the binary begins with.
@@ -31,7 +32,7 @@ fn bundled(execution: Execution) -> &'static [&'static str] {
 
 /// The decoders of all protocols that are looked for. `probes` are those with a path of their own: a decoder in such a slot reads
 /// their records.
-pub(crate) fn choices(config: &Config, probes: &[&str], execution: Execution) -> Result<Vec<Choice>, Refusal> {
+pub(crate) fn choices(config: &Config, probes: &[&str], execution: Execution) -> Result<Vec<Choice>, DaemonError> {
     let bundled = bundled(execution);
     let mut names: Vec<String> = match &config.protocols.enabled {
         Some(enabled) => enabled.clone(),
@@ -45,7 +46,7 @@ pub(crate) fn choices(config: &Config, probes: &[&str], execution: Execution) ->
                 bundled.join(", ")
             );
             let message = format!("protocols.enabled: there is no decoder of protocol `{name}`");
-            return Err(Refusal::new(Step::Configure, message, cure));
+            return Err(DaemonError::new(Step::Configure, message, cure));
         }
     }
     for (slot, plugin) in config.plugins.iter() {
@@ -60,7 +61,7 @@ pub(crate) fn choices(config: &Config, probes: &[&str], execution: Execution) ->
         if !names.contains(protocol) {
             let cure = format!("protocols that are looked for are {}", names.join(", "));
             let message = format!("protocols.ports: port {port} is pinned to `{protocol}`, which nobody decodes");
-            return Err(Refusal::new(Step::Configure, message, cure));
+            return Err(DaemonError::new(Step::Configure, message, cure));
         }
     }
     names.retain(|name| !probes.contains(&name.as_str()));
@@ -77,7 +78,7 @@ fn speaks(component: Option<&str>, execution: Execution) -> bool {
 mod tests {
     use super::*;
 
-    fn chosen(text: &str) -> Result<Vec<String>, Refusal> {
+    fn chosen(text: &str) -> Result<Vec<String>, DaemonError> {
         let config = Config::parse(Path::new("host.toml"), text).unwrap();
         Ok(choices(&config, &["file"], Execution::Native)?.into_iter().map(|choice| choice.slot.to_string()).collect())
     }
@@ -100,8 +101,8 @@ mod tests {
     #[test]
     fn what_nobody_decodes_is_refused_with_those_there_are() {
         let refusal = chosen("[protocols]\nenabled = [\"htpp\"]").unwrap_err();
-        assert!(refusal.message.contains("`htpp`") && refusal.cure.contains("http"), "{refusal:?}");
+        assert!(refusal.to_string().contains("`htpp`") && refusal.cure().contains("http"), "{refusal:?}");
         let refusal = chosen("[protocols]\nenabled = [\"http\"]\nports = { 1 = \"redis\" }").unwrap_err();
-        assert!(refusal.message.contains("port 1") && refusal.cure.contains("http"), "{refusal:?}");
+        assert!(refusal.to_string().contains("port 1") && refusal.cure().contains("http"), "{refusal:?}");
     }
 }

@@ -1,11 +1,11 @@
 //! What a component may reach and use in a slot: by what the slot says, and by who the component is.
 
-use host_api::{OnFaults, Refusal, Slot, Step};
+use host_api::{OnFaults, Slot, Step};
 use host_model::Fallback;
 use host_plugin::{Grants, Inspection, Limits, NATIVE_CODE};
 
 use crate::config::{Config, Grantee, PluginConfig};
-use crate::error::refused;
+use crate::error::DaemonError;
 
 /// The rules that hold for one component in one slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,14 +25,14 @@ pub(crate) const ENRICHER: &str = "enricher.process";
 
 impl Rules {
     /// What the configuration says. Its grants hold all that the component imports, or it is refused with the lines to add.
-    pub(crate) fn of(config: &Config, slot: &Slot, inspection: &Inspection) -> Result<Self, Refusal> {
+    pub(crate) fn of(config: &Config, slot: &Slot, inspection: &Inspection) -> Result<Self, DaemonError> {
         let unset = PluginConfig::default();
         let plugin = config.plugins.get(slot).unwrap_or(&unset);
         let words = words(config, slot, plugin, inspection);
         let grants = parse(slot, &words)?;
         grants.check(inspection).map_err(|refusal| match refusal {
             host_plugin::Refusal::NotGranted { grants, .. } => not_granted(config, inspection, &grants),
-            other => refused(other.of(&inspection.label())),
+            other => DaemonError::from(other.of(&inspection.label())),
         })?;
         let limits = Limits { quarantine: plugin.quarantine(), ..plugin.limits.over(&config.limits).limits() }.bounded();
         let fallback = plugin.fallback.map_or_else(Fallback::default, Fallback::from);
@@ -40,7 +40,7 @@ impl Rules {
     }
 
     /// Whether the operator answers for the code of a compiled plugin; refused with the lines to add if not.
-    pub(crate) fn answers_for(&self, config: &Config, inspection: &Inspection) -> Result<(), Refusal> {
+    pub(crate) fn answers_for(&self, config: &Config, inspection: &Inspection) -> Result<(), DaemonError> {
         if self.grants.native_code {
             return Ok(());
         }
@@ -59,7 +59,7 @@ impl Rules {
         };
         let cure =
             format!("if you trust who compiled it, add to host.toml:\n\n[[grants]]\n{whose}\nallow = [\"{NATIVE_CODE}\"]\n");
-        Err(Refusal::new(Step::Grant, message, cure))
+        Err(DaemonError::new(Step::Grant, message, cure))
     }
 }
 
@@ -85,13 +85,13 @@ fn words(config: &Config, slot: &Slot, plugin: &PluginConfig, inspection: &Inspe
     words
 }
 
-fn parse(slot: &Slot, words: &[String]) -> Result<Grants, Refusal> {
+fn parse(slot: &Slot, words: &[String]) -> Result<Grants, DaemonError> {
     Grants::parse(words)
-        .map_err(|error| Refusal::new(Step::Configure, format!("grants of {slot}: {error}"), "correct the grant"))
+        .map_err(|error| DaemonError::new(Step::Configure, format!("grants of {slot}: {error}"), "correct the grant"))
 }
 
 /// Says what is missing, and the lines that would grant it. They stand at the end of any configuration.
-fn not_granted(config: &Config, inspection: &Inspection, missing: &[&str]) -> Refusal {
+fn not_granted(config: &Config, inspection: &Inspection, missing: &[&str]) -> DaemonError {
     let label = inspection.label();
     let signed = signer(config, inspection).filter(|name| config.signers.contains_key(name));
     let signed = signed.map(|name| format!(", or signer = \"{name}\"")).unwrap_or_default();
@@ -102,7 +102,7 @@ fn not_granted(config: &Config, inspection: &Inspection, missing: &[&str]) -> Re
         inspection.name,
         list(missing, "\"")
     );
-    Refusal::new(Step::Grant, message, cure)
+    DaemonError::new(Step::Grant, message, cure)
 }
 
 fn list(words: &[&str], quote: &str) -> String {
@@ -128,7 +128,7 @@ mod tests {
         host_plugin::inspect(plugins::component("enricher-process").unwrap().bytes).unwrap()
     }
 
-    fn rules(text: &str, slot: &str) -> Result<Rules, Refusal> {
+    fn rules(text: &str, slot: &str) -> Result<Rules, DaemonError> {
         let config = Config::parse(Path::new("host.toml"), text).unwrap();
         Rules::of(&config, &slot.parse().unwrap(), &enricher())
     }
@@ -136,9 +136,10 @@ mod tests {
     #[test]
     fn what_is_missing_is_refused_with_lines_that_grant_it() {
         let refusal = rules("", "enricher.other").unwrap_err();
-        assert_eq!(refusal.step, Step::Grant);
-        assert!(refusal.message.contains("`tables`"), "{refusal:?}");
-        let lines = refusal.cure.strip_prefix("add to host.toml:\n").unwrap();
+        assert_eq!(refusal.step(), Step::Grant);
+        assert!(refusal.to_string().contains("`tables`"), "{refusal:?}");
+        let cure = refusal.cure();
+        let lines = cure.strip_prefix("add to host.toml:\n").unwrap();
         assert_eq!(rules(lines, "enricher.other").unwrap().words, ["tables"]);
         let by_name = lines.replace(&format!("digest = \"{}\"  # for any version: ", enricher().digest), "");
         assert_eq!(rules(&by_name, "enricher.other").unwrap().words, ["tables"]);
@@ -167,7 +168,7 @@ mod tests {
             "[[grants]]\nplugin = \"enricher-processes\"\nallow = [\"tables\"]\n[[grants]]\ndigest = \"{}\"\nallow = [\"tables\"]",
             "0".repeat(64)
         );
-        assert_eq!(rules(&text, "enricher.other").unwrap_err().step, Step::Grant);
+        assert_eq!(rules(&text, "enricher.other").unwrap_err().step(), Step::Grant);
     }
 
     #[test]

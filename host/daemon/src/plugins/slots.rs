@@ -6,11 +6,12 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use host_api::{Refusal, Slot, SlotGeneration, Step};
+use host_api::{Slot, SlotGeneration, Step};
 use host_plugin::{Component, Inspection};
 use hyper::body::Bytes;
 
 use crate::config::KEPT;
+use crate::error::DaemonError;
 use crate::plugins::limits::to_slot_limits;
 use crate::plugins::rules::Rules;
 
@@ -142,9 +143,9 @@ impl Slots {
     }
 
     /// Makes an earlier generation live: the one of this number, else the one that was live before what is live now.
-    pub(crate) fn roll_back(&mut self, slot: &Slot, number: Option<u64>) -> Result<Arc<Generation>, Refusal> {
+    pub(crate) fn roll_back(&mut self, slot: &Slot, number: Option<u64>) -> Result<Arc<Generation>, DaemonError> {
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.slot == *slot) else {
-            return Err(Refusal::new(
+            return Err(DaemonError::new(
                 Step::Rollback,
                 format!("slot {slot} has never held a plugin"),
                 "load one with `host plugin load`",
@@ -161,7 +162,7 @@ impl Slots {
                 (None, Some(live)) => format!("slot {slot} held nothing before generation {} that is kept", live.number),
                 (None, None) => format!("slot {slot} held nothing that is kept"),
             };
-            return Err(Refusal::new(
+            return Err(DaemonError::new(
                 Step::Rollback,
                 message,
                 format!("generations there are: {}; name one with --to", kept.join(", ")),

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use host_api::{Refusal, Step};
-use host_kernel::KernelError;
 use host_model::{Probe, ProbeState};
 use host_plugin::SystemClock;
 
 use super::attached::{Attached, Opened};
 use super::replay;
 use super::selection::{self, Wanted};
+use crate::error::DaemonError;
 use crate::plugins::bind::Place;
 use crate::settings::{Input, Settings};
 
 /// Loads the probes, or opens the capture. Those that do not run and were not asked for by name are only listed.
-pub(crate) fn open_all(settings: &Settings) -> Result<(Vec<Opened>, Vec<Probe>), Refusal> {
+pub(crate) fn open_all(settings: &Settings) -> Result<(Vec<Opened>, Vec<Probe>), DaemonError> {
     if settings.input != Input::Kernel {
         return Ok((replay::open(settings)?, Vec::new()));
     }
@@ -26,7 +25,7 @@ pub(crate) fn open_all(settings: &Settings) -> Result<(Vec<Opened>, Vec<Probe>),
             Ok(one) => opened.push(one),
             Err(refusal) if wanted.must => return Err(refusal),
             Err(refusal) => {
-                tracing::warn!(probe = wanted.name, "{refusal}");
+                tracing::warn!(probe = wanted.name, "{}: {refusal}", refusal.step());
                 idle.push(failed(wanted, &refusal));
             }
         }
@@ -34,16 +33,16 @@ pub(crate) fn open_all(settings: &Settings) -> Result<(Vec<Opened>, Vec<Probe>),
     if opened.is_empty() {
         let reasons: Vec<String> = idle.iter().filter_map(|probe| reason(&probe.state)).collect();
         let message = if reasons.is_empty() { "no probe is to run".to_owned() } else { reasons.join("; ") };
-        return Err(Refusal::new(Step::Probe, message, "`host doctor` tells what this machine lacks"));
+        return Err(DaemonError::NoProbe(message));
     }
     Ok((opened, idle))
 }
 
 /// Loads a probe into the kernel. Nothing is attached yet. Blocks.
-pub(crate) fn open(wanted: &Wanted) -> Result<Opened, Refusal> {
+pub(crate) fn open(wanted: &Wanted) -> Result<Opened, DaemonError> {
     let object = wanted.object.read()?;
-    let mut loaded = host_kernel::load(&wanted.name, &object, &wanted.options).map_err(kernel)?;
-    let source = loaded.source().map_err(kernel)?;
+    let mut loaded = host_kernel::load(&wanted.name, &object, &wanted.options)?;
+    let source = loaded.source()?;
     let layout = loaded.layout().clone();
     let clock = Arc::new(SystemClock);
     let place = Place { probe: wanted.name.as_str().into(), layout: Arc::new(layout.clone()), maps: loaded.maps(), clock };
@@ -60,22 +59,8 @@ pub(crate) fn open(wanted: &Wanted) -> Result<Opened, Refusal> {
     Ok(Opened { place, source, attached: Attached::loaded(probe, loaded) })
 }
 
-/// A kernel's refusal; its text ends in the cure.
-pub(crate) fn kernel(error: KernelError) -> Refusal {
-    match error {
-        KernelError::Permission { .. } => {
-            Refusal::new(Step::Privilege, error.to_string(), "`host doctor --caps` prints what it takes")
-        }
-        _ => Refusal::new(
-            Step::Probe,
-            error.to_string(),
-            "`host doctor` tells what this machine lacks; --probe NAME runs the others alone",
-        ),
-    }
-}
-
-fn failed(wanted: &Wanted, refusal: &Refusal) -> Probe {
-    selection::idle(&wanted.name, wanted.object.built_in(), ProbeState::Failed(refusal.message.clone()))
+fn failed(wanted: &Wanted, refusal: &DaemonError) -> Probe {
+    selection::idle(&wanted.name, wanted.object.built_in(), ProbeState::Failed(refusal.to_string()))
 }
 
 pub(crate) fn reason(state: &ProbeState) -> Option<String> {

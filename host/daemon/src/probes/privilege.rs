@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use host_api::{Refusal, Step};
+use host_api::Step;
 use host_kernel::Hooks;
 use host_kernel::capabilities::{self, BASE, Capability, CapabilitySet};
 use host_kernel::privileged;
 use serde::{Serialize, Serializer};
 
 use crate::config::{AfterAttach, Config, ProcessesName};
+use crate::error::DaemonError;
 use crate::plugins::rules::ENRICHER;
 use crate::probes::selection::{self, Wanted};
 use crate::settings::{Input, Settings};
@@ -33,7 +34,7 @@ pub struct Need {
 ///
 /// # Errors
 /// The settings name what there is not, or no object that can be read.
-pub fn needs(settings: &Settings) -> Result<Vec<Need>, Refusal> {
+pub fn needs(settings: &Settings) -> Result<Vec<Need>, DaemonError> {
     if settings.input != Input::Kernel {
         return Ok(Vec::new());
     }
@@ -60,7 +61,7 @@ pub fn needs(settings: &Settings) -> Result<Vec<Need>, Refusal> {
 ///
 /// # Errors
 /// The capability that is missing, and what for; or the kernel's refusal.
-pub fn confine(settings: &Settings) -> Result<(), Refusal> {
+pub fn confine(settings: &Settings) -> Result<(), DaemonError> {
     let needs = needs(settings)?;
     check(&needs, CapabilitySet::held())?;
     let lasting: Vec<Capability> = needs.iter().filter(|need| need.lasting).map(|need| need.capability).collect();
@@ -68,16 +69,16 @@ pub fn confine(settings: &Settings) -> Result<(), Refusal> {
 }
 
 /// The start is over: what only it took is given up.
-pub(crate) fn settle() -> Result<(), Refusal> {
+pub(crate) fn settle() -> Result<(), DaemonError> {
     privileged::settle().map_err(refused)
 }
 
-fn refused(error: std::io::Error) -> Refusal {
-    Refusal::new(Step::Start, format!("privileges cannot be given up: {error}"), "see the limits on threads, and seccomp")
+fn refused(error: std::io::Error) -> DaemonError {
+    DaemonError::new(Step::Start, format!("privileges cannot be given up: {error}"), "see the limits on threads, and seccomp")
 }
 
 /// What can only be found by trying, such as a hook of an object of the user's own, is refused when it is tried.
-fn check(needs: &[Need], held: CapabilitySet) -> Result<(), Refusal> {
+fn check(needs: &[Need], held: CapabilitySet) -> Result<(), DaemonError> {
     let certain = |capability| BASE.contains(&capability) || LOOKING.contains(&capability);
     let lacks = |need: &&Need| need.required && certain(need.capability) && !held.allows(need.capability);
     let missing: Vec<&Need> = needs.iter().filter(lacks).collect();
@@ -96,13 +97,13 @@ fn check(needs: &[Need], held: CapabilitySet) -> Result<(), Refusal> {
     if missing.iter().all(|need| LOOKING.contains(&need.capability)) {
         cure.push_str("; or take `processes = \"all\"` out of [privilege]");
     }
-    Err(Refusal::new(Step::Privilege, message.join("\n"), cure))
+    Err(DaemonError::new(Step::Privilege, message.join("\n"), cure))
 }
 
 /// What looks into processes and folders of others.
 const LOOKING: [Capability; 2] = [Capability::SysPtrace, Capability::DacReadSearch];
 
-fn of_probe(wanted: &Wanted, all: bool, needs: &mut Vec<Need>) -> Result<(), Refusal> {
+fn of_probe(wanted: &Wanted, all: bool, needs: &mut Vec<Need>) -> Result<(), DaemonError> {
     let Wanted { name, object, must, .. } = wanted;
     let hooks = match object.read() {
         // What is wrong with it is told better when it is loaded.
@@ -235,13 +236,13 @@ mod tests {
         let needs = needs(&settings("[privilege]\nprocesses = \"all\"\n")).unwrap();
         let held: Vec<Capability> =
             Capability::ALL.into_iter().filter(|capability| *capability != Capability::SysAdmin).collect();
-        assert_eq!(check(&needs, held.iter().copied().collect()), Ok(()));
+        assert!(check(&needs, held.iter().copied().collect()).is_ok());
         for missing in [Capability::Bpf, Capability::Perfmon, Capability::SysPtrace, Capability::DacReadSearch] {
             let others = held.iter().copied().filter(|capability| *capability != missing).collect();
             let refusal = check(&needs, others).unwrap_err();
-            assert!(refusal.step == Step::Privilege && refusal.message.starts_with(missing.name()), "{refusal:?}");
-            assert!(refusal.message.contains("l7: "), "{refusal:?}");
-            assert_eq!(refusal.cure.contains("[privilege]"), LOOKING.contains(&missing), "{refusal:?}");
+            assert!(refusal.step() == Step::Privilege && refusal.to_string().starts_with(missing.name()), "{refusal:?}");
+            assert!(refusal.to_string().contains("l7: "), "{refusal:?}");
+            assert_eq!(refusal.cure().contains("[privilege]"), LOOKING.contains(&missing), "{refusal:?}");
         }
     }
 

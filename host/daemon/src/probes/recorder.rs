@@ -7,13 +7,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use host_api::{Refusal, Step};
 use host_export::capture::{CaptureError, CapturedProbe, Writer};
 use host_kernel::file::PATIENCE;
 use host_kernel::privileged;
 use host_model::{KernelCounters, KernelPlan, PlanError, Run, Source, Waker};
 use host_plugin::{Clock, SystemClock};
 
+use crate::error::DaemonError;
 use crate::plugins::bind::Place;
 
 /// One capture file for all the paths of a run.
@@ -43,7 +43,10 @@ struct Tap {
 
 impl Recorder {
     /// Begins a capture of these probes. What turns their clock into Unix time is taken from the first.
-    pub(crate) fn begin<'a>(file: &Path, sources: impl Iterator<Item = (&'a Place, &'a dyn Source)>) -> Result<Self, Refusal> {
+    pub(crate) fn begin<'a>(
+        file: &Path,
+        sources: impl Iterator<Item = (&'a Place, &'a dyn Source)>,
+    ) -> Result<Self, DaemonError> {
         let (places, sources): (Vec<_>, Vec<_>) = sources.unzip();
         let offset = sources.first().map_or(0, |source| source.unix_offset_ns());
         let probes: Vec<CapturedProbe> = places
@@ -57,9 +60,7 @@ impl Recorder {
             .unwrap_or_else(|late| Err(std::io::Error::other(late)))
             .map_err(CaptureError::from)
             .and_then(|file| Writer::new(BufWriter::new(file), offset, &probes))
-            .map_err(|error| {
-                Refusal::new(Step::Record, format!("{}: {error}", file.display()), "name a file that can be written")
-            })?;
+            .map_err(|error| DaemonError::Record { file: file.to_owned(), error })?;
         let names = probes.into_iter().map(|probe| probe.name).collect();
         Ok(Self { probes: names, tape: Arc::new(Mutex::new(Tape { writer: Some(writer), broken: None })) })
     }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use host_api::{Refusal, Step};
+use host_api::Step;
 use host_export::capture::{CaptureError, CapturedProbe, Conductor, Pace, Reader, Replay};
 use host_kernel::file::PATIENCE;
 use host_kernel::privileged;
@@ -19,6 +19,7 @@ use host_model::{KernelCounters, KernelPlan, NoMaps, PlanError, Probe, ProbeStat
 use host_plugin::Clock;
 
 use crate::clock::unix_ns;
+use crate::error::DaemonError;
 use crate::plugins::bind::Place;
 use crate::probes::attached::{Attached, Opened};
 use crate::settings::{Input, Settings};
@@ -66,23 +67,21 @@ const TIME: &str = "time_ns";
 const EMBEDDED: &[u8] = include_bytes!("../../captures/default.capture");
 
 /// The probes of a capture, ready to be read: those that are wanted, or all if none is named.
-pub(crate) fn open(settings: &Settings) -> Result<Vec<Opened>, Refusal> {
+pub(crate) fn open(settings: &Settings) -> Result<Vec<Opened>, DaemonError> {
     let wanted = &settings.probes;
     let (tape, looping) = match &settings.input {
         Input::Kernel => return Ok(Vec::new()),
         Input::Embedded { looping } => (Tape::Embedded, *looping),
         Input::Capture { file, looping } => (Tape::File(file.clone()), *looping),
     };
-    let failed = |error: CaptureError| {
-        Refusal::new(Step::Replay, format!("{}: {error}", tape.name()), "give a file that `host record` wrote")
-    };
+    let failed = |error: CaptureError| DaemonError::Replay { capture: tape.name(), error };
     let mut reader = Reader::new(tape.open().map_err(failed)?).map_err(failed)?;
     let probes = reader.probes().to_vec();
     let first_ns = reader.read().map_err(failed)?.and_then(|runs| runs.iter().next().map(|run| run.time_ns)).unwrap_or(0);
     if let Some(missing) = wanted.iter().find(|name| probes.iter().all(|probe| probe.name != **name)) {
         let has: Vec<&str> = probes.iter().map(|probe| probe.name.as_str()).collect();
         let message = format!("{} has no probe `{missing}`", tape.name());
-        return Err(Refusal::new(Step::Replay, message, format!("it has {}", has.join(", "))));
+        return Err(DaemonError::new(Step::Replay, message, format!("it has {}", has.join(", "))));
     }
     let conductor = Conductor::open(tape.open().map_err(failed)?, settings.pace).map_err(failed)?;
     let chosen = probes.into_iter().filter(|probe| wanted.is_empty() || wanted.contains(&probe.name));
@@ -94,7 +93,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Vec<Opened>, Refusal> {
             };
             let layout = layout.ok_or_else(|| {
                 let message = format!("{}: the record of probe `{name}` is not described", tape.name());
-                Refusal::new(Step::Replay, message, "record it again with an object that has BTF (`clang -g`)")
+                DaemonError::new(Step::Replay, message, "record it again with an object that has BTF (`clang -g`)")
             })?;
             let time = Arc::new(RecordTime {
                 monotonic_ns: AtomicU64::new(first_ns),

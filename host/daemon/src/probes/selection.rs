@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use host_api::{LARGEST_OBJECT, Refusal, Step, is_name};
+use host_api::{LARGEST_OBJECT, Step, is_name};
 use host_kernel::{LoadOptions, catalog, cgroup, file, privileged};
 use host_model::{Description, Filter, Probe, ProbeState};
 
 use crate::config::{FilterConfig, ProbeConfig};
+use crate::error::DaemonError;
 use crate::settings::Settings;
 
 /// One probe that is to run.
@@ -34,7 +35,7 @@ pub(crate) enum Object {
 const PAYLOAD: &str = "l7";
 
 /// The probes of a run in the order of the catalog, then those of the configuration, then those of the folder.
-pub(crate) fn wanted(settings: &Settings) -> Result<Vec<Wanted>, Refusal> {
+pub(crate) fn wanted(settings: &Settings) -> Result<Vec<Wanted>, DaemonError> {
     let config = &settings.config;
     let mut candidates: Vec<(String, Option<Object>)> =
         catalog::catalog().iter().map(|probe| (probe.name.to_owned(), Some(Object::BuiltIn(probe.object)))).collect();
@@ -51,13 +52,13 @@ pub(crate) fn wanted(settings: &Settings) -> Result<Vec<Wanted>, Refusal> {
         let name = name_of(&file)?;
         if candidates.iter().any(|(known, _)| *known == name) {
             let message = format!("{} has the name of a probe that is there already", file.display());
-            return Err(Refusal::new(Step::Configure, message, "rename the file: its name before `.bpf.o` is the probe's"));
+            return Err(DaemonError::new(Step::Configure, message, "rename the file: its name before `.bpf.o` is the probe's"));
         }
         candidates.push((name, Some(Object::File(file))));
     }
     if let Some(unknown) = settings.probes.iter().find(|name| !candidates.iter().any(|(known, _)| known == *name)) {
         let known: Vec<&str> = candidates.iter().map(|(name, _)| name.as_str()).collect();
-        return Err(Refusal::new(
+        return Err(DaemonError::new(
             Step::Configure,
             format!("there is no probe `{unknown}`"),
             format!("probes are {}", known.join(", ")),
@@ -74,11 +75,15 @@ pub(crate) fn wanted(settings: &Settings) -> Result<Vec<Wanted>, Refusal> {
         }
         if !is_name(&name) {
             let cure = "use letters, digits, `-` and `_`, at most 64";
-            return Err(Refusal::new(Step::Configure, format!("{name:?} cannot be the name of a probe"), cure));
+            return Err(DaemonError::new(Step::Configure, format!("{name:?} cannot be the name of a probe"), cure));
         }
         let Some(object) = object else {
             let message = format!("probe `{name}` is not in the binary and has no object");
-            return Err(Refusal::new(Step::Configure, message, format!("add `object = \"{name}.bpf.o\"` to [probes.{name}]")));
+            return Err(DaemonError::new(
+                Step::Configure,
+                message,
+                format!("add `object = \"{name}.bpf.o\"` to [probes.{name}]"),
+            ));
         };
         let must = by_name || probe.enabled == Some(true);
         wanted.push(Wanted { options: options(settings, &name, probe)?, name, object, must });
@@ -87,7 +92,7 @@ pub(crate) fn wanted(settings: &Settings) -> Result<Vec<Wanted>, Refusal> {
 }
 
 /// How a probe is loaded that the configuration says this of.
-pub(crate) fn options(settings: &Settings, name: &str, probe: &ProbeConfig) -> Result<LoadOptions, Refusal> {
+pub(crate) fn options(settings: &Settings, name: &str, probe: &ProbeConfig) -> Result<LoadOptions, DaemonError> {
     let mut options = LoadOptions { filter: filter(&settings.filter, &probe.filter)?, ..LoadOptions::default() };
     options.ring_bytes = probe.ring_bytes.map(|size| u32::try_from(size.0).unwrap_or(u32::MAX));
     options.ports.clone_from(&probe.ports);
@@ -116,14 +121,14 @@ pub(crate) fn idle(name: &str, built_in: bool, state: ProbeState) -> Probe {
 }
 
 /// The name of the probe in an object file: what is before `.bpf.o`.
-pub(crate) fn name_of(file: &Path) -> Result<String, Refusal> {
+pub(crate) fn name_of(file: &Path) -> Result<String, DaemonError> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let name = name.strip_suffix(".bpf.o").or_else(|| name.strip_suffix(".o")).unwrap_or(&name);
     if is_name(name) {
         return Ok(name.to_owned());
     }
     let message = format!("{} gives no name to a probe", file.display());
-    Err(Refusal::new(Step::Configure, message, "name the file NAME.bpf.o, with letters, digits, `-` and `_`"))
+    Err(DaemonError::new(Step::Configure, message, "name the file NAME.bpf.o, with letters, digits, `-` and `_`"))
 }
 
 // === impl Object ===
@@ -134,33 +139,32 @@ impl Object {
     }
 
     /// The bytes of the object.
-    pub(crate) fn read(&self) -> Result<Vec<u8>, Refusal> {
+    pub(crate) fn read(&self) -> Result<Vec<u8>, DaemonError> {
         let file = match self {
             Self::BuiltIn(bytes) => return Ok(bytes.to_vec()),
             Self::Given(bytes) => return Ok(bytes.clone()),
             Self::File(file) => file,
         };
-        file::read_privileged(file, LARGEST_OBJECT as u64)
-            .map_err(|error| Refusal::new(Step::Read, format!("{}: {error}", file.display()), error.cure()))
+        file::read_privileged(file, LARGEST_OBJECT as u64).map_err(|error| DaemonError::Object { file: file.clone(), error })
     }
 }
 
 /// The flags' conditions before those of the configuration.
-fn filter(flags: &FilterConfig, config: &FilterConfig) -> Result<Filter, Refusal> {
+fn filter(flags: &FilterConfig, config: &FilterConfig) -> Result<Filter, DaemonError> {
     let cgroup = flags.cgroup.as_ref().or(config.cgroup.as_ref());
     let cgroup = cgroup.map(|path| cgroup::id(path)).transpose();
     Ok(Filter {
         pid: flags.pid.or(config.pid),
         comm: flags.comm.clone().or_else(|| config.comm.clone()),
         cgroup: cgroup
-            .map_err(|error| Refusal::new(Step::Configure, error.to_string(), "name a directory below /sys/fs/cgroup"))?,
+            .map_err(|error| DaemonError::new(Step::Configure, error.to_string(), "name a directory below /sys/fs/cgroup"))?,
     })
 }
 
 /// The objects in a folder, by name.
-fn objects(folder: &Path) -> Vec<Result<PathBuf, Refusal>> {
+fn objects(folder: &Path) -> Vec<Result<PathBuf, DaemonError>> {
     let failed = |error: std::io::Error| {
-        Refusal::new(
+        DaemonError::new(
             Step::Configure,
             format!("probe_dir {}: {error}", folder.display()),
             "name a folder that this user may read",
@@ -206,7 +210,7 @@ mod tests {
         assert_eq!(names(&settings), [("tcp".into(), true)]);
         settings.probes = vec!["tpc".into()];
         let error = wanted(&settings).unwrap_err();
-        assert!(error.message.contains("`tpc`") && error.cure.contains("tcp"), "{error:?}");
+        assert!(error.to_string().contains("`tpc`") && error.cure().contains("tcp"), "{error:?}");
     }
 
     #[test]
@@ -219,12 +223,12 @@ mod tests {
         let names: Vec<_> = names(&settings).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["exec", "file", "l7", "tcp", "a", "b"]);
         std::fs::write(folder.path().join("file.bpf.o"), "").unwrap();
-        assert!(wanted(&settings).unwrap_err().message.contains("file.bpf.o"));
+        assert!(wanted(&settings).unwrap_err().to_string().contains("file.bpf.o"));
     }
 
     #[test]
     fn a_probe_without_an_object_is_told_the_line_to_add() {
-        assert_eq!(wanted(&settings("[probes.mine]\n")).unwrap_err().cure, "add `object = \"mine.bpf.o\"` to [probes.mine]");
+        assert_eq!(wanted(&settings("[probes.mine]\n")).unwrap_err().cure(), "add `object = \"mine.bpf.o\"` to [probes.mine]");
     }
 
     #[test]

@@ -2,15 +2,16 @@
 
 use std::io::IsTerminal;
 
-use host_api::{Refusal, Step};
+use host_api::Step;
 use host_export::{ConsoleStyle, Explicit, ExportSettings, Exporter, Output};
 use tokio::runtime::Handle;
 
 use crate::config::{CompressionName, OutputName, ProtocolName};
+use crate::error::DaemonError;
 use crate::settings::{Settings, View};
 
 /// The way out, by flags, configuration and environment.
-pub(crate) fn exporter(settings: &Settings, runtime: &Handle) -> Result<Exporter, Refusal> {
+pub(crate) fn exporter(settings: &Settings, runtime: &Handle) -> Result<Exporter, DaemonError> {
     let config = &settings.config.export;
     let explicit = Explicit {
         endpoint: settings.otlp_endpoint.clone().or_else(|| config.endpoint.clone()),
@@ -29,21 +30,19 @@ pub(crate) fn exporter(settings: &Settings, runtime: &Handle) -> Result<Exporter
     };
     explicit.endpoint.iter().try_for_each(|endpoint| with_scheme(endpoint))?;
     let variable = |name: &str| std::env::var(name).ok();
-    let export = ExportSettings::merge(&variable, &explicit)
-        .map_err(|error| Refusal::new(Step::Export, error.to_string(), error.cure))?;
+    let export = ExportSettings::merge(&variable, &explicit)?;
     let lines = || settings.view.as_ref().map_or_else(|| Box::new(std::io::stdout()) as _, View::open);
     let output = match settings.output.or(config.output).unwrap_or(OutputName::None) {
         OutputName::None => Output::None,
         OutputName::Jsonl => Output::Jsonl(lines()),
         OutputName::Console => Output::Console(lines(), style(settings.view.is_none())),
     };
-    Exporter::start(export, output, runtime)
-        .map_err(|error| Refusal::new(Step::Export, error.to_string(), "correct the endpoint or its certificates"))
+    Ok(Exporter::start(export, output, runtime)?)
 }
 
 /// Where no scheme is written, OpenTelemetry means https; whoever writes `localhost:4317` means a collector without TLS, and would
 /// lose everything without a word.
-fn with_scheme(endpoint: &str) -> Result<(), Refusal> {
+fn with_scheme(endpoint: &str) -> Result<(), DaemonError> {
     if endpoint.contains("://") {
         return Ok(());
     }
@@ -51,7 +50,7 @@ fn with_scheme(endpoint: &str) -> Result<(), Refusal> {
     // A password is not for a log.
     let shown = shown.rsplit_once('@').map_or(shown.as_str(), |(_, rest)| rest);
     let message = format!("the collector's endpoint `{shown}` has no scheme");
-    Err(Refusal::new(Step::Export, message, format!("write http://{shown}, or https://{shown} if it speaks TLS")))
+    Err(DaemonError::new(Step::Export, message, format!("write http://{shown}, or https://{shown} if it speaks TLS")))
 }
 
 /// Only lines that a person reads on standard output are coloured and cut.

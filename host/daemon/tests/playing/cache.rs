@@ -46,5 +46,5 @@ async fn a_state_folder_that_was_named_must_be_one() {
     let mut settings = house.settings(Input::Embedded { looping: false });
     settings.state_dir = Some(file.join("state"));
     let refusal = Daemon::start(settings).await.err().unwrap();
-    assert!(refusal.step == Step::Configure && refusal.message.contains("state_dir"), "{refusal:?}");
+    assert!(refusal.step() == Step::Configure && refusal.to_string().contains("state_dir"), "{refusal:?}");
 }

@@ -56,8 +56,8 @@ async fn a_second_daemon_is_refused_with_the_pid_of_the_first() {
     let house = House::new();
     let daemon = playing(&house).await;
     let refusal = Daemon::start(house.settings(Input::Embedded { looping: true })).await.err().unwrap();
-    assert_eq!(refusal.step, Step::Socket);
-    assert!(refusal.message.contains(&format!("pid {}", std::process::id())), "{refusal:?}");
+    assert_eq!(refusal.step(), Step::Socket);
+    assert!(refusal.to_string().contains(&format!("pid {}", std::process::id())), "{refusal:?}");
     assert!(house.client().call(&GetStatus).await.is_ok(), "the first one is not disturbed");
     daemon.stop().await;
 }

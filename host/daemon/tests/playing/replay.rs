@@ -124,6 +124,6 @@ async fn a_probe_that_the_capture_does_not_have_is_refused_by_name() {
     settings.probes = vec!["dns".into()];
     std::fs::write(house.ready_file(), "of a daemon that was killed").unwrap();
     let refusal = Daemon::start(settings).await.err().unwrap();
-    assert!(refusal.message.contains("`dns`") && refusal.cure.contains("tcp"), "{refusal:?}");
+    assert!(refusal.to_string().contains("`dns`") && refusal.cure().contains("tcp"), "{refusal:?}");
     assert!(house.is_empty(), "nothing is left behind, and who waits for the ready file is not misled");
 }

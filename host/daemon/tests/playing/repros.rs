@@ -78,7 +78,7 @@ async fn what_needed_the_calls_before_it_is_told_so() {
     let again = run(&repro, &Engine::new().unwrap(), None).unwrap();
     assert_eq!(again.outcome, RerunOutcome::Succeeded, "{again:?}");
     let gone = std::fs::remove_file(repro.summary.folder.join("batch.arrow"));
-    assert!(gone.is_ok() && run(&repro, &Engine::new().unwrap(), None).unwrap_err().step == Step::Repro);
+    assert!(gone.is_ok() && run(&repro, &Engine::new().unwrap(), None).unwrap_err().step() == Step::Repro);
     daemon.stop().await;
 }
 

@@ -8,11 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use host_api::{BoundTo, Refusal, Repro, Rerun, RerunOutcome, Step};
+use host_api::{BoundTo, Repro, Rerun, RerunOutcome, Step};
 use host_model::{Fault, PluginId, Role, Run};
 use host_plugin::{Component, Engine, Grants, Host, INSTANCES, Limits, PluginError, Setup};
 
 use super::{batch, store};
+use crate::error::DaemonError;
 use crate::plugins::compiler::execution;
 use crate::plugins::limits::from_slot_limits;
 use crate::plugins::load;
@@ -22,18 +23,18 @@ use crate::tables::Node;
 ///
 /// # Errors
 /// The engine does not start.
-pub fn engine() -> Result<Engine, Refusal> {
-    Engine::with(execution(None), INSTANCES).map_err(|error| Refusal::new(Step::Start, error.to_string(), ""))
+pub fn engine() -> Result<Engine, DaemonError> {
+    Ok(Engine::with(execution(None), INSTANCES)?)
 }
 
 /// Makes the call of a repro again: with the component that failed, or with another one in its place. Blocks.
 ///
 /// # Errors
 /// What is kept cannot be read, or is not what it says. That the component cannot be bound is an outcome.
-pub fn run(repro: &Repro, engine: &Engine, component: Option<&Path>) -> Result<Rerun, Refusal> {
+pub fn run(repro: &Repro, engine: &Engine, component: Option<&Path>) -> Result<Rerun, DaemonError> {
     let broken = |reason: String| {
         let message = format!("{}: {reason}", repro.summary.folder.display());
-        Refusal::new(Step::Repro, message, "it may have been cut while it was copied; take another")
+        DaemonError::new(Step::Repro, message, "it may have been cut while it was copied; take another")
     };
     let (given, kept) = store::contents(repro).map_err(|error| broken(error.to_string()))?;
     let file = component.unwrap_or(&kept);

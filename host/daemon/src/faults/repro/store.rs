@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use host_api::{BoundTo, Refusal, Repro, ReproSummary, Step};
+use host_api::{BoundTo, Repro, ReproSummary, Step};
 
 use crate::config::{MAX_REPRO_BYTES, MAX_REPROS};
-use crate::state_dir::{Unusable, only_ours};
+use crate::error::DaemonError;
+use crate::state_dir::unusable::{Unusable, only_ours};
 
 /// The repros of one state folder.
 #[derive(Debug, Clone)]
@@ -74,7 +75,7 @@ impl Store {
     ///
     /// # Errors
     /// There is none of this name, or its description cannot be read.
-    pub fn find(&self, id: &str) -> Result<Repro, Refusal> {
+    pub fn find(&self, id: &str) -> Result<Repro, DaemonError> {
         if !is_id(id) {
             return Err(none(id));
         }
@@ -153,10 +154,14 @@ impl Store {
 ///
 /// # Errors
 /// It cannot be read.
-pub(super) fn read(folder: &Path) -> Result<Repro, Refusal> {
+pub(super) fn read(folder: &Path) -> Result<Repro, DaemonError> {
     let file = folder.join("repro.json");
     let failed = |reason: String| {
-        Refusal::new(Step::Repro, format!("{}: {reason}", file.display()), "give a folder that `host plugin repro list` shows")
+        DaemonError::new(
+            Step::Repro,
+            format!("{}: {reason}", file.display()),
+            "give a folder that `host plugin repro list` shows",
+        )
     };
     let bytes = bounded(&file, DESCRIPTION).map_err(|error| failed(error.to_string()))?;
     let mut repro: Repro = serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
@@ -186,9 +191,9 @@ fn digits(repro: &Repro) -> String {
     digits.chars().filter(char::is_ascii_hexdigit).take(64).collect()
 }
 
-fn none(id: &str) -> Refusal {
+fn none(id: &str) -> DaemonError {
     let shown = host_model::printable(id, 160);
-    Refusal::new(Step::Repro, format!("there is no repro `{shown}`"), "`host plugin repro list` shows those there are")
+    DaemonError::new(Step::Repro, format!("there is no repro `{shown}`"), "`host plugin repro list` shows those there are")
 }
 
 /// Whether it is the name of one folder in this one, and not a way out of it.
@@ -296,7 +301,10 @@ mod tests {
         fs::create_dir(folder.path().join("other")).unwrap();
         for id in ["../other", "..", ".", "", "/etc", "a/b", "\x1b[31m"] {
             let refusal = store.find(id).unwrap_err();
-            assert!(refusal.message.starts_with("there is no repro") && !refusal.message.contains('\x1b'), "{refusal:?}");
+            assert!(
+                refusal.to_string().starts_with("there is no repro") && !refusal.to_string().contains('\x1b'),
+                "{refusal:?}"
+            );
         }
     }
 

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use host_api::{BoundTo, Refusal, Repro, ReproSummary};
+use host_api::{BoundTo, Repro, ReproSummary};
 use host_model::{Batch, Digest, Fault, FaultKind, Input, Layout, Role};
 
 use super::batch;
 use super::store::{Contents, Store};
 use crate::clock::unix_ms;
 use crate::config::{MAX_REPRO_BYTES, MAX_REPROS};
+use crate::error::DaemonError;
 use crate::faults::seldom::{INTERVAL, Seldom};
 use crate::plugins::known::Known;
 use crate::plugins::limits::to_slot_limits;
@@ -49,7 +50,7 @@ const ROOM: usize = 16;
 
 impl Writer {
     /// Keeps calls that failed in this folder, if they are to be kept.
-    pub(crate) fn of(settings: &Settings, state_dir: &StateDir, known: &Arc<Known>) -> Result<Option<Arc<Self>>, Refusal> {
+    pub(crate) fn of(settings: &Settings, state_dir: &StateDir, known: &Arc<Known>) -> Result<Option<Arc<Self>>, DaemonError> {
         let config = settings.config.repro;
         let Some(folder) = state_dir.folder().filter(|_| config.enabled != Some(false)) else { return Ok(None) };
         let count = config.max_count.map_or(MAX_REPROS, |count| usize::try_from(count).unwrap_or(usize::MAX));

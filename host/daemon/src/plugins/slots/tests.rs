@@ -47,9 +47,9 @@ fn a_rollback_goes_to_the_one_before_and_to_any_that_is_kept() {
     let mut slots = slots(3);
     assert_eq!(slots.roll_back(&slot(), None).unwrap().number, 2);
     assert_eq!(slots.roll_back(&slot(), None).unwrap().number, 1);
-    assert_eq!(slots.roll_back(&slot(), None).err().unwrap().step, Step::Rollback);
+    assert_eq!(slots.roll_back(&slot(), None).err().unwrap().step(), Step::Rollback);
     assert_eq!(slots.roll_back(&slot(), Some(3)).unwrap().number, 3);
-    assert!(slots.roll_back(&slot(), Some(9)).err().unwrap().cure.contains("1, 2, 3"));
+    assert!(slots.roll_back(&slot(), Some(9)).err().unwrap().cure().contains("1, 2, 3"));
     assert_eq!(slots.next_number(&slot()), 4, "numbers are not used twice");
 }
 
