@@ -1,21 +1,23 @@
 //! What a host answers to what it does not do.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::step::Step;
 
 /// The answer to what the daemon does not do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refused {
     /// Why.
     pub error: Refusal,
 }
 
 /// Why something was not done: at which step, what is wrong, and the cure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, JsonSchema)]
 #[error("{step}: {message}")]
 pub struct Refusal {
     /// The step that failed: `inspect`, `grant`, `bind`.
+    #[schemars(with = "String")]
     pub step: Step,
     /// What is wrong.
     pub message: String,

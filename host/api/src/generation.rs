@@ -2,6 +2,7 @@
 
 use host_model::Fallback;
 use hyper::Method;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Endpoint;
@@ -10,11 +11,11 @@ use crate::plugin::OnFaults;
 use crate::slot::Slot;
 
 /// `GET /v1/slots`: the generations of every slot, oldest first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GetSlots;
 
 /// One generation of a slot, as `GET /v1/slots` lists them, oldest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SlotGeneration {
     /// The slot.
     pub slot: Slot,
@@ -36,6 +37,7 @@ pub struct SlotGeneration {
     /// no predecessor.
     pub handover: String,
     /// Its configuration.
+    #[schemars(with = "std::collections::BTreeMap<String, serde_json::Value>")]
     pub config: serde_json::Map<String, serde_json::Value>,
     /// Whose valid signature is in its bytes: a name of `[signers]`, or else the public key.
     pub signer: Option<String>,

@@ -33,7 +33,7 @@ mod slot;
 mod error;
 mod step;
 
-pub use catalog::ENDPOINTS;
+pub use catalog::{Described, ENDPOINTS, description};
 pub use client::{Client, ClientError};
 pub use condition::{Condition, ConditionError};
 pub use endpoint::Endpoint;

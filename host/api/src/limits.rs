@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Limits of one slot. What each is for and why its default is what it is: `docs/host.toml`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SlotLimits {
     /// Time for one call, by what is called.
     pub deadlines_us: SlotDeadlines,
@@ -30,7 +31,7 @@ pub struct SlotLimits {
 }
 
 /// Time for one call, microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SlotDeadlines {
     /// Instantiation, `expects` and `bind` together.
     pub bind: u64,
@@ -47,7 +48,7 @@ pub struct SlotDeadlines {
 }
 
 /// This many faults within this time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SlotQuarantine {
     /// Faults.
     pub faults: u32,

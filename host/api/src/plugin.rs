@@ -13,9 +13,9 @@ use crate::endpoint::Endpoint;
 use crate::slot::Slot;
 use crate::status::Swap;
 
-/// `POST /v1/plugins/load`: loads a plugin. It is answered when the plugin is live; on a refusal the one before still is. With `bytes_base64`, `path` is only what the component is called, and nothing is read; without, it is read
-/// by the daemon.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// `POST /v1/plugins/load`: loads a plugin. It is answered when the plugin is live; on a refusal the one before still is. With
+/// `bytes_base64`, `path` is only what the component is called, and nothing is read; without, it is read by the daemon.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoadPlugin {
     /// The name of a component in the binary, or a regular file that the daemon reads, which may take five seconds.
@@ -30,6 +30,7 @@ pub struct LoadPlugin {
     /// The plugin's configuration. If it is not given: that of the same plugin in this slot before, unless the file says something else
     /// of the slot by now; else that of the file, if it is about this plugin.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>")]
     pub config: Option<serde_json::Map<String, serde_json::Value>>,
     /// The digest that its bytes must have: `sha256:` and 64 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,7 +38,7 @@ pub struct LoadPlugin {
 }
 
 /// What is live after a load or a rollback.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Live {
     /// The slot.
     pub slot: Slot,
@@ -67,7 +68,7 @@ pub struct Live {
 }
 
 /// `POST /v1/plugins/unload`: empties a slot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UnloadPlugin {
     /// The slot that is to be empty.
@@ -75,7 +76,7 @@ pub struct UnloadPlugin {
 }
 
 /// `POST /v1/plugins/rollback`: makes an earlier generation live again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RollbackPlugin {
     /// The slot.

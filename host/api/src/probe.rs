@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use host_model::Probe;
 use hyper::Method;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Endpoint;
@@ -13,11 +14,12 @@ use crate::endpoint::Endpoint;
 pub const LARGEST_OBJECT: usize = 32 << 20;
 
 /// `GET /v1/probes`: the probes, those that failed included.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GetProbes;
 
-/// `POST /v1/probes/load`: loads a probe. It is answered when the probe is attached. With `bytes_base64`, `path` is only what the object is called.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// `POST /v1/probes/load`: loads a probe. It is answered when the probe is attached. With `bytes_base64`, `path` is only what
+/// the object is called.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoadProbe {
     /// The name of a probe in the binary, or a BPF object: a regular file that the daemon reads, which may take five seconds.
@@ -34,7 +36,7 @@ pub struct LoadProbe {
 }
 
 /// `POST /v1/probes/unload`: detaches a probe and ends its path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UnloadProbe {
     /// The probe's name.

@@ -4,24 +4,25 @@ use std::path::PathBuf;
 
 use host_model::{Fallback, FaultKind, Layout, Role, Schema};
 use hyper::Method;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Endpoint;
 use crate::limits::SlotLimits;
 
 /// `GET /v1/repros`: the calls that failed and are kept, newest first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GetRepros;
 
 /// `GET /v1/repros/ID`: all about one of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GetRepro {
     /// Its name. It becomes part of the path as it is.
     pub id: String,
 }
 
 /// A call that failed, in short.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReproSummary {
     /// Its name, which is that of its folder: Unix milliseconds, slot, path and kind, `1767225600000-sampler-file-trap`.
     pub id: String,
@@ -57,12 +58,13 @@ pub struct ReproSummary {
 }
 
 /// A call that failed, with all that it takes to repeat it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Repro {
     /// In short.
     #[serde(flatten)]
     pub summary: ReproSummary,
     /// The plugin's configuration.
+    #[schemars(with = "std::collections::BTreeMap<String, serde_json::Value>")]
     pub config: serde_json::Map<String, serde_json::Value>,
     /// What it might use.
     pub limits: SlotLimits,
@@ -77,7 +79,7 @@ pub struct Repro {
 }
 
 /// What a plugin was bound to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BoundTo {
     /// A decoder: the record of its probe.
@@ -87,7 +89,7 @@ pub enum BoundTo {
 }
 
 /// What came of repeating a call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rerun {
     /// Whether it failed as it did then.
     pub outcome: RerunOutcome,
@@ -98,7 +100,7 @@ pub struct Rerun {
 }
 
 /// Whether a call fails again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RerunOutcome {
     /// It failed with the same kind of fault.

@@ -1,16 +1,17 @@
 //! Requests that the paths of protocols have counted.
 
 use hyper::Method;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Endpoint;
 
 /// `GET /v1/requests`: the requests that were counted, the most frequent first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GetRequests;
 
 /// Requests of one kind, counted since the start. Scripts rely on these names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Request {
     /// `http`, `grpc`, `postgresql`; else the name of the path.
     pub protocol: String,

@@ -5,15 +5,17 @@ use std::path::PathBuf;
 
 use host_model::Comparison;
 use hyper::Method;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Endpoint;
 use crate::plugin::Live;
 use crate::slot::Slot;
 
-/// `POST /v1/plugins/shadow`: puts a candidate into the shadow of what is live. It is answered when the candidate sees batches. `path` and `bytes_base64` are as of `POST /v1/plugins/load`. A candidate that is there already is
-/// replaced, which the answer says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// `POST /v1/plugins/shadow`: puts a candidate into the shadow of what is live. It is answered when the candidate sees batches.
+/// `path` and `bytes_base64` are as of `POST /v1/plugins/load`. A candidate that is there already is replaced, which the answer
+/// says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShadowPlugin {
     /// The name of a component in the binary, a file that the daemon reads, or only what `bytes_base64` is called.
@@ -27,6 +29,7 @@ pub struct ShadowPlugin {
     pub slot: Option<Slot>,
     /// The candidate's configuration; that of the slot if it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>")]
     pub config: Option<serde_json::Map<String, serde_json::Value>>,
     /// The share of batches that it sees, above 0 to 1.
     pub share: f64,
@@ -42,11 +45,11 @@ pub struct ShadowPlugin {
 }
 
 /// `GET /v1/shadows`: the candidates, those that ended and were not discarded included.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GetShadows;
 
 /// `GET /v1/plugins/compare?slot=SLOT`: how the candidate of a slot compares with what is live.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ComparePlugin {
     /// The slot whose candidate it is.
@@ -54,7 +57,7 @@ pub struct ComparePlugin {
 }
 
 /// `POST /v1/plugins/promote`: makes a candidate live, whatever was promised for later.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PromotePlugin {
     /// The slot whose candidate it is.
@@ -62,7 +65,7 @@ pub struct PromotePlugin {
 }
 
 /// `POST /v1/plugins/discard`: ends a shadow run and forgets its result, which is the answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiscardPlugin {
     /// The slot whose candidate it is.
@@ -70,7 +73,7 @@ pub struct DiscardPlugin {
 }
 
 /// A candidate and how it compares with what is live: an entry of `GET /v1/shadows`, and `GET /v1/plugins/compare?slot=SLOT`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ShadowStatus {
     /// The slot.
     pub slot: Slot,
@@ -109,7 +112,7 @@ pub struct ShadowStatus {
 }
 
 /// What a candidate is doing. The result of one that ended can be read until it is discarded or replaced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase", tag = "state", content = "reason")]
 pub enum ShadowState {
     /// It sees the same batches as the live plugin; its results are thrown away.

@@ -1,9 +1,11 @@
 //! A slot: a named place on the path that holds one plugin.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use host_model::Role;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A slot by its name: `decoder.<probe>`, `sampler`, `sampler.<probe>`, `enricher.<name>`.
@@ -86,6 +88,19 @@ impl Serialize for Slot {
 impl<'de> Deserialize<'de> for Slot {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Slot {
+    fn schema_name() -> Cow<'static, str> {
+        "Slot".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A slot by its name: `decoder.<probe>`, `sampler`, `sampler.<probe>`, `enricher.<name>`.",
+        })
     }
 }
 

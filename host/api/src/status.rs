@@ -4,24 +4,25 @@ use std::collections::BTreeMap;
 
 use host_model::{FaultKind, Ledger, Probe, Stranger};
 use hyper::Method;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Endpoint;
 
 /// `GET /v1/status`: what the host is doing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GetStatus;
 
 /// `GET /v1/plugins`: the plugins on their paths.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GetPlugins;
 
 /// `POST /v1/stop`: ends the host. It is answered when everything is drained.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stop {}
 
 /// The daemon at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Whether the sums of every path hold.
     pub balanced: bool,
@@ -44,7 +45,7 @@ pub struct Status {
 }
 
 /// Where records come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// From this kernel.
@@ -54,7 +55,7 @@ pub enum Origin {
 }
 
 /// One path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PathStatus {
     /// Its probe, which is its name.
     pub probe: String,
@@ -79,7 +80,7 @@ pub struct PathStatus {
 }
 
 /// One plugin on one path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PluginStatus {
     /// The slot it is in.
     pub slot: String,
@@ -134,7 +135,7 @@ pub struct PluginStatus {
 }
 
 /// What a plugin is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PluginState {
     /// It is called with every batch.
@@ -150,7 +151,7 @@ pub enum PluginState {
 }
 
 /// A plugin and the path it is on, as `host plugin list` shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PluginOnPath {
     /// The path.
     pub path: String,
@@ -160,7 +161,7 @@ pub struct PluginOnPath {
 }
 
 /// One change of what a slot holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Swap {
     /// The slot.
     pub slot: String,
@@ -184,7 +185,7 @@ pub struct Swap {
 }
 
 /// The way out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExportStatus {
     /// The collector; none if rows go to an output or nowhere.
     pub endpoint: Option<String>,
@@ -199,7 +200,7 @@ pub struct ExportStatus {
 }
 
 /// The daemon's own process.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessStatus {
     /// Resident memory.
     pub rss_bytes: u64,
@@ -210,7 +211,7 @@ pub struct ProcessStatus {
 }
 
 /// What was true at the end, after everything was drained.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FinalReport {
     /// Whether the sums of every path hold.
     pub balanced: bool,
@@ -253,7 +254,7 @@ impl FinalReport {
 }
 
 /// Why a daemon ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
     /// SIGINT, SIGTERM, SIGQUIT or SIGXCPU; SIGHUP when a terminal goes away.

@@ -339,7 +339,7 @@ mod tests {
     fn every_endpoint_of_the_language_is_answered_and_no_other() {
         let endpoints = endpoints();
         let served: BTreeSet<_> = endpoints.served.iter().map(|served| (served.method.to_string(), served.path)).collect();
-        let described = ENDPOINTS.iter().map(|(method, path)| (method.to_string(), *path)).collect();
+        let described = ENDPOINTS.iter().map(|of| (of.method.to_string(), of.path)).collect();
         assert_eq!(served, described);
     }
 
