@@ -16,6 +16,7 @@ const LEVELS: &[(&str, &str, u8)] = &[
     ("bpf", "bpf", 0),
     ("plugins", "plugins", 0),
     ("host/model", "host-model", 1),
+    ("host/api", "host-api", 2),
     ("host/kernel", "host-kernel", 2),
     ("host/plugin", "host-plugin", 2),
     ("host/export", "host-export", 2),
@@ -39,7 +40,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("anyhow", &["host/cli"]),
     ("comfy-table", &["host/cli"]),
     ("crossterm", &["host/cli"]),
-    ("tokio", &["host/export", "host/daemon", "host/cli"]),
+    ("tokio", &["host/api", "host/export", "host/daemon", "host/cli"]),
 ];
 
 /// The one room outside of host/kernel with unsafe code: machine code from outside becomes part of the process.
@@ -49,10 +50,10 @@ const UNSAFE_ROOM: (&str, &str) = ("host/plugin", "host/plugin/src/map.rs");
 /// `host_kernel::file`: a path that somebody named may lead to a pipe, a device, or a mount that does not answer.
 const READERS: &[(&str, &str)] = &[
     ("host/daemon/src/config.rs", "at the start, or within a deadline on a thread of its own"),
-    ("host/daemon/src/replay.rs", "within a deadline on a thread of its own"),
-    ("host/daemon/src/process.rs", "/proc/self"),
+    ("host/daemon/src/probes/replay.rs", "within a deadline on a thread of its own"),
+    ("host/daemon/src/report/process.rs", "/proc/self"),
     ("host/daemon/src/signals.rs", "/proc/self"),
-    ("host/daemon/src/memory.rs", "/proc/self, and the limits of its own group"),
+    ("host/daemon/src/config/memory.rs", "/proc/self, and the limits of its own group"),
     ("host/daemon/src/control/socket.rs", "/proc, and its own lock, 16 bytes of it"),
     ("host/plugin/src/cache/folder.rs", "its own folder, without waiting"),
     ("host/plugin/src/apart.rs", "pipes of a process that it ends"),

@@ -1,6 +1,6 @@
 //! `host status`: where the events of a running host went.
 
-use host_daemon::status::{ExportStatus, Origin, PathStatus, PluginState, PluginStatus, Status, Swap};
+use host_api::{ExportStatus, GetStatus, Origin, PathStatus, PluginState, PluginStatus, Status, Swap};
 use host_model::{Probe, ProbeState, UnknownPort};
 
 use crate::args::{DataArgs, Format};
@@ -21,8 +21,8 @@ const UDP: u8 = 17;
 pub(crate) async fn status(args: DataArgs) -> Done {
     let client = ask::client(args.socket);
     match args.format.format {
-        Format::Json => ask::pass_through(&client, "/v1/status").await,
-        Format::Table => output::print(&table(&ask::answer(client.status()).await?)),
+        Format::Json => ask::pass_through(&client, &GetStatus).await,
+        Format::Table => output::print(&table(&ask::answer(client.call(&GetStatus)).await?)),
     }
 }
 
@@ -185,7 +185,7 @@ pub(crate) fn first_word(text: &str) -> &str {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use host_daemon::status::ProcessStatus;
+    use host_api::ProcessStatus;
 
     use super::*;
     use crate::ledger::tests::FILE;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Sums over the batches that a candidate has seen. A row is the unit: of what the decoder made, what the sampler decided on, what
 /// the enricher added columns to.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Comparison {
     /// Batches that both have worked on.
@@ -43,7 +44,7 @@ pub struct Comparison {
 }
 
 /// A row on which the two differ.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Example {
     /// The public fields of the row: name to value, printable.
     pub row: BTreeMap<String, String>,

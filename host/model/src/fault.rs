@@ -5,7 +5,9 @@ use crate::plugin::PluginId;
 use crate::run::Run;
 
 /// The kind of a fault; each is counted apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// It trapped. The instance is gone and is built again before the next call.
@@ -41,7 +43,7 @@ pub struct Fault {
 }
 
 /// The fallback for a batch whose plugin failed. It is marked either way, and every row is counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fallback {
     /// It goes on: records as raw events, all rows kept, without the columns of the enricher.

@@ -1,9 +1,10 @@
 //! The shape of a record: the C struct that a BPF program wrote, as its BTF tells it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The encoding of a member's bytes. Integers are little-endian.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MemberKind {
     /// Unsigned integer of 1, 2, 4 or 8 bytes.
@@ -17,7 +18,7 @@ pub enum MemberKind {
 }
 
 /// One member of a record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Member {
     /// The name in the C struct.
     pub name: String,
@@ -30,7 +31,7 @@ pub struct Member {
 }
 
 /// The layout of one record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Layout {
     /// The name of the struct: `file_record`.
     pub name: String,

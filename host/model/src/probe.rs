@@ -1,5 +1,6 @@
 //! A probe: BPF programs with one ring, and what became of them on this kernel.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
@@ -17,7 +18,7 @@ pub struct Filter {
 }
 
 /// The state of a probe.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase", tag = "state", content = "reason")]
 pub enum ProbeState {
     /// Its programs fire.
@@ -29,7 +30,7 @@ pub enum ProbeState {
 }
 
 /// One probe as `host probe list` shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Probe {
     /// The name: of the probe, its folder, its path and its decoder.
     pub name: String,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
@@ -159,7 +160,7 @@ pub struct SwitchPoint {
 }
 
 /// Connections of unknown protocols at one port.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnknownPort {
     /// 6 TCP, 17 UDP; 0 for all ports that had no place of their own.
     pub transport: u8,

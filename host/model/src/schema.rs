@@ -3,10 +3,11 @@
 //! The words are those of `wit/v0.1/schema.wit`; see there for what each promises.
 
 use arrow_schema::DataType;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The physical type of a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnType {
     /// One byte per row, 0 or 1.
@@ -26,7 +27,7 @@ pub enum ColumnType {
 }
 
 /// The use of a field's values by the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FieldUse {
     /// An attribute.
@@ -54,7 +55,7 @@ pub enum FieldUse {
 }
 
 /// The sensitivity of a field: what it may reveal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sensitivity {
     /// Safe to export.
@@ -66,7 +67,7 @@ pub enum Sensitivity {
 }
 
 /// One field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Field {
     /// OpenTelemetry attribute name.
     pub name: String,
@@ -83,7 +84,7 @@ pub struct Field {
 }
 
 /// The aggregation of a metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Instrument {
     /// Counts rows.
@@ -95,7 +96,7 @@ pub enum Instrument {
 }
 
 /// A test of one field of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Condition {
     /// Index of a `U32` or `Boolean` field.
     pub field: usize,
@@ -104,7 +105,7 @@ pub struct Condition {
 }
 
 /// A metric over rows, counted before sampling.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Metric {
     /// OpenTelemetry metric name.
     pub name: String,
@@ -120,7 +121,7 @@ pub struct Metric {
 }
 
 /// The signal of a kept row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Signal {
     /// A span.
@@ -132,7 +133,7 @@ pub enum Signal {
 }
 
 /// A schema, fixed for the life of a decoder instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Schema {
     /// Name of the event: `file.open`.
     pub event: String,
