@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
+use host_api::Cause;
 use host_daemon::config::OutputName;
-use host_daemon::status::Cause;
 use host_daemon::{Daemon, Input, Settings};
 use host_export::capture::{CapturedProbe, Reader, Writer};
 use host_model::Run;

@@ -34,7 +34,7 @@ pub(crate) use shadow::{CandidateArgs, CompareArgs, ShadowArgs};
     about,
     long_about = help::ABOUT,
     after_help = help::AFTER_SHORT,
-    after_long_help = help::AFTER,
+    after_long_help = help::after(),
     disable_help_subcommand = true,
     subcommand_required = true,
     arg_required_else_help = true,

@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use host_daemon::Refusal;
-use host_daemon::control::client::{Client, ClientError};
-use host_daemon::control::default_socket;
-use host_daemon::privilege;
+use host_api::{Client, ClientError, Endpoint, Refusal, default_socket};
+use host_daemon::DaemonError;
 use serde_json::value::RawValue;
 
 use crate::args::SocketArgs;
@@ -27,9 +25,9 @@ pub(crate) async fn answer<T>(answer: impl Future<Output = Result<T, ClientError
     answer.await.map_err(Failure::from)
 }
 
-/// Prints what a `GET` answers, untouched.
-pub(crate) async fn pass_through(client: &Client, path: &str) -> Done {
-    let answer: Box<RawValue> = answer(client.get(path)).await?;
+/// Prints the answer, untouched.
+pub(crate) async fn pass_through(client: &Client, ask: &impl Endpoint) -> Done {
+    let answer: Box<RawValue> = answer(client.call_as(ask)).await?;
     output::print(&format!("{}\n", answer.get()))
 }
 
@@ -44,16 +42,11 @@ impl From<ClientError> for Failure {
     }
 }
 
-/// Why a start was refused.
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        let code = match refusal.step.as_str() {
-            "configure" | "export" => Code::Usage,
-            "start" | "socket" | "replay" | "record" | "internal" => Code::Failed,
-            privilege::STEP => Code::Privilege,
-            _ => Code::Refused,
-        };
-        Self::of(&refusal, code)
+/// Why something was refused that this process did by itself, such as a start.
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
+        let refusal = Refusal::from(error);
+        Self::of(&refusal, Code::of(&refusal.step))
     }
 }
 
@@ -61,7 +54,7 @@ impl Failure {
     /// The step is said once.
     fn of(refusal: &Refusal, code: Code) -> Self {
         let Refusal { step, message, cure } = refusal;
-        let said = message.starts_with(step.as_str()) || message.contains(&format!("{step} failed"));
+        let said = message.starts_with(step.name()) || message.contains(&format!("{step} failed"));
         let message = if said { message.clone() } else { format!("{step}: {message}") };
         Self::new(code, message).cured_by(cure)
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use host_api::Refusal;
 use host_daemon::Settings;
 use host_daemon::config::{Config, ConfigError, Held, Profile, Sayer, json_schema};
 use serde::Serialize;
@@ -28,8 +29,8 @@ pub(crate) fn config(command: ConfigCommand) -> Done {
             let settings = Settings { config, ..Settings::default() };
             let notes = crate::on(tokio::runtime::Builder::new_current_thread().enable_all(), async {
                 // Whatever is wrong, it is the configuration that is.
-                host_daemon::check(&settings, &tokio::runtime::Handle::current())
-                    .map_err(|refusal| Failure::new(Code::Usage, refusal.to_string()).cured_by(refusal.cure))
+                let checked = host_daemon::check(&settings, &tokio::runtime::Handle::current()).map_err(Refusal::from);
+                checked.map_err(|refusal| Failure::new(Code::Usage, refusal.to_string()).cured_by(refusal.cure))
             })?;
             notes.iter().for_each(|note| style::note(&printable(note)));
             output::print(&format!("{} is sound\n", printable(&file.to_string_lossy())))

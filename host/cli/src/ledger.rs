@@ -1,6 +1,6 @@
 //! The ledger as a table: a stage per line, a path per column, so that each sum stands above its parts.
 
-use host_daemon::status::PathStatus;
+use host_api::PathStatus;
 use host_model::Ledger;
 
 use crate::output::{Align, columns, grouped, since};

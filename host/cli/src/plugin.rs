@@ -6,6 +6,7 @@ mod slot;
 mod history;
 mod shadow;
 mod compare;
+mod candidate;
 mod repro;
 mod sign;
 #[cfg(feature = "compiler")]
@@ -14,10 +15,8 @@ mod adapter;
 
 use std::path::{Path, PathBuf};
 
+use host_api::{Client, GetPlugins, GetShadows, Live, LoadPlugin, RollbackPlugin, Slot, UnloadPlugin, base64};
 use host_daemon::config::is_file;
-use host_daemon::control::client::Client;
-use host_daemon::control::message::{Live, LoadPlugin, RollbackPlugin, UnloadPlugin, base64};
-use host_daemon::slot::Slot;
 use host_kernel::file;
 use host_plugin::limits::LARGEST_COMPONENT;
 
@@ -60,24 +59,24 @@ async fn load(args: LoadArgs) -> Done {
     let load = LoadPlugin {
         path: Some(path),
         bytes_base64,
-        slot: args.slot.as_deref().map(slot).transpose()?,
+        slot: args.slot.as_deref().map(slot_named).transpose()?,
         config: args.config.and_then(object),
         pin: args.pin,
     };
     let (client, format) = parts(args.data);
-    went_live(format, &ask::answer(client.load_plugin(&load)).await?)
+    went_live(format, &ask::answer(client.call(&load)).await?)
 }
 
 async fn rollback(args: RollbackArgs) -> Done {
-    let rollback = RollbackPlugin { slot: slot(&args.slot)?, generation: args.to };
+    let rollback = RollbackPlugin { slot: slot_named(&args.slot)?, generation: args.to };
     let (client, format) = parts(args.data);
-    went_live(format, &ask::answer(client.rollback_plugin(&rollback)).await?)
+    went_live(format, &ask::answer(client.call(&rollback)).await?)
 }
 
 async fn unload(args: UnloadArgs) -> Done {
-    let unload = UnloadPlugin { slot: slot(&args.slot)? };
+    let unload = UnloadPlugin { slot: slot_named(&args.slot)? };
     let (client, format) = parts(args.data);
-    let answer = ask::answer(client.unload_plugin(&unload)).await?;
+    let answer: serde_json::Value = ask::answer(client.call_as(&unload)).await?;
     match format {
         Format::Json => output::print_json(&answer),
         Format::Table => output::print(&format!("{} is empty\n", unload.slot)),
@@ -87,10 +86,10 @@ async fn unload(args: UnloadArgs) -> Done {
 async fn show(args: DataArgs) -> Done {
     let (client, format) = parts(args);
     match format {
-        Format::Json => ask::pass_through(&client, "/v1/plugins").await,
+        Format::Json => ask::pass_through(&client, &GetPlugins).await,
         Format::Table => {
-            let plugins = ask::answer(client.plugins()).await?;
-            output::print(&list::table(&plugins, &ask::answer(client.shadows()).await?))
+            let plugins = ask::answer(client.call(&GetPlugins)).await?;
+            output::print(&list::table(&plugins, &ask::answer(client.call(&GetShadows)).await?))
         }
     }
 }
@@ -206,7 +205,7 @@ pub(crate) fn sent(subject: &Path, most: usize) -> Result<(PathBuf, Option<Strin
 }
 
 /// A slot by its name.
-fn slot(name: &str) -> Result<Slot, Failure> {
+fn slot_named(name: &str) -> Result<Slot, Failure> {
     name.parse()
         .map_err(|error| Failure::new(Code::Usage, format!("{error}")).cured_by("`host plugin list` shows the slots there are"))
 }

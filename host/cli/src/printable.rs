@@ -29,6 +29,13 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_seen_does_not_reach_a_terminal() {
+        for hidden in ['\u{61c}', '\u{200b}', '\u{2028}', '\u{2029}', '\u{2060}', '\u{2065}', '\u{feff}'] {
+            assert_eq!(printable(&format!("ad{hidden}min")), "ad\u{fffd}min", "U+{:04X}", u32::from(hidden));
+        }
+    }
+
+    #[test]
     fn long_text_is_cut_by_characters_and_says_so() {
         assert_eq!(clipped("日本語です", 3), "日本…");
         assert_eq!(clipped("abc", 3), "abc");

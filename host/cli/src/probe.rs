@@ -1,6 +1,6 @@
 //! `host probe`: what is attached to the kernel.
 
-use host_daemon::control::message::{LARGEST_OBJECT, LoadProbe, UnloadProbe};
+use host_api::{GetProbes, LARGEST_OBJECT, LoadProbe, UnloadProbe};
 use host_model::{Probe, ProbeState};
 
 use crate::args::{DataArgs, Format, ProbeCommand, ProbeLoadArgs, ProbeUnloadArgs};
@@ -23,8 +23,8 @@ pub(crate) async fn probe(command: ProbeCommand) -> Done {
 async fn list(args: DataArgs) -> Done {
     let client = ask::client(args.socket);
     match args.format.format {
-        Format::Json => ask::pass_through(&client, "/v1/probes").await,
-        Format::Table => output::print(&table(&ask::answer(client.probes()).await?)),
+        Format::Json => ask::pass_through(&client, &GetProbes).await,
+        Format::Table => output::print(&table(&ask::answer(client.call(&GetProbes)).await?)),
     }
 }
 
@@ -32,7 +32,7 @@ async fn load(args: ProbeLoadArgs) -> Done {
     let (path, bytes_base64) = sent(&args.file, LARGEST_OBJECT)?;
     let load = LoadProbe { path, bytes_base64, name: None, max_entries: args.maps.into_iter().collect() };
     let client = ask::client(args.data.socket);
-    let probe = ask::answer(client.load_probe(&load)).await?;
+    let probe = ask::answer(client.call(&load)).await?;
     match args.data.format.format {
         Format::Json => output::print_json(&probe),
         Format::Table => output::print(&table(std::slice::from_ref(&probe))),
@@ -41,7 +41,8 @@ async fn load(args: ProbeLoadArgs) -> Done {
 
 async fn unload(args: ProbeUnloadArgs) -> Done {
     let client = ask::client(args.data.socket);
-    let answer = ask::answer(client.unload_probe(&UnloadProbe { probe: args.probe.clone() })).await?;
+    let unload = UnloadProbe { probe: args.probe.clone() };
+    let answer: serde_json::Value = ask::answer(client.call_as(&unload)).await?;
     match args.data.format.format {
         Format::Json => output::print_json(&answer),
         Format::Table => output::print(&format!("{} is detached and its path has ended\n", printable(&args.probe))),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use host_daemon::requests::Request;
+use host_api::{GetRequests, Request};
 
 use crate::args::{Format, RequestsArgs, RoleArg};
 use crate::ask;
@@ -37,7 +37,7 @@ pub(crate) async fn requests(args: RequestsArgs) -> Done {
     });
     let mut drawn = 0;
     loop {
-        let mut requests = ask::answer(client.requests()).await?;
+        let mut requests = ask::answer(client.call(&GetRequests)).await?;
         requests.retain(|request| {
             let of_protocol = protocol.as_ref().is_none_or(|protocol| request.protocol == *protocol);
             of_protocol && role.is_none_or(|role| request.role == role)

@@ -6,6 +6,7 @@ mod replay;
 mod rates;
 mod screen;
 mod traffic;
+mod canvas;
 mod terminal;
 mod feed;
 mod lines;
@@ -13,11 +14,11 @@ mod lines;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
+use host_api::{Cause, FinalReport, Origin, Status, Step};
 use host_daemon::config::{OutputName, THREADS};
 use host_daemon::privilege;
 use host_daemon::settings::{LastWord, View};
-use host_daemon::status::{Cause, FinalReport, Origin, Status};
-use host_daemon::{CALLED_OFF, Daemon, Input, Settings};
+use host_daemon::{Daemon, Input, Settings};
 use host_model::{Ledger, ProbeState};
 use serde::Serialize;
 use tokio::time::MissedTickBehavior;
@@ -28,10 +29,10 @@ use crate::ledger;
 use crate::output::{self, grouped};
 use crate::printable::{clipped, printable};
 use crate::style;
+use canvas::Canvas;
 use feed::Feed;
 use rates::History;
 pub(crate) use replay::replay;
-use screen::Canvas;
 use terminal::Terminal;
 use traffic::Traffic;
 
@@ -98,8 +99,8 @@ fn last_word(replay: bool, to_stdout: bool, format: Format) -> LastWord {
 async fn watch(settings: Settings, feed: Option<Feed>) -> Result<FinalReport, Failure> {
     let daemon = match Daemon::start(settings).await {
         Ok(daemon) => daemon,
-        Err(refusal) if refusal.step == CALLED_OFF => {
-            tracing::info!("{}", refusal.message);
+        Err(error) if error.step() == Step::Signal => {
+            tracing::info!("{error}");
             return Ok(FinalReport::of_nothing(Vec::new()));
         }
         Err(refusal) => {

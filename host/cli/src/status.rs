@@ -1,7 +1,7 @@
 //! `host status`: where the events of a running host went.
 
-use host_daemon::status::{ExportStatus, Origin, PathStatus, PluginState, PluginStatus, Status, Swap};
-use host_model::{Probe, ProbeState, Stranger};
+use host_api::{ExportStatus, GetStatus, Origin, PathStatus, PluginState, PluginStatus, Status, Swap};
+use host_model::{Probe, ProbeState, UnknownPort};
 
 use crate::args::{DataArgs, Format};
 use crate::ask;
@@ -21,8 +21,8 @@ const UDP: u8 = 17;
 pub(crate) async fn status(args: DataArgs) -> Done {
     let client = ask::client(args.socket);
     match args.format.format {
-        Format::Json => ask::pass_through(&client, "/v1/status").await,
-        Format::Table => output::print(&table(&ask::answer(client.status()).await?)),
+        Format::Json => ask::pass_through(&client, &GetStatus).await,
+        Format::Table => output::print(&table(&ask::answer(client.call(&GetStatus)).await?)),
     }
 }
 
@@ -129,13 +129,13 @@ pub(crate) fn per_row(total_ns: u64, rows: u64) -> String {
 
 /// The ports at which nobody knew the protocol, those with most connections first.
 fn strangers(paths: &[PathStatus]) -> String {
-    let mut unknown: Vec<&Stranger> = paths.iter().flat_map(|path| &path.unknown).collect();
+    let mut unknown: Vec<&UnknownPort> = paths.iter().flat_map(|path| &path.unknown).collect();
     if unknown.is_empty() {
         return String::new();
     }
     unknown.sort_by_key(|stranger| (std::cmp::Reverse(stranger.connections), stranger.port));
     let headings = [("UNKNOWN PROTOCOLS", Align::Left), ("CONNECTIONS", Align::Right), ("RECORDS", Align::Right)];
-    let row = |of: &&Stranger| vec![place(of), grouped(of.connections), grouped(of.records)];
+    let row = |of: &&UnknownPort| vec![place(of), grouped(of.connections), grouped(of.records)];
     let mut text = columns(&headings, unknown.iter().take(STRANGERS_SHOWN).map(row));
     let left_out = unknown.len().saturating_sub(STRANGERS_SHOWN);
     if left_out > 0 {
@@ -145,11 +145,11 @@ fn strangers(paths: &[PathStatus]) -> String {
 }
 
 /// `port 5671`, `port 1234/udp`; all that had no place of their own are one.
-fn place(stranger: &Stranger) -> String {
-    match stranger.transport {
+fn place(unknown: &UnknownPort) -> String {
+    match unknown.transport {
         0 => "other ports".to_owned(),
-        UDP => format!("port {}/udp", stranger.port),
-        _ => format!("port {}", stranger.port),
+        UDP => format!("port {}/udp", unknown.port),
+        _ => format!("port {}", unknown.port),
     }
 }
 
@@ -185,7 +185,7 @@ pub(crate) fn first_word(text: &str) -> &str {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use host_daemon::status::ProcessStatus;
+    use host_api::ProcessStatus;
 
     use super::*;
     use crate::ledger::tests::FILE;
@@ -291,7 +291,7 @@ collector http://localhost:4317  waiting 512 B of 32.0 MiB  retries 2
     fn unknown_protocols_are_listed_by_port_the_busiest_first() {
         let mut status = status();
         assert!(!table(&status).contains("unknown"), "nothing is said of nothing");
-        let stranger = |transport, port, connections| Stranger { transport, port, connections, records: 8 * connections };
+        let stranger = |transport, port, connections| UnknownPort { transport, port, connections, records: 8 * connections };
         let known_ports = [stranger(6, 9092, 56), stranger(17, 443, 1_200), stranger(0, 0, 70)];
         let few = (0..4).map(|port| stranger(6, 5671 + port, 1));
         status.paths[0].unknown = known_ports.into_iter().chain(few).collect();

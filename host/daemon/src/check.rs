@@ -3,47 +3,47 @@
 
 use std::sync::Arc;
 
+use host_api::{Slot, Step};
 use host_model::{Layout, NoMaps};
 use host_plugin::SystemClock;
 use tokio::runtime::Handle;
 
-use crate::bind::{Binder, Place};
-use crate::compiler::Compiler;
 use crate::config::{Config, EngineConfig, LimitsConfig, OutputName, nearest};
-use crate::control::message::Refusal;
-use crate::kept::Kept;
-use crate::lanes;
+use crate::error::DaemonError;
 use crate::last_resort::Steps;
-use crate::loading;
-use crate::protocols;
-use crate::repro::keeper::Known;
-use crate::rules::ENRICHER;
+use crate::paths::lanes;
+use crate::plugins::bind::{Binder, Place};
+use crate::plugins::compiler::Compiler;
+use crate::plugins::fill::slots;
+use crate::plugins::known::Known;
+use crate::plugins::load;
+use crate::plugins::protocols;
+use crate::plugins::rules::ENRICHER;
+use crate::probes::selection;
+use crate::report::export::exporter;
 use crate::settings::Settings;
-use crate::slot::Slot;
-use crate::start::{exporter, slots};
+use crate::state_dir::StateDir;
 use crate::tables::Node;
-use crate::wanted;
-use crate::wiring;
 
 /// What a start with these settings would be refused for, but for what only the kernel and the collector know; else what holds but
 /// may not be meant, a sentence each. Blocks, and is to be called within `runtime`.
 ///
 /// # Errors
 /// As a start.
-pub fn check(settings: &Settings, runtime: &Handle) -> Result<Vec<String>, Refusal> {
+pub fn check(settings: &Settings, runtime: &Handle) -> Result<Vec<String>, DaemonError> {
     let written = &settings.config;
     let settings = Settings { config: written.clone().sized(), output: Some(OutputName::None), ..settings.clone() };
     let config = &settings.config;
-    config.check().map_err(|error| Refusal::new("configure", error.to_string(), error.cure()))?;
+    config.check()?;
     check_files(&settings)?;
-    let kept = Kept::examine(&settings)?;
-    let compiler = Compiler::start(&settings, &kept)?;
+    let state_dir = StateDir::examine(&settings)?;
+    let compiler = Compiler::start(&settings, &state_dir)?;
     drop(exporter(&settings, runtime)?);
     let mut places = Vec::new();
-    for wanted in wanted::wanted(&settings)? {
+    for wanted in selection::wanted(&settings)? {
         let examined = wanted.object.read().and_then(|object| {
             let examined = host_kernel::examine(&wanted.name, &object, &wanted.options);
-            examined.map_err(wiring::kernel)
+            examined.map_err(DaemonError::from)
         });
         places.push(place(&wanted.name, examined?));
     }
@@ -59,7 +59,7 @@ pub fn check(settings: &Settings, runtime: &Handle) -> Result<Vec<String>, Refus
     let lineups = places.iter().filter_map(|place| Some((place, slots.lineup(&place.probe)?)));
     let _stages = lineups.map(|(place, lineup)| binder.stages(place, &lineup)).collect::<Result<Vec<_>, _>>()?;
     let _lanes = trunk.as_ref().map(|trunk| lanes::examine(&binder, &slots, trunk)).transpose()?;
-    let mut notes: Vec<String> = loading::waiting(config).iter().map(|slot| empty(slot)).collect();
+    let mut notes: Vec<String> = load::waiting(config).iter().map(|slot| empty(slot)).collect();
     let routed = trunk.iter().flat_map(|trunk| slots.protocols(&trunk.probe));
     let paths: Vec<String> = places.iter().map(|place| place.probe.to_string()).chain(routed).collect();
     let named = config.plugins.iter().filter(|(_, plugin)| plugin.enabled != Some(false)).map(|(slot, _)| slot);
@@ -80,8 +80,8 @@ fn says_nothing_of_plugins(config: &Config) -> bool {
 }
 
 /// Files and folders that are opened before anything else.
-fn check_files(settings: &Settings) -> Result<(), Refusal> {
-    let refused = |message: String, cure: &str| Err(Refusal::new("configure", message, cure));
+fn check_files(settings: &Settings) -> Result<(), DaemonError> {
+    let refused = |message: String, cure: &str| Err(DaemonError::new(Step::Configure, message, cure));
     let config = &settings.config;
     if let Some(socket) = settings.socket.as_ref().or(config.socket.as_ref()) {
         let folder = socket.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -121,9 +121,8 @@ mod tests {
 
     use super::*;
 
-    fn checked(text: &str) -> Result<Vec<String>, Refusal> {
-        let config = Config::parse(Path::new("host.toml"), text)
-            .map_err(|error| Refusal::new("configure", error.to_string(), error.cure()))?;
+    fn checked(text: &str) -> Result<Vec<String>, DaemonError> {
+        let config = Config::parse(Path::new("host.toml"), text)?;
         let state = tempfile::tempdir().unwrap();
         let settings = Settings { config, state_dir: Some(state.path().to_owned()), ..Settings::default() };
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -150,7 +149,7 @@ mod tests {
             ("socket = \"/nowhere/host.sock\"", "/nowhere"),
         ] {
             let refusal = checked(text).unwrap_err();
-            assert!(refusal.message.contains(told), "{text}: {refusal:?}");
+            assert!(refusal.to_string().contains(told), "{text}: {refusal:?}");
         }
     }
 
@@ -165,7 +164,7 @@ mod tests {
             ("[engine]\ninstances = 3", "instances"),
         ] {
             let refusal = checked(text).unwrap_err();
-            assert!(format!("{refusal} {}", refusal.cure).contains(told), "{text}: {refusal:?}");
+            assert!(format!("{refusal} {}", refusal.cure()).contains(told), "{text}: {refusal:?}");
         }
     }
 

@@ -7,6 +7,7 @@ mod engine;
 mod error;
 mod grants;
 mod limits;
+mod memory;
 mod named;
 mod plugin;
 mod privilege;
@@ -20,6 +21,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use host_api::Slot;
 use host_kernel::file::PATIENCE;
 use host_kernel::privileged;
 use host_plugin::signature::PublicKey;
@@ -27,20 +29,20 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use engine::EngineConfig;
+pub(crate) use engine::KEPT;
 pub use error::ConfigError;
 pub(crate) use error::nearest;
 pub(crate) use grants::digest_of;
 pub use grants::{GrantConfig, Grantee};
 pub use limits::{DeadlinesConfig, LimitsConfig};
 pub use named::Named;
-pub use plugin::{FallbackName, OnFaults, PluginConfig, QuarantineConfig};
+pub use plugin::{FallbackName, PluginConfig, QuarantineConfig};
 pub use privilege::{AfterAttach, PrivilegeConfig, ProcessesName};
 pub use profile::{Held, Profile, Sayer, THREADS};
 pub use protocols::{Port, ProtocolsConfig};
 pub use quantity::{Size, Span};
 pub use state::{CacheConfig, ReproConfig, default_state_dir};
-
-use crate::slot::Slot;
+pub(crate) use state::{MAX_REPRO_BYTES, MAX_REPROS};
 
 /// All of `host.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]

@@ -6,14 +6,15 @@
 use std::sync::TryLockError;
 use std::time::Duration;
 
+use host_api::{Cause, FinalReport, ShadowState};
 use host_model::Ledger;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::Config;
-use crate::control::message::{Refusal, ShadowState};
 use crate::daemon::{Core, State};
-use crate::status::{Cause, FinalReport};
+use crate::error::DaemonError;
+use crate::last_resort::Accounts;
 
 /// Time for the collector to take what waits at the end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -59,28 +60,11 @@ impl Core {
     }
 
     /// Refuses what would change paths that are being stopped.
-    pub(crate) fn goes_on(&self) -> Result<(), Refusal> {
+    pub(crate) fn goes_on(&self) -> Result<(), DaemonError> {
         if self.is_ending() {
-            return Err(Refusal::new("stop", "the host is about to end", "ask the next one"));
+            return Err(DaemonError::Ending);
         }
         Ok(())
-    }
-
-    /// What is known of every record without asking anybody; None while somebody has the state.
-    pub(crate) fn try_report(&self, hung: &[String]) -> Option<FinalReport> {
-        let state = match self.state.try_lock() {
-            Ok(state) => state,
-            Err(TryLockError::Poisoned(state)) => state.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
-        let mut report = self.report_of(&state, hung.to_vec());
-        // The process ends now, and with it what is on the way out.
-        for (_, ledger) in &mut report.paths {
-            let lost = std::mem::take(&mut ledger.in_flight);
-            ledger.dropped_at_export += lost;
-            ledger.dropped_at_shutdown += lost;
-        }
-        Some(report)
     }
 
     async fn drain(&self) -> FinalReport {
@@ -109,8 +93,8 @@ impl Core {
         if let Some(recorder) = self.parts.recorder.clone() {
             self.leave("the capture that is written".into(), move || recorder.finish()).until(end, &mut hung).await;
         }
-        if let Some(keeper) = self.parts.keeper.clone() {
-            self.leave("the writer of repros".into(), move || keeper.finish()).until(end, &mut hung).await;
+        if let Some(writer) = self.parts.repro_writer.clone() {
+            self.leave("the writer of repros".into(), move || writer.finish()).until(end, &mut hung).await;
         }
         let telling = self.resort.steps().begin("a path that is asked for its ledger");
         let _ = timeout_at(end, self.tell()).await;
@@ -145,6 +129,24 @@ impl Core {
             paths,
             hung,
         }
+    }
+}
+
+impl Accounts for Core {
+    fn try_report(&self, hung: &[String]) -> Option<FinalReport> {
+        let state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(state)) => state.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let mut report = self.report_of(&state, hung.to_vec());
+        // The process ends now, and with it what is on the way out.
+        for (_, ledger) in &mut report.paths {
+            let lost = std::mem::take(&mut ledger.in_flight);
+            ledger.dropped_at_export += lost;
+            ledger.dropped_at_shutdown += lost;
+        }
+        Some(report)
     }
 }
 

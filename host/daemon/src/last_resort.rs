@@ -6,13 +6,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use host_api::FinalReport;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::Notify;
 
-use crate::daemon::Core;
 use crate::remnant::Remnant;
 use crate::settings::LastWord;
-use crate::status::FinalReport;
 
 /// What is waited for at this moment, each with who waits.
 #[derive(Clone, Default)]
@@ -25,6 +24,12 @@ pub(crate) struct Step {
     name: Arc<str>,
 }
 
+/// What knows of every record.
+pub(crate) trait Accounts: Send + Sync {
+    /// What is known of every record without asking anybody; None while somebody has the state.
+    fn try_report(&self, hung: &[String]) -> Option<FinalReport>;
+}
+
 /// What ends the process.
 pub(crate) struct LastResort {
     steps: Steps,
@@ -33,7 +38,8 @@ pub(crate) struct LastResort {
     /// When the process ends; set by whoever asks for the end first.
     deadline: Mutex<Option<Instant>>,
     armed: Notify,
-    core: Mutex<Weak<Core>>,
+    /// Whose ledger is told; None until there is one.
+    accounts: Mutex<Option<Weak<dyn Accounts>>>,
     remnants: Mutex<Vec<Remnant>>,
 }
 
@@ -89,7 +95,7 @@ impl LastResort {
             word,
             deadline: Mutex::default(),
             armed: Notify::new(),
-            core: Mutex::default(),
+            accounts: Mutex::default(),
             remnants: Mutex::default(),
         })
     }
@@ -127,9 +133,10 @@ impl LastResort {
         self.word.is_some()
     }
 
-    /// Whose ledger is told.
-    pub(crate) fn watch(&self, core: &Arc<Core>) {
-        *self.core.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(core);
+    /// From here on the ledger of these is told.
+    pub(crate) fn watch<T: Accounts + 'static>(&self, accounts: &Arc<T>) {
+        let accounts: Weak<T> = Arc::downgrade(accounts);
+        *self.accounts.lock().unwrap_or_else(PoisonError::into_inner) = Some(accounts);
     }
 
     /// What is taken away at the end.
@@ -146,11 +153,11 @@ impl LastResort {
             hung.push("what is printed: the terminal or standard output takes nothing".into());
         }
         let until = Instant::now() + LOOK;
-        let core = self.core.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Weak::upgrade);
         let mut report = None;
         while report.is_none() && Instant::now() < until {
-            report = core.as_ref().and_then(|core| core.try_report(&hung));
-            if core.is_none() {
+            report = accounts.as_ref().and_then(|accounts| accounts.try_report(&hung));
+            if accounts.is_none() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(1));

@@ -21,61 +21,38 @@
 pub mod config;
 pub mod settings;
 
-mod attached;
-mod bind;
 mod check;
-mod compiler;
-pub mod limits;
-mod lanes;
-mod loading;
-pub mod memory;
-mod path;
-pub mod privilege;
-mod protocols;
-mod record;
-pub mod recording;
-mod replay;
-mod rules;
-pub mod slot;
-mod slots;
 mod start;
-mod trunk;
-mod wanted;
-mod wiring;
-
-mod change;
+mod watchers;
+mod signals;
 mod daemon;
 mod ending;
 mod last_resort;
-mod probing;
-mod quarantine;
 mod remnant;
-pub mod shadow;
-mod signals;
-mod swap;
-mod tidy;
+mod state_dir;
+mod record_command;
+mod resident;
 
+mod control;
+mod commands;
+mod paths;
+mod probes;
+mod plugins;
 mod faults;
-mod kept;
-pub mod repro;
-
-pub mod control;
-mod process;
-pub mod requests;
-pub mod status;
 mod tables;
-mod telemetry;
+mod report;
 
+mod clock;
+mod error;
+
+pub use crate::plugins::limits::{from_slot_limits, to_slot_limits};
+pub use crate::plugins::load::meant;
 pub use check::check;
 pub use config::Config;
-pub use control::message::Refusal;
 pub use daemon::Daemon;
+pub use error::DaemonError;
+pub use faults::repro;
 pub use host_export::capture::Pace;
-pub use loading::meant;
-pub use recording::{Recorded, Recording};
+pub use probes::privilege;
+pub use record_command::{Recorded, Recording};
 pub use settings::{Input, Settings};
-pub use start::CALLED_OFF;
-pub use status::{FinalReport, Status};
-
-/// What a start of the daemon, or a request to it, fails with.
-pub type DaemonError = Refusal;

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use host_api::FinalReport;
 use host_export::capture::Pace;
 
 use crate::config::{Config, FilterConfig, OutputName};
-use crate::status::FinalReport;
 
 /// One run of the daemon. What is set here goes before the configuration.
 #[derive(Debug, Clone, Default)]

@@ -1,12 +1,13 @@
 //! The buffer that a sink encodes into, and how what it holds is handed on without a copy and comes back to be used again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use host_model::Lock;
 
 /// Encoded bytes after which a sink starts another parcel.
 pub(crate) const PARCEL_BYTES: usize = 256 << 10;
-/// What a buffer grows by when it holds a parcel.
+/// The step by which a buffer grows when it holds a parcel.
 const STEP: usize = 32 << 10;
 /// Buffers that are kept for reuse: two parcels being written and two requests of two under way.
 const KEPT: usize = 6;
@@ -17,15 +18,15 @@ const KEPT_BYTES: usize = 4 * PARCEL_BYTES;
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
     room: Vec<u8>,
-    /// Where the next byte goes.
+    /// The offset of the next byte.
     pub at: usize,
 }
 
 /// Buffers that have come back.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
+pub(crate) struct Pool(Arc<Lock<Vec<Vec<u8>>>>);
 
-/// What left a buffer.
+/// Bytes that were taken out of a buffer.
 #[derive(Debug)]
 pub(crate) struct Taken {
     /// The bytes.
@@ -82,7 +83,7 @@ impl Pool {
     }
 
     fn rooms(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

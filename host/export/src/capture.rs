@@ -50,7 +50,7 @@ pub struct CapturedProbe {
     pub layout: Option<Layout>,
 }
 
-/// What is wrong with a capture, or with writing one.
+/// Why a capture cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
     /// The file cannot be read or written.
@@ -68,7 +68,7 @@ pub enum CaptureError {
     /// A message is broken.
     #[error("the capture is broken {at} bytes in: {wrong}")]
     Broken {
-        /// Where the message begins.
+        /// The offset of the message.
         at: u64,
         /// What is wrong with it.
         wrong: String,

@@ -1,21 +1,19 @@
 //! From a queue to the collector: requests, retries, and the account of every row in them.
 
 mod backoff;
-
 mod body;
-
+pub(crate) mod error;
 mod grpc;
-
 mod http;
-
 mod outcome;
-
+pub(crate) mod signal;
 pub(crate) mod transport;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use host_model::printable;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -24,19 +22,21 @@ use crate::deliver::outcome::Outcome;
 use crate::deliver::transport::Transport;
 use crate::otlp::answer::Partial;
 use crate::otlp::request::{self, Resource};
-use crate::printable::printable;
 use crate::queue::{self, Parcel, Queue};
 use crate::status::Shared;
+
+/// The user agent of every request.
+pub(crate) const USER_AGENT: &str = concat!("host-otlp/", env!("CARGO_PKG_VERSION"));
 
 /// Requests of one signal under way at the same time: enough to fill a line of some delay, few enough to stay in order.
 const UNDER_WAY: usize = 4;
 /// A collector that answers, but only with "later", is given this long. One that does not answer is waited for without end:
 /// the queue is what is bounded then.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// Characters of a collector's message that are shown.
+/// Maximum bytes of a collector's message that are shown.
 const MESSAGE: usize = 512;
 
-/// What the deliverer of one signal works with.
+/// The deliverer of one signal.
 #[derive(Debug)]
 pub(crate) struct Deliverer {
     pub queue: Arc<Queue>,

@@ -1,29 +1,30 @@
 //! The exporter: one per process; it hands a sink to every path and delivers what they encode.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use host_model::{DeliveryCounters, MetricData, Seed, Signal, Sink};
+use host_model::{DeliveryCounters, Lock, MetricData, Seed, Sink};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::buffer::Taken;
 use crate::deliver::Deliverer;
-use crate::deliver::transport::{self, Transport, TransportError};
+use crate::deliver::error::TransportError;
+use crate::deliver::signal::Signal;
+use crate::deliver::transport::Transport;
+use crate::lines::Output;
 use crate::lines::writer::Lines;
-use crate::lines::{Format, Output};
-use crate::otlp::metric;
 use crate::otlp::request::{Resource, Scope};
 use crate::plan::Allowed;
 use crate::queue::{Budget, Overflow, Queue};
 use crate::settings::{Endpoint, ExportSettings};
 use crate::sink::PathSink;
 use crate::status::{ExportStatus, Shared};
+use crate::ways::{LinesWay, Ways};
 
 /// The share of the queue's bytes that metrics have to themselves: they tell of the outage that fills the rest.
 const METRICS_SHARE: u64 = 16;
 
-/// How long a deliverer that is to give up may take for it.
+/// Maximum time that a deliverer may take to give up.
 const GIVING_UP: Duration = Duration::from_millis(500);
 
 /// Delivers kept rows and metrics. Dropped without [`Exporter::drain`], it gives up what waits and counts it.
@@ -33,7 +34,7 @@ pub struct Exporter {
     ways: Arc<Ways>,
     own: Arc<Scope>,
     seed: Seed,
-    deliverers: Mutex<Vec<JoinHandle<()>>>,
+    deliverers: Lock<Vec<JoinHandle<()>>>,
 }
 
 /// Why an exporter cannot start.
@@ -44,7 +45,7 @@ pub enum ExportError {
     Endpoint {
         /// `traces`, `metrics` or `logs`.
         signal: &'static str,
-        /// Where it was to go.
+        /// Its URL.
         url: String,
         /// What is wrong.
         reason: TransportError,
@@ -52,27 +53,6 @@ pub enum ExportError {
     /// The system gave no thread.
     #[error("the thread that writes lines cannot start: {0}")]
     Thread(std::io::Error),
-}
-
-/// The ways out, shared by all sinks.
-#[derive(Debug)]
-pub(crate) struct Ways {
-    traces: Option<Arc<Queue>>,
-    metrics: Option<Arc<Queue>>,
-    logs: Option<Arc<Queue>>,
-    collects: bool,
-    lines: Option<LinesWay>,
-    rows: Arc<Budget>,
-    points: Arc<Budget>,
-    pub shared: Arc<Shared>,
-}
-
-/// The way to an output.
-#[derive(Debug)]
-pub(crate) struct LinesWay {
-    pub format: Format,
-    pub writer: Arc<Lines>,
-    pub budget: Arc<Budget>,
 }
 
 // === impl Exporter ===
@@ -106,9 +86,9 @@ impl Exporter {
             });
             Ok(Some(queue))
         };
-        let traces = way(transport::Signal::Traces, otlp.traces, &rows, Overflow::DropNewest)?;
-        let logs = way(transport::Signal::Logs, otlp.logs, &rows, Overflow::DropNewest)?;
-        let metrics = way(transport::Signal::Metrics, otlp.metrics, &points, Overflow::DropOldest)?;
+        let traces = way(Signal::Traces, otlp.traces, &rows, Overflow::DropNewest)?;
+        let logs = way(Signal::Logs, otlp.logs, &rows, Overflow::DropNewest)?;
+        let metrics = way(Signal::Metrics, otlp.metrics, &points, Overflow::DropOldest)?;
         let lines = match output.open() {
             None => None,
             Some((format, output)) => {
@@ -125,7 +105,7 @@ impl Exporter {
         let collects = settings.otlp.is_some();
         let ways = Arc::new(Ways { traces, metrics, logs, collects, lines, rows, points, shared });
         let own = Arc::new(Scope::new("host", &settings.version));
-        Ok(Self { settings, ways, own, seed: Seed::system(), deliverers: Mutex::new(deliverers) })
+        Ok(Self { settings, ways, own, seed: Seed::system(), deliverers: Lock::new(deliverers) })
     }
 
     /// Ids are derived from this seed: that of the paths, whose sampling goes by what trace ids carry.
@@ -192,7 +172,7 @@ impl Exporter {
             queue.close();
         }
         self.ways.shared.drain();
-        let deliverers = std::mem::take(&mut *self.deliverers.lock().unwrap_or_else(PoisonError::into_inner));
+        let deliverers = std::mem::take(&mut *self.deliverers.lock());
         let mut late = Vec::new();
         for mut deliverer in deliverers {
             if tokio::time::timeout_at(end, &mut deliverer).await.is_err() {
@@ -218,58 +198,13 @@ impl Exporter {
 
 impl Drop for Exporter {
     fn drop(&mut self) {
-        for deliverer in self.deliverers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for deliverer in self.deliverers.lock().iter() {
             deliverer.abort();
         }
         for queue in self.ways.queues() {
             queue.close();
             queue.clear();
         }
-    }
-}
-
-// === impl Ways ===
-
-impl Ways {
-    /// The queue of a signal; None if it does not go to a collector.
-    pub(crate) fn queue(&self, signal: Signal) -> Option<&Arc<Queue>> {
-        match signal {
-            Signal::Span => self.traces.as_ref(),
-            Signal::Log => self.logs.as_ref(),
-            Signal::None => None,
-        }
-    }
-
-    pub(crate) const fn lines(&self) -> Option<&LinesWay> {
-        self.lines.as_ref()
-    }
-
-    /// Whether there is a collector.
-    pub(crate) const fn collects(&self) -> bool {
-        self.collects
-    }
-
-    /// Encodes metrics and puts them into their queue.
-    pub(crate) fn metrics(&self, scope: &Arc<Scope>, metrics: &[MetricData]) {
-        let Some(queue) = &self.metrics else { return };
-        let mut encoded = Vec::new();
-        let points = metric::encode(&mut encoded, metrics);
-        if points > 0 {
-            queue.push(scope, Taken::from(encoded), points, None);
-        }
-    }
-
-    pub(crate) fn hurry(&self) {
-        self.queues().for_each(|queue| queue.hurry());
-    }
-
-    /// Bytes of rows that wait, and the most that may.
-    pub(crate) fn level(&self) -> (u64, u64) {
-        self.rows.level()
-    }
-
-    fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
-        [&self.traces, &self.logs, &self.metrics].into_iter().flatten()
     }
 }
 

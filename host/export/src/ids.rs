@@ -11,14 +11,14 @@ const HAS_IS_REMOTE: u32 = 0x100;
 /// OTLP: the parent is remote.
 const IS_REMOTE: u32 = 0x200;
 
-/// Who a row is.
+/// The ids of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ids {
-    /// Of the trace.
+    /// The id of the trace.
     pub trace: [u8; 16],
-    /// Of the row itself.
+    /// The id of the row's span.
     pub span: [u8; 8],
-    /// Of the caller's span.
+    /// The id of the caller's span.
     pub parent: Option<[u8; 8]>,
     /// As in OTLP: the trace flags, and whether the parent is remote.
     pub flags: u32,
@@ -26,10 +26,10 @@ pub(crate) struct Ids {
     pub randomness: Option<u64>,
 }
 
-/// What a row says of itself.
+/// What the ids of a row are made of.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Known {
-    /// What it was compared with, 56 bits.
+    /// The randomness that its threshold was compared with, 56 bits.
     pub randomness: u64,
     /// Whether the sampler chose that.
     pub explicit: bool,

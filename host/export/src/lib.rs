@@ -16,30 +16,25 @@
 mod settings;
 
 mod exporter;
+mod ways;
 mod sink;
-
 mod plan;
-
+mod columns;
 mod ids;
-
 mod otlp;
 
 mod buffer;
 mod queue;
-
 mod deliver;
-
 mod lines;
 
 pub mod capture;
 
-mod printable;
 mod status;
 
-pub use deliver::transport::TransportError;
+pub use deliver::error::TransportError;
 pub use exporter::{ExportError, Exporter};
 pub use lines::{ConsoleStyle, Output};
-pub use printable::printable;
 pub use settings::{
     Compression, Endpoint, Explicit, ExportSettings, LINGER, OtlpSettings, Protocol, QUEUE_BYTES, RequestLimits, SettingsError,
 };

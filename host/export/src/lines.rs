@@ -10,11 +10,12 @@ pub(crate) mod writer;
 
 use std::io::Write;
 
+use crate::columns::Columns;
 use crate::otlp::span::Row;
-use crate::plan::{Columns, Plan};
+use crate::plan::Plan;
 pub use console::ConsoleStyle;
 
-/// Where rows are shown. Beside a collector it is a view, whose rows count nowhere; without one it is where rows go.
+/// The output of rows as lines. Beside a collector it is a view, whose rows are not counted; without one it is what rows are delivered to.
 pub enum Output {
     /// Nowhere.
     None,
@@ -24,7 +25,7 @@ pub enum Output {
     Console(Box<dyn Write + Send>, ConsoleStyle),
 }
 
-/// How a row becomes a line.
+/// The format of a line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Format {
     Jsonl,

@@ -1,7 +1,8 @@
 //! OTLP, written to protobuf bytes straight from columns: no struct per row stands between.
 
-pub(crate) mod pen;
 pub(crate) mod wire;
+pub(crate) mod slice_writer;
+pub(crate) mod vec_writer;
 
 pub(crate) mod attribute;
 pub(crate) mod span;

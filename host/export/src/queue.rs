@@ -3,11 +3,11 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use host_model::{DeliveryCounters, Settled};
+use host_model::{Condvar, DeliveryCounters, Lock, Settled};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::otlp::answer;
 use crate::otlp::request::Scope;
 use crate::settings::RequestLimits;
 
-/// How often whoever waits for room looks.
+/// Interval at which a thread that waits for room looks for it.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The bytes that may wait, shared by the queues that draw on it.
@@ -27,7 +27,7 @@ pub(crate) struct Budget {
     /// Rows wait for room.
     patient: AtomicBool,
     freed: Condvar,
-    freeing: Mutex<()>,
+    freeing: Lock<()>,
 }
 
 /// The account of some rows. Dropped without a word, its rows count as dropped at shutdown.
@@ -50,7 +50,7 @@ pub(crate) struct Parcel {
     pub receipt: Receipt,
 }
 
-/// What happens to a parcel that finds no room.
+/// The treatment of a parcel that finds no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Overflow {
     /// It is dropped.
@@ -62,7 +62,7 @@ pub(crate) enum Overflow {
 /// Parcels of one signal, first in, first out.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    state: Mutex<State>,
+    state: Lock<State>,
     changed: Notify,
     budget: Arc<Budget>,
     overflow: Overflow,
@@ -87,7 +87,7 @@ impl Budget {
             used: AtomicU64::new(0),
             patient: AtomicBool::new(false),
             freed: Condvar::new(),
-            freeing: Mutex::new(()),
+            freeing: Lock::new(()),
         })
     }
 
@@ -119,16 +119,16 @@ impl Budget {
         Some(Receipt { rows, counters: counters.cloned(), budget: Arc::clone(self), held: bytes })
     }
 
-    /// Takes these bytes when there is room. False: there never will be, or the patience has ended.
+    /// Waits for room and takes these bytes. Returns false if there will never be room, or the wait was ended.
     #[cold]
     fn await_room(&self, bytes: u64) -> bool {
-        let mut freeing = self.freeing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut freeing = self.freeing.lock();
         while bytes <= self.cap && self.patient.load(Relaxed) {
             if self.take(bytes) {
                 return true;
             }
-            // Whoever frees room does not take the lock: what is missed is seen after a while.
-            (freeing, _) = self.freed.wait_timeout(freeing, LOOK).unwrap_or_else(PoisonError::into_inner);
+            // Freeing room does not take the lock, so a wake-up can be missed: hence the timeout.
+            freeing = self.freed.wait_timeout(freeing, LOOK);
         }
         false
     }
@@ -224,7 +224,7 @@ pub(crate) fn halve(mut parcels: Vec<Parcel>) -> Result<(Vec<Parcel>, Vec<Parcel
 
 impl Queue {
     pub(crate) fn new(budget: Arc<Budget>, overflow: Overflow, request: RequestLimits) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), changed: Notify::new(), budget, overflow, request })
+        Arc::new(Self { state: Lock::default(), changed: Notify::new(), budget, overflow, request })
     }
 
     /// Puts rows at the end; false if there was no room, which is then counted.
@@ -320,7 +320,7 @@ impl Queue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where rows go, and what may go with them.
+//! The settings of the export: endpoints, queue, requests, and the sensitive fields that may leave.
 
 mod environment;
 
@@ -11,7 +11,7 @@ pub use environment::{Explicit, SettingsError};
 /// Bytes that may wait for a collector. At 250 bytes a row it holds a quarter of a million rows, and it is what the host grows
 /// by while a collector is away.
 pub const QUEUE_BYTES: u64 = 64 << 20;
-/// How long rows wait for company before a request leaves.
+/// Maximum time that rows wait for others before a request leaves.
 pub const LINGER: Duration = Duration::from_millis(100);
 
 /// All that an [`Exporter`](crate::Exporter) is told.
@@ -23,9 +23,9 @@ pub struct ExportSettings {
     pub sensitive: Vec<String>,
     /// Encoded bytes that may wait; what comes beyond is dropped and counted.
     pub queue_bytes: u64,
-    /// How long rows wait for company before a request leaves, unless their path goes idle.
+    /// Maximum time that rows wait for others before a request leaves, unless their path goes idle.
     pub linger: Duration,
-    /// What one request holds at most.
+    /// Maximum size of a request.
     pub request: RequestLimits,
     /// Attributes of the resource, `service.name` among them.
     pub resource: Vec<(String, String)>,
@@ -33,7 +33,7 @@ pub struct ExportSettings {
     pub version: String,
 }
 
-/// What one request holds at most; it always holds one encoded batch of a path.
+/// Maximum size of a request; it always holds one encoded batch of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLimits {
     /// Rows.
@@ -42,7 +42,7 @@ pub struct RequestLimits {
     pub bytes: usize,
 }
 
-/// Where each signal goes; None: its rows count as exported at once.
+/// The endpoint of each signal; None if its rows count as exported at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OtlpSettings {
     /// Spans.
@@ -53,7 +53,7 @@ pub struct OtlpSettings {
     pub logs: Option<Endpoint>,
 }
 
-/// Where one signal goes.
+/// The endpoint of one signal.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Over HTTP the whole URL, path included; over gRPC the origin.
@@ -64,7 +64,7 @@ pub struct Endpoint {
     pub headers: Vec<(String, String)>,
     /// Whether bodies are compressed.
     pub compression: Compression,
-    /// What one attempt may take.
+    /// Maximum time of one attempt.
     pub timeout: Duration,
     /// PEM file of the authority that the collector's certificate is checked against; None: those of the system.
     pub certificate: Option<PathBuf>,
@@ -72,7 +72,7 @@ pub struct Endpoint {
     pub client: Option<(PathBuf, PathBuf)>,
 }
 
-/// How OTLP is carried.
+/// The transport of OTLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// `grpc`
@@ -81,7 +81,7 @@ pub enum Protocol {
     Http,
 }
 
-/// How bodies are compressed.
+/// The compression of request bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {
     /// Not at all.

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::SystemTime;
 
 use host_model::{
-    DeliveryCounters, Kept, MetricData, PathCounters, Schema, Seed, Settled, Signal, Sink, Threshold, TraceParent,
+    DeliveryCounters, Kept, MetricData, PathCounters, Schema, Seed, Settled, Signal, Sink, SpanKind, Threshold, TraceParent,
+    unix_ns,
 };
 
 use crate::buffer::{Buffer, PARCEL_BYTES, Pool, Taken};
-use crate::exporter::Ways;
+use crate::columns::Columns;
 use crate::ids::{Identities, Known};
 use crate::otlp::request::Scope;
-use crate::otlp::span::{Row, SERVER, ThresholdText};
+use crate::otlp::span::{Row, ThresholdText};
 use crate::otlp::{log, span};
-use crate::plan::{Allowed, Columns, Plan};
+use crate::plan::{Allowed, Plan};
+use crate::ways::Ways;
 
 /// Schemas whose plans are kept: those of the generations that may be on a path at once, and the one of raw events.
 const PLANS: usize = 8;
@@ -114,7 +115,7 @@ impl Sink for PathSink {
             return;
         }
         let now = match kept.observed_ns {
-            0 => unix_now(),
+            0 => unix_ns(),
             observed => observed.wrapping_add(kept.unix_offset_ns),
         };
         let longest = plan.longest_row(&columns);
@@ -171,7 +172,7 @@ impl PathSink {
             explicit: kept.explicit_randomness,
             parent,
             correlation: plan.correlation.map_or(0, |field| columns.number(field, index)),
-            server: plan.kind.is_some_and(|field| columns.number(field, index) == SERVER),
+            server: plan.kind.is_some_and(|field| SpanKind::of(columns.number(field, index)) == SpanKind::Server),
         };
         let unix_ns = match plan.time.map_or(0, |field| columns.number(field, index)) {
             0 => now,
@@ -185,10 +186,4 @@ impl PathSink {
             withheld: if plan.withheld.is_empty() { 0 } else { plan.withheld_in(columns, index) },
         }
     }
-}
-
-/// Unix nanoseconds.
-pub(crate) fn unix_now() -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,27 +1,29 @@
-//! What the exporter tells about itself: numbers for the status page, and lines for the log that do not repeat.
+//! The status of the exporter: numbers for the status page, and log lines that do not repeat.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::deliver::transport::Signal;
+use host_model::Lock;
 
-/// How often the same complaint is logged.
+use crate::deliver::signal::Signal;
+
+/// Interval at which the same complaint is logged.
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// The state of an exporter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ExportStatus {
-    /// Where the rows go; None without a collector.
+    /// The URL of the collector; None without one.
     pub endpoint: Option<String>,
     /// Encoded bytes that wait.
     pub queue_bytes: u64,
     /// The most that may.
     pub queue_cap_bytes: u64,
-    /// What the collector, or the way to it, said last when something failed. Printable.
+    /// The last error of the collector, or of the way to it. Printable.
     pub last_error: Option<String>,
     /// Attempts that had to be repeated.
     pub retries: u64,
@@ -37,7 +39,7 @@ pub struct ExportStatus {
     pub output_closed: bool,
 }
 
-/// What sinks and deliverers count together.
+/// Counters that sinks and deliverers share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub withheld: AtomicU64,
@@ -45,9 +47,9 @@ pub(crate) struct Shared {
     retries: AtomicU64,
     requests: AtomicU64,
     sent_bytes: AtomicU64,
-    last_error: Mutex<Option<String>>,
+    last_error: Lock<Option<String>>,
     away: [AtomicBool; 3],
-    complaints: [Mutex<Complaint>; 3],
+    complaints: [Lock<Complaint>; 3],
     draining: watch::Sender<bool>,
     gave_up: watch::Sender<bool>,
 }
@@ -68,7 +70,7 @@ impl Shared {
             retries: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             sent_bytes: AtomicU64::new(0),
-            last_error: Mutex::default(),
+            last_error: Lock::default(),
             away: Default::default(),
             complaints: Default::default(),
             draining: watch::Sender::new(false),
@@ -78,7 +80,7 @@ impl Shared {
 
     /// Fills in what is counted here.
     pub(crate) fn fill(&self, status: &mut ExportStatus) {
-        status.last_error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        status.last_error = self.last_error.lock().clone();
         status.retries = self.retries.load(Relaxed);
         status.requests = self.requests.load(Relaxed);
         status.sent_bytes = self.sent_bytes.load(Relaxed);
@@ -101,7 +103,7 @@ impl Shared {
 
     /// An attempt has to be repeated; said once per outage.
     pub(crate) fn retried(&self, signal: Signal, reason: &str) {
-        let reason = crate::printable(reason, 512);
+        let reason = host_model::printable(reason, 512);
         self.retries.fetch_add(1, Relaxed);
         if !self.away(signal).swap(true, Relaxed) {
             tracing::warn!(signal = signal.name(), "the collector does not take {}: {reason}; trying again", signal.name());
@@ -154,7 +156,7 @@ impl Shared {
 
     fn failed(&self, signal: Signal, reason: &str) {
         let text = format!("{}: {reason}", signal.name());
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        *self.last_error.lock() = Some(text);
     }
 
     fn away(&self, signal: Signal) -> &AtomicBool {
@@ -174,7 +176,7 @@ impl Shared {
             Signal::Metrics => metrics,
             Signal::Logs => logs,
         };
-        let mut complaint = complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut complaint = complaint.lock();
         complaint.rows += rows;
         if complaint.last.is_none_or(|last| last.elapsed() >= INTERVAL) {
             complaint.last = Some(Instant::now());

@@ -2,19 +2,21 @@
 //! arrive. Told while a probe is loaded that traces libraries; who does not keep up misses some.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Mutex, PoisonError};
 
-static LISTENERS: Mutex<Vec<SyncSender<u32>>> = Mutex::new(Vec::new());
+use host_model::Lock;
+
+/// Who is told of new processes.
+static LISTENERS: Lock<Vec<SyncSender<u32>>> = Lock::new(Vec::new());
 
 /// Numbers of processes from now on, of which `most` wait to be read.
 pub fn listen(most: usize) -> Receiver<u32> {
     let (tell, told) = sync_channel(most);
-    LISTENERS.lock().unwrap_or_else(PoisonError::into_inner).push(tell);
+    LISTENERS.lock().push(tell);
     told
 }
 
 pub(crate) fn tell(pid: u32) {
-    let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut listeners = LISTENERS.lock();
     listeners.retain(|listener| !matches!(listener.try_send(pid), Err(TrySendError::Disconnected(_))));
 }
 
@@ -34,6 +36,6 @@ mod tests {
         assert_eq!(slow.try_iter().collect::<Vec<_>>(), [10]);
         drop(slow);
         tell(11);
-        assert!(LISTENERS.lock().unwrap().is_empty());
+        assert!(LISTENERS.lock().is_empty());
     }
 }

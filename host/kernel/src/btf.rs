@@ -9,10 +9,10 @@ use libbpf_rs::btf::{Btf, types};
 use crate::error::KernelError;
 use crate::{regular, sound, talk};
 
-/// Where a kernel keeps its BTF.
+/// The file of the kernel's BTF.
 pub(crate) const OWN: &str = "/sys/kernel/btf/vmlinux";
 
-/// What this kernel has. Without any BTF it is taken to have everything: it will say itself what it lacks.
+/// The features of this kernel. Without any BTF it is taken to have everything: it will say itself what it lacks.
 pub(crate) struct Kernel {
     btf: Option<Btf<'static>>,
     /// Whether hooks that take the kernel's own BTF can be had: a file serves relocations only.

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::tracepoint::Obstacle;
 use crate::{release, tracepoint};
 
 /// One capability of Linux that the host may have a use for.
@@ -29,13 +31,16 @@ pub enum Capability {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CapabilitySet(u64);
 
-/// What every tracing probe needs.
+/// The capabilities that every tracing probe needs.
 pub const BASE: [Capability; 2] = [Capability::Bpf, Capability::Perfmon];
 
 /// Before this kernel a program cannot be linked to many places at once: each breakpoint takes [`Capability::SysAdmin`].
 const UPROBE_MULTI_SINCE: (u32, u32) = (6, 6);
 /// From this value of `kernel.perf_event_paranoid` on (Debian's default) `perf_event_open` is for [`Capability::SysAdmin`] alone.
 const PARANOID: i32 = 3;
+
+/// Whether the capabilities that only the start takes have been given up.
+static SETTLED: AtomicBool = AtomicBool::new(false);
 
 /// Capabilities that a probe's programs need, by the sections they are in (`tp_btf/...`, `kprobe/...`).
 ///
@@ -51,7 +56,7 @@ pub fn needed<'a>(hooks: impl IntoIterator<Item = &'a str>) -> Vec<&'static str>
     needed.into_iter().map(Capability::name).collect()
 }
 
-/// What a hook takes on any kernel beside [`BASE`].
+/// The capability that a hook takes on any kernel beside [`BASE`].
 fn of_hook(hook: &str) -> Option<Capability> {
     match kind(hook) {
         "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall" | "uprobe" | "uretprobe" if !hook.contains(".multi") => {
@@ -64,7 +69,7 @@ fn of_hook(hook: &str) -> Option<Capability> {
     }
 }
 
-/// What a hook takes beside [`BASE`] on this kernel as it is set up, and why; for a thread of this user.
+/// The capability that a hook takes beside [`BASE`] on this kernel as it is set up, and why; for a thread of this user.
 #[must_use]
 pub fn of_hook_here(hook: &str) -> Option<(Capability, &'static str)> {
     if let Some(capability) = of_hook(hook) {
@@ -75,7 +80,10 @@ pub fn of_hook_here(hook: &str) -> Option<(Capability, &'static str)> {
         "tp" | "tracepoint" | "perf_event" if paranoid() >= PARANOID => {
             Some((Capability::SysAdmin, "kernel.perf_event_paranoid is 3 or more"))
         }
-        "tp" | "tracepoint" => tracepoint::takes(),
+        "tp" | "tracepoint" => tracepoint::obstacle().map(|obstacle| match obstacle {
+            Obstacle::NotMounted => (Capability::SysAdmin, "tracefs is not mounted"),
+            Obstacle::Closed => (Capability::DacReadSearch, "tracefs is closed to this user"),
+        }),
         _ => None,
     }
 }
@@ -91,6 +99,16 @@ pub fn breakpoints_take_sys_admin() -> bool {
 pub fn missing() -> Vec<&'static str> {
     let held = CapabilitySet::held();
     BASE.into_iter().filter(|&capability| !held.allows(capability)).map(Capability::name).collect()
+}
+
+/// Whether the start is over, and the capabilities that only it took have been given up.
+pub(crate) fn is_settled() -> bool {
+    SETTLED.load(Ordering::Relaxed)
+}
+
+/// Says that the start is over.
+pub(crate) fn set_settled() {
+    SETTLED.store(true, Ordering::Relaxed);
 }
 
 /// Gives up every capability of the calling thread but these, for it and for the threads that it starts from now on; other threads keep
@@ -141,7 +159,7 @@ pub(crate) fn cure(hook: Option<&str>) -> String {
     let missing: Vec<_> = takes.map(Capability::name).collect();
     if !missing.is_empty() {
         let missing = missing.join(" and ");
-        return if crate::privileged::is_settled() {
+        return if is_settled() {
             format!(
                 "it takes {missing}, which this host does not have, or gave up when it was ready; name it in the configuration, \
                      so that it is attached at the start"
@@ -202,7 +220,7 @@ impl fmt::Display for Capability {
 // === impl CapabilitySet ===
 
 impl CapabilitySet {
-    /// What this thread may do now.
+    /// The effective capabilities of this thread.
     #[must_use]
     pub fn held() -> Self {
         Self::of_this_thread("CapEff:")

@@ -5,7 +5,7 @@
 pub struct BuiltIn {
     /// Its name: of its folder, its path and its decoder.
     pub name: &'static str,
-    /// What it sees, in one line.
+    /// One line on what it sees.
     pub about: &'static str,
     /// The compiled object.
     pub object: &'static [u8],

@@ -28,7 +28,7 @@ pub fn id(path: &Path) -> Result<u64, KernelError> {
     Ok(metadata.ino())
 }
 
-/// How far below the root a cgroup is.
+/// The depth of a cgroup below the root.
 pub(crate) fn level(id: u64) -> Result<u32, KernelError> {
     let mount = mount()?;
     let inode = fs::metadata(&mount).map_err(|error| KernelError::Filter(format!("{}: {error}", mount.display())))?.ino();
@@ -61,7 +61,7 @@ fn mount() -> Result<PathBuf, KernelError> {
     find_mount(&mounts).ok_or_else(|| KernelError::Filter("no cgroup v2 hierarchy is mounted".into()))
 }
 
-/// Where mountinfo has a cgroup2 file system.
+/// The mount point of a cgroup2 file system in mountinfo.
 fn find_mount(mountinfo: &str) -> Option<PathBuf> {
     mountinfo.lines().find_map(|line| {
         let (before, after) = line.split_once(" - ")?;

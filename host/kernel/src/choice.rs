@@ -12,7 +12,7 @@ const FALLBACKS: [&str; 4] = ["fallback_", "fallback2_", "plain_", "plain2_"];
 /// The first set that is plain.
 const FIRST_PLAIN: usize = 3;
 
-/// What a kernel offers, as far as sets depend on it.
+/// The features of a kernel, as far as sets depend on them.
 pub(crate) trait Offer {
     /// BTF of its own.
     fn own_btf(&self) -> bool;
@@ -87,7 +87,7 @@ pub(crate) fn bonus<'a>(programs: &'a [(String, String)], sets: &'a [usize]) -> 
     bonus.take(1)
 }
 
-/// Where a set would be attached, but for iterators.
+/// The hooks of a set, except iterators.
 pub(crate) fn sections(programs: &[(String, String)], set: usize) -> impl Iterator<Item = &str> {
     let of_set = programs.iter().filter(move |(name, section)| set_of(name) == set && has_target(section));
     of_set.map(|(_, section)| section.as_str()).filter(|section| !section.starts_with("iter"))

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const SECOND: u64 = 1_000_000_000;
 
-/// What is added to CLOCK_MONOTONIC to get Unix time. Measured again once a second, since the calendar is corrected.
+/// The difference of Unix time and CLOCK_MONOTONIC. Measured again once a second, since the calendar is corrected.
 #[derive(Debug)]
 pub(crate) struct UnixOffset {
     measured_at: AtomicU64,

@@ -70,7 +70,7 @@ impl FileError {
         matches!(self, Self::System(error) if error.kind() == io::ErrorKind::NotFound)
     }
 
-    /// What to do about it.
+    /// The cure.
     #[must_use]
     pub const fn cure(&self) -> &'static str {
         match self {

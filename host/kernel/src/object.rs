@@ -20,7 +20,7 @@ use crate::ring::{self, Account, Parts, Ring, page_size};
 use crate::uprobe::Watch;
 use crate::{capabilities, filter, payload, privileged, sound, talk};
 
-/// How an object is to be loaded.
+/// The options of a load.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
     /// Whose events; fixed once loaded. An object without filter.h is refused if there is any condition.
@@ -42,7 +42,7 @@ pub struct LoadOptions {
     pub plain: bool,
 }
 
-/// Where the programs of an object want to be.
+/// The hooks of an object's programs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hooks {
     /// Sets of sections, such as `tp_btf/sched_process_exec`: the first one that can be had is attached, as a whole.
@@ -76,7 +76,7 @@ pub fn load(name: &str, object: &[u8], options: &LoadOptions) -> Result<LoadedPr
     privileged::load(move || load_here(&name, &object, &options))
 }
 
-/// Where the programs of an object want to be. Nothing is loaded, no kernel is asked, and it takes no privilege.
+/// Returns the hooks of an object's programs. Nothing is loaded, no kernel is asked, and it takes no privilege.
 ///
 /// # Errors
 /// It is not a BPF object.
@@ -173,7 +173,7 @@ impl LoadedProbe {
         &self.passed_over
     }
 
-    /// What loading and attaching it takes.
+    /// The capabilities that loading and attaching it take.
     #[must_use]
     pub fn capabilities(&self) -> Vec<&'static str> {
         capabilities::needed(self.attached.hooks.iter().map(String::as_str))

@@ -1,4 +1,4 @@
-//! What is to be captured of payload, as `bpf/l7/l7.bpf.h` reads it: ports before the object is loaded, the rest at any time.
+//! The capture of payload, as `bpf/l7/l7.bpf.h` reads it: ports before the object is loaded, the rest at any time.
 
 use crate::error::KernelError;
 

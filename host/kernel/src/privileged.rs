@@ -15,25 +15,26 @@
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, MutexGuard, OnceLock, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
+
+use host_model::Lock;
 
 use crate::capabilities::{self, BASE, Capability, CapabilitySet};
 
 /// The two threads, once there are any.
 static DIVIDED: OnceLock<Divided> = OnceLock::new();
-static SETTLED: AtomicBool = AtomicBool::new(false);
 /// The thread that looks into processes now; another one once it hangs.
-static LOOKING_NOW: Mutex<Option<Arc<Worker>>> = Mutex::new(None);
+static LOOKING_NOW: Lock<Option<Arc<Worker>>> = Lock::new(None);
 /// Threads that were left behind and have not come back.
 static LEFT_BEHIND: AtomicUsize = AtomicUsize::new(0);
 
 /// Threads that may hang at the same time. Sixteen: a stack each; where more hang, the next would hang as well.
 const MOST_LEFT_BEHIND: usize = 16;
 
-/// What looks into processes and folders of others.
+/// Capabilities to look into processes and folders of others.
 const LOOKING: [Capability; 2] = [Capability::SysPtrace, Capability::DacReadSearch];
 
 /// Time that a path waits for the loader. A second: it has something else to do while a probe is loaded.
@@ -55,7 +56,7 @@ struct Worker {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// How far a job is that somebody waits for.
+/// The state of a job that a caller waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     /// Others are before it.
@@ -105,7 +106,7 @@ pub fn settle() -> io::Result<()> {
     divided.reader.run(move || capabilities::keep(looking))?;
     // It was started with more than lasts: the next one is not.
     drop(looking_now().take());
-    SETTLED.store(true, Ordering::Relaxed);
+    capabilities::set_settled();
     Ok(())
 }
 
@@ -141,7 +142,7 @@ pub fn look<T: Send + 'static>(within: Duration, work: impl FnOnce() -> T + Send
 }
 
 fn looking_now() -> MutexGuard<'static, Option<Arc<Worker>>> {
-    LOOKING_NOW.lock().unwrap_or_else(PoisonError::into_inner)
+    LOOKING_NOW.lock()
 }
 
 /// A thread with what `reader` has.
@@ -176,11 +177,6 @@ pub(crate) fn ask<T: Send + 'static, E: Send + 'static>(
     }
 }
 
-/// Whether the start is over, and what it took is given up.
-pub(crate) fn is_settled() -> bool {
-    SETTLED.load(Ordering::Relaxed)
-}
-
 /// Called on a thread that the loader has started, for breakpoints in libraries: it keeps what those take, and once it has been at work
 /// for a while, or comes late, only what is to last.
 pub(crate) fn settle_breakpoints(begins: bool) {
@@ -189,7 +185,7 @@ pub(crate) fn settle_breakpoints(begins: bool) {
     }
     let sys_admin = capabilities::breakpoints_take_sys_admin().then_some(Capability::SysAdmin);
     let first = BASE.into_iter().chain(LOOKING).chain(sys_admin).collect();
-    if let Err(error) = capabilities::keep(if begins && !is_settled() { first } else { lasting() }) {
+    if let Err(error) = capabilities::keep(if begins && !capabilities::is_settled() { first } else { lasting() }) {
         tracing::warn!(%error, "the thread `uprobes` keeps capabilities that it does not need");
     }
 }
@@ -230,7 +226,7 @@ impl Worker {
     /// Waits so long until it is done. A panic comes out here.
     fn run_within<T: Send + 'static>(&self, within: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Late> {
         let (tell, told) = mpsc::sync_channel(1);
-        let turn = Arc::new(Mutex::new(Turn::Waited));
+        let turn = Arc::new(Lock::new(Turn::Waited));
         let mine = Arc::clone(&turn);
         let job = move || {
             let begins = std::mem::replace(&mut *turn_of(&mine), Turn::Begun);
@@ -264,12 +260,14 @@ impl Worker {
     }
 }
 
-fn turn_of(turn: &Mutex<Turn>) -> MutexGuard<'_, Turn> {
-    turn.lock().unwrap_or_else(PoisonError::into_inner)
+fn turn_of(turn: &Lock<Turn>) -> MutexGuard<'_, Turn> {
+    turn.lock()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
 
     #[test]

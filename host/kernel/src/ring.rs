@@ -21,10 +21,10 @@ use crate::clock::UnixOffset;
 use crate::plan::Plan;
 use crate::privileged;
 
-/// How long to leave a busy record at the head alone: its program runs for microseconds, unless its CPU was taken away.
+/// Pause before a busy record at the head is looked at again: its program runs for microseconds, unless its CPU was taken away.
 const BACK_OFF: Duration = Duration::from_micros(100);
 
-/// What a source is made of, besides the ring.
+/// The parts of a source, besides the ring.
 pub(crate) struct Parts {
     pub(crate) probe: String,
     /// The counters of ring.h, if the object has them.
@@ -42,7 +42,7 @@ pub(crate) struct Ring {
     /// The producer's page, then the data once; the mirror behind it stays unmapped, so memory is counted once.
     producer: Pages,
     size: usize,
-    /// Where the next run begins; the kernel's copy is in `consumer`.
+    /// The offset of the next run; the kernel's copy is in `consumer`.
     position: u64,
     /// The run that was handed out and not released.
     lent: Option<Walked>,

@@ -1,4 +1,4 @@
-//! What libbpf says while it works: kept for the error message instead of standard error.
+//! Messages of libbpf: kept for the error message instead of standard error.
 //!
 //! libbpf calls from C, where nothing may unwind, and says what it finds in objects of others: names are any bytes. So its words are
 //! bytes here until it has returned; what takes them while it works neither decodes nor panics.
@@ -48,7 +48,7 @@ pub(crate) fn listen<T>(work: impl FnOnce() -> T) -> (T, String) {
     (result, String::from_utf8_lossy(&said).into_owned())
 }
 
-/// What matters of it: the end of the verifier's log if there is one, else libbpf's last words.
+/// The part that matters: the end of the verifier's log if there is one, else libbpf's last words.
 pub(crate) fn gist(talk: &str) -> String {
     const BEGIN: &str = "-- BEGIN PROG LOAD LOG --";
     const END: &str = "-- END PROG LOAD LOG --";
@@ -91,7 +91,7 @@ unsafe extern "C" {
     fn vsnprintf(to: *mut c_char, size: usize, format: *const c_char, arguments: *mut c_void) -> c_int;
 }
 
-/// What libbpf calls with every message. Nothing in it panics: no index, no borrow that may fail, no memory that must be had.
+/// The callback of libbpf for every message. Nothing in it panics: no index, no borrow that may fail, no memory that must be had.
 ///
 /// # Safety
 /// `format` is a string of C's, and `arguments` the list that it is about.

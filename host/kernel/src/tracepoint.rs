@@ -6,7 +6,14 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
-use crate::capabilities::Capability;
+/// An obstacle to reading tracefs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// It is not mounted.
+    NotMounted,
+    /// It is closed to this user.
+    Closed,
+}
 
 const MOUNTED_AT: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
@@ -34,14 +41,14 @@ pub(crate) fn open(category: &str, name: &str) -> io::Result<OwnedFd> {
     owned(fd)
 }
 
-/// What it takes to find out the number of a tracepoint, and why; None: this user may read tracefs.
-pub(crate) fn takes() -> Option<(Capability, &'static str)> {
+/// The obstacle for this user to finding out the number of a tracepoint, if any.
+pub(crate) fn obstacle() -> Option<Obstacle> {
     // The folder belongs to root and is closed to others, which is no obstacle to its owner.
     let root = Path::new("/proc/self").metadata().is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
     match MOUNTED_AT.iter().any(|mount| is_tracefs(mount)) {
-        false => Some((Capability::SysAdmin, "tracefs is not mounted")),
+        false => Some(Obstacle::NotMounted),
         true if root || MOUNTED_AT.iter().any(|mount| Path::new(mount).join("events/sched").exists()) => None,
-        true => Some((Capability::DacReadSearch, "tracefs is closed to this user")),
+        true => Some(Obstacle::Closed),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::verdict::Threshold;
 /// The columns of N rows, as far as they have been asked for. A column's place is its field's index in the schema.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// What the columns mean.
+    /// The schema of the columns.
     pub schema: Arc<Schema>,
     /// N.
     pub rows: usize,
@@ -24,7 +24,7 @@ pub struct Batch {
 pub struct Kept {
     /// The path they came along: the name of its probe.
     pub path: Arc<str>,
-    /// What the columns mean, those of enrichers included.
+    /// The schema of the columns, those of enrichers included.
     pub schema: Arc<Schema>,
     /// The columns, in the order of the schema's fields.
     pub batch: RecordBatch,
@@ -34,7 +34,7 @@ pub struct Kept {
     pub randomness: Vec<u64>,
     /// True if the sampler chose the randomness: it goes out as `ot=rv`. Else it is the low 56 bits of the trace id.
     pub explicit_randomness: bool,
-    /// What is added to CLOCK_MONOTONIC nanoseconds to get Unix time.
+    /// The difference of Unix time and CLOCK_MONOTONIC, nanoseconds.
     pub unix_offset_ns: u64,
     /// When the host saw them, CLOCK_MONOTONIC nanoseconds, if that is not now but when a capture was taken; else 0.
     pub observed_ns: u64,

@@ -1,12 +1,13 @@
-//! What a candidate did in the shadow of the live plugin, on the same batches.
+//! The comparison of a candidate with the live plugin, on the same batches.
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Sums over the batches that a candidate has seen. A row is the unit: of what the decoder made, what the sampler decided on, what
 /// the enricher added columns to.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Comparison {
     /// Batches that both have worked on.
@@ -43,13 +44,13 @@ pub struct Comparison {
 }
 
 /// A row on which the two differ.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Example {
-    /// What there is to know of the row: field name to value, printable.
+    /// The public fields of the row: name to value, printable.
     pub row: BTreeMap<String, String>,
-    /// What the live plugin made of it, printable.
+    /// The result of the live plugin, printable.
     pub live: String,
-    /// What the candidate made of it, printable.
+    /// The result of the candidate, printable.
     pub candidate: String,
 }
 

@@ -1,8 +1,8 @@
-//! What became of kept rows: each is in flight until it is exported or dropped for one reason.
+//! The delivery of kept rows: each is in flight until it is exported or dropped for one reason.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
 
+use crate::lock::Lock;
 /// The account of a path's kept rows. Shared by the path, its sink and those who deliver. Rows in flight are counted as they come and
 /// go, so that `kept = exported + dropped + in flight` can fail.
 #[derive(Debug, Default)]
@@ -18,10 +18,10 @@ pub struct DeliveryCounters {
     /// Not delivered before the end of the drain.
     pub dropped_at_shutdown: AtomicU64,
     /// Held while rows go from one counter to another, and while all are read: by deliverers for each parcel, never by a path.
-    moving: Mutex<()>,
+    moving: Lock<()>,
 }
 
-/// What became of rows.
+/// The outcome of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
     /// The collector, or the output, took them.
@@ -59,7 +59,7 @@ impl DeliveryCounters {
 
     /// Rows that were taken in are settled.
     pub fn settle(&self, rows: u64, settled: Settled) {
-        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let _moving = self.moving.lock();
         self.counter(settled).fetch_add(rows, Relaxed);
         self.in_flight.fetch_sub(rows, Relaxed);
     }
@@ -72,7 +72,7 @@ impl DeliveryCounters {
     /// The counters at a moment at which no rows were being settled.
     #[must_use]
     pub fn now(&self) -> Delivery {
-        let _still = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let _still = self.moving.lock();
         Delivery {
             in_flight: self.in_flight.load(Relaxed),
             exported: self.exported.load(Relaxed),

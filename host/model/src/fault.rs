@@ -1,11 +1,13 @@
-//! A fault: what a plugin did instead of its work; and who is told of it.
+//! Faults: a plugin's call that failed, and the observer of it.
 
 use crate::batch::Batch;
 use crate::plugin::PluginId;
 use crate::run::Run;
 
-/// What kind of fault; counted apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+/// The kind of a fault; each is counted apart.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// It trapped. The instance is gone and is built again before the next call.
@@ -30,18 +32,18 @@ pub enum FaultKind {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("plugin {plugin}: {step} failed ({kind}): {detail}")]
 pub struct Fault {
-    /// Who.
+    /// The plugin.
     pub plugin: PluginId,
     /// The exported function: `decode`, `decide`, `enrich`.
     pub step: &'static str,
-    /// What kind.
+    /// The kind.
     pub kind: FaultKind,
-    /// In words, printable.
+    /// The details, printable.
     pub detail: String,
 }
 
-/// What happens to a batch whose plugin failed. It is marked either way, and every row is counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// The fallback for a batch whose plugin failed. It is marked either way, and every row is counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fallback {
     /// It goes on: records as raw events, all rows kept, without the columns of the enricher.
@@ -51,7 +53,7 @@ pub enum Fallback {
     Drop,
 }
 
-/// What a call that failed was given.
+/// The input of a call that failed.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {
     /// Records, and the fields that were asked for.
@@ -62,7 +64,7 @@ pub enum Input<'a> {
     Other,
 }
 
-/// Is told of every fault on a path, on its worker: must be quick, and must not wait.
+/// Observes every fault on a path, on its worker: must be quick, and must not wait.
 pub trait Observer: Send + Sync {
     /// A call failed. Called for each batch that a plugin which rests or is quarantined did not see, too.
     fn fault(&self, fault: &Fault, input: Input<'_>);
@@ -83,7 +85,7 @@ impl FaultKind {
         Self::Quarantined,
     ];
 
-    /// Its place in [`FaultKind::ALL`].
+    /// Its index in [`FaultKind::ALL`].
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize

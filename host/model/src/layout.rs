@@ -1,9 +1,10 @@
 //! The shape of a record: the C struct that a BPF program wrote, as its BTF tells it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a member's bytes are to be read. Integers are little-endian.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The encoding of a member's bytes. Integers are little-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MemberKind {
     /// Unsigned integer of 1, 2, 4 or 8 bytes.
@@ -17,7 +18,7 @@ pub enum MemberKind {
 }
 
 /// One member of a record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Member {
     /// The name in the C struct.
     pub name: String,
@@ -25,12 +26,12 @@ pub struct Member {
     pub offset: u32,
     /// Bytes; 0 for a flexible array at the end.
     pub size: u32,
-    /// How to read it.
+    /// Its encoding.
     pub kind: MemberKind,
 }
 
 /// The layout of one record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Layout {
     /// The name of the struct: `file_record`.
     pub name: String,

@@ -9,16 +9,18 @@
 //! kept              = exported + dropped_at_export + in_flight
 //! ```
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::DeliveryCounters;
+use crate::lock::Lock;
 
 /// The sums of one path at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ledger {
     /// Records that passed the kernel-side filters, whether or not the ring had room.
     pub produced: u64,
@@ -87,13 +89,13 @@ pub struct Ledger {
     pub exported: u64,
     /// Rows given up: queue full, refused by the collector, or not sent before the end.
     pub dropped_at_export: u64,
-    /// Of those: the queue was full.
+    /// Those of them that the queue had no room for.
     #[serde(default)]
     pub dropped_queue_full: u64,
-    /// Of those: the collector refused them.
+    /// Those of them that the collector refused.
     #[serde(default)]
     pub dropped_rejected: u64,
-    /// Of those: they were not delivered before the end of the drain.
+    /// Those of them that were not delivered before the end of the drain.
     #[serde(default)]
     pub dropped_at_shutdown: u64,
     /// Taken in by the exporter, not yet exported or dropped.
@@ -154,7 +156,7 @@ pub struct PathCounters {
     /// Shared with the sink.
     pub delivery: Arc<DeliveryCounters>,
     /// The sums when the worker took them last, and when that was.
-    taken: Mutex<Option<(Ledger, Instant)>>,
+    taken: Lock<Option<(Ledger, Instant)>>,
 }
 
 /// The sums of a path, which hold together, and how old they are.
@@ -187,7 +189,7 @@ impl Ledger {
             && self.kept == self.exported + self.dropped_at_export + self.in_flight
     }
 
-    /// What happened and never arrived here, by whichever door it went.
+    /// All events that never arrived here, wherever they were lost.
     #[must_use]
     pub const fn lost(&self) -> u64 {
         self.lost_in_ring + self.missed_in_kernel + self.lost_in_change
@@ -205,14 +207,14 @@ impl PathCounters {
     /// The sums, taken by the worker between two batches: they hold together.
     pub fn take(&self) -> Ledger {
         let ledger = self.ledger();
-        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some((ledger, Instant::now()));
+        *self.taken.lock() = Some((ledger, Instant::now()));
         ledger
     }
 
     /// The sums as the worker took them last: right for whoever cannot wait until it has time.
     #[must_use]
     pub fn taken(&self) -> Snapshot {
-        let taken = *self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = *self.taken.lock();
         taken.map_or_else(Snapshot::default, |(ledger, at)| Snapshot { ledger, age: at.elapsed() })
     }
 

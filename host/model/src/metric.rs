@@ -53,7 +53,7 @@ pub struct Float(u64);
 pub enum PointValue {
     /// A monotonic sum.
     Sum(u64),
-    /// What it is now.
+    /// The current value.
     Gauge(f64),
     /// An OTLP exponential histogram.
     Histogram(Histogram),

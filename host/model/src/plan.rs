@@ -31,7 +31,7 @@ pub struct Rule {
 /// A plan. It replaces the one before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelPlan {
-    /// For whomever no rule names.
+    /// The rate of processes that no rule names.
     pub default_threshold: Threshold,
     /// Pid before cgroup before comm.
     pub rules: Vec<Rule>,
@@ -39,14 +39,14 @@ pub struct KernelPlan {
     pub min_duration_ns: u64,
 }
 
-/// What the host measured on one path since the sampler's last `tune`.
+/// Measurements on one path since the sampler's last `tune`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Nanoseconds since the last call.
     pub elapsed_ns: u64,
     /// Records that passed the kernel-side filters.
     pub produced: u64,
-    /// Of them, those that did not fit into the ring.
+    /// Those of them that did not fit into the ring.
     pub lost_in_ring: u64,
     /// Hits that the filters or the plan dropped.
     pub filtered_in_kernel: u64,

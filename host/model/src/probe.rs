@@ -1,5 +1,6 @@
 //! A probe: BPF programs with one ring, and what became of them on this kernel.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
@@ -16,8 +17,8 @@ pub struct Filter {
     pub comm: Option<String>,
 }
 
-/// What became of a probe.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The state of a probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase", tag = "state", content = "reason")]
 pub enum ProbeState {
     /// Its programs fire.
@@ -29,13 +30,13 @@ pub enum ProbeState {
 }
 
 /// One probe as `host probe list` shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Probe {
     /// The name: of the probe, its folder, its path and its decoder.
     pub name: String,
     /// True for the probes in the binary, false for an object loaded at run time.
     pub built_in: bool,
-    /// What became of it.
+    /// Its state.
     #[serde(flatten)]
     pub state: ProbeState,
     /// The hooks its programs are attached to, such as `tp/syscalls/sys_enter_openat`.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
-use crate::plugin::{CallStats, PluginId};
+use crate::plugin::PluginId;
+use crate::stats::CallStats;
 
 /// Which end of a connection sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub enum Sender {
     Server,
 }
 
-/// What carries a connection.
+/// The transport of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// It makes no difference.
@@ -36,7 +38,7 @@ pub struct Signature {
     pub sender: Sender,
     /// Carried by what.
     pub transport: Transport,
-    /// Where in the payload, at most [`Signature::FARTHEST`].
+    /// The offset in the payload, at most [`Signature::FARTHEST`].
     pub offset: u32,
     /// 1 to [`Signature::LONGEST`] bytes.
     pub bytes: Vec<u8>,
@@ -48,7 +50,7 @@ pub struct Signature {
     pub certain: bool,
 }
 
-/// What a decoder of a protocol says of itself.
+/// A protocol, as its decoder describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
     /// The protocol: the name of its path.
@@ -107,12 +109,12 @@ pub enum DescriptionError {
     },
 }
 
-/// What connections begin with: one value per beginning in each column.
+/// The beginnings of connections: one value per beginning in each column.
 #[derive(Debug, Clone, Default)]
 pub struct Beginnings {
     /// Port of the server; 0 if it is not known which end that is.
     pub ports: Vec<u32>,
-    /// Who sent it: 0 not known, 1 client, 2 server.
+    /// The sender: 0 not known, 1 client, 2 server.
     pub senders: Vec<u8>,
     /// 6 TCP, 17 UDP.
     pub transports: Vec<u8>,
@@ -122,7 +124,7 @@ pub struct Beginnings {
     pub bytes: Vec<u8>,
 }
 
-/// What a decoder thinks of a beginning.
+/// The opinion of a decoder on a beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opinion {
     /// It is another protocol.
@@ -144,7 +146,7 @@ pub struct Disowned {
     pub connection: u64,
     /// The plaintext of a TLS library over that connection, not what went over the wire.
     pub tls: bool,
-    /// Where the other protocol begins; None: where the conversation did.
+    /// The place where the other protocol begins; None for the begin of the conversation.
     pub from: Option<SwitchPoint>,
 }
 
@@ -157,9 +159,9 @@ pub struct SwitchPoint {
     pub bytes: u32,
 }
 
-/// What was seen of unknown protocols at one port.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stranger {
+/// Connections of unknown protocols at one port.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnknownPort {
     /// 6 TCP, 17 UDP; 0 for all ports that had no place of their own.
     pub transport: u8,
     /// The port of the server, or the lower one where it is not known which end that is.
@@ -175,10 +177,10 @@ pub trait Recogniser: Send {
     /// Who.
     fn id(&self) -> &PluginId;
 
-    /// What its calls cost.
+    /// The cost of its calls.
     fn stats(&self) -> &Arc<CallStats>;
 
-    /// What it says of its protocol.
+    /// The description of its protocol.
     fn description(&self) -> &Description;
 
     /// One opinion per beginning.

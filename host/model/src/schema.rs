@@ -1,12 +1,13 @@
-//! What a row means: field names, units, uses, and which OpenTelemetry signal a kept row becomes.
+//! The schema of rows: field names, units, uses, and the OpenTelemetry signal of kept rows.
 //!
 //! The words are those of `wit/v0.1/schema.wit`; see there for what each promises.
 
 use arrow_schema::DataType;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The physical type of a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnType {
     /// One byte per row, 0 or 1.
@@ -25,8 +26,8 @@ pub enum ColumnType {
     Bytes,
 }
 
-/// What the host does with a field's values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The use of a field's values by the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FieldUse {
     /// An attribute.
@@ -53,8 +54,8 @@ pub enum FieldUse {
     Correlation,
 }
 
-/// What a field may reveal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The sensitivity of a field: what it may reveal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sensitivity {
     /// Safe to export.
@@ -66,7 +67,7 @@ pub enum Sensitivity {
 }
 
 /// One field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Field {
     /// OpenTelemetry attribute name.
     pub name: String,
@@ -74,16 +75,16 @@ pub struct Field {
     pub column_type: ColumnType,
     /// UCUM unit, or empty.
     pub unit: String,
-    /// What the host does with it.
+    /// Its use.
     pub field_use: FieldUse,
-    /// What it may reveal.
+    /// Its sensitivity.
     pub sensitivity: Sensitivity,
     /// 0 or empty means "not known" and is not exported.
     pub omit_zero: bool,
 }
 
-/// How a metric adds up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The aggregation of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Instrument {
     /// Counts rows.
@@ -95,7 +96,7 @@ pub enum Instrument {
 }
 
 /// A test of one field of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Condition {
     /// Index of a `U32` or `Boolean` field.
     pub field: usize,
@@ -104,13 +105,13 @@ pub struct Condition {
 }
 
 /// A metric over rows, counted before sampling.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Metric {
     /// OpenTelemetry metric name.
     pub name: String,
     /// One sentence.
     pub description: String,
-    /// How it adds up.
+    /// Its aggregation.
     pub instrument: Instrument,
     /// Index of the measured field; without meaning for a counter.
     pub value: usize,
@@ -119,8 +120,8 @@ pub struct Metric {
     pub only: Vec<Condition>,
 }
 
-/// What a kept row becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The signal of a kept row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Signal {
     /// A span.
@@ -132,11 +133,11 @@ pub enum Signal {
 }
 
 /// A schema, fixed for the life of a decoder instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Schema {
     /// Name of the event: `file.open`.
     pub event: String,
-    /// What a kept row becomes.
+    /// The signal of a kept row.
     pub signal: Signal,
     /// The fields; a column's place is its field's index.
     pub fields: Vec<Field>,
@@ -322,7 +323,7 @@ impl Schema {
         })
     }
 
-    /// What a series costs that has nothing but names.
+    /// The size of a series that has nothing but names.
     fn check_weight(&self) -> Result<(), SchemaError> {
         let metrics = self.metrics.len();
         let names = self.dimensions().filter_map(|field| self.fields.get(field)).map(|field| field.name.len());

@@ -1,4 +1,4 @@
-//! Where what is drawn comes from: from the system, never the same twice; or fixed, so that a replay repeats itself.
+//! The seed of random numbers: from the system, never the same twice; or fixed, so that a replay repeats itself.
 
 use std::fmt;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 #[derive(Clone, Default)]
 pub struct Seed(Option<RandomState>);
 
-/// What is derived. What is derived for one says nothing of what is derived for another.
+/// The purpose that numbers are derived for. Those for one purpose say nothing of those for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Generator,
@@ -31,7 +31,7 @@ impl Seed {
         Self(None)
     }
 
-    /// Where the generator of this name begins.
+    /// The first state of the generator of this name.
     #[must_use]
     pub fn generator(&self, name: &str) -> u64 {
         self.derive(Purpose::Generator, name)

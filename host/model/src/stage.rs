@@ -12,13 +12,14 @@ use crate::batch::{Batch, Kept};
 use crate::fault::{Fallback, Fault};
 use crate::metric::MetricData;
 use crate::plan::{KernelPlan, PlanError, Stats};
-use crate::plugin::{CallStats, PluginId};
+use crate::plugin::PluginId;
 use crate::protocol::Disowned;
 use crate::run::Run;
 use crate::schema::{Field, Schema};
+use crate::stats::CallStats;
 use crate::verdict::Decisions;
 
-/// What the kernel side of one probe has counted since it was loaded.
+/// The counters of the kernel side of one probe since it was loaded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct KernelCounters {
     /// Records that passed the filters, lost ones included.
@@ -35,7 +36,7 @@ pub struct KernelCounters {
     pub given_back: u64,
 }
 
-/// Where records come from: a ring buffer with its counters, or a capture.
+/// The source of records: a ring buffer with its counters, or a capture.
 pub trait Source: Send {
     /// Waits until a run is worth taking (`ready_bytes` are waiting), `timeout` has passed, or the [`Waker`] fires.
     fn wait(&mut self, ready_bytes: usize, timeout: Duration);
@@ -62,13 +63,13 @@ pub trait Source: Send {
     /// What this probe cannot do, or what the kernel refused; the plan before stays.
     fn apply(&mut self, plan: &KernelPlan) -> Result<(), PlanError>;
 
-    /// Nothing will come any more. False for a ring, true for a capture that has been read to its end.
+    /// Whether no records follow: never for a ring, and for a capture that was read to its end.
     fn ended(&self) -> bool;
 
     /// Wakes `wait` from another thread.
     fn waker(&self) -> Arc<dyn Waker>;
 
-    /// What is added to CLOCK_MONOTONIC nanoseconds to get Unix time.
+    /// The difference of Unix time and CLOCK_MONOTONIC, nanoseconds.
     fn unix_offset_ns(&self) -> u64;
 
     /// When the last run was taken, CLOCK_MONOTONIC nanoseconds, where that is not now: in a replay, which goes by the time of
@@ -104,15 +105,15 @@ pub struct State {
     pub bytes: Vec<u8>,
 }
 
-/// What the stages share: who they are, what they cost, what they hand over.
+/// The part that all stages share: identity, cost, handover.
 pub trait Plugin: Send {
-    /// Who.
+    /// Its identity.
     fn id(&self) -> &PluginId;
 
-    /// What its calls cost.
+    /// The cost of its calls.
     fn stats(&self) -> &Arc<CallStats>;
 
-    /// What happens to a batch that it failed on.
+    /// The fallback for a batch that it failed on.
     fn fallback(&self) -> Fallback {
         Fallback::Pass
     }
@@ -141,7 +142,7 @@ pub struct Decoded {
 
 /// Records to rows.
 pub trait Decoder: Plugin {
-    /// What the rows mean.
+    /// The schema of the rows.
     fn schema(&self) -> &Arc<Schema>;
 
     /// The rows of a run, with the columns of `fields`. Called once per batch.
@@ -184,7 +185,7 @@ pub trait Sampler: Plugin {
     fn tune(&mut self, stats: &Stats) -> Result<Option<KernelPlan>, Fault>;
 }
 
-/// What an enricher added to a batch.
+/// The columns that an enricher added to a batch.
 pub type Added = Vec<ArrayRef>;
 
 /// Columns added to kept rows.
@@ -202,7 +203,7 @@ pub trait Enricher: Plugin {
     fn enrich(&mut self, batch: &Batch) -> Result<Added, Fault>;
 }
 
-/// Where kept rows and metrics go. It encodes and queues on the worker's thread, and never waits for the network: what has no
+/// The destination of kept rows and metrics. It encodes and queues on the worker's thread, and never waits for the network: what has no
 /// room is counted in the path's delivery counters.
 pub trait Sink: Send {
     /// Takes kept rows.
@@ -229,7 +230,7 @@ pub enum TableError {
     NoColumn(String),
 }
 
-/// What a table answered.
+/// The answer of a table.
 #[derive(Debug, Clone)]
 pub struct Looked {
     /// One per column that was asked for, with a value per key.
@@ -238,9 +239,9 @@ pub struct Looked {
     pub left_out: u64,
 }
 
-/// What the host knows about the node. Called from workers: it answers from memory and from /proc, as far as it comes.
+/// The host's knowledge about the node. Called from workers: it answers from memory and from /proc, as far as it comes.
 pub trait Tables: Send + Sync {
-    /// For every key one value of every column, after no more than about `within`: what was not read by then is left out.
+    /// Returns one value of every column for every key, within about `within`: what was not read by then is left out.
     ///
     /// # Errors
     /// An unknown table or column.

@@ -6,9 +6,9 @@ pub const RANDOMNESS: u64 = (1 << 56) - 1;
 /// A valid W3C `traceparent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceParent {
-    /// Of the trace.
+    /// The id of the trace.
     pub trace: [u8; 16],
-    /// Of the caller's span.
+    /// The id of the caller's span.
     pub span: [u8; 8],
     /// Trace flags.
     pub flags: u8,

@@ -1,4 +1,4 @@
-//! A binding: what is worked out once when stages meet, so that no batch has to.
+//! A binding: schemas and requested fields, computed once when stages are bound and not for every batch.
 
 use std::sync::Arc;
 
@@ -6,25 +6,25 @@ use host_model::schema::SchemaError;
 use host_model::{Decoder, Enricher, FieldUse, Schema};
 
 use crate::blueprint::{Stages, StartError};
-use crate::marks;
+use crate::fault_marks;
 use crate::metrics::Metrics;
 
-/// Which fields are decoded when, and what the rows look like behind each stage.
+/// The fields that are decoded at each stage, and the schema of the rows behind it.
 pub(crate) struct Binding {
     plain: Asked,
-    /// For batches that a shadow of the sampler will see, if it reads more than others do.
+    /// The same for batches that a shadow of the sampler sees, if it reads more fields.
     wide: Option<Asked>,
     /// The schema behind each enricher.
     pub(crate) enriched: Vec<Arc<Schema>>,
-    /// What the sink sees, in Arrow's words.
+    /// The schema of the sink's rows, for Arrow.
     pub(crate) arrow: Arc<arrow_schema::Schema>,
     /// The schema of rows that carry marks. It is made here and not when there is a fault: sinks know a schema by its address.
     pub(crate) marked: Arc<Schema>,
-    /// The same in Arrow's words.
+    /// The same for Arrow.
     pub(crate) marked_arrow: Arc<arrow_schema::Schema>,
 }
 
-/// What a decoder is asked for.
+/// The fields that a decoder is asked for.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Asked {
     /// Fields of every row: what metrics and the sampler read.
@@ -36,7 +36,7 @@ pub(crate) struct Asked {
 // === impl Binding ===
 
 impl Binding {
-    /// What the rows look like behind each of these stages. Nothing is asked for yet.
+    /// Computes the schema behind each of these stages. No fields are requested yet.
     pub(crate) fn new(path: &Arc<str>, decoder: &dyn Decoder, enrichers: &[Box<dyn Enricher>]) -> Result<Self, StartError> {
         let refuse = |source| StartError::Schema { path: Arc::clone(path), source };
         let schema = decoder.schema();
@@ -46,12 +46,12 @@ impl Binding {
             enriched.push(Arc::new(before.extend(enricher.added()).map_err(refuse)?));
         }
         let last = enriched.last().unwrap_or(schema);
-        if last.named(marks::FIELD).is_some() {
+        if last.named(fault_marks::FIELD).is_some() {
             // A plugin could say of rows that they are marked, or that they are not.
-            return Err(refuse(SchemaError::Twice(marks::FIELD.to_owned())));
+            return Err(refuse(SchemaError::Twice(fault_marks::FIELD.to_owned())));
         }
         let mut marked = Schema::clone(last);
-        marked.fields.push(marks::field());
+        marked.fields.push(fault_marks::field());
         Ok(Self {
             plain: Asked::default(),
             wide: None,
@@ -62,8 +62,8 @@ impl Binding {
         })
     }
 
-    /// Works out which fields are decoded when. `shadow` is what a shadow of the sampler reads; `planned`: rows may carry
-    /// thresholds of the kernel plan, so the sampling needs them.
+    /// Computes the fields that are decoded at each stage. `shadow` are those that a shadow of the sampler reads; `planned` says
+    /// that rows may carry thresholds of the kernel plan, which the sampling needs.
     pub(crate) fn ask(&mut self, stages: &Stages, shadow: &[usize], planned: bool) {
         let schema = stages.decoder.schema();
         let sampled = stages.sampler.iter().flat_map(|sampler| sampler.wanted().iter().copied());
@@ -77,17 +77,17 @@ impl Binding {
         self.wide = Some(Asked::new(schema, wide)).filter(|wide| *wide != self.plain);
     }
 
-    /// Whether it makes a difference that a shadow of the sampler sees a batch.
+    /// Whether a shadow of the sampler reads more fields.
     pub(crate) fn widens(&self) -> bool {
         self.wide.is_some()
     }
 
-    /// What the decoder is asked for.
+    /// The fields that the decoder is asked for.
     pub(crate) fn asked(&self, wide: bool) -> &Asked {
         self.wide.as_ref().filter(|_| wide).unwrap_or(&self.plain)
     }
 
-    /// The schema that the enricher at `place` meets.
+    /// The schema in front of the enricher at `place`.
     pub(crate) fn before<'a>(&'a self, stages: &'a Stages, place: usize) -> &'a Arc<Schema> {
         let before = place.checked_sub(1).and_then(|before| self.enriched.get(before));
         before.unwrap_or_else(|| stages.decoder.schema())

@@ -15,7 +15,7 @@ pub struct Blueprint {
     pub stages: Stages,
     /// Where kept rows and metrics go. It shares `counters.delivery`.
     pub sink: Box<dyn Sink>,
-    /// Is told of every fault.
+    /// Observes every fault.
     pub observer: Arc<dyn Observer>,
     /// The path's side of the ledger.
     pub counters: Arc<PathCounters>,

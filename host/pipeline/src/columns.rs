@@ -1,4 +1,4 @@
-//! Columns as Arrow arrays: empty ones where a plugin failed, and a batch made whole.
+//! Columns as Arrow arrays: blank ones where a plugin failed, and the record batch of all of them.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use host_model::{Batch, ColumnType};
 /// Types that a column may have.
 const TYPES: usize = 7;
 
-/// `rows` values that say nothing: 0 or empty.
+/// A column of `rows` values that are 0 or empty.
 pub(crate) fn blank(column_type: ColumnType, rows: usize) -> ArrayRef {
     match column_type {
         ColumnType::Boolean => Arc::new(UInt8Array::from(vec![0; rows])),
@@ -36,7 +36,7 @@ pub(crate) fn selection(keep: &[bool]) -> FilterPredicate {
     FilterBuilder::new(&BooleanArray::from(keep.to_vec())).optimize().build()
 }
 
-/// Every column that is there, narrowed to the selected rows.
+/// Narrows all columns to the selected rows.
 pub(crate) fn narrow(batch: &mut Batch, selection: &FilterPredicate) -> Result<(), ArrowError> {
     for column in batch.columns.iter_mut().flatten() {
         *column = selection.filter(column)?;
@@ -45,8 +45,8 @@ pub(crate) fn narrow(batch: &mut Batch, selection: &FilterPredicate) -> Result<(
     Ok(())
 }
 
-/// Puts blank columns where there is none or where one has the wrong length or type, and says for how many that was so. All of one type
-/// are the same one.
+/// Puts blank columns in place of those that are missing or have the wrong length or type, and returns their number. Those of one type
+/// share their memory.
 pub(crate) fn fill(batch: &mut Batch) -> usize {
     let mut filled = 0;
     let mut blanks: [Option<ArrayRef>; TYPES] = [const { None }; TYPES];

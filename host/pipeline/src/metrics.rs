@@ -4,7 +4,6 @@ mod buckets;
 mod meter;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, UInt8Type, UInt32Type, UInt64Type};
@@ -12,7 +11,7 @@ use arrow_array::{Array, ArrayRef};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use host_model::{
-    AttributeValue, Batch, ColumnType, Float, Instrument, Metric, MetricData, MetricPoint, PointValue, Schema, Sink,
+    AttributeValue, Batch, ColumnType, Float, Instrument, Metric, MetricData, MetricPoint, PointValue, Schema, Sink, unix_ns,
 };
 use std::hash::BuildHasher;
 
@@ -20,27 +19,27 @@ use crate::blueprint::BatchLimits;
 use buckets::Buckets;
 use meter::Meter;
 
-/// Bytes of text that tell the series of a path apart, over all dimensions: a series is kept for ever, however long the values
-/// are that a decoder made up.
+/// Maximum bytes of text in the key of a series, over all dimensions: a series is kept for ever, however long the values are that a
+/// decoder makes up.
 const KEY: usize = 4096;
 
-/// Metrics that a path may have its full number of series for: a series takes up to 3 KiB for each metric.
+/// Maximum metrics of a path with its full number of series: a series takes up to 3 KiB for each metric.
 const METRICS: usize = 16;
 
-/// Bytes that a point takes as it goes out, beside its attributes.
+/// Size of an exported point, without its attributes.
 const POINT: usize = 96;
 
-/// Bytes that the buckets of a distribution take: half of them are used, of one byte to two.
+/// Size of the exported buckets of a distribution: half of them are used, of one byte to two.
 const DISTRIBUTION: usize = 512;
 
-/// Bytes that are handed to the sink at once.
+/// Maximum bytes that the sink is given at once.
 const PART: usize = 2 << 20;
 
-/// How many series a path may have.
+/// The limits on the series of a path.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SeriesLimits {
     pub(crate) cardinality: usize,
-    /// Bytes that their points may take as they go out.
+    /// Maximum bytes of their exported points.
     pub(crate) bytes: usize,
 }
 
@@ -48,13 +47,13 @@ pub(crate) struct SeriesLimits {
 pub(crate) struct Metrics {
     schema: Arc<Schema>,
     dimensions: Vec<usize>,
-    /// Bytes of a value that tell series apart.
+    /// Maximum bytes of a value in a key.
     longest: usize,
     cardinality: usize,
-    /// Bytes that the points of all series may take as they go out, and how many they do.
+    /// Maximum bytes of the exported points of all series, and how many there are.
     most_bytes: usize,
     bytes: usize,
-    /// The place of the series for all that is over.
+    /// The place of the overflow series.
     overflow: Option<usize>,
     series: Vec<Series>,
     index: HashTable<usize>,
@@ -68,7 +67,7 @@ pub(crate) struct Metrics {
 struct Series {
     key: Vec<u8>,
     attributes: Arc<[(String, AttributeValue)]>,
-    /// Bytes of each of its points as it goes out, without buckets.
+    /// Size of each of its exported points, without buckets.
     bytes: usize,
     /// One per metric of the schema.
     totals: Vec<Total>,
@@ -102,7 +101,7 @@ impl Metrics {
         }
     }
 
-    /// What the rows mean.
+    /// The schema of the rows.
     pub(crate) fn schema(&self) -> &Arc<Schema> {
         &self.schema
     }
@@ -117,7 +116,7 @@ impl Metrics {
         schema.dimensions().chain(measured.map(|metric| metric.value)).chain(tested).collect()
     }
 
-    /// How many series there are.
+    /// The number of series.
     pub(crate) fn series(&self) -> usize {
         self.series.len()
     }
@@ -148,15 +147,15 @@ impl Metrics {
         }
     }
 
-    /// What has been counted, cumulative since the start.
+    /// All points, cumulative since the start.
     pub(crate) fn collect(&self) -> Vec<MetricData> {
         let now = unix_ns();
         let metrics = self.schema.metrics.iter().enumerate();
         metrics.map(|(index, metric)| self.data(metric, now, self.points(index, metric).collect())).collect()
     }
 
-    /// The same to a sink, in parts: what it makes of all at once might be many times of what they take here.
-    pub(crate) fn tell(&self, sink: &mut dyn Sink) {
+    /// Sends all points to a sink, in parts: encoded at once they might take many times of what they take here.
+    pub(crate) fn send(&self, sink: &mut dyn Sink) {
         let now = unix_ns();
         let (mut part, mut bytes) = (Vec::new(), 0);
         for (index, metric) in self.schema.metrics.iter().enumerate() {
@@ -197,15 +196,15 @@ impl Metrics {
         self.sized(index, metric).map(|(point, _)| point)
     }
 
-    /// What a metric has come to in each series, with its bytes as it goes out. Where it counts only some rows, series without any say
-    /// nothing of it.
+    /// The points of a metric, one for each series, and their exported size. Where it counts only some rows, series without any have
+    /// no point.
     fn sized(&self, index: usize, metric: &Metric) -> impl Iterator<Item = (MetricPoint, usize)> + '_ {
         let sparse = !metric.only.is_empty();
         let counted = move |series: &&Series| !sparse || series.totals.get(index).is_some_and(|total| !total.is_zero());
         self.series.iter().filter(counted).filter_map(move |series| Some((series.point(index)?, series.bytes + DISTRIBUTION)))
     }
 
-    /// The series of the key at hand; a new one if there is room, else the one for all that is over.
+    /// The series of the current key; a new one if there is room, else the overflow series.
     fn find(&mut self, dimensions: &[(ColumnType, &ArrayRef)], row: usize) -> usize {
         let hash = self.hasher.hash_one(&self.key);
         let found = self.index.find(hash, |&place| self.series.get(place).is_some_and(|series| series.key == self.key));
@@ -231,7 +230,7 @@ impl Metrics {
         place
     }
 
-    /// The series that OpenTelemetry reserves for what is over the cardinality limit. It stands behind all others.
+    /// The series that OpenTelemetry reserves for values over the cardinality limit. It stands behind all others.
     fn overflow(&mut self) -> usize {
         if let Some(place) = self.overflow {
             return place;
@@ -243,7 +242,7 @@ impl Metrics {
         place
     }
 
-    /// Bytes that the points of a series take as they go out.
+    /// Size of the exported points of a series.
     fn weight(&self, attributes: &[(String, AttributeValue)]) -> usize {
         let distributions = self.schema.metrics.iter().filter(|metric| metric.instrument == Instrument::Histogram).count();
         self.schema.metrics.len() * written(attributes) + distributions * DISTRIBUTION
@@ -280,7 +279,7 @@ impl Series {
 // === impl Total ===
 
 impl Total {
-    /// Counts one row, with what was measured if that is known.
+    /// Counts one row, with its measurement if that is known.
     fn add(&mut self, value: Option<u64>) {
         match (self, value) {
             (Self::Count(count), _) => *count += 1,
@@ -306,7 +305,7 @@ impl From<BatchLimits> for SeriesLimits {
     }
 }
 
-/// Bytes of a point as it goes out, without buckets.
+/// Size of an exported point, without buckets.
 fn written(attributes: &[(String, AttributeValue)]) -> usize {
     let value = |value: &AttributeValue| match value {
         AttributeValue::Text(text) => text.len(),
@@ -382,10 +381,6 @@ fn number(column: &ArrayRef, row: usize) -> Option<i64> {
     }
     let float = Float::from(column.as_primitive_opt::<Float64Type>()?.values().get(row).copied()?);
     Some(f64::from(float).to_bits().cast_signed())
-}
-
-fn unix_ns() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Raw events: what stands for records that no decoder could read, so that they are seen and not lost.
+//! Raw events: log records in place of records that no decoder could read, so that these are seen and not lost.
 
 use std::sync::Arc;
 
@@ -34,11 +34,11 @@ pub(crate) fn schema() -> Schema {
 /// Why records could not be read.
 #[derive(Clone, Copy)]
 pub(crate) struct Reason<'a> {
-    /// In a word.
+    /// The kind, one word.
     pub(crate) kind: &'a str,
-    /// In the host's words.
+    /// The message of the host.
     pub(crate) body: &'a str,
-    /// In the guest's words.
+    /// The message of the guest.
     pub(crate) detail: &'a str,
 }
 

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use host_model::{Ledger, PathCounters, Snapshot};
+use host_model::{Ledger, PathCounters, Snapshot, WorkerHandle};
 
 use crate::blueprint::{Blueprint, StartError};
-use crate::line::Reader;
-use crate::passage::Passage;
-use crate::shadow::{self, Candidate, Shadow};
+use crate::command::{Command, Counted};
+use crate::shadow::{self, Candidate, Shadow, ShadowError};
+use crate::stages::BoundStages;
 use crate::switch::{Change, SwitchError, Switched};
-use crate::worker::{Clock, Command, Counted, Worker};
+use crate::worker::{Clock, Worker};
 
 /// A path that runs. Dropping it stops it.
 pub struct Running {
     name: Arc<str>,
     counters: Arc<PathCounters>,
-    worker: Reader<Command>,
+    worker: WorkerHandle<Command>,
 }
 
 /// Starts a path on a thread of its own.
@@ -25,12 +25,12 @@ pub struct Running {
 /// The stages' schemas do not fit together, or the system gives no thread.
 pub fn start(blueprint: Blueprint) -> Result<Running, StartError> {
     let Blueprint { name, source, stages, sink, observer, counters, limits, seed } = blueprint;
-    let passage = Passage::new(Arc::clone(&name), Arc::clone(&counters), observer, stages, limits.into(), seed)?;
+    let bound = BoundStages::new(Arc::clone(&name), Arc::clone(&counters), observer, stages, limits.into(), seed)?;
     let waker = source.waker();
     let of_worker = Arc::clone(&counters);
-    let worker = Reader::start(format!("path-{name}"), waker, move |orders| {
+    let worker = WorkerHandle::start(format!("path-{name}"), waker, move |commands| {
         let clock = Clock::new();
-        Worker { source, passage, sink, counters: of_worker, limits, orders, clock, steered: false }.run();
+        Worker { source, bound, sink, counters: of_worker, limits, commands, clock, steered: false }.run();
     });
     let worker = worker.map_err(|source| StartError::Thread { path: Arc::clone(&name), source })?;
     Ok(Running { name, counters, worker })
@@ -55,7 +55,7 @@ impl Running {
     /// move would not balance. When the worker has ended, the sums as they are. Blocks.
     #[must_use]
     pub fn snapshot(&self, timeout: Duration) -> Snapshot {
-        match self.worker.line().ask_within(timeout, Command::Ledger) {
+        match self.worker.sender().ask_within(timeout, Command::Ledger) {
             Some(ledger) => Snapshot { ledger, age: Duration::ZERO },
             None if self.worker.finished() => Snapshot { ledger: self.counters.ledger(), age: Duration::ZERO },
             None => self.counters.taken(),
@@ -72,7 +72,7 @@ impl Running {
     /// worker has ended. Blocks.
     #[must_use]
     pub fn counted(&self, timeout: Duration) -> Option<Counted> {
-        self.worker.line().ask_within(timeout, Command::Count)
+        self.worker.sender().ask_within(timeout, Command::Count)
     }
 
     /// Replaces plugins between two batches. Blocks until the new ones are live.
@@ -81,8 +81,8 @@ impl Running {
     /// Why nothing was replaced.
     pub fn switch(&self, change: Change) -> Result<Switched, SwitchError> {
         let rows = self.counters.ledger().rows;
-        let switched = self.worker.line().ask(|reply| Command::Switch { change: Box::new(change), rows, reply });
-        switched.ok_or_else(|| self.ended())?
+        let switched = self.worker.sender().ask(|reply| Command::Switch { change: Box::new(change), rows, reply });
+        switched.ok_or_else(|| SwitchError::Ended(Arc::clone(&self.name)))?
     }
 
     /// Runs a candidate beside the live plugin of its slot, on this share of the batches (0 to 1). The live path never waits for
@@ -90,7 +90,7 @@ impl Running {
     ///
     /// # Errors
     /// Why the candidate cannot be compared.
-    pub fn shadow(&self, candidate: Candidate, share: f64) -> Result<Shadow, SwitchError> {
+    pub fn shadow(&self, candidate: Candidate, share: f64) -> Result<Shadow, ShadowError> {
         self.shadow_with_control(candidate, None, share)
     }
 
@@ -105,11 +105,11 @@ impl Running {
         candidate: Candidate,
         control: Option<Candidate>,
         share: f64,
-    ) -> Result<Shadow, SwitchError> {
+    ) -> Result<Shadow, ShadowError> {
         let (tap, prepared) = shadow::prepare(candidate, control, share);
-        let admitted = self.worker.line().ask(|reply| Command::Shadow { tap: Box::new(tap), reply });
-        let known = admitted.ok_or_else(|| self.ended())??;
-        prepared.start(&self.name, known, self.worker.line().clone())
+        let admitted = self.worker.sender().ask(|reply| Command::Shadow { tap: Box::new(tap), reply });
+        let known = admitted.ok_or_else(|| ShadowError::Ended(Arc::clone(&self.name)))??;
+        prepared.start(&self.name, known, self.worker.sender().clone())
     }
 
     /// True once the source has ended and all of it has been handed to the sink, or the worker has stopped.
@@ -124,9 +124,5 @@ impl Running {
         let Self { counters, worker, .. } = self;
         drop(worker);
         counters.ledger()
-    }
-
-    fn ended(&self) -> SwitchError {
-        SwitchError::Ended(Arc::clone(&self.name))
     }
 }

@@ -1,12 +1,11 @@
-//! Thresholds to verdicts: each row's randomness is compared with its threshold, here and not in the plugin, so that the
-//! `th` that goes out is true.
+//! Sampling: each row's randomness is compared with its threshold, here and not in the plugin, so that the exported `th` is true.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
 use arrow_array::{Array, StringArray};
 use host_model::{Batch, Decisions, FieldUse, NEVER, Seed, Threshold, TraceParent, trace};
 
-/// What became of the rows of one batch.
+/// Which rows of a batch are kept, and under which thresholds.
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
     /// One per row that came in; empty if all were kept.
@@ -19,7 +18,7 @@ pub(crate) struct Verdicts {
     pub(crate) explicit: bool,
 }
 
-/// What is known of the rows of a batch before they are sampled.
+/// What the rows of a batch bring along to the sampling.
 #[derive(Default)]
 pub(crate) struct Given<'a> {
     /// The kernel plan's threshold of each row; nothing if it has no such column.

@@ -6,9 +6,9 @@ use host_model::{Decoder, Enricher, Input, Observer, Plugin, Sampler};
 
 use crate::binding::Binding;
 use crate::blueprint::StartError;
-use crate::passage::Passage;
+use crate::stages::BoundStages;
 
-/// What to replace. What is None stays.
+/// The plugins to replace. Where a member is None, the plugin stays.
 #[derive(Default)]
 pub struct Change {
     /// Records to rows. If its schema differs from the one before, sampler and enrichers must come with it.
@@ -19,28 +19,28 @@ pub struct Change {
     pub enrichers: Option<Vec<Box<dyn Enricher>>>,
 }
 
-/// What a switch did.
+/// The result of a switch.
 pub struct Switched {
-    /// How long the path stood still, nanoseconds.
+    /// The pause of the path, nanoseconds.
     pub pause_ns: u64,
-    /// Rows that came along the path from the request to the switch.
+    /// Number of rows between the request and the switch.
     pub rows_during: u64,
-    /// What became of the state of each slot that was there before and after.
+    /// The handover of each slot that was filled before and after.
     pub handovers: Vec<Handover>,
     /// The plugins that were replaced. Drop them off the hot path.
     pub retired: Vec<Box<dyn Plugin>>,
 }
 
-/// What became of the state of one slot.
+/// The handover of the state of one slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handover {
     /// The slot.
     pub slot: String,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
-/// What became of a slot's state.
+/// The outcome of a handover.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// One of the two hands no state over.
@@ -61,42 +61,6 @@ pub enum SwitchError {
     /// The new decoder's schema differs, and what was bound to the old one would stay.
     #[error("path {0}: the new decoder has another schema, so sampler and enrichers must be bound anew with it")]
     Unbound(Arc<str>),
-    /// A candidate for a slot that nothing is live in.
-    #[error("path {path}: there is nothing in slot {slot} to compare with; `host plugin list` shows what is where")]
-    Alone {
-        /// The path.
-        path: Arc<str>,
-        /// The slot.
-        slot: Arc<str>,
-    },
-    /// A second candidate for one slot.
-    #[error("path {path}: slot {slot} has a shadow already; promote or discard it first")]
-    Shadowed {
-        /// The path.
-        path: Arc<str>,
-        /// The slot.
-        slot: Arc<str>,
-    },
-    /// A candidate that was bound to other rows than those of its slot.
-    #[error(
-        "path {path}: the candidate for slot {slot} reads fields that the rows there do not have; bind it to the live schema"
-    )]
-    Misfit {
-        /// The path.
-        path: Arc<str>,
-        /// The slot.
-        slot: Arc<str>,
-    },
-    /// The system gave no thread to a candidate.
-    #[error("path {path}: no thread for the shadow of slot {slot}: {source}")]
-    Thread {
-        /// The path.
-        path: Arc<str>,
-        /// The slot.
-        slot: Arc<str>,
-        /// What the system said.
-        source: std::io::Error,
-    },
     /// The new stages do not fit together.
     #[error(transparent)]
     Schema(#[from] StartError),
@@ -105,22 +69,22 @@ pub enum SwitchError {
 // === impl Change ===
 
 impl Change {
-    /// Replaces stages of `passage`. On an error everything is as it was.
-    pub(crate) fn make(self, passage: &mut Passage) -> Result<Switched, SwitchError> {
-        let stages = &mut passage.stages;
+    /// Replaces stages of `bound`. On an error everything is as it was.
+    pub(crate) fn make(self, bound: &mut BoundStages) -> Result<Switched, SwitchError> {
+        let stages = &mut bound.stages;
         let new_schema = self.decoder.as_ref().is_some_and(|new| new.schema() != stages.decoder.schema());
         let bound_to_old =
             (stages.sampler.is_some() && self.sampler.is_none()) || (!stages.enrichers.is_empty() && self.enrichers.is_none());
         if new_schema && bound_to_old {
-            return Err(SwitchError::Unbound(Arc::clone(&passage.path)));
+            return Err(SwitchError::Unbound(Arc::clone(&bound.path)));
         }
         let binding = Binding::new(
-            &passage.path,
+            &bound.path,
             self.decoder.as_deref().unwrap_or(&*stages.decoder),
             self.enrichers.as_ref().unwrap_or(&stages.enrichers),
         )?;
 
-        let mut replaced = Replaced { observer: &*passage.observer, handovers: Vec::new(), retired: Vec::new() };
+        let mut replaced = Replaced { observer: &*bound.observer, handovers: Vec::new(), retired: Vec::new() };
         if let Some(new) = self.decoder {
             let old = std::mem::replace(&mut stages.decoder, new);
             replaced.hand_over(old, &mut *stages.decoder);
@@ -142,7 +106,7 @@ impl Change {
             }
         }
         let Replaced { handovers, retired, .. } = replaced;
-        passage.rebind(binding);
+        bound.rebind(binding);
         // The worker, who knows when the path stood still, fills in the rest.
         Ok(Switched { pause_ns: 0, rows_during: 0, handovers, retired })
     }

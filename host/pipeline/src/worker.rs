@@ -1,60 +1,32 @@
-//! The worker: the thread that owns a path. It naps until a batch is worth taking, takes what is there, and between two
-//! batches does what it is told.
+//! The worker: the thread that owns a path. It naps until a batch is worth taking, takes what is there, and handles
+//! commands between two batches.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use host_model::{FaultKind, Input, KernelPlan, Ledger, MetricData, PathCounters, Schema, Sink, Source, Stats};
+use host_model::audit::{AUDIT_INTERVAL, audit};
+use host_model::{Commands, FaultKind, Input, KernelPlan, Ledger, Next, PathCounters, Sink, Source, Stats};
 
-use crate::audit::{AUDIT_INTERVAL, audit};
 use crate::blueprint::BatchLimits;
-use crate::line::{Next, Orders};
-use crate::passage::{Passage, When};
-use crate::shadow::tap::Tap;
-use crate::shadow::{Known, Shared};
-use crate::switch::{Change, SwitchError, Switched};
+use crate::command::{Command, Counted};
+use crate::stages::{BoundStages, When};
 
-/// How often a sampler may change the kernel plan.
+/// Interval at which a sampler may change the kernel plan.
 const TUNE_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a drain may take at the end, in case the source does not dry up.
+/// Maximum time of the drain at the end, in case the source does not dry up.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 
-/// What a worker is told.
-pub(crate) enum Command {
-    /// Count everything now.
-    Ledger(SyncSender<Ledger>),
-    /// Tell what the metrics of all rows have come to.
-    Count(SyncSender<Counted>),
-    /// Replace plugins. `rows` is what the path had counted when the switch was asked for.
-    Switch { change: Box<Change>, rows: u64, reply: SyncSender<Result<Switched, SwitchError>> },
-    /// Let a candidate look over the shoulder of a live plugin.
-    Shadow { tap: Box<Tap>, reply: SyncSender<Result<Known, SwitchError>> },
-    /// Let it go.
-    Dismiss(Arc<Shared>),
-}
-
-/// What the metrics of a path have come to, over all its rows.
-#[derive(Debug, Clone)]
-pub struct Counted {
-    /// What the rows mean.
-    pub schema: Arc<Schema>,
-    /// One for each metric of the schema, in its order. They count since the path started, or since its decoder was replaced by
-    /// one with another schema.
-    pub metrics: Vec<MetricData>,
-}
-
-/// All that one worker owns.
+/// The state of a worker.
 pub(crate) struct Worker {
     pub(crate) source: Box<dyn Source>,
-    pub(crate) passage: Passage,
+    pub(crate) bound: BoundStages,
     pub(crate) sink: Box<dyn Sink>,
     pub(crate) counters: Arc<PathCounters>,
     pub(crate) limits: BatchLimits,
-    pub(crate) orders: Orders<Command>,
+    pub(crate) commands: Commands<Command>,
     pub(crate) clock: Clock,
-    /// A sampler's plan is in the kernel.
+    /// Whether a sampler's plan is in the kernel.
     pub(crate) steered: bool,
 }
 
@@ -66,8 +38,8 @@ pub(crate) struct Clock {
     tuned: Instant,
     /// The same by the time of a capture.
     tuned_ns: Option<u64>,
-    /// What the sampler was told last.
-    told: Ledger,
+    /// The ledger at the last call of `tune`.
+    last_ledger: Ledger,
     /// Why the last plan was refused, until one is taken.
     refused: String,
 }
@@ -83,14 +55,14 @@ impl Clock {
             audited: now,
             tuned: now,
             tuned_ns: None,
-            told: Ledger::default(),
+            last_ledger: Ledger::default(),
             refused: String::new(),
         }
     }
 }
 
 impl Clock {
-    /// How long ago the sampler was told: in a replay by the time of its capture, so that each replay does the same.
+    /// The time since the last call of `tune`: in a replay by the time of its capture, so that each replay does the same.
     fn since_tuned(&mut self, time_ns: Option<u64>) -> Duration {
         let Some(now) = time_ns else { return self.tuned.elapsed() };
         Duration::from_nanos(now.saturating_sub(*self.tuned_ns.get_or_insert(now)))
@@ -100,16 +72,16 @@ impl Clock {
 // === impl Worker ===
 
 impl Worker {
-    /// The life of the thread.
+    /// Runs the thread.
     pub(crate) fn run(mut self) {
         loop {
-            if self.obey() {
+            if self.poll_commands() {
                 break;
             }
             if self.source.ended() && self.source.waiting_bytes() == 0 {
                 self.finish();
-                while let Some(command) = self.orders.wait() {
-                    self.carry_out(command);
+                while let Some(command) = self.commands.wait() {
+                    self.handle(command);
                 }
                 break;
             }
@@ -131,67 +103,67 @@ impl Worker {
                 break;
             }
             owed = owed.saturating_sub(taken);
-            if self.orders.are_there() {
+            if self.commands.is_pending() {
                 break;
             }
         }
     }
 
-    /// One batch. Returns its bytes in the ring.
+    /// Runs one batch. Returns its bytes in the ring.
     fn batch(&mut self) -> usize {
         let observed_ns = self.source.time_ns().unwrap_or(0);
         let when = When { unix_offset_ns: self.source.unix_offset_ns(), observed_ns };
         let run = self.source.run(self.limits.rows, self.limits.bytes);
         let taken = run.bytes.len();
         if taken > 0 {
-            self.passage.pass(run, when, &mut *self.sink);
+            self.bound.run(run, when, &mut *self.sink);
             self.give_back();
             self.source.release();
         }
         taken
     }
 
-    /// Gives conversations back that the decoder disowns.
+    /// Returns conversations to the router that the decoder rejects.
     fn give_back(&mut self) {
         if !self.source.is_routed() {
             return;
         }
-        match self.passage.stages.decoder.disowned() {
+        match self.bound.stages.decoder.disowned() {
             Ok(disowned) if disowned.is_empty() => {}
             Ok(disowned) => self.source.give_back(&disowned),
-            Err(fault) => self.passage.observer.fault(&fault, Input::Other),
+            Err(fault) => self.bound.observer.fault(&fault, Input::Other),
         }
     }
 
-    /// Does what it was told. True: stop.
-    fn obey(&mut self) -> bool {
+    /// Handles the commands that wait. Returns whether to stop.
+    fn poll_commands(&mut self) -> bool {
         loop {
-            match self.orders.next() {
-                Next::Command(command) => self.carry_out(command),
+            match self.commands.next() {
+                Next::Command(command) => self.handle(command),
                 Next::Nothing => return false,
                 Next::Stop => return true,
             }
         }
     }
 
-    /// Whoever asked may have given up waiting for the answer.
-    fn carry_out(&mut self, command: Command) {
+    /// Handles a command. Its sender may have stopped waiting for the answer.
+    fn handle(&mut self, command: Command) {
         match command {
             Command::Ledger(reply) => {
                 let _ = reply.try_send(self.audit());
             }
             Command::Count(reply) => {
-                let metrics = &self.passage.metrics;
+                let metrics = &self.bound.metrics;
                 let _ = reply.try_send(Counted { schema: Arc::clone(metrics.schema()), metrics: metrics.collect() });
             }
             Command::Switch { change, rows, reply } => {
                 let began = Instant::now();
                 if change.decoder.is_some() {
                     // Its metrics may be others: what was counted so far goes out under the old names.
-                    self.passage.metrics.tell(&mut *self.sink);
+                    self.bound.metrics.send(&mut *self.sink);
                 }
-                let replans = change.sampler.is_some() && self.passage.planned;
-                let mut switched = change.make(&mut self.passage);
+                let replans = change.sampler.is_some() && self.bound.planned;
+                let mut switched = change.make(&mut self.bound);
                 if let Ok(switched) = &mut switched {
                     if replans {
                         self.forget_plan();
@@ -202,9 +174,9 @@ impl Worker {
                 let _ = reply.try_send(switched);
             }
             Command::Shadow { tap, reply } => {
-                let _ = reply.try_send(self.passage.admit(*tap));
+                let _ = reply.try_send(self.bound.admit(*tap));
             }
-            Command::Dismiss(shared) => self.passage.dismiss(&shared),
+            Command::Dismiss(shared) => self.bound.dismiss(&shared),
         }
     }
 
@@ -220,7 +192,7 @@ impl Worker {
         }
         if now.duration_since(self.clock.measured) >= self.limits.metric_interval {
             self.clock.measured = now;
-            self.passage.metrics.tell(&mut *self.sink);
+            self.bound.metrics.send(&mut *self.sink);
         }
         let tuned = self.clock.since_tuned(self.source.time_ns());
         if tuned >= TUNE_INTERVAL {
@@ -230,44 +202,44 @@ impl Worker {
 
     fn audit(&mut self) -> Ledger {
         self.clock.audited = Instant::now();
-        self.counters.series.store(self.passage.metrics.series() as u64, Relaxed);
+        self.counters.series.store(self.bound.metrics.series() as u64, Relaxed);
         audit(&mut *self.source, &self.counters);
         self.counters.take()
     }
 
-    /// Tells the sampler what was measured, and the kernel what the sampler wants.
+    /// Gives the sampler statistics, and the kernel the sampler's plan.
     fn tune(&mut self, elapsed: Duration) {
         self.clock.tuned = Instant::now();
         self.clock.tuned_ns = self.source.time_ns();
         let replay = self.clock.tuned_ns.is_some();
         if replay {
-            // What a sampler is told there does not hang on when the host last looked.
+            // The statistics of a replay must not depend on when the last audit was.
             self.audit();
         }
-        let Some(sampler) = self.passage.stages.sampler.as_mut() else { return };
+        let Some(sampler) = self.bound.stages.sampler.as_mut() else { return };
         let ledger = self.counters.ledger();
-        let told = std::mem::replace(&mut self.clock.told, ledger);
+        let last = std::mem::replace(&mut self.clock.last_ledger, ledger);
         let (queue_bytes, queue_cap_bytes) = self.sink.queue();
         let queue_bytes = if replay { 0 } else { queue_bytes };
         let stats = Stats {
             elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
-            produced: ledger.produced.saturating_sub(told.produced),
-            lost_in_ring: ledger.lost_in_ring.saturating_sub(told.lost_in_ring),
-            filtered_in_kernel: ledger.filtered_in_kernel.saturating_sub(told.filtered_in_kernel),
-            rows: ledger.rows.saturating_sub(told.rows),
-            kept: ledger.kept.saturating_sub(told.kept),
+            produced: ledger.produced.saturating_sub(last.produced),
+            lost_in_ring: ledger.lost_in_ring.saturating_sub(last.lost_in_ring),
+            filtered_in_kernel: ledger.filtered_in_kernel.saturating_sub(last.filtered_in_kernel),
+            rows: ledger.rows.saturating_sub(last.rows),
+            kept: ledger.kept.saturating_sub(last.kept),
             queue_bytes,
             queue_cap_bytes,
         };
-        self.passage.taps.told(&stats);
+        self.bound.taps.send_stats(&stats);
         let plan = match sampler.tune(&stats) {
             Ok(Some(plan)) => plan,
             Ok(None) => return,
             Err(fault) => {
-                self.passage.observer.fault(&fault, Input::Other);
+                self.bound.observer.fault(&fault, Input::Other);
                 // After a fault the plan stays; but nobody answers for it any more if its sampler is not called again.
                 if fault.kind == FaultKind::Quarantined && self.steered {
-                    tracing::warn!(path = %self.passage.path, "the sampler is quarantined; its kernel plan is taken back");
+                    tracing::warn!(path = %self.bound.path, "the sampler is quarantined; its kernel plan is taken back");
                     self.forget_plan();
                 }
                 return;
@@ -278,7 +250,7 @@ impl Worker {
             // A sampler may try every second.
             Err(reason) if reason == self.clock.refused => {}
             Err(reason) => {
-                tracing::warn!(path = %self.passage.path, %reason, "the sampler's kernel plan was refused; the plan before stays");
+                tracing::warn!(path = %self.bound.path, %reason, "the sampler's kernel plan was refused; the plan before stays");
                 self.clock.refused = reason;
             }
         }
@@ -288,14 +260,14 @@ impl Worker {
         plan.check().map_err(|error| error.to_string())?;
         self.source.apply(plan).map_err(|error| error.to_string())?;
         self.steered = *plan != KernelPlan::default();
-        self.passage.expect_plan();
+        self.bound.expect_plan();
         Ok(())
     }
 
-    /// Lets everything through again: a plan ends with the sampler that made it.
+    /// Removes the kernel plan: it ends with the sampler that made it.
     fn forget_plan(&mut self) {
         if let Err(reason) = self.apply(&KernelPlan::default()) {
-            tracing::warn!(path = %self.passage.path, %reason, "the kernel plan of the sampler before could not be taken back");
+            tracing::warn!(path = %self.bound.path, %reason, "the kernel plan of the sampler before could not be taken back");
         }
     }
 
@@ -312,9 +284,9 @@ impl Worker {
 
     /// Hands over the last rows and metrics, and counts.
     fn finish(&mut self) {
-        self.passage.metrics.tell(&mut *self.sink);
+        self.bound.metrics.send(&mut *self.sink);
         self.sink.flush();
         self.audit();
-        self.orders.finished();
+        self.commands.set_finished();
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fakes::{Keep, Numbers, Ring, Shelf, Tag, field, keep, numbers, path, settle, tag, texts, thresholds, until};
 use host_model::{ColumnType, Comparison, FieldUse, KernelPlan, Sensitivity, Threshold};
-use host_pipeline::{Candidate, Change, Running, Shadow, Stages, SwitchError};
+use host_pipeline::{Candidate, Change, Running, Shadow, ShadowError, Stages};
 
 fn live() -> Stages {
     Stages { decoder: Box::new(numbers("a")), sampler: Some(Box::new(keep(1))), enrichers: vec![Box::new(tag("x"))] }
@@ -386,13 +386,13 @@ fn a_shadow_needs_a_live_plugin_and_a_slot_of_its_own() {
     let path = path(&ring, &shelf, live());
     let mut stranger = tag("x");
     stranger.0.id.slot = "enricher.other".into();
-    assert!(matches!(path.shadow(enricher(stranger), 1.0), Err(SwitchError::Alone { .. })));
+    assert!(matches!(path.shadow(enricher(stranger), 1.0), Err(ShadowError::Alone { .. })));
     let _first = path.shadow(sampler(keep(1)), 1.0).unwrap();
-    assert!(matches!(path.shadow(sampler(keep(1)), 1.0), Err(SwitchError::Shadowed { .. })));
+    assert!(matches!(path.shadow(sampler(keep(1)), 1.0), Err(ShadowError::Shadowed { .. })));
     let mut elsewhere = keep(1);
     elsewhere.3 = vec![17];
     drop(_first);
-    assert!(matches!(path.shadow(sampler(elsewhere), 1.0), Err(SwitchError::Misfit { .. })));
+    assert!(matches!(path.shadow(sampler(elsewhere), 1.0), Err(ShadowError::Misfit { .. })));
     // One of each may run beside the others.
     let _all = (path.shadow(sampler(keep(1)), 1.0).unwrap(), path.shadow(decoder(numbers("a")), 1.0).unwrap());
     let shadow = path.shadow(enricher(tag("x")), 1.0).unwrap();

@@ -1,5 +1,5 @@
-//! A component of somebody else is compiled in a process of its own: what it makes a compiler do, it does to that process alone,
-//! which has so much memory and time, and ends with the host.
+//! Compilation of foreign components in a process of its own: what it makes a compiler do, it does to that process alone,
+//! which has limits of memory and time, and ends with the host.
 //!
 //! ```text
 //! host                                    host, started as `host-compile`
@@ -28,7 +28,7 @@ use host_model::printable;
 use crate::engine::Execution;
 pub use inside::{NAME, answer};
 
-/// How components of others are compiled. A clone is given up with it.
+/// The settings of compiling foreign components. A clone is cancelled with it.
 #[derive(Debug, Clone)]
 pub struct Apart {
     /// Time for one component.
@@ -70,7 +70,7 @@ pub const COMPILE_MEMORY: u64 = 1 << 30;
 const MOST_CODE: u64 = 512 << 20;
 /// Bytes that are read of what the process says when it breaks.
 const WORDS: u64 = 4096;
-/// How often is looked whether it is to be given up.
+/// Interval at which cancellation is looked for.
 const LOOK: Duration = Duration::from_millis(20);
 /// Threads that it compiles with.
 const THREADS: &str = "4";
@@ -181,7 +181,7 @@ impl Made {
 // === impl NotCompiled ===
 
 impl NotCompiled {
-    /// What to do about it.
+    /// The cure.
     pub(crate) const fn cure(&self) -> &'static str {
         match self {
             Self::Function(_) => {
@@ -192,7 +192,7 @@ impl NotCompiled {
             Self::Late(_) => "build it for size, break up its largest functions, or raise `compile_time` under [engine]",
             Self::Memory(_) => "build it for size, break up its largest functions, or raise `compile_memory` under [engine]",
             Self::GivenUp => "load it again once the host runs",
-            Self::Refused(_) => crate::component::NOT_TAKEN,
+            Self::Refused(_) => crate::refusal::NOT_TAKEN,
             Self::Broken(_) => {
                 "this is a bug of the compiler that the component shows: tell its authors, or load another version"
             }

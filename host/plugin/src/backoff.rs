@@ -1,4 +1,4 @@
-//! How long a plugin is left alone after offences, and when for good.
+//! Backoff of a plugin after offences, and its quarantine.
 //!
 //! Moments are those of the clock of the path, counted from any beginning: in a replay that of the records, so that the same capture
 //! meets the same rests.

@@ -1,4 +1,4 @@
-//! How an answer can break the contract.
+//! Breaches of the contract: every way in which an answer can be wrong.
 
 use host_model::ColumnType;
 
@@ -40,7 +40,7 @@ pub(crate) enum Breach {
     Wanted { index: u32, fields: usize },
     #[error("field {index} is wanted twice")]
     WantedTwice { index: u32 },
-    #[error("{0} metrics; at most {max} are allowed", max = crate::decoder::MAX_METRICS)]
+    #[error("{0} metrics; at most {max} are allowed", max = crate::limits::MAX_METRICS)]
     Metrics(usize),
     #[error("{0}")]
     Schema(#[from] host_model::schema::SchemaError),
@@ -52,9 +52,9 @@ pub(crate) enum Breach {
     Description(#[from] host_model::protocol::DescriptionError),
     #[error("{is} opinions on {must} beginnings")]
     Opinions { is: usize, must: usize },
-    #[error("{0} is no opinion; they are 0 to 4")]
+    #[error("invalid opinion {0}: expected 0 to 4")]
     Opinion(u8),
-    #[error("it disowns {is} conversations at once; at most {max} are taken back", max = crate::recogniser::MOST_DISOWNED)]
+    #[error("it disowns {is} conversations at once; at most {max} are taken back", max = crate::limits::MOST_DISOWNED)]
     Disowned { is: usize },
     #[error("it disowns {must} conversations, with {tls} values of `tls`, {records} of `records` and {bytes} of `bytes`")]
     DisownedColumns { tls: usize, records: usize, bytes: usize, must: usize },

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::apart::Apart;
 use crate::component::Component;
 use crate::engine::Engine;
-use crate::inspect::Inspection;
+use crate::inspection::Inspection;
 use crate::map::{self, Origin};
 use crate::refusal::PluginError;
 pub(crate) use entry::Verified;
@@ -41,7 +41,7 @@ struct Inner {
     max_bytes: u64,
 }
 
-/// What a cache did for one component.
+/// The use of the cache for one component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CacheUse {
@@ -53,7 +53,7 @@ pub enum CacheUse {
     Repaired,
 }
 
-/// What is known of one entry.
+/// An entry.
 enum Found {
     Absent,
     /// And why.
@@ -75,7 +75,7 @@ impl Cache {
         Ok(Self { inner: Arc::new(Inner { folder, key, max_bytes }) })
     }
 
-    /// Where it is.
+    /// Its folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.inner.folder.path()
@@ -160,7 +160,7 @@ impl Component {
         Self::through(engine, bytes, stem, cache, |inspection| Self::machine_code(engine, bytes, inspection))
     }
 
-    /// As [`Component::compile`], of a component that somebody else made: in a process of its own. With what the cache did, if there
+    /// As [`Component::compile`], for a foreign component: in a process of its own. With what the cache did, if there
     /// is one.
     ///
     /// # Errors

@@ -63,7 +63,7 @@ pub(crate) fn lift<'a>(
     columns.into_iter().zip(fields).map(|(column, field)| array(column, field, rows)).collect()
 }
 
-/// What a guest wants to see, as indices of fields.
+/// The fields that a guest wants, as indices.
 ///
 /// # Errors
 /// An index that is not in the schema, or twice.

@@ -9,12 +9,13 @@
 
 #[cfg(feature = "compiler")]
 mod ahead;
+mod load;
 mod proof;
 
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "compiler")]
-use crate::inspect::Inspection;
+use crate::inspection::Inspection;
 #[cfg(feature = "compiler")]
 pub use ahead::compile_for;
 #[cfg(feature = "compiler")]
@@ -23,9 +24,6 @@ pub(crate) use proof::Proven;
 
 /// Targets that code can be made for: the kinds of machine, and the interpreter that is on each of them.
 pub const TARGETS: [&str; 3] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", crate::engine::INTERPRETER];
-
-/// The word that grants that code from outside is run.
-pub const NATIVE_CODE: &str = "native-code";
 
 /// The custom section that says what is compiled, and for what.
 pub(crate) const LABEL_SECTION: &str = "probe:compiled";
@@ -36,10 +34,10 @@ pub(crate) const CODE_SECTION: &str = "probe:code";
 #[cfg(feature = "compiler")]
 const PREAMBLE: &[u8] = b"\0asm\x0d\0\x01\0";
 
-/// What a compiled plugin says of itself: what its component said.
+/// The label of a compiled plugin: what its component said of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Label {
-    /// What the code runs on: one of [`TARGETS`].
+    /// The target of the code: one of [`TARGETS`].
     pub(crate) target: String,
     /// The digest of the component.
     pub(crate) source: String,
@@ -47,15 +45,6 @@ pub(crate) struct Label {
     pub(crate) version: String,
     pub(crate) imports: Vec<String>,
     pub(crate) exports: Vec<String>,
-}
-
-/// What a component was compiled for, and from what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Compiled {
-    /// One of [`TARGETS`]; printable.
-    pub target: String,
-    /// The digest of the component, as whoever compiled it tells; printable.
-    pub source: String,
 }
 
 // === impl Label ===

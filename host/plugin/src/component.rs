@@ -10,9 +10,12 @@ use crate::engine::Engine;
 use crate::enricher::{EnricherRole, WasmEnricher};
 use crate::guard::Guard;
 use crate::imports::{Rates, wasi};
-use crate::inspect::{Inspection, inspect};
+use crate::inspect::inspect;
+use crate::inspection::Inspection;
 use crate::instance::{self, Blueprint};
 use crate::recogniser::{RecogniserRole, WasmRecogniser};
+#[cfg(feature = "compiler")]
+use crate::refusal::NOT_TAKEN;
 use crate::refusal::{PluginError, Refusal, Step};
 use crate::sampler::{SamplerRole, WasmSampler};
 
@@ -23,11 +26,6 @@ pub struct Component {
     inspection: Arc<Inspection>,
     wasm: wasmtime::component::Component,
 }
-
-/// What to do about code that is not compiled.
-#[cfg(feature = "compiler")]
-pub(crate) const NOT_TAKEN: &str =
-    "look what `wasm-tools validate` says; threads, garbage collection and exceptions are not taken";
 
 // === impl Component ===
 
@@ -55,7 +53,7 @@ impl Component {
         Ok((Self { engine: engine.clone(), inspection: Arc::new(inspection), wasm }, said))
     }
 
-    /// What a component becomes in the compiler. A compiled plugin is no component, and is not taken for one.
+    /// Compiles a component. A compiled plugin is no component, and is refused.
     pub(crate) fn machine_code(
         engine: &Engine,
         bytes: &[u8],
@@ -63,7 +61,10 @@ impl Component {
     ) -> Result<wasmtime::component::Component, PluginError> {
         let fail = |problem: &str, cure: &str| PluginError::new(&inspection.label(), Step::Compile, problem, cure);
         if inspection.compiled.is_some() {
-            return Err(fail("it is compiled already, and nobody answers for it", "give the component it was made from"));
+            return Err(fail(
+                "it is compiled already: code from outside needs the grant `native-code` for its digest or signer",
+                "give the component it was made from",
+            ));
         }
         #[cfg(feature = "compiler")]
         return engine.compile(bytes).map_err(|error| fail(&format!("{error:#}"), NOT_TAKEN));
@@ -85,13 +86,16 @@ impl Component {
     ) -> Result<wasmtime::component::Component, PluginError> {
         let fail = |problem: &str, cure: &str| PluginError::new(&inspection.label(), Step::Compile, problem, cure);
         if inspection.compiled.is_some() {
-            return Err(fail("it is compiled already, and nobody answers for it", "give the component it was made from"));
+            return Err(fail(
+                "it is compiled already: code from outside needs the grant `native-code` for its digest or signer",
+                "give the component it was made from",
+            ));
         }
         let made = engine.compile_apart(bytes, apart).map_err(|error| fail(&error.to_string(), error.cure()))?;
         made.map_err(|error| fail(&format!("{error:#}"), "this is a bug of the host: tell its authors"))
     }
 
-    /// What it says of itself.
+    /// Its inspection.
     #[must_use]
     pub fn inspection(&self) -> &Inspection {
         &self.inspection
@@ -106,7 +110,7 @@ impl Component {
         Ok(Box::new(WasmDecoder::new(self.guard(Role::Decoder, role, id, setup)?, self.inspection.protocol)))
     }
 
-    /// An instance that tells which connections speak its protocol. It is bound as the decoder of the path is, and decodes nothing.
+    /// An instance that recognises connections of its protocol. It is bound as the decoder of the path is, and decodes nothing.
     ///
     /// # Errors
     /// As of [`Component::decoder`]; it decodes no protocol, or describes it in a way that the contract forbids.

@@ -1,4 +1,4 @@
-//! How long a call may take, in time of its own.
+//! The deadline of a call, in time of its own.
 //!
 //! The wall clock alone would end good plugins on a machine that is short of processors: a worker that is not run for a while
 //! is late through no fault of its guest. So the second half of a deadline is measured in processor time. A guest cannot
@@ -43,12 +43,12 @@ impl Deadline {
         ticks(self.half)
     }
 
-    /// The host has waited so long on the guest's behalf.
+    /// Counts time that the host has waited on the guest's behalf.
     pub(crate) fn waited(&mut self, time: Duration) {
         self.waited += time;
     }
 
-    /// How long the host may still wait on its behalf: half of the time of a call is the guest's own.
+    /// The time that the host may still wait on its behalf: half of the time of a call is the guest's own.
     pub(crate) fn left_to_wait(&self) -> Duration {
         self.half.saturating_sub(self.waited)
     }

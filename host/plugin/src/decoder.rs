@@ -12,14 +12,10 @@ use crate::columns;
 use crate::guard::{Call, Guard, plugin};
 use crate::imports::Imports;
 use crate::instance::{Failure, Role};
-use crate::limits::FIELDS_OF_A_ROW;
-use crate::recogniser::MOST_DISOWNED;
+use crate::limits::{FIELDS_OF_A_ROW, MAX_METRICS, MOST_DISOWNED};
 use crate::refusal::Step;
 use crate::version::v0_1::exports::probe::plugin::{decoder, protocol};
 use crate::version::v0_1::{nouns, probe::plugin::layout::RecordLayoutParam};
-
-/// Metrics that a schema may have: each is counted for every row.
-pub(crate) const MAX_METRICS: usize = 64;
 
 /// The probe whose records are decoded.
 pub(crate) struct DecoderRole {
@@ -27,10 +23,10 @@ pub(crate) struct DecoderRole {
     pub(crate) layout: Layout,
 }
 
-/// What a decoder exports.
+/// The exports of a decoder.
 pub(crate) struct Guest {
     pub(crate) decoder: decoder::Guest,
-    /// Of those that decode a protocol.
+    /// Its interface `protocol`, if it decodes one.
     pub(crate) protocol: Option<protocol::Guest>,
 }
 
@@ -157,7 +153,7 @@ fn asked_of<'a>(schema: &'a Schema, fields: &'a [usize]) -> impl Iterator<Item =
     fields.iter().filter_map(|&field| schema.fields.get(field))
 }
 
-/// What a decoder disowns, out of columns of equal length.
+/// The conversations that a decoder disowns, out of columns of equal length.
 fn lift_disowned(disowned: &protocol::DisownedConversations) -> Result<Vec<Disowned>, Breach> {
     let protocol::DisownedConversations { connections, tls, records, bytes } = disowned;
     let is = connections.len();

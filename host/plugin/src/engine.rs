@@ -33,7 +33,7 @@ struct Inner {
     compilers: compilers::Compilers,
 }
 
-/// How the code of plugins runs.
+/// The execution of plugin code.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Execution {
     /// As machine code, in memory that is made executable.
@@ -51,7 +51,7 @@ pub enum Execution {
 )]
 pub struct EngineError(String);
 
-/// Instances that live at the same time where nobody says how many. Paths times stages, twice during a swap; every one takes
+/// Default maximum of instances that live at the same time. Paths times stages, twice during a swap; every one takes
 /// 4 GiB of addresses, no memory.
 pub const INSTANCES: u32 = 256;
 
@@ -78,7 +78,7 @@ impl Engine {
         Self::start(true, Execution::Native, INSTANCES)
     }
 
-    /// Starts an engine that runs code in this way, with room for so many instances.
+    /// Starts an engine with this execution, and room for `instances`.
     ///
     /// # Errors
     /// As [`Engine::new`].
@@ -120,7 +120,7 @@ impl Engine {
         &self.inner.wasm
     }
 
-    /// How it runs code.
+    /// Its execution of code.
     #[must_use]
     pub fn execution(&self) -> Execution {
         self.inner.execution
@@ -165,7 +165,7 @@ fn config(interrupts: bool, execution: Execution, instances: u32) -> wasmtime::R
     Ok(config)
 }
 
-/// What shapes code: the same for every engine of every build, so that one can run what another has compiled.
+/// The settings that shape code: the same for every engine of every build, so that one can run what another has compiled.
 fn code(interrupts: bool, execution: Execution) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     config

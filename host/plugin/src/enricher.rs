@@ -19,7 +19,7 @@ pub(crate) struct EnricherRole {
     pub(crate) schema: Arc<Schema>,
 }
 
-/// What an enricher reads and adds.
+/// The fields that an enricher reads and adds.
 #[derive(PartialEq)]
 pub(crate) struct Binding {
     wanted: Vec<usize>,

@@ -1,4 +1,4 @@
-//! What guests return, without a guest: the door by which arbitrary answers reach the checks that every answer passes. For
+//! Answers of guests, without a guest: the door by which arbitrary answers reach the checks that every answer passes. For
 //! `tests/fuzz`; no part of what this crate offers.
 
 use std::sync::Arc;
@@ -132,7 +132,7 @@ fn declared_field(field: &Field) -> schema::FieldResult {
     }
 }
 
-/// As a fault tells it.
+/// As a fault names it.
 fn told(breach: &Breach) -> String {
     printable(&breach.to_string(), 512)
 }

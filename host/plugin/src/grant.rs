@@ -1,12 +1,13 @@
-//! What a plugin asks for and what the operator has granted. `log` and `config` are free; the rest is granted by name.
+//! Grants: the imports of a plugin against the permissions of the operator. `log` and `config` are free; the rest is granted by name.
 
-use crate::compiled::NATIVE_CODE;
-use crate::imports::wasi::is_wasi;
-use crate::inspect::Inspection;
+use crate::inspection::Inspection;
 use crate::refusal::Refusal;
-use crate::version::interface;
+use crate::version::{interface, is_wasi};
 
-/// What the operator has granted to one slot. Nothing by default.
+/// The word of the grant to run code that was compiled elsewhere.
+pub const NATIVE_CODE: &str = "native-code";
+
+/// The permissions of one slot. None by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
     /// BPF maps.
@@ -17,7 +18,7 @@ pub struct Grants {
     pub clock: bool,
     /// Random numbers.
     pub random: bool,
-    /// That it is code which was compiled elsewhere. It is for whoever answers for that code, so a slot never has it.
+    /// Permission to run precompiled native code. Granted only to a digest or a signer, never to a slot.
     pub native_code: bool,
 }
 
@@ -28,7 +29,7 @@ pub struct MapGrant {
     pub name: String,
     /// Whether it may be written as well.
     pub write: bool,
-    /// What a key must begin with; empty for any key.
+    /// The prefix that a key must have; empty for any key.
     pub prefix: Vec<u8>,
     /// Updates and deletions that each instance may make in a second; None for as many as it likes.
     pub updates_per_second: Option<u32>,
@@ -51,7 +52,7 @@ pub struct TableGrant {
 )]
 pub struct GrantError(pub String);
 
-/// What an import takes of the operator.
+/// The permission that an import needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// Nothing: every plugin has it.
@@ -62,7 +63,7 @@ pub enum Need {
     Grant(&'static str),
 }
 
-/// What an import takes.
+/// Returns the permission that an import needs.
 ///
 /// # Errors
 /// No host offers it, or this one does not speak its version.
@@ -93,7 +94,7 @@ impl Grants {
         Ok(grants)
     }
 
-    /// What either grants: of a slot, and of a digest or a signer.
+    /// The union of two grants: of a slot, and of a digest or a signer.
     #[must_use]
     pub fn merge(&self, other: &Self) -> Self {
         let mut all = self.clone();

@@ -45,10 +45,10 @@ pub(crate) enum Call {
     Enrich,
 }
 
-/// What a guest answers: its result, or an error of its own.
+/// The answer of a guest: its result, or an error of its own.
 pub(crate) type Answer<T> = wasmtime::Result<Result<T, String>>;
 
-/// How a call ended that did not return what it should.
+/// The end of a call that did not return what it should.
 struct Ended {
     kind: FaultKind,
     detail: String,
@@ -109,12 +109,12 @@ impl<R: Role> Guard<R> {
         &self.blueprint.stats
     }
 
-    /// What happens to a batch that it failed on.
+    /// The fallback for a batch that it failed on.
     pub(crate) fn fallback(&self) -> Fallback {
         self.blueprint.setup.fallback
     }
 
-    /// What `bind` answered.
+    /// The answer of `bind`.
     pub(crate) fn bound(&self) -> &R::Bound {
         &self.bound
     }
@@ -244,7 +244,7 @@ impl<R: Role> Guard<R> {
         self.fault(step, ended)
     }
 
-    /// What follows from an offence.
+    /// Handles an offence: backoff, or quarantine.
     fn punish(&mut self) {
         let stats = &self.blueprint.stats;
         let now = Duration::from_nanos(self.blueprint.setup.host.clock.monotonic());
@@ -282,7 +282,7 @@ impl From<Breach> for Ended {
 // === impl Call ===
 
 impl Call {
-    /// How many there are.
+    /// Their number.
     const COUNT: usize = 7;
 
     /// The exported function.

@@ -1,4 +1,4 @@
-//! What a plugin can reach of the host: one room for each interface of `wit/v0.1/host.wit`, and one for WASI.
+//! The imports of a plugin: one room for each interface of `wit/v0.1/host.wit`, and one for WASI.
 
 mod bucket;
 mod clock;
@@ -29,7 +29,7 @@ use crate::limiter::Limiter;
 use crate::limits::Limits;
 use crate::version::v0_1::probe::plugin;
 
-/// What the host offers. Shared by all plugins of a path; each sees of it what it was granted.
+/// The host's tables, maps and clock. Shared by all plugins of a path; each sees of it what it was granted.
 #[derive(Clone)]
 pub struct Host {
     /// Tables about the node.

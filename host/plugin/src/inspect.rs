@@ -1,49 +1,18 @@
-//! What a component says of itself, read from its bytes before anything is compiled.
+//! Inspection: role, name, version and imports of a component, read from its bytes before anything is compiled.
 
-use std::sync::Arc;
-
-use host_model::{Digest, PluginId, Role, printable};
+use host_model::{Digest, Role, printable};
 use sha2::Digest as _;
 use wasmparser::{ComponentName, ComponentNameSectionReader, Encoding, KnownCustom, Parser, Payload};
 
-use crate::compiled::{Compiled, LABEL_SECTION, Label};
-use crate::limits::LARGEST_COMPONENT;
+use crate::compiled::{LABEL_SECTION, Label};
+use crate::inspection::{Compiled, IDENTITY, Inspection, UNNAMED};
 use crate::refusal::Refusal;
-use crate::signature::{self, PublicKey};
+use crate::sections::{damaged, recognise};
+use crate::signature;
 use crate::version::interface;
-
-/// What a component says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inspection {
-    /// What it can do; at least one.
-    pub roles: Vec<Role>,
-    /// Whether it decodes a protocol: its records are those of the connections that speak it.
-    pub protocol: bool,
-    /// Whether it hands its state to a successor.
-    pub handover: bool,
-    /// Its name: from its `probe:plugin` section, else the component's own name, else `unnamed`.
-    pub name: String,
-    /// Its version, from the same place; `0.0.0` if it has none.
-    pub version: String,
-    /// SHA-256 of the bytes.
-    pub digest: Digest,
-    /// Version of the contract: that of its roles.
-    pub contract: String,
-    /// The interfaces it imports, as they are named in the component. Interfaces that only hold types are left out.
-    pub imports: Vec<String>,
-    /// The interfaces it exports.
-    pub exports: Vec<String>,
-    /// Who signed it; None if nobody did. One that carries a wrong signature is not inspected but refused.
-    pub signer: Option<PublicKey>,
-    /// What it was compiled for, if the bytes are code and not a component.
-    pub compiled: Option<Compiled>,
-}
 
 /// The custom section that carries a plugin's `name NUL version`.
 pub const IDENTITY_SECTION: &str = "probe:plugin";
-
-/// What a component without any name is called.
-pub const UNNAMED: &str = "unnamed";
 
 /// Reads what a component says of itself.
 ///
@@ -102,7 +71,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
     })
 }
 
-/// What has been seen of a component so far.
+/// The parts of a component that were read so far.
 #[derive(Default)]
 struct Found {
     /// 0 in the component itself, more within nested modules and components.
@@ -112,48 +81,14 @@ struct Found {
     identity: Option<(String, String)>,
     component_name: Option<String>,
     version: Option<String>,
-    /// Of a compiled plugin.
+    /// The label of a compiled plugin.
     label: Option<Label>,
 }
 
 /// Bytes of an import's or export's name that are kept.
 const NAME: usize = 128;
-/// Bytes of a plugin's name and of its version that are kept.
-const IDENTITY: usize = 64;
 /// Imports that a component may have, and exports that are kept. One of wit/v0.1 with all of WASI has about fifty.
 const NAMES: usize = 256;
-
-// === impl Inspection ===
-
-impl Inspection {
-    /// `name@version`.
-    #[must_use]
-    pub fn label(&self) -> String {
-        format!("{}@{}", self.name, self.version)
-    }
-
-    /// Named after its file, if it has no name of its own.
-    #[must_use]
-    pub fn or_named(mut self, stem: &str) -> Self {
-        let stem = printable(stem, IDENTITY);
-        if self.name == UNNAMED && !stem.is_empty() {
-            self.name = stem;
-        }
-        self
-    }
-
-    /// Its identity in a slot.
-    #[must_use]
-    pub fn id(&self, slot: &str, generation: u64) -> PluginId {
-        PluginId {
-            slot: Arc::from(slot),
-            name: Arc::from(self.name.as_str()),
-            version: Arc::from(self.version.as_str()),
-            digest: self.digest,
-            generation,
-        }
-    }
-}
 
 // === impl Found ===
 
@@ -201,7 +136,7 @@ impl Found {
         Ok(())
     }
 
-    /// Takes what a compiled plugin says that its component said; its own bytes say nothing.
+    /// Takes names and identity from the label of a compiled plugin; its own bytes say nothing.
     fn of(&mut self, label: Label) -> Result<Compiled, Refusal> {
         let Label { target, source, name, version, imports, exports } = label;
         if imports.len() > NAMES {
@@ -228,23 +163,6 @@ fn component_name(names: ComponentNameSectionReader<'_>) -> Option<String> {
 /// Interfaces of the contract that need nothing from the host.
 fn holds_only_types(name: &str) -> bool {
     matches!(interface(name), Ok(Some(("columns" | "schema" | "layout", _))))
-}
-
-pub(crate) fn recognise(bytes: &[u8]) -> Result<(), Refusal> {
-    match bytes {
-        [] => Err(Refusal::Empty),
-        _ if bytes.len() > LARGEST_COMPONENT => Err(Refusal::TooLarge(bytes.len())),
-        [b'\0', b'a', b's', b'm', ..] => Ok(()),
-        [0x7f, b'E', b'L', b'F', ..] => Err(Refusal::NotWasm("an ELF file (an executable, a BPF object or compiled wasm)")),
-        [b'(', b'm' | b'c', ..] => Err(Refusal::NotWasm("WebAssembly text; `wasm-tools parse` makes the binary")),
-        [b'#', b'!', ..] => Err(Refusal::NotWasm("a script")),
-        [0x1f, 0x8b, ..] | [b'P', b'K', ..] => Err(Refusal::NotWasm("an archive")),
-        _ => Err(Refusal::NotWasm("something else")),
-    }
-}
-
-pub(crate) fn damaged(error: wasmparser::BinaryReaderError) -> Refusal {
-    Refusal::Damaged { offset: error.offset(), problem: printable(error.message(), 200) }
 }
 
 #[cfg(test)]

@@ -18,11 +18,11 @@ use crate::imports::{Forbidden, Imports, Rates, TooManyHostCalls};
 use crate::refusal::{PluginError, Step};
 use crate::version::v0_1::exports::probe::plugin::handover;
 
-/// What one role adds to an instance.
+/// A role: what it adds to an instance.
 pub(crate) trait Role: Send {
     /// The functions that it exports.
     type Guest: Send;
-    /// What `bind` answered, checked.
+    /// The answer of `bind`, checked.
     type Bound: PartialEq + Send;
 
     /// Finds the functions.
@@ -32,7 +32,7 @@ pub(crate) trait Role: Send {
     fn bind(&self, store: &mut Store<Imports>, guest: &Self::Guest, config: &str) -> Result<Self::Bound, Failure>;
 }
 
-/// What an instance is built of.
+/// The parts of an instance.
 pub(crate) struct Blueprint<R> {
     pub(crate) id: PluginId,
     pub(crate) role: R,

@@ -4,7 +4,7 @@
 //! bytes -> inspect -> grant -> compile -> instantiate -> expects, bind -> calls
 //! ```
 //!
-//! What comes out are the stages of `host-model`: a [`Decoder`](host_model::Decoder), [`Sampler`](host_model::Sampler) or
+//! The results are stages of `host-model`: a [`Decoder`](host_model::Decoder), [`Sampler`](host_model::Sampler) or
 //! [`Enricher`](host_model::Enricher) that happens to run in a sandbox. Whatever a guest does (trap, loop, lie, grow) ends as
 //! a [`Fault`](host_model::Fault) or a [`PluginError`], never as a panic or a stall.
 //!
@@ -16,7 +16,9 @@
 // What the bytes say, and whether that may be.
 pub mod grant;
 pub mod inspect;
+mod inspection;
 mod refusal;
+mod sections;
 pub mod signature;
 mod version;
 
@@ -54,14 +56,15 @@ use host_model::Fallback;
 pub use apart::Apart;
 #[cfg(feature = "compiler")]
 pub use cache::{Cache, CacheError, CacheUse, Precompiled, precompile};
+pub use compiled::TARGETS;
 #[cfg(feature = "compiler")]
 pub use compiled::compile_for;
-pub use compiled::{Compiled, NATIVE_CODE, TARGETS};
 pub use component::Component;
 pub use engine::{COMPILES, Engine, EngineError, Execution, INSTANCES};
-pub use grant::{GrantError, Grants, MapGrant, Need, TableGrant, need};
+pub use grant::{GrantError, Grants, MapGrant, NATIVE_CODE, Need, TableGrant, need};
 pub use imports::{Clock, Host, SystemClock};
-pub use inspect::{Inspection, inspect};
+pub use inspect::inspect;
+pub use inspection::{Compiled, Inspection};
 pub use limits::{Deadlines, Limits, Quarantine};
 pub use refusal::{PluginError, Refusal, Step};
 pub use version::SPOKEN;
@@ -70,16 +73,16 @@ pub use version::SPOKEN;
 /// Source and reasons are in `adapters/`.
 pub const STUB_ADAPTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/wasi_snapshot_preview1.stub.wasm"));
 
-/// What one slot gives its plugin.
+/// The settings that a slot gives its plugin.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// Its configuration: a JSON object.
     pub config: String,
-    /// What it may reach.
+    /// Its permissions.
     pub grants: Grants,
-    /// What it may use.
+    /// Its limits.
     pub limits: Limits,
-    /// What happens to a batch that it failed on.
+    /// The fallback for a batch that it failed on.
     pub fallback: Fallback,
     /// The host that it reaches.
     pub host: Host,

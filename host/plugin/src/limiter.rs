@@ -1,4 +1,4 @@
-//! What one instance has taken of its memory.
+//! The memory and tables of one instance, counted and limited.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,7 +18,7 @@ pub(crate) struct Limiter {
     stats: Arc<CallStats>,
 }
 
-/// What a call asked for and did not get.
+/// The resource that a call asked for and did not get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refused {
     Memory,

@@ -1,4 +1,4 @@
-//! What one plugin may use. Each number with its reason.
+//! Limits of one plugin, each number with its reason.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub struct Limits {
     pub recycle_bytes: usize,
     /// Elements of all its tables. 100,000: five times what any toolchain that was measured asks for.
     pub table_elements: usize,
-    /// What one call may hand to the host, and what one import may be given. 16 MiB: 64 times the largest run of the defaults.
+    /// Maximum bytes that one call returns, and that one import is given. 16 MiB: 64 times the largest run of the defaults.
     pub output_bytes: usize,
     /// Rows that one run may become, of a schema with up to [`FIELDS_OF_A_ROW`] fields; with more fields fewer. 262,144: 256 times the
     /// rows of a full batch. Each costs the host a few words, and when it is exported every field of it, even where no column was
@@ -33,7 +33,7 @@ pub struct Limits {
     pub quarantine: Option<Quarantine>,
 }
 
-/// How long each kind of call may take. Times are the plugin's own: a worker that is not run, because the machine is busy, is
+/// Maximum time of each kind of call. Times are the plugin's own: a worker that is not run, because the machine is busy, is
 /// waited for. They are kept to about 40 ms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deadlines {
@@ -52,14 +52,14 @@ pub struct Deadlines {
     pub handover: Duration,
 }
 
-/// So many offences (a broken limit or contract, not an error of its own) within so much time, and a plugin is not called any
-/// more. Ten within a minute: it rests after the third, each time twice as long, so that one that always fails is given up
+/// The number of offences (a broken limit or contract, not an error of its own) after which a plugin is not called any more, and the time
+/// within which they count. Ten within a minute: it rests after the third, each time twice as long, so that one that always fails is given up
 /// after 13 seconds, and one that meets an odd batch now and then is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quarantine {
-    /// How many.
+    /// The number.
     pub faults: u32,
-    /// Within how long.
+    /// The time within which they count.
     pub window: Duration,
 }
 
@@ -109,6 +109,12 @@ pub(crate) const TABLES: usize = 200;
 
 /// Bytes of wasm that are looked at. Twice the largest component measured (Python, 18 MiB) and then some.
 pub const LARGEST_COMPONENT: usize = 64 << 20;
+
+/// Maximum metrics of a schema: each is counted for every row.
+pub(crate) const MAX_METRICS: usize = 64;
+
+/// Maximum conversations that a decoder may disown after one `decode`: as many as the router knows.
+pub(crate) const MOST_DISOWNED: usize = 1 << 16;
 
 // === impl Limits ===
 

@@ -16,9 +16,6 @@ use crate::version::v0_1::exports::probe::plugin::protocol;
 use crate::version::v0_1::nouns;
 use crate::version::v0_1::probe::plugin::columns::ValuesParam;
 
-/// Conversations that a decoder may disown after one `decode`: as many as the router knows.
-pub(crate) const MOST_DISOWNED: usize = 1 << 16;
-
 /// Bound as a decoder is, and then asked what it decodes.
 pub(crate) struct RecogniserRole(pub(crate) DecoderRole);
 
@@ -80,7 +77,7 @@ impl Recogniser for WasmRecogniser {
     }
 }
 
-/// What it exports of its protocol; there is no recogniser without.
+/// Its interface `protocol`; there is no recogniser without.
 fn speaks(guest: &Guest) -> wasmtime::Result<&protocol::Guest> {
     guest.protocol.as_ref().ok_or_else(|| wasmtime::Error::msg("it does not export `protocol`"))
 }

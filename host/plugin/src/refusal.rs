@@ -29,11 +29,11 @@ pub enum Step {
 pub struct PluginError {
     /// Who: `name@version` where the bytes tell, else the digest or the file.
     pub plugin: String,
-    /// Where the load stopped.
+    /// The step that failed.
     pub step: Step,
-    /// What is wrong; printable.
+    /// The problem; printable.
     pub problem: String,
-    /// What to do about it; printable.
+    /// The cure; printable.
     pub cure: String,
 }
 
@@ -68,17 +68,19 @@ pub enum Refusal {
     OtherRole {
         /// The role of the slot.
         wanted: host_model::Role,
-        /// What it exports.
+        /// Its exports.
         exports: Vec<String>,
     },
     /// It is a decoder, but of no protocol.
     #[error("it decodes no protocol: it exports {}", list(.0))]
     NoProtocol(Vec<String>),
     /// It speaks another version of the contract.
-    #[error("`{name}` is of a contract that this host does not speak; it speaks probe:plugin {speaks}", speaks = crate::version::SPOKEN)]
+    #[error("`{name}` is of a contract that this host does not speak; it speaks probe:plugin {speaks}")]
     Contract {
         /// The import or export.
         name: String,
+        /// The version that this host speaks.
+        speaks: &'static str,
     },
     /// It carries a signature that is none of it.
     #[error("its section `probe:signature` {0}")]
@@ -100,10 +102,15 @@ pub enum Refusal {
     NotGranted {
         /// The interfaces.
         imports: Vec<String>,
-        /// For each the simplest grant that would do: what is to be added to `grants`.
+        /// The simplest grant for each: what is to be added to `grants`.
         grants: Vec<&'static str>,
     },
 }
+
+/// The cure where the compiler refuses the code of a component.
+#[cfg(feature = "compiler")]
+pub(crate) const NOT_TAKEN: &str =
+    "look what `wasm-tools validate` says; threads, garbage collection and exceptions are not taken";
 
 // === impl Refusal ===
 
@@ -117,7 +124,7 @@ impl Refusal {
         }
     }
 
-    /// What to do about it.
+    /// The cure.
     #[must_use]
     pub fn cure(&self) -> String {
         match self {
@@ -145,8 +152,8 @@ impl Refusal {
             Self::OtherRole { exports, .. } => {
                 format!("load it into a slot of its own role ({}), or export the wanted interface", list(exports))
             }
-            Self::Contract { .. } => {
-                format!("build the plugin against probe:plugin {} (wit/v0.1), or take a host that speaks its version", crate::version::SPOKEN)
+            Self::Contract { speaks, .. } => {
+                format!("build the plugin against probe:plugin {speaks} (wit/v0.1), or take a host that speaks its version")
             }
             Self::Wasi(_) => {
                 "build for wasm32-unknown-unknown, or for wasm32-wasip2 with a toolchain of WASI 0.2; modules of WASI preview 1 become \

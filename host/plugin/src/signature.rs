@@ -1,4 +1,4 @@
-//! Who made a component: an Ed25519 signature that travels inside it, as its last section.
+//! Signatures of components: Ed25519, inside the component as its last section.
 //!
 //! ```text
 //! the component | custom section "probe:signature": 1 | 32 bytes public key | 64 bytes signature
@@ -15,8 +15,8 @@ use wasmparser::{Encoding, Parser, Payload};
 
 pub use key::{KeyError, PrivateKey, PublicKey};
 
-use crate::inspect::{damaged, recognise};
 use crate::refusal::Refusal;
+use crate::sections::{damaged, recognise};
 
 /// The custom section that carries a signature.
 pub const SECTION: &str = "probe:signature";
@@ -52,7 +52,7 @@ pub fn sign(component: &[u8], key: &PrivateKey) -> Result<Vec<u8>, Refusal> {
     Ok(signed)
 }
 
-/// Who signed a component; None if nobody did.
+/// Returns the key that signed a component; None if it is unsigned.
 ///
 /// # Errors
 /// It is damaged, or what it carries is not a signature of these bytes.

@@ -1,4 +1,4 @@
-//! Which versions of the contract this host speaks. A folder of `wit/` and a room here for each.
+//! Which versions of the contract, and of WASI, this host speaks. A folder of `wit/` and a room here for each.
 
 pub(crate) mod v0_1;
 
@@ -7,7 +7,7 @@ use crate::refusal::Refusal;
 /// The package that the contract is.
 pub(crate) const PACKAGE: &str = "probe:plugin/";
 
-/// What this host speaks, as refusals say it.
+/// The version of the contract that this host speaks, as refusals name it.
 pub const SPOKEN: &str = "0.1";
 
 /// The name of an interface of the contract, without package and version: `sampler` for `probe:plugin/sampler@0.1.0`. None if
@@ -19,7 +19,21 @@ pub(crate) fn interface(name: &str) -> Result<Option<(&str, &str)>, Refusal> {
     let Some(rest) = name.strip_prefix(PACKAGE) else { return Ok(None) };
     let (interface, version) = rest.split_once('@').unwrap_or((rest, ""));
     let spoken = version.strip_prefix(SPOKEN).is_some_and(|patch| patch.is_empty() || patch.starts_with('.'));
-    if spoken { Ok(Some((interface, version))) } else { Err(Refusal::Contract { name: name.into() }) }
+    if spoken { Ok(Some((interface, version))) } else { Err(Refusal::Contract { name: name.into(), speaks: SPOKEN }) }
+}
+
+/// Whether a name is of WASI, of the version that is answered here.
+///
+/// # Errors
+/// It is of another version.
+pub(crate) fn is_wasi(import: &str) -> Result<bool, Refusal> {
+    if !import.starts_with("wasi:") {
+        return Ok(false);
+    }
+    match import.split_once('@') {
+        Some((_, version)) if version.starts_with("0.2.") && !version.contains('-') => Ok(true),
+        _ => Err(Refusal::Wasi(import.into())),
+    }
 }
 
 #[cfg(test)]
@@ -38,5 +52,17 @@ mod tests {
         assert!(interface("probe:plugin/sampler@0.10.0").is_err());
         assert!(interface("probe:plugin/sampler").is_err());
         assert_eq!(interface("wasi:cli/run@0.2.0"), Ok(None));
+    }
+
+    #[test]
+    fn every_patch_of_wasi_0_2_is_answered_and_no_other_version_is() {
+        assert_eq!(is_wasi("wasi:cli/stdout@0.2.0"), Ok(true));
+        assert_eq!(is_wasi("wasi:http/types@0.2.12"), Ok(true));
+        assert_eq!(is_wasi("probe:plugin/log@0.1.0"), Ok(false));
+        for other in
+            ["wasi:cli/stdout@0.3.0", "wasi:cli/stdout@0.2.0-rc-2023-11-10", "wasi:cli/stdout", "wasi:cli/stdout@0.20.0"]
+        {
+            assert_eq!(is_wasi(other), Err(Refusal::Wasi(other.into())));
+        }
     }
 }

@@ -3,7 +3,8 @@
 use plugin_sdk::conversation::{Beginning, Opinion, Transport};
 
 use crate::codes;
-use crate::message::{HEADER, Message, Unread};
+use crate::message::{HEADER, Message};
+use crate::unread::Unread;
 
 /// The port of DNS.
 const PORT: u16 = 53;

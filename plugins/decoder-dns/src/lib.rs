@@ -1,6 +1,7 @@
 //! Decoder of DNS: every question with its answer, over UDP and TCP.
 
 // What a message says.
+mod unread;
 mod codes;
 mod name;
 mod message;
@@ -20,8 +21,9 @@ use plugin_sdk::conversation::{
 use plugin_sdk::{Config, FieldUse, Signal};
 
 use lookups::{Answer, Lookup};
-use message::{HEADER, Message, Unread};
+use message::{HEADER, Message};
 use names::Names;
+use unread::Unread;
 
 /// The protocol.
 #[derive(Default)]

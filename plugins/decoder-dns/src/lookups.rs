@@ -52,11 +52,11 @@ pub(crate) struct Answer {
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Mixed(u64);
 
-/// So many questions of a socket wait. A server that answers 100,000 a second in 10 ms has 1,000.
+/// Maximum questions of a socket that wait for their answers. A server that answers 100,000 a second in 10 ms has 1,000.
 const MOST: usize = 4096;
 /// Servers that a question may be sent to at once: musl asks all that `resolv.conf` has, and reads three of them.
 const SERVERS: usize = 3;
-/// So many answers wait for their questions.
+/// Maximum number of responses held until their query is seen.
 const MOST_EARLY: usize = 64;
 /// An answer that has waited so long for its question was to nothing: a repeated one.
 const EARLY_NS: u64 = 100_000_000;

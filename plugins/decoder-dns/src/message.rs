@@ -1,6 +1,7 @@
 //! One message: its header and its question.
 
 use crate::name;
+use crate::unread::Unread;
 
 /// What is read of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,15 +19,6 @@ pub(crate) struct Message {
     pub question: Option<(u16, u16)>,
     /// A number of all questions; 0 without.
     pub digest: u64,
-}
-
-/// Why a message is not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unread {
-    /// Its question goes beyond the bytes.
-    Short,
-    /// This is no message.
-    Bad,
 }
 
 /// Bytes of a header.

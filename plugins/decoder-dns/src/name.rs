@@ -1,6 +1,6 @@
 //! Names: labels, and pointers to labels that were written before.
 
-use crate::message::Unread;
+use crate::unread::Unread;
 
 /// A name has no more bytes, its lengths included.
 const LONGEST: usize = 255;
@@ -132,7 +132,7 @@ fn add_byte(byte: u8, text: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::{add, add_byte, pass, read};
-    use crate::message::Unread;
+    use crate::unread::Unread;
 
     #[test]
     fn eight_bytes_at_a_time_are_as_one_by_one() {

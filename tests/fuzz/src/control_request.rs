@@ -2,9 +2,10 @@
 
 use std::fmt::Debug;
 
-use host_daemon::control::message::{LoadPlugin, LoadProbe, RollbackPlugin, ShadowOf, ShadowPlugin, UnloadPlugin, UnloadProbe};
-use host_daemon::shadow::Condition;
-use host_daemon::slot::Slot;
+use host_api::{
+    ComparePlugin, Condition, DiscardPlugin, LoadPlugin, LoadProbe, PromotePlugin, RollbackPlugin, ShadowPlugin, Slot,
+    UnloadPlugin, UnloadProbe,
+};
 use host_model::Comparison;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,7 +21,9 @@ pub fn check(data: &[u8]) {
     request::<LoadPlugin>(data);
     request::<UnloadPlugin>(data);
     request::<RollbackPlugin>(data);
-    request::<ShadowOf>(data);
+    request::<ComparePlugin>(data);
+    request::<PromotePlugin>(data);
+    request::<DiscardPlugin>(data);
     request::<LoadProbe>(data);
     request::<UnloadProbe>(data);
     if let Some(promote_if) = request::<ShadowPlugin>(data).and_then(|shadow| shadow.promote_if) {

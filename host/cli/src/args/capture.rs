@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
-use host_daemon::slot::Slot;
+use host_api::Slot;
 
 use super::{FormatArgs, LogFormat, OtlpProtocol, SocketArgs, value};
 

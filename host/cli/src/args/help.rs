@@ -1,5 +1,7 @@
 //! The longer texts of help: what a command does, by example.
 
+use crate::exit;
+
 /// `host`
 pub(super) const ABOUT: &str = "\
 See what the kernel does, through plugins that you can replace while events flow.
@@ -12,7 +14,12 @@ components. Every record is counted at every stage, and the sums balance.";
 pub(super) const AFTER_SHORT: &str = "Start with `host run`. `host --help` has examples, exit codes, variables and files.";
 
 /// After `host --help`.
-pub(super) const AFTER: &str = "\
+pub(super) fn after() -> String {
+    format!("{EXAMPLES}{}{PLACES}", exit::meanings())
+}
+
+/// What it begins with.
+const EXAMPLES: &str = "\
 Examples:
   host run                              see this machine: requests, programs, files, connections
   host run --probe file --comm nginx    only files that nginx opens
@@ -25,15 +32,10 @@ Examples:
   host doctor                           what this machine lacks, and the cure
 
 Exit codes:
-  0  done; also when the reader of standard output went away
-  1  failed; a ledger does not balance; rows were not delivered before the end, or something hung
-     then; a plugin failed in a replay; `host doctor` found a fault; `host plugin repro run` did
-     not see what it was to see
-  2  the command line or the configuration is wrong
-  3  a plugin or a probe was refused; what ran before still runs
-  4  no running host answers at the socket
-  5  a privilege is missing that the run takes, and replaying is no way out
+";
 
+/// What it ends with.
+const PLACES: &str = "
 Environment variables:
   HOST_SOCKET, HOST_CONFIG      as --socket and --config
   OTEL_EXPORTER_OTLP_*          the collector: ENDPOINT, PROTOCOL, HEADERS and so on; a flag wins

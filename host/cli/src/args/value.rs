@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use host_daemon::shadow::Condition;
-use host_daemon::slot::Slot;
+use host_api::{Condition, Slot};
 
 /// Reads `500ms`, `10s`, `2m`, `1h30m`; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {

@@ -4,9 +4,8 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
+use host_api::{Client, ClientError, GetStatus, default_socket};
 use host_daemon::config::Config;
-use host_daemon::control::client::{Client, ClientError};
-use host_daemon::control::default_socket;
 
 use super::{Finding, state};
 use crate::args::DoctorArgs;
@@ -53,7 +52,7 @@ pub(super) async fn findings(args: &DoctorArgs) -> Vec<Finding> {
 
 async fn daemon(client: &Client) -> Finding {
     let place = client.socket().display();
-    match client.status().await {
+    match client.call(&GetStatus).await {
         Ok(status) if status.balanced => {
             Finding::ok("running host", format!("{} at {place}, up {}, balanced", status.version, since(status.uptime_ms)))
         }

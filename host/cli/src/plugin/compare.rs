@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use host_daemon::control::client::ClientError;
-use host_daemon::control::message::{ShadowState, ShadowStatus};
+use host_api::{ClientError, ComparePlugin, ShadowState, ShadowStatus};
 use host_model::{Comparison, Example, Role};
 use serde_json::value::RawValue;
 
-use super::{label, parts, shadow};
+use super::candidate::which;
+use super::{label, parts};
 use crate::args::{CompareArgs, Format};
 use crate::exit::{Code, Done, Failure};
 use crate::output::{self, Align, columns, grouped, percent, sheet, since};
@@ -27,11 +27,11 @@ const RESULT: usize = 24;
 /// `host plugin compare`
 pub(super) async fn compare(args: CompareArgs) -> Done {
     let (client, format) = parts(args.data);
-    let slot = shadow::which(&client, args.slot.as_deref()).await?;
-    let path = format!("/v1/plugins/compare?slot={slot}");
+    let slot = which(&client, args.slot.as_deref()).await?;
+    let ask = ComparePlugin { slot };
     let (mut drawn, mut seen) = (0, false);
     loop {
-        let answer: Box<RawValue> = match client.get(&path).await {
+        let answer: Box<RawValue> = match client.call_as(&ask).await {
             Err(ClientError::Refused(_)) if seen => {
                 style::note("the candidate was discarded");
                 return Ok(());
@@ -194,7 +194,7 @@ fn examples(examples: &[Example]) -> String {
 pub(super) mod tests {
     use std::collections::BTreeMap;
 
-    use host_daemon::slot::Slot;
+    use host_api::Slot;
 
     use super::*;
 

@@ -1,11 +1,9 @@
 //! `host plugin history`: the generations of a slot that are kept, and how one came after the other.
 
-use host_daemon::control::message::SlotGeneration;
-use host_daemon::slot::Slot;
-use host_daemon::status::Swap;
+use host_api::{GetSlots, GetStatus, Slot, SlotGeneration, Swap};
 use serde::Serialize;
 
-use super::{brief, label, parts, slot};
+use super::{brief, label, parts, slot_named};
 use crate::args::{Format, HistoryArgs};
 use crate::ask;
 use crate::exit::{Code, Done, Failure};
@@ -27,10 +25,12 @@ struct History {
 
 /// `host plugin history`
 pub(super) async fn history(args: HistoryArgs) -> Done {
-    let of: Option<Slot> = args.slot.as_deref().map(slot).transpose()?;
+    let of: Option<Slot> = args.slot.as_deref().map(slot_named).transpose()?;
     let (client, format) = parts(args.data);
-    let mut history =
-        History { generations: ask::answer(client.slots()).await?, swaps: ask::answer(client.status()).await?.swaps };
+    let mut history = History {
+        generations: ask::answer(client.call(&GetSlots)).await?,
+        swaps: ask::answer(client.call(&GetStatus)).await?.swaps,
+    };
     if let Some(of) = &of {
         history.generations.retain(|generation| generation.slot == *of);
         history.swaps.retain(|swap| swap.slot == of.to_string());
@@ -117,8 +117,8 @@ fn row(generation: &SlotGeneration, now: u64) -> Vec<String> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use host_daemon::config::OnFaults;
-    use host_daemon::limits::SlotLimits;
+    use host_api::OnFaults;
+    use host_daemon::to_slot_limits;
     use host_model::Fallback;
     use host_plugin::Limits;
 
@@ -137,7 +137,7 @@ pub(super) mod tests {
             handover: "warm".into(),
             config: serde_json::Map::from_iter([("ratio".to_owned(), 0.5.into())]),
             signer: None,
-            limits: SlotLimits::from(&Limits::default()),
+            limits: to_slot_limits(&Limits::default()),
             grants: vec!["clock".into(), "tables:process".into()],
             fallback: Fallback::Pass,
             on_faults: OnFaults::Previous,

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use host_api::{Slot, SlotLimits};
 use host_daemon::config::is_file;
-use host_daemon::limits::SlotLimits;
-use host_daemon::slot::Slot;
+use host_daemon::{from_slot_limits, to_slot_limits};
 use host_model::Role;
 use host_plugin::signature::PublicKey;
 use host_plugin::{Inspection, Limits, Need, Refusal};
@@ -96,7 +96,7 @@ fn card(inspection: Inspection, size_bytes: u64) -> Result<Card, Refusal> {
         size_bytes,
         exports: inspection.exports,
         imports,
-        limits: SlotLimits::from(&Limits::default()),
+        limits: to_slot_limits(&Limits::default()),
     })
 }
 
@@ -129,7 +129,7 @@ impl Card {
             ("signer", self.signer.map_or_else(|| "nobody: it is not signed".to_owned(), |signer| signer.to_string())),
             ("exports", self.exports.join("\n")),
             ("imports", if imports.is_empty() { "nothing".to_owned() } else { imports.join("\n") }),
-            ("limits", slot::limits(&Limits::from(&self.limits))),
+            ("limits", slot::limits(&from_slot_limits(&self.limits))),
         ]);
         text + &self.cure()
     }

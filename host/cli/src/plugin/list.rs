@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use host_daemon::control::message::ShadowStatus;
-use host_daemon::status::{PluginOnPath, PluginState, PluginStatus};
+use host_api::{PluginOnPath, PluginState, PluginStatus, ShadowStatus};
 use host_model::FaultKind;
 
 use super::{brief, label};

@@ -1,9 +1,9 @@
 //! `host plugin repro`: calls that failed, from the running host or from the folder of its state.
 
+use host_api::{BoundTo, Client, ClientError, GetRepro, GetRepros, Repro, ReproSummary, Rerun, RerunOutcome};
 use host_daemon::config::default_state_dir;
-use host_daemon::control::client::{Client, ClientError};
-use host_daemon::repro::{self, BoundTo, Repro, ReproSummary, Rerun, RerunOutcome, Shelf};
-use host_plugin::Limits;
+use host_daemon::from_slot_limits;
+use host_daemon::repro::{self, Store};
 
 use super::{label, parts, slot};
 use crate::args::{Format, KeptArgs, ReproCommand, ReproListArgs, ReproRunArgs, ReproShowArgs};
@@ -23,14 +23,14 @@ pub(super) async fn repro(command: ReproCommand) -> Done {
 /// Where the calls are kept.
 enum Kept {
     Host(Client),
-    Folder(Shelf),
+    Folder(Store),
 }
 
 async fn list(args: ReproListArgs) -> Done {
     let format = args.kept.data.format.format;
     let repros = match kept(args.kept).await? {
-        Kept::Host(client) => client.repros().await?,
-        Kept::Folder(shelf) => shelf.list(),
+        Kept::Host(client) => client.call(&GetRepros).await?,
+        Kept::Folder(store) => store.list(),
     };
     match format {
         Format::Json => output::print_json(&repros),
@@ -75,21 +75,21 @@ async fn find(id: &str, args: KeptArgs) -> Result<Repro, Failure> {
         return Err(failure.cured_by("`host plugin repro list` shows the calls there are"));
     }
     Ok(match kept(args).await? {
-        Kept::Host(client) => client.repro(id).await?,
-        Kept::Folder(shelf) => shelf.find(id)?,
+        Kept::Host(client) => client.call(&GetRepro { id: id.to_owned() }).await?,
+        Kept::Folder(store) => store.find(id)?,
     })
 }
 
 /// The folder that is named; else the running host; else the folder that a host uses if it is told nothing.
 async fn kept(args: KeptArgs) -> Result<Kept, Failure> {
     if let Some(folder) = args.state_dir {
-        return Ok(Kept::Folder(Shelf::open(&folder)));
+        return Ok(Kept::Folder(Store::open(&folder)));
     }
     let (client, _) = parts(args.data);
-    match client.repros().await {
+    match client.call(&GetRepros).await {
         Err(error @ ClientError::NoDaemon { .. }) => {
             let folder = default_state_dir().filter(|folder| folder.join("repro").is_dir());
-            folder.map(|folder| Kept::Folder(Shelf::open(&folder))).ok_or_else(|| {
+            folder.map(|folder| Kept::Folder(Store::open(&folder))).ok_or_else(|| {
                 Failure::from(error).cured_by("start one with `host run`, or name the folder of its state with --state-dir")
             })
         }
@@ -146,7 +146,7 @@ fn page(repro: &Repro, now: u64) -> String {
         ("bound to", bound_to),
         ("config", serde_json::to_string(&repro.config).unwrap_or_default()),
         ("grants", grants.join("\n")),
-        ("limits", slot::limits(&Limits::from(&repro.limits))),
+        ("limits", slot::limits(&from_slot_limits(&repro.limits))),
         ("folder", summary.folder.display().to_string()),
         ("again", format!("host plugin repro run {}", summary.id)),
     ])
@@ -170,8 +170,9 @@ fn sentence(summary: &ReproSummary, rerun: &Rerun) -> String {
 
 #[cfg(test)]
 mod tests {
-    use host_daemon::limits::SlotLimits;
+    use host_daemon::to_slot_limits;
     use host_model::{Fallback, FaultKind, Role, Schema, Signal};
+    use host_plugin::Limits;
 
     use super::*;
 
@@ -196,7 +197,7 @@ mod tests {
         Repro {
             summary,
             config: serde_json::Map::new(),
-            limits: SlotLimits::from(&Limits::default()),
+            limits: to_slot_limits(&Limits::default()),
             grants: vec![],
             fallback: Fallback::Pass,
             bound_to: BoundTo::Schema(Schema { event: "file".into(), signal: Signal::Span, fields: vec![], metrics: vec![] }),

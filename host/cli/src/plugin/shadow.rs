@@ -1,14 +1,13 @@
 //! `host plugin shadow`, `promote` and `discard`: a candidate comes, and what becomes of it.
 
-use host_daemon::control::client::Client;
-use host_daemon::control::message::{ShadowOf, ShadowPlugin, ShadowStatus};
-use host_daemon::slot::Slot;
+use host_api::{DiscardPlugin, PromotePlugin, ShadowPlugin, ShadowStatus};
 use host_plugin::limits::LARGEST_COMPONENT;
 
-use super::{compare, label, object, parts, sent, slot, went_live};
+use super::candidate::which;
+use super::{compare, label, object, parts, sent, slot_named, went_live};
 use crate::args::{CandidateArgs, Format, ShadowArgs};
 use crate::ask;
-use crate::exit::{Code, Done, Failure};
+use crate::exit::Done;
 use crate::output::{self, grouped, portion, since};
 use crate::printable::clipped;
 
@@ -18,7 +17,7 @@ pub(super) async fn shadow(args: ShadowArgs) -> Done {
     let shadow = ShadowPlugin {
         path: Some(path),
         bytes_base64,
-        slot: args.slot.as_deref().map(slot).transpose()?,
+        slot: args.slot.as_deref().map(slot_named).transpose()?,
         config: args.config.and_then(object),
         share: args.share,
         pin: args.pin,
@@ -26,7 +25,7 @@ pub(super) async fn shadow(args: ShadowArgs) -> Done {
         after_ms: args.after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
     };
     let (client, format) = parts(args.data);
-    let status = ask::answer(client.shadow_plugin(&shadow)).await?;
+    let status = ask::answer(client.call(&shadow)).await?;
     match format {
         Format::Json => output::print_json(&status),
         Format::Table => output::print(&began(&status)),
@@ -36,38 +35,18 @@ pub(super) async fn shadow(args: ShadowArgs) -> Done {
 /// `host plugin promote`
 pub(super) async fn promote(args: CandidateArgs) -> Done {
     let (client, format) = parts(args.data);
-    let of = ShadowOf { slot: which(&client, args.slot.as_deref()).await? };
-    went_live(format, &ask::answer(client.promote_plugin(&of)).await?)
+    let of = PromotePlugin { slot: which(&client, args.slot.as_deref()).await? };
+    went_live(format, &ask::answer(client.call(&of)).await?)
 }
 
 /// `host plugin discard`
 pub(super) async fn discard(args: CandidateArgs) -> Done {
     let (client, format) = parts(args.data);
-    let of = ShadowOf { slot: which(&client, args.slot.as_deref()).await? };
-    let status = ask::answer(client.discard_plugin(&of)).await?;
+    let of = DiscardPlugin { slot: which(&client, args.slot.as_deref()).await? };
+    let status = ask::answer(client.call(&of)).await?;
     match format {
         Format::Json => output::print_json(&status),
         Format::Table => output::print(&discarded(&status)),
-    }
-}
-
-/// The slot that is named, or the only one with a candidate.
-pub(super) async fn which(client: &Client, name: Option<&str>) -> Result<Slot, Failure> {
-    match name {
-        Some(name) => slot(name),
-        None => only(&ask::answer(client.shadows()).await?),
-    }
-}
-
-fn only(shadows: &[ShadowStatus]) -> Result<Slot, Failure> {
-    match shadows {
-        [shadow] => Ok(shadow.slot.clone()),
-        [] => Err(Failure::new(Code::Failed, "no slot has a candidate").cured_by("`host plugin shadow FILE` brings one")),
-        several => {
-            let slots: Vec<String> = several.iter().map(|shadow| shadow.slot.to_string()).collect();
-            Err(Failure::new(Code::Usage, "several slots have a candidate")
-                .cured_by(format!("name one of: {}", slots.join(", "))))
-        }
     }
 }
 
@@ -107,15 +86,6 @@ fn discarded(status: &ShadowStatus) -> String {
 mod tests {
     use super::super::compare::tests::shadow;
     use super::*;
-
-    #[test]
-    fn without_a_name_the_only_candidate_is_meant() {
-        let other = ShadowStatus { slot: Slot::Decoder("file".into()), ..shadow() };
-        assert_eq!(only(&[shadow()]).unwrap(), Slot::Sampler);
-        assert!(matches!(only(&[]), Err(Failure::Error { code: Code::Failed, .. })));
-        let Err(Failure::Error { code, cure, .. }) = only(&[shadow(), other]) else { panic!("several are one too many") };
-        assert_eq!((code, cure.as_deref()), (Code::Usage, Some("name one of: sampler, decoder.file")));
-    }
 
     #[test]
     fn a_candidate_that_came_is_said_with_what_happens_next() {

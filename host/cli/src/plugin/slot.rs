@@ -1,9 +1,7 @@
 //! `host plugin inspect SLOT`: all that the running host knows of a slot.
 
-use host_daemon::config::OnFaults;
-use host_daemon::control::message::{ShadowStatus, SlotGeneration};
-use host_daemon::slot::Slot;
-use host_daemon::status::PluginOnPath;
+use host_api::{GetPlugins, GetShadows, GetSlots, OnFaults, PluginOnPath, ShadowStatus, Slot, SlotGeneration};
+use host_daemon::from_slot_limits;
 use host_model::{Fallback, Role};
 use host_plugin::Limits;
 use serde::Serialize;
@@ -31,15 +29,15 @@ struct Known {
 /// `host plugin inspect SLOT`
 pub(super) async fn inspect(args: InspectArgs, slot: Slot) -> Done {
     let client = ask::client(args.socket);
-    let mut generations = ask::answer(client.slots()).await?;
+    let mut generations = ask::answer(client.call(&GetSlots)).await?;
     generations.retain(|generation| generation.slot == slot);
     if generations.is_empty() {
         return Err(history::empty(&slot));
     }
     let (live, kept): (Vec<_>, Vec<_>) = generations.into_iter().partition(|generation| generation.live);
-    let mut paths = ask::answer(client.plugins()).await?;
+    let mut paths = ask::answer(client.call(&GetPlugins)).await?;
     paths.retain(|entry| entry.plugin.slot == slot.to_string());
-    let shadow = ask::answer(client.shadows()).await?.into_iter().find(|shadow| shadow.slot == slot);
+    let shadow = ask::answer(client.call(&GetShadows)).await?.into_iter().find(|shadow| shadow.slot == slot);
     let known = Known { slot, live: live.into_iter().next(), paths, kept, shadow };
     match args.format.format {
         Format::Json => output::print_json(&known),
@@ -89,7 +87,7 @@ impl Known {
             ("host calls", grouped(calls)),
             ("fallback", format!("{}: {}", word(live.fallback), fallback(live.fallback, self.slot.role()))),
             ("on_faults", format!("{}: {}", live.on_faults, on_faults(live.on_faults))),
-            ("limits", limits(&Limits::from(&live.limits))),
+            ("limits", limits(&from_slot_limits(&live.limits))),
             ("kept", self.earlier()),
         ]
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use host_daemon::status::{PathStatus, Status};
+use host_api::{PathStatus, Status};
 
 /// Looks that a rate spans: long enough to be steady, short enough to be now.
 const WINDOW: usize = 3;

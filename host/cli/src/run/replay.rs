@@ -1,11 +1,10 @@
 //! `host replay`: a capture through the paths of a run, the same each time.
 
+use host_api::{FinalReport, PathStatus, Slot, Status, Step};
 use host_daemon::config::{Config, OutputName};
 use host_daemon::privilege;
 use host_daemon::settings::{Input, Settings};
-use host_daemon::slot::Slot;
-use host_daemon::status::{FinalReport, PathStatus, Status};
-use host_daemon::{CALLED_OFF, Daemon, Pace};
+use host_daemon::{Daemon, Pace};
 
 use super::{log, settings, tell};
 use crate::args::{Format, ReplayArgs, Replayed, Speed};
@@ -32,7 +31,7 @@ pub(crate) fn replay(args: ReplayArgs) -> Done {
     let mut faults = None;
     let (report, table) = super::on_threads(None, async {
         let daemon = match Daemon::start(settings).await {
-            Err(refusal) if refusal.step == CALLED_OFF => return Ok((FinalReport::of_nothing(Vec::new()), None)),
+            Err(error) if error.step() == Step::Signal => return Ok((FinalReport::of_nothing(Vec::new()), None)),
             started => started?,
         };
         let status = daemon.status().await;

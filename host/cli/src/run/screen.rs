@@ -1,24 +1,14 @@
 //! The live table: one frame, as lines of text.
 
-use host_daemon::status::{Origin, Status};
+use host_api::{Origin, Status};
 
+use super::canvas::Canvas;
 use super::rates::{History, PathRate};
 use super::traffic::Traffic;
 use crate::output::{bytes, grouped, short, since};
 use crate::printable::clipped;
 use crate::status;
 use crate::style::{Tone, paint};
-
-/// What a frame is drawn for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Canvas {
-    /// Columns.
-    pub(super) width: usize,
-    /// Lines.
-    pub(super) height: usize,
-    /// Whether colours are wanted.
-    pub(super) coloured: bool,
-}
 
 /// The lines of one frame, at most as many and as wide as the canvas.
 pub(super) fn frame(history: &History, traffic: &Traffic, events: &[String], canvas: Canvas) -> Vec<String> {

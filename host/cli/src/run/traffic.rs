@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use host_daemon::requests::Request;
+use host_api::Request;
 
-use super::screen::Canvas;
+use super::canvas::Canvas;
 use crate::output::{nanos, short};
 use crate::printable::clipped;
 use crate::requests::{line, services, told};

@@ -22,3 +22,6 @@ pub struct EngineConfig {
     /// Plugins that a slot keeps for a rollback, the live one included. Default 8.
     pub generations: Option<u32>,
 }
+
+/// Generations that are kept for a rollback where nobody says how many: compiled, so that going back is as quick as going forward.
+pub(crate) const KEPT: usize = 8;

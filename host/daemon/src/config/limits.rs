@@ -165,9 +165,10 @@ fn set(limit: &mut usize, value: Option<u64>) {
 mod tests {
     use std::path::Path;
 
+    use host_api::Slot;
+
     use super::*;
     use crate::config::Config;
-    use crate::slot::Slot;
 
     fn limits(text: &str) -> Limits {
         let config = Config::parse(Path::new("host.toml"), &format!("[plugins.sampler.limits]\n{text}")).unwrap();

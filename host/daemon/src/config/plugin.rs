@@ -1,16 +1,15 @@
 //! What a slot holds, and how it is dealt with.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
+use host_api::{OnFaults, Slot};
 use host_model::Fallback;
 use host_plugin::limits::MOST_FAULTS;
 use host_plugin::{Grants, NATIVE_CODE, Quarantine};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{ConfigError, LimitsConfig, Span};
-use crate::slot::Slot;
 
 /// One plugin.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -46,19 +45,6 @@ pub enum FallbackName {
     Pass,
     /// It ends here, and counts as sampled out.
     Drop,
-}
-
-/// What is done about a plugin that faults again and again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OnFaults {
-    /// It is quarantined, and the newest earlier generation that never was is put back; where there is none, as `fallback`.
-    #[default]
-    Previous,
-    /// It is quarantined: batches fall back as its role does until somebody loads another.
-    Fallback,
-    /// It is never quarantined: it is tried again and again, at most every half minute.
-    Off,
 }
 
 /// So many faults within so much time.
@@ -118,18 +104,6 @@ impl From<FallbackName> for Fallback {
             FallbackName::Pass => Self::Pass,
             FallbackName::Drop => Self::Drop,
         }
-    }
-}
-
-// === impl OnFaults ===
-
-impl fmt::Display for OnFaults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Previous => "previous",
-            Self::Fallback => "fallback",
-            Self::Off => "off",
-        })
     }
 }
 

@@ -8,10 +8,7 @@ use host_plugin::{COMPILES, INSTANCES, Limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Config, ProbeConfig, Size};
-use crate::memory;
-use crate::repro::{MAX_BYTES, MAX_COUNT};
-use crate::slots::KEPT;
+use super::{Config, KEPT, MAX_REPRO_BYTES, MAX_REPROS, ProbeConfig, Size, memory};
 
 /// A kind of machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -82,8 +79,8 @@ fn keys() -> Vec<Key> {
         key("engine.instances", INSTANCES.into(), 96, |config| Place::Count(&mut config.engine.instances)),
         key("engine.generations", KEPT as u64, 2, |config| Place::Count(&mut config.engine.generations)),
         key("cache.max_bytes", MAX_CODE, 64 << 20, |config| Place::Bytes(&mut config.cache.max_bytes)),
-        key("repro.max_count", MAX_COUNT as u64, 8, |config| Place::Count(&mut config.repro.max_count)),
-        key("repro.max_bytes", MAX_BYTES, 8 << 20, |config| Place::Bytes(&mut config.repro.max_bytes)),
+        key("repro.max_count", MAX_REPROS as u64, 8, |config| Place::Count(&mut config.repro.max_count)),
+        key("repro.max_bytes", MAX_REPRO_BYTES, 8 << 20, |config| Place::Bytes(&mut config.repro.max_bytes)),
         key("export.queue_bytes", QUEUE_BYTES, 4 << 20, |config| Place::Bytes(&mut config.export.queue_bytes)),
         key("batch.rows", batch.rows as u64, 256, |config| Place::Count(&mut config.batch.rows)),
         key("batch.bytes", batch.bytes as u64, 64 << 10, |config| Place::Bytes(&mut config.batch.bytes)),

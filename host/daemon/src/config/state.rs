@@ -30,6 +30,11 @@ pub struct ReproConfig {
     pub max_bytes: Option<Size>,
 }
 
+/// Repros that are kept. 64: the last of every kind of a handful of plugins.
+pub(crate) const MAX_REPROS: usize = 64;
+/// Bytes of all of them. 256 MiB: 64 runs of full size with a few large components.
+pub(crate) const MAX_REPRO_BYTES: u64 = 256 << 20;
+
 /// The folder that is used where none is named: `$STATE_DIRECTORY`, which systemd sets; else for root `/var/lib/host`; else
 /// `host` in `$XDG_STATE_HOME` or in `~/.local/state`. None for a user without a home.
 #[must_use]

@@ -6,26 +6,46 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path as UrlPath, Query, Request, State};
-use axum::http::StatusCode;
+use axum::handler::Handler;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use host_api::{
+    Cause, ComparePlugin, DiscardPlugin, Endpoint, GetPlugins, GetProbes, GetRepro, GetRepros, GetRequests, GetShadows,
+    GetSlots, GetStatus, LoadPlugin, LoadProbe, PromotePlugin, Refusal, Refused, RollbackPlugin, ShadowPlugin, Step, Stop,
+    UnloadPlugin, UnloadProbe,
+};
 use host_plugin::limits::LARGEST_COMPONENT;
 use hyper::body::Body as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::crowd::{Crowd, Patient, Seat};
-use super::message::{Refusal, Refused, ShadowOf};
 use super::socket::{Peer, Socket};
-use crate::daemon::{Core, lost};
+use crate::daemon::Core;
+use crate::error::DaemonError;
 
-type Answer = Result<Response, Refusal>;
+type Answer = Result<Response, DaemonError>;
+
+/// Endpoints and who answers them.
+#[derive(Default)]
+struct Routes {
+    router: Router<Arc<Core>>,
+    served: Vec<Served>,
+}
+
+/// One of them.
+struct Served {
+    method: Method,
+    path: &'static str,
+    /// Its path is all of the request.
+    plain: bool,
+}
 
 /// Bytes a request may have: the largest component as base64, with room for its configuration.
 const MAX_BODY: usize = LARGEST_COMPONENT / 3 * 4 + (2 << 20);
@@ -116,140 +136,151 @@ async fn leave(seat: &Seat, stop: &mut watch::Receiver<bool>) {
     }
 }
 
+/// Every endpoint with who answers it.
+fn endpoints() -> Routes {
+    Routes::default()
+        .look::<GetStatus, _>(|core| async move { Ok(core.status().await) })
+        .look::<GetRequests, _>(|core| async move { core.requests().await })
+        .look::<GetPlugins, _>(|core| async move { Ok(core.plugins().await) })
+        .look::<GetSlots, _>(|core| async move { Ok(core.slots()) })
+        .look::<GetShadows, _>(|core| async move { Ok(core.shadows()) })
+        .at::<ComparePlugin, _, _>(compare_plugin)
+        .look::<GetRepros, _>(|core| async move { Ok(core.repros().await) })
+        .at::<GetRepro, _, _>(repro)
+        .look::<GetProbes, _>(|core| async move { Ok(core.probes()) })
+        .change::<LoadPlugin, _>(|core, asked| async move { core.load_plugin(asked).await })
+        .change::<UnloadPlugin, _>(|core, asked| async move { core.unload_plugin(asked).await })
+        .change::<RollbackPlugin, _>(|core, asked| async move { core.rollback_plugin(asked).await })
+        .change::<ShadowPlugin, _>(|core, asked| async move { core.shadow_plugin(asked).await })
+        .change::<PromotePlugin, _>(|core, asked| async move { core.promote_plugin(asked).await })
+        .change::<DiscardPlugin, _>(|core, asked| async move { core.discard_plugin(asked).await })
+        .change::<LoadProbe, _>(|core, asked| async move { core.load_probe(asked).await })
+        .change::<UnloadProbe, _>(|core, asked| async move { core.unload_probe(asked).await })
+        .at::<Stop, _, _>(stop)
+}
+
+// === impl Routes ===
+
+impl Routes {
+    /// Answers at once what asks for nothing in particular.
+    fn look<E, F>(self, answer: impl Fn(Arc<Core>) -> F + Clone + Send + Sync + 'static) -> Self
+    where
+        E: Endpoint + Default,
+        F: Future<Output = Result<E::Answer, DaemonError>> + Send + 'static,
+    {
+        let mut routes = self.at::<E, _, _>(move |State(core): State<Arc<Core>>| {
+            let answered = answer(core);
+            async move { told::<E>(answered.await) }
+        });
+        routes.served.iter_mut().filter(|served| served.path == E::PATH).for_each(|served| served.plain = true);
+        routes
+    }
+
+    /// Answers when the change is done, which is finished whoever waits for it.
+    fn change<E, F>(self, change: impl Fn(Arc<Core>, E) -> F + Clone + Send + Sync + 'static) -> Self
+    where
+        E: Endpoint + Send + 'static,
+        E::Answer: Send + 'static,
+        F: Future<Output = Result<E::Answer, DaemonError>> + Send + 'static,
+    {
+        self.at::<E, _, _>(move |State(core): State<Arc<Core>>, request: Request| {
+            let change = change.clone();
+            async move {
+                let (turn, asked) = order(&core, request).await?;
+                told::<E>(carry_out(turn, change(core, asked)).await)
+            }
+        })
+    }
+
+    fn at<E: Endpoint, H: Handler<T, Arc<Core>>, T: 'static>(mut self, handler: H) -> Self {
+        let method = if E::METHOD == Method::GET { get(handler) } else { post(handler) };
+        self.router = self.router.route(E::PATH, method);
+        self.served.push(Served { method: E::METHOD, path: E::PATH, plain: false });
+        self
+    }
+
+    /// What can be looked at without a word more.
+    fn there_is(&self) -> String {
+        let plain: Vec<&str> = self
+            .served
+            .iter()
+            .filter(|served| served.plain && served.method == Method::GET)
+            .map(|served| served.path)
+            .collect();
+        format!("GET {}", plain.join(", "))
+    }
+}
+
 fn router(core: Arc<Core>) -> Router {
-    Router::new()
-        .route("/v1/status", get(|State(core): State<Arc<Core>>| async move { json(&core.status().await) }))
-        .route("/v1/requests", get(requests))
-        .route("/v1/plugins", get(|State(core): State<Arc<Core>>| async move { json(&core.plugins().await) }))
-        .route("/v1/slots", get(|State(core): State<Arc<Core>>| async move { json(&core.slots()) }))
-        .route("/v1/shadows", get(|State(core): State<Arc<Core>>| async move { json(&core.shadows()) }))
-        .route("/v1/plugins/compare", get(compare_plugin))
-        .route("/v1/repros", get(|State(core): State<Arc<Core>>| async move { json(&core.repros().await) }))
-        .route("/v1/repros/{id}", get(repro))
-        .route("/v1/probes", get(|State(core): State<Arc<Core>>| async move { json(&core.probes()) }))
-        .route("/v1/plugins/load", post(load_plugin))
-        .route("/v1/plugins/unload", post(unload_plugin))
-        .route("/v1/plugins/rollback", post(rollback_plugin))
-        .route("/v1/plugins/shadow", post(shadow_plugin))
-        .route("/v1/plugins/promote", post(promote_plugin))
-        .route("/v1/plugins/discard", post(discard_plugin))
-        .route("/v1/probes/load", post(load_probe))
-        .route("/v1/probes/unload", post(unload_probe))
-        .route("/v1/stop", post(stop))
-        .fallback(nothing_here)
-        .method_not_allowed_fallback(nothing_here)
-        .with_state(core)
+    let endpoints = endpoints();
+    let there_is = endpoints.there_is();
+    let nothing_here = move |request: Request| std::future::ready(nothing_here(&request, there_is.clone()));
+    endpoints.router.fallback(nothing_here.clone()).method_not_allowed_fallback(nothing_here).with_state(core)
 }
 
-async fn requests(State(core): State<Arc<Core>>) -> Answer {
-    Ok(json(&core.requests().await?))
+fn told<E: Endpoint>(answer: Result<E::Answer, DaemonError>) -> Answer {
+    Ok(Json(answer?).into_response())
 }
 
-async fn load_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
-    let (turn, asked) = order(&core, request).await?;
-    carry_out(turn, async move { core.load_plugin(asked).await }).await
-}
-
-async fn unload_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
-    let (turn, asked) = order(&core, request).await?;
-    carry_out(turn, async move { core.unload_plugin(asked).await }).await
-}
-
-async fn rollback_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
-    let (turn, asked) = order(&core, request).await?;
-    carry_out(turn, async move { core.rollback_plugin(asked).await }).await
-}
-
-async fn shadow_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
-    let (turn, asked) = order(&core, request).await?;
-    carry_out(turn, async move { core.shadow_plugin(asked).await }).await
-}
-
-async fn promote_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
-    let (turn, asked) = order(&core, request).await?;
-    carry_out(turn, async move { core.promote_plugin(asked).await }).await
-}
-
-async fn discard_plugin(State(core): State<Arc<Core>>, request: Request) -> Answer {
-    let (turn, asked) = order(&core, request).await?;
-    carry_out(turn, async move { core.discard_plugin(asked).await }).await
-}
-
-async fn compare_plugin(State(core): State<Arc<Core>>, query: Result<Query<ShadowOf>, QueryRejection>) -> Answer {
+async fn compare_plugin(State(core): State<Arc<Core>>, asked: Result<Query<ComparePlugin>, QueryRejection>) -> Answer {
     let cure = "name the slot: /v1/plugins/compare?slot=sampler";
-    let Query(shadow) = query.map_err(|error| Refusal::new("request", error.to_string(), cure))?;
-    Ok(json(&core.compare(&shadow)?))
+    let Query(asked) = asked.map_err(|error| DaemonError::new(Step::Request, error.to_string(), cure))?;
+    told::<ComparePlugin>(core.compare(&asked))
 }
 
-async fn repro(State(core): State<Arc<Core>>, UrlPath(id): UrlPath<String>) -> Answer {
-    Ok(json(&core.repro(id).await?))
+async fn repro(State(core): State<Arc<Core>>, UrlPath(asked): UrlPath<GetRepro>) -> Answer {
+    told::<GetRepro>(core.repro(asked.id).await)
 }
 
-async fn load_probe(State(core): State<Arc<Core>>, request: Request) -> Answer {
-    let (turn, asked) = order(&core, request).await?;
-    carry_out(turn, async move { core.load_probe(asked).await }).await
-}
-
-async fn unload_probe(State(core): State<Arc<Core>>, request: Request) -> Answer {
-    let (turn, asked) = order(&core, request).await?;
-    carry_out(turn, async move { core.unload_probe(asked).await }).await
+/// Ending is no change, which would be refused once the host ends: whoever asks again is told the same.
+async fn stop(State(core): State<Arc<Core>>) -> Answer {
+    told::<Stop>(Ok(core.stop(Cause::Stop).await))
 }
 
 /// What is to be changed, and leave to do it: only so many are read and carried out at a time, and none once the host stops.
-async fn order<T: DeserializeOwned>(core: &Core, request: Request) -> Result<(OwnedSemaphorePermit, T), Refusal> {
+async fn order<T: DeserializeOwned>(core: &Core, request: Request) -> Result<(OwnedSemaphorePermit, T), DaemonError> {
     let mut end = core.ending.subscribe();
     let turn = tokio::select! {
         turn = Arc::clone(&core.orders).acquire_owned() => turn.ok(),
         _ = end.wait_for(Option::is_some) => None,
         () = tokio::time::sleep(TURN_TIMEOUT) => {
             let message = format!("{MAX_CHANGES} changes have been under way for {} s", TURN_TIMEOUT.as_secs());
-            return Err(Refusal::new("busy", message, "ask again; `host status` shows what changed last"));
+            return Err(DaemonError::new(Step::Busy, message, "ask again; `host status` shows what changed last"));
         }
     };
     core.goes_on()?;
-    let turn = turn.ok_or_else(|| Refusal::new("internal", "nobody gives leave to change anything", "ask again"))?;
+    let turn = turn.ok_or_else(|| DaemonError::new(Step::Internal, "nobody gives leave to change anything", "ask again"))?;
     Ok((turn, read(request).await?))
 }
 
 /// A change that was begun is finished, also if whoever asked for it has gone: a request that is dropped would leave the paths
 /// with plugins that the slots know nothing of.
-async fn carry_out<T: Serialize + Send + 'static>(
+async fn carry_out<T: Send + 'static>(
     turn: OwnedSemaphorePermit,
-    change: impl Future<Output = Result<T, Refusal>> + Send + 'static,
-) -> Answer {
+    change: impl Future<Output = Result<T, DaemonError>> + Send + 'static,
+) -> Result<T, DaemonError> {
     let carried_out = async move {
         let changed = change.await;
         drop(turn);
         changed
     };
-    let changed = tokio::spawn(carried_out).await.map_err(|error| lost(&error))?;
-    Ok(json(&changed?))
+    tokio::spawn(carried_out).await?
 }
 
-async fn stop(State(core): State<Arc<Core>>) -> Answer {
-    Ok(json(&core.stop(crate::status::Cause::Stop).await))
-}
-
-async fn nothing_here(request: Request) -> Response {
+fn nothing_here(request: &Request, there_is: String) -> Response {
     let message = format!("there is no {} {}", request.method(), request.uri().path());
-    refuse(
-        StatusCode::NOT_FOUND,
-        Refusal::new(
-            "request",
-            message,
-            "GET /v1/status, /v1/requests, /v1/plugins, /v1/slots, /v1/shadows, /v1/repros, /v1/probes",
-        ),
-    )
+    refuse(StatusCode::NOT_FOUND, Refusal::new(Step::Request, message, there_is))
 }
 
 async fn strangers() -> Response {
     let cure = "connect as the daemon's user, as root, or as a member of the socket's group";
-    refuse(StatusCode::FORBIDDEN, Refusal::new("credentials", "you are none of those who may speak to this daemon", cure))
+    refuse(StatusCode::FORBIDDEN, Refusal::new(Step::Credentials, "you are none of those who may speak to this daemon", cure))
 }
 
-async fn read<T: DeserializeOwned>(request: Request<Body>) -> Result<T, Refusal> {
-    let broken =
-        |message: String| Refusal::new("request", message, "send a JSON body, as the documentation of the socket shows");
+async fn read<T: DeserializeOwned>(request: Request<Body>) -> Result<T, DaemonError> {
+    let broken = |message: String| {
+        DaemonError::new(Step::Request, message, "send a JSON body, as the documentation of the socket shows")
+    };
     let announced = request.body().size_hint().lower();
     if announced > MAX_BODY as u64 {
         return Err(broken(format!("a body of {announced} bytes is over {} MiB", MAX_BODY >> 20)));
@@ -261,23 +292,25 @@ async fn read<T: DeserializeOwned>(request: Request<Body>) -> Result<T, Refusal>
     serde_json::from_slice(&body).map_err(|error| broken(error.to_string()))
 }
 
-fn json(answer: &impl Serialize) -> Response {
-    Json(answer).into_response()
-}
-
 fn refuse(status: StatusCode, refusal: Refusal) -> Response {
     (status, Json(Refused { error: refusal })).into_response()
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for DaemonError {
     fn into_response(self) -> Response {
-        let status = if self.step == "request" { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
-        refuse(status, self)
+        let status = match self.step() {
+            Step::Request => StatusCode::BAD_REQUEST,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        refuse(status, self.into())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use host_api::ENDPOINTS;
     use tokio::sync::{Semaphore, oneshot};
 
     use super::*;
@@ -288,7 +321,7 @@ mod tests {
         let (done, finished) = oneshot::channel();
         let change = async move {
             tokio::task::yield_now().await;
-            done.send("everything").map_err(|_| Refusal::new("test", "nobody listens", ""))
+            done.send("everything").map_err(|_| DaemonError::new(Step::Internal, "nobody listens", ""))
         };
         {
             let mut request = Box::pin(carry_out(turn, change));
@@ -300,5 +333,19 @@ mod tests {
             // Here whoever asked hangs up.
         }
         assert_eq!(finished.await, Ok("everything"));
+    }
+
+    #[test]
+    fn every_endpoint_of_the_language_is_answered_and_no_other() {
+        let endpoints = endpoints();
+        let served: BTreeSet<_> = endpoints.served.iter().map(|served| (served.method.to_string(), served.path)).collect();
+        let described = ENDPOINTS.iter().map(|of| (of.method.to_string(), of.path)).collect();
+        assert_eq!(served, described);
+    }
+
+    #[test]
+    fn who_asks_for_what_there_is_not_is_told_what_there_is() {
+        let there_is = endpoints().there_is();
+        assert_eq!(there_is, "GET /v1/status, /v1/requests, /v1/plugins, /v1/slots, /v1/shadows, /v1/repros, /v1/probes");
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::house::House;
+use host_api::Step;
 use host_daemon::{Daemon, Input};
 
 /// Names and contents of the entries. The key is none.
@@ -45,5 +46,5 @@ async fn a_state_folder_that_was_named_must_be_one() {
     let mut settings = house.settings(Input::Embedded { looping: false });
     settings.state_dir = Some(file.join("state"));
     let refusal = Daemon::start(settings).await.err().unwrap();
-    assert!(refusal.step == "configure" && refusal.message.contains("state_dir"), "{refusal:?}");
+    assert!(refusal.step() == Step::Configure && refusal.to_string().contains("state_dir"), "{refusal:?}");
 }

@@ -4,9 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use crate::house::{House, order};
-use host_daemon::control::client::ClientError;
-use host_daemon::control::message::LoadProbe;
-use host_daemon::status::{Cause, Origin};
+use host_api::{Cause, ClientError, GetPlugins, GetProbes, GetStatus, LoadProbe, Origin, Step, Stop};
 use host_daemon::{Daemon, Input};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -19,7 +17,7 @@ async fn playing(house: &House) -> Daemon {
 async fn the_status_is_told_as_scripts_expect_it() {
     let house = House::new();
     let daemon = playing(&house).await;
-    let status: serde_json::Value = house.client().get("/v1/status").await.unwrap();
+    let status: serde_json::Value = house.client().call_as(&GetStatus).await.unwrap();
     assert_eq!((status["balanced"].as_bool(), status["mode"].as_str()), (Some(true), Some("replay")));
     for name in ["produced", "filtered_in_kernel", "lost_in_ring", "received", "undecodable", "decoded", "sampled_out", "kept"]
     {
@@ -33,9 +31,9 @@ async fn the_status_is_told_as_scripts_expect_it() {
     assert!(status["process"]["rss_bytes"].as_u64() > Some(0) && status["process"]["cpu_seconds"].is_u64());
     assert!(status["swaps"].is_array() && status["export"]["queue_cap_bytes"].as_u64() > Some(0));
 
-    let plugins = house.client().plugins().await.unwrap();
+    let plugins = house.client().call(&GetPlugins).await.unwrap();
     assert!(plugins.iter().any(|on| on.path == "tcp" && on.plugin.slot == "decoder.tcp"), "{plugins:?}");
-    assert_eq!(house.client().probes().await.unwrap().len(), 3);
+    assert_eq!(house.client().call(&GetProbes).await.unwrap().len(), 3);
     assert_eq!(daemon.status().await.mode, Origin::Replay);
     daemon.stop().await;
 }
@@ -45,12 +43,12 @@ async fn a_stop_over_the_socket_answers_when_everything_is_drained() {
     let house = House::new();
     let (daemon, client) = (playing(&house).await, house.client());
     assert_eq!(std::fs::metadata(client.socket()).unwrap().permissions().mode() & 0o777, 0o660);
-    let (asked, cause) = tokio::join!(client.stop(), daemon.wait());
+    let (asked, cause) = tokio::join!(client.call(&Stop {}), daemon.wait());
     assert_eq!(cause, Cause::Stop);
     let report = daemon.stop().await;
     assert_eq!(asked.unwrap(), report, "who asked is told the same");
     assert!(report.paths.iter().all(|(_, ledger)| ledger.in_flight == 0 && ledger.in_ring == 0), "{report:?}");
-    assert!(matches!(client.status().await, Err(ClientError::NoDaemon { .. })));
+    assert!(matches!(client.call(&GetStatus).await, Err(ClientError::NoDaemon { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,9 +56,9 @@ async fn a_second_daemon_is_refused_with_the_pid_of_the_first() {
     let house = House::new();
     let daemon = playing(&house).await;
     let refusal = Daemon::start(house.settings(Input::Embedded { looping: true })).await.err().unwrap();
-    assert_eq!(refusal.step, "socket");
-    assert!(refusal.message.contains(&format!("pid {}", std::process::id())), "{refusal:?}");
-    assert!(house.client().status().await.is_ok(), "the first one is not disturbed");
+    assert_eq!(refusal.step(), Step::Socket);
+    assert!(refusal.to_string().contains(&format!("pid {}", std::process::id())), "{refusal:?}");
+    assert!(house.client().call(&GetStatus).await.is_ok(), "the first one is not disturbed");
     daemon.stop().await;
 }
 
@@ -90,7 +88,7 @@ async fn a_replay_loads_no_probe() {
     let house = House::new();
     let daemon = playing(&house).await;
     let load = LoadProbe { path: "mine.bpf.o".into(), ..LoadProbe::default() };
-    let Err(ClientError::Refused(refusal)) = house.client().load_probe(&load).await else { panic!("it was loaded") };
+    let Err(ClientError::Refused(refusal)) = house.client().call(&load).await else { panic!("it was loaded") };
     assert!(refusal.message.contains("replay") && !refusal.cure.is_empty(), "{refusal:?}");
     daemon.stop().await;
 }
@@ -118,7 +116,7 @@ async fn clients_that_never_read_shut_nobody_out_and_hold_up_no_end() {
     let (daemon, client) = (playing(&house).await, house.client());
     let deaf: Vec<_> = (0..80).map(|_| tokio::spawn(deaf(client.socket().to_owned()))).collect();
     for _ in 0..3 {
-        let status = tokio::time::timeout(Duration::from_secs(30), client.status()).await;
+        let status = tokio::time::timeout(Duration::from_secs(30), client.call(&GetStatus)).await;
         assert!(status.expect("somebody makes room").is_ok());
     }
     let began = Instant::now();
@@ -137,11 +135,11 @@ async fn a_change_that_comes_while_the_host_ends_is_refused() {
     let mut half = UnixStream::connect(client.socket()).await.unwrap();
     half.write_all(b"POST /v1/plugins/load HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{").await.unwrap();
     let late = order("sampler-ratio", None, None);
-    let (report, load) = tokio::join!(daemon.stop(), client.load_plugin(&late));
+    let (report, load) = tokio::join!(daemon.stop(), client.call(&late));
     assert!(report.balanced, "{report:?}");
     match load {
-        Err(ClientError::Refused(refusal)) => assert_eq!(refusal.step, "stop", "{refusal:?}"),
+        Err(ClientError::Refused(refusal)) => assert_eq!(refusal.step, Step::Stop, "{refusal:?}"),
         Err(_) | Ok(_) => {}
     }
-    assert!(client.status().await.is_err());
+    assert!(client.call(&GetStatus).await.is_err());
 }

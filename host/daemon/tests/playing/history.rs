@@ -2,9 +2,8 @@
 
 use crate::guests::faulty;
 use crate::house::{House, eventually, order};
-use host_daemon::config::{Config, OnFaults};
-use host_daemon::control::client::Client;
-use host_daemon::control::message::{RollbackPlugin, SlotGeneration, UnloadPlugin};
+use host_api::{Client, GetSlots, GetStatus, OnFaults, RollbackPlugin, SlotGeneration, UnloadPlugin};
+use host_daemon::config::Config;
 use host_daemon::{Daemon, Input};
 use host_model::Fallback;
 
@@ -21,7 +20,7 @@ const SAMPLER: &str = r#"
 const THREE: &str = "[plugins.sampler]\nquarantine = { faults = 3, window = \"60s\" }\n";
 
 async fn samplers(client: &Client) -> Vec<SlotGeneration> {
-    let mut slots = client.slots().await.unwrap();
+    let mut slots = client.call(&GetSlots).await.unwrap();
     slots.retain(|generation| generation.slot.to_string() == "sampler");
     slots
 }
@@ -46,22 +45,22 @@ async fn every_kept_generation_can_be_gone_back_to_and_says_how_it_came() {
     let house = House::new();
     let (daemon, client) = (house.playing("").await, house.client());
     for config in [r#"{"ratio": 0.5}"#, r#"{"ratio": 0.2}"#] {
-        client.load_plugin(&order("sampler-ratio", None, Some(config))).await.unwrap();
+        client.call(&order("sampler-ratio", None, Some(config))).await.unwrap();
     }
-    client.load_plugin(&order(faulty(), Some("sampler"), Some(r#"{"do": "no-state"}"#))).await.unwrap();
+    client.call(&order(faulty(), Some("sampler"), Some(r#"{"do": "no-state"}"#))).await.unwrap();
     let had: Vec<_> = samplers(&client).await.into_iter().map(|had| (had.generation, had.live)).collect();
     assert_eq!(had, [(1, false), (2, false), (3, false), (4, true)]);
 
     let back = RollbackPlugin { slot: "sampler".parse().unwrap(), generation: Some(2) };
-    let live = client.rollback_plugin(&back).await.unwrap();
+    let live = client.call(&back).await.unwrap();
     assert!(live.handover.starts_with("cold: "), "{live:?}");
     let had = samplers(&client).await;
     assert_eq!(had.iter().map(|had| had.live).collect::<Vec<_>>(), [false, true, false, false]);
     assert!(had[1].handover == live.handover && had[1].since_unix_ms >= had[3].since_unix_ms, "{had:?}");
-    let swap = client.status().await.unwrap().swaps.pop().unwrap();
+    let swap = client.call(&GetStatus).await.unwrap().swaps.pop().unwrap();
     assert_eq!((swap.reason.as_str(), swap.to.as_str()), ("rollback", "sampler-ratio@0.1.0 (2)"));
     assert!(swap.unix_ms > 0);
-    assert!(client.rollback_plugin(&back).await.unwrap().unchanged, "it is live");
+    assert!(client.call(&back).await.unwrap().unchanged, "it is live");
     assert!(daemon.stop().await.balanced);
 }
 
@@ -70,14 +69,14 @@ async fn a_rollback_goes_to_what_was_live_before_and_not_to_what_was_taken_back(
     let house = House::new();
     let (daemon, client) = (house.playing(THREE).await, house.client());
     let back = RollbackPlugin { slot: "sampler".parse().unwrap(), generation: None };
-    client.load_plugin(&order("sampler-ratio", None, Some(r#"{"ratio": 0.5}"#))).await.unwrap();
-    assert_eq!(client.rollback_plugin(&back).await.unwrap().generation, 1);
-    client.load_plugin(&order("sampler-ratio", None, Some(r#"{"ratio": 0.2}"#))).await.unwrap();
-    assert_eq!(client.rollback_plugin(&back).await.unwrap().generation, 1, "2 was taken back");
+    client.call(&order("sampler-ratio", None, Some(r#"{"ratio": 0.5}"#))).await.unwrap();
+    assert_eq!(client.call(&back).await.unwrap().generation, 1);
+    client.call(&order("sampler-ratio", None, Some(r#"{"ratio": 0.2}"#))).await.unwrap();
+    assert_eq!(client.call(&back).await.unwrap().generation, 1, "2 was taken back");
     // The same where the host goes back by itself.
-    client.load_plugin(&order("sampler-ratio", None, Some(r#"{"ratio": 0.3}"#))).await.unwrap();
-    assert_eq!(client.rollback_plugin(&back).await.unwrap().generation, 1);
-    client.load_plugin(&order(faulty(), Some("sampler"), Some(r#"{"do": "trap"}"#))).await.unwrap();
+    client.call(&order("sampler-ratio", None, Some(r#"{"ratio": 0.3}"#))).await.unwrap();
+    assert_eq!(client.call(&back).await.unwrap().generation, 1);
+    client.call(&order(faulty(), Some("sampler"), Some(r#"{"do": "trap"}"#))).await.unwrap();
     let put_back = |had: &Vec<SlotGeneration>| had[0].live && had.last().unwrap().health.starts_with("quarantined");
     eventually(async || samplers(&client).await, put_back).await;
     assert!(daemon.stop().await.balanced);
@@ -96,7 +95,7 @@ async fn a_plugin_comes_back_with_the_configuration_that_it_had_and_what_is_new_
         let live = samplers(&client).await.into_iter().find(|generation| generation.live).unwrap();
         serde_json::Value::Object(live.config)
     };
-    let load = async |component: &str, config| client.load_plugin(&order(component, Some("sampler"), config)).await.unwrap();
+    let load = async |component: &str, config| client.call(&order(component, Some("sampler"), config)).await.unwrap();
     load(faulty(), Some(r#"{"do": "nothing"}"#)).await;
     load("sampler-ratio", None).await;
     assert_eq!(live().await, serde_json::json!({"ratio": 0.25}), "as before the detour");
@@ -115,8 +114,8 @@ async fn rules_of_a_slot_that_nothing_is_made_for_hold_for_what_is_loaded_and_en
     let house = House::new();
     let config = "[plugins.\"enricher.x\"]\ngrants = [\"tables\"]\n";
     let (daemon, client) = (house.playing(config).await, house.client());
-    client.unload_plugin(&UnloadPlugin { slot: "enricher.process".parse().unwrap() }).await.unwrap();
-    let live = client.load_plugin(&order("enricher-process", Some("enricher.x"), None)).await.unwrap();
+    client.call(&UnloadPlugin { slot: "enricher.process".parse().unwrap() }).await.unwrap();
+    let live = client.call(&order("enricher-process", Some("enricher.x"), None)).await.unwrap();
     assert_eq!(live.paths.len(), 3, "{live:?}");
     assert!(daemon.stop().await.balanced);
 }

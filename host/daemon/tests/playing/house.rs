@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use host_api::{Client, ClientError, LoadPlugin, Refusal, Status};
 use host_daemon::config::{Config, OutputName};
-use host_daemon::control::client::{Client, ClientError};
-use host_daemon::control::message::LoadPlugin;
 use host_daemon::settings::View;
-use host_daemon::{Daemon, Input, Refusal, Settings, Status};
+use host_daemon::{Daemon, Input, Settings};
 
 /// The folder: socket and ready file; and what outlives a daemon, elsewhere.
 pub(crate) struct House {

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use host_api::{Cause, PathStatus, RollbackPlugin, Status, UnloadPlugin, UnloadProbe};
 use host_daemon::config::{Config, OutputName};
-use host_daemon::control::message::{RollbackPlugin, UnloadPlugin, UnloadProbe};
-use host_daemon::status::{Cause, PathStatus};
-use host_daemon::{Daemon, Input, Status};
+use host_daemon::{Daemon, Input};
 use host_export::capture::{CapturedProbe, Writer};
 use host_model::{Layout, Member, MemberKind, Run};
 
@@ -140,23 +139,23 @@ async fn a_protocol_comes_and_goes_with_its_decoder() {
         .until(&daemon, |status| rows(status, "http") > 0 && path(status, "l7").is_some_and(|l7| !l7.unknown.is_empty()))
         .await;
 
-    let live = client.load_plugin(&order(guests::talker(), None, None)).await.unwrap();
+    let live = client.call(&order(guests::talker(), None, None)).await.unwrap();
     assert_eq!((live.slot.to_string().as_str(), live.generation), ("decoder.talk", 1));
     let status = house.until(&daemon, |status| rows(status, "talk") > 0).await;
     assert!(status.balanced, "{status:?}");
 
     // Another generation takes over, and the router asks that one.
-    let live = client.load_plugin(&order(guests::talker(), None, Some("{\"other\": 1}"))).await.unwrap();
+    let live = client.call(&order(guests::talker(), None, Some("{\"other\": 1}"))).await.unwrap();
     assert_eq!((live.generation, live.handover.as_str()), (2, "warm"));
     let asked = |status: &Status| path(status, "l7").unwrap().plugins.iter().map(|plugin| plugin.generation).max();
     assert_eq!(asked(&daemon.status().await), Some(2));
 
-    client.unload_plugin(&UnloadPlugin { slot: "decoder.talk".parse().unwrap() }).await.unwrap();
+    client.call(&UnloadPlugin { slot: "decoder.talk".parse().unwrap() }).await.unwrap();
     let status = daemon.status().await;
     assert!(path(&status, "talk").is_none() && status.balanced, "{status:?}");
     assert!(rows(&status, "http") > 0, "the other goes on");
 
-    client.rollback_plugin(&RollbackPlugin { slot: "decoder.talk".parse().unwrap(), generation: Some(1) }).await.unwrap();
+    client.call(&RollbackPlugin { slot: "decoder.talk".parse().unwrap(), generation: Some(1) }).await.unwrap();
     house.until(&daemon, |status| rows(status, "talk") > 0).await;
     let report = daemon.stop().await;
     assert!(report.balanced, "{report:?}");
@@ -168,10 +167,10 @@ async fn a_decoder_in_the_slot_of_another_protocol_is_refused_and_nothing_change
     let house = House::new();
     let daemon = playing(&house, "[protocols]\nenabled = [\"http\"]").await;
     let client = house.client();
-    let refused = refusal(client.load_plugin(&order(guests::talker(), Some("decoder.http"), None)).await).unwrap_err();
+    let refused = refusal(client.call(&order(guests::talker(), Some("decoder.http"), None)).await).unwrap_err();
     assert!(refused.message.contains("it decodes protocol talk, not http"), "{refused:?}");
     assert!(refused.cure.contains("decoder.talk"), "{refused:?}");
-    let refused = refusal(client.load_plugin(&order("decoder-file", Some("decoder.mine"), None)).await).unwrap_err();
+    let refused = refusal(client.call(&order("decoder-file", Some("decoder.mine"), None)).await).unwrap_err();
     assert!(refused.message.contains("there is no path `mine`"), "{refused:?}");
     let before = rows(&daemon.status().await, "http");
     let status = house.until(&daemon, |status| rows(status, "http") > before).await;
@@ -184,8 +183,8 @@ async fn with_the_probe_go_the_paths_of_its_protocols() {
     let house = House::new();
     let daemon = playing(&house, "[protocols]\nenabled = [\"http\"]\nports = { 9000 = \"http\" }").await;
     house.until(&daemon, |status| rows(status, "http") > 0).await;
-    let gone = house.client().unload_probe(&UnloadProbe { probe: "l7".into() }).await.unwrap();
-    assert_eq!(gone["name"], "l7");
+    let gone = house.client().call(&UnloadProbe { probe: "l7".into() }).await.unwrap();
+    assert_eq!(gone.name, "l7");
     let status = daemon.status().await;
     assert!(status.paths.is_empty(), "{status:?}");
     let report = daemon.stop().await;

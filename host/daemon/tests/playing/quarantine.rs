@@ -1,20 +1,18 @@
 //! Plugins that fault again and again.
 
+use host_api::{Client, GetSlots, GetStatus, Live, PluginState, RollbackPlugin, SlotGeneration, Status};
+
 use crate::guests::faulty;
 use crate::house::{House, eventually, order};
-use host_daemon::Status;
-use host_daemon::control::client::Client;
-use host_daemon::control::message::{Live, RollbackPlugin, SlotGeneration};
-use host_daemon::status::PluginState;
 
 const THREE: &str = "quarantine = { faults = 3, window = \"60s\" }\n";
 
 async fn load(client: &Client, slot: &str, config: &str) -> Live {
-    client.load_plugin(&order(faulty(), Some(slot), Some(config))).await.unwrap()
+    client.call(&order(faulty(), Some(slot), Some(config))).await.unwrap()
 }
 
 async fn generation(client: &Client, slot: &str, number: u64) -> SlotGeneration {
-    let slots = client.slots().await.unwrap();
+    let slots = client.call(&GetSlots).await.unwrap();
     slots.into_iter().find(|had| had.slot.to_string() == slot && had.generation == number).unwrap()
 }
 
@@ -51,7 +49,7 @@ async fn the_newest_earlier_generation_that_was_healthy_is_put_back_by_itself() 
 
     // Whoever wants it all the same gets it, and it is judged anew.
     let back = RollbackPlugin { slot: "sampler".parse().unwrap(), generation: Some(2) };
-    assert_eq!(client.rollback_plugin(&back).await.unwrap().generation, 2);
+    assert_eq!(client.call(&back).await.unwrap().generation, 2);
     house.until(&daemon, |status| by_itself(status).len() == 3).await;
     assert_eq!(states(&daemon.status().await, "sampler"), [(1, PluginState::Live); 3]);
     let report = daemon.stop().await;
@@ -86,7 +84,7 @@ async fn without_an_earlier_generation_it_falls_back_too() {
     let all = |status: &Status| states(status, "enricher.odd").iter().all(|state| *state == (1, PluginState::Quarantined));
     house.until(&daemon, all).await;
     eventually(async || generation(&client, "enricher.odd", 1).await, |one| one.health.starts_with("quarantined: ")).await;
-    assert!(client.status().await.unwrap().swaps.is_empty());
+    assert!(client.call(&GetStatus).await.unwrap().swaps.is_empty());
     assert!(daemon.stop().await.balanced);
 }
 

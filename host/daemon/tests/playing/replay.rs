@@ -4,9 +4,9 @@ use std::path::Path;
 
 use crate::guests::faulty;
 use crate::house::{House, Lines};
+use host_api::{Cause, FinalReport};
 use host_daemon::config::{Config, OutputName};
-use host_daemon::status::Cause;
-use host_daemon::{Daemon, FinalReport, Input, Pace};
+use host_daemon::{Daemon, Input, Pace};
 use host_export::capture::Reader;
 
 /// Records of each probe of a capture.
@@ -124,6 +124,6 @@ async fn a_probe_that_the_capture_does_not_have_is_refused_by_name() {
     settings.probes = vec!["dns".into()];
     std::fs::write(house.ready_file(), "of a daemon that was killed").unwrap();
     let refusal = Daemon::start(settings).await.err().unwrap();
-    assert!(refusal.message.contains("`dns`") && refusal.cure.contains("tcp"), "{refusal:?}");
+    assert!(refusal.to_string().contains("`dns`") && refusal.cure().contains("tcp"), "{refusal:?}");
     assert!(house.is_empty(), "nothing is left behind, and who waits for the ready file is not misled");
 }

@@ -2,10 +2,10 @@
 //! is done with. So what paths say, and in which order, is the same in every replay, however fast.
 
 use std::io::Read;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-use host_model::{KernelCounters, KernelPlan, PlanError, Run, Source, Waker};
+use host_model::{Condvar, KernelCounters, KernelPlan, Lock, PlanError, Run, Source, Waker};
 
 use super::replay::prefix;
 use super::{CaptureError, CapturedProbe, Pace, Reader, Runs};
@@ -35,7 +35,7 @@ pub struct Seat {
 }
 
 struct Stage {
-    score: Mutex<Score>,
+    score: Lock<Score>,
     changed: Condvar,
     unix_offset_ns: u64,
 }
@@ -46,7 +46,7 @@ struct Score {
     /// The message being read, and its next run.
     message: Option<(Runs, usize)>,
     turn: Turn,
-    /// By probe: whether somebody sits there, and was woken.
+    /// Per probe: whether a reader is registered, and was notified.
     seats: Vec<(bool, bool)>,
     /// When the replay began, and the time of its first run.
     start: Option<(Instant, u64)>,
@@ -86,7 +86,7 @@ impl Conductor {
         let probes = reader.probes().to_vec();
         let unix_offset_ns = reader.unix_offset_ns();
         let seats = vec![(false, false); probes.len()];
-        let score = Mutex::new(Score { reader, pace, message: None, turn: Turn::Nobody, seats, start: None });
+        let score = Lock::new(Score { reader, pace, message: None, turn: Turn::Nobody, seats, start: None });
         Ok(Self { stage: Arc::new(Stage { score, changed: Condvar::new(), unix_offset_ns }), probes })
     }
 
@@ -122,7 +122,7 @@ impl Conductor {
 
 impl Stage {
     fn score(&self) -> MutexGuard<'_, Score> {
-        self.score.lock().unwrap_or_else(PoisonError::into_inner)
+        self.score.lock()
     }
 }
 
@@ -208,8 +208,7 @@ impl Source for Seat {
                 break;
             }
             let left = due.unwrap_or(deadline).min(deadline).saturating_duration_since(now);
-            let waited = stage.changed.wait_timeout(score, left);
-            (score, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            score = stage.changed.wait_timeout(score, left);
         }
         // Whoever else waits may find that it is their turn now, or that all is over.
         stage.changed.notify_all();

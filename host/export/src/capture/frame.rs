@@ -32,7 +32,7 @@ pub(super) struct Frames<R> {
     input: R,
     /// Bytes read.
     read: u64,
-    /// Where the current message begins.
+    /// The offset of the current message.
     at: u64,
 }
 

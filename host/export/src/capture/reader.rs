@@ -53,7 +53,7 @@ impl<R: Read> Reader<R> {
         let metadata = |key: &str| schema.metadata().get(key);
         match metadata(VERSION_KEY) {
             Some(version) if *version == VERSION.to_string() => {}
-            Some(other) => return Err(CaptureError::Version(crate::printable(other, 40))),
+            Some(other) => return Err(CaptureError::Version(host_model::printable(other, 40))),
             None => return Err(CaptureError::Not(format!("its metadata has no `{VERSION_KEY}`"))),
         }
         if schema.fields().iter().ne(columns().iter()) {
@@ -76,7 +76,7 @@ impl<R: Read> Reader<R> {
         &self.probes
     }
 
-    /// What is added to CLOCK_MONOTONIC nanoseconds to get Unix time.
+    /// The difference of Unix time and CLOCK_MONOTONIC, nanoseconds.
     #[must_use]
     pub const fn unix_offset_ns(&self) -> u64 {
         self.unix_offset_ns

@@ -1,18 +1,18 @@
 //! One probe of a capture as a source: the same runs, as fast as they are taken or at the pace at which they came.
 
 use std::io::Read;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use host_model::run::{DISCARDED, slot_len};
-use host_model::{KernelCounters, KernelPlan, PlanError, Run, Source, Waker};
+use host_model::{Condvar, KernelCounters, KernelPlan, Lock, PlanError, Run, Source, Waker};
 
 use super::{CaptureError, CapturedProbe, Reader, Runs};
 
 /// Bytes that are read ahead: what a batch holds.
 const AHEAD: usize = 256 << 10;
 
-/// How fast a capture is replayed.
+/// The speed of a replay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Pace {
     /// As fast as it is taken.
@@ -44,7 +44,7 @@ pub struct Replay {
 
 #[derive(Debug, Default)]
 struct Signal {
-    woken: Mutex<bool>,
+    woken: Lock<bool>,
     changed: Condvar,
 }
 
@@ -57,7 +57,8 @@ impl Replay {
     /// It is not a capture, or the probe is not in it.
     pub fn open(input: Box<dyn Read + Send>, probe: &str, pace: Pace) -> Result<Self, CaptureError> {
         let reader = Reader::new(input)?;
-        let names = || reader.probes().iter().map(|probe| crate::printable(&probe.name, 80)).collect::<Vec<_>>().join(", ");
+        let names =
+            || reader.probes().iter().map(|probe| host_model::printable(&probe.name, 80)).collect::<Vec<_>>().join(", ");
         let index = reader.probes().iter().position(|captured| captured.name == probe);
         let index = index.ok_or_else(|| CaptureError::NoProbe { wanted: probe.to_owned(), has: names() })?;
         Ok(Self {
@@ -130,9 +131,8 @@ impl Source for Replay {
             }
             let until = due.unwrap_or(deadline).min(deadline);
             let left = until.saturating_duration_since(Instant::now());
-            let woken = self.signal.woken.lock().unwrap_or_else(PoisonError::into_inner);
-            let asleep = self.signal.changed.wait_timeout_while(woken, left, |woken| !*woken);
-            let (mut woken, _) = asleep.unwrap_or_else(PoisonError::into_inner);
+            let woken = self.signal.woken.lock();
+            let mut woken = self.signal.changed.wait_timeout_while(woken, left, |woken| !*woken);
             if std::mem::take(&mut *woken) || Instant::now() >= deadline {
                 return;
             }
@@ -189,12 +189,12 @@ impl Source for Replay {
 
 impl Waker for Signal {
     fn wake(&self) {
-        *self.woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.woken.lock() = true;
         self.changed.notify_all();
     }
 }
 
-/// How many bytes of framed records fit, and how many records they are; at least one record, if there is one.
+/// The length of the longest prefix of framed records within the limits, and its records; at least one, if there is one.
 pub(super) fn prefix(bytes: &[u8], max_records: usize, max_bytes: usize) -> (usize, u32) {
     let (mut length, mut records) = (0, 0);
     while let Some((header, _)) = bytes.get(length..).and_then(<[u8]>::split_first_chunk::<4>) {

@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt: doubling, with jitter, or as long as the collector asks for.
+//! The wait before the next attempt: doubling, with jitter, or as long as the collector asks for.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::ids::Identities;
 const FIRST: Duration = Duration::from_millis(250);
 /// And one that stays away is asked seldom.
 const LONGEST: Duration = Duration::from_secs(5);
-/// What a collector may ask for.
+/// Maximum wait that a collector may ask for.
 const ASKED: Duration = Duration::from_secs(300);
 
 /// The waits of one request.

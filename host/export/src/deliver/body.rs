@@ -13,7 +13,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
-/// What is read of a response. A partial success is a number and a sentence.
+/// Maximum bytes that are read of a response. A partial success is a number and a sentence.
 pub(crate) const RESPONSE: usize = 64 << 10;
 
 /// Frames one after the other.
@@ -62,7 +62,7 @@ pub(crate) fn gzip(frames: &[Bytes]) -> Bytes {
     encoder.finish().unwrap_or_default().into()
 }
 
-/// What a response says: its data, as far as the cap, and its trailers. None where it is longer.
+/// The data of a response, and its trailers. None where it is longer than the cap.
 pub(crate) async fn read<B>(body: B) -> Result<(Option<Vec<u8>>, Option<HeaderMap>), B::Error>
 where
     B: Body<Data = Bytes>,

@@ -10,9 +10,11 @@ use tonic::client::GrpcService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 use tonic::{Code, Status};
 
+use super::USER_AGENT;
 use crate::deliver::body::{self, Frames};
+use crate::deliver::error::{TransportError, read};
 use crate::deliver::outcome::{Outcome, causes};
-use crate::deliver::transport::{self, Signal, TransportError};
+use crate::deliver::signal::Signal;
 use crate::otlp::answer::{self, Partial};
 use crate::settings::{Compression, Endpoint};
 
@@ -37,18 +39,18 @@ impl Grpc {
         let failed = |error: tonic::transport::Error| TransportError::Client(causes(&error));
         let mut target = Channel::from_shared(endpoint.url.clone())
             .map_err(|error| TransportError::Client(error.to_string()))?
-            .user_agent(transport::USER_AGENT)
+            .user_agent(USER_AGENT)
             .map_err(failed)?
             .connect_timeout(endpoint.timeout)
             .tcp_nodelay(true);
         if endpoint.url.starts_with("https://") {
             let mut tls = ClientTlsConfig::new();
             tls = match &endpoint.certificate {
-                Some(path) => tls.ca_certificate(Certificate::from_pem(transport::read(path)?)),
+                Some(path) => tls.ca_certificate(Certificate::from_pem(read(path)?)),
                 None => tls.with_native_roots(),
             };
             if let Some((certificate, key)) = &endpoint.client {
-                tls = tls.identity(Identity::from_pem(transport::read(certificate)?, transport::read(key)?));
+                tls = tls.identity(Identity::from_pem(read(certificate)?, read(key)?));
             }
             target = target.tls_config(tls).map_err(failed)?;
         }
@@ -109,7 +111,7 @@ impl Grpc {
     }
 }
 
-/// What a status means for the request: which codes may be tried again is in the specification.
+/// The outcome of a request by its status: the codes that may be tried again are those of the specification.
 fn judge(status: &Status, response: &[u8]) -> Outcome {
     let reason = match status.message() {
         "" => format!("{:?}", status.code()),

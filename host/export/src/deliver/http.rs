@@ -6,9 +6,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use reqwest::{Client, redirect};
 
+use super::USER_AGENT;
 use crate::deliver::body::{self, Frames};
+use crate::deliver::error::{TransportError, read};
 use crate::deliver::outcome::{Outcome, causes};
-use crate::deliver::transport::{self, TransportError};
 use crate::otlp::answer;
 use crate::settings::{Compression, Endpoint};
 
@@ -36,22 +37,22 @@ impl Http {
         }
         let mut client = Client::builder()
             .default_headers(headers)
-            .user_agent(transport::USER_AGENT)
+            .user_agent(USER_AGENT)
             .timeout(endpoint.timeout)
             // A redirect would send the rows, and the keys in the headers, to whom nobody named.
             .redirect(redirect::Policy::none())
             .tcp_nodelay(true);
         if let Some(path) = &endpoint.certificate {
-            let bundle = reqwest::Certificate::from_pem_bundle(&transport::read(path)?);
+            let bundle = reqwest::Certificate::from_pem_bundle(&read(path)?);
             client = client.tls_certs_only(bundle.map_err(|error| TransportError::tls(path, &error))?);
         } else if endpoint.url.starts_with("http://") {
             // No TLS: the system's certificates need not be read.
             client = client.tls_certs_only([]);
         }
         if let Some((certificate, key)) = &endpoint.client {
-            let mut pem = transport::read(certificate)?;
+            let mut pem = read(certificate)?;
             pem.push(b'\n');
-            pem.extend_from_slice(&transport::read(key)?);
+            pem.extend_from_slice(&read(key)?);
             let identity = reqwest::Identity::from_pem(&pem);
             client = client.identity(identity.map_err(|error| TransportError::tls(certificate, &error))?);
         }

@@ -1,10 +1,10 @@
-//! What became of one attempt.
+//! The outcome of one attempt.
 
 use std::time::Duration;
 
 use crate::otlp::answer::Partial;
 
-/// What became of one attempt.
+/// The outcome of one attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The collector took it, perhaps not all of it.

@@ -1,8 +1,9 @@
 //! One readable line per row, cut to the width of the terminal: when, what, how long, whether it failed, and the attributes.
 
+use crate::columns::{Columns, Value};
 use crate::lines::time;
 use crate::otlp::span::Row;
-use crate::plan::{Columns, Plan, Value};
+use crate::plan::Plan;
 use host_model::text::shown;
 
 /// Columns of a line where nobody said how wide a line may be.
@@ -15,7 +16,7 @@ const BOLD: &str = "\x1b[1m";
 const RED: &str = "\x1b[31m";
 const RESET: &str = "\x1b[0m";
 
-/// How lines look.
+/// The style of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsoleStyle {
     /// Whether the terminal shows colours.

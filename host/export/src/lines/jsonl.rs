@@ -3,13 +3,12 @@
 
 use host_model::Signal;
 
+use crate::columns::{Columns, Value};
 use crate::ids;
 use crate::lines::time;
 use crate::otlp::log;
 use crate::otlp::span::Row;
-use crate::plan::{Columns, Plan, Value};
-
-const KINDS: [&str; 6] = ["internal", "internal", "server", "client", "producer", "consumer"];
+use crate::plan::Plan;
 
 /// Appends the object of one row, and a line end.
 pub(crate) fn encode(buf: &mut Vec<u8>, path: &str, plan: &Plan, columns: &Columns<'_>, row: &Row) {
@@ -60,8 +59,7 @@ fn span(buf: &mut Vec<u8>, plan: &Plan, columns: &Columns<'_>, row: &Row, failed
     if let Some(duration) = row.duration(plan, columns) {
         member(buf, "duration_ns", |buf| number(buf, duration));
     }
-    let kind = usize::try_from(row.kind(plan, columns)).unwrap_or_default();
-    member(buf, "kind", |buf| text(buf, KINDS.get(kind).unwrap_or(&"internal").as_bytes()));
+    member(buf, "kind", |buf| text(buf, row.kind(plan, columns).name().as_bytes()));
     member(buf, "status", |buf| text(buf, if failed { b"error" } else { b"unset" }));
     member(buf, "trace_id", |buf| hex(buf, &row.ids.trace));
     member(buf, "span_id", |buf| hex(buf, &row.ids.span));

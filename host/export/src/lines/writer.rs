@@ -2,18 +2,20 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::watch;
+
+use host_model::{Condvar, Lock};
 
 use crate::queue::Receipt;
 
 /// Lines on their way to the output.
 #[derive(Debug)]
 pub(crate) struct Lines {
-    state: Mutex<State>,
+    state: Lock<State>,
     changed: Condvar,
     closed: watch::Sender<bool>,
 }
@@ -33,7 +35,7 @@ struct State {
 impl Lines {
     /// Starts the thread. It ends when the output is gone or the lines have been drained.
     pub(crate) fn start(output: Box<dyn Write + Send>) -> std::io::Result<Arc<Self>> {
-        let lines = Arc::new(Self { state: Mutex::default(), changed: Condvar::new(), closed: watch::Sender::new(false) });
+        let lines = Arc::new(Self { state: Lock::default(), changed: Condvar::new(), closed: watch::Sender::new(false) });
         let writer = Arc::clone(&lines);
         std::thread::Builder::new().name("export-lines".to_owned()).spawn(move || writer.run(output))?;
         Ok(lines)
@@ -61,7 +63,7 @@ impl Lines {
             if left == Duration::ZERO {
                 break;
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.changed.wait_timeout(state, left);
         }
         self.end(state);
     }
@@ -98,7 +100,7 @@ impl Lines {
                 state.writing = Some(receipt);
                 return Some(bytes);
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.changed.wait(state);
         }
     }
 
@@ -111,6 +113,6 @@ impl Lines {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

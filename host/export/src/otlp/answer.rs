@@ -1,9 +1,9 @@
-//! What a collector answers: `Export…Response { partial_success = 1 { rejected = 1, message = 2 } }` and, over gRPC, the
+//! The answer of a collector: `Export…Response { partial_success = 1 { rejected = 1, message = 2 } }` and, over gRPC, the
 //! `RetryInfo` in the details of a status. Read by hand: it comes from the network, so nothing in it is believed.
 
 use std::time::Duration;
 
-/// What a collector left out of a request that it took.
+/// The part of a request that a collector rejected, although it took the request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Partial {
     /// Items it refused.
@@ -51,7 +51,7 @@ pub(crate) fn partial_success_json(response: &[u8]) -> Option<Partial> {
     Some(Partial { rejected: rejected.and_then(number).unwrap_or(0), message: message.to_owned() })
 }
 
-/// Where the item ends that begins a list of length-delimited fields; None where there is none.
+/// The end of the first item in a list of length-delimited fields; None where there is none.
 pub(crate) fn item_end(items: &[u8]) -> Option<usize> {
     let mut fields = Fields(items);
     match fields.next()? {

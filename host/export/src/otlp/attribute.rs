@@ -3,9 +3,10 @@
 
 use host_model::{AttributeValue, ColumnType, Field, Signal};
 
-use crate::otlp::pen;
+use crate::columns::{Column, Columns, Value};
+use crate::otlp::slice_writer;
+use crate::otlp::vec_writer;
 use crate::otlp::wire::{self, BYTES, FIXED64, VARINT, tag};
-use crate::plan::{Column, Columns, Value};
 
 /// `KeyValue.key` and `KeyValue.value`.
 const KEY: u8 = tag(1, BYTES);
@@ -55,12 +56,12 @@ impl Attribute {
             ColumnType::Bytes => (RAW, 0),
         };
         let mut body = Vec::new();
-        wire::bytes(&mut body, KEY, field.name.as_bytes());
+        vec_writer::bytes(&mut body, KEY, field.name.as_bytes());
         body.extend_from_slice(&[VALUE, value_len, case]);
         let mut prefix = vec![if signal == Signal::Log { LOG_ATTRIBUTES } else { SPAN_ATTRIBUTES }];
         match value_len {
             0 => prefix.push(0),
-            _ => wire::varint(&mut prefix, body.len() as u64 + u64::from(value_len) - 1),
+            _ => vec_writer::varint(&mut prefix, body.len() as u64 + u64::from(value_len) - 1),
         }
         prefix.extend_from_slice(&body);
         let mut padded = prefix.clone();
@@ -103,7 +104,7 @@ impl Attribute {
     fn integer(&self, room: &mut [u8], at: usize, value: Option<u64>) -> usize {
         let Some(value) = value.filter(|&value| value != 0 || !self.omit_zero) else { return at };
         let at = self.head(room, at, wire::varint_len(value));
-        pen::varint(room, at, value)
+        slice_writer::varint(room, at, value)
     }
 
     #[inline(always)]
@@ -115,19 +116,19 @@ impl Attribute {
             return at;
         }
         let at = self.head(room, at, wire::varint_len(value.len() as u64) + value.len());
-        let at = pen::varint(room, at, value.len() as u64);
+        let at = slice_writer::varint(room, at, value.len() as u64);
         match bytes.get(start..).and_then(<[u8]>::first_chunk::<SHORT_TEXT>) {
-            Some(chunk) if value.len() <= SHORT_TEXT => pen::prefix(room, at, chunk, value.len()),
-            _ => pen::slice(room, at, value),
+            Some(chunk) if value.len() <= SHORT_TEXT => slice_writer::prefix(room, at, chunk, value.len()),
+            _ => slice_writer::slice(room, at, value),
         }
     }
 
     fn fixed(&self, room: &mut [u8], at: usize, value: Option<Value<'_>>) -> usize {
         let Some(value) = value else { return at };
-        let at = pen::slice(room, at, &self.prefix);
+        let at = slice_writer::slice(room, at, &self.prefix);
         match value {
-            Value::Bool(value) => pen::put(room, at, [u8::from(value)]),
-            Value::Float(value) => pen::put(room, at, value.to_le_bytes()),
+            Value::Bool(value) => slice_writer::put(room, at, [u8::from(value)]),
+            Value::Float(value) => slice_writer::put(room, at, value.to_le_bytes()),
             _ => at,
         }
     }
@@ -140,7 +141,7 @@ impl Attribute {
         let Some(padded) = self.padded.as_ref().filter(|_| body < 0x80) else {
             return self.long_head(room, at, self.prefix.last().copied().unwrap_or(TEXT), rest);
         };
-        let end = pen::prefix(room, at, padded, length);
+        let end = slice_writer::prefix(room, at, padded, length);
         if let Some([_, body_length, .., value_length, _]) = room.get_mut(at..end) {
             *body_length = body as u8;
             *value_length = rest as u8 + 1;
@@ -152,11 +153,11 @@ impl Attribute {
     fn long_head(&self, room: &mut [u8], at: usize, case: u8, rest: usize) -> usize {
         let [first, _, key @ .., _, _] = self.prefix.as_slice() else { return at };
         let value_len = rest as u64 + 1;
-        let at = pen::put(room, at, [*first]);
-        let at = pen::varint(room, at, (key.len() + wire::varint_len(value_len)) as u64 + value_len);
-        let at = pen::slice(room, at, key);
-        let at = pen::varint(room, at, value_len);
-        pen::put(room, at, [case])
+        let at = slice_writer::put(room, at, [*first]);
+        let at = slice_writer::varint(room, at, (key.len() + wire::varint_len(value_len)) as u64 + value_len);
+        let at = slice_writer::slice(room, at, key);
+        let at = slice_writer::varint(room, at, value_len);
+        slice_writer::put(room, at, [case])
     }
 
     /// A number that an OTLP integer cannot hold goes out as text, as the specification maps it.
@@ -164,36 +165,36 @@ impl Attribute {
     fn decimal(&self, room: &mut [u8], at: usize, value: u64) -> usize {
         let text = value.to_string();
         let at = self.long_head(room, at, TEXT, 1 + text.len());
-        let at = pen::put(room, at, [text.len() as u8]);
-        pen::slice(room, at, text.as_bytes())
+        let at = slice_writer::put(room, at, [text.len() as u8]);
+        slice_writer::slice(room, at, text.as_bytes())
     }
 }
 
 /// Writes a text attribute that no field stands behind; both texts are short.
 pub(crate) fn short_text(room: &mut [u8], at: usize, tag: u8, key: &str, value: &[u8]) -> usize {
     let length = 6 + key.len() + value.len();
-    let at = pen::put(room, at, [tag, length as u8, KEY, key.len() as u8]);
-    let at = pen::slice(room, at, key.as_bytes());
-    let at = pen::put(room, at, [VALUE, value.len() as u8 + 2, TEXT, value.len() as u8]);
-    pen::slice(room, at, value)
+    let at = slice_writer::put(room, at, [tag, length as u8, KEY, key.len() as u8]);
+    let at = slice_writer::slice(room, at, key.as_bytes());
+    let at = slice_writer::put(room, at, [VALUE, value.len() as u8 + 2, TEXT, value.len() as u8]);
+    slice_writer::slice(room, at, value)
 }
 
 /// Writes `AnyValue { text }` under a tag: a log's body.
 #[inline]
 pub(crate) fn any_text(room: &mut [u8], at: usize, tag: u8, value: &[u8]) -> usize {
-    let at = pen::put(room, at, [tag]);
-    let at = pen::varint(room, at, (1 + wire::varint_len(value.len() as u64) + value.len()) as u64);
-    pen::bytes(room, at, TEXT, value)
+    let at = slice_writer::put(room, at, [tag]);
+    let at = slice_writer::varint(room, at, (1 + wire::varint_len(value.len() as u64) + value.len()) as u64);
+    slice_writer::bytes(room, at, TEXT, value)
 }
 
 /// Appends a text attribute that no field stands behind.
 pub(crate) fn text(buf: &mut Vec<u8>, tag: u8, key: &str, value: &[u8]) {
-    let at = wire::open(buf, tag);
-    wire::bytes(buf, KEY, key.as_bytes());
-    let any = wire::open(buf, VALUE);
-    wire::bytes(buf, TEXT, value);
-    wire::close(buf, any);
-    wire::close(buf, at);
+    let at = vec_writer::open(buf, tag);
+    vec_writer::bytes(buf, KEY, key.as_bytes());
+    let any = vec_writer::open(buf, VALUE);
+    vec_writer::bytes(buf, TEXT, value);
+    vec_writer::close(buf, any);
+    vec_writer::close(buf, at);
 }
 
 /// Appends an attribute of a metric point or resource.
@@ -204,23 +205,23 @@ pub(crate) fn owned(buf: &mut Vec<u8>, tag: u8, key: &str, value: &AttributeValu
         AttributeValue::Bool(value) => (BOOL, u64::from(*value)),
         AttributeValue::Bytes(_) | AttributeValue::Float(_) => return rare(buf, tag, key, value),
     };
-    let at = wire::open(buf, tag);
-    wire::bytes(buf, KEY, key.as_bytes());
+    let at = vec_writer::open(buf, tag);
+    vec_writer::bytes(buf, KEY, key.as_bytes());
     buf.extend_from_slice(&[VALUE, wire::varint_len(value.1) as u8 + 1, value.0]);
-    wire::varint(buf, value.1);
-    wire::close(buf, at);
+    vec_writer::varint(buf, value.1);
+    vec_writer::close(buf, at);
 }
 
 /// The same of what dimensions seldom are.
 fn rare(buf: &mut Vec<u8>, tag: u8, key: &str, value: &AttributeValue) {
-    let at = wire::open(buf, tag);
-    wire::bytes(buf, KEY, key.as_bytes());
-    let any = wire::open(buf, VALUE);
+    let at = vec_writer::open(buf, tag);
+    vec_writer::bytes(buf, KEY, key.as_bytes());
+    let any = vec_writer::open(buf, VALUE);
     match value {
-        AttributeValue::Bytes(value) => wire::bytes(buf, RAW, value),
-        AttributeValue::Float(value) => wire::fixed64(buf, DOUBLE, f64::from(*value).to_bits()),
+        AttributeValue::Bytes(value) => vec_writer::bytes(buf, RAW, value),
+        AttributeValue::Float(value) => vec_writer::fixed64(buf, DOUBLE, f64::from(*value).to_bits()),
         _ => {}
     }
-    wire::close(buf, any);
-    wire::close(buf, at);
+    vec_writer::close(buf, any);
+    vec_writer::close(buf, at);
 }

@@ -2,12 +2,13 @@
 
 use host_model::Threshold;
 
+use crate::columns::Columns;
 use crate::ids::randomness_digits;
 use crate::otlp::attribute::{self, LOG_ATTRIBUTES};
-use crate::otlp::pen;
+use crate::otlp::slice_writer;
 use crate::otlp::span::{ITEM, Row, ThresholdText};
 use crate::otlp::wire::{BYTES, FIXED32, FIXED64, VARINT, tag};
-use crate::plan::{Columns, Plan};
+use crate::plan::Plan;
 
 const TIME: u8 = tag(1, FIXED64);
 const SEVERITY_NUMBER: u8 = tag(2, VARINT);
@@ -39,14 +40,14 @@ pub(crate) fn encode(
     observed: u64,
     texts: &mut ThresholdText,
 ) -> usize {
-    let start = pen::open(room, at, ITEM);
+    let start = slice_writer::open(room, at, ITEM);
     let (severity, text) = severity(plan.failed(columns, row.index));
-    let at = pen::put(room, start, [TIME]);
-    let at = pen::put(room, at, row.unix_ns.to_le_bytes());
-    let at = pen::put(room, at, [OBSERVED]);
-    let at = pen::put(room, at, observed.to_le_bytes());
-    let at = pen::put(room, at, [SEVERITY_NUMBER, severity]);
-    let mut at = pen::bytes(room, at, SEVERITY_TEXT, text.as_bytes());
+    let at = slice_writer::put(room, start, [TIME]);
+    let at = slice_writer::put(room, at, row.unix_ns.to_le_bytes());
+    let at = slice_writer::put(room, at, [OBSERVED]);
+    let at = slice_writer::put(room, at, observed.to_le_bytes());
+    let at = slice_writer::put(room, at, [SEVERITY_NUMBER, severity]);
+    let mut at = slice_writer::bytes(room, at, SEVERITY_TEXT, text.as_bytes());
     if let Some(field) = plan.body {
         at = attribute::any_text(room, at, BODY, columns.text(field, row.index));
     }
@@ -55,20 +56,20 @@ pub(crate) fn encode(
     }
     at = sampling(room, at, row, texts);
     if row.withheld > 0 {
-        at = pen::put(room, at, [DROPPED_ATTRIBUTES]);
-        at = pen::varint(room, at, row.withheld);
+        at = slice_writer::put(room, at, [DROPPED_ATTRIBUTES]);
+        at = slice_writer::varint(room, at, row.withheld);
     }
     if let Some(parent) = &row.ids.parent {
-        at = pen::bytes(room, at, TRACE_ID, &row.ids.trace);
-        at = pen::bytes(room, at, SPAN_ID, parent);
+        at = slice_writer::bytes(room, at, TRACE_ID, &row.ids.trace);
+        at = slice_writer::bytes(room, at, SPAN_ID, parent);
         let flags = row.ids.flags & TRACE_FLAGS;
         if flags != 0 {
-            at = pen::put(room, at, [FLAGS]);
-            at = pen::put(room, at, flags.to_le_bytes());
+            at = slice_writer::put(room, at, [FLAGS]);
+            at = slice_writer::put(room, at, flags.to_le_bytes());
         }
     }
-    at = pen::bytes(room, at, EVENT_NAME, plan.name_of(columns, row.index));
-    pen::close(room, start, at)
+    at = slice_writer::bytes(room, at, EVENT_NAME, plan.name_of(columns, row.index));
+    slice_writer::close(room, start, at)
 }
 
 /// `sampling.threshold` and `sampling.randomness`, as the semantic conventions have it for logs; nothing where every row was

@@ -4,7 +4,8 @@ use host_model::{Histogram, MetricData, MetricPoint, PointValue};
 
 use crate::otlp::attribute;
 use crate::otlp::span::ITEM;
-use crate::otlp::wire::{self, BYTES, FIXED64, VARINT, tag};
+use crate::otlp::vec_writer;
+use crate::otlp::wire::{BYTES, FIXED64, VARINT, tag};
 
 /// Fields of `Metric`.
 const NAME: u8 = tag(1, BYTES);
@@ -48,14 +49,14 @@ pub(crate) fn encode(buf: &mut Vec<u8>, metrics: &[MetricData]) -> u64 {
             if of_kind.peek().is_none() {
                 continue;
             }
-            let at = wire::open(buf, ITEM);
-            wire::bytes(buf, NAME, metric.name.as_bytes());
+            let at = vec_writer::open(buf, ITEM);
+            vec_writer::bytes(buf, NAME, metric.name.as_bytes());
             for (tag, text) in [(DESCRIPTION, &metric.description), (UNIT, &metric.unit)] {
                 if !text.is_empty() {
-                    wire::bytes(buf, tag, text.as_bytes());
+                    vec_writer::bytes(buf, tag, text.as_bytes());
                 }
             }
-            let data = wire::open(buf, kind);
+            let data = vec_writer::open(buf, kind);
             if kind != GAUGE {
                 buf.extend_from_slice(&CUMULATIVE);
             }
@@ -66,8 +67,8 @@ pub(crate) fn encode(buf: &mut Vec<u8>, metrics: &[MetricData]) -> u64 {
                 encode_point(buf, metric, point);
                 points += 1;
             }
-            wire::close(buf, data);
-            wire::close(buf, at);
+            vec_writer::close(buf, data);
+            vec_writer::close(buf, at);
         }
     }
     points
@@ -82,7 +83,7 @@ const fn kind_of(value: &PointValue) -> u8 {
 }
 
 fn encode_point(buf: &mut Vec<u8>, metric: &MetricData, point: &MetricPoint) {
-    let at = wire::open(buf, DATA_POINTS);
+    let at = vec_writer::open(buf, DATA_POINTS);
     let attributes = match point.value {
         PointValue::Histogram(_) => HISTOGRAM_ATTRIBUTES,
         _ => NUMBER_ATTRIBUTES,
@@ -91,39 +92,39 @@ fn encode_point(buf: &mut Vec<u8>, metric: &MetricData, point: &MetricPoint) {
         attribute::owned(buf, attributes, name, value);
     }
     if !matches!(point.value, PointValue::Gauge(_)) {
-        wire::fixed64(buf, START, metric.start_unix_ns);
+        vec_writer::fixed64(buf, START, metric.start_unix_ns);
     }
-    wire::fixed64(buf, TIME, metric.unix_ns);
+    vec_writer::fixed64(buf, TIME, metric.unix_ns);
     match &point.value {
-        PointValue::Sum(value) => wire::fixed64(buf, AS_INT, (*value).min(i64::MAX as u64)),
-        PointValue::Gauge(value) => wire::fixed64(buf, AS_DOUBLE, value.to_bits()),
+        PointValue::Sum(value) => vec_writer::fixed64(buf, AS_INT, (*value).min(i64::MAX as u64)),
+        PointValue::Gauge(value) => vec_writer::fixed64(buf, AS_DOUBLE, value.to_bits()),
         PointValue::Histogram(histogram) => encode_histogram(buf, histogram),
     }
-    wire::close(buf, at);
+    vec_writer::close(buf, at);
 }
 
 fn encode_histogram(buf: &mut Vec<u8>, histogram: &Histogram) {
     if histogram.count > 0 {
-        wire::fixed64(buf, COUNT, histogram.count);
+        vec_writer::fixed64(buf, COUNT, histogram.count);
     }
-    wire::fixed64(buf, TOTAL, histogram.sum.to_bits());
-    wire::number(buf, SCALE, zigzag(histogram.scale));
+    vec_writer::fixed64(buf, TOTAL, histogram.sum.to_bits());
+    vec_writer::number(buf, SCALE, zigzag(histogram.scale));
     if histogram.zero_count > 0 {
-        wire::fixed64(buf, ZERO_COUNT, histogram.zero_count);
+        vec_writer::fixed64(buf, ZERO_COUNT, histogram.zero_count);
     }
     if !histogram.buckets.is_empty() {
-        let at = wire::open(buf, POSITIVE);
-        wire::number(buf, OFFSET, zigzag(histogram.offset));
-        let counts = wire::open(buf, BUCKET_COUNTS);
+        let at = vec_writer::open(buf, POSITIVE);
+        vec_writer::number(buf, OFFSET, zigzag(histogram.offset));
+        let counts = vec_writer::open(buf, BUCKET_COUNTS);
         for &count in &histogram.buckets {
-            wire::varint(buf, count);
+            vec_writer::varint(buf, count);
         }
-        wire::close(buf, counts);
-        wire::close(buf, at);
+        vec_writer::close(buf, counts);
+        vec_writer::close(buf, at);
     }
     if histogram.count > 0 {
-        wire::fixed64(buf, MIN, histogram.min.to_bits());
-        wire::fixed64(buf, MAX, histogram.max.to_bits());
+        vec_writer::fixed64(buf, MIN, histogram.min.to_bits());
+        vec_writer::fixed64(buf, MAX, histogram.max.to_bits());
     }
 }
 

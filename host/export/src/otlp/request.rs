@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::otlp::attribute;
+use crate::otlp::vec_writer;
 use crate::otlp::wire::{self, BYTES, tag};
 
 const OF_RESOURCE: u8 = tag(1, BYTES);
@@ -29,10 +30,10 @@ pub(crate) struct Resource(Vec<u8>);
 impl Scope {
     pub(crate) fn new(name: &str, version: &str) -> Self {
         let mut buf = Vec::new();
-        let at = wire::open(&mut buf, WHOSE);
-        wire::bytes(&mut buf, NAME, name.as_bytes());
-        wire::bytes(&mut buf, VERSION, version.as_bytes());
-        wire::close(&mut buf, at);
+        let at = vec_writer::open(&mut buf, WHOSE);
+        vec_writer::bytes(&mut buf, NAME, name.as_bytes());
+        vec_writer::bytes(&mut buf, VERSION, version.as_bytes());
+        vec_writer::close(&mut buf, at);
         Self(buf)
     }
 }
@@ -42,11 +43,11 @@ impl Scope {
 impl Resource {
     pub(crate) fn new(attributes: &[(String, String)]) -> Self {
         let mut buf = Vec::new();
-        let at = wire::open(&mut buf, WHOSE);
+        let at = vec_writer::open(&mut buf, WHOSE);
         for (name, value) in attributes {
             attribute::text(&mut buf, ATTRIBUTES, name, value.as_bytes());
         }
-        wire::close(&mut buf, at);
+        vec_writer::close(&mut buf, at);
         Self(buf)
     }
 }
@@ -66,12 +67,12 @@ pub(crate) fn assemble(resource: &Resource, items: &[(Arc<Scope>, Bytes)]) -> Ve
     let of_resource = resource.0.len() + groups.iter().map(|group| field(length(group))).sum::<usize>();
 
     let mut head = vec![OF_RESOURCE];
-    wire::varint(&mut head, of_resource as u64);
+    vec_writer::varint(&mut head, of_resource as u64);
     head.extend_from_slice(&resource.0);
     let mut frames = Vec::with_capacity(items.len() + groups.len());
     for group in &groups {
         head.push(OF_SCOPE);
-        wire::varint(&mut head, length(group) as u64);
+        vec_writer::varint(&mut head, length(group) as u64);
         head.extend_from_slice(&group.0.0);
         frames.push(Bytes::from(std::mem::take(&mut head)));
         frames.extend(group.1.iter().copied().cloned());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Compression, Endpoint, ExportSettings, LINGER, OtlpSettings, Protocol, QUEUE_BYTES, RequestLimits};
 
-/// What the operator said in flags or configuration; it wins over the environment.
+/// Settings from flags or configuration; they win over the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Explicit {
     /// Base URL for all signals; over HTTP the signal's path is added.
@@ -17,7 +17,7 @@ pub struct Explicit {
     pub headers: Vec<(String, String)>,
     /// `gzip` or `none`.
     pub compression: Option<String>,
-    /// What one attempt may take, milliseconds.
+    /// Maximum time of one attempt, milliseconds.
     pub timeout_ms: Option<u64>,
     /// See [`ExportSettings::queue_bytes`].
     pub queue_bytes: Option<u64>,

@@ -1,4 +1,4 @@
-//! What ring.h shares with its reader: the counters, and the mark of a reader that sleeps.
+//! The state that ring.h shares with its reader: the counters, and the mark of a reader that sleeps.
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{Ordering, fence};
@@ -29,7 +29,7 @@ pub(crate) fn version(content: &[u8]) -> u64 {
     bytes.map_or(0, u64::from_ne_bytes)
 }
 
-/// How long to wait for programs that are between two counts. It takes nanoseconds, unless their CPU was taken away.
+/// Maximum wait for programs that are between two counts. It takes nanoseconds, unless their CPU was taken away.
 const PATIENCE: Duration = Duration::from_millis(10);
 
 /// One counter of `struct ring_counters`.

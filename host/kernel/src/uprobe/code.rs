@@ -1,4 +1,4 @@
-//! Where in a function a breakpoint may stand. It is written over an instruction: one in the wrong place is the end of the program.
+//! The places in a function where a breakpoint may stand. It is written over an instruction: one in the wrong place is the end of the program.
 
 /// The most of a function that is read. Go's `(*Conn).Read` has 900 bytes.
 pub(crate) const FUNCTION_MAX: u64 = 16 << 10;

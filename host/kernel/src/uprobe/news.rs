@@ -1,4 +1,4 @@
-//! What processes have just mapped to run it, told by the kernel as it happens: a program that lives for a blink is traced because of this.
+//! Files that processes have just mapped as code, reported by the kernel as it happens: so even a short-lived program is traced.
 //!
 //! One event of perf per CPU, of the kind that counts nothing and writes a line for each mapping of code: some ten when a program starts,
 //! none while it runs. Nobody is woken for anything else. Where it is not to be had, processes are found by the scan alone.

@@ -1,4 +1,4 @@
-//! What there is to trace in a file: the places of OpenSSL's functions, or of Go's, each with the cookie that says which it is.
+//! The targets in a file: the places of OpenSSL's functions, or of Go's, each with the cookie that says which it is.
 
 use std::fs::File;
 
@@ -53,7 +53,7 @@ pub(crate) enum Library {
     Go,
 }
 
-/// What is to be attached to a file.
+/// The targets of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) library: Library,
@@ -71,7 +71,7 @@ pub(crate) enum TargetError {
     Go(#[from] GoError),
 }
 
-/// What there is to trace in this file; None if nothing.
+/// Returns the targets of a file; None if it has none.
 pub(crate) fn find(file: &File) -> Result<Option<Target>, TargetError> {
     let elf = match Elf::open(file) {
         Err(ElfError::Foreign) => return Ok(None),

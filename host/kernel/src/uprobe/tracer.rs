@@ -1,4 +1,4 @@
-//! What is traced: files, their links, and the processes for whose sake they are.
+//! The traced files, their links, and the processes that use them.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -36,7 +36,7 @@ pub(crate) struct Programs {
     pub(crate) go: OwnedFd,
 }
 
-/// What a scan has changed.
+/// The changes of a scan.
 #[derive(Debug, Default)]
 pub(crate) struct ScanReport {
     /// Processes that were looked at more closely.

@@ -1,41 +1,43 @@
 //! The thread that keeps up with processes.
 
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use libbpf_rs::Object;
 
+use host_model::Lock;
+
 use super::news::{Bell, News, Woken};
 use super::tracer::{Programs, ScanReport, Tracer};
 use crate::privileged;
 
-/// Between two scans. One of a thousand processes that are all known takes some milliseconds.
+/// Interval between two scans. A scan of a thousand known processes takes some milliseconds.
 const PERIOD: Duration = Duration::from_secs(1);
-/// For which the start of the probe waits: so long, what is running is traced before it says that it is attached.
+/// Maximum time that the probe's start waits for the first scan of running processes.
 const FIRST: Duration = Duration::from_secs(5);
-/// Between two looks at what is new at least; where many programs start, nine times what a look has taken.
+/// Minimum time between two looks at new processes; where many programs start, nine times what a look has taken.
 const BREATH: Duration = Duration::from_millis(2);
-/// For which the end of the probe waits: the thread reads files of others, and a file system may never answer.
+/// Maximum time that the probe's end waits for the thread: it reads files of others, and a file system may never answer.
 const LAST: Duration = Duration::from_secs(3);
 
 /// A tracer on a thread of its own. Dropping it ends the thread and detaches.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    hooks: Arc<Mutex<Vec<String>>>,
+    hooks: Arc<Lock<Vec<String>>>,
     bell: Bell,
     /// Ends with the thread.
     ended: Receiver<()>,
 }
 
-/// What the thread has.
+/// The state of the thread.
 struct Watcher {
     probe: String,
     tracer: Tracer,
     news: News,
-    hooks: Arc<Mutex<Vec<String>>>,
+    hooks: Arc<Lock<Vec<String>>>,
 }
 
 // === impl Watch ===
@@ -46,7 +48,7 @@ impl Watch {
         let programs = programs(object)?;
         let untraced = |error: std::io::Error| tracing::warn!(%error, "TLS libraries are not traced: no thread");
         let bell = Bell::new().map_err(untraced).ok()?;
-        let hooks = Arc::new(Mutex::new(Vec::new()));
+        let hooks = Arc::new(Lock::new(Vec::new()));
         let (alive, ended) = mpsc::channel();
         let (tell, scanned) = mpsc::channel();
         let (probe, told, heard) = (probe.to_owned(), Arc::clone(&hooks), bell.clone());
@@ -64,9 +66,9 @@ impl Watch {
         Some(Self { hooks, bell, ended })
     }
 
-    /// What is traced now.
+    /// The hooks that are traced now.
     pub(crate) fn hooks(&self) -> Vec<String> {
-        self.hooks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.hooks.lock().clone()
     }
 }
 
@@ -143,7 +145,7 @@ impl Watcher {
             tracing::debug!(probe, hook, "TLS library no longer in use");
         }
         if !report.attached.is_empty() || !report.dropped.is_empty() {
-            *self.hooks.lock().unwrap_or_else(PoisonError::into_inner) = self.tracer.hooks();
+            *self.hooks.lock() = self.tracer.hooks();
         }
     }
 }

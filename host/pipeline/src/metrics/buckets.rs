@@ -9,7 +9,7 @@ use host_model::Histogram;
 /// The finest scale: 32 buckets per power of two, so that a quantile is off by 1 %.
 const FINEST: u32 = 5;
 
-/// Buckets of a histogram at most. Values between a nanosecond and a quarter of an hour, 40 powers of two, still have buckets of
+/// Maximum buckets of a histogram. Values between a nanosecond and a quarter of an hour, 40 powers of two, still have buckets of
 /// 9 %.
 const MOST: usize = 320;
 
@@ -29,9 +29,9 @@ const MANTISSAS: [u64; 31] = [
 /// Counts of values in one unit, kept in the unit they are exported in.
 #[derive(Debug, Clone)]
 pub(super) struct Buckets {
-    /// What a value is multiplied by before it is counted: 1e-9 makes seconds of nanoseconds.
+    /// The factor of a value before it is counted: 1e-9 makes seconds of nanoseconds.
     factor: f64,
-    /// How many times two buckets were made one.
+    /// How often pairs of buckets were merged.
     halvings: u32,
     /// Bucket of `counts[0]`.
     first: i32,
@@ -73,7 +73,7 @@ impl Buckets {
         self.count == 0
     }
 
-    /// What is exported.
+    /// The exported histogram.
     pub(super) fn histogram(&self) -> Histogram {
         let scale = FINEST.saturating_sub(self.halvings).cast_signed();
         if self.count == 0 {
@@ -91,7 +91,7 @@ impl Buckets {
         }
     }
 
-    /// Makes room for a bucket outside of what is there, and counts one value in it.
+    /// Adds a bucket outside of the current range, and counts one value in it.
     #[cold]
     fn grow(&mut self, finest: i32) {
         if self.counts.is_empty() {
@@ -116,13 +116,13 @@ impl Buckets {
         }
     }
 
-    /// How many buckets there would be with this one.
+    /// The number of buckets, with this one.
     fn span_with(&self, bucket: i32) -> usize {
         let last = self.first + i32::try_from(self.counts.len()).unwrap_or(i32::MAX) - 1;
         usize::try_from(last.max(bucket) - self.first.min(bucket) + 1).unwrap_or(usize::MAX)
     }
 
-    /// Makes one bucket of two: each begins and ends where two finer ones do.
+    /// Merges pairs of buckets: each begins and ends where two finer ones do.
     fn halve(&mut self) {
         let (first, counts) = (self.first, std::mem::take(&mut self.counts));
         self.halvings += 1;

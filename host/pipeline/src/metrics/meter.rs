@@ -1,4 +1,4 @@
-//! What the metrics of a schema read of one batch: columns that are looked up once.
+//! The columns that metrics read, looked up once per batch.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt8Type, UInt32Type, UInt64Type};
@@ -14,14 +14,14 @@ pub(super) struct Meter<'a> {
 enum Test<'a> {
     Number(&'a [u32], u32),
     Flag(&'a [u8], u32),
-    /// Its column is not there: it never holds.
+    /// Its column is missing: it never holds.
     Never,
 }
 
 /// A measured column.
 struct Values<'a> {
     numbers: Numbers<'a>,
-    /// A 0 is not a measurement.
+    /// Whether a 0 is no measurement.
     omit_zero: bool,
 }
 

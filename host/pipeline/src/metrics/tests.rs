@@ -207,7 +207,7 @@ fn what_all_series_take_as_they_go_out_is_bounded_and_every_row_is_counted() {
         let mut counted = Metrics::new(&schema, SeriesLimits { cardinality: 2_000, bytes: 4 << 20 });
         (0..20).for_each(|part| counted.record(&numbered(&schema, part * 100 + 1..part * 100 + 101)));
         let mut parts = Parts::default();
-        counted.tell(&mut parts);
+        counted.send(&mut parts);
         let bytes: usize = parts.0.iter().map(|(_, bytes)| bytes).sum();
         assert!(bytes <= (4 << 20) + 64 * 200, "{dimensions} x {metrics}: {bytes} bytes");
         assert!(parts.0.iter().all(|(_, bytes)| *bytes <= PART + (64 << 10)), "{:?}", parts.0);

@@ -1,4 +1,4 @@
-//! Two answers to the same question, row by row.
+//! Comparison of the results of the live plugin and the candidate, row by row.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -11,10 +11,10 @@ use crate::sampling;
 use crate::shadow::tally::Finding;
 use crate::shadow::value::{Column, Value, describe, say};
 
-/// Fields on which a row differs that an example names.
+/// Maximum differing fields that an example names.
 const NAMED: usize = 4;
 
-/// A field that both have: where each has it.
+/// A field that both have, and its index in each.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Common {
     pub(crate) live: usize,
@@ -64,8 +64,8 @@ pub(crate) fn verdicts(batch: &Batch, live: &Decisions, drawn: &[u64], candidate
     finding
 }
 
-/// Which rows of two decoders stand for the same record. Where one of them does not make one row per record, rows are paired by
-/// their place.
+/// Pairs the rows of two decoders that stand for the same record. Where one of them does not make one row per record, rows are paired
+/// by their place.
 pub(crate) fn pairs(records: u32, live: &Decoded, candidate: &Decoded) -> Vec<Pair> {
     let records = records as usize;
     let row_per_record = |decoded: &Decoded| decoded.batch.rows + decoded.undecodable.len() == records;
@@ -129,7 +129,7 @@ pub(crate) fn rows(
     finding
 }
 
-/// What one of the two made of the rows.
+/// The columns of one of the two.
 pub(crate) struct Side<'a> {
     fields: &'a [Field],
     /// By field; None where it was not asked for.

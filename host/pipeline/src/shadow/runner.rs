@@ -13,31 +13,30 @@ use crate::shadow::tally::{Finding, Times};
 use crate::shadow::tap::{Completed, Sample};
 use crate::shadow::{Candidate, Known, Shared};
 
-/// How long it sleeps when nothing waits, at first and at most. It looks for itself, because waking it would cost the live path a
-/// system call per batch; within the longest nap no more arrives at a normal rate than there is room for.
+/// First and longest sleep while no sample waits. The thread polls, because waking it would cost the live path a system call per batch;
+/// within the longest sleep no more arrives at a normal rate than there is room for.
 const NAP: Duration = Duration::from_millis(1);
 const LONGEST_NAP: Duration = Duration::from_millis(8);
 
-/// The control works on one batch in so many: enough for a median, at an eighth of the processor time.
+/// The control works on one batch in eight: enough for a median, at an eighth of the processor time.
 const TIMED: u64 = 8;
 
-/// How much more willingly than others it gives up the processor. Not 19: whoever runs only while nobody else wants to cannot
-/// keep the deadline of a call.
+/// Niceness of the thread. Not 19: a thread that runs only while no other wants to cannot keep the deadline of a call.
 const NICENESS: i32 = 10;
 
-/// All that the thread of one shadow run owns.
+/// The state of the thread of a shadow run.
 pub(crate) struct Runner {
     candidate: Contender,
-    /// The live plugin once more, for its time.
+    /// Another instance of the live plugin, for its time.
     control: Option<Contender>,
-    /// Batches that were worked on.
+    /// Number of batches so far.
     batches: u64,
     known: Known,
     samples: Receiver<Sample>,
     shared: Arc<Shared>,
 }
 
-/// Who works on samples here.
+/// A plugin that works on samples here.
 struct Contender {
     plugin: Candidate,
     stats: Arc<CallStats>,
@@ -45,7 +44,7 @@ struct Contender {
     fields: Vec<compare::Common>,
 }
 
-/// A run of records, and what the live decoder made of it.
+/// A run of records, and the rows of the live decoder.
 struct Decoding<'a> {
     run: Run<'a>,
     decoded: &'a Decoded,
@@ -68,7 +67,7 @@ impl Runner {
         Self { candidate, control, batches: 0, known, samples, shared }
     }
 
-    /// The life of the thread: until the handle is gone, or the worker has let the candidate go and nothing waits any more.
+    /// Runs the thread until the handle is dropped, or the worker has dismissed the candidate and no sample waits any more.
     pub(crate) fn run(mut self) {
         if let Err(error) = rustix::process::nice(NICENESS) {
             tracing::debug!(%error, "a shadow runs at the priority of the live path");
@@ -96,7 +95,7 @@ impl Runner {
     fn work(&mut self, sample: Sample) {
         let live_ns = match &sample {
             Sample::Run { live_ns, .. } | Sample::Rows { live_ns, .. } | Sample::Kept { live_ns, .. } => *live_ns,
-            Sample::Told(stats) => return self.tell(stats),
+            Sample::Stats(stats) => return self.tune(stats),
         };
         // Who goes second finds the batch in the caches: they take turns.
         let (timed, control_first) = (self.batches.is_multiple_of(TIMED), (self.batches / TIMED).is_multiple_of(2));
@@ -121,7 +120,7 @@ impl Runner {
         }
     }
 
-    fn tell(&mut self, stats: &Stats) {
+    fn tune(&mut self, stats: &Stats) {
         // Plans are for the kernel, and neither has a say there.
         if let Some(Contender { plugin: Candidate::Sampler(sampler), .. }) = &mut self.control {
             let _ = sampler.tune(stats);
@@ -148,7 +147,7 @@ impl Contender {
         (Self { plugin, stats, fields }, missing, added)
     }
 
-    /// What it makes of a batch, beside what the live plugin made of it; and the nanoseconds that its calls took. None for a
+    /// Compares its results on a batch with those of the live plugin; also returns the nanoseconds that its calls took. None for a
     /// sample of another role, which no tap offers.
     fn answer(&mut self, sample: &Sample, known: &Known) -> (Option<Result<Finding, Fault>>, u64) {
         let before = self.stats.total_ns.load(Relaxed);
@@ -173,11 +172,11 @@ impl Drop for Runner {
     fn drop(&mut self) {
         // Only if nothing better is known.
         self.shared.end("the candidate's thread has ended");
-        std::mem::take(&mut *self.shared.buffers.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        std::mem::take(&mut *self.shared.buffers.lock());
     }
 }
 
-/// The candidate is asked for what the live decoder was asked for, as far as it has the fields.
+/// Asks the candidate for the fields that the live decoder was asked for, as far as it has them.
 fn decode(decoder: &mut dyn Decoder, live: &Decoding<'_>, fields: &[compare::Common]) -> Result<Finding, Fault> {
     let Decoding { run, decoded, completed } = *live;
     let asked = |at_once: bool| {

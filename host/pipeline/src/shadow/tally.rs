@@ -4,13 +4,13 @@ use host_model::{Comparison, Example, Seed};
 
 use crate::sampling::Randomness;
 
-/// Cost ratios that are kept: a sample of all batches, however many there are. The median of 512 is within 5 % of the ranks.
+/// Number of cost ratios that are kept: a sample of all batches. The median of 512 is within 5 % of the ranks.
 const RATIOS: usize = 512;
 
-/// Examples that one batch may give, so that they are not all of one moment.
+/// Maximum examples of one batch, so that they are not all of one moment.
 pub(crate) const PER_BATCH: usize = 3;
 
-/// What one batch showed.
+/// The differences in one batch.
 #[derive(Debug, Default)]
 pub(crate) struct Finding {
     pub(crate) rows: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Finding {
     pub(crate) examples: Vec<Example>,
 }
 
-/// What one batch took, nanoseconds.
+/// The times that one batch took, nanoseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Times {
     pub(crate) live_ns: u64,

@@ -1,4 +1,4 @@
-//! The worker's end of a shadow run: which batches are compared, and what is handed over of them.
+//! The worker's end of a shadow run: it chooses the batches that are compared, and hands samples of them over.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,10 +9,9 @@ use host_model::{Added, Batch, Decisions, Decoded, Plugin, PluginId, Role, Run, 
 
 use crate::binding::Binding;
 use crate::blueprint::Stages;
-use crate::shadow::{Candidate, Known, ROOM, Shared};
-use crate::switch::SwitchError;
+use crate::shadow::{Candidate, Known, ROOM, ShadowError, Shared};
 
-/// What the live plugin saw and said, with the nanoseconds that it took.
+/// Input and result of a call of the live plugin, with the nanoseconds that it took.
 pub(crate) enum Sample {
     /// A run of records and the rows that were made of it.
     Run { bytes: Vec<u8>, records: u32, decoded: Decoded, completed: Option<Completed>, live_ns: u64 },
@@ -20,8 +19,8 @@ pub(crate) enum Sample {
     Rows { batch: Batch, decisions: Decisions, drawn: Vec<u64>, live_ns: u64 },
     /// Kept rows, and the columns that were added.
     Kept { batch: Batch, added: Added, live_ns: u64 },
-    /// What a sampler was told.
-    Told(Stats),
+    /// The statistics that a sampler was given.
+    Stats(Stats),
 }
 
 /// The columns that a decoder was asked for later.
@@ -33,9 +32,9 @@ pub(crate) struct Completed {
     pub(crate) columns: Vec<ArrayRef>,
 }
 
-/// Where a candidate looks over the shoulder of a live plugin.
+/// A tap at a live plugin: its input and results go to a candidate.
 pub(crate) struct Tap {
-    /// Of an enricher, which one it is.
+    /// The index of an enricher among the enrichers.
     pub(crate) place: usize,
     slot: Arc<str>,
     role: Role,
@@ -43,16 +42,16 @@ pub(crate) struct Tap {
     wanted: Vec<usize>,
     /// Its live plugin, and the schema behind it (of a sampler, in front of it). The shadow ends when they change.
     live: Option<(PluginId, Arc<Schema>)>,
-    /// The share of batches that is compared, and what has been saved up of it: 2^32 is one batch.
+    /// The share of batches that is compared, and how much of it is saved up: 2^32 is one batch.
     share: u64,
     saved: u64,
-    /// Whether the next batch is compared, if that is settled already.
+    /// Whether the next batch is compared, if that is decided already.
     turn: Option<bool>,
     samples: SyncSender<Sample>,
     shared: Arc<Shared>,
 }
 
-/// A batch that will be compared: what the live plugin had cost before it.
+/// A batch that will be compared, with the time that the live plugin had taken before it.
 pub(crate) struct Watch(u64);
 
 /// The taps of one path.
@@ -61,11 +60,11 @@ pub(crate) struct Taps {
     decoder: Option<Tap>,
     pub(crate) sampler: Option<Tap>,
     pub(crate) enrichers: Vec<Tap>,
-    /// The run that is on the path now, if it will be compared.
+    /// The current run, if it will be compared.
     run: Option<Seen>,
 }
 
-/// What is known so far of the run on the path.
+/// What is known so far of the current run.
 struct Seen {
     watch: Watch,
     decoded: Option<Decoded>,
@@ -96,7 +95,7 @@ impl Tap {
         }
     }
 
-    /// To be called before each call of the live plugin: Some, if this batch will be compared.
+    /// Returns Some if this batch will be compared. Call it before each call of the live plugin.
     pub(crate) fn watch(&mut self, live: &dyn Plugin) -> Option<Watch> {
         let compares = self.turn();
         self.turn = None;
@@ -137,7 +136,7 @@ impl Tap {
 // === impl Watch ===
 
 impl Watch {
-    /// What the live plugin has cost since, nanoseconds.
+    /// The time that the live plugin has taken since, nanoseconds.
     pub(crate) fn spent(&self, live: &dyn Plugin) -> u64 {
         live.stats().total_ns.load(Relaxed).saturating_sub(self.0)
     }
@@ -151,33 +150,33 @@ impl Taps {
         self.sampler.as_ref().map_or(&[], |tap| &tap.wanted)
     }
 
-    /// Before a run is decoded.
+    /// Begins a run, before it is decoded.
     pub(crate) fn decoding(&mut self, live: &dyn Plugin) {
         if let Some(tap) = &mut self.decoder {
             self.run = tap.watch(live).map(|watch| Seen { watch, decoded: None, completed: None });
         }
     }
 
-    /// After it was decoded.
+    /// Notes the rows of the run, after it was decoded.
     pub(crate) fn decoded(&mut self, decoded: &Decoded) {
         if let Some(seen) = &mut self.run {
             seen.decoded = Some(decoded.clone());
         }
     }
 
-    /// After some of its rows were completed.
+    /// Notes the columns of rows that were completed.
     pub(crate) fn completed(&mut self, rows: Vec<u32>, fields: &[usize], columns: &[ArrayRef]) {
         if let Some(seen) = &mut self.run {
             seen.completed = Some(Completed { rows, fields: fields.to_vec(), columns: columns.to_vec() });
         }
     }
 
-    /// The live decoder failed: there is nothing to compare with.
+    /// Drops the run: the live decoder failed, and there is nothing to compare with.
     pub(crate) fn forget_run(&mut self) {
         self.run = None;
     }
 
-    /// At the end of a run's way, while its bytes are still there: they are copied.
+    /// Ends a run and offers its sample; its bytes are copied while they are still there.
     pub(crate) fn passed(&mut self, run: Run<'_>, live: &dyn Plugin) {
         let (Some(seen), Some(tap)) = (self.run.take(), &self.decoder) else { return };
         let Seen { watch, decoded: Some(decoded), completed } = seen else { return };
@@ -187,28 +186,28 @@ impl Taps {
         tap.offer(Sample::Run { bytes, records: run.records, decoded, completed, live_ns });
     }
 
-    /// The sampler was told this.
-    pub(crate) fn told(&self, stats: &Stats) {
+    /// Hands over statistics that the sampler was given.
+    pub(crate) fn send_stats(&self, stats: &Stats) {
         if let Some(tap) = self.sampler.as_ref().filter(|tap| tap.shared.waiting.load(Relaxed) < ROOM) {
             tap.shared.waiting.fetch_add(1, Relaxed);
-            if tap.samples.try_send(Sample::Told(*stats)).is_err() {
+            if tap.samples.try_send(Sample::Stats(*stats)).is_err() {
                 tap.shared.waiting.fetch_sub(1, Relaxed);
             }
         }
     }
 
-    /// Lets a candidate in, and says what it is compared with.
+    /// Admits a candidate, and returns what it is compared with.
     pub(crate) fn admit(
         &mut self,
         mut tap: Tap,
         path: &Arc<str>,
         stages: &Stages,
         bound: &Binding,
-    ) -> Result<Known, SwitchError> {
+    ) -> Result<Known, ShadowError> {
         let (path, slot) = (Arc::clone(path), Arc::clone(&tap.slot));
-        let Some((place, live, schema)) = find(&tap, stages, bound) else { return Err(SwitchError::Alone { path, slot }) };
+        let Some((place, live, schema)) = find(&tap, stages, bound) else { return Err(ShadowError::Alone { path, slot }) };
         if self.iter().any(|other| other.slot == slot) {
-            return Err(SwitchError::Shadowed { path, slot });
+            return Err(ShadowError::Shadowed { path, slot });
         }
         let (front, added) = match tap.role {
             Role::Decoder | Role::Sampler => (stages.decoder.schema(), Vec::new()),
@@ -218,7 +217,7 @@ impl Taps {
             }
         };
         if tap.wanted.iter().any(|&field| field >= front.fields.len()) {
-            return Err(SwitchError::Misfit { path, slot });
+            return Err(ShadowError::Misfit { path, slot });
         }
         (tap.place, tap.live) = (place, Some((live.clone(), Arc::clone(schema))));
         let known = Known { schema: Arc::clone(front), added };
@@ -230,12 +229,12 @@ impl Taps {
         Ok(known)
     }
 
-    /// Lets a candidate go.
+    /// Dismisses a candidate.
     pub(crate) fn dismiss(&mut self, shared: &Arc<Shared>) {
         self.retain(|tap| !Arc::ptr_eq(&tap.shared, shared));
     }
 
-    /// Ends those whose live plugin is not what it was.
+    /// Ends taps whose live plugin was replaced.
     pub(crate) fn outlive(&mut self, stages: &Stages, bound: &Binding) {
         self.retain(|tap| {
             let slot = &tap.slot;
@@ -266,7 +265,7 @@ impl Taps {
     }
 }
 
-/// The live plugin that a tap is for: which one it is of its role, who it is, and the schema whose change ends a shadow.
+/// The live plugin of a tap: its place in its role, its identity, and the schema whose change ends a shadow.
 fn find<'a>(tap: &Tap, stages: &'a Stages, bound: &'a Binding) -> Option<(usize, &'a PluginId, &'a Arc<Schema>)> {
     let schema = stages.decoder.schema();
     let (place, live, schema) = match tap.role {

@@ -1,4 +1,4 @@
-//! What one function may be. Compilers take time and memory that grow faster than a function does; these are the ways that were
+//! Limits on one function. Compilers take time and memory that grow faster than a function does; these are the ways that were
 //! found, and a function that a compiler made of real source is far below each.
 
 use wasmparser::{FunctionBody, Operator, Parser, Payload};

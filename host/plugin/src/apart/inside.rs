@@ -10,18 +10,18 @@ use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_s
 use crate::engine::{Execution, compiler_here};
 use crate::limits::LARGEST_COMPONENT;
 
-/// What the binary is called when it is started to compile.
+/// The name that the binary is started under to compile.
 pub const NAME: &str = "host-compile";
 
-/// How the process ends that has said on standard output what is wrong with the component.
+/// Exit code after the process has written to standard output what is wrong with the component.
 pub(super) const REFUSED: i32 = 3;
 
-/// How much it gives way to others: whoever waits for a plugin can wait, a path cannot.
+/// Niceness of the process: a load can wait, a path cannot.
 const NICENESS: i32 = 10;
 /// Processor time as a multiple of the time: as many as there are threads.
 const PROCESSORS: u64 = 4;
 
-/// What [`answer`] is told.
+/// The arguments of [`answer`].
 pub(super) fn arguments(execution: Execution, interrupts: bool, time: Duration, memory_bytes: u64) -> [String; 4] {
     let execution = if execution == Execution::Interpreted { "interpreted" } else { "native" };
     let interrupts = if interrupts { "interrupts" } else { "runs-on" };
@@ -59,7 +59,7 @@ fn compile(arguments: &[OsString]) -> Result<Vec<u8>, String> {
     compiler.precompile_component(&bytes).map_err(|error| format!("{error:#}"))
 }
 
-/// Takes from this process all that compiling does not need.
+/// Drops everything of this process that compiling does not need.
 fn confine(seconds: u64, memory_bytes: u64) -> rustix::io::Result<()> {
     // With the host that waits for it.
     set_parent_process_death_signal(Some(Signal::KILL))?;

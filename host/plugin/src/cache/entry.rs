@@ -1,4 +1,4 @@
-//! What is in the file of an entry: whose code it is, the code, and a tag over both.
+//! The file of an entry: the identity of the code, the code, and a tag over both.
 //!
 //! ```text
 //! 16 bytes MAGIC | 32 digest of the component | 32 fingerprint of the engine | machine code (an ELF file) | 32 HMAC-SHA256
@@ -14,7 +14,7 @@ const MAGIC: &[u8; 16] = b"host-code-cache1";
 const TAG: usize = 32;
 const HEAD: usize = MAGIC.len() + 32 + 32;
 
-/// How the name of every entry ends.
+/// Suffix of every entry.
 pub(super) const SUFFIX: &str = ".code";
 
 /// Code whose tag was made with the key of this host. There is no other way to make one than to check it.

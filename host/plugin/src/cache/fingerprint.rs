@@ -1,4 +1,4 @@
-//! What machine code depends on beside its source: the compiler and its settings, and the processor it is meant for.
+//! The fingerprint of machine code, all that it depends on beside its source: the compiler and its settings, and the processor it is meant for.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

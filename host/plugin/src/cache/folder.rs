@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::entry::SUFFIX;
 
-/// An open folder: it stays the same one whoever moves what to its path.
+/// An open folder: it stays the same one, whatever is moved to its path.
 pub(super) struct Folder {
     path: PathBuf,
     handle: OwnedFd,
@@ -47,7 +47,7 @@ pub enum CacheError {
         path: PathBuf,
         /// Its permissions.
         mode: u32,
-        /// What they must be at most.
+        /// The most that they may allow.
         must: u32,
     },
     /// Not a key.
@@ -64,7 +64,7 @@ pub enum CacheError {
 const KEY_FILE: &str = "key";
 /// Bytes of the key: of the hash, as HMAC wants it.
 const KEY: usize = 32;
-/// How names end of files that are being written.
+/// Suffix of files that are being written.
 const UNFINISHED: &str = ".new";
 /// After this time the writer of an unfinished file is gone.
 const FORGOTTEN: Duration = Duration::from_secs(3_600);
@@ -169,7 +169,7 @@ impl Folder {
         Ok(rustix::fs::fsync(&self.handle)?)
     }
 
-    /// Writes a file that nobody looks for yet, so that it is on the disk before it has its name.
+    /// Writes a file under a temporary name, so that it is on the disk before it has its own.
     fn unfinished(&self, bytes: &[u8]) -> io::Result<String> {
         let mut random = [0; 8];
         SystemRandom::new().fill(&mut random).map_err(|_| io::Error::other("the kernel has no random numbers"))?;

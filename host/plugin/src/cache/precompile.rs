@@ -11,13 +11,13 @@ use crate::refusal::{PluginError, Step};
 /// Code for another machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Precompiled {
-    /// Of the component.
+    /// The digest of the component.
     pub digest: Digest,
     /// The machine.
     pub target: &'static str,
     /// The entry in the folder.
     pub path: PathBuf,
-    /// Of machine code.
+    /// The size of the machine code.
     pub bytes: u64,
 }
 

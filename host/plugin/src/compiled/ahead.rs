@@ -2,7 +2,8 @@
 
 use super::{Label, TARGETS, file};
 use crate::engine::{MADE_FOR, compiler_for};
-use crate::inspect::{Inspection, inspect};
+use crate::inspect::inspect;
+use crate::inspection::Inspection;
 use crate::refusal::{PluginError, Step};
 
 /// A component compiled for another machine.
@@ -44,6 +45,6 @@ pub(crate) fn ahead(bytes: &[u8], stem: &str, target: &str) -> Result<Ahead, Plu
         .map_err(|error| fail(Step::Compile, &format!("{error:#}"), "this is a bug of the host: tell its authors"))?;
     let code = compiler
         .precompile_component(bytes)
-        .map_err(|error| fail(Step::Compile, &format!("{error:#}"), crate::component::NOT_TAKEN))?;
+        .map_err(|error| fail(Step::Compile, &format!("{error:#}"), crate::refusal::NOT_TAKEN))?;
     Ok(Ahead { inspection, target, compiler, code })
 }

@@ -1,4 +1,4 @@
-//! What makes machine code. A build without feature `compiler` has none of it.
+//! The compilers of machine code. A build without feature `compiler` has none.
 
 use std::sync::OnceLock;
 
@@ -13,7 +13,7 @@ use crate::map::{self, Origin};
 pub(super) struct Compilers {
     threads: rayon::ThreadPool,
     fingerprint: Fingerprint,
-    /// Of code for any processor of this kind, once it was asked for; None if there is no compiler for it.
+    /// The fingerprint of code for any processor of this kind, once it was asked for; None if there is no compiler for it.
     elsewhere: OnceLock<Option<Fingerprint>>,
 }
 

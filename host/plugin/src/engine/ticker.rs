@@ -1,4 +1,4 @@
-//! What ends calls that take too long: a thread that advances the epoch while calls are made.
+//! The ticker: a thread that advances the epoch while calls are made, which ends those that take too long.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

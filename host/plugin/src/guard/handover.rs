@@ -11,7 +11,7 @@ use crate::version::v0_1::exports::probe::plugin::handover::StateParam;
 const EXPORT: &str = "export-state";
 const IMPORT: &str = "import-state";
 
-/// What an answer with a state may be larger than the state: its frame, or an error in words.
+/// Maximum bytes of an answer beyond its state: its frame, or an error in words.
 const FRAME: usize = 64 << 10;
 
 impl<R: Role> Guard<R> {
@@ -24,7 +24,7 @@ impl<R: Role> Guard<R> {
         self.hand_out().map_err(|ended| self.offend(EXPORT, ended))
     }
 
-    /// Takes a predecessor's state. False if the plugin takes none.
+    /// Imports a predecessor's state. Returns whether the plugin takes one.
     pub(crate) fn import_state(&mut self, state: &State) -> Result<bool, Fault> {
         self.ready(IMPORT)?;
         self.take_in(state).map_err(|ended| self.offend(IMPORT, ended))
@@ -68,7 +68,7 @@ impl<R: Role> Guard<R> {
 // === impl Ended ===
 
 impl Ended {
-    /// What was too large was the state.
+    /// The fault of a state that was too large.
     fn of_state(self, most: usize) -> Self {
         if self.kind == FaultKind::Output { Breach::State { most }.into() } else { self }
     }

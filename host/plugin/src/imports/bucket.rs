@@ -1,4 +1,4 @@
-//! So many things a second: a bucket of tokens that fills all the time and holds those of one second.
+//! A token bucket: it fills at a rate per second, and holds the tokens of one second.
 
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ impl Bucket {
         some
     }
 
-    /// What is in it: never less than nothing.
+    /// The tokens in it: never less than zero.
     pub(super) fn left(&mut self, now: Instant) -> f64 {
         let seconds = now.saturating_duration_since(self.filled).as_secs_f64();
         self.tokens = (self.tokens + seconds * self.per_second).min(self.per_second);
@@ -34,7 +34,7 @@ impl Bucket {
         self.tokens.max(0.0)
     }
 
-    /// Takes as much, though there may be less: then it is empty for the longer.
+    /// Takes tokens even if there are fewer: then it stays empty for longer.
     pub(super) fn spend(&mut self, tokens: f64) {
         self.tokens -= tokens;
     }

@@ -21,7 +21,7 @@ impl Host for Imports {
 }
 
 impl Imports {
-    /// So many bytes that nobody can guess.
+    /// Random bytes of the system, `count` of them.
     pub(super) fn random(&self, count: u64) -> wasmtime::Result<Vec<u8>> {
         if !self.grants.random {
             return Err(Forbidden::error("secure random numbers, which take the grant `random`"));

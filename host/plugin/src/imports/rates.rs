@@ -1,24 +1,24 @@
-//! What a plugin has used up of what it may have in a second. It outlives instances: one that is built anew has no more of it
+//! The rates of a plugin: how much it has used up in this second. They outlive instances: one that is built anew has no more of it
 //! than the one before it had left.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-use host_model::{CallStats, PluginId};
+use host_model::{CallStats, Lock, PluginId};
 
 use super::bucket::Bucket;
 use super::log::Log;
 use crate::grant::Grants;
 use crate::limits::Limits;
 
-/// Shared by the instances of one plugin on one path; they belong to one worker, so that nobody ever waits.
+/// The rates of one plugin on one path, shared by its instances; they belong to one worker, so that no lock is ever waited for.
 #[derive(Clone)]
 pub(crate) struct Rates {
-    log: Arc<Mutex<Log>>,
-    /// How often each granted map may still be written; None without a limit.
-    updates: Arc<Mutex<Vec<Option<Bucket>>>>,
+    log: Arc<Lock<Log>>,
+    /// The remaining updates of each granted map; None without a limit.
+    updates: Arc<Lock<Vec<Option<Bucket>>>>,
     /// Milliseconds that may still be read from the host's tables.
-    reading: Arc<Mutex<Bucket>>,
+    reading: Arc<Lock<Bucket>>,
 }
 
 /// Milliseconds of every second that one plugin may have the host read for its tables. A quarter: 5000 processes that were not known
@@ -32,33 +32,33 @@ impl Rates {
         let now = Instant::now();
         let updates = grants.maps.iter().map(|grant| grant.updates_per_second.map(|rate| Bucket::new(rate, now)));
         Self {
-            log: Arc::new(Mutex::new(Log::new(id, limits.log_lines_per_second, stats))),
-            updates: Arc::new(Mutex::new(updates.collect())),
-            reading: Arc::new(Mutex::new(Bucket::new(READING, now))),
+            log: Arc::new(Lock::new(Log::new(id, limits.log_lines_per_second, stats))),
+            updates: Arc::new(Lock::new(updates.collect())),
+            reading: Arc::new(Lock::new(Bucket::new(READING, now))),
         }
     }
 
     pub(super) fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        self.log.lock()
     }
 
     /// Takes an update from the first of these grants that has one left.
     pub(super) fn take_update(&self, granted: &[usize], now: Instant) -> bool {
-        let mut updates = self.updates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut updates = self.updates.lock();
         granted.iter().any(|&place| updates.get_mut(place).and_then(Option::as_mut).is_none_or(|updates| updates.take(now)))
     }
 
-    /// How long the host may read for it now.
+    /// The time that the host may read for it now.
     pub(super) fn left_to_read(&self, now: Instant) -> Duration {
         Duration::from_secs_f64(self.reading().left(now) / 1e3)
     }
 
-    /// The host has read so long for it.
+    /// Counts time that the host has read for it.
     pub(super) fn have_read(&self, took: Duration) {
         self.reading().spend(took.as_secs_f64() * 1e3);
     }
 
     fn reading(&self) -> MutexGuard<'_, Bucket> {
-        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reading.lock()
     }
 }

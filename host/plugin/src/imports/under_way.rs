@@ -1,4 +1,4 @@
-//! What the call that is under way has done to the host so far.
+//! The current call: its calls into the host, and its last error line.
 
 use host_model::printable;
 
@@ -28,7 +28,7 @@ impl UnderWay {
         self.host_calls
     }
 
-    /// What a plugin said before it failed, if it did.
+    /// The last error line of a plugin before it failed, if any.
     pub(crate) fn last_words(&self) -> Option<String> {
         let words = printable(&self.last_words, WORDS);
         (!words.is_empty()).then_some(words)

@@ -16,31 +16,16 @@ use generated::wasi;
 use streams::Lines;
 
 use super::{Forbidden, Imports};
-use crate::refusal::Refusal;
 
 /// Resources that one instance may hold. A standard library holds a handful.
 const HANDLES: usize = 256;
 
-/// What one instance has of WASI.
+/// The WASI state of one instance.
 pub(super) struct Wasi {
     handles: ResourceTable,
     lines: Lines,
     /// State of the numbers that are not random.
     seed: u64,
-}
-
-/// Whether a name is of WASI, of the version that is answered here.
-///
-/// # Errors
-/// It is of another version.
-pub(crate) fn is_wasi(import: &str) -> Result<bool, Refusal> {
-    if !import.starts_with("wasi:") {
-        return Ok(false);
-    }
-    match import.split_once('@') {
-        Some((_, version)) if version.starts_with("0.2.") && !version.contains('-') => Ok(true),
-        _ => Err(Refusal::Wasi(import.into())),
-    }
 }
 
 /// Gives every component what is answered of WASI.
@@ -124,22 +109,5 @@ impl wasi::cli::exit::Host for Imports {
 
     fn exit_with_code(&mut self, status_code: u8) -> wasmtime::Result<()> {
         Err(Forbidden::error(format!("its end (exit with status {status_code}); a plugin has no end of its own")))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_patch_of_wasi_0_2_is_answered_and_no_other_version_is() {
-        assert_eq!(is_wasi("wasi:cli/stdout@0.2.0"), Ok(true));
-        assert_eq!(is_wasi("wasi:http/types@0.2.12"), Ok(true));
-        assert_eq!(is_wasi("probe:plugin/log@0.1.0"), Ok(false));
-        for other in
-            ["wasi:cli/stdout@0.3.0", "wasi:cli/stdout@0.2.0-rc-2023-11-10", "wasi:cli/stdout", "wasi:cli/stdout@0.20.0"]
-        {
-            assert_eq!(is_wasi(other), Err(Refusal::Wasi(other.into())));
-        }
     }
 }

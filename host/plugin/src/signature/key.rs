@@ -9,12 +9,12 @@ use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde::{Deserialize, Serialize};
 
-/// Who signed: `ed25519:` and 44 characters of base64.
+/// A public key: `ed25519:` and 44 characters of base64.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PublicKey(pub(super) [u8; 32]);
 
-/// What signs: `ed25519-private:` and 44 characters of base64, the seed.
+/// A private key: `ed25519-private:` and 44 characters of base64, the seed.
 pub struct PrivateKey {
     seed: [u8; 32],
     pair: Ed25519KeyPair,
@@ -97,7 +97,7 @@ impl PrivateKey {
         Self::of(seed).ok_or(KeyError::Random)
     }
 
-    /// What others check its signatures with.
+    /// The public key that its signatures are checked with.
     #[must_use]
     pub fn public(&self) -> PublicKey {
         let mut public = [0; 32];

@@ -19,7 +19,7 @@ fn compiled(target: &str) -> Vec<u8> {
     compile_for(build::faulty(), "file", target).unwrap()
 }
 
-/// Loads for an operator who answers for it.
+/// Loads with the grant `native-code`.
 fn load(engine: &Engine, bytes: &[u8]) -> Result<Component, PluginError> {
     Component::load(engine, bytes, "file", &Grants::parse(&["native-code"]).unwrap())
 }

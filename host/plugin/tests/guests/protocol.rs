@@ -112,7 +112,7 @@ fn a_decoder_of_no_protocol_recognises_nothing() {
 fn opinions_that_break_the_contract_are_faults_and_the_host_lives_on() {
     for (way, kind, words) in [
         ("an-opinion-too-many", FaultKind::Contract, "2 opinions on 1 beginnings"),
-        ("no-such-opinion", FaultKind::Contract, "5 is no opinion"),
+        ("no-such-opinion", FaultKind::Contract, "invalid opinion 5"),
         ("trap-in-recognise", FaultKind::Trap, "unreachable"),
         ("loop-in-recognise", FaultKind::Deadline, "did not return"),
     ] {

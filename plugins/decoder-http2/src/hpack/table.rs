@@ -104,7 +104,7 @@ impl Table {
 
     /// An unknown number of entries may have been added, and the size may have changed.
     pub(crate) fn lose(&mut self) {
-        // Of two gaps, what was between them is kept: of what was before both, nobody will ever know.
+        // Only entries inserted between the two gaps are retained; earlier ones cannot be recovered.
         let keep = self.since.filter(|&since| since > 0).map_or(UNSURE, |since| UNSURE.min(since as usize));
         while self.entries.len() > keep {
             self.drop_oldest();

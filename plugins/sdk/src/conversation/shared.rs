@@ -1,4 +1,4 @@
-//! The fields that rows of all protocols have.
+//! The fields that rows of all protocols have: where every [`Sheet`] begins.
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -8,16 +8,16 @@ use super::rows::{Row, Rows};
 use super::sheet::{Sheet, kept};
 use crate::table::gather;
 use crate::text::Text;
-use crate::wit::{Column, ColumnType, FieldUse, Sensitivity};
+use crate::wit::{Column, ColumnType, Condition, FieldUse, Sensitivity, Signal};
 
 /// The field whose text is the protocol's name, the same in every row.
 pub(crate) const PROTOCOL_NAME: &str = "network.protocol.name";
 
 /// The field that is 1 in a row that comes after another one said that the exchange had a timeout.
-pub(crate) const LATE: &str = "response.late";
+const LATE: &str = "response.late";
 
-/// Adds them.
-pub(crate) fn columns<X: 'static>(sheet: Sheet<X>) -> Sheet<X> {
+/// Adds the fields that all protocols have.
+fn columns<X: 'static>(sheet: Sheet<X>) -> Sheet<X> {
     let sheet = sheet
         .of_rows("time", ColumnType::U64, |row, _| row.began.time_ns, Column::U64)
         .used(FieldUse::Time)
@@ -87,6 +87,13 @@ fn process<X: 'static>(sheet: Sheet<X>) -> Sheet<X> {
 }
 
 impl<X: 'static> Sheet<X> {
+    /// An event with the fields that all protocols have. More of them, and then what qualifies the field before, are added by the
+    /// methods below.
+    #[must_use]
+    pub fn new(event: &str, signal: Signal) -> Self {
+        columns(Self::bare(event, signal))
+    }
+
     /// A field of numbers, of a row and its connection.
     fn of_rows<T: Default + 'static>(
         self,
@@ -118,6 +125,16 @@ impl<X: 'static> Sheet<X> {
                 text.str(&name);
             })),
         );
+        self
+    }
+}
+
+impl<X> Sheet<X> {
+    /// No metric counts an exchange twice: once when it was given up, and once when it ended after all.
+    pub(crate) fn counted_once(mut self) -> Self {
+        if let Some(field) = self.schema.named(LATE) {
+            self.schema.metrics.iter_mut().for_each(|metric| metric.only.push(Condition { field, equals: 0 }));
+        }
         self
     }
 }

@@ -2,11 +2,10 @@
 
 use super::Kind;
 use super::rows::{Kept, Row, Rows, Texts};
-use super::shared::{LATE, columns};
 use crate::qualified::qualified;
 use crate::table::gather;
 use crate::text::Text;
-use crate::wit::{Column, ColumnType, Condition, EventSchema, Field, Signal, Values};
+use crate::wit::{Column, ColumnType, EventSchema, Field, Signal, Values};
 
 /// What the rows of a protocol are: the event, its fields, and for each field of its own how to read it from an exchange.
 ///
@@ -28,7 +27,7 @@ use crate::wit::{Column, ColumnType, Condition, EventSchema, Field, Signal, Valu
 /// assert!(sheet.schema().named("server.port").is_some());
 /// ```
 pub struct Sheet<X> {
-    schema: EventSchema,
+    pub(super) schema: EventSchema,
     makers: Vec<Maker<X>>,
     /// `network.protocol.name`
     pub(crate) protocol: Option<String>,
@@ -55,12 +54,10 @@ macro_rules! numbers {
 }
 
 impl<X: 'static> Sheet<X> {
-    /// An event with the fields that all protocols have. More of them, and then what qualifies the field before, are added by the
-    /// methods below.
-    #[must_use]
-    pub fn new(event: &str, signal: Signal) -> Self {
+    /// An event without fields.
+    pub(crate) fn bare(event: &str, signal: Signal) -> Self {
         let schema = EventSchema { event: event.into(), signal, fields: Vec::new(), metrics: Vec::new() };
-        columns(Self { schema, makers: Vec::new(), protocol: None })
+        Self { schema, makers: Vec::new(), protocol: None }
     }
 
     numbers! {
@@ -176,14 +173,6 @@ impl<X> Sheet<X> {
     #[must_use]
     pub fn only_kind(self, kind: Kind) -> Self {
         self.only("kind", kind as u32)
-    }
-
-    /// No metric counts an exchange twice: once when it was given up, and once when it ended after all.
-    pub(crate) fn counted_once(mut self) -> Self {
-        if let Some(field) = self.schema.named(LATE) {
-            self.schema.metrics.iter_mut().for_each(|metric| metric.only.push(Condition { field, equals: 0 }));
-        }
-        self
     }
 
     /// Replaces how a field is made.

@@ -1,4 +1,4 @@
-//! What is not answered of WASI: it links, because standard libraries import it, and is a trap when it is called.
+//! The functions of WASI that are not answered: they link, because standard libraries import them, and trap when they are called.
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType, Val};

@@ -3,7 +3,7 @@
 use super::generated::wasi::random::{insecure, insecure_seed, random};
 use crate::imports::{Forbidden, Imports};
 
-/// Where the sequence begins, in every instance: a plugin that is given the same rows does the same again.
+/// First state of the sequence, in every instance: a plugin that is given the same rows does the same again.
 pub(super) const FIRST: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Bytes of one call.

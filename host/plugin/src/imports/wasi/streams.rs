@@ -14,13 +14,13 @@ use streams::StreamError;
 /// Bytes that one call may write, as WASI has it.
 const WRITE: u64 = 4096;
 
-/// A resource that the host gives to nobody.
+/// A resource that the host never gives out.
 pub enum Never {}
 
 /// A stream that is at its end.
 pub struct Closed;
 
-/// Where written bytes go.
+/// The destination of written bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sink {
     /// Standard output: lines of level info.

@@ -6,7 +6,7 @@ use super::generated::wasi::clocks::{monotonic_clock, wall_clock};
 use super::generated::wasi::io::poll;
 use crate::imports::{Forbidden, Imports};
 
-/// What a guest may ask about.
+/// An event that a guest may ask about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// A stream: it never has to be waited for.

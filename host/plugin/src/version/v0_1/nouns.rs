@@ -53,7 +53,7 @@ same!(Instrument, schema::Instrument, instrument_out, instrument, Counter, Sum, 
 same!(Signal, schema::Signal, signal_out, signal, Span, Log, None);
 same!(MemberKind, layout::MemberKind, member_kind_out, member_kind, Unsigned, Signed, Chars, Bytes);
 
-/// What a decoder says of its protocol; unchecked.
+/// The description of a protocol; unchecked.
 pub(crate) fn description(described: protocol::Description) -> Description {
     let protocol::Description { name, signatures, ports, capture_bytes } = described;
     Description { name, signatures: signatures.into_iter().map(signature).collect(), ports, capture_bytes }
@@ -161,7 +161,7 @@ pub(crate) fn metrics<'a>(schema: &'a Schema, conditions: &'a [Vec<schema::Condi
         .collect()
 }
 
-/// What the host measured, as `tune` takes it.
+/// The host's measurements, as `tune` takes them.
 pub(crate) const fn stats(stats: &Stats) -> sampler::Stats {
     sampler::Stats {
         elapsed_ns: stats.elapsed_ns,

@@ -1,0 +1,28 @@
+//! The calls that failed and are kept.
+
+use host_api::{Repro, ReproSummary, Step};
+
+use crate::daemon::Core;
+use crate::error::DaemonError;
+
+// === impl Core ===
+
+impl Core {
+    /// The calls that failed and are kept, newest first.
+    pub(crate) async fn repros(&self) -> Vec<ReproSummary> {
+        let Some(store) = self.parts.repros.clone() else { return Vec::new() };
+        tokio::task::spawn_blocking(move || store.list()).await.unwrap_or_default()
+    }
+
+    /// All about one of them.
+    pub(crate) async fn repro(&self, id: String) -> Result<Repro, DaemonError> {
+        let Some(store) = self.parts.repros.clone() else {
+            return Err(DaemonError::new(
+                Step::Repro,
+                "this host keeps no calls that failed",
+                "give it a `state_dir` that it may write to",
+            ));
+        };
+        tokio::task::spawn_blocking(move || store.find(&id)).await?
+    }
+}

@@ -1,0 +1,112 @@
+//! The composition: from a probe to a running path, in the order in which an event meets its parts.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use host_api::Step;
+use host_export::Exporter;
+use host_model::{PathCounters, Seed, Source};
+use host_pipeline::{BatchLimits, Blueprint, Stages};
+use tokio::sync::Notify;
+
+use crate::config::Config;
+use crate::error::DaemonError;
+use crate::faults::observer::Watch;
+use crate::faults::repro::Store;
+use crate::faults::repro::writer::Writer;
+use crate::faults::seldom::{INTERVAL, Seldom};
+use crate::paths::path::{Path, Reads};
+use crate::plugins::bind::{Binder, Place};
+use crate::plugins::slots::{Lineup, Slots};
+use crate::probes::attached::Opened;
+use crate::probes::recorder::Recorder;
+
+/// What all paths share.
+pub(crate) struct Parts {
+    pub(crate) binder: Binder,
+    pub(crate) exporter: Exporter,
+    pub(crate) recorder: Option<Recorder>,
+    pub(crate) repro_writer: Option<Arc<Writer>>,
+    /// The calls that failed and are kept.
+    pub(crate) repros: Option<Store>,
+    /// Fires while a plugin is in quarantine.
+    pub(crate) given_up: Arc<Notify>,
+    pub(crate) limits: BatchLimits,
+    /// Ports and the protocols that are spoken there.
+    pub(crate) pins: BTreeMap<u16, String>,
+    /// Bytes of each call for protocols that do not say how many they want.
+    pub(crate) capture_bytes: u32,
+    /// What rows are sampled by, and ids derived from.
+    pub(crate) seed: Seed,
+}
+
+/// Builds the path of one probe and starts it. Nothing is attached yet: nothing is produced before it can be read. Blocks.
+pub(crate) fn path(parts: &Parts, slots: &Slots, opened: Opened) -> Result<Path, DaemonError> {
+    let Opened { place, source, attached } = opened;
+    // The record comes out of the ring, and into a capture if one is taken,
+    let source = match &parts.recorder {
+        Some(recorder) => recorder.tap(&place, source),
+        None => source,
+    };
+    // is decoded, sampled and enriched by what is in the slots, each bound to the layout or schema in front of it,
+    let lineup = slots.lineup(&place.probe).ok_or_else(|| {
+        DaemonError::new(
+            Step::Bind,
+            format!("path {} has no decoder", place.probe),
+            format!("load one into decoder.{}", place.probe),
+        )
+    })?;
+    let stages = parts.binder.stages(&place, &lineup)?;
+    // and goes out; every step is counted.
+    let blueprint = blueprint(parts, &place, stages, source, parts.limits);
+    start(place, lineup, Reads::Probe(Box::new(Mutex::new(attached))), blueprint)
+}
+
+/// What a path is made of, with a way out and somebody who is told of faults.
+pub(crate) fn blueprint(
+    parts: &Parts,
+    place: &Place,
+    stages: Stages,
+    source: Box<dyn Source>,
+    limits: BatchLimits,
+) -> Blueprint {
+    let counters = Arc::new(PathCounters::default());
+    let sink = parts.exporter.sink(&place.probe, Arc::clone(&counters.delivery));
+    let observer = Arc::new(watch(parts, place));
+    Blueprint { name: Arc::clone(&place.probe), source, stages, sink, observer, counters, limits, seed: parts.seed.clone() }
+}
+
+/// Who is told of faults at a place.
+pub(crate) fn watch(parts: &Parts, place: &Place) -> Watch {
+    Watch {
+        probe: Arc::clone(&place.probe),
+        layout: Arc::clone(&place.layout),
+        told: Mutex::new(Seldom::new(INTERVAL)),
+        writer: parts.repro_writer.clone(),
+        given_up: Arc::clone(&parts.given_up),
+    }
+}
+
+/// Starts a path.
+pub(crate) fn start(place: Place, lineup: Lineup, reads: Reads, blueprint: Blueprint) -> Result<Path, DaemonError> {
+    Ok(Path::start(place, lineup, reads, blueprint)?)
+}
+
+/// When a batch closes, by the configuration.
+pub(crate) fn limits(config: &Config) -> BatchLimits {
+    let defaults = BatchLimits::default();
+    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    BatchLimits {
+        rows: config.batch.rows.map_or(defaults.rows, |rows| count(rows.max(1).into())),
+        bytes: config.batch.bytes.map_or(defaults.bytes, |bytes| count(bytes.0)),
+        // A millisecond: less would turn napping into spinning.
+        age: config.batch.age.map_or(defaults.age, |age| age.0.max(Duration::from_millis(1))),
+        metric_interval: config
+            .metrics
+            .interval
+            .map_or(defaults.metric_interval, |interval| interval.0.max(Duration::from_millis(100))),
+        metric_bytes: config.metrics.bytes.map_or(defaults.metric_bytes, |bytes| count(bytes.0)),
+        cardinality: config.metrics.cardinality.map_or(defaults.cardinality, |series| count(series.into())),
+    }
+}

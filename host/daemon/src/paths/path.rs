@@ -1,0 +1,235 @@
+//! A path that runs, and what may be asked of it from outside.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use host_api::{PathStatus, PluginState, PluginStatus};
+use host_model::{FaultKind, Health, PathCounters, Probe, Schema, Snapshot};
+use host_pipeline::{Blueprint, Candidate, Counted, Running, Shadow, ShadowError, StartError, SwitchError, Switched};
+
+use crate::clock::millis;
+use crate::plugins::bind::{Card, Cards, Faults, Place, Rebound};
+use crate::plugins::slots::Lineup;
+use crate::probes::attached::Attached;
+
+/// One path.
+pub(crate) struct Path {
+    pub(crate) place: Place,
+    pub(crate) counters: Arc<PathCounters>,
+    /// None once it was stopped. Asking takes the read half, so that stopping waits for whoever asks.
+    running: RwLock<Option<Running>>,
+    made_of: Mutex<MadeOf>,
+    reads: Reads,
+}
+
+/// Where a path's records come from.
+pub(crate) enum Reads {
+    /// From a probe of its own.
+    Probe(Box<Mutex<Attached>>),
+    /// From the router of this probe.
+    Trunk(Arc<str>),
+}
+
+/// What a path is made of now.
+#[derive(Clone)]
+pub(crate) struct MadeOf {
+    pub(crate) lineup: Lineup,
+    pub(crate) cards: Cards,
+    /// Schema of the decoder.
+    pub(crate) schema: Arc<Schema>,
+}
+
+/// The worker answers between two batches: within a call's deadline at the worst.
+const LEDGER_TIMEOUT: Duration = Duration::from_millis(500);
+/// Thousands of series are copied between two batches.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A plugin without faults for this long is well again: after it, earlier ones no longer make it rest.
+const CALM: Duration = Duration::from_secs(60);
+
+// === impl Path ===
+
+impl Path {
+    /// Starts the worker. Nothing is attached yet, so nothing comes.
+    pub(crate) fn start(place: Place, lineup: Lineup, reads: Reads, blueprint: Blueprint) -> Result<Self, StartError> {
+        let stages = &blueprint.stages;
+        let cards = Cards::of(stages, &lineup);
+        let made_of = MadeOf { lineup, cards, schema: Arc::clone(stages.decoder.schema()) };
+        let counters = Arc::clone(&blueprint.counters);
+        let running = host_pipeline::start(blueprint)?;
+        Ok(Self { place, counters, running: RwLock::new(Some(running)), made_of: Mutex::new(made_of), reads })
+    }
+
+    /// The name of its probe.
+    pub(crate) fn name(&self) -> &str {
+        &self.place.probe
+    }
+
+    /// Its probe; None for a lane.
+    pub(crate) fn probe(&self) -> Option<Probe> {
+        Some(self.attached()?.probe().clone())
+    }
+
+    /// Whether its records come from a router.
+    pub(crate) fn is_lane(&self) -> bool {
+        matches!(self.reads, Reads::Trunk(_))
+    }
+
+    /// Attaches its programs.
+    pub(crate) fn attach(&self) -> Result<(), host_kernel::KernelError> {
+        self.attached().map_or(Ok(()), |mut attached| attached.attach())
+    }
+
+    /// What it is made of now.
+    pub(crate) fn made_of(&self) -> MadeOf {
+        self.lock_made_of().clone()
+    }
+
+    /// The ledger, taken between two batches. Blocks.
+    fn snapshot(&self) -> Snapshot {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        let ended = || Snapshot { ledger: self.counters.ledger(), ..Snapshot::default() };
+        running.as_ref().map_or_else(ended, |running| running.snapshot(LEDGER_TIMEOUT))
+    }
+
+    /// What its metrics have come to; None if it does not answer in time, or was stopped. Blocks.
+    pub(crate) fn counted(&self) -> Option<Counted> {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref()?.counted(COUNT_TIMEOUT)
+    }
+
+    /// Whether a capture was read to its end, or the worker is gone.
+    pub(crate) fn finished(&self) -> bool {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().is_none_or(Running::finished)
+    }
+
+    /// Replaces plugins between two batches. Blocks.
+    pub(crate) fn switch(&self, rebound: Rebound, lineup: Lineup) -> Result<Switched, SwitchError> {
+        let Rebound { change, cards, schema } = rebound;
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        let running = running.as_ref().ok_or_else(|| SwitchError::Ended(Arc::clone(&self.place.probe)))?;
+        let switched = running.switch(change)?;
+        *self.lock_made_of() = MadeOf { lineup, cards, schema };
+        Ok(switched)
+    }
+
+    /// Runs a candidate beside the live plugin of its slot, and the live plugin once more as its control. Blocks until the next
+    /// batch boundary.
+    pub(crate) fn shadow(&self, candidate: Candidate, control: Candidate, share: f64) -> Result<Shadow, ShadowError> {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        let running = running.as_ref().ok_or_else(|| ShadowError::Ended(Arc::clone(&self.place.probe)))?;
+        running.shadow_with_control(candidate, Some(control), share)
+    }
+
+    /// Detaches, takes what is left in the ring, hands it to the sink. Blocks.
+    pub(crate) fn stop(&self) {
+        if let Some(mut attached) = self.attached() {
+            attached.detach();
+        }
+        let running = self.running.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(running) = running {
+            running.stop();
+        }
+    }
+
+    /// All about it. Blocks.
+    pub(crate) fn status(&self) -> PathStatus {
+        let Snapshot { ledger, age } = self.snapshot();
+        let ended = self.finished();
+        let cards = self.lock_made_of().cards.clone();
+        PathStatus {
+            probe: self.name().to_owned(),
+            ledger,
+            ledger_age_ms: millis(age),
+            plugins: cards.iter().map(|card| card.status(ended)).collect(),
+            metrics_series: self.counters.series.load(Relaxed),
+            trunk: match &self.reads {
+                Reads::Trunk(trunk) => Some(trunk.to_string()),
+                Reads::Probe(_) => None,
+            },
+            connections: 0,
+            unknown: Vec::new(),
+        }
+    }
+
+    fn lock_made_of(&self) -> MutexGuard<'_, MadeOf> {
+        self.made_of.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attached(&self) -> Option<MutexGuard<'_, Attached>> {
+        match &self.reads {
+            Reads::Probe(attached) => Some(attached.lock().unwrap_or_else(PoisonError::into_inner)),
+            Reads::Trunk(_) => None,
+        }
+    }
+}
+
+// === impl Card ===
+
+impl Card {
+    pub(crate) fn status(&self, ended: bool) -> PluginStatus {
+        let Self { id, stats, generation, faults, .. } = self;
+        let traps = stats.offences();
+        let faulting = faults.lock().unwrap_or_else(PoisonError::into_inner).look(traps, Instant::now());
+        let state = match stats.health() {
+            _ if ended => PluginState::Ended,
+            Health::Quarantined => PluginState::Quarantined,
+            Health::BackingOff => PluginState::BackingOff,
+            Health::Live if faulting => PluginState::Faulting,
+            Health::Live => PluginState::Live,
+        };
+        PluginStatus {
+            slot: id.slot.to_string(),
+            name: id.name.to_string(),
+            version: id.version.to_string(),
+            digest: id.digest.to_string(),
+            generation: id.generation,
+            state,
+            calls: stats.calls.load(Relaxed),
+            rows: stats.rows.load(Relaxed),
+            traps,
+            faults: FaultKind::ALL.into_iter().map(|kind| (kind, stats.faults(kind))).filter(|(_, count)| *count > 0).collect(),
+            recycled: stats.recycled.load(Relaxed),
+            host_calls: stats.host_calls.load(Relaxed),
+            lines_left_out: stats.lines_left_out.load(Relaxed),
+            lookups_left_out: stats.lookups_left_out.load(Relaxed),
+            work_ns: stats.work_ns.load(Relaxed),
+            work_p99_ns: stats.work_quantile_ns(0.99),
+            p50_ns: stats.quantile_ns(0.5),
+            p99_ns: stats.quantile_ns(0.99),
+            memory_bytes: stats.memory_bytes.load(Relaxed),
+            memory_cap_bytes: generation.rules.limits.memory_bytes as u64,
+            total_ns: stats.total_ns.load(Relaxed),
+        }
+    }
+}
+
+// === impl Faults ===
+
+impl Faults {
+    /// Whether there was a fault within [`CALM`].
+    fn look(&mut self, traps: u64, now: Instant) -> bool {
+        if traps > self.seen {
+            self.seen = traps;
+            self.last = Some(now);
+        }
+        self.last.is_some_and(|last| now.saturating_duration_since(last) < CALM)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_is_well_again_a_minute_after_its_last_fault() {
+        let (mut faults, start) = (Faults::default(), Instant::now());
+        assert!(!faults.look(0, start));
+        assert!(faults.look(1, start));
+        assert!(faults.look(1, start + CALM / 2));
+        assert!(faults.look(2, start + CALM / 2));
+        assert!(faults.look(2, start + CALM));
+        assert!(!faults.look(2, start + 2 * CALM));
+    }
+}

@@ -1,0 +1,295 @@
+//! Captures in the place of the kernel: the one in the binary, or a file, once or again and again. Read once, a capture says the
+//! same each time: its runs come one by one in their order, and what is drawn is drawn from a fixed seed.
+//!
+//! What a plugin sees of the node is what the capture knows: the time is that of the records, and the tables are empty, because
+//! a pid of then says nothing about the processes of now.
+
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use host_api::Step;
+use host_export::capture::{CaptureError, CapturedProbe, Conductor, Pace, Reader, Replay};
+use host_kernel::file::PATIENCE;
+use host_kernel::privileged;
+use host_model::{KernelCounters, KernelPlan, NoMaps, PlanError, Probe, ProbeState, Run, Source, Waker};
+use host_plugin::Clock;
+
+use crate::clock::unix_ns;
+use crate::error::DaemonError;
+use crate::plugins::bind::Place;
+use crate::probes::attached::{Attached, Opened};
+use crate::settings::{Input, Settings};
+
+/// Where a capture is.
+#[derive(Debug, Clone)]
+enum Tape {
+    Embedded,
+    File(PathBuf),
+}
+
+/// One probe of a capture, again and again; every round looks as if it happened now.
+struct Looping {
+    tape: Tape,
+    probe: String,
+    replay: Replay,
+    /// Records of the rounds before.
+    before: u64,
+    /// Time of the capture's first run.
+    first_ns: u64,
+    unix_offset_ns: u64,
+    relay: Arc<Relay>,
+}
+
+/// A source that tells the time by its records.
+struct Clocked {
+    source: Box<dyn Source>,
+    /// Where a record has its time; None if it has none.
+    offset: Option<usize>,
+    time: Arc<RecordTime>,
+}
+
+/// The time of the last record that was handed out.
+struct RecordTime {
+    monotonic_ns: AtomicU64,
+    unix_offset_ns: AtomicU64,
+}
+
+/// Passes on to the replay of this round.
+struct Relay(Mutex<Arc<dyn Waker>>);
+
+/// The member of a record that is its time, by the custom of `bpf/`.
+const TIME: &str = "time_ns";
+/// Real events of the three built-in probes.
+const EMBEDDED: &[u8] = include_bytes!("../../captures/default.capture");
+
+/// The probes of a capture, ready to be read: those that are wanted, or all if none is named.
+pub(crate) fn open(settings: &Settings) -> Result<Vec<Opened>, DaemonError> {
+    let wanted = &settings.probes;
+    let (tape, looping) = match &settings.input {
+        Input::Kernel => return Ok(Vec::new()),
+        Input::Embedded { looping } => (Tape::Embedded, *looping),
+        Input::Capture { file, looping } => (Tape::File(file.clone()), *looping),
+    };
+    let failed = |error: CaptureError| DaemonError::Replay { capture: tape.name(), error };
+    let mut reader = Reader::new(tape.open().map_err(failed)?).map_err(failed)?;
+    let probes = reader.probes().to_vec();
+    let first_ns = reader.read().map_err(failed)?.and_then(|runs| runs.iter().next().map(|run| run.time_ns)).unwrap_or(0);
+    if let Some(missing) = wanted.iter().find(|name| probes.iter().all(|probe| probe.name != **name)) {
+        let has: Vec<&str> = probes.iter().map(|probe| probe.name.as_str()).collect();
+        let message = format!("{} has no probe `{missing}`", tape.name());
+        return Err(DaemonError::new(Step::Replay, message, format!("it has {}", has.join(", "))));
+    }
+    let conductor = Conductor::open(tape.open().map_err(failed)?, settings.pace).map_err(failed)?;
+    let chosen = probes.into_iter().filter(|probe| wanted.is_empty() || wanted.contains(&probe.name));
+    chosen
+        .map(|CapturedProbe { name, layout }| {
+            let source: Box<dyn Source> = match conductor.seat(&name).filter(|_| !looping) {
+                Some(seat) => Box::new(seat),
+                None => Box::new(Looping::new(tape.clone(), name.clone(), tape.replay(&name).map_err(failed)?, first_ns)),
+            };
+            let layout = layout.ok_or_else(|| {
+                let message = format!("{}: the record of probe `{name}` is not described", tape.name());
+                DaemonError::new(Step::Replay, message, "record it again with an object that has BTF (`clang -g`)")
+            })?;
+            let time = Arc::new(RecordTime {
+                monotonic_ns: AtomicU64::new(first_ns),
+                unix_offset_ns: AtomicU64::new(source.unix_offset_ns()),
+            });
+            let offset = layout.members.iter().find(|member| member.name == TIME && member.size == 8);
+            let offset = offset.and_then(|member| usize::try_from(member.offset).ok());
+            Ok(Opened {
+                place: Place {
+                    probe: name.as_str().into(),
+                    layout: Arc::new(layout.clone()),
+                    maps: Arc::new(NoMaps),
+                    clock: Arc::clone(&time) as Arc<dyn Clock>,
+                },
+                source: Box::new(Clocked { source, offset, time }),
+                attached: Attached::capture(Probe {
+                    built_in: host_kernel::catalog::find(&name).is_some(),
+                    name,
+                    state: ProbeState::Attached,
+                    hooks: vec![tape.name()],
+                    passed_over: Vec::new(),
+                    layout: Some(layout),
+                    ring_bytes: 0,
+                    capabilities: Vec::new(),
+                }),
+            })
+        })
+        .collect()
+}
+
+// === impl Tape ===
+
+impl Tape {
+    fn name(&self) -> String {
+        match self {
+            Self::Embedded => "the capture in the binary".into(),
+            Self::File(file) => file.display().to_string(),
+        }
+    }
+
+    fn open(&self) -> Result<Box<dyn Read + Send>, CaptureError> {
+        Ok(match self {
+            Self::Embedded => Box::new(Cursor::new(EMBEDDED)),
+            Self::File(file) => {
+                let file = file.clone();
+                let opened = privileged::read(PATIENCE, move || File::open(file));
+                Box::new(BufReader::new(opened.unwrap_or_else(|late| Err(std::io::Error::other(late)))?))
+            }
+        })
+    }
+
+    fn replay(&self, probe: &str) -> Result<Replay, CaptureError> {
+        Replay::open(self.open()?, probe, Pace::Real)
+    }
+}
+
+// === impl Looping ===
+
+impl Looping {
+    fn new(tape: Tape, probe: String, replay: Replay, first_ns: u64) -> Self {
+        let relay = Arc::new(Relay(Mutex::new(replay.waker())));
+        let unix_offset_ns = unix_ns().saturating_sub(first_ns);
+        Self { tape, probe, replay, before: 0, first_ns, unix_offset_ns, relay }
+    }
+
+    /// Begins the next round if this one is over.
+    fn again(&mut self) {
+        // A capture without a record of this probe would turn without end.
+        let empty = self.replay.counters().produced == 0;
+        if !self.replay.ended() || empty {
+            return;
+        }
+        match self.tape.replay(&self.probe) {
+            Ok(next) => {
+                self.before += self.replay.counters().produced;
+                self.unix_offset_ns = unix_ns().saturating_sub(self.first_ns);
+                *self.relay.0.lock().unwrap_or_else(PoisonError::into_inner) = next.waker();
+                self.replay = next;
+            }
+            Err(error) => tracing::error!(%error, probe = self.probe, "the capture cannot be read again"),
+        }
+    }
+}
+
+impl Source for Looping {
+    fn wait(&mut self, ready_bytes: usize, timeout: Duration) {
+        self.again();
+        self.replay.wait(ready_bytes, timeout);
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.replay.waiting_bytes()
+    }
+
+    fn run(&mut self, max_records: usize, max_bytes: usize) -> Run<'_> {
+        self.replay.run(max_records, max_bytes)
+    }
+
+    fn release(&mut self) {
+        self.replay.release();
+    }
+
+    fn waiting_records(&mut self) -> u64 {
+        self.replay.waiting_records()
+    }
+
+    fn counters(&mut self) -> KernelCounters {
+        let mut counters = self.replay.counters();
+        counters.produced += self.before;
+        counters
+    }
+
+    fn apply(&mut self, plan: &KernelPlan) -> Result<(), PlanError> {
+        self.replay.apply(plan)
+    }
+
+    fn ended(&self) -> bool {
+        false
+    }
+
+    fn waker(&self) -> Arc<dyn Waker> {
+        Arc::clone(&self.relay) as Arc<dyn Waker>
+    }
+
+    fn unix_offset_ns(&self) -> u64 {
+        self.unix_offset_ns
+    }
+}
+
+// === impl Clocked ===
+
+impl Source for Clocked {
+    fn wait(&mut self, ready_bytes: usize, timeout: Duration) {
+        self.source.wait(ready_bytes, timeout);
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.source.waiting_bytes()
+    }
+
+    fn run(&mut self, max_records: usize, max_bytes: usize) -> Run<'_> {
+        let unix_offset_ns = self.source.unix_offset_ns();
+        let run = self.source.run(max_records, max_bytes);
+        let time = self.offset.and_then(|at| run.iter().last()?.get(at..)?.first_chunk().copied().map(u64::from_le_bytes));
+        if let Some(time) = time {
+            self.time.monotonic_ns.store(time, Relaxed);
+            self.time.unix_offset_ns.store(unix_offset_ns, Relaxed);
+        }
+        run
+    }
+
+    fn release(&mut self) {
+        self.source.release();
+    }
+
+    fn waiting_records(&mut self) -> u64 {
+        self.source.waiting_records()
+    }
+
+    fn counters(&mut self) -> KernelCounters {
+        self.source.counters()
+    }
+
+    fn apply(&mut self, plan: &KernelPlan) -> Result<(), PlanError> {
+        self.source.apply(plan)
+    }
+
+    fn ended(&self) -> bool {
+        self.source.ended()
+    }
+
+    fn waker(&self) -> Arc<dyn Waker> {
+        self.source.waker()
+    }
+
+    fn unix_offset_ns(&self) -> u64 {
+        self.source.unix_offset_ns()
+    }
+
+    fn time_ns(&self) -> Option<u64> {
+        self.source.time_ns()
+    }
+}
+
+impl Clock for RecordTime {
+    fn monotonic(&self) -> u64 {
+        self.monotonic_ns.load(Relaxed)
+    }
+
+    fn realtime(&self) -> u64 {
+        self.monotonic().saturating_add(self.unix_offset_ns.load(Relaxed))
+    }
+}
+
+impl Waker for Relay {
+    fn wake(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).wake();
+    }
+}
