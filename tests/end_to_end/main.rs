@@ -13,6 +13,7 @@ mod idle;
 mod configuration;
 mod user_probe;
 mod unprivileged;
+mod replay;
 mod privilege;
 
 mod guests;

@@ -1,0 +1,34 @@
+//! How a replay ends says whether its plugins held.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use host_tests::daemon::{host_binary, stderr};
+use host_tests::guests::conformance;
+use host_tests::repository;
+use host_tests::turn::turn;
+
+/// Plays the capture that the host carries, with this component as sampler if there is one.
+fn replay(folder: &Path, sampler: Option<&Path>) -> Output {
+    let mut command = Command::new(host_binary());
+    command.arg("replay").arg(repository().join("host/daemon/captures/default.capture"));
+    command.args(["--output", "none", "--state-dir"]).arg(folder);
+    if let Some(sampler) = sampler {
+        command.arg("--plugin").arg(format!("sampler={}", sampler.display()));
+    }
+    command.output().unwrap()
+}
+
+#[test]
+fn a_replay_in_which_a_plugin_failed_ends_with_1() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let output = replay(folder.path(), None);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let failing = folder.path().join("failing.wasm");
+    fs::write(&failing, conformance::bytes("panics_with_a_message")).unwrap();
+    let output = replay(folder.path(), Some(&failing));
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("sampler"), "it says which plugin failed: {}", stderr(&output));
+}
