@@ -20,7 +20,9 @@ fn every_statement_of_pooled_sessions_over_tls_is_told_at_both_ends_needs_root()
     let server = Server::postgresql_with_tls();
     let host = host();
     let Some(mut pool) = python("postgresql_over_tls_for_long", "pool.py") else { return };
-    let said = output(pool.args([&server.port.to_string(), "25", "40"]));
+    // Seconds between two statements of a session; 1.5 make it last a minute.
+    let pause = std::env::var("REPORTS_PAUSE").unwrap_or_else(|_| "0.1".into());
+    let said = output(pool.args([&server.port.to_string(), "25", "40", &pause]));
     assert_eq!(said.trim(), "1000");
     assert_eq!(seen(&host, "postgresql", server.port), [1000, 1000], "{:#?}\n{}", host.requests().0, host.stderr());
     let status = host.ask(&["status", "--format", "json"]);

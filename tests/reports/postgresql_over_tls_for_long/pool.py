@@ -1,11 +1,12 @@
-"""Sessions over TLS that each say something every 100 ms; prints how many statements were answered."""
+"""Sessions over TLS that each say something now and then; prints how many statements were answered."""
 import sys
 import threading
 import time
 
 import psycopg
 
-port, sessions, statements = map(int, sys.argv[1:])
+port, sessions, statements = map(int, sys.argv[1:4])
+pause = float(sys.argv[4])
 answered = 0
 lock = threading.Lock()
 ready = threading.Barrier(sessions)
@@ -25,7 +26,7 @@ def session(number):
             cursor.fetchall()
             with lock:
                 answered += 1
-            time.sleep(0.1)
+            time.sleep(pause)
 
 
 threads = [threading.Thread(target=session, args=(number,)) for number in range(sessions)]
