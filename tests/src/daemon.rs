@@ -28,6 +28,7 @@ pub struct Status {
     pub paths: Vec<PathStatus>,
     pub swaps: Vec<Swap>,
     pub process: ProcessStatus,
+    pub export: ExportStatus,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -93,6 +94,12 @@ pub struct Swap {
 pub struct ProcessStatus {
     pub rss_bytes: u64,
     pub cpu_seconds: f64,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[allow(missing_docs, reason = "the names are the contract")]
+pub struct ExportStatus {
+    pub queue_bytes: u64,
 }
 
 /// The longest that a start takes, on a busy machine or an emulated one.
