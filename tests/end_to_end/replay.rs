@@ -1,4 +1,4 @@
-//! How a replay ends says whether its plugins held.
+//! How a replay ends says whether its plugins worked.
 
 use std::fs;
 use std::path::Path;
@@ -9,13 +9,13 @@ use host_tests::guests::conformance;
 use host_tests::repository;
 use host_tests::turn::turn;
 
-/// Plays the capture that the host carries, with this component as sampler if there is one.
-fn replay(folder: &Path, sampler: Option<&Path>) -> Output {
+/// Plays the capture that the host carries, with this plugin if there is one: `slot=component`.
+fn replay(folder: &Path, plugin: Option<&str>) -> Output {
     let mut command = Command::new(host_binary());
     command.arg("replay").arg(repository().join("host/daemon/captures/default.capture"));
     command.args(["--output", "none", "--state-dir"]).arg(folder);
-    if let Some(sampler) = sampler {
-        command.arg("--plugin").arg(format!("sampler={}", sampler.display()));
+    if let Some(plugin) = plugin {
+        command.args(["--plugin", plugin]);
     }
     command.output().unwrap()
 }
@@ -28,7 +28,18 @@ fn a_replay_in_which_a_plugin_failed_ends_with_1() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let failing = folder.path().join("failing.wasm");
     fs::write(&failing, conformance::bytes("panics_with_a_message")).unwrap();
-    let output = replay(folder.path(), Some(&failing));
+    let output = replay(folder.path(), Some(&format!("sampler={}", failing.display())));
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stderr(&output).contains("sampler"), "it says which plugin failed: {}", stderr(&output));
+}
+
+#[test]
+fn a_replay_with_a_plugin_that_nothing_in_the_capture_goes_to_ends_with_2() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    for plugin in ["decoder.exek=decoder-exec", "sampler.http=sampler-ratio"] {
+        let output = replay(folder.path(), Some(plugin));
+        assert_eq!(output.status.code(), Some(2), "{plugin}: {}", stderr(&output));
+        assert!(stderr(&output).contains("its paths are exec, file, tcp"), "it says what there is: {}", stderr(&output));
+    }
 }

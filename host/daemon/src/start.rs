@@ -279,3 +279,25 @@ impl Gate {
         self.0.compare_exchange(0, CLOSED, Relaxed, Relaxed).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::announce;
+
+    #[test]
+    fn a_link_in_the_place_of_the_ready_file_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [ready, temporary, precious] = ["ready", "ready.new", "precious"].map(|name| folder.path().join(name));
+        fs::write(&precious, "keep").unwrap();
+        for link in [&ready, &temporary] {
+            symlink(&precious, link).unwrap();
+        }
+        let written = announce(&ready).unwrap();
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "keep");
+        assert!(fs::symlink_metadata(&ready).unwrap().is_file(), "it is a file of its own");
+        drop(written);
+    }
+}

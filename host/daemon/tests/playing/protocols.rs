@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use host_api::{Cause, PathStatus, RollbackPlugin, Status, UnloadPlugin, UnloadProbe};
+use host_api::{Cause, PathStatus, RollbackPlugin, Status, Step, UnloadPlugin, UnloadProbe};
 use host_daemon::config::{Config, OutputName};
 use host_daemon::{Daemon, Input};
 use host_export::capture::{CapturedProbe, Writer};
@@ -172,6 +172,8 @@ async fn a_decoder_in_the_slot_of_another_protocol_is_refused_and_nothing_change
     assert!(refused.cure.contains("decoder.talk"), "{refused:?}");
     let refused = refusal(client.call(&order("decoder-file", Some("decoder.mine"), None)).await).unwrap_err();
     assert!(refused.message.contains("there is no path `mine`"), "{refused:?}");
+    let refused = refusal(client.call(&order("decoder-http", Some("decoder.l7"), None)).await).unwrap_err();
+    assert_eq!(refused.step, Step::Slot, "its records go to the decoders of their protocols: {refused:?}");
     let before = rows(&daemon.status().await, "http");
     let status = house.until(&daemon, |status| rows(status, "http") > before).await;
     assert_eq!(path(&status, "http").unwrap().plugins[0].generation, 1);
