@@ -3,6 +3,8 @@
 
 #[path = "architecture/circles.rs"]
 mod circles;
+#[path = "architecture/links.rs"]
+mod links;
 
 use std::collections::BTreeMap;
 use std::fs;
