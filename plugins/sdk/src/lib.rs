@@ -6,7 +6,7 @@
 //! use plugin_sdk::{Columns, Config, Decisions, EventSchema, Sampler};
 //!
 //! /// Keeps one row in eight.
-//! struct OneInEight;
+//! pub struct OneInEight;
 //!
 //! impl Sampler for OneInEight {
 //!     fn bind(_: &EventSchema, config: Config<'_>) -> Result<Self, String> {
