@@ -3,7 +3,8 @@
 //! Most statements say by their form what is a value. Those that set something do not (`SET a = b`, `ALTER USER a PASSWORD b`), and what
 //! begins with no word that servers know may be anything.
 
-use crate::lexer::{Token, is_word, word_length};
+use crate::lexer::Token;
+use crate::name::{is_word, word_length};
 use crate::operation::Operation;
 
 /// What becomes of a token.

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod name;
 mod lexer;
 mod operation;
 mod guard;
