@@ -78,13 +78,13 @@ impl Identities {
     #[inline]
     pub(crate) fn of_row(&mut self, row: Known) -> Ids {
         let common = row.correlation != 0;
-        let client = if common { Some(self.seed.span_of(row.correlation).to_be_bytes()) } else { None };
-        // The client's end is the span that the server's end names: whatever called the client is behind it.
-        let (span, local) = match client {
-            Some(client) if row.server => (None, Some(client)),
-            client => (client, None),
+        // The client's end is the span that the server's end names: whatever called the client is behind it. That of the server is
+        // derived too: an exchange that was given up and ends after all has two rows, which are of one span.
+        let (span, local) = match (common, row.server) {
+            (true, true) => (self.common_span(!row.correlation), Some(self.common_span(row.correlation))),
+            (true, false) => (self.common_span(row.correlation), None),
+            (false, _) => ((self.draw() | 1).to_be_bytes(), None),
         };
-        let span = span.unwrap_or_else(|| (self.draw() | 1).to_be_bytes());
         let (trace, flags) = match row.parent {
             Some(parent) => (parent.trace, u32::from(parent.flags) | HAS_IS_REMOTE | IS_REMOTE),
             None if common => (self.seed.trace_of(row.correlation).to_be_bytes(), own_flags(local.is_some())),
@@ -94,6 +94,11 @@ impl Identities {
         let carried = !row.explicit && trace::carried(u128::from_be_bytes(trace)) == randomness;
         let parent = local.or(row.parent.map(|parent| parent.span));
         Ids { trace, span, parent, flags, randomness: (!carried).then_some(randomness) }
+    }
+
+    /// A span that is the same whenever and wherever it is asked for.
+    fn common_span(&self, common: u64) -> [u8; 8] {
+        self.seed.span_of(common).to_be_bytes()
     }
 
     /// A trace that begins here; it carries its randomness, unless the sampler chose that.
@@ -195,6 +200,15 @@ mod tests {
         assert_ne!(server.span, client.span);
         assert_eq!((client.flags, server.flags), (0x103, 0x303));
         assert_eq!((client.randomness, server.randomness), (None, None), "the trace id carries it");
+    }
+
+    #[test]
+    fn two_rows_of_an_exchange_are_of_one_span_at_either_end() {
+        let mut ids = Identities::new(&Seed::system(), "one");
+        for server in [false, true] {
+            let row = Known { correlation: 99, server, ..Known::default() };
+            assert_eq!(ids.of_row(row).span, ids.of_row(row).span);
+        }
     }
 
     #[test]
