@@ -87,6 +87,9 @@ pub(crate) struct Waiting {
     pub is_new_session: bool,
 }
 
+#[cfg(target_family = "wasm")]
+const _: () = assert!(size_of::<Waiting>() <= 64);
+
 /// Where in an answer the server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Place {

@@ -36,6 +36,9 @@ pub(crate) struct Waiting {
     pub undo: Option<Box<Name>>,
 }
 
+#[cfg(target_family = "wasm")]
+const _: () = assert!(size_of::<Waiting>() <= 64);
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Asked {
     /// Answered by `ParseComplete`.
