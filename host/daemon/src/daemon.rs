@@ -1,11 +1,11 @@
 //! The daemon as a whole: started, asked, stopped.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
 use host_api::{Cause, FinalReport, MAX_SWAPS, Origin, Request, Status, Swap};
-use host_model::{PathCounters, Probe};
+use host_model::{Lock, PathCounters, Probe};
 use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -45,9 +45,9 @@ pub(crate) struct Core {
     pub(crate) start_unix_ns: u64,
     pub(crate) compiler: Compiler,
     pub(crate) parts: Arc<Parts>,
-    pub(crate) state: Mutex<State>,
+    pub(crate) state: Lock<State>,
     /// Held while slots or probes change, so that changes happen one after the other.
-    pub(crate) changes: tokio::sync::Mutex<()>,
+    pub(crate) changes: tokio::sync::Lock<()>,
     pub(crate) ending: watch::Sender<Option<Cause>>,
     pub(crate) report: OnceCell<FinalReport>,
     /// Leave to begin a change.
@@ -129,7 +129,7 @@ impl Core {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     pub(crate) fn uptime_ms(&self) -> u64 {

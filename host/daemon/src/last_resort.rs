@@ -3,10 +3,11 @@
 //! Stopping waits for others: for workers, for a disk, for the kernel, for whoever reads the output. Each wait has a deadline of its
 //! own; this is for those that nobody thought of.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use host_api::FinalReport;
+use host_model::Lock;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::Notify;
 
@@ -15,7 +16,7 @@ use crate::settings::LastWord;
 
 /// What is waited for at this moment, each with who waits.
 #[derive(Clone, Default)]
-pub(crate) struct Steps(Arc<Mutex<Vec<Arc<str>>>>);
+pub(crate) struct Steps(Arc<Lock<Vec<Arc<str>>>>);
 
 /// One thing that is waited for. Dropping it says that it has come.
 #[must_use]
@@ -36,11 +37,11 @@ pub(crate) struct LastResort {
     within: Duration,
     word: Option<LastWord>,
     /// When the process ends; set by whoever asks for the end first.
-    deadline: Mutex<Option<Instant>>,
+    deadline: Lock<Option<Instant>>,
     armed: Notify,
     /// Whose ledger is told; None until there is one.
-    accounts: Mutex<Option<Weak<dyn Accounts>>>,
-    remnants: Mutex<Vec<Remnant>>,
+    accounts: Lock<Option<Weak<dyn Accounts>>>,
+    remnants: Lock<Vec<Remnant>>,
 }
 
 /// What stopping may take besides the time that the collector gets.
@@ -70,7 +71,7 @@ impl Steps {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<str>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -93,10 +94,10 @@ impl LastResort {
             steps: Steps::default(),
             within: drain.saturating_add(STOPPING + CLOSING),
             word,
-            deadline: Mutex::default(),
+            deadline: Lock::default(),
             armed: Notify::new(),
-            accounts: Mutex::default(),
-            remnants: Mutex::default(),
+            accounts: Lock::default(),
+            remnants: Lock::default(),
         })
     }
 
@@ -107,7 +108,7 @@ impl LastResort {
 
     /// An end was asked for: from here on the time runs. Returns until when stopping may take.
     pub(crate) fn arm(&self) -> Instant {
-        let mut deadline = self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut deadline = self.deadline.lock();
         let now = Instant::now();
         let end = *deadline.get_or_insert_with(|| now.checked_add(self.within).unwrap_or(now + FOR_EVER));
         self.armed.notify_one();
@@ -121,7 +122,7 @@ impl LastResort {
 
     /// Returns when the time is over.
     pub(crate) async fn late(&self) {
-        let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        let deadline = *self.deadline.lock();
         match deadline.filter(|_| self.has_a_word()) {
             Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
             None => std::future::pending().await,
@@ -136,12 +137,12 @@ impl LastResort {
     /// From here on the ledger of these is told.
     pub(crate) fn watch<T: Accounts + 'static>(&self, accounts: &Arc<T>) {
         let accounts: Weak<T> = Arc::downgrade(accounts);
-        *self.accounts.lock().unwrap_or_else(PoisonError::into_inner) = Some(accounts);
+        *self.accounts.lock() = Some(accounts);
     }
 
     /// What is taken away at the end.
     pub(crate) fn owns(&self, remnants: impl IntoIterator<Item = Remnant>) {
-        self.remnants.lock().unwrap_or_else(PoisonError::into_inner).extend(remnants);
+        self.remnants.lock().extend(remnants);
     }
 
     /// The time is over: says what hung and what is known of every record, and ends the process with 1.
@@ -153,7 +154,7 @@ impl LastResort {
             hung.push("what is printed: the terminal or standard output takes nothing".into());
         }
         let until = Instant::now() + LOOK;
-        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Weak::upgrade);
+        let accounts = self.accounts.lock().as_ref().and_then(Weak::upgrade);
         let mut report = None;
         while report.is_none() && Instant::now() < until {
             report = accounts.as_ref().and_then(|accounts| accounts.try_report(&hung));
@@ -185,7 +186,7 @@ impl LastResort {
         if speaking.is_ok() {
             let _ = heard.recv_timeout(WORDS);
         }
-        self.remnants.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(Remnant::remove);
+        self.remnants.lock().iter().for_each(Remnant::remove);
         // Where even `exit` hangs, in a library's last function or for a thread that is ending the process already.
         let _ = std::thread::Builder::new().name("last-resort".into()).spawn(|| {
             std::thread::sleep(WORDS);

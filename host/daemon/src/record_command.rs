@@ -2,13 +2,13 @@
 //! decoder wants is recorded as whole as the rest.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use host_api::Step;
-use host_model::{Source, Waker};
+use host_model::{Lock, Source, Waker};
 use host_pipeline::BatchLimits;
 use serde::Serialize;
 
@@ -47,7 +47,7 @@ pub struct Recorded {
 /// One probe and the thread that reads its ring.
 struct Reel {
     probe: String,
-    attached: Mutex<Attached>,
+    attached: Lock<Attached>,
     stop: Arc<AtomicBool>,
     waker: Arc<dyn Waker>,
     thread: JoinHandle<Recorded>,
@@ -83,7 +83,7 @@ impl Recording {
     /// What is recorded: each probe with what it hangs on.
     #[must_use]
     pub fn probes(&self) -> Vec<host_model::Probe> {
-        self.probes.iter().map(|reel| reel.attached.lock().unwrap_or_else(PoisonError::into_inner).probe().clone()).collect()
+        self.probes.iter().map(|reel| reel.attached.lock().probe().clone()).collect()
     }
 
     /// Returns when it is time to stop: after a signal, the time it was given, or when the file takes no more.
@@ -144,7 +144,7 @@ fn begin(settings: &Settings, file: &Path) -> Result<Begun, DaemonError> {
             move || tape.run(name)
         });
         let thread = thread.map_err(|error| DaemonError::new(Step::Start, error.to_string(), "see the limits on threads"))?;
-        reels.push(Reel { probe: name, attached: Mutex::new(attached), stop, waker, thread });
+        reels.push(Reel { probe: name, attached: Lock::new(attached), stop, waker, thread });
     }
     if reels.is_empty() {
         let reasons: Vec<String> = idle.iter().filter_map(|probe| reason(&probe.state)).collect();
@@ -159,7 +159,7 @@ impl Reel {
     /// From here on nothing comes; what is in the ring is still taken.
     fn detach(&self) {
         tracing::debug!(probe = self.probe, "detaching");
-        self.attached.lock().unwrap_or_else(PoisonError::into_inner).detach();
+        self.attached.lock().detach();
         self.stop.store(true, Relaxed);
         self.waker.wake();
     }

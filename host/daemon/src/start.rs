@@ -2,12 +2,12 @@
 
 use std::io::Write;
 use std::path::Path as FilePath;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use host_api::{Origin, Step, default_socket};
-use host_model::{Probe, Seed};
+use host_model::{Lock, Probe, Seed};
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -185,7 +185,7 @@ fn compose(settings: Settings, runtime: &Handle, gate: &Gate, resort: Arc<LastRe
         start_unix_ns,
         compiler,
         parts: Arc::new(parts),
-        state: Mutex::new(State { slots, paths, trunk, idle, ..State::default() }),
+        state: Lock::new(State { slots, paths, trunk, idle, ..State::default() }),
         changes: tokio::sync::Mutex::default(),
         ending: watch::Sender::new(None),
         report: OnceCell::new(),

@@ -39,7 +39,7 @@ pub use delivery::{Delivery, DeliveryCounters, Settled};
 pub use fault::{Fallback, Fault, FaultKind, Input, Observer};
 pub use layout::{Layout, Member, MemberKind};
 pub use ledger::{Ledger, PathCounters, Snapshot};
-pub use lock::{Condvar, Lock};
+pub use lock::{Condvar, Lock, ReadWriteLock};
 pub use metric::{AttributeValue, Float, Histogram, MetricData, MetricPoint, PointValue};
 pub use plan::{KernelPlan, PlanError, Rule, Stats, Subject};
 pub use plugin::{Digest, PluginId, Role};

@@ -1,14 +1,18 @@
-//! A mutex and a condition variable without poisoning.
+//! Locks and a condition variable without poisoning.
 //!
 //! A thread that panics while it holds a lock is reported where it ends. Whatever it shared is counters, queues and lists that are
 //! whole after every statement, so that the others go on with them: a second panic there would lose what the first did not.
 
-use std::sync::{self, MutexGuard, PoisonError, TryLockError};
+use std::sync::{self, MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::time::Duration;
 
 /// A mutex that is locked whether or not a thread panicked while it held it.
 #[derive(Debug, Default)]
 pub struct Lock<T: ?Sized>(sync::Mutex<T>);
+
+/// A lock that many readers or one writer hold, whether or not a thread panicked while it held it.
+#[derive(Debug, Default)]
+pub struct ReadWriteLock<T: ?Sized>(sync::RwLock<T>);
 
 /// The condition variable of a [`Lock`].
 #[derive(Debug, Default)]
@@ -36,6 +40,27 @@ impl<T: ?Sized> Lock<T> {
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
+    }
+}
+
+// === impl ReadWriteLock ===
+
+impl<T> ReadWriteLock<T> {
+    /// A lock around a value.
+    pub const fn new(value: T) -> Self {
+        Self(sync::RwLock::new(value))
+    }
+}
+
+impl<T: ?Sized> ReadWriteLock<T> {
+    /// Waits until no writer has the lock and takes it for reading.
+    pub fn read(&self) -> RwLockReadGuard<'_, T> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody has the lock and takes it for writing.
+    pub fn write(&self) -> RwLockWriteGuard<'_, T> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use host_model::Lock;
 
 /// Lines kept; no terminal shows more.
 const LINES: usize = 200;
@@ -12,7 +14,7 @@ const WIDTH: usize = 1_024;
 /// A place to write lines to; the newest stay. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Feed {
-    lines: Arc<Mutex<Lines>>,
+    lines: Arc<Lock<Lines>>,
 }
 
 #[derive(Debug, Default)]
@@ -27,14 +29,14 @@ struct Lines {
 impl Feed {
     /// The newest lines, at most this many, oldest first.
     pub(super) fn last(&self, count: usize) -> Vec<String> {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = self.lines.lock();
         lines.complete.iter().skip(lines.complete.len().saturating_sub(count)).cloned().collect()
     }
 }
 
 impl Write for Feed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock();
         let mut parts = bytes.split(|byte| *byte == b'\n').peekable();
         while let Some(part) = parts.next() {
             let room = WIDTH.saturating_sub(lines.open.len());

@@ -3,10 +3,11 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use host_model::Lock;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
@@ -15,7 +16,7 @@ use tokio::time::Sleep;
 /// All that are connected.
 #[derive(Default)]
 pub(super) struct Crowd {
-    guests: Mutex<Vec<Arc<Guest>>>,
+    guests: Lock<Vec<Arc<Guest>>>,
     /// Somebody has gone, or has become idle.
     moved: Notify,
 }
@@ -35,7 +36,7 @@ pub(super) struct Guest {
     /// It was answered once.
     answered: AtomicBool,
     /// When it last sent or took something, or was answered.
-    moved: Mutex<Instant>,
+    moved: Lock<Instant>,
     /// It was told to go. Until it has, its place is taken.
     leaving: AtomicBool,
     /// It is to go.
@@ -107,7 +108,7 @@ impl Crowd {
     }
 
     fn guests(&self) -> MutexGuard<'_, Vec<Arc<Guest>>> {
-        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+        self.guests.lock()
     }
 }
 
@@ -142,14 +143,14 @@ impl Guest {
             busy: AtomicU64::new(0),
             entered: now,
             answered: AtomicBool::new(false),
-            moved: Mutex::new(now),
+            moved: Lock::new(now),
             leaving: AtomicBool::new(false),
             out: Notify::new(),
         }
     }
 
     fn moved(&self) -> Instant {
-        *self.moved.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.moved.lock()
     }
 
     /// Whether it may be told to go: nothing is carried out for it, and who has just come has had time to ask something.
@@ -159,7 +160,7 @@ impl Guest {
     }
 
     fn moves(&self) {
-        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.moved.lock() = Instant::now();
     }
 }
 

@@ -1,10 +1,10 @@
 //! What is done about a fault at once, on the worker of its path: little. It is told once in a while, offered to be kept as a
 //! repro, and who puts earlier generations back is woken.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use host_model::{Digest, Fault, FaultKind, Input, Layout, Observer};
+use host_model::{Digest, Fault, FaultKind, Input, Layout, Lock, Observer};
 use tokio::sync::Notify;
 
 use super::repro::writer::Writer;
@@ -14,7 +14,7 @@ use super::seldom::Seldom;
 pub(crate) struct Watch {
     pub(crate) probe: Arc<str>,
     pub(crate) layout: Arc<Layout>,
-    pub(crate) told: Mutex<Seldom<(Arc<str>, Digest, FaultKind)>>,
+    pub(crate) told: Lock<Seldom<(Arc<str>, Digest, FaultKind)>>,
     pub(crate) writer: Option<Arc<Writer>>,
     /// Fires for every batch that a plugin in quarantine did not see.
     pub(crate) given_up: Arc<Notify>,
@@ -28,7 +28,7 @@ impl Observer for Watch {
             self.given_up.notify_one();
         }
         let key = (Arc::clone(&fault.plugin.slot), fault.plugin.digest, fault.kind);
-        let due = self.told.lock().unwrap_or_else(PoisonError::into_inner).due(key, Instant::now());
+        let due = self.told.lock().due(key, Instant::now());
         if let Some(since) = due {
             let Fault { plugin, step, kind, detail } = fault;
             tracing::warn!(path = %self.probe, %plugin, digest = %plugin.digest, step, %kind, since, "{detail}");

@@ -1,12 +1,12 @@
 //! The composition: from a probe to a running path, in the order in which an event meets its parts.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use host_api::Step;
 use host_export::Exporter;
-use host_model::{PathCounters, Seed, Source};
+use host_model::{Lock, PathCounters, Seed, Source};
 use host_pipeline::{BatchLimits, Blueprint, Stages};
 use tokio::sync::Notify;
 
@@ -60,7 +60,7 @@ pub(crate) fn path(parts: &Parts, slots: &Slots, opened: Opened) -> Result<Path,
     let stages = parts.binder.stages(&place, &lineup)?;
     // and goes out; every step is counted.
     let blueprint = blueprint(parts, &place, stages, source, parts.limits);
-    start(place, lineup, Reads::Probe(Box::new(Mutex::new(attached))), blueprint)
+    start(place, lineup, Reads::Probe(Box::new(Lock::new(attached))), blueprint)
 }
 
 /// What a path is made of, with a way out and somebody who is told of faults.
@@ -82,7 +82,7 @@ pub(crate) fn watch(parts: &Parts, place: &Place) -> Watch {
     Watch {
         probe: Arc::clone(&place.probe),
         layout: Arc::clone(&place.layout),
-        told: Mutex::new(Seldom::new(INTERVAL)),
+        told: Lock::new(Seldom::new(INTERVAL)),
         writer: parts.repro_writer.clone(),
         given_up: Arc::clone(&parts.given_up),
     }

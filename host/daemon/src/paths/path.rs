@@ -1,11 +1,11 @@
 //! A path that runs, and what may be asked of it from outside.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use host_api::{PathStatus, PluginState, PluginStatus};
-use host_model::{FaultKind, Health, PathCounters, Probe, Schema, Snapshot};
+use host_model::{FaultKind, Health, Lock, PathCounters, Probe, ReadWriteLock, Schema, Snapshot};
 use host_pipeline::{Blueprint, Candidate, Counted, Running, Shadow, ShadowError, StartError, SwitchError, Switched};
 
 use crate::clock::millis;
@@ -18,15 +18,15 @@ pub(crate) struct Path {
     pub(crate) place: Place,
     pub(crate) counters: Arc<PathCounters>,
     /// None once it was stopped. Asking takes the read half, so that stopping waits for whoever asks.
-    running: RwLock<Option<Running>>,
-    made_of: Mutex<MadeOf>,
+    running: ReadWriteLock<Option<Running>>,
+    made_of: Lock<MadeOf>,
     reads: Reads,
 }
 
 /// Where a path's records come from.
 pub(crate) enum Reads {
     /// From a probe of its own.
-    Probe(Box<Mutex<Attached>>),
+    Probe(Box<Lock<Attached>>),
     /// From the router of this probe.
     Trunk(Arc<str>),
 }
@@ -57,7 +57,7 @@ impl Path {
         let made_of = MadeOf { lineup, cards, schema: Arc::clone(stages.decoder.schema()) };
         let counters = Arc::clone(&blueprint.counters);
         let running = host_pipeline::start(blueprint)?;
-        Ok(Self { place, counters, running: RwLock::new(Some(running)), made_of: Mutex::new(made_of), reads })
+        Ok(Self { place, counters, running: ReadWriteLock::new(Some(running)), made_of: Lock::new(made_of), reads })
     }
 
     /// The name of its probe.
@@ -87,27 +87,27 @@ impl Path {
 
     /// The ledger, taken between two batches. Blocks.
     fn snapshot(&self) -> Snapshot {
-        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        let running = self.running.read();
         let ended = || Snapshot { ledger: self.counters.ledger(), ..Snapshot::default() };
         running.as_ref().map_or_else(ended, |running| running.snapshot(LEDGER_TIMEOUT))
     }
 
     /// What its metrics have come to; None if it does not answer in time, or was stopped. Blocks.
     pub(crate) fn counted(&self) -> Option<Counted> {
-        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        let running = self.running.read();
         running.as_ref()?.counted(COUNT_TIMEOUT)
     }
 
     /// Whether a capture was read to its end, or the worker is gone.
     pub(crate) fn finished(&self) -> bool {
-        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        let running = self.running.read();
         running.as_ref().is_none_or(Running::finished)
     }
 
     /// Replaces plugins between two batches. Blocks.
     pub(crate) fn switch(&self, rebound: Rebound, lineup: Lineup) -> Result<Switched, SwitchError> {
         let Rebound { change, cards, schema } = rebound;
-        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        let running = self.running.read();
         let running = running.as_ref().ok_or_else(|| SwitchError::Ended(Arc::clone(&self.place.probe)))?;
         let switched = running.switch(change)?;
         *self.lock_made_of() = MadeOf { lineup, cards, schema };
@@ -117,7 +117,7 @@ impl Path {
     /// Runs a candidate beside the live plugin of its slot, and the live plugin once more as its control. Blocks until the next
     /// batch boundary.
     pub(crate) fn shadow(&self, candidate: Candidate, control: Candidate, share: f64) -> Result<Shadow, ShadowError> {
-        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        let running = self.running.read();
         let running = running.as_ref().ok_or_else(|| ShadowError::Ended(Arc::clone(&self.place.probe)))?;
         running.shadow_with_control(candidate, Some(control), share)
     }
@@ -127,7 +127,7 @@ impl Path {
         if let Some(mut attached) = self.attached() {
             attached.detach();
         }
-        let running = self.running.write().unwrap_or_else(PoisonError::into_inner).take();
+        let running = self.running.write().take();
         if let Some(running) = running {
             running.stop();
         }
@@ -154,12 +154,12 @@ impl Path {
     }
 
     fn lock_made_of(&self) -> MutexGuard<'_, MadeOf> {
-        self.made_of.lock().unwrap_or_else(PoisonError::into_inner)
+        self.made_of.lock()
     }
 
     fn attached(&self) -> Option<MutexGuard<'_, Attached>> {
         match &self.reads {
-            Reads::Probe(attached) => Some(attached.lock().unwrap_or_else(PoisonError::into_inner)),
+            Reads::Probe(attached) => Some(attached.lock()),
             Reads::Trunk(_) => None,
         }
     }
@@ -171,7 +171,7 @@ impl Card {
     pub(crate) fn status(&self, ended: bool) -> PluginStatus {
         let Self { id, stats, generation, faults, .. } = self;
         let traps = stats.offences();
-        let faulting = faults.lock().unwrap_or_else(PoisonError::into_inner).look(traps, Instant::now());
+        let faulting = faults.lock().look(traps, Instant::now());
         let state = match stats.health() {
             _ if ended => PluginState::Ended,
             Health::Quarantined => PluginState::Quarantined,

@@ -1,11 +1,11 @@
 //! A trunk that runs: the probe that sees connections, its router, and what the router asks.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use host_api::PathStatus;
 use host_kernel::KernelError;
-use host_model::{PathCounters, Probe, Recogniser, Source};
+use host_model::{Lock, PathCounters, Probe, ReadWriteLock, Recogniser, Source};
 use host_router::{Account, RouteError, Router};
 
 use crate::clock::millis;
@@ -18,10 +18,10 @@ pub(crate) struct Trunk {
     pub(crate) place: Place,
     pub(crate) counters: Arc<PathCounters>,
     /// None once it was stopped.
-    router: RwLock<Option<Router>>,
+    router: ReadWriteLock<Option<Router>>,
     /// Of those whom the router asks, by slot.
-    cards: Mutex<Vec<Card>>,
-    attached: Mutex<Attached>,
+    cards: Lock<Vec<Card>>,
+    attached: Lock<Attached>,
 }
 
 /// The router answers between two runs.
@@ -31,7 +31,13 @@ const ACCOUNT_TIMEOUT: Duration = Duration::from_millis(500);
 
 impl Trunk {
     pub(crate) fn new(place: Place, counters: Arc<PathCounters>, router: Router, cards: Vec<Card>, attached: Attached) -> Self {
-        Self { place, counters, router: RwLock::new(Some(router)), cards: Mutex::new(cards), attached: Mutex::new(attached) }
+        Self {
+            place,
+            counters,
+            router: ReadWriteLock::new(Some(router)),
+            cards: Lock::new(cards),
+            attached: Lock::new(attached),
+        }
     }
 
     /// The name of its probe.
@@ -85,7 +91,7 @@ impl Trunk {
     /// Detaches, routes what is left in the ring, and ends the lanes: their paths can be stopped then. Blocks.
     pub(crate) fn stop(&self) {
         self.attached().detach();
-        let router = self.router.write().unwrap_or_else(PoisonError::into_inner).take();
+        let router = self.router.write().take();
         if let Some(router) = router {
             router.stop();
         }
@@ -111,15 +117,15 @@ impl Trunk {
     }
 
     fn with<T>(&self, ask: impl FnOnce(&Router) -> Result<T, RouteError>) -> Result<T, RouteError> {
-        let router = self.router.read().unwrap_or_else(PoisonError::into_inner);
+        let router = self.router.read();
         ask(router.as_ref().ok_or_else(|| RouteError::Ended(Arc::clone(&self.place.probe)))?)
     }
 
     fn cards(&self) -> MutexGuard<'_, Vec<Card>> {
-        self.cards.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cards.lock()
     }
 
     fn attached(&self) -> MutexGuard<'_, Attached> {
-        self.attached.lock().unwrap_or_else(PoisonError::into_inner)
+        self.attached.lock()
     }
 }

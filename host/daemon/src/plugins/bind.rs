@@ -1,11 +1,12 @@
 //! Plugins bound to one path: from what is in the slots to the stages that its worker calls.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use host_api::{Slot, Step};
 use host_model::{
-    CallStats, Decoder, Enricher, Layout, MapAccess, MapError, Plugin, PluginId, Recogniser, Role, Sampler, Schema, Tables,
+    CallStats, Decoder, Enricher, Layout, Lock, MapAccess, MapError, Plugin, PluginId, Recogniser, Role, Sampler, Schema,
+    Tables,
 };
 use host_pipeline::{Candidate, Change, Stages};
 use host_plugin::{Clock, Host, PluginError, Setup};
@@ -42,7 +43,7 @@ pub(crate) struct Card {
     pub(crate) generation: Arc<Generation>,
     /// What a sampler or an enricher is bound to; for a decoder, what it is the source of.
     pub(crate) schema: Arc<Schema>,
-    pub(crate) faults: Arc<Mutex<Faults>>,
+    pub(crate) faults: Arc<Lock<Faults>>,
 }
 
 /// Who is asked about connections, and what that costs.

@@ -1,13 +1,13 @@
 //! From a component's bytes to a generation of a slot: read, inspect, grant, compile.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use host_api::{Slot, Step, is_name};
 use host_kernel::file;
-use host_model::Role;
+use host_model::{Lock, Role};
 use host_plugin::limits::LARGEST_COMPONENT;
 use host_plugin::{Component, Execution, Inspection, PluginError};
 use hyper::body::Bytes;
@@ -170,7 +170,7 @@ pub(crate) fn compile(compiler: &Compiler, config: &Config, order: Order<'_>) ->
     // What is packed in the binary is not kept unpacked as well.
     let bytes = (!is_own).then_some(bytes);
     let of_file = Arc::clone(&plugin_config);
-    Ok(Generation { slot, number, bytes, component, config: plugin_config, of_file, rules, signer, record: Mutex::default() })
+    Ok(Generation { slot, number, bytes, component, config: plugin_config, of_file, rules, signer, record: Lock::default() })
 }
 
 /// The configuration that the file gives a component in a slot: None if it says nothing of the slot, or means another component.

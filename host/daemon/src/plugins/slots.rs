@@ -4,9 +4,10 @@
 //! the truth.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use host_api::{Slot, SlotGeneration, Step};
+use host_model::Lock;
 use host_plugin::{Component, Inspection};
 use hyper::body::Bytes;
 
@@ -31,7 +32,7 @@ pub(crate) struct Generation {
     pub(crate) rules: Rules,
     /// Whose valid signature is in its bytes.
     pub(crate) signer: Option<String>,
-    pub(crate) record: Mutex<Record>,
+    pub(crate) record: Lock<Record>,
 }
 
 /// What became of a generation.
@@ -328,12 +329,12 @@ impl Generation {
             of_file: Arc::clone(&self.of_file),
             rules: self.rules.clone(),
             signer: self.signer.clone(),
-            record: Mutex::default(),
+            record: Lock::default(),
         }
     }
 
     pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+        self.record.lock()
     }
 
     /// All that is told about it. `faults` it has had on the paths that it works on.

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use host_export::capture::{CaptureError, CapturedProbe, Writer};
 use host_kernel::file::PATIENCE;
 use host_kernel::privileged;
-use host_model::{KernelCounters, KernelPlan, PlanError, Run, Source, Waker};
+use host_model::{KernelCounters, KernelPlan, Lock, PlanError, Run, Source, Waker};
 use host_plugin::{Clock, SystemClock};
 
 use crate::error::DaemonError;
@@ -20,7 +20,7 @@ use crate::plugins::bind::Place;
 #[derive(Clone)]
 pub(crate) struct Recorder {
     probes: Arc<[String]>,
-    tape: Arc<Mutex<Tape>>,
+    tape: Arc<Lock<Tape>>,
 }
 
 /// None once it is finished, or a write has failed: a full disk ends the capture, not the path.
@@ -62,7 +62,7 @@ impl Recorder {
             .and_then(|file| Writer::new(BufWriter::new(file), offset, &probes))
             .map_err(|error| DaemonError::Record { file: file.to_owned(), error })?;
         let names = probes.into_iter().map(|probe| probe.name).collect();
-        Ok(Self { probes: names, tape: Arc::new(Mutex::new(Tape { writer: Some(writer), broken: None })) })
+        Ok(Self { probes: names, tape: Arc::new(Lock::new(Tape { writer: Some(writer), broken: None })) })
     }
 
     /// A source that is recorded. A probe that was loaded after the capture was begun is not.
@@ -99,7 +99,7 @@ impl Recorder {
     }
 
     fn tape(&self) -> MutexGuard<'_, Tape> {
-        self.tape.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tape.lock()
     }
 }
 

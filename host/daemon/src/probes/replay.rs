@@ -7,15 +7,15 @@
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use host_api::Step;
 use host_export::capture::{CaptureError, CapturedProbe, Conductor, Pace, Reader, Replay};
 use host_kernel::file::PATIENCE;
 use host_kernel::privileged;
-use host_model::{KernelCounters, KernelPlan, NoMaps, PlanError, Probe, ProbeState, Run, Source, Waker};
+use host_model::{KernelCounters, KernelPlan, Lock, NoMaps, PlanError, Probe, ProbeState, Run, Source, Waker};
 use host_plugin::Clock;
 
 use crate::clock::unix_ns;
@@ -59,7 +59,7 @@ struct RecordTime {
 }
 
 /// Passes on to the replay of this round.
-struct Relay(Mutex<Arc<dyn Waker>>);
+struct Relay(Lock<Arc<dyn Waker>>);
 
 /// The member of a record that is its time, by the custom of `bpf/`.
 const TIME: &str = "time_ns";
@@ -154,7 +154,7 @@ impl Tape {
 
 impl Looping {
     fn new(tape: Tape, probe: String, replay: Replay, first_ns: u64) -> Self {
-        let relay = Arc::new(Relay(Mutex::new(replay.waker())));
+        let relay = Arc::new(Relay(Lock::new(replay.waker())));
         let unix_offset_ns = unix_ns().saturating_sub(first_ns);
         Self { tape, probe, replay, before: 0, first_ns, unix_offset_ns, relay }
     }
@@ -170,7 +170,7 @@ impl Looping {
             Ok(next) => {
                 self.before += self.replay.counters().produced;
                 self.unix_offset_ns = unix_ns().saturating_sub(self.first_ns);
-                *self.relay.0.lock().unwrap_or_else(PoisonError::into_inner) = next.waker();
+                *self.relay.0.lock() = next.waker();
                 self.replay = next;
             }
             Err(error) => tracing::error!(%error, probe = self.probe, "the capture cannot be read again"),
@@ -290,6 +290,6 @@ impl Clock for RecordTime {
 
 impl Waker for Relay {
     fn wake(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).wake();
+        self.0.lock().wake();
     }
 }

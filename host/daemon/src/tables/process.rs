@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use host_kernel::{privileged, regular};
+use host_model::Lock;
 
 use super::users::Users;
 
@@ -29,7 +30,7 @@ pub(super) struct Process {
 
 #[derive(Debug, Default)]
 pub(super) struct Processes {
-    cache: Mutex<Cache>,
+    cache: Lock<Cache>,
     users: Arc<Users>,
     asked: AtomicBool,
 }
@@ -133,7 +134,7 @@ impl Processes {
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cache.lock()
     }
 }
 

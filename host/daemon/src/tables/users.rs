@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use host_kernel::regular;
+use host_model::Lock;
 
 /// Names by uid, read again when the file has changed. Users that only a directory service knows have no name here: asking it
 /// would wait for a network.
 #[derive(Debug, Default)]
 pub(super) struct Users {
-    known: Mutex<Known>,
+    known: Lock<Known>,
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ const MAX_FILE: u64 = 16 << 20;
 impl Users {
     /// The name of a user.
     pub(super) fn name(&self, uid: u32) -> Option<String> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         if known.checked.is_none_or(|checked| checked.elapsed() >= CHECK) {
             known.refresh(Path::new("/etc/passwd"));
         }

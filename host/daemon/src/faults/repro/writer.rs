@@ -1,13 +1,13 @@
 //! Takes calls that failed from the workers and writes them down, on a thread of its own: the paths never wait for a disk.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use host_api::{BoundTo, Repro, ReproSummary};
-use host_model::{Batch, Digest, Fault, FaultKind, Input, Layout, Role};
+use host_model::{Batch, Digest, Fault, FaultKind, Input, Layout, Lock, Role};
 
 use super::batch;
 use super::store::{Contents, Store};
@@ -23,11 +23,11 @@ use crate::state_dir::StateDir;
 
 /// Keeps repros. Dropping it ends its thread without waiting; [`Writer::finish`] waits.
 pub(crate) struct Writer {
-    offers: Mutex<Option<SyncSender<Offer>>>,
-    due: Mutex<Seldom<(Digest, &'static str, FaultKind)>>,
+    offers: Lock<Option<SyncSender<Offer>>>,
+    due: Lock<Seldom<(Digest, &'static str, FaultKind)>>,
     /// Calls that were not kept because the disk was behind.
     pub(crate) left_out: AtomicU64,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Lock<Option<JoinHandle<()>>>,
 }
 
 /// A call that failed.
@@ -64,10 +64,10 @@ impl Writer {
         let (offers, taken) = sync_channel(ROOM);
         let thread = std::thread::Builder::new().name("repro-writer".into()).spawn(move || write(&store, &known, &taken))?;
         Ok(Self {
-            offers: Mutex::new(Some(offers)),
-            due: Mutex::new(Seldom::new(INTERVAL)),
+            offers: Lock::new(Some(offers)),
+            due: Lock::new(Seldom::new(INTERVAL)),
             left_out: AtomicU64::new(0),
-            thread: Mutex::new(Some(thread)),
+            thread: Lock::new(Some(thread)),
         })
     }
 
@@ -78,7 +78,7 @@ impl Writer {
             return;
         }
         let key = (fault.plugin.digest, fault.step, fault.kind);
-        if self.due.lock().unwrap_or_else(PoisonError::into_inner).due(key, Instant::now()).is_none() {
+        if self.due.lock().due(key, Instant::now()).is_none() {
             return;
         }
         let given = match input {
@@ -92,8 +92,7 @@ impl Writer {
             Input::Other => return,
         };
         let offer = Offer { unix_ms: unix_ms(), probe: Arc::clone(probe), fault: fault.clone(), given };
-        let sent =
-            self.offers.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|to| to.try_send(offer).is_ok());
+        let sent = self.offers.lock().as_ref().is_some_and(|to| to.try_send(offer).is_ok());
         if !sent {
             self.left_out.fetch_add(1, Relaxed);
         }
@@ -101,8 +100,8 @@ impl Writer {
 
     /// Waits until everything that was taken is written. Blocks.
     pub(crate) fn finish(&self) {
-        drop(self.offers.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(self.offers.lock().take());
+        let thread = self.thread.lock().take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the writer of repros panicked");
         }

@@ -29,7 +29,7 @@ fn put(slots: &mut Slots, slot: Slot, component: &Component) {
         of_file: Arc::default(),
         rules: Rules::of(&Config::default(), &Slot::Sampler, component.inspection()).unwrap(),
         signer: None,
-        record: Mutex::default(),
+        record: Lock::default(),
     }));
 }
 
