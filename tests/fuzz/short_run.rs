@@ -2,12 +2,15 @@
 
 #![forbid(unsafe_code)]
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
+use flate2::read::GzDecoder;
 use fuzz::mutation::Mutations;
 use fuzz::{TARGETS, Target};
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -49,11 +52,11 @@ fn control_request_holds() {
 #[test]
 fn the_kept_corpora_are_small_and_belong_to_a_target() {
     let mut bytes = 0;
-    for folder in fs::read_dir(corpus_folder()).unwrap() {
-        let folder = folder.unwrap().path();
-        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        assert!(TARGETS.iter().any(|target| target.name == name), "{name} is no target");
-        bytes += inputs(&folder).iter().map(Vec::len).sum::<usize>();
+    for archive in fs::read_dir(corpora()).unwrap() {
+        let archive = archive.unwrap().file_name().into_string().unwrap();
+        let name = archive.strip_suffix(".tar.gz").unwrap_or(&archive);
+        assert!(TARGETS.iter().any(|target| target.name == name), "{archive} belongs to no target");
+        bytes += inputs(name).iter().map(Vec::len).sum::<usize>();
     }
     assert!(bytes <= CORPUS_BYTES, "{bytes} bytes");
 }
@@ -62,7 +65,7 @@ fn short_run(name: &str) {
     static BOUND: Once = Once::new();
     BOUND.call_once(|| setrlimit(Resource::As, Rlimit { current: Some(ADDRESSES), maximum: Some(ADDRESSES) }).unwrap());
     let target = TARGETS.iter().find(|target| target.name == name).unwrap();
-    let corpus = inputs(&corpus_folder().join(name));
+    let corpus = inputs(name);
     assert!(!corpus.is_empty(), "{name} has no corpus");
     for input in &corpus {
         holds(target, input);
@@ -87,13 +90,19 @@ fn holds(target: &Target, input: &[u8]) {
     panic!("{}: {wrong}; the input is kept in {}", target.name, kept.display());
 }
 
-/// The inputs of a corpus, in the order of their names.
-fn inputs(folder: &Path) -> Vec<Vec<u8>> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    files.iter().map(|file| fs::read(file).unwrap()).collect()
+/// The inputs of a target's corpus, in the order of their names.
+fn inputs(target: &str) -> Vec<Vec<u8>> {
+    let archive = File::open(corpora().join(format!("{target}.tar.gz"))).unwrap();
+    let mut archive = tar::Archive::new(GzDecoder::new(archive));
+    let read = |entry: std::io::Result<tar::Entry<'_, _>>| {
+        let mut entry = entry.unwrap();
+        let (name, mut bytes) = (entry.path_bytes().into_owned(), Vec::new());
+        entry.read_to_end(&mut bytes).unwrap();
+        (name, bytes)
+    };
+    archive.entries().unwrap().map(read).collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
-fn corpus_folder() -> PathBuf {
+fn corpora() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
 }
