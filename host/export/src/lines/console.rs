@@ -49,11 +49,8 @@ impl ConsoleStyle {
 pub(crate) fn encode(buf: &mut Vec<u8>, style: ConsoleStyle, plan: &Plan, columns: &Columns<'_>, row: &Row) {
     let mut line = Line { buf, style, left: usize::from(style.width) };
     line.coloured(DIM, |line| {
-        let seconds = row.unix_ns / 1_000_000_000;
         let start = line.buf.len();
-        time::write_clock(line.buf, seconds);
-        line.buf.push(b'.');
-        time::digits::<3>(line.buf, row.unix_ns / 1_000_000 % 1000);
+        time::write_clock(line.buf, row.unix_ns);
         line.left = line.left.saturating_sub(line.buf.len() - start);
     });
     line.text(" ");
