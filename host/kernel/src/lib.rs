@@ -54,6 +54,6 @@ mod error;
 
 pub use catalog::BuiltIn;
 pub use error::KernelError;
-pub use heap::{give_back, one_heap, small_pages};
+pub use heap::{bytes_in_use, give_back, one_heap, small_pages};
 pub use layout::LayoutError;
 pub use object::{Hooks, LoadOptions, LoadedProbe, examine, hooks, load};
