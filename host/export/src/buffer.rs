@@ -11,6 +11,8 @@ pub(crate) const PARCEL_BYTES: usize = 256 << 10;
 const STEP: usize = 32 << 10;
 /// Buffers that are kept for reuse: two parcels being written and two requests of two under way.
 const KEPT: usize = 6;
+/// Small parcels after which buffers are not needed for large ones any more. The last parcel of each batch may be small under load, too.
+const SMALL: u32 = 8;
 /// A buffer that one huge row has stretched is not kept.
 const KEPT_BYTES: usize = 4 * PARCEL_BYTES;
 
@@ -20,6 +22,8 @@ pub(crate) struct Buffer {
     room: Vec<u8>,
     /// The offset of the next byte.
     pub at: usize,
+    /// Parcels since the last that filled at least half of the room.
+    small: u32,
 }
 
 /// Buffers that have come back.
@@ -69,13 +73,19 @@ impl Buffer {
 
 impl Pool {
     /// Takes what has been written to `buffer`, which can then be written to again. A buffer that is mostly empty is copied
-    /// from instead of given away, so that small parcels do not keep large buffers.
+    /// from instead of given away, so that small parcels do not keep large buffers. After [`SMALL`] small ones in a row each frees one of
+    /// the buffers that large ones left here.
     pub(crate) fn take(&self, buffer: &mut Buffer) -> Taken {
         let written = std::mem::take(&mut buffer.at);
         if written < buffer.room.len() / 2 {
+            buffer.small = buffer.small.saturating_add(1);
+            if buffer.small > SMALL {
+                drop(self.rooms().pop());
+            }
             let bytes = Bytes::copy_from_slice(buffer.room.get(..written).unwrap_or_default());
             return Taken { held: bytes.len() as u64, bytes };
         }
+        buffer.small = 0;
         let spare = self.rooms().pop().unwrap_or_default();
         let room = std::mem::replace(&mut buffer.room, spare);
         let held = room.len() as u64;
@@ -135,6 +145,30 @@ mod tests {
         written(&mut buffer, &[8; 10]);
         pool.take(&mut buffer);
         assert_eq!((buffer.room.as_ptr(), buffer.at), (place, 0));
+    }
+
+    #[test]
+    fn small_parcels_free_what_large_ones_left() {
+        let pool = Pool::default();
+        let mut buffer = Buffer::default();
+        let parcels = [(); KEPT].map(|()| {
+            written(&mut buffer, &[7; 1000]);
+            pool.take(&mut buffer)
+        });
+        drop(parcels);
+        assert_eq!(pool.rooms().len(), KEPT);
+        buffer.room(1 << 20);
+        let mut take = |length| {
+            written(&mut buffer, &vec![7; length]);
+            drop(pool.take(&mut buffer));
+            pool.rooms().len()
+        };
+        for _ in 0..SMALL {
+            assert_eq!(take(3), KEPT);
+        }
+        assert_eq!(take(3), KEPT - 1);
+        assert_eq!(take(1 << 19), KEPT - 1, "it goes out with a buffer of its own, and comes back");
+        assert_eq!(take(3), KEPT - 1, "a large one was among them");
     }
 
     #[test]
