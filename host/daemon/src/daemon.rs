@@ -47,7 +47,7 @@ pub(crate) struct Core {
     pub(crate) parts: Arc<Parts>,
     pub(crate) state: Lock<State>,
     /// Held while slots or probes change, so that changes happen one after the other.
-    pub(crate) changes: tokio::sync::Lock<()>,
+    pub(crate) changes: tokio::sync::Mutex<()>,
     pub(crate) ending: watch::Sender<Option<Cause>>,
     pub(crate) report: OnceCell<FinalReport>,
     /// Leave to begin a change.

@@ -3,7 +3,6 @@
 //! Each wait has an end: a worker, a disk or a change that hangs is left behind and named, and the others are drained all the same.
 //! For what nobody thought of there is the [last resort](crate::last_resort).
 
-use std::sync::TryLockError;
 use std::time::Duration;
 
 use host_api::{Cause, FinalReport, ShadowState};
@@ -134,11 +133,7 @@ impl Core {
 
 impl Accounts for Core {
     fn try_report(&self, hung: &[String]) -> Option<FinalReport> {
-        let state = match self.state.try_lock() {
-            Ok(state) => state,
-            Err(TryLockError::Poisoned(state)) => state.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
+        let state = self.state.try_lock()?;
         let mut report = self.report_of(&state, hung.to_vec());
         // The process ends now, and with it what is on the way out.
         for (_, ledger) in &mut report.paths {
