@@ -9,6 +9,7 @@ mod moves;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use host_tests::daemon::Host;
@@ -29,6 +30,8 @@ const SLACK: Duration = Duration::from_millis(500);
 const WARM: usize = 2;
 /// How long it is attacked before that in a run that is at least [`LONG`]: histories of slots, routes and series are full then.
 const FILLING: Duration = Duration::from_secs(60);
+/// Programs that are run after that: the table of processes is full then.
+const PROCESSES: usize = 16_384;
 const LONG: Duration = Duration::from_secs(120);
 /// How long memory is looked at when nobody attacks any more.
 const SETTLING: Duration = Duration::from_secs(12);
@@ -98,6 +101,9 @@ fn one_process_lives_through_every_attack_needs_root() {
     let filled = Instant::now();
     while is_long && filled.elapsed() < FILLING {
         arsenal.make(Attack::ALL[dice.roll(Attack::ALL.len())], &host, &mut dice);
+    }
+    for _ in 0..if is_long { PROCESSES } else { 0 } {
+        assert!(Command::new("true").status().unwrap().success());
     }
     let before = at_rest(&host, &arsenal, &collector, u64::MAX);
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use arrow_array::{ArrayRef, StringArray, UInt32Array};
 use host_model::{Looked, TableError, Tables};
 
-use process::{Process, Processes};
+use process::{Process, Processes, Text};
 
 /// The tables of this node. `process` is keyed by pid.
 #[derive(Debug, Default)]
@@ -53,15 +53,13 @@ impl Tables for Node {
 const COLUMNS: [&str; 6] = ["executable.path", "command_line", "parent_pid", "cgroup", "container.id", "user.name"];
 
 fn gather(rows: &[Arc<Process>], column: &str) -> ArrayRef {
-    let text = |value: fn(&Process) -> &str| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| value(row))))
-    };
+    let text = |text: Text| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.text(text)))) };
     match column {
-        "executable.path" => text(|row| &row.executable),
-        "command_line" => text(|row| &row.command_line),
-        "cgroup" => text(|row| &row.cgroup),
-        "container.id" => text(|row| &row.container),
-        "user.name" => text(|row| &row.user),
+        "executable.path" => text(Text::Executable),
+        "command_line" => text(Text::CommandLine),
+        "cgroup" => text(Text::Cgroup),
+        "container.id" => text(Text::Container),
+        "user.name" => text(Text::User),
         _ => Arc::new(UInt32Array::from_iter_values(rows.iter().map(|row| row.parent_pid))),
     }
 }

@@ -44,6 +44,7 @@ fn welcome(arrived: &Receiver<u32>, processes: &Weak<Processes>) {
 mod tests {
     use std::sync::mpsc::channel;
 
+    use super::super::process::Text;
     use super::*;
 
     #[test]
@@ -60,6 +61,9 @@ mod tests {
         child.wait().unwrap();
         let row = Arc::clone(&processes.rows(&[u64::from(child.id())], std::time::Duration::from_secs(60)).0[0]);
         assert_eq!(row.parent_pid, std::process::id());
-        assert!(row.command_line.starts_with("sleep") || row.executable.contains("host_daemon"), "{row:?}");
+        assert!(
+            row.text(Text::CommandLine).starts_with("sleep") || row.text(Text::Executable).contains("host_daemon"),
+            "{row:?}"
+        );
     }
 }

@@ -15,17 +15,27 @@ use host_model::Lock;
 
 use super::users::Users;
 
-/// What is known of one process; empty or 0 where nothing is.
+/// What is known of one process; empty or 0 where nothing is. It is kept for long, and its texts are one piece of memory, so that those of
+/// thousands of processes do not keep as many pages of the heap as there are texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Process {
-    pub(super) executable: String,
-    pub(super) command_line: String,
+    /// The texts, one behind the other.
+    texts: Box<str>,
+    /// The offset of the end of each in `texts`, in the order of [`Text`].
+    ends: [usize; 5],
     pub(super) parent_pid: u32,
-    pub(super) cgroup: String,
-    pub(super) container: String,
-    pub(super) user: String,
     /// When it started, clock ticks after boot.
     started: u64,
+}
+
+/// A text that is known of a process.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Text {
+    Executable,
+    CommandLine,
+    Cgroup,
+    Container,
+    User,
 }
 
 #[derive(Debug, Default)]
@@ -142,20 +152,35 @@ impl Processes {
 fn read(users: &Users, pid: u64) -> Option<Process> {
     let (parent_pid, started) = parse_stat(&read_text(pid, "stat")?)?;
     let (cgroup, container) = parse_cgroup(&read_text(pid, "cgroup").unwrap_or_default());
-    let row = Process {
-        executable: std::fs::read_link(format!("/proc/{pid}/exe"))
-            .map(|path| path.to_string_lossy().into_owned())
-            .unwrap_or_default(),
-        command_line: read_text(pid, "cmdline").unwrap_or_default().trim_end_matches('\0').replace('\0', " "),
-        parent_pid,
-        container,
-        cgroup,
-        user: read_text(pid, "status").and_then(|status| users.name(parse_uid(&status)?)).unwrap_or_default(),
-        started,
-    };
+    let executable =
+        std::fs::read_link(format!("/proc/{pid}/exe")).map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+    let command_line = read_text(pid, "cmdline").unwrap_or_default().trim_end_matches('\0').replace('\0', " ");
+    let user = read_text(pid, "status").and_then(|status| users.name(parse_uid(&status)?)).unwrap_or_default();
+    let row = Process::new([&executable, &command_line, &cgroup, &container, &user], parent_pid, started);
     // If the pid was given away in between, the row is a mixture of two processes.
     let still = read_text(pid, "stat").and_then(|stat| parse_stat(&stat));
     still.filter(|(_, now)| *now == row.started).map(|_| row)
+}
+
+// === impl Process ===
+
+impl Process {
+    /// A row of texts in the order of [`Text`].
+    fn new(texts: [&str; 5], parent_pid: u32, started: u64) -> Self {
+        let mut end = 0;
+        let ends = texts.map(|text| {
+            end += text.len();
+            end
+        });
+        Self { texts: texts.concat().into_boxed_str(), ends, parent_pid, started }
+    }
+
+    pub(super) fn text(&self, text: Text) -> &str {
+        let index = text as usize;
+        let end = |index: usize| self.ends.get(index).copied().unwrap_or(0);
+        let start = index.checked_sub(1).map_or(0, end);
+        self.texts.get(start..end(index)).unwrap_or_default()
+    }
 }
 
 // === impl Cache ===
@@ -246,6 +271,15 @@ mod tests {
         }
         assert_eq!(container_id("/user.slice/user-1000.slice/session-2.scope"), None);
         assert_eq!(container_id(&format!("/docker/{}", ID.replace('a', "g"))), None);
+    }
+
+    #[test]
+    fn the_texts_of_a_row_are_told_apart() {
+        let all = [Text::Executable, Text::CommandLine, Text::Cgroup, Text::Container, Text::User];
+        let texts = ["/bin/é", "", "/a.slice", ID, "root"];
+        let row = Process::new(texts, 1, 2);
+        assert_eq!(all.map(|text| row.text(text)), texts);
+        assert_eq!(all.map(|text| Process::default().text(text).to_owned()), <[String; 5]>::default());
     }
 
     #[test]
