@@ -208,7 +208,7 @@ mod tests {
 
     fn structure(members: &[u32]) -> Vec<u32> {
         let members = members.iter().flat_map(|of| [0, *of, 0]);
-        [0, STRUCT << 24 | members.clone().count() as u32 / 3, 8].into_iter().chain(members).collect()
+        [0, (STRUCT << 24) | (members.clone().count() as u32 / 3), 8].into_iter().chain(members).collect()
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(crate) fn listen<T>(work: impl FnOnce() -> T) -> (T, String) {
         // The list of arguments is a pointer in both ABIs, under another name in the bindings of each.
         let hear: unsafe extern "C" fn(u32, *const c_char, *mut c_void) -> c_int = hear;
         // SAFETY: the two types of functions differ in what the last pointer is said to point to.
-        unsafe { libbpf_sys::libbpf_set_print(Some(mem::transmute::<*const (), _>(hear as *const ()))) };
+        unsafe { libbpf_sys::libbpf_set_print(mem::transmute::<*const (), libbpf_sys::libbpf_print_fn_t>(hear as *const ())) };
     });
     TALK.set(Some(Vec::new()));
     let result = work();
@@ -215,6 +215,6 @@ mod tests {
     fn where_nobody_listens_nothing_is_kept() {
         let _ = listen(|| ());
         say(c"/nowhere/either");
-        assert_eq!(TALK.with_borrow(Option::is_none), true);
+        assert!(TALK.with_borrow(Option::is_none));
     }
 }
