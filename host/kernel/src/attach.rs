@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Read;
-use std::os::fd::IntoRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -104,15 +104,14 @@ fn attach_one(probe: &str, program: &ProgramMut<'_>, hook: &str) -> Result<Link,
         std::io::ErrorKind::NotFound => failed("this kernel has no such tracepoint".into()),
         _ => failed(error.to_string()),
     })?;
-    let event = event.into_raw_fd();
-    let (link, said) = talk::listen(|| program.attach_perf_event(event));
-    link.map_err(|error| {
-        // SAFETY: libbpf takes the descriptor only on success.
-        unsafe { libc::close(event) };
-        match error.kind() {
-            ErrorKind::PermissionDenied => denied(),
-            _ => failed(explain(&error, &said)),
-        }
+    let (link, said) = talk::listen(|| program.attach_perf_event(event.as_raw_fd()));
+    if link.is_ok() {
+        // libbpf takes the descriptor only on success.
+        let _ = event.into_raw_fd();
+    }
+    link.map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => denied(),
+        _ => failed(explain(&error, &said)),
     })
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::thread::{self, CapabilitySet as Bits, CapabilitySets};
+
 use crate::tracepoint::Obstacle;
 use crate::{release, tracepoint};
 
@@ -117,28 +119,13 @@ pub(crate) fn set_settled() {
 /// # Errors
 /// The kernel's refusal.
 pub fn keep(kept: CapabilitySet) -> io::Result<()> {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: i32,
-    }
-    const VERSION_3: u32 = 0x2008_0522;
-    let zero: libc::c_ulong = 0;
     for bit in (0..64).filter(|bit| kept.0 & (1 << bit) == 0) {
         // What cannot be given up for lack of CAP_SETPCAP, or does not exist, cannot be gained either: see `no_new_privileges`.
-        // SAFETY: prctl with integers only.
-        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, bit as libc::c_ulong, zero, zero, zero) };
+        let _ = thread::remove_capability_from_bounding_set(Bits::from_bits_retain(1 << bit));
     }
-    // SAFETY: prctl with integers only.
-    unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong, zero, zero, zero) };
-    let kept = CapabilitySet::permitted().0 & kept.0;
-    let [low, high] = [kept & u64::from(u32::MAX), kept >> 32].map(|half| u32::try_from(half).unwrap_or(0));
-    let header = Header { version: VERSION_3, pid: 0 };
-    // Effective, permitted, inheritable; the low halves, then the high ones.
-    let sets = [low, low, 0, high, high, 0];
-    // SAFETY: version 3 reads a header and two data structs of three words, which both live until the call returns.
-    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, sets.as_ptr()) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    let _ = thread::clear_ambient_capability_set();
+    let kept = Bits::from_bits_retain(CapabilitySet::permitted().0 & kept.0);
+    Ok(thread::set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: Bits::empty() })?)
 }
 
 /// Programs that this thread, or one that it starts, executes gain nothing: neither by setuid nor by capabilities of a file.
@@ -146,10 +133,7 @@ pub fn keep(kept: CapabilitySet) -> io::Result<()> {
 /// # Errors
 /// The kernel's refusal.
 pub(crate) fn no_new_privileges() -> io::Result<()> {
-    let (one, zero): (libc::c_ulong, libc::c_ulong) = (1, 0);
-    // SAFETY: prctl with integers only.
-    let result = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, one, zero, zero, zero) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    Ok(thread::set_no_new_privs(true)?)
 }
 
 /// The cure for EPERM and EACCES at `hook` (or at loading).
@@ -223,11 +207,11 @@ impl CapabilitySet {
     /// The effective capabilities of this thread.
     #[must_use]
     pub fn held() -> Self {
-        Self::of_this_thread("CapEff:")
+        Self::of_this_thread(|sets| sets.effective)
     }
 
     fn permitted() -> Self {
-        Self::of_this_thread("CapPrm:")
+        Self::of_this_thread(|sets| sets.permitted)
     }
 
     /// Whether what `capability` is for may be done.
@@ -237,13 +221,8 @@ impl CapabilitySet {
         by_admin || self.0 & (1 << capability as u8) != 0
     }
 
-    fn of_this_thread(line: &str) -> Self {
-        Self::parse(&std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default(), line)
-    }
-
-    fn parse(status: &str, line: &str) -> Self {
-        let found = status.lines().find_map(|found| found.strip_prefix(line)).unwrap_or_default();
-        Self(u64::from_str_radix(found.trim(), 16).unwrap_or(0))
+    fn of_this_thread(which: fn(CapabilitySets) -> Bits) -> Self {
+        Self(thread::capabilities(None).map_or(0, |sets| which(sets).bits()))
     }
 }
 
@@ -259,10 +238,10 @@ mod tests {
 
     #[test]
     fn sys_admin_stands_for_bpf_and_perfmon_and_for_nothing_else() {
-        let admin = CapabilitySet::parse("Name:\thost\nCapEff:\t0000000000200000\n", "CapEff:");
+        let admin = CapabilitySet(0x20_0000);
         assert!(admin.allows(Capability::Bpf) && admin.allows(Capability::Perfmon));
         assert!(!admin.allows(Capability::NetAdmin) && !admin.allows(Capability::SysPtrace));
-        assert!(!CapabilitySet::parse("CapEff:\t0000000000000000\n", "CapEff:").allows(Capability::Bpf));
+        assert!(!CapabilitySet::default().allows(Capability::Bpf));
     }
 
     #[test]
@@ -277,6 +256,26 @@ mod tests {
         let after = std::thread::spawn(|| keep(CapabilitySet::default()).map(|()| CapabilitySet::held())).join();
         assert_eq!(after.unwrap().unwrap(), CapabilitySet::default());
         assert_eq!(CapabilitySet::held(), before);
+    }
+
+    #[test]
+    fn a_capability_that_is_given_up_does_not_come_back_whatever_is_executed_needs_root() {
+        if !rustix::process::geteuid().is_root() {
+            return eprintln!(
+                "SKIPPED a_capability_that_is_given_up_does_not_come_back_whatever_is_executed_needs_root: needs root"
+            );
+        }
+        let of_this_thread = || std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let set = |status: &str, name: &str| {
+            let text = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            u64::from_str_radix(text.trim(), 16).unwrap()
+        };
+        let wanted: CapabilitySet = [Capability::Bpf].into_iter().collect();
+        let before = of_this_thread();
+        let after = std::thread::spawn(move || keep(wanted).map(|()| of_this_thread())).join().unwrap().unwrap();
+        // Those that this kernel has and rustix does not know are gone as well.
+        assert_eq!(set(&after, "CapBnd:"), set(&before, "CapBnd:") & wanted.0);
+        assert_eq!((set(&after, "CapInh:"), set(&after, "CapAmb:")), (0, 0));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use rustix::time::{ClockId, clock_gettime};
+
 const SECOND: u64 = 1_000_000_000;
 
 /// The difference of Unix time and CLOCK_MONOTONIC. Measured again once a second, since the calendar is corrected.
@@ -20,7 +22,7 @@ impl UnixOffset {
     }
 
     pub(crate) fn get(&self) -> u64 {
-        if read(libc::CLOCK_MONOTONIC) > self.measured_at.load(Relaxed) + SECOND {
+        if read(ClockId::Monotonic) > self.measured_at.load(Relaxed) + SECOND {
             let (monotonic, offset) = measure();
             self.measured_at.store(monotonic, Relaxed);
             self.offset.store(offset, Relaxed);
@@ -33,9 +35,9 @@ impl UnixOffset {
 fn measure() -> (u64, u64) {
     let mut best = (u64::MAX, 0, 0);
     for _ in 0..8 {
-        let before = read(libc::CLOCK_MONOTONIC);
-        let calendar = read(libc::CLOCK_REALTIME);
-        let after = read(libc::CLOCK_MONOTONIC);
+        let before = read(ClockId::Monotonic);
+        let calendar = read(ClockId::Realtime);
+        let after = read(ClockId::Monotonic);
         let width = after.saturating_sub(before);
         if width < best.0 {
             best = (width, after, calendar.saturating_sub(before + width / 2));
@@ -44,10 +46,8 @@ fn measure() -> (u64, u64) {
     (best.1, best.2)
 }
 
-fn read(clock: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes one timespec, which lives here; these clocks always exist.
-    unsafe { libc::clock_gettime(clock, &raw mut time) };
+fn read(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
     u64::try_from(time.tv_sec).unwrap_or(0) * SECOND + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn monotonic_plus_offset_is_the_calendar() {
         let offset = UnixOffset::new();
-        let mine = read(libc::CLOCK_MONOTONIC) + offset.get();
-        assert!(mine.abs_diff(read(libc::CLOCK_REALTIME)) < SECOND / 10);
+        let mine = read(ClockId::Monotonic) + offset.get();
+        assert!(mine.abs_diff(read(ClockId::Realtime)) < SECOND / 10);
     }
 }

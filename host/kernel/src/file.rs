@@ -164,8 +164,7 @@ mod tests {
     fn a_file_whose_bytes_have_to_be_waited_for_is_not_waited_for() {
         let (waiting, _writer) = std::io::pipe().unwrap();
         let file = File::from(std::os::fd::OwnedFd::from(waiting));
-        // SAFETY: sets a flag of a descriptor that this test owns.
-        assert_eq!(unsafe { libc::fcntl(std::os::fd::AsRawFd::as_raw_fd(&file), libc::F_SETFL, libc::O_NONBLOCK) }, 0);
+        rustix::fs::fcntl_setfl(&file, rustix::fs::OFlags::NONBLOCK).unwrap();
         assert!(matches!(bounded(file, 0, 10), Err(FileError::Waits)));
     }
 }

@@ -15,9 +15,7 @@ pub fn one_heap() {
 /// before anything is allocated. The many small heaps, stacks and memories of plugins would each become 2 MiB: with eleven paths 146 MiB
 /// instead of 36, measured on the edge build. It takes no privilege; a kernel that refuses leaves all as it was.
 pub fn small_pages() {
-    let (one, zero): (libc::c_ulong, libc::c_ulong) = (1, 0);
-    // SAFETY: prctl with integers only.
-    unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, one, zero, zero, zero) };
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// Gives what is free back to the kernel, wherever it is in the heap. Takes milliseconds, in which who allocates may wait: for moments

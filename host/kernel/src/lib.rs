@@ -23,7 +23,7 @@
 //! ```
 //!
 //! Dropping a [`LoadedProbe`] detaches it; its source may be read to the end after that.
-#![allow(unsafe_code, reason = "memory shared with the kernel, and system calls that std does not have")]
+#![allow(unsafe_code, reason = "memory shared with the kernel, and system calls that neither std nor rustix has")]
 
 pub mod catalog;
 mod object;

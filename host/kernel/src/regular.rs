@@ -30,9 +30,9 @@ pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::CString;
-    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::net::UnixListener;
+
+    use rustix::fs::{CWD, Mode, mkfifoat};
 
     use super::*;
 
@@ -41,9 +41,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("host-regular-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let (pipe, link, socket) = (folder.join("pipe"), folder.join("link"), folder.join("socket"));
-        let name = CString::new(pipe.as_os_str().as_bytes()).unwrap();
-        // SAFETY: a path that ends in NUL.
-        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        mkfifoat(CWD, &pipe, Mode::RUSR).unwrap();
         std::os::unix::fs::symlink(&pipe, &link).unwrap();
         let _listener = UnixListener::bind(&socket).unwrap();
         for path in [&pipe, &link, &socket, &folder, Path::new("/dev/zero"), Path::new("/dev/ptmx"), &folder.join("none")] {

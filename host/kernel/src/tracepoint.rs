@@ -1,10 +1,11 @@
 //! Tracepoints by name (`tp/syscalls/sys_enter_openat`): their ids are in tracefs, which need not be mounted.
 
-use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
+
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 /// An obstacle to reading tracefs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,18 +79,9 @@ fn id(category: &str, name: &str) -> io::Result<u64> {
 
 /// A tracefs that only this process sees and that is gone with the descriptor. Takes CAP_SYS_ADMIN.
 fn private_mount() -> io::Result<OwnedFd> {
-    const FSCONFIG_CMD_CREATE: libc::c_uint = 6;
-    const TRACEFS: &CStr = c"tracefs";
-    // SAFETY: reads a C string that lives for ever.
-    let context = owned(unsafe { libc::syscall(libc::SYS_fsopen, TRACEFS.as_ptr(), 1_u32) })?;
-    let null = std::ptr::null::<libc::c_char>();
-    // SAFETY: this command takes neither key nor value.
-    let created = unsafe { libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), FSCONFIG_CMD_CREATE, null, null, 0) };
-    if created < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: integers only.
-    owned(unsafe { libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), 1_u32, 0_u32) })
+    let context = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&context)?;
+    Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
 }
 
 fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {

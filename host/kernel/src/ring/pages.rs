@@ -5,17 +5,13 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
 
+pub(crate) use rustix::param::page_size;
+
 /// A mapping, at least one page. Unmapped on drop.
 #[derive(Debug)]
 pub(crate) struct Pages {
     start: NonNull<u8>,
     length: usize,
-}
-
-/// Bytes in a page.
-pub(crate) fn page_size() -> usize {
-    // SAFETY: takes an integer.
-    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
 // SAFETY: the mapping belongs to this value, whichever thread holds it; it is read and written through atomics, or where the

@@ -2,15 +2,20 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use host_model::Waker;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
 
 const BELL: u64 = 0;
 const RING: u64 = 1;
+/// The longest sleep that every kernel takes.
+const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// Why a sleep ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,16 +45,12 @@ struct Bell {
 
 impl Sleeper {
     pub(super) fn new(ring: BorrowedFd<'_>) -> io::Result<Self> {
-        // SAFETY: integers only; the descriptor is new.
-        let event = unsafe { owned(libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC))? };
-        // SAFETY: as above.
-        let both = unsafe { owned(libc::epoll_create1(libc::EPOLL_CLOEXEC))? };
-        // SAFETY: as above.
-        let alone = unsafe { owned(libc::epoll_create1(libc::EPOLL_CLOEXEC))? };
-        add(&both, event.as_raw_fd(), libc::EPOLLIN, BELL)?;
-        add(&alone, event.as_raw_fd(), libc::EPOLLIN, BELL)?;
+        let event = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        let [both, alone] = [epoll::create(CreateFlags::CLOEXEC)?, epoll::create(CreateFlags::CLOEXEC)?];
+        epoll::add(&both, &event, EventData::new_u64(BELL), EventFlags::IN)?;
+        epoll::add(&alone, &event, EventData::new_u64(BELL), EventFlags::IN)?;
         // Edge-triggered: a ring in which something waits is always readable, so level-triggered would never sleep.
-        add(&both, ring.as_raw_fd(), libc::EPOLLIN | libc::EPOLLET, RING)?;
+        epoll::add(&both, ring, EventData::new_u64(RING), EventFlags::IN | EventFlags::ET)?;
         Ok(Self { both, alone, bell: Arc::new(Bell { event: event.into() }) })
     }
 
@@ -68,10 +69,10 @@ impl Sleeper {
     }
 
     fn wait(&self, epoll: &OwnedFd, most: Duration) -> Woken {
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 2];
-        let count = usize::try_from(epoll_wait(epoll, &mut events, most)).unwrap_or(0);
+        let mut events = [Event { flags: EventFlags::empty(), data: EventData::new_u64(RING) }; 2];
+        let count = epoll_wait(epoll, &mut events, most);
         let told = events.get(..count).unwrap_or_default();
-        if told.iter().any(|event| event.u64 == BELL) {
+        if told.iter().any(|event| event.data.u64() == BELL) {
             self.bell.silence();
             return Woken::Bell;
         }
@@ -95,44 +96,22 @@ impl Waker for Bell {
     }
 }
 
-/// With nanoseconds where the kernel has them (5.11), else rounded up to milliseconds.
-fn epoll_wait(epoll: &OwnedFd, events: &mut [libc::epoll_event; 2], most: Duration) -> i32 {
+/// Returns how many events there are. It waits with nanoseconds where the kernel has them (5.11), else rounded up to milliseconds;
+/// rustix knows which of them only when it is compiled.
+fn epoll_wait(epoll: &OwnedFd, events: &mut [Event; 2], most: Duration) -> usize {
     static ONLY_MILLISECONDS: AtomicBool = AtomicBool::new(false);
-    let capacity: i32 = 2;
+    let time = Timespec::try_from(most.min(LONGEST)).unwrap_or_default();
     if !ONLY_MILLISECONDS.load(Ordering::Relaxed) {
-        let time = libc::timespec {
-            tv_sec: libc::time_t::try_from(most.as_secs()).unwrap_or(libc::time_t::MAX),
-            tv_nsec: libc::c_long::from(i32::try_from(most.subsec_nanos()).unwrap_or(0)),
-        };
-        let no_signals = std::ptr::null::<libc::sigset_t>();
-        let fd = epoll.as_raw_fd();
+        let (fd, capacity) = (epoll.as_raw_fd(), 2_i32);
+        let no_signals = ptr::null::<libc::sigset_t>();
         // SAFETY: writes at most `capacity` events, which `events` holds; time lives until the call returns.
         let count = unsafe {
             libc::syscall(libc::SYS_epoll_pwait2, fd, events.as_mut_ptr(), capacity, &raw const time, no_signals, 8_usize)
         };
         if count >= 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ENOSYS) {
-            return i32::try_from(count).unwrap_or(-1);
+            return usize::try_from(count).unwrap_or(0);
         }
         ONLY_MILLISECONDS.store(true, Ordering::Relaxed);
     }
-    let milliseconds = i32::try_from(most.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
-    // SAFETY: as above.
-    unsafe { libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), capacity, milliseconds) }
-}
-
-fn add(epoll: &OwnedFd, fd: i32, interest: i32, token: u64) -> io::Result<()> {
-    let mut event = libc::epoll_event { events: interest.cast_unsigned(), u64: token };
-    // SAFETY: reads one event, which lives here.
-    let result = unsafe { libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &raw mut event) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// # Safety
-/// `fd` is a new descriptor that nobody else owns, or negative.
-unsafe fn owned(fd: i32) -> io::Result<OwnedFd> {
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the caller's promise.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    epoll::wait(epoll, events, Some(&time)).unwrap_or(0)
 }

@@ -5,10 +5,13 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
 
 use crate::ring::{Pages, page_size};
 
@@ -67,15 +70,12 @@ struct Lines {
 
 impl Bell {
     pub(crate) fn new() -> io::Result<Self> {
-        // SAFETY: takes integers.
-        let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
-        owned(fd.into()).map(|fd| Self(Arc::new(fd)))
+        Ok(Self(Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?)))
     }
 
     pub(crate) fn ring(&self) {
-        let one = 1_u64.to_ne_bytes();
-        // SAFETY: reads 8 bytes, which live until the call returns.
-        unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        // It fails only if it has been rung 2^64 - 2 times already, and then it rings.
+        let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
     }
 }
 
@@ -98,13 +98,12 @@ impl News {
 
     /// Waits for news, or for so long.
     pub(crate) fn wait(&self, most: Duration) -> Woken {
-        let events = self.lines.iter().map(|lines| lines.event.as_raw_fd());
-        wait(self.bell.0.as_raw_fd(), events, most)
+        wait(&self.bell, self.lines.iter().map(|lines| &lines.event), most)
     }
 
     /// Waits for so long, whatever the news.
     pub(crate) fn pause(&self, most: Duration) -> Woken {
-        wait(self.bell.0.as_raw_fd(), std::iter::empty(), most)
+        wait(&self.bell, std::iter::empty(), most)
     }
 
     /// All that was mapped since the last time.
@@ -115,21 +114,18 @@ impl News {
     }
 }
 
-fn wait(bell: i32, events: impl Iterator<Item = i32>, most: Duration) -> Woken {
-    let fds = std::iter::once(bell).chain(events).map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
-    let mut fds: Vec<libc::pollfd> = fds.collect();
+fn wait<'a>(bell: &'a Bell, events: impl Iterator<Item = &'a OwnedFd>, most: Duration) -> Woken {
+    let fds = std::iter::once(&*bell.0).chain(events);
+    let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
     let until = Instant::now() + most;
     loop {
-        let left = until.saturating_duration_since(Instant::now());
-        // Rounded up: a wait of less than a millisecond is none.
-        let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
-        // SAFETY: so many structs, which live until the call returns.
-        let ready = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, milliseconds) };
-        let interrupted = ready < 0 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted;
-        return match fds.split_first() {
-            Some((bell, _)) if bell.revents != 0 => Woken::Stopped,
-            _ if interrupted => continue,
-            _ if ready > 0 => Woken::Told,
+        // None: for ever.
+        let left = Timespec::try_from(until.saturating_duration_since(Instant::now())).ok();
+        let ready = poll(&mut fds, left.as_ref());
+        return match ready {
+            _ if fds.first().is_some_and(|bell| !bell.revents().is_empty()) => Woken::Stopped,
+            Err(Errno::INTR) => continue,
+            Ok(1..) => Woken::Told,
             _ => Woken::Quiet,
         };
     }
@@ -249,8 +245,7 @@ mod tests {
 
     #[test]
     fn what_a_program_maps_is_told_while_it_lives_needs_root() {
-        // SAFETY: takes nothing.
-        if unsafe { libc::geteuid() } != 0 {
+        if !rustix::process::geteuid().is_root() {
             return eprintln!("SKIPPED what_a_program_maps_is_told_while_it_lives_needs_root: needs root");
         }
         let news = News::open(Bell::new().unwrap()).unwrap();

@@ -1,13 +1,14 @@
 //! Which files processes run, as /proc tells it. Whose processes they are is not asked: what they say is not believed further than a
 //! bound, and a process that ends meanwhile has nothing.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, StatxFlags, fstatfs, makedev, statx};
 
 use super::news::Mapped;
 
@@ -123,18 +124,8 @@ pub(crate) fn lasting_device() -> Option<u64> {
 
 /// Device and inode of what a path leads to, as they were last known: a server that is gone is not asked.
 fn number(path: &str) -> Option<FileNumber> {
-    const AT_STATX_DONT_SYNC: libc::c_int = 0x4000;
-    const STATX_INO: libc::c_uint = 0x100;
-    const INODE: usize = 4;
-    const DEVICE: usize = 17;
-    let path = CString::new(path).ok()?;
-    // struct statx.
-    let mut about = [0_u64; 32];
-    // SAFETY: a path that ends in NUL, and room for the 256 bytes that are written.
-    let failed = unsafe {
-        libc::syscall(libc::SYS_statx, libc::AT_FDCWD, path.as_ptr(), AT_STATX_DONT_SYNC, STATX_INO, about.as_mut_ptr())
-    };
-    (failed == 0).then(|| (about.get(DEVICE).copied().unwrap_or_default(), about.get(INODE).copied().unwrap_or_default()))
+    let about = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::INO).ok()?;
+    Some((makedev(about.stx_dev_major, about.stx_dev_minor), about.stx_ino))
 }
 
 /// What the distribution under this process's root has, whether somebody uses it or not.
@@ -168,11 +159,7 @@ fn open(at: &Path, path: PathBuf) -> Option<Found> {
 }
 
 fn is_overlay(file: &File) -> bool {
-    // SAFETY: all zero is a value of this struct of integers.
-    let mut about: libc::statfs = unsafe { std::mem::zeroed() };
-    // SAFETY: the descriptor is open and the struct is ours.
-    let failed = unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut about) } != 0;
-    !failed && about.f_type == OVERLAYFS
+    fstatfs(file).is_ok_and(|about| about.f_type == OVERLAYFS)
 }
 
 /// A line of /proc/PID/maps that maps code from a file.
@@ -231,9 +218,7 @@ mod tests {
     #[test]
     fn a_pipe_by_the_name_of_a_library_is_not_waited_for() {
         let name = std::env::temp_dir().join(format!("libssl-{}.so.3", std::process::id()));
-        let text = std::ffi::CString::new(name.as_os_str().as_bytes()).unwrap();
-        // SAFETY: a path that ends in NUL.
-        assert_eq!(unsafe { libc::mkfifo(text.as_ptr(), 0o600) }, 0);
+        rustix::fs::mkfifoat(CWD, &name, rustix::fs::Mode::RUSR).unwrap();
         assert!(open(&name, name.clone()).is_none());
         fs::remove_file(&name).unwrap();
     }

@@ -65,9 +65,7 @@ fn file(bytes: &[u8]) -> File {
 
 /// A file without a name.
 fn tempfile() -> File {
-    use std::os::fd::FromRawFd;
-    // SAFETY: a C string, and a descriptor that nobody else has.
-    unsafe { File::from_raw_fd(libc::memfd_create(c"elf".as_ptr(), 0)) }
+    rustix::fs::memfd_create("elf", rustix::fs::MemfdFlags::empty()).unwrap().into()
 }
 
 #[test]
