@@ -33,6 +33,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("wasmtime", &["host/plugin"]),
     ("wasmparser", &["host/plugin"]),
     ("libbpf-", &["host/kernel"]),
+    ("object", &["host/kernel"]),
     ("tonic", &["host/export"]),
     ("reqwest", &["host/export"]),
     ("rustls", &["host/export"]),
