@@ -230,9 +230,9 @@ impl Guard {
     fn kind(&mut self, token: Token<'_>, is_alter: bool) {
         let Token::Word(word) = token else { return };
         self.place =
-            if is(word, &["USER", "ROLE", "GROUP", "SERVER", "SUBSCRIPTION", "SYSTEM", "LOGIN", "CONNECTION", "SECRET"]) {
-                Place::Over { is_told: false }
-            } else if is_alter && is(word, &["DATABASE", "INSTANCE", "EVENT"]) {
+            if is(word, &["USER", "ROLE", "GROUP", "SERVER", "SUBSCRIPTION", "SYSTEM", "LOGIN", "CONNECTION", "SECRET"])
+                || is_alter && is(word, &["DATABASE", "INSTANCE", "EVENT"])
+            {
                 Place::Over { is_told: false }
             } else if self.is_postgres && is(word, &["FUNCTION", "PROCEDURE", "ROUTINE"]) {
                 Place::Function

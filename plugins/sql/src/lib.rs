@@ -1,4 +1,4 @@
-//! What may be told of an SQL statement: its operation, its tables, and its text without the values in it; and the rows that
+//! What may leave of an SQL statement: its operation, its tables, and its text without the values in it; and the rows that
 //! decoders of SQL databases make of that.
 //!
 //! A [`Library`] reads statements as they were sent, whole or cut, and gives back a shared [`Statement`]. Nothing of the
@@ -14,9 +14,9 @@ mod guard;
 mod sanitise;
 mod statement;
 mod library;
-mod exchange;
+mod attributes;
 
-pub use exchange::{Exchange, sheet};
+pub use attributes::{Exchange, sheet};
 pub use lexer::{Backslash, Dialect};
 pub use library::{Library, Reading};
 pub use operation::Operation;
