@@ -1,9 +1,8 @@
 //! One message: its header and its question.
 
-use crate::name;
-use crate::unread::Unread;
+use crate::name::{self, ParseError};
 
-/// What is read of a message.
+/// The parts of a message that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Message {
     pub id: u16,
@@ -13,18 +12,18 @@ pub(crate) struct Message {
     pub is_truncated: bool,
     /// Of a response; with EDNS up to 4095.
     pub code: u16,
-    /// Records that it says it answers with.
+    /// Number of answer records, as the header claims.
     pub answers: u16,
     /// Type and class of its first question; None if it has none.
     pub question: Option<(u16, u16)>,
-    /// A number of all questions; 0 without.
+    /// Hash of all questions; 0 without.
     pub digest: u64,
 }
 
 /// Bytes of a header.
 pub(crate) const HEADER: usize = 12;
-/// No message has more questions; servers refuse more than one.
-const MOST_QUESTIONS: u16 = 8;
+/// Maximum number of questions in a message; servers refuse more than one.
+const MAX_QUESTIONS: u16 = 8;
 /// The type of the record that EDNS adds.
 const OPT: u16 = 41;
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -32,14 +31,14 @@ const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 // === impl Message ===
 
 impl Message {
-    /// Reads the beginning of a message, and puts the name of its first question into `name`, as text in small letters.
+    /// Reads the beginning of a message, and puts the name of its first question into `name`, in lower case.
     #[inline(always)]
-    pub(crate) fn read(bytes: &[u8], name: &mut Vec<u8>) -> Result<Self, Unread> {
+    pub(crate) fn read(bytes: &[u8], name: &mut Vec<u8>) -> Result<Self, ParseError> {
         name.clear();
         let Some(&[id_high, id_low, flags, more, q_high, q_low, a_high, a_low, n_high, n_low, x_high, x_low]) =
             bytes.first_chunk::<HEADER>()
         else {
-            return Err(Unread::Short);
+            return Err(ParseError::Truncated);
         };
         let number = |high, low| u16::from_be_bytes([high, low]);
         let questions = number(q_high, q_low);
@@ -53,15 +52,15 @@ impl Message {
             question: None,
             digest: 0,
         };
-        if questions > MOST_QUESTIONS {
-            return Err(Unread::Bad);
+        if questions > MAX_QUESTIONS {
+            return Err(ParseError::Malformed);
         }
         let mut at = HEADER;
         for place in 0..questions {
             let start = name.len();
             at = name::read(bytes, at, name)?;
             let Some(&[t_high, t_low, c_high, c_low]) = bytes.get(at..).and_then(<[u8]>::first_chunk) else {
-                return Err(Unread::Short);
+                return Err(ParseError::Truncated);
             };
             at += 4;
             let (question, class) = (number(t_high, t_low), number(c_high, c_low));
@@ -81,7 +80,7 @@ impl Message {
         Ok(message)
     }
 
-    /// What a question and its answer have in common. The same at both ends.
+    /// The key that a question and its answer have in common. The same at both ends.
     pub(crate) fn key(&self) -> u64 {
         mix(self.digest, u64::from(self.id))
     }
@@ -90,7 +89,7 @@ impl Message {
 /// The upper bits of the code, if EDNS is spoken and its record was captured.
 fn extended_code(bytes: &[u8], mut at: usize, records: u32) -> Option<u16> {
     for _ in 0..records {
-        at = name::pass(bytes, at)?;
+        at = name::skip(bytes, at)?;
         let &[t_high, t_low, _, _, extended, _, _, _, l_high, l_low] = bytes.get(at..)?.first_chunk()?;
         if u16::from_be_bytes([t_high, t_low]) == OPT {
             return Some(u16::from(extended) << 4);
@@ -116,7 +115,7 @@ pub(crate) fn mix(hash: u64, value: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Message, Unread};
+    use super::{Message, ParseError};
 
     /// A message with these flags, counts and what follows.
     pub(crate) fn message(flags: u16, counts: [u16; 4], rest: &[u8]) -> Vec<u8> {
@@ -127,7 +126,7 @@ mod tests {
         bytes
     }
 
-    fn read(bytes: &[u8]) -> Result<(Message, String), Unread> {
+    fn read(bytes: &[u8]) -> Result<(Message, String), ParseError> {
         let mut name = Vec::new();
         let message = Message::read(bytes, &mut name)?;
         Ok((message, String::from_utf8(name).unwrap()))
@@ -166,14 +165,14 @@ mod tests {
         assert_ne!(one.key(), two.key());
         let (none, name) = read(&message(0x8181, [0, 0, 0, 0], b"")).unwrap();
         assert_eq!((&*name, none.question, none.digest, none.code), ("", None, 0, 1));
-        assert_eq!(read(&message(0x0100, [9, 0, 0, 0], WWW)), Err(Unread::Bad));
+        assert_eq!(read(&message(0x0100, [9, 0, 0, 0], WWW)), Err(ParseError::Malformed));
     }
 
     #[test]
     fn what_was_not_captured_is_short() {
         let whole = message(0x0100, [1, 0, 0, 0], WWW);
         for length in 0..whole.len() {
-            assert_eq!(read(&whole[..length]), Err(Unread::Short), "{length} bytes");
+            assert_eq!(read(&whole[..length]), Err(ParseError::Truncated), "{length} bytes");
         }
     }
 }

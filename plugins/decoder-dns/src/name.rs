@@ -1,14 +1,21 @@
 //! Names: labels, and pointers to labels that were written before.
 
-use crate::unread::Unread;
+/// Why a message, or a name in it, is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ParseError {
+    /// The question goes beyond the bytes.
+    Truncated,
+    /// This is no message.
+    Malformed,
+}
 
-/// A name has no more bytes, its lengths included.
-const LONGEST: usize = 255;
+/// Maximum number of bytes of a name, its lengths included.
+const MAX_NAME: usize = 255;
 
-/// Adds the name at `at` as text in small letters; the place behind it. The root is `.`, and what is not printable is `\DDD`, as
-/// zone files have it.
+/// Appends the name at `at` in lower case; returns the offset behind it. The root is `.`, and what is not printable is `\DDD`,
+/// as zone files have it.
 #[inline(always)]
-pub(crate) fn read(bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Result<usize, Unread> {
+pub(crate) fn read(bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Result<usize, ParseError> {
     let (mut at, mut part, mut behind, mut length) = (at, at, None, 0);
     let start = text.len();
     loop {
@@ -18,19 +25,19 @@ pub(crate) fn read(bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Result<usize,
                 behind.get_or_insert(at + 2);
                 // Each points to before the part that it ends, so that there is an end.
                 if to >= part {
-                    return Err(Unread::Bad);
+                    return Err(ParseError::Malformed);
                 }
                 (at, part) = (to, to);
             }
             Label::Text(label) => {
                 length += label.len() + 1;
-                if length >= LONGEST {
-                    return Err(Unread::Bad);
+                if length >= MAX_NAME {
+                    return Err(ParseError::Malformed);
                 }
                 if text.len() > start {
                     text.push(b'.');
                 }
-                add(label, text);
+                append_label(label, text);
                 at += 1 + label.len();
             }
         }
@@ -41,8 +48,8 @@ pub(crate) fn read(bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Result<usize,
     Ok(behind.unwrap_or(at + 1))
 }
 
-/// The place behind the name at `at`, which is not read; None if it goes beyond the bytes, or is none.
-pub(crate) fn pass(bytes: &[u8], mut at: usize) -> Option<usize> {
+/// Returns the offset behind the name at `at`, which is not read; None if it goes beyond the bytes, or is malformed.
+pub(crate) fn skip(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match label(bytes, at).ok()? {
             Label::End => return Some(at + 1),
@@ -59,46 +66,46 @@ enum Label<'a> {
 }
 
 #[inline]
-fn label(bytes: &[u8], at: usize) -> Result<Label<'_>, Unread> {
-    let (&length, rest) = bytes.get(at..).and_then(<[u8]>::split_first).ok_or(Unread::Short)?;
+fn label(bytes: &[u8], at: usize) -> Result<Label<'_>, ParseError> {
+    let (&length, rest) = bytes.get(at..).and_then(<[u8]>::split_first).ok_or(ParseError::Truncated)?;
     match length {
         0 => Ok(Label::End),
-        1..=63 => rest.get(..usize::from(length)).map(Label::Text).ok_or(Unread::Short),
+        1..=63 => rest.get(..usize::from(length)).map(Label::Text).ok_or(ParseError::Truncated),
         192.. => {
-            let &low = rest.first().ok_or(Unread::Short)?;
+            let &low = rest.first().ok_or(ParseError::Truncated)?;
             Ok(Label::Pointer(usize::from(length & 63) << 8 | usize::from(low)))
         }
-        _ => Err(Unread::Bad),
+        _ => Err(ParseError::Malformed),
     }
 }
 
-/// Adds a label: eight bytes at a time, as long as they are nothing but text.
+/// Appends a label: eight bytes at a time, as long as they are nothing but text.
 #[inline]
-fn add(label: &[u8], text: &mut Vec<u8>) {
+fn append_label(label: &[u8], text: &mut Vec<u8>) {
     let mut rest = label;
     while let Some((eight, behind)) = rest.split_first_chunk::<8>() {
-        match plain(u64::from_le_bytes(*eight)) {
+        match lower_case(u64::from_le_bytes(*eight)) {
             Some(small) => text.extend_from_slice(&small.to_le_bytes()),
-            None => eight.iter().for_each(|&byte| add_byte(byte, text)),
+            None => eight.iter().for_each(|&byte| append_byte(byte, text)),
         }
         rest = behind;
     }
     let word = rest.iter().rev().fold(LETTERS, |word, &byte| word << 8 | u64::from(byte));
-    match plain(word) {
+    match lower_case(word) {
         Some(small) => {
             text.extend_from_slice(&small.to_le_bytes());
             text.truncate(text.len() - 8 + rest.len());
         }
-        None => rest.iter().for_each(|&byte| add_byte(byte, text)),
+        None => rest.iter().for_each(|&byte| append_byte(byte, text)),
     }
 }
 
 /// Letters, to fill a word with.
 const LETTERS: u64 = u64::from_le_bytes(*b"aaaaaaaa");
 
-/// Eight bytes in small letters; None if there is one among them that is not written as it is.
+/// Returns eight bytes in lower case; None if one of them needs an escape.
 #[inline(always)]
-const fn plain(word: u64) -> Option<u64> {
+const fn lower_case(word: u64) -> Option<u64> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = ONES << 7;
     const fn all(byte: u8) -> u64 {
@@ -120,7 +127,7 @@ const fn plain(word: u64) -> Option<u64> {
     Some(word | capital >> 2)
 }
 
-fn add_byte(byte: u8, text: &mut Vec<u8>) {
+fn append_byte(byte: u8, text: &mut Vec<u8>) {
     match byte {
         b'A'..=b'Z' => text.push(byte.to_ascii_lowercase()),
         b'.' | b'\\' | b'"' => text.extend([b'\\', byte]),
@@ -131,8 +138,7 @@ fn add_byte(byte: u8, text: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{add, add_byte, pass, read};
-    use crate::unread::Unread;
+    use super::{ParseError, append_byte, append_label, read, skip};
 
     #[test]
     fn eight_bytes_at_a_time_are_as_one_by_one() {
@@ -141,17 +147,17 @@ mod tests {
                 let mut label = *b"aZ09-_xYaZ09-_xYaZ0";
                 label[place] = byte;
                 let (mut whole, mut each) = (Vec::new(), Vec::new());
-                add(&label, &mut whole);
-                label.iter().for_each(|&byte| add_byte(byte, &mut each));
+                append_label(&label, &mut whole);
+                label.iter().for_each(|&byte| append_byte(byte, &mut each));
                 assert_eq!(whole, each, "{byte} at {place}");
             }
         }
     }
 
-    fn name(bytes: &[u8], at: usize) -> Result<(String, usize), Unread> {
+    fn name(bytes: &[u8], at: usize) -> Result<(String, usize), ParseError> {
         let mut text = Vec::new();
         let behind = read(bytes, at, &mut text)?;
-        assert_eq!(pass(bytes, at), Some(behind));
+        assert_eq!(skip(bytes, at), Some(behind));
         Ok((String::from_utf8(text).unwrap(), behind))
     }
 
@@ -167,13 +173,13 @@ mod tests {
     #[test]
     fn loops_forward_pointers_and_names_without_end_are_none() {
         for bad in [&b"\xc0\x00"[..], b"\xc0\x02\x01a\0", b"\x01a\xc0\x00", b"\x01a\xc0\x02", b"\x40a", b"\x80a"] {
-            assert_eq!(read(bad, 0, &mut Vec::new()), Err(Unread::Bad), "{bad:?}");
+            assert_eq!(read(bad, 0, &mut Vec::new()), Err(ParseError::Malformed), "{bad:?}");
         }
         let long = [b"\x3f".as_slice(), &[b'a'; 63]].concat().repeat(4);
-        assert_eq!(read(&[&long[..], b"\0"].concat(), 0, &mut Vec::new()), Err(Unread::Bad));
-        assert_eq!(read(&long[..128], 0, &mut Vec::new()), Err(Unread::Short));
+        assert_eq!(read(&[&long[..], b"\0"].concat(), 0, &mut Vec::new()), Err(ParseError::Malformed));
+        assert_eq!(read(&long[..128], 0, &mut Vec::new()), Err(ParseError::Truncated));
         // Two that point at each other, and a chain that goes back as far as it can.
-        assert_eq!(read(b"\x01a\xc0\x04\xc0\x02", 4, &mut Vec::new()), Err(Unread::Bad));
+        assert_eq!(read(b"\x01a\xc0\x04\xc0\x02", 4, &mut Vec::new()), Err(ParseError::Malformed));
         let chain: Vec<u8> = std::iter::once(0)
             .chain((0..8000).flat_map(|n| {
                 let to = if n == 0 { 0 } else { 1 + (n - 1) * 2 };

@@ -1,7 +1,8 @@
-//! Numbers of DNS by their names; what has none is `OTHER`, because they come from the wire and are dimensions.
+//! The names of types, response codes and opcodes; a number without one is `OTHER`, because it comes from the wire and is a
+//! dimension.
 
-/// The type of a question.
-pub(crate) fn question(number: u16) -> &'static str {
+/// The name of a question's type.
+pub(crate) fn question_type(number: u16) -> &'static str {
     match number {
         1 => "A",
         2 => "NS",
@@ -45,8 +46,8 @@ pub(crate) fn question(number: u16) -> &'static str {
     }
 }
 
-/// How it went; with EDNS up to 4095.
-pub(crate) fn response(number: u16) -> &'static str {
+/// The name of a response code; with EDNS up to 4095.
+pub(crate) fn response_code(number: u16) -> &'static str {
     match number {
         0 => "NOERROR",
         1 => "FORMERR",
@@ -72,7 +73,7 @@ pub(crate) fn response(number: u16) -> &'static str {
     }
 }
 
-/// What is asked for.
+/// The name of an opcode.
 pub(crate) fn opcode(number: u8) -> &'static str {
     match number {
         0 => "QUERY",
