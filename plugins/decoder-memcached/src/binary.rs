@@ -39,6 +39,6 @@ impl Header {
 
     /// Whether the parts fit into the body, and the body into what a server takes.
     pub(crate) const fn is_sound(&self) -> bool {
-        self.key as u32 <= self.body && self.body < crate::line::MOST
+        self.key as u32 <= self.body && self.body < crate::line::MAX_LENGTH
     }
 }

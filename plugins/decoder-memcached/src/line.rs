@@ -2,15 +2,16 @@
 
 use plugin_sdk::scan::find;
 
-/// The bytes are none of this protocol, or one does not know where in it.
+/// The bytes are not of this protocol, or the position in it is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Garbled;
+pub(crate) struct Malformed;
 
-/// A server refuses larger values, and takes what follows for commands. It also keeps places within 32 bits.
-pub(crate) const MOST: u32 = i32::MAX as u32 - 2;
+/// Maximum length of a value: a server refuses larger ones, and reads what follows as commands. It also keeps offsets within 32
+/// bits.
+pub(crate) const MAX_LENGTH: u32 = i32::MAX as u32 - 2;
 
-/// No line is longer, keys of a `get` aside, and those are not kept either.
-pub(crate) const LONGEST: usize = 8192;
+/// Maximum length of a line; a `get` may be longer, but its keys are not kept.
+pub(crate) const MAX_LINE: usize = 8192;
 
 /// The words of a line.
 #[inline(always)]
@@ -45,7 +46,7 @@ pub(crate) fn length(word: &[u8]) -> Option<u32> {
         _ => None,
     };
     let value = if word.is_empty() { None } else { word.iter().try_fold(0, digit) };
-    value.filter(|length| *length <= MOST)
+    value.filter(|length| *length <= MAX_LENGTH)
 }
 
 /// A number for the opaque of a meta command: the word among `words` that begins with `O`; 0 without.

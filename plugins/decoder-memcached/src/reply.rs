@@ -4,11 +4,11 @@ use plugin_sdk::scan;
 use serde::{Deserialize, Serialize};
 
 use crate::binary::{HEADER, Header, RESPONSE};
-use crate::line::{self, Garbled, words};
+use crate::line::{self, Malformed, words};
 use crate::request::Style;
-use crate::words::{Code, Name};
+use crate::vocabulary::{Code, Name};
 
-/// Where in a server's bytes the next ones are.
+/// The position in a server's bytes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Replies {
     /// Values of the current reply so far.
@@ -33,8 +33,8 @@ pub(crate) struct Reply {
 // === impl Replies ===
 
 impl Replies {
-    /// Forgets what is half read.
-    pub(crate) fn lose(&mut self) {
+    /// Marks the position as lost: a reply of which only a part was read is dropped.
+    pub(crate) fn lose_position(&mut self) {
         *self = Self::default();
     }
 
@@ -42,7 +42,7 @@ impl Replies {
     /// done with, and beyond the end of the bytes where a length says what is still to come. None: the rest of the bytes has to
     /// come again, with more behind it.
     #[inline(always)]
-    pub(crate) fn next(&mut self, bytes: &[u8], missing: usize, at: &mut usize) -> Result<Option<Reply>, Garbled> {
+    pub(crate) fn next(&mut self, bytes: &[u8], missing: usize, at: &mut usize) -> Result<Option<Reply>, Malformed> {
         if *at < bytes.len()
             && let Some(reply) = self.ending.take()
         {
@@ -59,7 +59,7 @@ impl Replies {
                 }
             } else {
                 let Some((line, length)) = scan::line(rest) else {
-                    return if rest.len() > line::LONGEST { Err(Garbled) } else { Ok(None) };
+                    return if rest.len() > line::MAX_LINE { Err(Malformed) } else { Ok(None) };
                 };
                 part.length = length;
                 part.line(line)?;
@@ -96,7 +96,7 @@ struct Part {
 impl Part {
     /// Reads a line, whose length is known.
     #[inline(always)]
-    fn line(&mut self, line: &[u8]) -> Result<(), Garbled> {
+    fn line(&mut self, line: &[u8]) -> Result<(), Malformed> {
         let end = scan::find(line, b' ').unwrap_or(line.len());
         let word = line.get(..end).unwrap_or_default();
         let rest = || words(line.get(end..).unwrap_or_default());
@@ -123,7 +123,7 @@ impl Part {
                     && !is_word(u8::is_ascii_digit)
                     && !is_word(|byte| byte.is_ascii_uppercase() || *byte == b'_')
                 {
-                    return Err(Garbled);
+                    return Err(Malformed);
                 }
             }
         }
@@ -132,16 +132,16 @@ impl Part {
 
     /// Adds the data behind the line, of which this word is the length.
     #[inline(always)]
-    fn data(&mut self, length: Option<&[u8]>) -> Result<(), Garbled> {
-        self.length += length.and_then(line::length).ok_or(Garbled)? as usize + 2;
+    fn data(&mut self, length: Option<&[u8]>) -> Result<(), Malformed> {
+        self.length += length.and_then(line::length).ok_or(Malformed)? as usize + 2;
         Ok(())
     }
 
     /// Reads a binary message; false if its header has not come.
-    fn binary(&mut self, rest: &[u8]) -> Result<bool, Garbled> {
+    fn binary(&mut self, rest: &[u8]) -> Result<bool, Malformed> {
         let Some(header) = Header::read(rest) else { return Ok(false) };
         if !header.is_sound() {
-            return Err(Garbled);
+            return Err(Malformed);
         }
         let command @ (name, _) = Name::of_opcode(header.opcode);
         let values = u32::from(header.status == 0 && matches!(name.text(), "get" | "gat"));
@@ -164,9 +164,9 @@ impl Reply {
 #[cfg(test)]
 mod tests {
     use super::Replies;
-    use crate::line::Garbled;
+    use crate::line::Malformed;
 
-    fn read(pieces: &[&[u8]]) -> Result<(Vec<String>, usize), Garbled> {
+    fn read(pieces: &[&[u8]]) -> Result<(Vec<String>, usize), Malformed> {
         let (mut replies, mut told, mut bytes, mut skip) = (Replies::default(), Vec::new(), Vec::new(), 0_usize);
         for piece in pieces {
             let skipped = skip.min(piece.len());
@@ -224,7 +224,7 @@ mod tests {
             "\r\n",
             "\0\n",
         ] {
-            assert_eq!(read(&[bad.as_bytes()]), Err(Garbled), "{bad:?}");
+            assert_eq!(read(&[bad.as_bytes()]), Err(Malformed), "{bad:?}");
         }
     }
 

@@ -4,13 +4,13 @@ use plugin_sdk::scan;
 use serde::{Deserialize, Serialize};
 
 use crate::binary::{HEADER, Header, REQUEST};
-use crate::line::{self, Garbled, words};
-use crate::words::Name;
+use crate::line::{self, Malformed, words};
+use crate::vocabulary::Name;
 
-/// Where in a client's bytes the next ones are.
+/// The position in a client's bytes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Requests {
-    /// Nobody knows: the next command has to be found.
+    /// Whether the position is lost: the next command has to be found.
     is_lost: bool,
 }
 
@@ -22,9 +22,9 @@ pub(crate) struct Command {
     pub name: Name,
     pub keys: u16,
     pub style: Style,
-    pub answer: Answer,
-    /// A meta command that makes what is not there, and says so even if it is quiet.
-    pub makes: bool,
+    pub answer: ReplyMode,
+    /// Whether a meta command creates what does not exist; its reply is sent even if it is quiet.
+    pub creates: bool,
     /// What its reply repeats, so that they find each other; 0 for nothing.
     pub opaque: u32,
 }
@@ -39,9 +39,9 @@ pub(crate) enum Style {
 
 /// Whether a command gets a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Answer {
+pub(crate) enum ReplyMode {
     Always,
-    /// Only one that is not the usual one.
+    /// Only for an unusual outcome: the command is quiet.
     Unusual,
     Never,
 }
@@ -49,8 +49,8 @@ pub(crate) enum Answer {
 // === impl Requests ===
 
 impl Requests {
-    /// Bytes are missing, or make no sense.
-    pub(crate) fn lose(&mut self) {
+    /// Marks the position in the bytes of one end as lost: bytes are missing, or could not be parsed.
+    pub(crate) fn lose_position(&mut self) {
         self.is_lost = true;
     }
 
@@ -58,7 +58,7 @@ impl Requests {
     /// moves over what is done with, and beyond the end of the bytes where a length says what is still to come. None: the rest of
     /// the bytes has to come again, with more behind it.
     #[inline(always)]
-    pub(crate) fn next(&mut self, bytes: &[u8], missing: usize, at: &mut usize) -> Result<Option<Command>, Garbled> {
+    pub(crate) fn next(&mut self, bytes: &[u8], missing: usize, at: &mut usize) -> Result<Option<Command>, Malformed> {
         if self.is_lost && !self.find(bytes, at) {
             return Ok(None);
         }
@@ -71,7 +71,7 @@ impl Requests {
             Some((line, length)) => (line, Some(length)),
             // All of the line but a command's name may be keys.
             None if missing > 0 && rest.contains(&b' ') => (rest, None),
-            None => return if rest.len() > line::LONGEST || !is_text(rest) { Err(Garbled) } else { Ok(None) },
+            None => return if rest.len() > line::MAX_LINE || !is_text(rest) { Err(Malformed) } else { Ok(None) },
         };
         let (command, data) = text(line)?;
         let command = Command { start: *at, ..command };
@@ -89,7 +89,7 @@ impl Requests {
             let rest = bytes.get(start..).unwrap_or_default();
             match Header::read(rest) {
                 Some(header) if rest.first() == Some(&REQUEST) => start == 0 && header.is_sound(),
-                _ => begin(rest).is_some(),
+                _ => first_command(rest).is_some(),
             }
         };
         let behind_lines = bytes.iter().enumerate().skip(*at).filter(|(_, byte)| **byte == b'\n').map(|(place, _)| place + 1);
@@ -101,7 +101,7 @@ impl Requests {
 }
 
 /// The command that these bytes begin with, if its line is there and its name is known.
-pub(crate) fn begin(bytes: &[u8]) -> Option<Command> {
+pub(crate) fn first_command(bytes: &[u8]) -> Option<Command> {
     let (line, _) = scan::line(bytes)?;
     let (command, _) = text(line).ok()?;
     (command.name != Name::default()).then_some(command)
@@ -109,7 +109,7 @@ pub(crate) fn begin(bytes: &[u8]) -> Option<Command> {
 
 /// The command on a line, as if it began at 0, and the length of the data behind the line.
 #[inline(always)]
-fn text(line: &[u8]) -> Result<(Command, Option<u32>), Garbled> {
+fn text(line: &[u8]) -> Result<(Command, Option<u32>), Malformed> {
     let end = scan::find(line, b' ').unwrap_or(line.len());
     let (name, rest) = line.split_at_checked(end).unwrap_or_default();
     let mut command = Command {
@@ -117,8 +117,8 @@ fn text(line: &[u8]) -> Result<(Command, Option<u32>), Garbled> {
         name: Name::of(name),
         keys: 1,
         style: Style::Text,
-        answer: Answer::Always,
-        makes: false,
+        answer: ReplyMode::Always,
+        creates: false,
         opaque: 0,
     };
     let mut data = None;
@@ -136,25 +136,25 @@ fn text(line: &[u8]) -> Result<(Command, Option<u32>), Garbled> {
             let flags = words(rest).skip(if name == b"ms" { 2 } else { 1 });
             // Of `mn` and `me` there is no quiet form: servers take the flag and answer all the same.
             if !matches!(name, b"mn" | b"me") && flags.clone().any(|flag| flag == b"q") {
-                command.answer = Answer::Unusual;
-                command.makes = flags.clone().any(|flag| flag.first() == Some(&b'N'));
+                command.answer = ReplyMode::Unusual;
+                command.creates = flags.clone().any(|flag| flag.first() == Some(&b'N'));
             }
             command.opaque = line::opaque(flags);
         }
-        b"quit" | b"shutdown" => (command.answer, command.keys) = (Answer::Never, 0),
-        _ if command.name == Name::default() && !is_text(line) => return Err(Garbled),
+        b"quit" | b"shutdown" => (command.answer, command.keys) = (ReplyMode::Never, 0),
+        _ if command.name == Name::default() && !is_text(line) => return Err(Malformed),
         _ => {}
     }
     if command.style == Style::Text && rest.ends_with(b" noreply") {
-        command.answer = Answer::Never;
+        command.answer = ReplyMode::Never;
     }
     Ok((command, data))
 }
 
-fn binary(rest: &[u8], at: &mut usize) -> Result<Option<Command>, Garbled> {
+fn binary(rest: &[u8], at: &mut usize) -> Result<Option<Command>, Malformed> {
     let Some(header) = Header::read(rest) else { return Ok(None) };
     if !header.is_sound() {
-        return Err(Garbled);
+        return Err(Malformed);
     }
     let (name, is_quiet) = Name::of_opcode(header.opcode);
     let command = Command {
@@ -162,8 +162,8 @@ fn binary(rest: &[u8], at: &mut usize) -> Result<Option<Command>, Garbled> {
         name,
         keys: u16::from(header.key > 0),
         style: Style::Binary,
-        answer: if is_quiet { Answer::Unusual } else { Answer::Always },
-        makes: false,
+        answer: if is_quiet { ReplyMode::Unusual } else { ReplyMode::Always },
+        creates: false,
         opaque: header.opaque,
     };
     *at += HEADER + header.body as usize;
@@ -183,11 +183,11 @@ fn is_text(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Requests, Style};
-    use crate::line::Garbled;
+    use super::{ReplyMode, Requests, Style};
+    use crate::line::Malformed;
 
     /// All commands in some pieces of a stream, in words, and what is left of the last piece.
-    fn read(pieces: &[&[u8]]) -> Result<(Vec<String>, usize), Garbled> {
+    fn read(pieces: &[&[u8]]) -> Result<(Vec<String>, usize), Malformed> {
         let (mut requests, mut told, mut bytes, mut skip) = (Requests::default(), Vec::new(), Vec::new(), 0_usize);
         for piece in pieces {
             let skipped = skip.min(piece.len());
@@ -195,7 +195,7 @@ mod tests {
             bytes.extend_from_slice(&piece[skipped..]);
             let mut at = 0;
             while let Some(command) = requests.next(&bytes, 0, &mut at)? {
-                let answer = if command.answer == Answer::Always { "" } else { "!" };
+                let answer = if command.answer == ReplyMode::Always { "" } else { "!" };
                 told.push(format!("{}{answer}{}", command.name.text(), command.keys));
             }
             skip += at.saturating_sub(bytes.len());
@@ -240,25 +240,25 @@ mod tests {
         let command = requests.next(&[&message[..], b"key"].concat(), 0, &mut at).unwrap().unwrap();
         assert_eq!(
             (command.name.text(), command.style, command.answer, command.opaque),
-            ("get", Style::Binary, Answer::Unusual, 7)
+            ("get", Style::Binary, ReplyMode::Unusual, 7)
         );
         assert_eq!(at, 27);
         message[8] = 0xff;
-        assert_eq!(requests.next(&message, 0, &mut 0), Err(Garbled), "a body of 4 GiB");
+        assert_eq!(requests.next(&message, 0, &mut 0), Err(Malformed), "a body of 4 GiB");
         (message[8], message[11]) = (0, 2);
-        assert_eq!(requests.next(&message, 0, &mut 0), Err(Garbled), "a key that is longer than the body");
+        assert_eq!(requests.next(&message, 0, &mut 0), Err(Malformed), "a key that is longer than the body");
         assert_eq!(requests.next(&message[..23], 0, &mut 0), Ok(None));
     }
 
     #[test]
     fn after_a_loss_the_next_line_with_a_known_name_is_found() {
         let mut requests = Requests::default();
-        requests.lose();
+        requests.lose_position();
         let (mut at, bytes) = (0, b"lue\r\nhunter2 x\r\nget k\r\n");
         let found = requests.next(bytes, 0, &mut at).unwrap().unwrap();
         assert_eq!((found.name.text(), found.start), ("get", 16));
         for bad in [&b"\x16\x03\x01\x02\0\x01\n"[..], b" get\r\n", &[b'x'; 9000]] {
-            assert_eq!(Requests::default().next(bad, 0, &mut 0), Err(Garbled));
+            assert_eq!(Requests::default().next(bad, 0, &mut 0), Err(Malformed));
         }
     }
 }

@@ -113,7 +113,7 @@ impl Code {
         CODES.get(usize::from(self.0)).map_or("", |(code, _)| code)
     }
 
-    /// Whether something went wrong. That a key is not there is no such thing.
+    /// Whether this is an error. That a key does not exist is none.
     pub(crate) fn is_error(self) -> bool {
         CODES.get(usize::from(self.0)).is_some_and(|(_, is_error)| *is_error)
     }

@@ -1,17 +1,32 @@
 //! Whether a connection speaks memcached, by its first bytes.
 
-use plugin_sdk::conversation::{Beginning, Opinion, Sender, Transport};
+use plugin_sdk::conversation::{Beginning, Description, Opinion, Sender, Signature, Transport};
 use plugin_sdk::scan;
 
 use crate::binary::{Header, REQUEST, RESPONSE};
 use crate::reply::Replies;
 use crate::request::{self, Style};
-use crate::words::Name;
+use crate::vocabulary::Name;
 
-/// Where it is usual.
+/// The usual port.
 const PORT: u16 = 11211;
 
-/// An opinion about the first bytes that an end sent.
+/// Bytes of a call that are captured: a `get` of many keys, or the heads of some values.
+const CAPTURE_BYTES: u32 = 2048;
+
+/// The ports and signatures by which the host finds connections.
+pub(crate) fn description() -> Description {
+    let client = |bytes: &[u8]| Signature::client(bytes).tcp();
+    let server = |bytes: &[u8]| Signature::server(bytes).tcp();
+    let words = [b"get ".as_slice(), b"gets ", b"set ", b"add ", b"cas ", b"mg ", b"ms ", b"delete ", b"incr ", b"gat "];
+    let words = words.into_iter().map(client);
+    let answers = [b"VALUE ".as_slice(), b"STORED\r\n", b"NOT_FOUND\r\n", b"DELETED\r\n"].into_iter().map(server);
+    let binary = [client(&[REQUEST]).on_port(PORT), server(&[RESPONSE]).on_port(PORT)];
+    let description = Description::new("memcached").on_port(PORT).capture_bytes(CAPTURE_BYTES);
+    words.chain(answers).chain(binary).fold(description, Description::signature)
+}
+
+/// Returns the opinion about the first bytes that an end sent.
 pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
     let (bytes, is_usual) = (beginning.payload, beginning.server_port == PORT);
     if beginning.transport != Transport::Tcp {
@@ -45,7 +60,7 @@ fn client(bytes: &[u8], is_usual: bool) -> Opinion {
         let is_text = bytes.iter().all(|byte| (b' '..0x7f).contains(byte) || *byte == b'\r');
         return if is_text && bytes.first().is_some_and(u8::is_ascii_lowercase) { Opinion::Unsure } else { Opinion::No };
     };
-    let Some(command) = request::begin(bytes) else { return Opinion::No };
+    let Some(command) = request::first_command(bytes) else { return Opinion::No };
     let words = line.split(|&byte| byte == b' ').count();
     // Redis takes typed commands as well, `get` and `set` among them; what is unlike it there are the numbers.
     let is_telling = match command.name.text() {
@@ -59,11 +74,11 @@ fn client(bytes: &[u8], is_usual: bool) -> Opinion {
 }
 
 fn server(bytes: &[u8], is_usual: bool) -> Opinion {
-    const TELLING: [&[u8]; 5] = [b"STORED\r\n", b"NOT_STORED\r\n", b"NOT_FOUND\r\n", b"DELETED\r\n", b"TOUCHED\r\n"];
+    const TYPICAL: [&[u8]; 5] = [b"STORED\r\n", b"NOT_STORED\r\n", b"NOT_FOUND\r\n", b"DELETED\r\n", b"TOUCHED\r\n"];
     let is_value = bytes.starts_with(b"VALUE ") && scan::line(bytes).is_some();
     match Replies::default().next(bytes, usize::from(u16::MAX), &mut 0) {
         Err(_) => Opinion::No,
-        _ if is_value || TELLING.iter().any(|start| bytes.starts_with(start)) => Opinion::FromServer,
+        _ if is_value || TYPICAL.iter().any(|start| bytes.starts_with(start)) => Opinion::FromServer,
         Ok(Some(_)) if is_usual => Opinion::FromServer,
         Ok(_) => Opinion::Unsure,
     }
