@@ -8,8 +8,8 @@ pub(crate) struct Words<'a> {
     pub is_unbalanced: bool,
 }
 
-/// Bytes of a word that are looked at.
-const LOOKED_AT: usize = 64;
+/// Maximum number of bytes of a word that are read.
+const MAX_WORD: usize = 64;
 
 // === impl Words ===
 
@@ -40,11 +40,11 @@ impl<'a> Words<'a> {
                     self.is_unbalanced = rest.first().is_some_and(|next| !next.is_ascii_whitespace());
                     return true;
                 }
-                (Some(b'"'), b'\\') => self.escaped(),
-                (Some(_), b'\\') if rest.first() == Some(&b'\'') => self.one(),
+                (Some(b'"'), b'\\') => self.take_escaped(),
+                (Some(_), b'\\') if rest.first() == Some(&b'\'') => self.take_byte(),
                 (_, byte) => byte,
             };
-            if word.len() < LOOKED_AT {
+            if word.len() < MAX_WORD {
                 word.push(byte);
             }
         }
@@ -53,7 +53,7 @@ impl<'a> Words<'a> {
     }
 
     /// What stands behind a backslash between double quotes.
-    fn escaped(&mut self) -> u8 {
+    fn take_escaped(&mut self) -> u8 {
         let digit = |byte: &u8| char::from(*byte).to_digit(16).map(|digit| digit as u8);
         if let [b'x', high, low, rest @ ..] = self.rest
             && let (Some(high), Some(low)) = (digit(high), digit(low))
@@ -61,7 +61,7 @@ impl<'a> Words<'a> {
             self.rest = rest;
             return high << 4 | low;
         }
-        match self.one() {
+        match self.take_byte() {
             b'n' => b'\n',
             b'r' => b'\r',
             b't' => b'\t',
@@ -71,7 +71,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    fn one(&mut self) -> u8 {
+    fn take_byte(&mut self) -> u8 {
         let Some((&byte, rest)) = self.rest.split_first() else { return b'\\' };
         self.rest = rest;
         byte
@@ -80,7 +80,7 @@ impl<'a> Words<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LOOKED_AT, Words};
+    use super::{MAX_WORD, Words};
 
     /// The words, and `!` if Redis would not take them.
     fn words(line: &str) -> Vec<String> {
@@ -114,7 +114,7 @@ mod tests {
         for line in [r#"get "a"#, r#"get "a"b"#, r"get 'a", r"get 'a'b c", r#"get "a\"#, r#"get "\x4"#] {
             assert_eq!(words(line).last().unwrap(), "!", "{line}");
         }
-        assert_eq!(words(&"x".repeat(1000))[0].len(), LOOKED_AT);
+        assert_eq!(words(&"x".repeat(1000))[0].len(), MAX_WORD);
         assert!(words(" \r\n").is_empty());
     }
 }

@@ -2,16 +2,16 @@
 
 use plugin_sdk::scan;
 
-/// The bytes are none of this protocol, or one does not know where in it.
+/// The bytes are not of this protocol, or the position in it is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Garbled;
+pub(crate) struct Malformed;
 
-/// What a peer may claim: Redis refuses longer strings and more elements as well. It also keeps places within 32 bits.
-pub(crate) const MOST: u32 = i32::MAX as u32;
+/// Maximum length or count that is believed: Redis refuses larger ones as well. It also keeps offsets within 32 bits.
+pub(crate) const MAX_LENGTH: u32 = i32::MAX as u32;
 
 /// The number on the line that starts with a type byte, and the length of the line; None if its end has not come yet. -1 is "null".
 #[inline(always)]
-pub(crate) fn number(line: &[u8]) -> Result<Option<(Option<u32>, usize)>, Garbled> {
+pub(crate) fn number(line: &[u8]) -> Result<Option<(Option<u32>, usize)>, Malformed> {
     // One or two digits: nearly all there are.
     match *line {
         [_, a @ b'0'..=b'9', b'\r', b'\n', ..] => Ok(Some((Some(u32::from(a - b'0')), 4))),
@@ -22,25 +22,25 @@ pub(crate) fn number(line: &[u8]) -> Result<Option<(Option<u32>, usize)>, Garble
     }
 }
 
-fn long_number(line: &[u8]) -> Result<Option<(Option<u32>, usize)>, Garbled> {
-    /// A type byte, the ten digits of [`MOST`], and the end.
+fn long_number(line: &[u8]) -> Result<Option<(Option<u32>, usize)>, Malformed> {
+    /// A type byte, the ten digits of [`MAX_LENGTH`], and the end.
     const LONGEST: usize = 13;
     let Some(end) = line.iter().take(LONGEST).position(|&byte| byte == b'\n') else {
         let digits = line.get(1..).unwrap_or_default();
         let may_become_one = line.len() < LONGEST && digits.iter().all(|byte| b"-\r0123456789".contains(byte));
-        return if may_become_one { Ok(None) } else { Err(Garbled) };
+        return if may_become_one { Ok(None) } else { Err(Malformed) };
     };
-    let digits = line.get(1..end).and_then(|digits| digits.strip_suffix(b"\r")).ok_or(Garbled)?;
+    let digits = line.get(1..end).and_then(|digits| digits.strip_suffix(b"\r")).ok_or(Malformed)?;
     if digits == b"-1" {
         return Ok(Some((None, end + 1)));
     }
     let value = digits.iter().try_fold(0_u64, |value, byte| match byte {
         b'0'..=b'9' => Ok(value * 10 + u64::from(byte - b'0')),
-        _ => Err(Garbled),
+        _ => Err(Malformed),
     })?;
     match u32::try_from(value) {
-        Ok(value) if value <= MOST && !digits.is_empty() => Ok(Some((Some(value), end + 1))),
-        _ => Err(Garbled),
+        Ok(value) if value <= MAX_LENGTH && !digits.is_empty() => Ok(Some((Some(value), end + 1))),
+        _ => Err(Malformed),
     }
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn end(line: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Garbled, number};
+    use super::{Malformed, number};
 
     #[test]
     fn numbers_are_read_up_to_what_a_string_may_be_long() {
@@ -71,7 +71,7 @@ mod tests {
         for bad in
             ["$\r\n", "$x\r\n", "$1\n", "$-2\r\n", "$2147483648\r\n", "$18446744073709551616\r\n", "$1 2\r\n", "$0000000000000"]
         {
-            assert_eq!(number(bad.as_bytes()), Err(Garbled), "{bad:?}");
+            assert_eq!(number(bad.as_bytes()), Err(Malformed), "{bad:?}");
         }
     }
 }

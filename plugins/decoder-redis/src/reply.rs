@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::code::Code;
-use crate::line::{self, Garbled};
+use crate::line::{self, Malformed};
 use crate::transaction::{Outcome, Transaction};
+use crate::vocabulary::Code;
 
-/// Where in a server's bytes the next ones are.
+/// The position in a server's bytes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Replies {
     /// Elements of the current reply that are still to come: nesting needs no more than their number.
@@ -50,16 +50,16 @@ pub(crate) enum Shape {
     PushedConfirmation,
 }
 
-/// A line that is longer is not kept until its end has come.
-const LONGEST_LINE: usize = 256;
-/// What tells pushes and confirmations from values is no longer; see [`first_string`].
-const LONGEST_WORD: usize = 12;
+/// Maximum length of a line that is kept until its end has come.
+const MAX_LINE: usize = 256;
+/// Maximum length of a word that tells pushes and confirmations from values; see [`first_string`].
+const MAX_WORD: usize = 12;
 
 // === impl Replies ===
 
 impl Replies {
-    /// Forgets what is half read.
-    pub(crate) fn lose(&mut self) {
+    /// Marks the position as lost: a reply of which only a part was read is dropped.
+    pub(crate) fn lose_position(&mut self) {
         *self = Self::default();
     }
 
@@ -75,7 +75,7 @@ impl Replies {
         missing: usize,
         exec: Option<&Transaction>,
         at: &mut usize,
-    ) -> Result<Option<Reply>, Garbled> {
+    ) -> Result<Option<Reply>, Malformed> {
         if self.in_line && !self.end_line(bytes, at) {
             return Ok(None);
         }
@@ -120,30 +120,30 @@ impl Replies {
 
     /// Passes one element. False if it has to come again, with more behind it.
     #[inline(always)]
-    fn element(&mut self, rest: &[u8], at: &mut usize) -> Result<bool, Garbled> {
+    fn element(&mut self, rest: &[u8], at: &mut usize) -> Result<bool, Malformed> {
         let Some(&kind) = rest.first() else { return Ok(false) };
         match kind {
             b'+' | b'-' | b':' | b',' | b'_' | b'#' | b'(' => self.line(kind, rest, at),
             b'$' | b'=' | b'!' => {
                 let Some((length, header)) = line::number(rest)? else { return Ok(false) };
                 let Some(length) = length else {
-                    self.pass(1, Reply::VALUE);
+                    self.skip(1, Reply::VALUE);
                     *at += header;
                     return Ok(true);
                 };
                 let end = header + length as usize;
                 if rest.get(end..end + 2).is_some_and(|end| end != b"\r\n") {
-                    return Err(Garbled);
+                    return Err(Malformed);
                 }
                 let reply = match kind {
                     b'!' => {
-                        let wanted = (length as usize).min(LONGEST_LINE);
+                        let wanted = (length as usize).min(MAX_LINE);
                         let Some(text) = rest.get(header..header + wanted) else { return Ok(false) };
                         Reply::error(text)
                     }
                     _ => Reply::VALUE,
                 };
-                self.pass(1, reply);
+                self.skip(1, reply);
                 *at += end + 2;
                 Ok(true)
             }
@@ -153,20 +153,20 @@ impl Replies {
                 *at += 1;
                 Ok(true)
             }
-            _ => Err(Garbled),
+            _ => Err(Malformed),
         }
     }
 
     /// An element that is a line.
     #[inline(always)]
-    fn line(&mut self, kind: u8, rest: &[u8], at: &mut usize) -> Result<bool, Garbled> {
+    fn line(&mut self, kind: u8, rest: &[u8], at: &mut usize) -> Result<bool, Malformed> {
         let end = line::end(rest);
-        if end.is_none() && rest.len() < LONGEST_LINE {
+        if end.is_none() && rest.len() < MAX_LINE {
             return Ok(false);
         }
-        let text = rest.get(1..end.unwrap_or(LONGEST_LINE)).unwrap_or_default();
+        let text = rest.get(1..end.unwrap_or(MAX_LINE)).unwrap_or_default();
         if end.is_some() && !text.ends_with(b"\r\n") {
-            return Err(Garbled);
+            return Err(Malformed);
         }
         let reply = match kind {
             b'-' => Reply::error(text),
@@ -175,14 +175,14 @@ impl Replies {
             b'+' if text.first().is_some_and(u8::is_ascii_digit) => Reply { shape: Shape::Line, ..Reply::VALUE },
             _ => Reply::VALUE,
         };
-        self.pass(1, reply);
+        self.skip(1, reply);
         self.in_line = end.is_none();
         *at += end.unwrap_or(rest.len());
         Ok(!self.in_line)
     }
 
     /// An element that says how many others follow.
-    fn aggregate(&mut self, kind: u8, rest: &[u8], at: &mut usize) -> Result<bool, Garbled> {
+    fn aggregate(&mut self, kind: u8, rest: &[u8], at: &mut usize) -> Result<bool, Malformed> {
         let Some((count, header)) = line::number(rest)? else { return Ok(false) };
         let elements = match kind {
             b'%' | b'|' => u64::from(count.unwrap_or(0)) * 2,
@@ -213,7 +213,7 @@ impl Replies {
                 _ => Shape::Value,
             };
         }
-        self.pass(1, reply);
+        self.skip(1, reply);
         self.left = self.left.saturating_add(elements);
         *at += header;
         Ok(true)
@@ -224,9 +224,9 @@ impl Replies {
         self.left == 1 && self.current.is_none()
     }
 
-    /// So many elements are done with; the first of all says what the reply is.
+    /// Skips this many elements; the first of all says what the reply is.
     #[inline]
-    fn pass(&mut self, elements: u64, reply: Reply) {
+    fn skip(&mut self, elements: u64, reply: Reply) {
         if self.is_first() {
             self.current = Some(reply);
         } else if self.left == self.results.0 && self.left > 0 {
@@ -254,7 +254,7 @@ fn first_string(rest: &[u8]) -> Option<&[u8]> {
     match rest.first()? {
         b'$' => match line::number(rest) {
             Ok(None) => None,
-            Ok(Some((Some(length), header))) if length as usize <= LONGEST_WORD => rest.get(header..header + length as usize),
+            Ok(Some((Some(length), header))) if length as usize <= MAX_WORD => rest.get(header..header + length as usize),
             _ => Some(&[]),
         },
         _ => Some(&[]),
@@ -275,10 +275,10 @@ impl Reply {
 #[cfg(test)]
 mod tests {
     use super::{Replies, Shape};
-    use crate::line::Garbled;
+    use crate::line::Malformed;
 
     /// What all replies in some pieces of a stream are, and what is left of the last piece.
-    fn read(pieces: &[&[u8]]) -> Result<(Vec<String>, usize), Garbled> {
+    fn read(pieces: &[&[u8]]) -> Result<(Vec<String>, usize), Malformed> {
         let (mut replies, mut told, mut bytes, mut skip) = (Replies::default(), Vec::new(), Vec::new(), 0_usize);
         for piece in pieces {
             let skipped = skip.min(piece.len());
@@ -373,9 +373,9 @@ mod tests {
     fn claims_of_a_billion_elements_and_deep_nesting_cost_nothing() {
         assert_eq!(read(&[&b"%2147483647\r\n".repeat(10_000)]), Ok((Vec::new(), 0)));
         assert_eq!(read(&[&b"*1\r\n".repeat(100_000), b":1\r\n"]), Ok((vec!["Value\"\"".into()], 0)));
-        assert_eq!(read(&[b"*2147483648\r\n"]), Err(Garbled));
+        assert_eq!(read(&[b"*2147483648\r\n"]), Err(Malformed));
         for bad in [&b"HTTP/1.1 200 OK\r\n"[..], b"\0", b"+OK\n", b"$3\r\nabcdef", b"$?\r\n"] {
-            assert_eq!(read(&[bad]), Err(Garbled), "{:?}", String::from_utf8_lossy(bad));
+            assert_eq!(read(&[bad]), Err(Malformed), "{:?}", String::from_utf8_lossy(bad));
         }
     }
 }

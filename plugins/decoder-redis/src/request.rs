@@ -3,15 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::inline::Words;
-use crate::line::{self, Garbled};
+use crate::line::{self, Malformed};
 use crate::vocabulary::{Kind, Name, Vocabulary};
 
-/// Where in a client's bytes the next ones are.
+/// The position in a client's bytes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Requests {
     /// Arguments of the last command that are still to come.
     left: u32,
-    /// Nobody knows: the next command has to be found.
+    /// Whether the position is lost: the next command has to be found.
     is_lost: bool,
 }
 
@@ -35,29 +35,29 @@ pub(crate) const OFF: u16 = 1;
 /// `CLIENT REPLY SKIP`
 pub(crate) const SKIP: u16 = 2;
 
-/// No name is longer; the longest that is known has 21 bytes.
-const LONGEST_NAME: u32 = 64;
-/// No command without lengths is longer. Redis takes 64 KiB, but those who type are shorter.
-const LONGEST_INLINE: usize = 1024;
+/// Maximum length of a command's name; the longest that is known has 21 bytes.
+const MAX_NAME: u32 = 64;
+/// Maximum length of an inline command. Redis takes 64 KiB, but what is typed is shorter.
+const MAX_INLINE: usize = 1024;
 
 // === impl Requests ===
 
 impl Requests {
-    /// Bytes are missing, or make no sense: the next command has to be found.
-    pub(crate) fn lose(&mut self) {
+    /// Marks the position as lost: the next command has to be found.
+    pub(crate) fn lose_position(&mut self) {
         *self = Self { left: 0, is_lost: true };
     }
 
     /// The next command that starts at `at` or behind. `at` moves over what is done with, and beyond the end of the bytes where a
     /// length says what is still to come. None: the rest of the bytes has to come again, with more behind it.
     #[inline(always)]
-    pub(crate) fn next(&mut self, words: &Vocabulary, bytes: &[u8], at: &mut usize) -> Result<Option<Command>, Garbled> {
+    pub(crate) fn next(&mut self, words: &Vocabulary, bytes: &[u8], at: &mut usize) -> Result<Option<Command>, Malformed> {
         if self.is_lost && !self.find(words, bytes, at) {
             return Ok(None);
         }
         loop {
             while self.left > 0 {
-                if !pass_string(bytes, at)? {
+                if !skip_string(bytes, at)? {
                     return Ok(None);
                 }
                 self.left -= 1;
@@ -85,13 +85,13 @@ impl Requests {
         }
     }
 
-    /// Moves to where the next command starts. What looks like one behind other bytes is believed only if its name is known.
+    /// Moves to where the next command starts. What looks like one behind other bytes counts only if its name is known.
     #[cold]
     fn find(&mut self, words: &Vocabulary, bytes: &[u8], at: &mut usize) -> bool {
         let is_start = |&start: &usize| {
             let rest = bytes.get(start..).unwrap_or_default();
             match rest.first() {
-                Some(b'*') => begin(words, rest).is_some_and(|command| start == 0 || command.name != Name::default()),
+                Some(b'*') => first_command(words, rest).is_some_and(|command| start == 0 || command.name != Name::default()),
                 Some(byte) if is_word(byte) && start == 0 => matches!(inline(words, rest, 0), Ok(Some(_))),
                 _ => false,
             }
@@ -105,7 +105,7 @@ impl Requests {
 }
 
 /// The command that these bytes begin with, if its name has come.
-pub(crate) fn begin(words: &Vocabulary, bytes: &[u8]) -> Option<Command> {
+pub(crate) fn first_command(words: &Vocabulary, bytes: &[u8]) -> Option<Command> {
     match (bytes.first()?, line::number(bytes)) {
         (b'*', Ok(Some((Some(count @ 1..), length)))) => {
             let (command, ..) = command(words, bytes, 0, count, length).ok()??;
@@ -125,16 +125,16 @@ fn command(
     start: usize,
     count: u32,
     header: usize,
-) -> Result<Option<(Command, usize, u32)>, Garbled> {
+) -> Result<Option<(Command, usize, u32)>, Malformed> {
     let mut at = start + header;
     let Some(name) = string(bytes, &mut at)? else { return Ok(None) };
     let name = words.command(name);
     let mut command = Command { start, name, kind: words.kind(name), arguments: count.saturating_sub(1), detail: 0 };
     let mut left = command.arguments;
-    while command.wants_more() && left > 0 {
+    while command.needs_argument() && left > 0 {
         let Some(argument) = string(bytes, &mut at)? else { return Ok(None) };
         left -= 1;
-        if !command.learn(words, argument) {
+        if !command.read_argument(words, argument) {
             break;
         }
     }
@@ -148,10 +148,10 @@ const fn is_word(byte: &u8) -> bool {
 
 /// A command typed as words on a line, and the length of the line.
 #[cold]
-fn inline(words: &Vocabulary, rest: &[u8], start: usize) -> Result<Option<(Command, usize)>, Garbled> {
+fn inline(words: &Vocabulary, rest: &[u8], start: usize) -> Result<Option<(Command, usize)>, Malformed> {
     let Some(length) = line::end(rest) else {
-        let may_become_one = rest.len() < LONGEST_INLINE && rest.first().is_some_and(is_word);
-        return if may_become_one { Ok(None) } else { Err(Garbled) };
+        let may_become_one = rest.len() < MAX_INLINE && rest.first().is_some_and(is_word);
+        return if may_become_one { Ok(None) } else { Err(Malformed) };
     };
     let text = rest.get(..length).unwrap_or_default();
     let (mut parts, mut part) = (Words::new(text), Vec::new());
@@ -159,13 +159,13 @@ fn inline(words: &Vocabulary, rest: &[u8], start: usize) -> Result<Option<(Comma
     let name = words.command(&part);
     // An HTTP request is no `GET`: Redis closes such a connection as well.
     if name == Name::default() || text.ends_with(b" HTTP/1.1\r\n") {
-        return Err(Garbled);
+        return Err(Malformed);
     }
     let mut command = Command { start, name, kind: words.kind(name), arguments: 0, detail: 0 };
-    let mut wants_more = command.wants_more();
+    let mut wants_more = command.needs_argument();
     while parts.next(&mut part) {
         command.arguments += 1;
-        wants_more = wants_more && command.learn(words, &part) && command.wants_more();
+        wants_more = wants_more && command.read_argument(words, &part) && command.needs_argument();
     }
     // Whatever it says, it is answered with an error.
     if parts.is_unbalanced {
@@ -176,29 +176,29 @@ fn inline(words: &Vocabulary, rest: &[u8], start: usize) -> Result<Option<(Comma
 
 /// The string at `at`, which moves behind it; an empty one instead of what is too long for a name. None if it has not come.
 #[inline]
-fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Result<Option<&'a [u8]>, Garbled> {
+fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Result<Option<&'a [u8]>, Malformed> {
     let rest = bytes.get(*at..).unwrap_or_default();
     let Some((length, header)) = string_header(rest)? else { return Ok(None) };
     let end = header + length as usize;
     *at += end + 2;
-    if length > LONGEST_NAME {
+    if length > MAX_NAME {
         return Ok(Some(&[]));
     }
     match rest.get(end..end + 2) {
         None => Ok(None),
         Some(b"\r\n") => Ok(rest.get(header..end)),
-        Some(_) => Err(Garbled),
+        Some(_) => Err(Malformed),
     }
 }
 
 /// Moves `at` behind the string there, whose bytes may still be to come. False if its length has not come.
 #[inline]
-fn pass_string(bytes: &[u8], at: &mut usize) -> Result<bool, Garbled> {
+fn skip_string(bytes: &[u8], at: &mut usize) -> Result<bool, Malformed> {
     let rest = bytes.get(*at..).unwrap_or_default();
     let Some((length, header)) = string_header(rest)? else { return Ok(false) };
     let end = header + length as usize;
     if rest.get(end..end + 2).is_some_and(|end| end != b"\r\n") {
-        return Err(Garbled);
+        return Err(Malformed);
     }
     *at += end + 2;
     Ok(true)
@@ -206,15 +206,15 @@ fn pass_string(bytes: &[u8], at: &mut usize) -> Result<bool, Garbled> {
 
 /// How long a string is, and its header. None if that has not come.
 #[inline(always)]
-fn string_header(rest: &[u8]) -> Result<Option<(u32, usize)>, Garbled> {
+fn string_header(rest: &[u8]) -> Result<Option<(u32, usize)>, Malformed> {
     match rest.first() {
         None => Ok(None),
         Some(b'$') => match line::number(rest)? {
             None => Ok(None),
             Some((Some(length), header)) => Ok(Some((length, header))),
-            Some((None, _)) => Err(Garbled),
+            Some((None, _)) => Err(Malformed),
         },
-        Some(_) => Err(Garbled),
+        Some(_) => Err(Malformed),
     }
 }
 
@@ -223,12 +223,12 @@ fn string_header(rest: &[u8]) -> Result<Option<(u32, usize)>, Garbled> {
 impl Command {
     /// Whether its next argument says what it is.
     #[inline]
-    fn wants_more(&self) -> bool {
+    fn needs_argument(&self) -> bool {
         matches!(self.kind, Kind::Container | Kind::Select | Kind::Reply)
     }
 
     /// Takes the next argument; whether the one behind it is of interest, too.
-    fn learn(&mut self, words: &Vocabulary, argument: &[u8]) -> bool {
+    fn read_argument(&mut self, words: &Vocabulary, argument: &[u8]) -> bool {
         match self.kind {
             Kind::Container => {
                 let container = self.name;
@@ -257,11 +257,11 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::{Command, OFF, Requests};
-    use crate::line::Garbled;
+    use crate::line::Malformed;
     use crate::vocabulary::{Kind, Vocabulary};
 
     /// The names of all commands in some pieces of a stream, with their arguments, and what is left of the last piece.
-    fn read(pieces: &[&[u8]]) -> Result<(Vec<(String, u32)>, usize), Garbled> {
+    fn read(pieces: &[&[u8]]) -> Result<(Vec<(String, u32)>, usize), Malformed> {
         let (words, mut requests) = (Vocabulary::new(), Requests::default());
         let (mut names, mut bytes, mut skip) = (Vec::new(), Vec::new(), 0_usize);
         for piece in pieces {
@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn after_a_loss_the_next_command_with_a_known_name_is_found() {
         let (words, mut requests) = (Vocabulary::new(), Requests::default());
-        requests.lose();
+        requests.lose_position();
         let (mut at, nothing) = (0, b"lue\r\n*2\r\n$3\r\nxyz\r\n$1\r\n1\r\n");
         assert_eq!(requests.next(&words, nothing, &mut at), Ok(None));
         assert_eq!(at, nothing.len());
@@ -336,7 +336,7 @@ mod tests {
             b"*2\r\n$3\r\nGET\r\n$1\r\nabc",
         ];
         for bytes in bad {
-            assert_eq!(read(&[bytes]).map(drop), Err(Garbled), "{:?}", String::from_utf8_lossy(bytes));
+            assert_eq!(read(&[bytes]).map(drop), Err(Malformed), "{:?}", String::from_utf8_lossy(bytes));
         }
         // The largest that may be claimed: nothing is kept for it, and places stay within 32 bits.
         let (names, kept) = read(&[b"*2147483647\r\n$2147483647\r\n", b"x"]).unwrap();

@@ -15,7 +15,7 @@ pub(crate) struct Transaction {
     results: u64,
     /// Results are turned off.
     is_off: bool,
-    /// Those that change the conversation, by the places of their results, the first of [`MOST`].
+    /// Those that change the conversation, by the places of their results, the first of [`MAX_CHANGES`].
     changes: Vec<(u64, Change)>,
 }
 
@@ -31,8 +31,8 @@ pub(crate) struct Change {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outcome(u64);
 
-/// More changes than this are not remembered of one transaction.
-const MOST: usize = 32;
+/// Maximum number of changes that are remembered of one transaction.
+const MAX_CHANGES: usize = 32;
 
 // === impl Transaction ===
 
@@ -41,7 +41,7 @@ impl Transaction {
     pub(crate) fn queue(&mut self, change: Change) {
         let Change { kind, detail, arguments } = change;
         let is_change = matches!(kind, Kind::Select | Kind::Subscribe | Kind::Unsubscribe | Kind::Reply | Kind::Monitor);
-        if is_change && self.changes.len() < MOST {
+        if is_change && self.changes.len() < MAX_CHANGES {
             self.changes.push((self.results, change));
         }
         if kind == Kind::Reply {
@@ -94,7 +94,7 @@ impl Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, MOST, OFF, ON, Outcome, SKIP, Transaction};
+    use super::{Change, MAX_CHANGES, OFF, ON, Outcome, SKIP, Transaction};
     use crate::vocabulary::Kind;
 
     #[test]
@@ -131,6 +131,6 @@ mod tests {
             |transaction: &Transaction, outcome| transaction.changes(outcome).map(|change| change.detail).collect::<Vec<_>>();
         assert_eq!((databases(&transaction, outcome), transaction.queued), (vec![0, 1], 6));
         (0..1000).for_each(|_| transaction.queue(select(7)));
-        assert_eq!(databases(&transaction, Outcome::default()).len(), MOST);
+        assert_eq!(databases(&transaction, Outcome::default()).len(), MAX_CHANGES);
     }
 }

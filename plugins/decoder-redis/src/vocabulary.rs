@@ -1,4 +1,7 @@
-//! The commands that are called by their names; all others are `OTHER`, because a name comes from the wire and is a dimension.
+//! The commands and the errors that are called by their names; all others are `OTHER`, because a name comes from the wire and
+//! is a dimension.
+
+use std::fmt;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -51,8 +54,21 @@ pub(crate) struct Vocabulary {
     kinds: Vec<Kind>,
 }
 
+/// The first word of an error. The rest of its text is the server's own, may hold keys and values, and goes nowhere.
+///
+/// `ERR`, `WRONGTYPE`, `MOVED`: one of [`ERRORS`]; anything else is `_OTHER`, because a script can make any word an error.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Code {
+    /// Zeros behind the word. No length: what is one number is copied as one.
+    bytes: [u8; CODE_BYTES],
+}
+
 /// Twice as many as names and a bit: nearly all are found at the first look.
 const SLOTS: usize = 1024;
+/// Bytes of a [`Code`].
+const CODE_BYTES: usize = 16;
+/// An error that begins with none of [`ERRORS`].
+const OTHER_ERROR: &[u8] = b"_OTHER";
 
 // === impl Name ===
 
@@ -86,7 +102,7 @@ impl<'de> Deserialize<'de> for Name {
 impl Vocabulary {
     /// All names.
     pub(crate) fn new() -> Self {
-        let mut words = Self { slots: vec![0; SLOTS], kinds: NAMES.iter().map(|name| kind(name)).collect() };
+        let mut words = Self { slots: vec![0; SLOTS], kinds: NAMES.iter().map(|name| kind_of(name)).collect() };
         for (place, name) in (0..).zip(NAMES).filter(|(_, name)| !name.contains(' ')) {
             let free = words.probe(name.as_bytes()).find(|slot| words.slots.get(*slot) == Some(&0));
             if let Some(slot) = free.and_then(|slot| words.slots.get_mut(slot)) {
@@ -102,7 +118,7 @@ impl Vocabulary {
         for slot in self.probe(name) {
             match self.slots.get(slot) {
                 None | Some(0) => break,
-                Some(&place) if is(Name(place), name) => return Name(place),
+                Some(&place) if is_named(Name(place), name) => return Name(place),
                 Some(_) => {}
             }
         }
@@ -132,7 +148,7 @@ impl Vocabulary {
     }
 }
 
-fn is(known: Name, name: &[u8]) -> bool {
+fn is_named(known: Name, name: &[u8]) -> bool {
     known.text().as_bytes().eq_ignore_ascii_case(name)
 }
 
@@ -148,7 +164,7 @@ fn hash(name: &[u8]) -> usize {
     (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize
 }
 
-fn kind(name: &str) -> Kind {
+fn kind_of(name: &str) -> Kind {
     match name {
         "ACL" | "CLIENT" | "CLUSTER" | "COMMAND" | "CONFIG" | "FUNCTION" | "LATENCY" | "MEMORY" | "MODULE" | "OBJECT"
         | "PUBSUB" | "SCRIPT" | "SLOWLOG" | "XGROUP" | "XINFO" => Kind::Container,
@@ -169,6 +185,54 @@ fn kind(name: &str) -> Kind {
         _ => Kind::Plain,
     }
 }
+
+// === impl Code ===
+
+impl Code {
+    /// Of a reply that is no error.
+    pub(crate) const NONE: Self = Self { bytes: [0; CODE_BYTES] };
+
+    /// Of an error's text.
+    pub(crate) fn of(text: &[u8]) -> Self {
+        let end = text.iter().position(|byte| !byte.is_ascii_uppercase()).unwrap_or(text.len());
+        let ends = text.get(end).is_none_or(u8::is_ascii_whitespace);
+        let word = match text.get(..end) {
+            Some(word) if ends && ERRORS.iter().any(|known| known.as_bytes() == word) => word,
+            _ => OTHER_ERROR,
+        };
+        let mut bytes = [0; CODE_BYTES];
+        bytes.iter_mut().zip(word).for_each(|(place, &byte)| *place = byte);
+        Self { bytes }
+    }
+
+    /// The word; empty for none.
+    pub(crate) fn text(&self) -> &str {
+        let length = CODE_BYTES - u128::from_le_bytes(self.bytes).leading_zeros() as usize / 8;
+        let word = self.bytes.get(..length).unwrap_or_default();
+        std::str::from_utf8(word).unwrap_or_default()
+    }
+}
+
+impl Default for Code {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text().fmt(f)
+    }
+}
+
+/// What Redis, Valkey and Sentinel begin their errors with.
+#[rustfmt::skip]
+const ERRORS: [&str; 36] = [
+    "ERR", "WRONGTYPE", "NOAUTH", "NOPERM", "WRONGPASS", "MOVED", "ASK", "REDIRECT", "CROSSSLOT", "CLUSTERDOWN", "TRYAGAIN",
+    "LOADING", "BUSY", "NOSCRIPT", "NOTBUSY", "UNKILLABLE", "READONLY", "OOM", "MISCONF", "MASTERDOWN", "NOREPLICAS",
+    "NOMASTERLINK", "NOGOODSLAVE", "NOGOODREPLICA", "NOQUORUM", "INPROG", "EXECABORT", "BUSYKEY", "BUSYGROUP", "NOGROUP",
+    "UNBLOCKED", "DENIED", "NOPROTO", "IOERR", "INVALIDOBJ", "SYNTAX",
+];
 
 /// First what all others are, then the commands of Redis and of its usual modules. Subcommands stand behind their container.
 #[rustfmt::skip]
@@ -248,7 +312,7 @@ const NAMES: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, NAMES, Name, Vocabulary};
+    use super::{Code, Kind, NAMES, Name, Vocabulary};
 
     #[test]
     fn every_name_is_found_in_any_case_and_few_are_looked_for_twice() {
@@ -286,5 +350,27 @@ mod tests {
         assert_eq!(state, b"\x07HGETALL");
         assert_eq!(postcard::from_bytes::<Name>(&state).unwrap(), name);
         assert_eq!(postcard::from_bytes::<Name>(b"\x07HGETNEW").unwrap().text(), "OTHER");
+    }
+
+    #[test]
+    fn only_a_word_of_the_server_is_told_of_an_error() {
+        let code = |text: &str| Code::of(text.as_bytes()).text().to_owned();
+        assert_eq!(code("ERR unknown command 'hunter2'\r\n"), "ERR");
+        assert_eq!(code("WRONGTYPE\r\n"), "WRONGTYPE");
+        assert_eq!(code("MOVED 3999 127.0.0.1:6381"), "MOVED");
+        assert_eq!(code("NOSCRIPT No matching script"), "NOSCRIPT");
+        for text in [
+            "HUNTER is no error of the server",
+            "hunter2 is wrong",
+            "Hunter",
+            "HUNTER2",
+            "",
+            " ERR",
+            "ERR\u{1b}[31m",
+            "ABCDEFGHIJKLMNOPQ no",
+            "ERR:x",
+        ] {
+            assert_eq!(code(text), "_OTHER", "{text:?}");
+        }
     }
 }

@@ -1,16 +1,37 @@
 //! Whether a connection speaks Redis, by its first bytes.
 
-use plugin_sdk::conversation::{Beginning, Opinion, Sender, Transport};
+use plugin_sdk::conversation::{Beginning, Description, Opinion, Sender, Signature, Transport};
 
 use crate::line;
 use crate::reply::{Replies, Shape};
 use crate::request;
 use crate::vocabulary::{Name, Vocabulary};
 
-/// Where Redis and its sentinels are usual.
+/// The usual ports of Redis and its sentinels.
 const PORTS: [u16; 3] = [6379, 6380, 26379];
 
-/// An opinion about the first bytes that an end sent.
+/// Bytes of a call that are captured: pipelines are of many small commands, and what is not captured of them cannot be counted.
+const CAPTURE_BYTES: u32 = 4096;
+/// The ports and signatures by which the host finds connections.
+pub(crate) fn description() -> Description {
+    let client = |bytes: &[u8], mask: &[u8]| Signature::client(bytes).masked(mask).tcp();
+    let server = |bytes: &[u8]| Signature::server(bytes).tcp();
+    Description::new("redis")
+        .on_port(6379)
+        .on_port(6380)
+        .on_port(26379)
+        .capture_bytes(CAPTURE_BYTES)
+        // `*`, and a digit but 0.
+        .signature(client(b"*0", b"\xff\xf0"))
+        .signature(server(b"+PONG\r\n"))
+        .signature(server(b"+OK\r\n"))
+        .signature(server(b"-NOAUTH "))
+        .signature(server(b"-ERR "))
+        .signature(server(b"$").on_port(6379))
+        .signature(Signature::client(b"PING\r\n").tcp())
+}
+
+/// Returns the opinion about the first bytes that an end sent.
 pub(crate) fn recognise(words: &Vocabulary, beginning: &Beginning<'_>) -> Opinion {
     if beginning.transport != Transport::Tcp {
         return Opinion::No;
@@ -27,7 +48,7 @@ pub(crate) fn recognise(words: &Vocabulary, beginning: &Beginning<'_>) -> Opinio
 }
 
 fn client(words: &Vocabulary, payload: &[u8], is_usual: bool) -> Opinion {
-    match request::begin(words, payload) {
+    match request::first_command(words, payload) {
         // Typed commands look like those of other protocols, such as memcached's `get`.
         Some(command) if payload.first() == Some(&b'*') => match command.name == Name::default() && !is_usual {
             true => Opinion::Unsure,
@@ -43,11 +64,11 @@ fn client(words: &Vocabulary, payload: &[u8], is_usual: bool) -> Opinion {
 }
 
 fn server(payload: &[u8], is_usual: bool) -> Opinion {
-    const TELLING: [&[u8]; 4] = [b"+PONG\r\n", b"-ERR unknown command", b"-NOAUTH ", b"-WRONGTYPE "];
+    const TYPICAL: [&[u8]; 4] = [b"+PONG\r\n", b"-ERR unknown command", b"-NOAUTH ", b"-WRONGTYPE "];
     match Replies::default().next(payload, 0, None, &mut 0) {
         Err(_) => Opinion::No,
         Ok(Some(reply)) if is_usual && reply.shape != Shape::Line => Opinion::FromServer,
-        Ok(Some(_)) if TELLING.iter().any(|start| payload.starts_with(start)) => Opinion::FromServer,
+        Ok(Some(_)) if TYPICAL.iter().any(|start| payload.starts_with(start)) => Opinion::FromServer,
         // A number, an `OK`: servers of mail say so as well.
         Ok(_) => Opinion::Unsure,
     }
