@@ -1,40 +1,40 @@
-//! A chunked body: sizes in hexadecimal, each with so many bytes behind it.
+//! A chunked body: sizes in hexadecimal, each followed by that many bytes.
 
 use plugin_sdk::scan::line;
 use serde::{Deserialize, Serialize};
 
-/// Where in a chunked body the next byte is.
+/// The position in a chunked body.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Chunks {
     /// At the line with a size.
     #[default]
     Size,
-    /// Before so many bytes of a chunk, its line end included.
+    /// In a chunk: the bytes that are left of it, its line end included.
     Data(u64),
     /// At the fields that may follow the last chunk.
     Trailer,
 }
 
-/// What became of the bytes.
+/// The outcome of reading some bytes of a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// So many bytes are done with, and there are more to come.
-    On(usize),
-    /// The body ends behind so many bytes.
+    /// This many bytes are done with, and there are more to come.
+    Continue(usize),
+    /// The body ends behind this many bytes.
     End(usize),
     /// This is no chunked body.
-    No,
+    Malformed,
 }
 
-/// A line with a size, or of a trailer, that is longer is none.
-const LONGEST: usize = 4096;
+/// Maximum length of a line with a size, or of a trailer.
+const MAX_LINE: usize = 4096;
 
 // === impl Chunks ===
 
 impl Chunks {
-    /// Goes on with these bytes. `size` counts the bytes of the body. Less than a line is left for the next time; of a chunk all
+    /// Reads these bytes. `size` counts the bytes of the body. Less than a line is left for the next time; of a chunk all
     /// bytes are done with, also those that are not there yet: [`gone_by`](Self::gone_by) follows them.
-    pub(crate) fn step(&mut self, bytes: &[u8], size: &mut u64) -> Step {
+    pub(crate) fn advance(&mut self, bytes: &[u8], size: &mut u64) -> Step {
         let mut at = 0;
         loop {
             let rest = bytes.get(at..).unwrap_or_default();
@@ -46,13 +46,13 @@ impl Chunks {
                     if left > there {
                         let asked = (left - there).min(1 << 30);
                         *self = Self::Data(left - there - asked);
-                        return Step::On(at + asked as usize);
+                        return Step::Continue(at + asked as usize);
                     }
                     *self = Self::Size;
                 }
                 Self::Size => {
                     let Some((text, len)) = line(rest) else { return too_long(rest, at) };
-                    let Some(chunk) = hexadecimal(text) else { return Step::No };
+                    let Some(chunk) = hexadecimal(text) else { return Step::Malformed };
                     *size = size.saturating_add(chunk);
                     *self = if chunk == 0 { Self::Trailer } else { Self::Data(chunk.saturating_add(2)) };
                     at += len;
@@ -68,7 +68,7 @@ impl Chunks {
         }
     }
 
-    /// So many bytes went by that cannot be read. Whether all of them are of this chunk: what is behind it is not known.
+    /// Skips bytes that cannot be read. Returns whether all of them are of this chunk: what is behind it is not known.
     pub(crate) const fn unread(&mut self, bytes: u64) -> bool {
         match *self {
             Self::Data(left) if bytes <= left => {
@@ -79,7 +79,7 @@ impl Chunks {
         }
     }
 
-    /// The bytes that were asked for have gone by.
+    /// Handles that the bytes that were counted beyond a call have gone by.
     pub(crate) fn gone_by(&mut self) {
         if *self == Self::Data(0) {
             *self = Self::Size;
@@ -88,7 +88,7 @@ impl Chunks {
 }
 
 const fn too_long(rest: &[u8], at: usize) -> Step {
-    if rest.len() > LONGEST { Step::No } else { Step::On(at) }
+    if rest.len() > MAX_LINE { Step::Malformed } else { Step::Continue(at) }
 }
 
 /// A size, up to an extension; None if it is none, or no u64.
@@ -112,15 +112,15 @@ mod tests {
     fn a_body_is_the_same_in_one_piece_and_in_any_two() {
         let body = b"5\r\nhello\r\n1a;x=y\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\nA: b\r\n\r\nNEXT";
         let (mut whole, mut size) = (Chunks::default(), 0);
-        assert_eq!(whole.step(body, &mut size), Step::End(body.len() - 4));
+        assert_eq!(whole.advance(body, &mut size), Step::End(body.len() - 4));
         assert_eq!(size, 31);
         for cut in 1..body.len() - 4 {
             let (mut chunks, mut size) = (Chunks::default(), 0);
-            let Step::On(done) = chunks.step(&body[..cut], &mut size) else { panic!("{cut}") };
+            let Step::Continue(done) = chunks.advance(&body[..cut], &mut size) else { panic!("{cut}") };
             if done > cut {
                 chunks.gone_by();
             }
-            let Step::End(more) = chunks.step(&body[done..], &mut size) else { panic!("{cut}") };
+            let Step::End(more) = chunks.advance(&body[done..], &mut size) else { panic!("{cut}") };
             assert_eq!((done + more, size), (body.len() - 4, 31), "{cut}");
         }
     }
@@ -128,10 +128,10 @@ mod tests {
     #[test]
     fn sizes_that_no_number_holds_and_lines_without_end_are_refused() {
         for body in ["fffffffffffffffff\r\n", "-1\r\n", "\r\n", "xyz\r\n", &"1".repeat(5000)] {
-            assert_eq!(Chunks::default().step(body.as_bytes(), &mut 0), Step::No, "{body:?}");
+            assert_eq!(Chunks::default().advance(body.as_bytes(), &mut 0), Step::Malformed, "{body:?}");
         }
         let (mut chunks, mut size) = (Chunks::default(), 7);
-        assert!(matches!(chunks.step(b"ffffffffffffffff\r\nx", &mut size), Step::On(asked) if asked > 1 << 29));
+        assert!(matches!(chunks.advance(b"ffffffffffffffff\r\nx", &mut size), Step::Continue(asked) if asked > 1 << 29));
         assert_eq!(size, u64::MAX);
     }
 }

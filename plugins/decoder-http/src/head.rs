@@ -3,19 +3,19 @@
 use plugin_sdk::conversation::Target;
 use plugin_sdk::scan::{find, line};
 
-use crate::method::Method;
+use crate::vocabulary::Method;
 
-/// What was made of the bytes that a message should begin with.
+/// The outcome of parsing the bytes that a message should begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parsed<H> {
-    /// A whole head, of so many bytes.
-    Whole(H, usize),
+    /// A whole head, and its length.
+    Complete(H, usize),
     /// The first part of a head.
-    Part(H),
-    /// Too little to say anything.
-    Little,
-    /// No message of this protocol.
-    No,
+    Partial(H),
+    /// Too few bytes to tell.
+    TooShort,
+    /// Another protocol.
+    Other,
 }
 
 /// The first line of a request, and its fields.
@@ -47,51 +47,51 @@ pub(crate) struct Fields<'a> {
     pub trace_parent: &'a [u8],
 }
 
-/// Fields that a head may have; Apache and nginx allow 100 and fewer. The rest of the head then counts as lost.
-const MOST_FIELDS: usize = 256;
+/// Maximum number of fields of a head; Apache and nginx allow 100 and fewer. The rest of the head then counts as lost.
+const MAX_FIELDS: usize = 256;
 
-/// A request.
+/// Parses the head of a request.
 #[inline(always)]
 pub(crate) fn request(bytes: &[u8]) -> Parsed<RequestHead<'_>> {
     let Some(space) = find(bytes.get(..24).unwrap_or(bytes), b' ') else { return without_space(bytes) };
     let (method_name, rest) = bytes.split_at_checked(space).unwrap_or_default();
-    let Some(method) = Method::named(method_name) else { return Parsed::No };
-    let Some(behind) = rest.get(1..) else { return Parsed::Little };
+    let Some(method) = Method::named(method_name) else { return Parsed::Other };
+    let Some(behind) = rest.get(1..) else { return Parsed::TooShort };
     let head = |target, fields| RequestHead { method, method_name, target, fields };
     let Some((first, len)) = line(behind) else {
-        return match cut(method, behind) {
-            Some(target) => Parsed::Part(head(target, Fields { minor: 1, ..Fields::default() })),
+        return match partial_target(method, behind) {
+            Some(target) => Parsed::Partial(head(target, Fields { minor: 1, ..Fields::default() })),
             // It may be a target of another form, and a version behind it says so.
-            None if method != Method::Other && behind.iter().all(u8::is_ascii_graphic) => Parsed::Little,
-            None => Parsed::No,
+            None if method != Method::Other && behind.iter().all(u8::is_ascii_graphic) => Parsed::TooShort,
+            None => Parsed::Other,
         };
     };
     // Whatever stands between a method and a version is a target: its server answers it, if only with 400.
-    let Some((target, version)) = first.split_last_chunk::<9>() else { return Parsed::No };
+    let Some((target, version)) = first.split_last_chunk::<9>() else { return Parsed::Other };
     let minor = match version {
         b" HTTP/1.0" => 0,
         b" HTTP/1.1" => 1,
-        _ => return Parsed::No,
+        _ => return Parsed::Other,
     };
     let mut fields = Fields { minor, ..Fields::default() };
     match fields.read(behind.get(len..).unwrap_or_default()) {
-        Some(more) => Parsed::Whole(head(target, fields), space + 1 + len + more),
-        None => Parsed::Part(head(target, fields)),
+        Some(more) => Parsed::Complete(head(target, fields), space + 1 + len + more),
+        None => Parsed::Partial(head(target, fields)),
     }
 }
 
-/// What has no space where a method ends.
+/// Judges bytes that have no space where a method ends.
 #[cold]
 #[inline(never)]
 fn without_space<H>(bytes: &[u8]) -> Parsed<H> {
-    if bytes.len() < 24 && bytes.iter().all(u8::is_ascii_uppercase) { Parsed::Little } else { Parsed::No }
+    if bytes.len() < 24 && bytes.iter().all(u8::is_ascii_uppercase) { Parsed::TooShort } else { Parsed::Other }
 }
 
 /// The target, where its line is cut, without a segment that is cut: it might be the beginning of anything. None if no target begins
 /// so.
 #[cold]
 #[inline(never)]
-fn cut(method: Method, behind: &[u8]) -> Option<&[u8]> {
+fn partial_target(method: Method, behind: &[u8]) -> Option<&[u8]> {
     let target = behind.split(|&byte| byte == b' ').next().unwrap_or_default();
     let is_target = match target.first() {
         None | Some(b'/' | b'*' | b'?') => true,
@@ -114,25 +114,25 @@ fn is_absolute(target: &[u8]) -> bool {
     is_scheme && target.get(len..).is_some_and(|rest| rest.starts_with(b"://")) || SCHEMES.iter().any(is_part_of)
 }
 
-/// A response.
+/// Parses the head of a response.
 #[inline(always)]
 pub(crate) fn response(bytes: &[u8]) -> Parsed<ResponseHead<'_>> {
     const START: &[u8] = b"HTTP/1.";
     let Some(&[.., minor, b' ', a, b, c]) = bytes.first_chunk::<12>() else {
         let is_start = START.starts_with(bytes.get(..START.len()).unwrap_or(bytes));
-        return if bytes.len() < 12 && is_start { Parsed::Little } else { Parsed::No };
+        return if bytes.len() < 12 && is_start { Parsed::TooShort } else { Parsed::Other };
     };
     let digit = |byte: u8| u16::from(byte.wrapping_sub(b'0'));
     let status = digit(a) * 100 + digit(b) * 10 + digit(c);
     let is_status = [a, b, c].iter().all(u8::is_ascii_digit) && status >= 100;
     if !bytes.starts_with(START) || !is_status || !matches!(minor, b'0' | b'1') {
-        return Parsed::No;
+        return Parsed::Other;
     }
     let mut fields = Fields { minor: minor - b'0', ..Fields::default() };
-    let Some((_, len)) = line(bytes) else { return Parsed::Part(ResponseHead { status, fields }) };
+    let Some((_, len)) = line(bytes) else { return Parsed::Partial(ResponseHead { status, fields }) };
     match fields.read(bytes.get(len..).unwrap_or_default()) {
-        Some(more) => Parsed::Whole(ResponseHead { status, fields }, len + more),
-        None => Parsed::Part(ResponseHead { status, fields }),
+        Some(more) => Parsed::Complete(ResponseHead { status, fields }, len + more),
+        None => Parsed::Partial(ResponseHead { status, fields }),
     }
 }
 
@@ -143,7 +143,7 @@ impl<'a> Fields<'a> {
     #[inline(never)]
     fn read(&mut self, bytes: &'a [u8]) -> Option<usize> {
         let mut at = 0;
-        for _ in 0..MOST_FIELDS {
+        for _ in 0..MAX_FIELDS {
             let rest = bytes.get(at..)?;
             let end = find(rest, b'\n')?;
             at += end + 1;
@@ -218,13 +218,13 @@ fn long_number(text: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::{Parsed, number, request, response};
-    use crate::method::Method;
+    use crate::vocabulary::Method;
 
     #[test]
     fn a_request_is_read_to_the_empty_line() {
         let bytes =
             b"POST /a?b=c HTTP/1.1\r\nHost: h \r\ncontent-LENGTH: 12\r\nX: y\r\nTransfer-Encoding: gzip, Chunked\r\n\r\nbody";
-        let Parsed::Whole(head, len) = request(bytes) else { panic!("{:?}", request(bytes)) };
+        let Parsed::Complete(head, len) = request(bytes) else { panic!("{:?}", request(bytes)) };
         assert_eq!((head.method, head.target, &bytes[len..]), (Method::Post, b"/a?b=c".as_slice(), b"body".as_slice()));
         assert_eq!((head.fields.host, head.fields.content_length, head.fields.is_chunked), (b"h".as_slice(), Some(12), true));
     }
@@ -234,14 +234,14 @@ mod tests {
         let bytes = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
         for len in 1..bytes.len() {
             let parsed = request(&bytes[..len]);
-            assert!(matches!(parsed, Parsed::Little | Parsed::Part(_)), "{len}: {parsed:?}");
+            assert!(matches!(parsed, Parsed::TooShort | Parsed::Partial(_)), "{len}: {parsed:?}");
         }
         let bytes = b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\n";
         for len in 1..bytes.len() {
             let parsed = response(&bytes[..len]);
-            assert!(matches!(parsed, Parsed::Little | Parsed::Part(_)), "{len}: {parsed:?}");
+            assert!(matches!(parsed, Parsed::TooShort | Parsed::Partial(_)), "{len}: {parsed:?}");
         }
-        assert!(matches!(response(bytes), Parsed::Whole(head, 32) if head.status == 404), "{:?}", response(bytes));
+        assert!(matches!(response(bytes), Parsed::Complete(head, 32) if head.status == 404), "{:?}", response(bytes));
     }
 
     #[test]
@@ -261,12 +261,12 @@ mod tests {
         ] {
             let line = format!("{method} {target} HTTP/1.1\r\n\r\n");
             let parsed = request(line.as_bytes());
-            assert!(matches!(parsed, Parsed::Whole(head, _) if head.target == target.as_bytes()), "{target}: {parsed:?}");
+            assert!(matches!(parsed, Parsed::Complete(head, _) if head.target == target.as_bytes()), "{target}: {parsed:?}");
             // Whoever sees the first part of it alone does not say that it is none.
             for len in method.len() + 1..line.len() - 4 {
                 let is_behind_target = len > method.len() + 1 + target.len();
                 let is_odd = matches!(target, "x" | "example.com:80") && is_behind_target;
-                assert!(is_odd || request(&line.as_bytes()[..len]) != Parsed::No, "{}", &line[..len]);
+                assert!(is_odd || request(&line.as_bytes()[..len]) != Parsed::Other, "{}", &line[..len]);
             }
         }
     }
@@ -281,21 +281,21 @@ mod tests {
             ("CONNECT internal.exam", ""),
         ] {
             let parsed = request(line.as_bytes());
-            assert!(matches!(parsed, Parsed::Part(head) if head.target == target.as_bytes()), "{line}: {parsed:?}");
+            assert!(matches!(parsed, Parsed::Partial(head) if head.target == target.as_bytes()), "{line}: {parsed:?}");
         }
         for line in ["EHLO mail.example", "SET http", "GET x", "SSTP abc:/", "PASS"] {
-            assert!(matches!(request(line.as_bytes()), Parsed::No | Parsed::Little) || line == "SET http", "{line}");
+            assert!(matches!(request(line.as_bytes()), Parsed::Other | Parsed::TooShort) || line == "SET http", "{line}");
         }
     }
 
     #[test]
     fn what_is_no_message_is_refused() {
         for bytes in ["get / HTTP/1.1\r\n", "GET /\r\n", "GET / HTTP/2.0\r\n\r\n", "PRI * HTTP/2.0\r\n\r\n", "\r\n", "*1\r\n"] {
-            assert_eq!(request(bytes.as_bytes()), Parsed::No, "{bytes:?}");
+            assert_eq!(request(bytes.as_bytes()), Parsed::Other, "{bytes:?}");
         }
         for bytes in ["HTTP/1.1 2000 OK", "HTTP/1.1 099 OK", "HTTP/1.1 -12 OK", "HTTP/2 200 OK \r\n", "HTTP/1.2 200 O"] {
             let parsed = response(bytes.as_bytes());
-            assert!(parsed == Parsed::No || bytes.contains("2000"), "{bytes:?}: {parsed:?}");
+            assert!(parsed == Parsed::Other || bytes.contains("2000"), "{bytes:?}: {parsed:?}");
         }
     }
 
@@ -310,6 +310,6 @@ mod tests {
     #[test]
     fn a_flood_of_fields_ends_somewhere() {
         let bytes = [b"GET / HTTP/1.1\r\n".as_slice(), &b"a:b\r\n".repeat(10_000), b"\r\n"].concat();
-        assert!(matches!(request(&bytes), Parsed::Part(_)));
+        assert!(matches!(request(&bytes), Parsed::Partial(_)));
     }
 }

@@ -1,16 +1,16 @@
-//! A request and its response, as a row.
+//! The attributes of a request's row, its metrics, and how a request with its response becomes a row.
 
 use plugin_sdk::conversation::{Emit, Ending, Evidence, Kept, Kind, Routes, Sheet};
 use plugin_sdk::{FieldUse, Sensitivity, Signal};
 
-use crate::connection::{Answer, Request};
-use crate::method::Method;
+use crate::vocabulary::Method;
+use crate::waiting::{Request, Response};
 
-/// One exchange.
+/// One request and its response: the protocol's part of a row.
 #[derive(Debug, Clone, Copy)]
 pub struct Exchange {
     method: Method,
-    /// Of a method that is none of the usual.
+    /// The name of a method that is none of the usual.
     method_name: Kept,
     /// 0 for none.
     status: u16,
@@ -22,7 +22,7 @@ pub struct Exchange {
     response_size: u64,
 }
 
-/// The fields.
+/// The attributes and metrics of a row.
 pub(crate) fn sheet() -> Sheet<Exchange> {
     Sheet::new("http.request", Signal::Span)
         .name(|exchange: &Exchange, texts, out| {
@@ -63,41 +63,41 @@ pub(crate) fn sheet() -> Sheet<Exchange> {
         .only_kind(Kind::Client)
 }
 
-/// Adds the row of a response that is complete, or as complete as it will be known; the room of its request.
-pub(crate) fn answered(answer: Answer, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) -> Vec<u8> {
-    let Some(request) = answer.request else { return Vec::new() };
-    let is_error = answer.status >= if rows.kind() == Kind::Server { 500 } else { 400 };
-    let exchange = exchange(&request, answer.status, answer.size, routes, rows);
-    let mut row = rows.row(request.began, answer.ended_ns, exchange);
-    row.protocol_version(if answer.minor == 0 { "1.0" } else { "1.1" }).trace_parent(request.trace_parent());
+/// Adds the row of a response that is complete, or of which no more will be known; returns the buffer of its request.
+pub(crate) fn emit_answered(response: Response, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) -> Vec<u8> {
+    let Some(request) = response.request else { return Vec::new() };
+    let is_error = response.status >= if rows.kind() == Kind::Server { 500 } else { 400 };
+    let exchange = exchange(&request, response.status, response.size, routes, rows);
+    let mut row = rows.row(request.began, response.ended_ns, exchange);
+    row.protocol_version(if response.minor == 0 { "1.0" } else { "1.1" }).trace_parent(request.trace_parent());
     if is_error {
-        let digits = [100, 10, 1].map(|place| b'0' + (answer.status / place % 10) as u8);
+        let digits = [100, 10, 1].map(|place| b'0' + (response.status / place % 10) as u8);
         row.error(std::str::from_utf8(&digits).unwrap_or_default());
     }
-    request.into_room()
+    request.into_buffer()
 }
 
 /// Adds the row of a request that has no response.
-pub(crate) fn unanswered(request: &Request, why: &Ending, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) {
+pub(crate) fn emit_unanswered(request: &Request, why: &Ending, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) {
     let exchange = exchange(request, 0, 0, routes, rows);
     rows.row(request.began, why.time_ns(), exchange).unfinished(why).trace_parent(request.trace_parent());
 }
 
 /// Adds the row of a response of which nothing comes any more, while its connection lives.
-pub(crate) fn stalled(
-    (request, answer): (&Request, &Answer),
+pub(crate) fn emit_stalled(
+    (request, response): (&Request, &Response),
     why: &Ending,
     routes: &mut Routes,
     rows: &mut Emit<'_, Exchange>,
 ) {
-    let exchange = exchange(request, answer.status, answer.size, routes, rows);
+    let exchange = exchange(request, response.status, response.size, routes, rows);
     let mut row = rows.row(request.began, why.time_ns(), exchange);
-    row.protocol_version(if answer.minor == 0 { "1.0" } else { "1.1" }).trace_parent(request.trace_parent()).unfinished(why);
+    row.protocol_version(if response.minor == 0 { "1.0" } else { "1.1" }).trace_parent(request.trace_parent()).unfinished(why);
 }
 
 /// Adds the row of a request for which there is no room any more: a client that asks and never listens must not fill the memory.
 #[cold]
-pub(crate) fn forgotten(request: &Request, time_ns: u64, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) {
+pub(crate) fn emit_forgotten(request: &Request, time_ns: u64, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) {
     if !request.began.is_given_up {
         let exchange = exchange(request, 0, 0, routes, rows);
         rows.row(request.began, time_ns, exchange).trace_parent(request.trace_parent()).forgotten();
@@ -113,15 +113,15 @@ fn exchange(
     rows: &mut Emit<'_, Exchange>,
 ) -> Exchange {
     let texts = rows.keep(request.kept_text());
-    let places = request.places();
+    let ranges = request.ranges();
     Exchange {
         method: request.method,
-        method_name: texts.part(places.method),
+        method_name: texts.part(ranges.method),
         status,
         route: rows.keep(routes.route(rows.service(), request.path(), Evidence::of_http(status))),
-        path: texts.part(places.path),
-        query: texts.part(places.query),
-        host: texts.part(places.host),
+        path: texts.part(ranges.path),
+        query: texts.part(ranges.query),
+        host: texts.part(ranges.host),
         request_size: request.size,
         response_size,
     }

@@ -1,4 +1,4 @@
-//! Request methods.
+//! Request methods by their names; all others are `_OTHER`, because they come from the wire and are dimensions.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,8 @@ pub(crate) enum Method {
     Other,
 }
 
-/// No method that is in use is longer (`UPDATEREDIRECTREF`).
-const LONGEST: usize = 20;
+/// Maximum length of a method; the longest in use is `UPDATEREDIRECTREF`.
+const MAX_NAME: usize = 20;
 
 // === impl Method ===
 
@@ -37,7 +37,7 @@ impl Method {
             b"OPTIONS" => Self::Options,
             b"TRACE" => Self::Trace,
             b"PATCH" => Self::Patch,
-            [b'A'..=b'Z', rest @ ..] if rest.len() < LONGEST && rest.iter().all(is_of_name) => Self::Other,
+            [b'A'..=b'Z', rest @ ..] if rest.len() < MAX_NAME && rest.iter().all(is_of_name) => Self::Other,
             _ => return None,
         })
     }
