@@ -11,15 +11,15 @@ use crate::hpack::table::Table;
 pub(crate) struct Direction {
     /// The fields that this end may refer to by number.
     pub table: Table,
-    /// It is known where the next frame begins.
+    /// Whether it is known where the next frame begins.
     pub is_synced: bool,
     /// A header block that goes on in the next frame.
     pub block: Option<Block>,
     /// The response on this stream is complete when what is going by has gone by.
     pub tail: Option<u32>,
-    /// How long frames may be.
+    /// Maximum length of a frame.
     pub longest: u32,
-    /// When something of it was last seen.
+    /// Time at which something of it was last seen.
     pub seen_ns: u64,
 }
 
@@ -30,9 +30,9 @@ pub(crate) struct Block {
     pub stream: u32,
     /// The frame type it began with.
     pub kind: u8,
-    /// No DATA follows.
+    /// Whether no DATA follows.
     pub is_last: bool,
-    /// Part of it was not seen, or it is longer than is looked at.
+    /// Whether a part of it was not seen, or it is longer than what is read.
     pub is_broken: bool,
     pub bytes: Vec<u8>,
 }
@@ -49,7 +49,7 @@ pub(crate) enum Found {
     Nowhere,
 }
 
-/// Bytes of a header block that are looked at.
+/// Maximum number of bytes of a header block that are read.
 pub(crate) const BLOCK_BYTES: usize = 16 * 1024;
 
 // === impl Direction ===
@@ -62,9 +62,9 @@ impl Default for Direction {
 }
 
 impl Direction {
-    /// Bytes are missing: nobody knows where the next frame begins, or what was added to the table.
-    pub(crate) fn lose(&mut self) {
-        self.table.lose();
+    /// Marks the position as lost: where the next frame begins, and what was added to the table, is not known.
+    pub(crate) fn lose_position(&mut self) {
+        self.table.lose_position();
         self.block = None;
         self.is_synced = false;
     }

@@ -1,10 +1,10 @@
 //! What a header block says of a request or of a response.
 
 use plugin_sdk::conversation::{Short, Target};
-use serde::{Deserialize, Serialize};
 
 use crate::grpc;
 use crate::hpack::fields::Name;
+use crate::vocabulary::{Method, Scheme};
 
 /// The fields of a block that rows are made of.
 #[derive(Debug, Default)]
@@ -44,24 +44,10 @@ struct Order {
     is_mixed: bool,
 }
 
-/// A request method: its place among the names. 0 is any other, or one that was not seen.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Method(u8);
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Scheme {
-    #[default]
-    Unknown,
-    Http,
-    Https,
-}
-
 /// The text of a `traceparent`, checked where it is used.
 pub(crate) type TraceParent = Box<[u8]>;
 
-/// The methods that have a name in metrics; so the conventions want it.
-const METHODS: [&str; 11] = ["_OTHER", "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY"];
-/// Bytes of a target that are looked at.
+/// Maximum number of bytes of a target that are kept.
 const TARGET_BYTES: usize = 512;
 /// The length of a `traceparent`.
 pub(crate) const TRACE_PARENT_BYTES: usize = 55;
@@ -80,7 +66,7 @@ impl Fields {
         Self { unknown: 1, ..Self::default() }
     }
 
-    /// Takes a field in.
+    /// Adds a field.
     #[inline]
     pub(crate) fn take(&mut self, name: Name, value: &[u8]) {
         match name {
@@ -156,31 +142,4 @@ impl Fields {
 fn number(digits: &[u8], most: usize) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.len() <= most && digits.iter().all(u8::is_ascii_digit);
     is_number.then(|| digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
-}
-
-// === impl Method ===
-
-impl Method {
-    fn of(name: &[u8]) -> Self {
-        let place = METHODS.iter().position(|known| known.as_bytes() == name).unwrap_or(0);
-        Self(place as u8)
-    }
-
-    /// `_OTHER` for one that has no name.
-    pub(crate) fn name(self) -> &'static str {
-        METHODS.get(usize::from(self.0)).copied().unwrap_or("_OTHER")
-    }
-}
-
-// === impl Scheme ===
-
-impl Scheme {
-    /// Empty if it is not known.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Unknown => "",
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
 }

@@ -140,14 +140,14 @@ pub(crate) struct Chain {
     pub is_even: bool,
 }
 
-/// So many frames in a row are no chance.
-const ENOUGH: usize = 8;
+/// Maximum number of frames in a row that are followed: more make it no surer.
+const MAX_CHAIN: usize = 8;
 
 /// Follows frames from the start of these bytes; None where something is no frame. `missing` bytes follow that are not there.
 pub(crate) fn chain(bytes: &[u8], missing: u32, mut is_frame: impl FnMut(Head) -> bool) -> Option<Chain> {
     let mut at = 0_usize;
     let mut chain = Chain { heads: 0, is_even: false };
-    while chain.heads < ENOUGH
+    while chain.heads < MAX_CHAIN
         && let Some(head) = bytes.get(at..).and_then(Head::read)
     {
         if !is_frame(head) {

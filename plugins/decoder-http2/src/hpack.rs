@@ -1,4 +1,4 @@
-//! Header blocks: HPACK, RFC 7541. Only the fields that a request is told by are read, the others are stepped over.
+//! Header blocks: HPACK, RFC 7541. Only the fields that a row is made of are read, the others are stepped over.
 
 pub(crate) mod fields;
 pub(crate) mod huffman;
@@ -48,7 +48,7 @@ pub(crate) fn read(block: &[u8], table: &mut Table, scratch: &mut Scratch, mut t
             _ => reader.literal(4, false, table, scratch, &mut give),
         };
         if done.is_none() {
-            table.lose();
+            table.lose_position();
             return Block::Broken;
         }
     }
@@ -306,7 +306,7 @@ mod tests {
         // `:path: /old`, then a gap in which nobody knows what was added, then `:path: /new`.
         words(b"\x44\x04/old", &mut table);
         assert_eq!(words(b"\xbe", &mut table), "Path=/old");
-        table.lose();
+        table.lose_position();
         assert_eq!(words(b"\xbe", &mut table), "Unknown", "it may be 70 by now");
         assert_eq!(words(b"\x44\x04/new\xbe\xbf", &mut table), "Path=/new Path=/new Unknown");
         // A name that is not known, with a value that is: it takes a place in the table, so that the others are found.

@@ -1,13 +1,30 @@
-//! Is it HTTP/2? Connections that are older than the host begin in the middle.
+//! Whether a connection speaks HTTP/2, by its first bytes. Connections that are older than the host begin in the middle.
 
-use plugin_sdk::conversation::{Beginning, Opinion, Sender, Transport};
+use plugin_sdk::conversation::{Beginning, Description, Opinion, Sender, Signature, Transport};
 
 use crate::fields::Fields;
 use crate::frame::{self, FRAME_BYTES, HEAD_BYTES, Head, PREFACE, chain};
 use crate::hpack::{self, Scratch, table::Table};
 use crate::upgrade::{self, Upgrade};
 
-/// What the first bytes that were seen of an end say.
+/// Bytes of a call that are captured: many responses stand in one.
+const CAPTURE_BYTES: u32 = 4096;
+
+/// The ports and signatures by which the host finds connections.
+pub(crate) fn description() -> Description {
+    // SETTINGS on stream 0, shorter than 256 bytes: what a server begins with. Which nine bytes come by chance as well.
+    let settings = Signature::server(&[0, 0, 0, frame::SETTINGS, 0, 0, 0, 0, 0])
+        .masked(&[0xff, 0xff, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])
+        .tcp();
+    Description::new("http2")
+        .signature(Signature::client(PREFACE).tcp().certain())
+        .signature(settings)
+        .on_port(50051)
+        .on_port(443)
+        .capture_bytes(CAPTURE_BYTES)
+}
+
+/// Returns the opinion about the first bytes that an end sent.
 pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
     let (bytes, sender) = (beginning.payload, beginning.sender);
     if beginning.transport != Transport::Tcp {
@@ -27,7 +44,7 @@ pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
     let frames = chain(bytes, 0, |head| head.is_plausible(sender, FRAME_BYTES));
     let Some(frames) = frames else { return Opinion::No };
     if let Some(head) = Head::read(bytes) {
-        speaker = speaks(head, bytes.get(HEAD_BYTES..).unwrap_or_default());
+        speaker = sender_of(head, bytes.get(HEAD_BYTES..).unwrap_or_default());
     }
     match speaker {
         Some(Sender::Client) => Opinion::FromClient,
@@ -38,8 +55,8 @@ pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
     }
 }
 
-/// Which end sends such a frame as its first, if it can be told.
-fn speaks(head: Head, payload: &[u8]) -> Option<Sender> {
+/// The end that sends such a frame as its first, if that is certain.
+fn sender_of(head: Head, payload: &[u8]) -> Option<Sender> {
     match head.kind {
         // The client's first come with the preface, or right behind it.
         frame::SETTINGS if !head.has(1) && payload.len() >= head.length as usize => Some(Sender::Server),

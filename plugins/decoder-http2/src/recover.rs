@@ -1,4 +1,4 @@
-//! Header blocks after a gap: by how many places have the entries of the table moved?
+//! Header blocks after a gap: finds out by how many places the entries of the table have moved.
 //!
 //! Most gaps hide nothing but bodies, and then they have not moved. A block tells: it has one method and one path, pseudo-headers
 //! come first, a response has one content type. Read with entries that moved by another number, it would not look like this: what
@@ -10,10 +10,10 @@ use crate::fields::Fields;
 use crate::hpack::table::Table;
 use crate::hpack::{self, Block, Scratch};
 
-/// Entries that may have been added in a gap and are thought of: about what one request adds.
-const HIDDEN: usize = 8;
-/// Fields of a request that must become known at once, so that it is no chance.
-const ENOUGH: u32 = 2;
+/// Maximum number of hidden entries that are tried: about what one request adds.
+const MAX_HIDDEN: usize = 8;
+/// Minimum number of fields of a request that must become known at once, so that it is no chance.
+const MIN_RECOVERED: u32 = 2;
 
 /// Reads a block with what is known of the table, and where that is not enough, with what may be known.
 #[inline(always)]
@@ -32,12 +32,12 @@ fn guess(block: &[u8], table: &mut Table, is_broken: bool, sender: Sender, scrat
     if fields.unknown == 0 || end != Block::Whole || is_broken {
         return fields;
     }
-    let most = if sender == Sender::Client { HIDDEN } else { 0 };
+    let most = if sender == Sender::Client { MAX_HIDDEN } else { 0 };
     for hidden in 0..=most {
         let mut assumed = before.assuming(hidden);
         let (recovered, end) = attempt(block, &mut assumed, scratch);
         let makes_sense = match sender {
-            Sender::Client => recovered.is_request() && recovered.unknown + ENOUGH <= fields.unknown,
+            Sender::Client => recovered.is_request() && recovered.unknown + MIN_RECOVERED <= fields.unknown,
             Sender::Server => recovered.is_response() && recovered.unknown == 0,
         };
         if makes_sense && end == Block::Whole {
@@ -45,8 +45,8 @@ fn guess(block: &[u8], table: &mut Table, is_broken: bool, sender: Sender, scrat
             return recovered;
         }
     }
-    // A request that cannot be read with any of them is told by others.
-    if sender == Sender::Client && fields.unknown >= ENOUGH {
+    // With none of them the request can be read: it does not refer to these entries.
+    if sender == Sender::Client && fields.unknown >= MIN_RECOVERED {
         table.forget_unsure();
     }
     fields
@@ -79,7 +79,7 @@ mod tests {
         let mut table = Table::initial();
         let fields = of(Sender::Client, b"\x83\x86\x41\x04host\x44\x02/a\x40\x02te\x01x\x5f\x10application/grpc", &mut table);
         assert_eq!((&*fields.target, fields.is_grpc), ("/a", Some(true)));
-        table.lose();
+        table.lose_position();
         table
     }
 
@@ -120,11 +120,11 @@ mod tests {
     fn a_response_is_known_by_its_content_type_and_trailers_by_their_status() {
         let mut table = Table::initial();
         of(Sender::Server, b"\x88\x5f\x10application/grpc\x40\x0bgrpc-status\x015", &mut table);
-        table.lose();
+        table.lose_position();
         let trailers = of(Sender::Server, b"\xbe", &mut table.clone());
         assert_eq!(trailers.grpc_status, Some(5));
         assert_eq!(of(Sender::Server, b"\x88\xbf", &mut table).is_grpc, Some(true));
-        table.lose();
+        table.lose_position();
         assert_eq!(of(Sender::Server, b"\x88\xbf\xbf", &mut table).is_grpc, None, "twice is none");
     }
 }

@@ -15,8 +15,8 @@ pub(crate) enum Upgrade<T> {
     No,
 }
 
-/// A head that is longer is none.
-const LONGEST: usize = 8 * 1024;
+/// Maximum length of a head.
+const MAX_HEAD: usize = 8 * 1024;
 /// What the first line of a request ends with.
 const VERSION: &[u8] = b" HTTP/1.1";
 /// What the first line of the server's consent begins with.
@@ -64,12 +64,12 @@ pub(crate) fn consent(bytes: &[u8], missing: u32) -> Upgrade<()> {
 /// A head whose end is not there: it may come with the next call, unless it is too long or was not captured.
 fn unfinished<T>(bytes: &[u8], missing: u32) -> Upgrade<T> {
     let is_text = bytes.iter().take(16).all(|byte| (b' '..0x7f).contains(byte) || matches!(byte, b'\r' | b'\n'));
-    if missing == 0 && bytes.len() < LONGEST && is_text { Upgrade::Wait } else { Upgrade::No }
+    if missing == 0 && bytes.len() < MAX_HEAD && is_text { Upgrade::Wait } else { Upgrade::No }
 }
 
 /// Gives the fields of a head from `at` on; the length of the head, or None if its end is not there.
 fn head(bytes: &[u8], mut at: usize, mut take: impl FnMut(&[u8], &[u8])) -> Option<usize> {
-    while at < LONGEST {
+    while at < MAX_HEAD {
         let (line, length) = scan::line(bytes.get(at..)?)?;
         at += length;
         if line.is_empty() {

@@ -102,8 +102,8 @@ impl Table {
         self.shrink(self.limit);
     }
 
-    /// An unknown number of entries may have been added, and the size may have changed.
-    pub(crate) fn lose(&mut self) {
+    /// Marks the places of all entries as lost: an unknown number may have been added, and the size may have changed.
+    pub(crate) fn lose_position(&mut self) {
         // Only entries inserted between the two gaps are retained; earlier ones cannot be recovered.
         let keep = self.since.filter(|&since| since > 0).map_or(UNSURE, |since| UNSURE.min(since as usize));
         while self.entries.len() > keep {

@@ -1,11 +1,13 @@
-//! The row of a request that ended.
+//! The attributes of a request's row, its metrics, and how a request that ended becomes a row.
 
-use plugin_sdk::conversation::{Emit, Ending, Evidence, Kept, Kind, Routes, Target};
+use plugin_sdk::conversation::{Emit, Ending, Evidence, Kept, Kind, Routes, Sheet, Target};
+use plugin_sdk::{FieldUse, Sensitivity, Signal};
 
-use crate::call::Call;
 use crate::grpc;
+use crate::vocabulary::{OTHER, reset_reason};
+use crate::waiting::Call;
 
-/// A request and its response, as a row has them. Of what is of gRPC and what is of HTTP, the other is empty.
+/// One request and its response: the protocol's part of a row. Of what is of gRPC and what is of HTTP, the other is empty.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Exchange {
     pub(crate) method: &'static str,
@@ -41,34 +43,77 @@ pub(crate) enum End<'a> {
 pub(crate) struct Ended<'a> {
     pub end: End<'a>,
     pub ended_ns: u64,
-    /// Others of its connection are gRPC.
+    /// Whether others of its connection are gRPC.
     pub speaks_grpc: bool,
 }
 
-/// The names of the reasons: RFC 9113, section 7.
-const RESETS: [&str; 14] = [
-    "NO_ERROR",
-    "PROTOCOL_ERROR",
-    "INTERNAL_ERROR",
-    "FLOW_CONTROL_ERROR",
-    "SETTINGS_TIMEOUT",
-    "STREAM_CLOSED",
-    "FRAME_SIZE_ERROR",
-    "REFUSED_STREAM",
-    "CANCEL",
-    "COMPRESSION_ERROR",
-    "CONNECT_ERROR",
-    "ENHANCE_YOUR_CALM",
-    "INADEQUATE_SECURITY",
-    "HTTP_1_1_REQUIRED",
-];
-/// What a method is called that was not seen, or is none.
-pub(crate) const OTHER: &str = "_OTHER";
 /// Two of the reasons.
 const REFUSED_STREAM: u32 = 7;
 const CANCEL: u32 = 8;
 /// The status of a gRPC call that ended with one that could not be read: no success, and no error either.
 const UNSEEN: &str = "_UNSEEN";
+
+/// The names are those of the OpenTelemetry conventions for HTTP and for RPC, both stable. `rpc.service` is older than these: it
+/// is part of `rpc.method` there, and its own field here, because it is what a table of requests is ordered by.
+pub(crate) fn sheet() -> Sheet<Exchange> {
+    let sheet = Sheet::<Exchange>::new("http2", Signal::Span)
+        .protocol_name("http")
+        .name(|row: &Exchange, texts, out| {
+            if row.is_grpc {
+                out.chars(texts.of(row.rpc));
+                return;
+            }
+            // The conventions want `HTTP` where the method is none of the known.
+            out.str(if row.method == OTHER { "HTTP" } else { row.method });
+            if !texts.of(row.route).is_empty() {
+                out.str(" ").chars(texts.of(row.route));
+            }
+        })
+        .label("http.request.method", |row| row.method)
+        .used(FieldUse::Dimension)
+        .omit_zero()
+        .kept("http.route", |row| row.route)
+        .used(FieldUse::Dimension)
+        .omit_zero()
+        .u32("http.response.status_code", |row| u32::from(row.status))
+        .used(FieldUse::Dimension)
+        .omit_zero()
+        .label("url.scheme", |row| row.scheme)
+        .used(FieldUse::Dimension)
+        .omit_zero()
+        .kept("url.path", |row| row.path)
+        .reveals(Sensitivity::Payload)
+        .omit_zero()
+        .kept("url.query", |row| row.query)
+        .reveals(Sensitivity::Payload)
+        .omit_zero()
+        .label("rpc.system.name", |row| if row.is_grpc { "grpc" } else { "" })
+        .used(FieldUse::Dimension)
+        .omit_zero()
+        .kept("rpc.service", |row| row.service)
+        .used(FieldUse::Dimension)
+        .omit_zero()
+        .kept("rpc.method", |row| row.rpc)
+        .used(FieldUse::Dimension)
+        .omit_zero()
+        .label("rpc.response.status_code", |row| row.grpc_status)
+        .used(FieldUse::Dimension)
+        .omit_zero()
+        .boolean("is_grpc", |row| u8::from(row.is_grpc));
+    sheet
+        .histogram("http.server.request.duration", "Duration of HTTP server requests.", "duration")
+        .only_kind(Kind::Server)
+        .only("is_grpc", 0)
+        .histogram("http.client.request.duration", "Duration of HTTP client requests.", "duration")
+        .only_kind(Kind::Client)
+        .only("is_grpc", 0)
+        .histogram("rpc.server.call.duration", "Measures the duration of an incoming Remote Procedure Call (RPC).", "duration")
+        .only_kind(Kind::Server)
+        .only("is_grpc", 1)
+        .histogram("rpc.client.call.duration", "Measures the duration of an outgoing Remote Procedure Call (RPC).", "duration")
+        .only_kind(Kind::Client)
+        .only("is_grpc", 1)
+}
 
 /// Adds the row of a request that ended.
 pub(crate) fn emit(call: &Call, ended: &Ended<'_>, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) {
@@ -81,11 +126,11 @@ pub(crate) fn emit(call: &Call, ended: &Ended<'_>, routes: &mut Routes, rows: &m
         // A stream may be reset when its response is complete; where that may have been missed, it tells nothing. But nobody cancels
         // a call whose status is there.
         End::Reset(CANCEL) if call.is_grpc == Some(true) => end,
-        End::Reset(_) | End::Forgotten if call.doubt_ns.is_some() => End::Unseen,
+        End::Reset(_) | End::Forgotten if call.gap_ns.is_some() => End::Unseen,
         _ => end,
     };
     if call.began.is_given_up && matches!(end, End::Unseen | End::Forgotten | End::Unfinished(_)) {
-        // So much was told before.
+        // It has this row already.
         return;
     }
     let to_server = rows.kind() == Kind::Server;
@@ -94,7 +139,7 @@ pub(crate) fn emit(call: &Call, ended: &Ended<'_>, routes: &mut Routes, rows: &m
         scheme: call.scheme.name(),
         path: rows.keep(path),
         query: rows.keep(query),
-        is_grpc: call.grpc_status.is_some() || call.is_grpc.unwrap_or(call.is_hazy && speaks_grpc),
+        is_grpc: call.grpc_status.is_some() || call.is_grpc.unwrap_or(call.has_unknown_fields && speaks_grpc),
         ..Exchange::default()
     };
     let mut digits = [0; 3];
@@ -119,8 +164,8 @@ pub(crate) fn emit(call: &Call, ended: &Ended<'_>, routes: &mut Routes, rows: &m
         match end {
             _ if fails => decimal(call.status, &mut digits),
             End::Reset(0) if call.status != 0 => "",
-            End::Reset(code) => reset(code),
-            End::Refused => reset(REFUSED_STREAM),
+            End::Reset(code) => reset_reason(code),
+            End::Refused => reset_reason(REFUSED_STREAM),
             End::Whole | End::Unseen | End::Forgotten | End::Unfinished(_) => "",
         }
     };
@@ -142,15 +187,11 @@ fn grpc_status(call: &Call, &Ended { end, ended_ns, .. }: &Ended<'_>) -> Option<
         End::Reset(CANCEL) if is_too_late => Some(grpc::DEADLINE_EXCEEDED),
         End::Unfinished(why) if is_too_late && why.is_final() => Some(grpc::DEADLINE_EXCEEDED),
         End::Whole if !matches!(call.status, 0 | 200) => Some(grpc::of_http(call.status)),
-        End::Whole if !call.is_hazy => Some(grpc::of_http(200)),
+        End::Whole if !call.has_unknown_fields => Some(grpc::of_http(200)),
         End::Reset(code) => Some(grpc::of_reset(code)),
         End::Refused => Some(grpc::UNAVAILABLE),
         End::Whole | End::Unseen | End::Forgotten | End::Unfinished(_) => None,
     })
-}
-
-fn reset(code: u32) -> &'static str {
-    RESETS.get(code as usize).copied().unwrap_or(OTHER)
 }
 
 /// A status of three digits.

@@ -1,9 +1,13 @@
 //! Bytes that are lost at the beginning of a direction: the stream that they belong to has no status, all others have their own.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
+
+mod wire;
+
 use decoder_http2::Http2;
 use plugin_sdk::testing::Talk;
 
-use crate::frames::{answer, frame, get, preface};
+use wire::{answer, frame, get, preface};
 
 /// Of a connection whose rest is all right, the others have their responses, at both ends.
 fn others(talk: impl Fn(Talk) -> Talk) {

@@ -1,5 +1,9 @@
 //! What is sent to break those who read it.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
+
+mod wire;
+
 use std::time::{Duration, Instant};
 
 use decoder_http2::Http2;
@@ -7,7 +11,7 @@ use plugin_sdk::Decoder;
 use plugin_sdk::conversation::{Beginning, Opinion, Sender, Transport};
 use plugin_sdk::testing::{Talk, decoder};
 
-use crate::frames::{answer, block, frame, get, preface};
+use wire::{answer, block, frame, get, preface};
 
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;

@@ -1,10 +1,14 @@
 //! What becomes of conversations between real clients and servers.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
+
+mod wire;
+
 use std::collections::HashMap;
 
 use decoder_http2::Http2;
 
-use crate::calls::{CAPTURED, Call, conversation, say, talk};
+use wire::{CAPTURED, Call, conversation, say, talk};
 use plugin_sdk::testing::Talk;
 
 /// The rows without their durations.

@@ -1,9 +1,13 @@
 //! What becomes of streams that do not go the usual way.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
+
+mod wire;
+
 use decoder_http2::Http2;
 use plugin_sdk::testing::{Talk, decoder};
 
-use crate::frames::{answer, block, frame, get, preface};
+use wire::{answer, block, frame, get, preface};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;

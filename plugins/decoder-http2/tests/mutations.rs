@@ -1,9 +1,13 @@
 //! Conversations that go wrong in every way that can be thought of.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
+
+mod wire;
+
 use decoder_http2::Http2;
 use plugin_sdk::testing::mutated;
 
-use crate::calls::{conversation, say, talk};
+use wire::{conversation, say, talk};
 
 /// A few seconds of them. A debug build is slower, and checks arithmetic.
 const CONVERSATIONS: u64 = if cfg!(debug_assertions) { 15_000 } else { 100_000 };

@@ -1,15 +1,17 @@
-//! A request and what has come of it so far: one stream.
+//! A request that waits for its response, and what has come of it so far: one stream.
 
 use plugin_sdk::conversation::{Began, Short};
 use serde::{Deserialize, Serialize};
 
-use crate::fields::{Fields, Method, Scheme, TraceParent};
+use crate::fields::{Fields, TraceParent};
 use crate::grpc;
+use crate::vocabulary::{Method, Scheme};
 
-/// A request that has not ended.
+/// A request that waits for the end of its response.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Call {
-    /// The request itself was seen. A client may have one thread that writes and one that reads, and the latter be told of first.
+    /// Whether the request itself was seen. A client may have one thread that writes and one that reads, whose record comes
+    /// first.
     pub is_asked: bool,
     pub began: Began,
     pub method: Method,
@@ -26,17 +28,17 @@ pub(crate) struct Call {
     pub timeout_ns: Option<u64>,
     /// Bytes of the response's body that were announced and not seen yet.
     pub left: Option<u64>,
-    /// When something of it was last seen.
+    /// Time at which something of it was last seen.
     pub seen_ns: u64,
-    /// Since when its end may have been missed.
-    pub doubt_ns: Option<u64>,
-    /// A field that is missing may have been there: a header was not known.
-    pub is_hazy: bool,
+    /// Time since which its end may have been missed, because of a gap.
+    pub gap_ns: Option<u64>,
+    /// Whether there were fields that are not known: what is missing may have been among them.
+    pub has_unknown_fields: bool,
     /// When it ended, and the reason if it was reset: before it began, as it were.
     pub ended: Option<(u64, Option<u32>)>,
 }
 
-/// The requests of a connection that have not ended, at most [`MOST`](Self::MOST).
+/// The requests of a connection that have not ended, at most [`MAX`](Self::MAX).
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Calls {
     /// The numbers of their streams; beside `calls`, because they are what is looked through.
@@ -47,8 +49,8 @@ pub(crate) struct Calls {
 // === impl Call ===
 
 impl Call {
-    /// The request is here.
-    pub(crate) fn asked(&mut self, began: Began, time_ns: u64, fields: Fields) {
+    /// Sets what the request says.
+    pub(crate) fn set_request(&mut self, began: Began, time_ns: u64, fields: Fields) {
         self.is_asked = true;
         self.began = began;
         self.method = fields.method;
@@ -58,14 +60,14 @@ impl Call {
         self.is_grpc = fields.is_grpc.or(self.is_grpc);
         self.timeout_ns = fields.timeout_ns;
         self.seen_ns = time_ns;
-        self.is_hazy |= fields.unknown > 0;
+        self.has_unknown_fields |= fields.unknown > 0;
     }
 
-    /// A response is here, or its trailers.
-    pub(crate) fn answered(&mut self, time_ns: u64, fields: &Fields) {
+    /// Sets what the response says, or its trailers.
+    pub(crate) fn set_response(&mut self, time_ns: u64, fields: &Fields) {
         self.seen_ns = time_ns;
-        self.doubt_ns = None;
-        self.is_hazy |= fields.unknown > 0;
+        self.gap_ns = None;
+        self.has_unknown_fields |= fields.unknown > 0;
         if fields.status != 0 {
             self.status = fields.status;
             self.left = fields.content_length;
@@ -85,11 +87,11 @@ impl Call {
         }
     }
 
-    /// Something of its body is here. Where its content type is not known, a message tells that it is of gRPC.
+    /// Adds a part of a body. Where the content type is not known, a message tells that it is of gRPC; returns whether it did.
     #[inline]
-    pub(crate) fn body(&mut self, payload: &[u8], length: u32, time_ns: u64) -> bool {
+    pub(crate) fn add_body(&mut self, payload: &[u8], length: u32, time_ns: u64) -> bool {
         self.seen_ns = time_ns;
-        let is_told = self.is_hazy && self.is_grpc.is_none() && grpc::is_message(payload, length);
+        let is_told = self.has_unknown_fields && self.is_grpc.is_none() && grpc::is_message(payload, length);
         if is_told {
             self.is_grpc = Some(true);
         }
@@ -100,12 +102,12 @@ impl Call {
 // === impl Calls ===
 
 impl Calls {
-    /// More requests than this are not remembered. Servers of HTTP allow 100 to 250 at once, those of gRPC any number.
-    pub(crate) const MOST: usize = 1024;
+    /// Maximum number of requests. Servers of HTTP allow 100 to 250 at once, those of gRPC any number.
+    pub(crate) const MAX: usize = 1024;
 
     /// Adds a request. Over the cap the oldest is given back.
     pub(crate) fn open(&mut self, stream: u32, call: Call) -> Option<Call> {
-        let oldest = if self.streams.len() >= Self::MOST { self.oldest() } else { None };
+        let oldest = if self.streams.len() >= Self::MAX { self.oldest() } else { None };
         self.streams.push(stream);
         self.calls.push(call);
         oldest

@@ -1,12 +1,16 @@
 //! What becomes a route or the name of a method, and what does not.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
+
+mod wire;
+
 use std::collections::BTreeSet;
 
 use decoder_http2::Http2;
 use plugin_sdk::conversation::Conversations;
 use plugin_sdk::testing::{Talk, decoder};
 
-use crate::frames::{answer, block, frame, get, preface};
+use wire::{answer, block, frame, get, preface};
 
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
