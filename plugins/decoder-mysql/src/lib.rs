@@ -1,40 +1,51 @@
 //! Decoder of the protocol of MySQL and MariaDB: every statement that was executed becomes a span.
 
-mod recognise;
+// What a message says.
+mod vocabulary;
 pub mod packet;
-mod command;
 mod resync;
+
+// How connections are recognised.
+mod recognise;
+mod mariadb;
+
+// Commands, and the answers that belong to them.
 mod modes;
+mod waiting;
+mod connection;
+mod attributes;
+mod matching;
+
+// What each end sends.
 mod client;
 mod server;
-mod session;
-mod systems;
 
-pub use session::Session;
+pub use connection::Connection;
 
 use plugin_sdk::Config;
 use plugin_sdk::conversation::{Beginning, Data, Description, Emit, Ending, Foreign, Opinion, Protocol, Sender, Sheet};
 use sql::{Exchange, Library};
 
+use connection::Stage;
+use mariadb::Servers;
 use packet::{FULL, HEADER, Packet, frame};
-use session::{Place, Stage};
-use systems::Systems;
+use waiting::AnswerState;
 
 /// The protocol.
 pub struct MySql {
     library: Library,
-    systems: Systems,
+    servers: Servers,
 }
 
-/// After so many calls of which nothing was ever understood it is something else.
-const STRANGE: u8 = 8;
+/// Number of unreadable calls in a row after which a connection speaks another protocol.
+const MAX_UNREADABLE: u8 = 8;
 
 // === impl MySql ===
 
 impl Protocol for MySql {
     const STATE_VERSION: u16 = 2;
 
-    type Connection = Session;
+    type Connection = Connection;
     type Exchange = Exchange;
 
     fn description() -> Description {
@@ -43,54 +54,59 @@ impl Protocol for MySql {
 
     fn bind(config: Config<'_>) -> Result<Self, String> {
         config.none()?;
-        Ok(Self { library: Library::new(), systems: Systems::default() })
+        Ok(Self { library: Library::new(), servers: Servers::default() })
     }
 
     fn sheet(&self) -> Sheet<Exchange> {
-        sql::sheet("mysql.statement")
+        attributes::sheet()
     }
 
     fn recognise(&self, beginning: &Beginning<'_>) -> Opinion {
         recognise::recognise(beginning)
     }
 
-    fn data(&mut self, session: &mut Session, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> Result<usize, Foreign> {
-        let done = self.packets(session, data, rows)?;
+    fn data(&mut self, connection: &mut Connection, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> Result<usize, Foreign> {
+        let done = self.read_packets(connection, data, rows)?;
         if data.sender == Sender::Server {
-            session.hear_server();
+            connection.note_server_call();
         }
         Ok(done)
     }
 
-    fn weight(session: &Session) -> usize {
-        session.weight()
+    fn weight(connection: &Connection) -> usize {
+        connection.weight()
     }
 
-    fn gap(&mut self, session: &mut Session, sender: Sender, rows: &mut Emit<'_, Exchange>) {
-        let is_cut = sender == Sender::Server && std::mem::take(&mut session.is_cut);
-        session.forget_modes(sender, is_cut);
+    fn gap(&mut self, connection: &mut Connection, sender: Sender, rows: &mut Emit<'_, Exchange>) {
+        let is_cut = sender == Sender::Server && std::mem::take(&mut connection.is_cut);
+        connection.forget_modes(sender, is_cut);
         if sender == Sender::Server && !is_cut {
-            session.close_asked_again(rows);
+            connection.close_asked_again(rows);
         }
         if sender == Sender::Server {
             // Of a call that could not be read, too: who asks again has read it.
-            session.answered_ns = rows.time_ns();
+            connection.answered_ns = rows.time_ns();
         }
-        session.miss(sender);
+        connection.lose_position(sender);
     }
 
-    fn end(&mut self, session: &mut Session, why: &Ending, rows: &mut Emit<'_, Exchange>) {
-        session.give_up(why, rows);
+    fn end(&mut self, connection: &mut Connection, why: &Ending, rows: &mut Emit<'_, Exchange>) {
+        connection.give_up(why, rows);
     }
 }
 
 impl MySql {
-    /// The packets in these bytes; how many are done with.
-    fn packets(&mut self, session: &mut Session, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> Result<usize, Foreign> {
+    /// Reads the packets in these bytes; returns how many bytes are done with.
+    fn read_packets(
+        &mut self,
+        connection: &mut Connection,
+        data: &Data<'_>,
+        rows: &mut Emit<'_, Exchange>,
+    ) -> Result<usize, Foreign> {
         let sender = data.sender;
         if sender == Sender::Server {
-            session.answered_ns = data.time_ns;
-            session.is_cut = data.missing > 0;
+            connection.answered_ns = data.time_ns;
+            connection.is_cut = data.missing > 0;
         }
         let mut at = 0;
         loop {
@@ -98,82 +114,82 @@ impl MySql {
             if rest.is_empty() {
                 return Ok(at);
             }
-            if !session.side(sender).in_step {
-                if sender == Sender::Client && session.in_file {
+            if !connection.side(sender).is_synced {
+                if sender == Sender::Client && connection.in_file {
                     return Ok(data.bytes.len());
                 }
                 let Some(from) = resync::resync(sender, rest, data.missing) else {
-                    return session.lose(sender, STRANGE).map(|()| data.bytes.len());
+                    return connection.count_unreadable(sender, MAX_UNREADABLE).map(|()| data.bytes.len());
                 };
-                session.side(sender).in_step = true;
+                connection.side(sender).is_synced = true;
                 at += from;
                 continue;
             }
             let Some(packet) = frame(rest) else { return Ok(at) };
             let is_torn = packet.body.len() + HEADER < packet.length && data.missing == 0;
-            let is_waited_for = match sender {
-                Sender::Client => client::is_waited_for(&packet),
-                Sender::Server => server::is_waited_for(&packet),
+            let needs_whole = match sender {
+                Sender::Client => client::needs_whole(&packet),
+                Sender::Server => server::needs_whole(&packet),
             };
-            if is_torn && is_waited_for {
+            if is_torn && needs_whole {
                 return Ok(at);
             }
-            if !session.expects(sender, &packet) {
-                session.forget_modes(sender, false);
-                session.miss(sender);
-                return session.lose(sender, STRANGE).map(|()| data.bytes.len());
+            if !connection.expects(sender, &packet) {
+                connection.forget_modes(sender, false);
+                connection.lose_position(sender);
+                return connection.count_unreadable(sender, MAX_UNREADABLE).map(|()| data.bytes.len());
             }
-            let is_of_file = sender == Sender::Client && session.is_of_file(&packet);
-            let side = session.side(sender);
+            let is_of_file = sender == Sender::Client && connection.is_of_file(&packet);
+            let side = connection.side(sender);
             side.number = packet.number;
             let went_on = std::mem::replace(&mut side.goes_on, packet.length == FULL + HEADER);
             at += packet.length;
             if is_of_file {
-                session.take_file(&packet);
+                connection.read_file_packet(&packet);
             } else if !went_on {
-                self.packet(session, &packet, (data, at - packet.length), rows)?;
+                self.handle_packet(connection, &packet, (data, at - packet.length), rows)?;
             } else if sender == Sender::Client {
-                session.go_on(&packet, went_on);
+                connection.continue_command(&packet, went_on);
             }
         }
     }
 
-    fn packet(
+    fn handle_packet(
         &mut self,
-        session: &mut Session,
+        connection: &mut Connection,
         packet: &Packet<'_>,
         (data, at): (&Data<'_>, usize),
         rows: &mut Emit<'_, Exchange>,
     ) -> Result<(), Foreign> {
-        if session.stage != Stage::Open {
+        if connection.stage != Stage::Open {
             match data.sender {
                 // A command: whatever was missed, the client is let in.
                 Sender::Client if packet.number == 0 => {
-                    if session.stage == Stage::New {
-                        session.is_mariadb |= self.systems.is_mariadb(data.connection, data.server_port);
+                    if connection.stage == Stage::New {
+                        connection.is_mariadb |= self.servers.is_mariadb(data.connection, data.server_port);
                     }
-                    session.stage = Stage::Open;
+                    connection.stage = Stage::Open;
                 }
-                Sender::Client => return self.enter(session, packet, (data, at)),
+                Sender::Client => return self.handle_login(connection, packet, (data, at)),
                 Sender::Server => {
-                    server::enter(session, packet, at)?;
-                    if session.stage == Stage::Login && packet.number == 0 {
-                        self.systems.greet(data.server_port, session.is_mariadb);
+                    server::handle_login_answer(connection, packet, at)?;
+                    if connection.stage == Stage::Login && packet.number == 0 {
+                        self.servers.record_greeting(data.server_port, connection.is_mariadb);
                     }
                     return Ok(());
                 }
             }
         }
-        session.is_proven = true;
+        connection.is_confirmed = true;
         match data.sender {
             Sender::Client if packet.number == 0 => {
-                session.in_file = false;
-                client::command(session, &mut self.library, packet, data.began(at), rows);
+                connection.in_file = false;
+                client::handle_command(connection, &mut self.library, packet, data.began(at), rows);
             }
-            Sender::Client => session.go_on(packet, false),
+            Sender::Client => connection.continue_command(packet, false),
             Sender::Server => {
                 let is_last = data.missing == 0 && at + packet.length == data.bytes.len();
-                server::packet(session, packet, is_last, data.time_ns, rows);
+                server::handle_packet(connection, packet, is_last, data.time_ns, rows);
             }
         }
         Ok(())
@@ -181,30 +197,36 @@ impl MySql {
 }
 
 impl MySql {
-    /// A packet of a client that is not let in yet, as far as was seen.
-    fn enter(&mut self, session: &mut Session, packet: &Packet<'_>, (data, at): (&Data<'_>, usize)) -> Result<(), Foreign> {
-        let is_new = session.stage == Stage::New;
-        client::enter(session, packet, at).inspect_err(|_| self.systems.encrypt(data.connection, session.is_mariadb))?;
-        if is_new && session.stage == Stage::New {
-            session.go_on(packet, false);
+    /// Handles a packet of a client that is not logged in yet, as far as was seen.
+    fn handle_login(
+        &mut self,
+        connection: &mut Connection,
+        packet: &Packet<'_>,
+        (data, at): (&Data<'_>, usize),
+    ) -> Result<(), Foreign> {
+        let is_new = connection.stage == Stage::New;
+        client::handle_login(connection, packet, at)
+            .inspect_err(|_| self.servers.record_encryption(data.connection, connection.is_mariadb))?;
+        if is_new && connection.stage == Stage::New {
+            connection.continue_command(packet, false);
         } else if is_new {
-            session.is_mariadb |= self.systems.is_mariadb(data.connection, data.server_port);
+            connection.is_mariadb |= self.servers.is_mariadb(data.connection, data.server_port);
         }
         Ok(())
     }
 }
 
-impl Session {
+impl Connection {
     /// Whether a packet may stand here.
     fn expects(&self, sender: Sender, packet: &Packet<'_>) -> bool {
-        let place = self.waiting.front().map(|waiting| waiting.place);
+        let answer_state = self.waiting.front().map(|waiting| waiting.answer_state);
         match sender {
             _ if self.stage != Stage::Open => true,
             Sender::Client if self.is_of_file(packet) => true,
-            Sender::Client if packet.number == 0 => packet.body.first().is_none_or(|code| command::answer(*code).is_some()),
+            Sender::Client if packet.number == 0 => packet.body.first().is_none_or(|code| vocabulary::answer(*code).is_some()),
             Sender::Client => true,
             // Within a result packets are counted on.
-            Sender::Server if matches!(place, Some(Place::Columns(_) | Place::Line | Place::Rows)) => {
+            Sender::Server if matches!(answer_state, Some(AnswerState::Columns(_) | AnswerState::Line | AnswerState::Rows)) => {
                 packet.number == self.server.number.wrapping_add(1)
             }
             Sender::Server => true,

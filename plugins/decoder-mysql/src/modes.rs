@@ -10,7 +10,7 @@ use crate::packet::{NO_BACKSLASH_ESCAPES, is_wide};
 pub(crate) struct Modes {
     /// A backslash is a backslash: `NO_BACKSLASH_ESCAPES`; None if no status was seen that says so.
     is_plain: Option<bool>,
-    /// Characters may end in an ASCII sign; None if nobody has said what character set it is.
+    /// Characters may end in an ASCII sign; None if the character set is not known.
     is_wide: Option<bool>,
     /// The same of the server's own character set, which it may insist on.
     server_is_wide: Option<bool>,
@@ -24,7 +24,7 @@ pub(crate) enum Change {
     None,
     /// It becomes one in which all signs are what they seem.
     Narrow,
-    /// It becomes another, or nobody knows what.
+    /// It becomes another, or one that is not known.
     Unknown,
     /// It becomes that of the server.
     Reset,
@@ -43,23 +43,23 @@ impl Modes {
         Dialect::MySql { backslash, is_wide: self.is_wide.filter(|_| is_sure).unwrap_or(true) }
     }
 
-    /// The server says what its own collation is.
-    pub(crate) const fn greet(&mut self, collation: u8) {
+    /// Sets the server's own collation.
+    pub(crate) const fn set_server_collation(&mut self, collation: u8) {
         self.server_is_wide = Some(is_wide(collation));
     }
 
-    /// The client says what its collation is; a server may be told to use its own instead.
-    pub(crate) fn log_in(&mut self, collation: u8) {
+    /// Sets the client's collation; a server may be configured to use its own instead.
+    pub(crate) fn set_client_collation(&mut self, collation: u8) {
         self.is_wide = Some(is_wide(collation)).filter(|_| self.server_is_wide != Some(true));
     }
 
-    /// The status that comes with answers.
-    pub(crate) const fn answer(&mut self, status: u16) {
+    /// Sets what the status of an answer says.
+    pub(crate) const fn set_status(&mut self, status: u16) {
         self.is_plain = Some(status & NO_BACKSLASH_ESCAPES != 0);
     }
 
-    /// A command was answered.
-    pub(crate) fn change(&mut self, change: Change) {
+    /// Applies the change of a command that was answered.
+    pub(crate) fn apply(&mut self, change: Change) {
         match change {
             Change::None => {}
             Change::Narrow => self.is_wide = Some(false),
@@ -68,13 +68,13 @@ impl Modes {
         }
     }
 
-    /// An answer was missed; the next one says it.
-    pub(crate) const fn miss_answer(&mut self) {
+    /// Forgets the status: an answer was missed; the next one says it.
+    pub(crate) const fn forget_status(&mut self) {
         self.is_plain = None;
     }
 
-    /// A command was missed, which may have changed the character set; no answer says so.
-    pub(crate) const fn miss_command(&mut self) {
+    /// Forgets the character set: a command was missed that may have changed it, and no answer says so.
+    pub(crate) const fn forget_collation(&mut self) {
         self.is_wide = None;
     }
 }

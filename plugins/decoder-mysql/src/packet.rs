@@ -52,8 +52,8 @@ const SECURE_CONNECTION: u32 = 1 << 15;
 const LENENC_AUTH: u32 = 1 << 21;
 /// Queries may have attributes, and say how many.
 pub const QUERY_ATTRIBUTES: u32 = 1 << 27;
-/// Attributes of a query that are read.
-const MOST_ATTRIBUTES: usize = 32;
+/// Maximum number of attributes of a query that are read.
+const MAX_ATTRIBUTES: usize = 32;
 
 /// Status: another result follows.
 pub const MORE_RESULTS: u16 = 1 << 3;
@@ -126,19 +126,19 @@ pub const fn is_wide(collation: u8) -> bool {
 #[must_use]
 pub fn query(body: &[u8], has_attributes: Option<bool>) -> Option<(&[u8], Option<&str>)> {
     // No text has such a second byte.
-    let has_attributes = has_attributes.unwrap_or_else(|| matches!(body, [0, ..] | [_, 1, ..]));
+    let has_attributes = has_attributes.unwrap_or(matches!(body, [0, ..] | [_, 1, ..]));
     if !has_attributes {
         return Some((body, None));
     }
     let (count, rest) = number(body)?;
     let (1, rest) = number(rest)? else { return None };
-    let count = usize::try_from(count).ok().filter(|count| *count <= MOST_ATTRIBUTES)?;
+    let count = usize::try_from(count).ok().filter(|count| *count <= MAX_ATTRIBUTES)?;
     if count == 0 {
         return Some((rest, None));
     }
     let (absent, rest) = rest.split_at_checked(count.div_ceil(8))?;
     let mut rest = rest.strip_prefix(&[1])?;
-    let mut attributes = [(0, &b""[..]); MOST_ATTRIBUTES];
+    let mut attributes = [(0, &b""[..]); MAX_ATTRIBUTES];
     let attributes = attributes.get_mut(..count)?;
     for attribute in attributes.iter_mut() {
         let (&[kind, _], behind) = rest.split_first_chunk::<2>()?;

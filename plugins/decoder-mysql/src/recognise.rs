@@ -1,15 +1,16 @@
-//! Telling MySQL from what only looks like it.
+//! Whether a connection speaks MySQL, by its first bytes.
 
 use plugin_sdk::conversation::{Beginning, Description, Opinion, Sender, Signature};
 use sql::Operation;
 
-use crate::command::{EXECUTE, PREPARE, QUERY};
 use crate::packet::{HEADER, Packet, frame, greeting, login, query};
+use crate::vocabulary::{EXECUTE, PREPARE, QUERY};
 
-/// A call of a result is 16 KiB of rows, of which the first say nothing more than the length; a statement is mostly shorter.
+/// Bytes of a call that are captured: a result is 16 KiB of rows, which say nothing more than their length; a statement is
+/// mostly shorter.
 const CAPTURE_BYTES: u32 = 1024;
 
-/// How the host finds sessions.
+/// The ports and signatures by which the host finds connections.
 pub(crate) fn description() -> Description {
     let greeting = Signature::server(&[0, 0, 0, 0, 10]).masked(&[0, 255, 255, 255, 255]);
     // The plaintext of a session that is encrypted begins with the login, in which 19 bytes are 0.
@@ -25,7 +26,7 @@ pub(crate) fn description() -> Description {
     description
 }
 
-/// Whether a connection speaks MySQL.
+/// Returns the opinion about the first bytes that an end sent.
 pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
     let may_be = |sender| beginning.sender.is_none_or(|known| known == sender);
     let Some(packet) = frame(beginning.payload) else { return Opinion::Unsure };

@@ -2,21 +2,21 @@
 
 use plugin_sdk::conversation::Sender;
 
-use crate::command;
 use crate::packet::{HEADER, Packet, frame};
 use crate::recognise::is_command;
+use crate::vocabulary;
 
-/// Headers that are looked at in one call: whoever sends what nearly fits everywhere gets no more of our time.
-const STEPS: usize = 2048;
+/// Maximum number of headers that are tried in one call: bounds the time for bytes that nearly fit everywhere.
+const MAX_STEPS: usize = 2048;
 
-/// A header that stands by itself may claim no more, or any four bytes would do: a megabyte.
+/// Maximum length that a header by itself may claim, a megabyte: any four bytes would do without it.
 const LONGEST_READ: usize = 1 << 20;
 
 /// Where in a call packets begin again: at its start if they do there, else the first place from which packets of a server reach
 /// exactly to its end and the last of them may end an answer, which takes that the whole call was captured. `missing` bytes follow
 /// that were not.
 pub(crate) fn resync(sender: Sender, bytes: &[u8], missing: u32) -> Option<usize> {
-    let mut steps = STEPS;
+    let mut steps = MAX_STEPS;
     // Servers read a header by itself, and then the rest.
     if missing == 0 && bytes.len() == HEADER && frame(bytes).is_some_and(|packet| (1..LONGEST_READ).contains(&packet.length)) {
         return Some(0);
@@ -66,7 +66,7 @@ fn fits(sender: Sender, last: Option<Packet<'_>>, packet: &Packet<'_>) -> bool {
     let counts_on = last.is_none_or(|last| packet.number == last.number.wrapping_add(1));
     match sender {
         Sender::Server => counts_on && packet.length > HEADER,
-        Sender::Client if packet.number == 0 => packet.body.first().is_some_and(|code| command::answer(*code).is_some()),
+        Sender::Client if packet.number == 0 => packet.body.first().is_some_and(|code| vocabulary::answer(*code).is_some()),
         Sender::Client => counts_on,
     }
 }

@@ -1,14 +1,16 @@
-//! What servers send.
+//! What servers send: greetings and answers.
 
 use plugin_sdk::conversation::{Emit, Foreign};
 use sql::Exchange;
 
-use crate::command::{self, Answer};
+use crate::connection::{Connection, Stage};
 use crate::packet::{COMPRESSED, CURSOR_EXISTS, FULL, HEADER, MORE_RESULTS, Packet, error, greeting, number, status};
-use crate::session::{Place, Session, Stage};
+use crate::vocabulary::{self, Answer};
+use crate::waiting::AnswerState;
 
-/// A packet that comes in parts is waited for if it is no longer: what ends a result, and errors. Of rows the first byte will do.
-const WAITED_FOR: usize = 512;
+/// Maximum length of a packet that is waited for where it comes in parts: ends of results, and errors. Of rows the first byte
+/// is enough.
+const MAX_REASSEMBLED: usize = 512;
 /// First byte of an `OK`.
 const OK: u8 = 0;
 /// First byte of what ends rows.
@@ -21,48 +23,54 @@ const FILE: u8 = 0xfb;
 const PROGRESS: u16 = 0xffff;
 
 /// Whether to wait for the rest of a packet.
-pub(crate) const fn is_waited_for(packet: &Packet<'_>) -> bool {
-    packet.length <= WAITED_FOR || packet.body.is_empty()
+pub(crate) const fn needs_whole(packet: &Packet<'_>) -> bool {
+    packet.length <= MAX_REASSEMBLED || packet.body.is_empty()
 }
 
-/// A packet to a client that is not let in yet, which begins at `at`. What follows may be compressed.
-pub(crate) fn enter(session: &mut Session, packet: &Packet<'_>, at: usize) -> Result<(), Foreign> {
+/// Handles a packet to a client that is not logged in yet, which begins at `at`. What follows may be compressed.
+pub(crate) fn handle_login_answer(connection: &mut Connection, packet: &Packet<'_>, at: usize) -> Result<(), Foreign> {
     if packet.number == 0
         && let Some(greeting) = greeting(packet.body)
     {
-        session.is_mariadb = greeting.version.windows(7).any(|window| window == b"MariaDB");
-        session.offered = Some(greeting.capabilities);
-        session.modes.greet(greeting.collation);
-        session.stage = Stage::Login;
-        session.is_proven = true;
+        connection.is_mariadb = greeting.version.windows(7).any(|window| window == b"MariaDB");
+        connection.offered = Some(greeting.capabilities);
+        connection.modes.set_server_collation(greeting.collation);
+        connection.stage = Stage::Login;
+        connection.is_confirmed = true;
     } else if packet.number > 1 && packet.body.first() == Some(&OK) {
-        session.stage = Stage::Open;
-        if session.agreed & session.offered.unwrap_or(u32::MAX) & COMPRESSED != 0 {
+        connection.stage = Stage::Open;
+        if connection.agreed & connection.offered.unwrap_or(u32::MAX) & COMPRESSED != 0 {
             return Err(Foreign::Behind(at + packet.length));
         }
         if let Some(status) = status(packet.body) {
-            session.modes.answer(status);
+            connection.modes.set_status(status);
         }
     }
     Ok(())
 }
 
-/// A packet of a session. `is_last` says that nothing of the same call stands behind it.
-pub(crate) fn packet(session: &mut Session, packet: &Packet<'_>, is_last: bool, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
-    let Some(front) = session.waiting.front_mut() else { return };
+/// Handles a packet of a session. `is_last` says that nothing of the same call stands behind it.
+pub(crate) fn handle_packet(
+    connection: &mut Connection,
+    packet: &Packet<'_>,
+    is_last: bool,
+    time_ns: u64,
+    rows: &mut Emit<'_, Exchange>,
+) {
+    let Some(front) = connection.waiting.front_mut() else { return };
     let Some(&first) = packet.body.first() else { return };
-    let answer = command::answer(front.command).unwrap_or(Answer::One);
-    if front.place == Place::File {
-        front.place = Place::Result;
+    let answer = vocabulary::answer(front.command).unwrap_or(Answer::One);
+    if front.answer_state == AnswerState::File {
+        front.answer_state = AnswerState::Result;
     }
-    if let Place::Before(number) = front.place {
+    if let AnswerState::Before(number) = front.answer_state {
         if packet.number != number {
             return;
         }
-        front.place = match answer {
-            Answer::Rows => Place::Rows,
-            Answer::Stream => Place::Stream,
-            _ => Place::Result,
+        front.answer_state = match answer {
+            Answer::Rows => AnswerState::Rows,
+            Answer::Stream => AnswerState::Stream,
+            _ => AnswerState::Result,
         };
     }
     // A packet as long as they get is no end of anything.
@@ -70,72 +78,72 @@ pub(crate) fn packet(session: &mut Session, packet: &Packet<'_>, is_last: bool, 
     if first == ERROR && is_short {
         let Some(code) = error(packet.body).filter(|code| *code != PROGRESS) else { return };
         front.code = Some(code.to_string().into());
-        return session.done(time_ns, rows);
+        return connection.finish_front(time_ns, rows);
     }
     let is_end = first == END && is_short;
     let is_line = is_end && packet.body.len() == 5;
     let has_cursor = || status(packet.body).is_some_and(|status| status & CURSOR_EXISTS != 0);
-    match front.place {
-        Place::Result => first_of_result(session, packet, first, answer, time_ns, rows),
+    match front.answer_state {
+        AnswerState::Result => first_of_result(connection, packet, first, answer, time_ns, rows),
         // Between parameters and columns.
-        Place::Columns(_) if is_line && answer == Answer::Prepared => {}
-        Place::Columns(1) if answer == Answer::Prepared => session.done(time_ns, rows),
-        Place::Columns(1) => front.place = Place::Line,
-        Place::Columns(left) => front.place = Place::Columns(left.saturating_sub(1)),
-        Place::Line if is_line && !has_cursor() => front.place = Place::Rows,
-        Place::Line | Place::Rows if is_end => end_of_result(session, status(packet.body), time_ns, rows),
-        Place::Line | Place::Rows => {
-            front.place = Place::Rows;
+        AnswerState::Columns(_) if is_line && answer == Answer::Prepared => {}
+        AnswerState::Columns(1) if answer == Answer::Prepared => connection.finish_front(time_ns, rows),
+        AnswerState::Columns(1) => front.answer_state = AnswerState::Line,
+        AnswerState::Columns(left) => front.answer_state = AnswerState::Columns(left.saturating_sub(1)),
+        AnswerState::Line if is_line && !has_cursor() => front.answer_state = AnswerState::Rows,
+        AnswerState::Line | AnswerState::Rows if is_end => end_of_result(connection, status(packet.body), time_ns, rows),
+        AnswerState::Line | AnswerState::Rows => {
+            front.answer_state = AnswerState::Rows;
             front.rows = front.rows.saturating_add(1);
         }
         // A line with packets behind it is that before the rows.
-        Place::Lost if is_end && (is_last || !is_line) => end_of_result(session, status(packet.body), time_ns, rows),
-        Place::Stream => session.grant(time_ns, rows),
-        Place::Before(_) | Place::File | Place::Lost => {}
+        AnswerState::Lost if is_end && (is_last || !is_line) => end_of_result(connection, status(packet.body), time_ns, rows),
+        AnswerState::Stream => connection.emit_granted(time_ns, rows),
+        AnswerState::Before(_) | AnswerState::File | AnswerState::Lost => {}
     }
 }
 
-/// The packet that says what a result is.
+/// Handles the packet that says what a result is.
 fn first_of_result(
-    session: &mut Session,
+    connection: &mut Connection,
     packet: &Packet<'_>,
     first: u8,
     answer: Answer,
     time_ns: u64,
     rows: &mut Emit<'_, Exchange>,
 ) {
-    let Some(front) = session.waiting.front_mut() else { return };
+    let Some(front) = connection.waiting.front_mut() else { return };
     match (answer, first) {
         (Answer::One | Answer::Login, OK) => {
             let status = status(packet.body);
-            session.done(time_ns, rows);
+            connection.finish_front(time_ns, rows);
             if let Some(status) = status {
-                session.modes.answer(status);
+                connection.modes.set_status(status);
             }
         }
-        (Answer::One, _) => session.done(time_ns, rows),
+        (Answer::One, _) => connection.finish_front(time_ns, rows),
         (Answer::Login, _) => {}
         (Answer::Prepared, OK) => {
             let [_, a, b, c, d, columns_low, columns_high, parameters_low, parameters_high, ..] = *packet.body else {
-                return session.done(time_ns, rows);
+                return connection.finish_front(time_ns, rows);
             };
             let columns = u32::from(u16::from_le_bytes([columns_low, columns_high]));
             let parameters = u32::from(u16::from_le_bytes([parameters_low, parameters_high]));
             // That it was prepared is no row; that it could not be is one.
-            front.is_told = true;
-            front.place = Place::Columns(columns + parameters);
+            front.is_emitted = true;
+            front.answer_state = AnswerState::Columns(columns + parameters);
             if let Some(statement) = front.statement.clone() {
-                session.prepared(u32::from_le_bytes([a, b, c, d]), statement);
+                connection.prepared(u32::from_le_bytes([a, b, c, d]), statement);
             }
             if columns + parameters == 0 {
-                session.done(time_ns, rows);
+                connection.finish_front(time_ns, rows);
             }
         }
-        (_, OK | END) => end_of_result(session, status(packet.body), time_ns, rows),
+        (_, OK | END) => end_of_result(connection, status(packet.body), time_ns, rows),
         // The client sends the file, then the server says how that went.
         (_, FILE) => {
-            front.place = Place::File;
-            session.ask_file(packet.number);
+            front.answer_state = AnswerState::File;
+            connection.begin_file(packet.number);
         }
         _ => {
             // Clients that keep what they know of columns are told, in one more byte, whether it holds.
@@ -145,18 +153,18 @@ fn first_of_result(
                 None => (0, false),
             };
             let columns = u32::try_from(columns).unwrap_or(u32::MAX);
-            front.place = if columns == 0 || is_known { Place::Line } else { Place::Columns(columns) };
+            front.answer_state = if columns == 0 || is_known { AnswerState::Line } else { AnswerState::Columns(columns) };
         }
     }
 }
 
-/// A result is over, and with it the answer unless another follows.
-fn end_of_result(session: &mut Session, status: Option<u16>, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
-    match session.waiting.front_mut() {
-        Some(front) if status.is_some_and(|status| status & MORE_RESULTS != 0) => front.place = Place::Result,
-        _ => session.done(time_ns, rows),
+/// Ends a result, and with it the answer unless another follows.
+fn end_of_result(connection: &mut Connection, status: Option<u16>, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
+    match connection.waiting.front_mut() {
+        Some(front) if status.is_some_and(|status| status & MORE_RESULTS != 0) => front.answer_state = AnswerState::Result,
+        _ => connection.finish_front(time_ns, rows),
     }
     if let Some(status) = status {
-        session.modes.answer(status);
+        connection.modes.set_status(status);
     }
 }

@@ -1,11 +1,11 @@
-//! What a client may ask for.
+//! Commands by their codes: how each is answered, and the operation that a row names.
 
 use sql::Operation;
 
 /// How a command is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Not at all.
+    /// Without an answer.
     Nothing,
     /// With one packet.
     One,
