@@ -1,38 +1,46 @@
 //! Decoder of the PostgreSQL protocol, version 3: every statement that was executed becomes a span.
 
-mod recognise;
+// What a message says.
 pub mod message;
 mod resync;
+
+// How connections are recognised.
+mod recognise;
+
+// What clients ask, and the answers that belong to it.
+mod statements;
+mod waiting;
+mod connection;
+mod attributes;
+mod matching;
+
+// What each end sends.
 mod client;
 mod server;
-mod names;
-mod waiting;
-mod session;
-mod answers;
 
-pub use session::Session;
+pub use connection::Connection;
 
 use plugin_sdk::Config;
 use plugin_sdk::conversation::{Beginning, Data, Description, Emit, Ending, Foreign, Opinion, Protocol, Sender, Sheet};
 use sql::{Exchange, Library};
 
+use connection::Stage;
 use message::{Framed, frame};
-use session::Stage;
 
 /// The protocol.
 pub struct PostgreSql {
     library: Library,
 }
 
-/// After so many calls of which nothing was ever understood it is something else.
-const STRANGE: u8 = 8;
+/// Number of unreadable calls in a row after which a connection speaks another protocol.
+const MAX_UNREADABLE: u8 = 8;
 
 // === impl PostgreSql ===
 
 impl Protocol for PostgreSql {
     const STATE_VERSION: u16 = 2;
 
-    type Connection = Session;
+    type Connection = Connection;
     type Exchange = Exchange;
 
     fn description() -> Description {
@@ -45,68 +53,68 @@ impl Protocol for PostgreSql {
     }
 
     fn sheet(&self) -> Sheet<Exchange> {
-        sql::sheet("postgresql.statement").u32("postgresql.unread_bytes", |exchange| exchange.unread).unit("By").omit_zero()
+        attributes::sheet()
     }
 
     fn recognise(&self, beginning: &Beginning<'_>) -> Opinion {
         recognise::recognise(beginning)
     }
 
-    fn data(&mut self, session: &mut Session, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> Result<usize, Foreign> {
+    fn data(&mut self, connection: &mut Connection, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> Result<usize, Foreign> {
         let sender = data.sender;
         let mut at = 0;
         match sender {
             Sender::Server => {
-                session.answered_ns = data.time_ns;
-                session.is_cut = data.missing > 0;
-                if session.stage == Stage::Asking {
-                    at = server::answer(session, data.bytes.first().copied().unwrap_or_default())?;
+                connection.answered_ns = data.time_ns;
+                connection.is_cut = data.missing > 0;
+                if connection.stage == Stage::Asking {
+                    at = server::handle_encryption_answer(connection, data.bytes.first().copied().unwrap_or_default())?;
                 }
             }
-            Sender::Client if session.stage != Stage::Open => {
-                at = client::open(session, data)?;
-                if session.stage != Stage::Open {
+            Sender::Client if connection.stage != Stage::Open => {
+                at = client::handle_opening(connection, data)?;
+                if connection.stage != Stage::Open {
                     return Ok(at);
                 }
             }
             Sender::Client => {}
         }
-        let done = self.messages(session, (data, at), rows)?;
+        let done = self.read_messages(connection, (data, at), rows)?;
         // Of what follows in the same call the messages that were read claim so much.
         let claimed = done.saturating_sub(data.bytes.len()).min(data.missing as usize) as u32;
         if sender == Sender::Client && data.missing > claimed {
-            session.ask_unread(data.began(0), data.missing - claimed, rows);
+            connection.add_unread(data.began(0), data.missing - claimed, rows);
         }
         Ok(done)
     }
 
-    fn weight(session: &Session) -> usize {
-        session.weight()
+    fn weight(connection: &Connection) -> usize {
+        connection.weight()
     }
 
-    fn gap(&mut self, session: &mut Session, sender: Sender, rows: &mut Emit<'_, Exchange>) {
+    fn gap(&mut self, connection: &mut Connection, sender: Sender, rows: &mut Emit<'_, Exchange>) {
         if sender == Sender::Server {
-            let is_cut = std::mem::take(&mut session.is_cut);
-            session.forget_modes(is_cut);
+            let is_cut = std::mem::take(&mut connection.is_cut);
+            connection.forget_modes(is_cut);
             if !is_cut {
-                session.close_asked_again(rows);
+                connection.close_asked_again(rows);
             }
             // Of a call that could not be read, too: who asks again has read it.
-            session.answered_ns = rows.time_ns();
+            connection.answered_ns = rows.time_ns();
         }
-        session.miss(sender);
+        connection.lose_position(sender);
     }
 
-    fn end(&mut self, session: &mut Session, why: &Ending, rows: &mut Emit<'_, Exchange>) {
-        session.give_up(why, rows);
+    fn end(&mut self, connection: &mut Connection, why: &Ending, rows: &mut Emit<'_, Exchange>) {
+        connection.give_up(why, rows);
     }
 }
 
 impl PostgreSql {
-    /// The messages from `at`; how many bytes are done with.
-    fn messages(
+    /// Reads the messages from `at`; returns how many bytes are done with.
+    fn read_messages(
         &mut self,
-        session: &mut Session,
+        connection: &mut Connection,
         (data, mut at): (&Data<'_>, usize),
         rows: &mut Emit<'_, Exchange>,
     ) -> Result<usize, Foreign> {
@@ -116,14 +124,14 @@ impl PostgreSql {
             if rest.is_empty() {
                 return Ok(at);
             }
-            if !session.side(sender).in_step {
+            if !connection.side(sender).is_synced {
                 let Some(from) = resync::resync(sender, rest, data.missing) else {
                     if sender == Sender::Client {
-                        session.ask_unread(data.began(at), rest.len() as u32, rows);
+                        connection.add_unread(data.began(at), rest.len() as u32, rows);
                     }
-                    return session.lose(sender, STRANGE).map(|()| data.bytes.len());
+                    return connection.count_unreadable(sender, MAX_UNREADABLE).map(|()| data.bytes.len());
                 };
-                session.side(sender).in_step = true;
+                connection.side(sender).is_synced = true;
                 at += from;
                 continue;
             }
@@ -132,24 +140,24 @@ impl PostgreSql {
                 Framed::Short => return Ok(at),
                 Framed::Broken => {
                     if sender == Sender::Server {
-                        session.forget_modes(false);
+                        connection.forget_modes(false);
                     }
-                    session.miss(sender);
-                    return session.lose(sender, STRANGE).map(|()| data.bytes.len());
+                    connection.lose_position(sender);
+                    return connection.count_unreadable(sender, MAX_UNREADABLE).map(|()| data.bytes.len());
                 }
             };
             let is_torn = message.body.len() + 5 < message.length && data.missing == 0;
-            let is_waited_for = match sender {
-                Sender::Client => client::is_waited_for(&message),
-                Sender::Server => server::is_waited_for(&message),
+            let needs_whole = match sender {
+                Sender::Client => client::needs_whole(&message),
+                Sender::Server => server::needs_whole(&message),
             };
-            if is_torn && is_waited_for {
+            if is_torn && needs_whole {
                 return Ok(at);
             }
-            session.is_proven = true;
+            connection.is_confirmed = true;
             match sender {
-                Sender::Client => client::message(session, &mut self.library, &message, (data, at), rows),
-                Sender::Server => server::message(session, &message, data, rows),
+                Sender::Client => client::handle_message(connection, &mut self.library, &message, (data, at), rows),
+                Sender::Server => server::handle_message(connection, &message, data, rows),
             }
             at += message.length;
         }

@@ -11,7 +11,7 @@ pub enum Framed<'a> {
     Short,
     /// No message begins so.
     Broken,
-    /// A message.
+    /// Handles a message.
     Message(Message<'a>),
 }
 

@@ -1,13 +1,14 @@
-//! Telling PostgreSQL from what only looks like it.
+//! Whether a connection speaks PostgreSQL, by its first bytes.
 
 use plugin_sdk::conversation::{Beginning, Description, Opinion, Sender, Signature};
 
 use crate::message::{Framed, Message, Opening, frame, opening};
 
-/// A call of a result is 8 KiB of rows, of which the first say nothing more than the length; a statement is mostly shorter.
+/// Bytes of a call that are captured: a result is 8 KiB of rows, which say nothing more than their length; a statement is
+/// mostly shorter.
 const CAPTURE_BYTES: u32 = 1024;
 
-/// How the host finds sessions.
+/// The ports and signatures by which the host finds connections.
 pub(crate) fn description() -> Description {
     // The first packet has no type: its length is under 64 KiB, then comes version 3. Kafka begins alike, so it is looked at.
     let startup = Signature::client(&[0, 0, 0, 0, 0, 3, 0]).masked(&[255, 255, 0, 0, 255, 255, 255]);
@@ -27,7 +28,7 @@ pub(crate) fn description() -> Description {
     description
 }
 
-/// Whether a connection speaks PostgreSQL.
+/// Returns the opinion about the first bytes that an end sent.
 pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
     let payload = beginning.payload;
     let may_be = |sender| beginning.sender.is_none_or(|known| known == sender);

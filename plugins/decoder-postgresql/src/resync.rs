@@ -5,14 +5,14 @@ use plugin_sdk::conversation::Sender;
 use crate::message::{Framed, frame};
 use crate::recognise::follow;
 
-/// Headers that are looked at in one call: whoever sends what nearly fits everywhere gets no more of our time.
-const STEPS: usize = 2048;
+/// Maximum number of headers that are tried in one call: bounds the time for bytes that nearly fit everywhere.
+const MAX_STEPS: usize = 2048;
 
 /// Where in a call messages begin again: at its start if they do there, else the first place from which messages reach exactly to
 /// its end, which takes that the whole call was captured. `missing` bytes follow that were not.
 #[must_use]
 pub(crate) fn resync(sender: Sender, bytes: &[u8], missing: u32) -> Option<usize> {
-    let mut steps = STEPS;
+    let mut steps = MAX_STEPS;
     // A statement may be longer than a call.
     if follows(sender, bytes, missing, &mut steps) || (sender == Sender::Client && follow(sender, bytes)) {
         return Some(0);

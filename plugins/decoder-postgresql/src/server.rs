@@ -1,17 +1,17 @@
-//! What servers send.
+//! What servers send: answers.
 
 use plugin_sdk::conversation::{Data, Emit, Foreign};
 use sql::Exchange;
 
+use crate::connection::{Connection, Stage};
 use crate::message::{Message, sqlstate, text};
-use crate::session::{Session, Stage};
 
-/// Of an error that comes in parts so much is waited for: its code stands near the start.
-const WAITED_FOR: usize = 1024;
+/// Maximum length of an error that is waited for where it comes in parts: its code stands near the start.
+const MAX_REASSEMBLED: usize = 1024;
 
-/// The byte that answers a client who asked for encryption.
-pub(crate) fn answer(session: &mut Session, first: u8) -> Result<usize, Foreign> {
-    session.stage = Stage::New;
+/// Handles the byte that answers a client who asked for encryption.
+pub(crate) fn handle_encryption_answer(connection: &mut Connection, first: u8) -> Result<usize, Foreign> {
+    connection.stage = Stage::New;
     match first {
         // From here on it is TLS, or GSSAPI: whoever can read that brings the plaintext as a conversation of its own.
         b'S' | b'G' => Err(Foreign::Behind(1)),
@@ -22,27 +22,32 @@ pub(crate) fn answer(session: &mut Session, first: u8) -> Result<usize, Foreign>
 }
 
 /// Whether to wait for the rest of a message.
-pub(crate) const fn is_waited_for(message: &Message<'_>) -> bool {
+pub(crate) const fn needs_whole(message: &Message<'_>) -> bool {
     match message.tag {
         b'Z' | b'C' => true,
-        b'E' | b'S' => message.length <= WAITED_FOR,
+        b'E' | b'S' => message.length <= MAX_REASSEMBLED,
         _ => false,
     }
 }
 
-/// A message.
-pub(crate) fn message(session: &mut Session, message: &Message<'_>, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) {
+/// Handles a message.
+pub(crate) fn handle_message(
+    connection: &mut Connection,
+    message: &Message<'_>,
+    data: &Data<'_>,
+    rows: &mut Emit<'_, Exchange>,
+) {
     match message.tag {
-        b'1' => session.parsed(),
-        b'C' => session.complete(message.body, data.time_ns, rows),
-        b'I' | b's' | b'V' => session.complete(b"", data.time_ns, rows),
-        b'G' => session.copy_in(),
-        b'E' => session.fail(sqlstate(message.body), data.time_ns, rows),
-        b'Z' => session.ready(data.time_ns, rows),
-        b'W' => session.stream(data.time_ns, rows),
+        b'1' => connection.handle_parse_complete(),
+        b'C' => connection.handle_command_complete(message.body, data.time_ns, rows),
+        b'I' | b's' | b'V' => connection.handle_command_complete(b"", data.time_ns, rows),
+        b'G' => connection.handle_copy_in(),
+        b'E' => connection.handle_error(sqlstate(message.body), data.time_ns, rows),
+        b'Z' => connection.handle_ready(data.time_ns, rows),
+        b'W' => connection.handle_copy_both(data.time_ns, rows),
         b'S' => {
             let (name, rest) = text(message.body);
-            session.learn(name, text(rest).0);
+            connection.set_parameter(name, text(rest).0);
         }
         _ => {}
     }

@@ -1,4 +1,4 @@
-//! What a client waits for, in the order in which it asked.
+//! Requests that wait for their answers, in the order in which they were asked.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -7,40 +7,40 @@ use plugin_sdk::conversation::Began;
 use serde::{Deserialize, Serialize};
 use sql::{Operation, Statement};
 
-use crate::names::Name;
+use crate::statements::ReplacedName;
 
-/// What a client waits for, oldest first.
+/// The requests that wait for their answers, oldest first.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Waits {
+pub(crate) struct WaitQueue {
     all: VecDeque<Waiting>,
-    /// How many of them may change how the server reads texts.
+    /// Number of those that may change how the server reads texts.
     setting: usize,
 }
 
-/// One thing of that. In Wasm it has 64 bytes: what is larger is moved by a call.
+/// A request that waits for its answer. In Wasm it has 64 bytes: what is larger is moved by a call.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Waiting {
     pub began: Began,
-    pub asked: Asked,
+    pub request: Request,
     pub statement: Option<Rc<Statement>>,
     pub parent: Option<Box<str>>,
     pub rows: u32,
-    /// Statements that the server has done of it.
+    /// Number of its statements that the server has done.
     pub done: u32,
     pub code: Option<Box<str>>,
-    /// Its row is out already; only its answer is still to come.
-    pub is_told: bool,
-    /// The server lets the client copy, and waits for the end of that.
+    /// Whether its row is out already; only its answer is still to come.
+    pub is_emitted: bool,
+    /// Whether the server lets the client copy, and waits for the end of that.
     pub is_copying: bool,
     /// What its name stood for before a `Parse`.
-    pub undo: Option<Box<Name>>,
+    pub undo: Option<Box<ReplacedName>>,
 }
 
 #[cfg(target_family = "wasm")]
 const _: () = assert!(size_of::<Waiting>() <= 64);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Asked {
+pub(crate) enum Request {
     /// Answered by `ParseComplete`.
     Parse,
     /// Answered by `CommandComplete` or its kind.
@@ -68,16 +68,16 @@ pub(crate) struct Unread {
     pub code: Option<Box<str>>,
 }
 
-/// Requests that wait for their answers. Over that the oldest is forgotten, and told so: a client that asks and never listens must
+/// Maximum number of waiting requests. Over that the oldest is forgotten, with a row: a client that asks and never listens must
 /// not fill the memory.
-const MOST: usize = 4096;
+const MAX_WAITING: usize = 4096;
 
-// === impl Waits ===
+// === impl WaitQueue ===
 
-impl Waits {
+impl WaitQueue {
     /// Whether there is no room for another.
     pub(crate) fn is_full(&self) -> bool {
-        self.all.len() >= MOST
+        self.all.len() >= MAX_WAITING
     }
 
     /// Adds one.
@@ -87,16 +87,16 @@ impl Waits {
         self.all.push_back(waiting);
     }
 
-    /// More bytes were not captured; whether others are what was asked last, and these were added to them.
+    /// Adds bytes that were not captured to those that were asked last; returns whether there are such.
     pub(crate) fn add_unread(&mut self, bytes: u32) -> bool {
-        let Some(Waiting { asked: Asked::Unread(unread), .. }) = self.all.back_mut() else { return false };
+        let Some(Waiting { request: Request::Unread(unread), .. }) = self.all.back_mut() else { return false };
         unread.bytes = unread.bytes.saturating_add(bytes);
         true
     }
 
     /// Whether the last unit is complete, or may be.
     pub(crate) fn ends_a_unit(&self) -> bool {
-        self.all.back().is_none_or(|last| last.asked.ends_a_unit() || matches!(last.asked, Asked::Unread(_)))
+        self.all.back().is_none_or(|last| last.request.ends_a_unit() || matches!(last.request, Request::Unread(_)))
     }
 
     pub(crate) fn pop(&mut self) -> Option<Waiting> {
@@ -149,39 +149,39 @@ impl Waits {
 
     /// Where the first unit ends that was followed by a later one, and when that was asked.
     pub(crate) fn asked_again(&self) -> Option<(usize, u64)> {
-        let end = self.all.iter().position(|waiting| waiting.asked.ends_a_unit())?;
+        let end = self.all.iter().position(|waiting| waiting.request.ends_a_unit())?;
         let last_ns = self.all.get(end)?.began.time_ns;
         let asked_ns = self.all.get(end + 1)?.began.time_ns;
         (asked_ns != last_ns).then_some((end, asked_ns))
     }
 
-    /// Things that the server answers with nothing, and what it has answered unseen, make room for the statement at the front.
-    pub(crate) fn skip(&mut self, is_skipped: impl Fn(&Asked) -> bool) {
-        while self.all.front().is_some_and(|waiting| is_skipped(&waiting.asked)) {
+    /// Removes from the front what the server does not answer, or has answered unseen, up to the next statement.
+    pub(crate) fn skip(&mut self, is_skipped: impl Fn(&Request) -> bool) {
+        while self.all.front().is_some_and(|waiting| is_skipped(&waiting.request)) {
             self.pop();
         }
     }
 }
 
-// === impl Waits: copying ===
+// === impl WaitQueue: copying ===
 
-impl Waits {
+impl WaitQueue {
     /// Whether the server waits for the end of what is copied.
     pub(crate) fn is_copying(&self) -> bool {
         self.all.front().is_some_and(|waiting| waiting.is_copying)
     }
 
-    /// The server lets the client copy for the statement at the front. All `Sync` up to the end of that, which may have been sent
+    /// Begins the copy of the statement at the front. All `Sync` up to the end of that, which may have been sent
     /// already, are read and forgotten.
     pub(crate) fn begin_copy(&mut self) {
-        self.skip(|asked| matches!(asked, Asked::Parse | Asked::CopyEnd));
-        let Some(front) = self.all.front_mut().filter(|front| front.asked.is_executed()) else { return };
+        self.skip(|request| matches!(request, Request::Parse | Request::CopyEnd));
+        let Some(front) = self.all.front_mut().filter(|front| front.request.is_executed()) else { return };
         front.is_copying = true;
-        let end = self.all.iter().position(|waiting| waiting.asked == Asked::CopyEnd);
+        let end = self.all.iter().position(|waiting| waiting.request == Request::CopyEnd);
         let mut index = 1;
         let mut left = end.unwrap_or(self.all.len());
         while index < left {
-            if self.all.get(index).is_some_and(|waiting| waiting.asked == Asked::Sync) {
+            if self.all.get(index).is_some_and(|waiting| waiting.request == Request::Sync) {
                 self.remove(index);
                 left -= 1;
             } else {
@@ -194,12 +194,12 @@ impl Waits {
         }
     }
 
-    /// The client is done with copying.
+    /// Ends the copy of the statement at the front.
     pub(crate) fn end_copy(&mut self, began: Began) {
         if self.is_copying() {
             self.stop_copy();
-        } else if self.all.iter().any(|waiting| waiting.asked.is_executed()) && self.all.len() < MOST {
-            self.all.push_back(Waiting::new(began, Asked::CopyEnd, None, None));
+        } else if self.all.iter().any(|waiting| waiting.request.is_executed()) && self.all.len() < MAX_WAITING {
+            self.all.push_back(Waiting::new(began, Request::CopyEnd, None, None));
         }
     }
 
@@ -210,9 +210,9 @@ impl Waits {
     }
 }
 
-// === impl Asked ===
+// === impl Request ===
 
-impl Asked {
+impl Request {
     /// Whether it is a statement.
     pub(crate) const fn is_executed(&self) -> bool {
         matches!(self, Self::Execute | Self::Query)
@@ -227,24 +227,40 @@ impl Asked {
 // === impl Waiting ===
 
 impl Waiting {
-    pub(crate) const fn new(began: Began, asked: Asked, statement: Option<Rc<Statement>>, parent: Option<Box<str>>) -> Self {
-        Self { began, asked, statement, parent, rows: 0, done: 0, code: None, is_told: false, is_copying: false, undo: None }
+    pub(crate) const fn new(
+        began: Began,
+        request: Request,
+        statement: Option<Rc<Statement>>,
+        parent: Option<Box<str>>,
+    ) -> Self {
+        Self {
+            began,
+            request,
+            statement,
+            parent,
+            rows: 0,
+            done: 0,
+            code: None,
+            is_emitted: false,
+            is_copying: false,
+            undo: None,
+        }
     }
 
     /// Whether it may change how the server reads texts.
     fn may_set(&self) -> bool {
-        match &self.asked {
-            Asked::Execute | Asked::Query => self.statement.as_ref().is_none_or(|statement| statement.may_set),
-            Asked::Unread(_) => true,
-            Asked::Parse | Asked::Sync | Asked::CopyEnd => false,
+        match &self.request {
+            Request::Execute | Request::Query => self.statement.as_ref().is_none_or(|statement| statement.may_set),
+            Request::Unread(_) => true,
+            Request::Parse | Request::Sync | Request::CopyEnd => false,
         }
     }
 
-    /// What is to be told of it now; it keeps its place, because its answer may still come.
+    /// Takes what its row says now; it stays, because its answer may still come.
     pub(crate) fn take(&mut self) -> Self {
-        let mut taken = Self::new(self.began, self.asked.clone(), self.statement.clone(), self.parent.take());
+        let mut taken = Self::new(self.began, self.request.clone(), self.statement.clone(), self.parent.take());
         (taken.rows, taken.done) = (self.rows, self.done);
-        taken.is_told = std::mem::replace(&mut self.is_told, true);
+        taken.is_emitted = std::mem::replace(&mut self.is_emitted, true);
         taken
     }
 }

@@ -1,4 +1,4 @@
-//! What a session calls its statements and portals.
+//! The names of a session's prepared statements and portals.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -8,42 +8,42 @@ use sql::Statement;
 
 /// Statements by the names that a session gave them. Of the names only a hash is kept.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Names {
+pub(crate) struct NamedStatements {
     unnamed: Option<Rc<Statement>>,
     named: BTreeMap<u64, Rc<Statement>>,
 }
 
-/// A name, and what it stood for.
+/// A name that was given anew, and what it stood for.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Name {
+pub(crate) struct ReplacedName {
     hash: u64,
     statement: Option<Rc<Statement>>,
 }
 
-/// Names of a session that are remembered; drivers keep up to 256 statements. With 16 bytes for each, all connections of a full
-/// table have 32 MiB. The execution of a forgotten one is counted, without its operation.
-const MOST: usize = 256;
+/// Maximum number of names of a session that are remembered; drivers keep up to 256 statements. With 16 bytes for each, all
+/// connections of a full table have 32 MiB. The execution of a forgotten one is counted, without its operation.
+const MAX_NAMES: usize = 256;
 
-// === impl Names ===
+// === impl NamedStatements ===
 
-impl Names {
-    /// Names a statement; what the name stood for before, unless it is none.
-    pub(crate) fn put(&mut self, name: &[u8], statement: Rc<Statement>) -> Option<Name> {
+impl NamedStatements {
+    /// Gives a statement a name; returns what the name stood for before, None for the unnamed one.
+    pub(crate) fn put(&mut self, name: &[u8], statement: Rc<Statement>) -> Option<ReplacedName> {
         if name.is_empty() {
             self.unnamed = Some(statement);
             return None;
         }
         let hash = hash(name);
         let before = self.named.insert(hash, statement);
-        if self.named.len() > MOST {
+        if self.named.len() > MAX_NAMES {
             // Which one it is says nothing: hashes have no order.
             self.named.pop_first();
         }
-        Some(Name { hash, statement: before })
+        Some(ReplacedName { hash, statement: before })
     }
 
-    /// Lets a name stand for what it stood for.
-    pub(crate) fn restore(&mut self, name: Name) {
+    /// Restores what a name stood for.
+    pub(crate) fn restore(&mut self, name: ReplacedName) {
         match name.statement {
             Some(statement) => drop(self.named.insert(name.hash, statement)),
             None => drop(self.named.remove(&name.hash)),
@@ -70,7 +70,7 @@ impl Names {
     }
 }
 
-/// FNV-1a: a session that makes two of its names meet confuses nobody but itself.
+/// FNV-1a: a session with two names of the same hash confuses nobody but itself.
 fn hash(name: &[u8]) -> u64 {
     name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -81,15 +81,15 @@ mod tests {
 
     use sql::{Operation, Statement};
 
-    use super::{MOST, Names};
+    use super::{MAX_NAMES, NamedStatements};
 
     #[test]
     fn a_name_stands_for_a_statement_until_it_is_closed() {
-        let mut names = Names::default();
+        let mut names = NamedStatements::default();
         for (name, operation) in [("", "SELECT"), ("s1", "UPDATE")] {
             names.put(name.as_bytes(), Rc::new(Statement::bare(Operation::named(operation.as_bytes()))));
         }
-        let operation = |names: &Names, name: &[u8]| names.get(name).map(|statement| statement.operation.name());
+        let operation = |names: &NamedStatements, name: &[u8]| names.get(name).map(|statement| statement.operation.name());
         assert_eq!(
             (operation(&names, b""), operation(&names, b"s1"), operation(&names, b"s2")),
             (Some("SELECT"), Some("UPDATE"), None)
@@ -101,8 +101,8 @@ mod tests {
 
     #[test]
     fn no_more_names_are_kept_than_the_cap() {
-        let mut names = Names::default();
-        (0..3 * MOST).for_each(|number| drop(names.put(format!("s{number}").as_bytes(), Rc::new(Statement::default()))));
-        assert_eq!(names.named.len(), MOST);
+        let mut names = NamedStatements::default();
+        (0..3 * MAX_NAMES).for_each(|number| drop(names.put(format!("s{number}").as_bytes(), Rc::new(Statement::default()))));
+        assert_eq!(names.named.len(), MAX_NAMES);
     }
 }
