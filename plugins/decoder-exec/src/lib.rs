@@ -1,12 +1,13 @@
 //! Decoder of probe `exec`: every process that executes a program or exits becomes a log record.
 
-mod ending;
-mod program;
 pub mod record;
+mod program;
+mod exit;
+mod attributes;
 
 pub use record::ExecRecord;
 
-use plugin_sdk::{Config, FieldUse, Flat, RecordLayout, Rows, Sensitivity, Signal, Table};
+use plugin_sdk::{Config, Flat, RecordLayout, Rows, Table};
 
 /// The fields of an exec or exit.
 pub struct ProcessEvent;
@@ -19,47 +20,7 @@ impl Flat for ProcessEvent {
 
     fn table(_: &str, _: &RecordLayout, config: Config<'_>) -> Result<Table<Self::Record>, String> {
         config.none()?;
-        Ok(Table::<Self::Record>::new("process", Signal::Log)
-            .valid_if(|process| matches!(process.kind(), record::EXEC | record::EXIT) && program::is_whole(process))
-            .u64("time", |process| process.time_ns())
-            .used(FieldUse::Time)
-            .label("event", |process| if process.is_exec() { "process.exec" } else { "process.exit" })
-            .used(FieldUse::Name)
-            .text("body", |process, text| match process.is_exec() {
-                true => drop(text.chars(process.filename())),
-                false => ending::in_words(process, text),
-            })
-            .used(FieldUse::Body)
-            .text("error.type", ending::error)
-            .used(FieldUse::Error)
-            .label("process.event", |process| if process.is_exec() { "exec" } else { "exit" })
-            .used(FieldUse::Dimension)
-            .u64("kernel.threshold", |process| process.threshold())
-            .used(FieldUse::Threshold)
-            .u32("process.pid", |process| process.pid())
-            .u32("process.parent_pid", |process| process.parent_pid())
-            .chars("thread.name", |process| process.comm())
-            .u32("process.real_user.id", |process| process.uid())
-            .u64("linux.cgroup.id", |process| process.cgroup_id())
-            .omit_zero()
-            .chars("process.executable.path", |process| process.filename())
-            .omit_zero()
-            .chars("process.executable.name", |process| program::name(process.filename()))
-            .omit_zero()
-            .text("process.command_line", program::command_line)
-            .reveals(Sensitivity::Payload)
-            .omit_zero()
-            .boolean("process.args_truncated", |process| u8::from(program::is_cut(process)))
-            .omit_zero()
-            .i64("process.exit.code", |process| i64::from(process.exit_code()))
-            .omit_zero()
-            .label("process.exit.signal", |process| ending::signal(process.exit_signal()))
-            .omit_zero()
-            .u64("process.lifetime", |process| process.lifetime_ns())
-            .unit("ns")
-            .omit_zero()
-            .counter("process.events", "Programs executed and processes ended.")
-            .histogram("process.lifetime", "How long processes live, measured when they exit.", "process.lifetime"))
+        Ok(attributes::table())
     }
 }
 

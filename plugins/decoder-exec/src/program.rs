@@ -15,7 +15,7 @@ pub(crate) fn is_cut(process: ExecRecord<'_>) -> bool {
 }
 
 /// The last part of a path.
-pub(crate) fn name(path: &[u8]) -> &[u8] {
+pub(crate) fn file_name(path: &[u8]) -> &[u8] {
     path.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
 }
 

@@ -1,10 +1,11 @@
 //! Decoder of probe `file`: every openat and openat2 becomes a span, and one more value of `file.open.duration`.
 
 mod record;
+mod attributes;
 
 pub use record::FileRecord;
 
-use plugin_sdk::{Config, FieldUse, Flat, RecordLayout, Rows, Signal, Table, errno};
+use plugin_sdk::{Config, Flat, RecordLayout, Rows, Table};
 
 /// The fields of an opened file.
 pub struct FileOpen;
@@ -17,48 +18,7 @@ impl Flat for FileOpen {
 
     fn table(_: &str, _: &RecordLayout, config: Config<'_>) -> Result<Table<Self::Record>, String> {
         config.none()?;
-        Ok(Table::<Self::Record>::new("file.open", Signal::Span)
-            .u64("time", |open| open.time_ns())
-            .used(FieldUse::Time)
-            .u64("duration", |open| open.duration_ns())
-            .unit("ns")
-            .used(FieldUse::Duration)
-            .label("error.type", |open| errno::name(open.ret().min(0).saturating_neg()))
-            .used(FieldUse::Error)
-            .u64("kernel.threshold", |open| open.threshold())
-            .used(FieldUse::Threshold)
-            // A line on a screen is short: what was opened, and by whom, comes first.
-            .chars("file.path", |open| open.path())
-            .omit_zero()
-            .label("file.open.access", |open| access(open.flags()))
-            .chars("thread.name", |open| open.comm())
-            .u32("process.pid", |open| open.pid())
-            .u32("thread.id", |open| open.tid())
-            .u32("process.real_user.id", |open| open.uid())
-            .u64("linux.cgroup.id", |open| open.cgroup_id())
-            .omit_zero()
-            .u32("file.open.flags", |open| open.flags())
-            .text("file.mode", |open, text| octal(open.mode(), open.flags(), text))
-            .omit_zero()
-            .histogram("file.open.duration", "How long openat and openat2 take.", "duration"))
-    }
-}
-
-/// What the file was opened for: the lowest two bits of the flags, the same on every architecture.
-fn access(flags: u32) -> &'static str {
-    match flags & 3 {
-        0 => "read",
-        1 => "write",
-        _ => "read_write",
-    }
-}
-
-/// The permissions that a created file was to have, `0644`; nothing if none was to be created.
-fn octal(mode: u32, flags: u32, text: &mut plugin_sdk::Text) {
-    const CREATES: u32 = 0o100 | 0o20_000_000;
-    if flags & CREATES != 0 {
-        let digit = |place: u32| u64::from(mode >> (3 * place) & 7);
-        text.number(digit(3)).number(digit(2)).number(digit(1)).number(digit(0));
+        Ok(attributes::table())
     }
 }
 

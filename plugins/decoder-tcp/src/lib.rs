@@ -1,11 +1,12 @@
 //! Decoder of probe `tcp`: every end of a TCP connection becomes a span when it closes.
 
-mod end;
 pub mod record;
+mod endpoint;
+mod attributes;
 
 pub use record::TcpRecord;
 
-use plugin_sdk::{Config, FieldUse, Flat, RecordLayout, Rows, Sensitivity, Signal, Table, errno};
+use plugin_sdk::{Config, Flat, RecordLayout, Rows, Table};
 
 /// The fields of a connection.
 pub struct Connection;
@@ -18,75 +19,8 @@ impl Flat for Connection {
 
     fn table(_: &str, _: &RecordLayout, config: Config<'_>) -> Result<Table<Self::Record>, String> {
         config.none()?;
-        let table = Table::<Self::Record>::new("tcp.connection", Signal::Span)
-            .valid_if(|tcp| matches!(tcp.family(), record::IPV4 | record::IPV6))
-            .u64("time", |tcp| tcp.time_ns())
-            .used(FieldUse::Time)
-            .u64("duration", |tcp| tcp.duration_ns())
-            .unit("ns")
-            .used(FieldUse::Duration)
-            .label("error.type", |tcp| errno::name(tcp.error()))
-            .used(FieldUse::Error)
-            .u32("kind", end::span_kind)
-            .used(FieldUse::Kind)
-            .label("tcp.role", end::role)
-            .used(FieldUse::Dimension)
-            .u32("server.port", |tcp| u32::from(end::server(tcp).map_or(0, |server| server.port)))
-            .used(FieldUse::Dimension)
-            .omit_zero()
-            .u64("kernel.threshold", |tcp| tcp.threshold())
-            .used(FieldUse::Threshold);
-        Ok(measures(addresses(table))
-            .u32("process.pid", |tcp| tcp.pid())
-            .omit_zero()
-            .chars("thread.name", |tcp| tcp.comm())
-            .omit_zero()
-            .u32("process.real_user.id", |tcp| tcp.uid())
-            .u64("linux.cgroup.id", |tcp| tcp.cgroup_id())
-            .omit_zero())
+        Ok(attributes::table())
     }
-}
-
-/// Who talked to whom. What may be a person's address is marked so: that of a client, and that of a peer.
-fn addresses(table: Table<TcpRecord<'static>>) -> Table<TcpRecord<'static>> {
-    table
-        .text("server.address", |tcp, text| end::server(tcp).into_iter().for_each(|server| server.write(text)))
-        .omit_zero()
-        .text("client.address", |tcp, text| end::client(tcp).into_iter().for_each(|client| client.write(text)))
-        .reveals(Sensitivity::Identity)
-        .omit_zero()
-        .u32("client.port", |tcp| u32::from(end::client(tcp).map_or(0, |client| client.port)))
-        .omit_zero()
-        .label("network.transport", |_| "tcp")
-        .label("network.type", |tcp| if tcp.family() == record::IPV4 { "ipv4" } else { "ipv6" })
-        .text("network.local.address", |tcp, text| end::local(tcp).write(text))
-        .u32("network.local.port", |tcp| u32::from(tcp.local_port()))
-        .text("network.peer.address", |tcp, text| end::remote(tcp).write(text))
-        .reveals(Sensitivity::Identity)
-        .u32("network.peer.port", |tcp| u32::from(tcp.remote_port()))
-        .label("network.connection.state", |tcp| end::state(tcp.last_state()))
-        .omit_zero()
-}
-
-/// How it went.
-fn measures(table: Table<TcpRecord<'static>>) -> Table<TcpRecord<'static>> {
-    table
-        .u64("tcp.sent", |tcp| tcp.bytes_sent())
-        .unit("By")
-        .u64("tcp.received", |tcp| tcp.bytes_received())
-        .unit("By")
-        .u32("tcp.retransmits", |tcp| tcp.retransmits())
-        .unit("{segment}")
-        .u32("tcp.round_trip", |tcp| tcp.srtt_us())
-        .unit("us")
-        .omit_zero()
-        .u32("tcp.connect.duration", |tcp| tcp.connect_us())
-        .unit("us")
-        .omit_zero()
-        .histogram("tcp.connection.duration", "From the first SYN to the close.", "duration")
-        .sum("tcp.sent", "Bytes that peers acknowledged.", "tcp.sent")
-        .sum("tcp.received", "Bytes received.", "tcp.received")
-        .sum("tcp.retransmits", "Segments sent again.", "tcp.retransmits")
 }
 
 plugin_sdk::export!(decoder: Decoder);

@@ -9,16 +9,16 @@ use crate::record::{CLIENT, IPV4, SERVER, TcpRecord};
 
 /// One end.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct End<'a> {
+pub(crate) struct Endpoint<'a> {
     /// In host order.
     pub port: u16,
     address: &'a [u8; 16],
     is_ipv4: bool,
 }
 
-// === impl End ===
+// === impl Endpoint ===
 
-impl End<'_> {
+impl Endpoint<'_> {
     /// Adds the address to a row.
     pub(crate) fn write(self, text: &mut Text) {
         if self.is_ipv4 {
@@ -35,17 +35,17 @@ impl End<'_> {
 }
 
 /// This end.
-pub(crate) fn local(tcp: TcpRecord<'_>) -> End<'_> {
-    End { port: tcp.local_port(), address: tcp.local_address(), is_ipv4: tcp.family() == IPV4 }
+pub(crate) fn local(tcp: TcpRecord<'_>) -> Endpoint<'_> {
+    Endpoint { port: tcp.local_port(), address: tcp.local_address(), is_ipv4: tcp.family() == IPV4 }
 }
 
 /// The other end.
-pub(crate) fn remote(tcp: TcpRecord<'_>) -> End<'_> {
-    End { port: tcp.remote_port(), address: tcp.remote_address(), is_ipv4: tcp.family() == IPV4 }
+pub(crate) fn remote(tcp: TcpRecord<'_>) -> Endpoint<'_> {
+    Endpoint { port: tcp.remote_port(), address: tcp.remote_address(), is_ipv4: tcp.family() == IPV4 }
 }
 
 /// The end that listened, if it is known.
-pub(crate) fn server(tcp: TcpRecord<'_>) -> Option<End<'_>> {
+pub(crate) fn server(tcp: TcpRecord<'_>) -> Option<Endpoint<'_>> {
     match tcp.role() {
         CLIENT => Some(remote(tcp)),
         SERVER => Some(local(tcp)),
@@ -54,7 +54,7 @@ pub(crate) fn server(tcp: TcpRecord<'_>) -> Option<End<'_>> {
 }
 
 /// The end that connected, if it is known.
-pub(crate) fn client(tcp: TcpRecord<'_>) -> Option<End<'_>> {
+pub(crate) fn client(tcp: TcpRecord<'_>) -> Option<Endpoint<'_>> {
     match tcp.role() {
         CLIENT => Some(local(tcp)),
         SERVER => Some(remote(tcp)),

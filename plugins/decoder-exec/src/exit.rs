@@ -5,7 +5,7 @@ use plugin_sdk::Text;
 use crate::record::ExecRecord;
 
 /// `error.type`: the signal that killed it, or an exit code that is not 0.
-pub(crate) fn error(process: ExecRecord<'_>, text: &mut Text) {
+pub(crate) fn error_type(process: ExecRecord<'_>, text: &mut Text) {
     match (process.exit_signal(), process.exit_code()) {
         (0, 0) => {}
         (0, code) => drop(text.number(u64::from(code.unsigned_abs()))),
@@ -14,7 +14,7 @@ pub(crate) fn error(process: ExecRecord<'_>, text: &mut Text) {
 }
 
 /// The body of an exit: `exited with 1`, `killed by SIGKILL`.
-pub(crate) fn in_words(process: ExecRecord<'_>, text: &mut Text) {
+pub(crate) fn describe(process: ExecRecord<'_>, text: &mut Text) {
     match process.exit_signal() {
         0 => drop(text.str("exited with ").number(u64::from(process.exit_code().unsigned_abs()))),
         number => drop(text.str("killed by ").str(signal(number))),
