@@ -23,7 +23,7 @@ pub(crate) fn table(probe: &str, layout: &RecordLayout, settings: Settings) -> R
     let by_duration = if roles.duration.is_some() { Signal::Span } else { Signal::Log };
     let mut table = Table::<Raw>::new(&event, settings.signal.map_or(by_duration, Signal::from));
     for (place, (member, name)) in layout.members.iter().zip(member::names(layout)).enumerate() {
-        table = Reading::of(member).field(table, &name).used(roles.field_use(place));
+        table = Reading::of(member).add_field(table, &name).used(roles.field_use(place));
         if settings.sensitive.contains(&member.name) {
             table = table.reveals(Sensitivity::Payload);
         }
@@ -35,7 +35,7 @@ pub(crate) fn table(probe: &str, layout: &RecordLayout, settings: Settings) -> R
         table = table.u64("event.time", |_| 0).used(FieldUse::Time);
     }
     if let Some(failure) = roles.error {
-        table = table.label("error.type", move |record| failure.name(record)).used(FieldUse::Error);
+        table = table.label("error.type", move |record| failure.error_name(record)).used(FieldUse::Error);
     }
     Ok(table.at_least(least(layout)).counter(&format!("{event}.count"), "Records of the probe."))
 }

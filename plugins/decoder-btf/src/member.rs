@@ -3,7 +3,7 @@
 use plugin_sdk::{Member, MemberKind, Raw, RecordLayout, Table};
 
 /// Names that the semantic conventions have for what C programs call so.
-const CONVENTIONS: [(&str, &str); 9] = [
+const CONVENTIONAL_NAMES: [(&str, &str); 9] = [
     ("tgid", "process.pid"),
     ("pid", "process.pid"),
     ("ppid", "process.parent_pid"),
@@ -53,29 +53,29 @@ impl Reading {
     }
 
     /// Adds the member's field to a table. The match is here and not within the closures, so that none is made per row.
-    pub(crate) fn field(self, table: Table<Raw>, name: &str) -> Table<Raw> {
+    pub(crate) fn add_field(self, table: Table<Raw>, name: &str) -> Table<Raw> {
         match self {
-            Self::U8(at) => table.u32(name, move |record| u32::from(u8::from_le_bytes(take(record, at)))),
-            Self::U16(at) => table.u32(name, move |record| u32::from(u16::from_le_bytes(take(record, at)))),
-            Self::U32(at) => table.u32(name, move |record| u32::from_le_bytes(take(record, at))),
-            Self::U64(at) => table.u64(name, move |record| u64::from_le_bytes(take(record, at))),
+            Self::U8(at) => table.u32(name, move |record| u32::from(u8::from_le_bytes(read_bytes(record, at)))),
+            Self::U16(at) => table.u32(name, move |record| u32::from(u16::from_le_bytes(read_bytes(record, at)))),
+            Self::U32(at) => table.u32(name, move |record| u32::from_le_bytes(read_bytes(record, at))),
+            Self::U64(at) => table.u64(name, move |record| u64::from_le_bytes(read_bytes(record, at))),
             Self::I8(_) | Self::I16(_) | Self::I32(_) | Self::I64(_) => table.i64(name, move |record| self.number(record)),
-            Self::Chars(at, size) => table.chars(name, move |record| part(record, at, size)),
-            Self::Bytes(at, size) => table.bytes(name, move |record| part(record, at, size)),
+            Self::Chars(at, size) => table.chars(name, move |record| read_part(record, at, size)),
+            Self::Bytes(at, size) => table.bytes(name, move |record| read_part(record, at, size)),
         }
     }
 
     /// The member as a signed number; 0 for text and bytes.
     pub(crate) fn number(self, record: &[u8]) -> i64 {
         match self {
-            Self::U8(at) => i64::from(u8::from_le_bytes(take(record, at))),
-            Self::U16(at) => i64::from(u16::from_le_bytes(take(record, at))),
-            Self::U32(at) => i64::from(u32::from_le_bytes(take(record, at))),
-            Self::U64(at) => u64::from_le_bytes(take(record, at)).cast_signed(),
-            Self::I8(at) => i64::from(i8::from_le_bytes(take(record, at))),
-            Self::I16(at) => i64::from(i16::from_le_bytes(take(record, at))),
-            Self::I32(at) => i64::from(i32::from_le_bytes(take(record, at))),
-            Self::I64(at) => i64::from_le_bytes(take(record, at)),
+            Self::U8(at) => i64::from(u8::from_le_bytes(read_bytes(record, at))),
+            Self::U16(at) => i64::from(u16::from_le_bytes(read_bytes(record, at))),
+            Self::U32(at) => i64::from(u32::from_le_bytes(read_bytes(record, at))),
+            Self::U64(at) => u64::from_le_bytes(read_bytes(record, at)).cast_signed(),
+            Self::I8(at) => i64::from(i8::from_le_bytes(read_bytes(record, at))),
+            Self::I16(at) => i64::from(i16::from_le_bytes(read_bytes(record, at))),
+            Self::I32(at) => i64::from(i32::from_le_bytes(read_bytes(record, at))),
+            Self::I64(at) => i64::from_le_bytes(read_bytes(record, at)),
             Self::Chars(..) | Self::Bytes(..) => 0,
         }
     }
@@ -89,7 +89,7 @@ pub(crate) fn names(layout: &RecordLayout) -> Vec<String> {
         let own = name(&member.name);
         // Where there is a thread group as well, `pid` is the thread.
         let c_name = if member.name == "pid" && has("tgid") { "tid" } else { &member.name };
-        let convention = CONVENTIONS.iter().find(|(known, _)| *known == c_name).map(|(_, field)| (*field).to_owned());
+        let convention = CONVENTIONAL_NAMES.iter().find(|(known, _)| *known == c_name).map(|(_, field)| (*field).to_owned());
         let mut field = convention.filter(|field| !names.contains(field)).unwrap_or_else(|| own.clone());
         let mut next = 2;
         while names.contains(&field) {
@@ -109,11 +109,11 @@ pub(crate) fn name(c_name: &str) -> String {
 }
 
 /// N bytes at an offset; 0 for a record that is shorter than its layout.
-fn take<const N: usize>(record: &[u8], at: usize) -> [u8; N] {
+fn read_bytes<const N: usize>(record: &[u8], at: usize) -> [u8; N] {
     record.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
 }
 
-fn part(record: &[u8], at: usize, size: usize) -> &[u8] {
+fn read_part(record: &[u8], at: usize, size: usize) -> &[u8] {
     let rest = record.get(at..).unwrap_or_default();
     if size == 0 { rest } else { rest.get(..size).unwrap_or(rest) }
 }

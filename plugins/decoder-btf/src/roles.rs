@@ -37,17 +37,17 @@ impl Roles {
     /// # Errors
     /// A setting names a member that is not there, or cannot be what it is said to be.
     pub(crate) fn of(layout: &RecordLayout, settings: &Settings) -> Result<Self, String> {
-        let named = |setting: &str, member: &String| named(layout, setting, member);
-        settings.sensitive.iter().try_for_each(|member| named("sensitive", member).map(drop))?;
+        let find_member = |setting: &str, member: &String| find_member(layout, setting, member);
+        settings.sensitive.iter().try_for_each(|member| find_member("sensitive", member).map(drop))?;
         Ok(Self {
-            time: nanoseconds(layout, "time", settings.time.as_ref(), &TIMES)?,
-            duration: nanoseconds(layout, "duration", settings.duration.as_ref(), &DURATIONS)?,
+            time: find_nanoseconds(layout, "time", settings.time.as_ref(), &TIMES)?,
+            duration: find_nanoseconds(layout, "duration", settings.duration.as_ref(), &DURATIONS)?,
             error: match &settings.error {
-                Some(member) => Some(failure(layout, named("error", member)?)?),
-                None => recognise(layout, &ERRORS, is_number).map(|place| failure(layout, place)).transpose()?,
+                Some(member) => Some(find_failure(layout, find_member("error", member)?)?),
+                None => find_by_name(layout, &ERRORS, is_number).map(|place| find_failure(layout, place)).transpose()?,
             },
-            threshold: recognise(layout, &[THRESHOLD], is_u64),
-            dimensions: settings.dimensions.iter().map(|member| named("dimensions", member)).collect::<Result<_, _>>()?,
+            threshold: find_by_name(layout, &[THRESHOLD], is_u64),
+            dimensions: settings.dimensions.iter().map(|member| find_member("dimensions", member)).collect::<Result<_, _>>()?,
         })
     }
 
@@ -72,7 +72,7 @@ impl Roles {
 
 impl Failure {
     /// The name of a record's errno; empty if it is no failure.
-    pub(crate) fn name(self, record: &[u8]) -> &'static str {
+    pub(crate) fn error_name(self, record: &[u8]) -> &'static str {
         let value = self.reading.number(record);
         if self.negative_only && value >= 0 {
             return "";
@@ -81,23 +81,28 @@ impl Failure {
     }
 }
 
-fn nanoseconds(layout: &RecordLayout, setting: &str, member: Option<&String>, known: &[&str]) -> Result<Option<usize>, String> {
-    let Some(member) = member else { return Ok(recognise(layout, known, is_u64)) };
-    let place = named(layout, setting, member)?;
+fn find_nanoseconds(
+    layout: &RecordLayout,
+    setting: &str,
+    member: Option<&String>,
+    known: &[&str],
+) -> Result<Option<usize>, String> {
+    let Some(member) = member else { return Ok(find_by_name(layout, known, is_u64)) };
+    let place = find_member(layout, setting, member)?;
     match layout.members.get(place) {
         Some(found) if is_u64(found) => Ok(Some(place)),
         _ => Err(format!("configuration: `{setting}` names `{member}`, which is not an unsigned 64-bit number of nanoseconds")),
     }
 }
 
-fn failure(layout: &RecordLayout, place: usize) -> Result<Failure, String> {
+fn find_failure(layout: &RecordLayout, place: usize) -> Result<Failure, String> {
     let member = layout.members.get(place).filter(|member| is_number(member));
     let member = member.ok_or("configuration: `error` names a member that is not a number")?;
     let says_error = ERRORS.contains(&&*member.name) && !RETURNS.contains(&&*member.name);
     Ok(Failure { reading: Reading::of(member), negative_only: member.kind == MemberKind::Signed && !says_error })
 }
 
-fn named(layout: &RecordLayout, setting: &str, member: &String) -> Result<usize, String> {
+fn find_member(layout: &RecordLayout, setting: &str, member: &String) -> Result<usize, String> {
     let place = layout.members.iter().position(|known| known.name == *member);
     place.ok_or_else(|| {
         let known: Vec<&str> = layout.members.iter().map(|member| &*member.name).collect();
@@ -106,7 +111,7 @@ fn named(layout: &RecordLayout, setting: &str, member: &String) -> Result<usize,
     })
 }
 
-fn recognise(layout: &RecordLayout, known: &[&str], fits: fn(&Member) -> bool) -> Option<usize> {
+fn find_by_name(layout: &RecordLayout, known: &[&str], fits: fn(&Member) -> bool) -> Option<usize> {
     known.iter().find_map(|name| layout.members.iter().position(|member| member.name == *name && fits(member)))
 }
 

@@ -136,12 +136,12 @@ impl Lookups {
             if !why.gives_up_silent(silent_since, lookup.last_ns) {
                 return true;
             }
-            let is_told = lookup.is_answered || lookup.began.is_given_up;
-            if !is_told {
+            let has_row = lookup.is_answered || lookup.began.is_given_up;
+            if !has_row {
                 given_up.push(lookup.clone());
             }
             (lookup.began.is_given_up, lookup.last_ns) = (true, why.time_ns());
-            !is_told && !why.is_final()
+            !has_row && !why.is_final()
         });
         sorted(given_up)
     }

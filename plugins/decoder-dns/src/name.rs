@@ -19,7 +19,7 @@ pub(crate) fn read(bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Result<usize,
     let (mut at, mut part, mut behind, mut length) = (at, at, None, 0);
     let start = text.len();
     loop {
-        match label(bytes, at)? {
+        match read_label(bytes, at)? {
             Label::End => break,
             Label::Pointer(to) => {
                 behind.get_or_insert(at + 2);
@@ -51,7 +51,7 @@ pub(crate) fn read(bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Result<usize,
 /// Returns the offset behind the name at `at`, which is not read; None if it goes beyond the bytes, or is malformed.
 pub(crate) fn skip(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        match label(bytes, at).ok()? {
+        match read_label(bytes, at).ok()? {
             Label::End => return Some(at + 1),
             Label::Pointer(_) => return Some(at + 2),
             Label::Text(label) => at += 1 + label.len(),
@@ -66,7 +66,7 @@ enum Label<'a> {
 }
 
 #[inline]
-fn label(bytes: &[u8], at: usize) -> Result<Label<'_>, ParseError> {
+fn read_label(bytes: &[u8], at: usize) -> Result<Label<'_>, ParseError> {
     let (&length, rest) = bytes.get(at..).and_then(<[u8]>::split_first).ok_or(ParseError::Truncated)?;
     match length {
         0 => Ok(Label::End),

@@ -41,7 +41,7 @@ pub(crate) fn table() -> Table<ExecRecord<'static>> {
         .omit_zero()
         .i64("process.exit.code", |process| i64::from(process.exit_code()))
         .omit_zero()
-        .label("process.exit.signal", |process| exit::signal(process.exit_signal()))
+        .label("process.exit.signal", |process| exit::signal_name(process.exit_signal()))
         .omit_zero()
         .u64("process.lifetime", |process| process.lifetime_ns())
         .unit("ns")

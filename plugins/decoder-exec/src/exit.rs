@@ -9,7 +9,7 @@ pub(crate) fn error_type(process: ExecRecord<'_>, text: &mut Text) {
     match (process.exit_signal(), process.exit_code()) {
         (0, 0) => {}
         (0, code) => drop(text.number(u64::from(code.unsigned_abs()))),
-        (number, _) => drop(text.str(signal(number))),
+        (number, _) => drop(text.str(signal_name(number))),
     }
 }
 
@@ -17,12 +17,12 @@ pub(crate) fn error_type(process: ExecRecord<'_>, text: &mut Text) {
 pub(crate) fn describe(process: ExecRecord<'_>, text: &mut Text) {
     match process.exit_signal() {
         0 => drop(text.str("exited with ").number(u64::from(process.exit_code().unsigned_abs()))),
-        number => drop(text.str("killed by ").str(signal(number))),
+        number => drop(text.str("killed by ").str(signal_name(number))),
     }
 }
 
 /// The name of a signal; empty for 0, and the same for all that have none of their own.
-pub(crate) fn signal(number: u32) -> &'static str {
+pub(crate) fn signal_name(number: u32) -> &'static str {
     let real_time = if number < 65 { "SIGRT" } else { "_OTHER" };
     SIGNALS.get(number as usize).copied().unwrap_or(real_time)
 }

@@ -19,7 +19,7 @@ pub(crate) fn table() -> Table<FileRecord<'static>> {
         // A line on a screen is short: what was opened, and by whom, comes first.
         .chars("file.path", |open| open.path())
         .omit_zero()
-        .label("file.open.access", |open| access(open.flags()))
+        .label("file.open.access", |open| access_name(open.flags()))
         .chars("thread.name", |open| open.comm())
         .u32("process.pid", |open| open.pid())
         .u32("thread.id", |open| open.tid())
@@ -27,13 +27,13 @@ pub(crate) fn table() -> Table<FileRecord<'static>> {
         .u64("linux.cgroup.id", |open| open.cgroup_id())
         .omit_zero()
         .u32("file.open.flags", |open| open.flags())
-        .text("file.mode", |open, text| octal(open.mode(), open.flags(), text))
+        .text("file.mode", |open, text| write_mode(open.mode(), open.flags(), text))
         .omit_zero()
         .histogram("file.open.duration", "How long openat and openat2 take.", "duration")
 }
 
 /// What the file was opened for: the lowest two bits of the flags, the same on every architecture.
-fn access(flags: u32) -> &'static str {
+fn access_name(flags: u32) -> &'static str {
     match flags & 3 {
         0 => "read",
         1 => "write",
@@ -42,7 +42,7 @@ fn access(flags: u32) -> &'static str {
 }
 
 /// The permissions that a created file was to have, `0644`; nothing if none was to be created.
-fn octal(mode: u32, flags: u32, text: &mut Text) {
+fn write_mode(mode: u32, flags: u32, text: &mut Text) {
     const CREATES: u32 = 0o100 | 0o20_000_000;
     if flags & CREATES != 0 {
         let digit = |place: u32| u64::from(mode >> (3 * place) & 7);

@@ -52,7 +52,7 @@ impl Chunks {
                 }
                 Self::Size => {
                     let Some((text, len)) = line(rest) else { return too_long(rest, at) };
-                    let Some(chunk) = hexadecimal(text) else { return Step::Malformed };
+                    let Some(chunk) = parse_hexadecimal(text) else { return Step::Malformed };
                     *size = size.saturating_add(chunk);
                     *self = if chunk == 0 { Self::Trailer } else { Self::Data(chunk.saturating_add(2)) };
                     at += len;
@@ -92,7 +92,7 @@ const fn too_long(rest: &[u8], at: usize) -> Step {
 }
 
 /// A size, up to an extension; None if it is none, or no u64.
-fn hexadecimal(text: &[u8]) -> Option<u64> {
+fn parse_hexadecimal(text: &[u8]) -> Option<u64> {
     let mut number = 0;
     for (place, &byte) in text.iter().enumerate() {
         match char::from(byte).to_digit(16) {

@@ -4,7 +4,7 @@ use plugin_sdk::conversation::{Began, Data, Emit, Foreign, Sender};
 
 use crate::chunks::Step;
 use crate::connection::{Body, Connection, Position, count_unreadable, take_body};
-use crate::head::{Parsed, RequestHead, request};
+use crate::head::{Parsed, RequestHead, parse_request};
 use crate::matching::close_answered;
 use crate::recognise::HTTP2;
 use crate::waiting::Request;
@@ -22,7 +22,7 @@ impl Http {
         let mut at = 0;
         let mut met = 0;
         while let Some(bytes) = data.bytes.get(at..).filter(|bytes| !bytes.is_empty()) {
-            if connection.body != Body::Begun && !begin_body(connection, bytes, data) {
+            if connection.body != Body::Begun && !decide_body(connection, bytes, data) {
                 return Ok(at);
             }
             match &mut connection.client {
@@ -57,15 +57,15 @@ impl Http {
                         continue;
                     }
                     let began = data.began(at);
-                    match request(bytes) {
+                    match parse_request(bytes) {
                         Parsed::Complete(head, len) => {
                             met += 1;
                             connection.is_pipelined |= met > 1;
                             self.handle_request(connection, began, &head, rows);
-                            connection.client = framing(connection, &head);
+                            connection.client = body_position(connection, &head);
                             at += len;
                             if at == data.bytes.len() && connection.client != Position::Head {
-                                let is_asked_for = expects(bytes.get(..len).unwrap_or_default());
+                                let is_asked_for = expects_continue(bytes.get(..len).unwrap_or_default());
                                 connection.body = Body::Due { is_asked_for };
                             }
                         }
@@ -74,7 +74,7 @@ impl Http {
                             self.handle_partial_request(connection, began, &head, rows);
                             return Ok(all);
                         }
-                        Parsed::TooShort | Parsed::Other => return no_request(connection, (bytes, at)).map(|()| all),
+                        Parsed::TooShort | Parsed::Other => return handle_no_request(connection, (bytes, at)).map(|()| all),
                     }
                 }
             }
@@ -96,7 +96,7 @@ impl Http {
         connection.unreadable = 0;
         if !connection.is_pipelined {
             if matches!(connection.server, Position::Lost | Position::Endless) && connection.response.is_some() {
-                self.finish_read(connection, rows);
+                self.finish_unseen_response(connection, rows);
             }
             if connection.has_lost_responses {
                 close_answered(connection);
@@ -128,11 +128,11 @@ impl Http {
 /// may be the next request instead. Returns false where there are too few bytes to tell.
 #[cold]
 #[inline(never)]
-fn begin_body(connection: &mut Connection, bytes: &[u8], data: &Data<'_>) -> bool {
+fn decide_body(connection: &mut Connection, bytes: &[u8], data: &Data<'_>) -> bool {
     if connection.body == Body::Doubtful {
         // Of two requests the second may begin with an empty line.
         let begin = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
-        match request(bytes.get(begin..).unwrap_or_default()) {
+        match parse_request(bytes.get(begin..).unwrap_or_default()) {
             Parsed::Complete(..) => connection.client = Position::Head,
             Parsed::Partial(_) if data.missing > 0 => connection.client = Position::Head,
             Parsed::Partial(_) | Parsed::TooShort if data.missing == 0 => return false,
@@ -146,7 +146,7 @@ fn begin_body(connection: &mut Connection, bytes: &[u8], data: &Data<'_>) -> boo
 /// Whether the head of a request has `Expect: 100-continue`.
 #[cold]
 #[inline(never)]
-fn expects(head: &[u8]) -> bool {
+fn expects_continue(head: &[u8]) -> bool {
     const FIELD: &[u8] = b"expect:";
     head.split(|&byte| byte == b'\n').any(|line| line.get(..FIELD.len()).is_some_and(|name| name.eq_ignore_ascii_case(FIELD)))
 }
@@ -154,7 +154,7 @@ fn expects(head: &[u8]) -> bool {
 /// Handles bytes that are no request.
 #[cold]
 #[inline(never)]
-fn no_request(connection: &mut Connection, (bytes, at): (&[u8], usize)) -> Result<(), Foreign> {
+fn handle_no_request(connection: &mut Connection, (bytes, at): (&[u8], usize)) -> Result<(), Foreign> {
     if bytes.starts_with(HTTP2) {
         // The record of the server's consent to an upgrade came later than what the client made of it.
         return Err(if connection.is_confirmed { Foreign::Behind(at) } else { Foreign::Whole });
@@ -164,7 +164,7 @@ fn no_request(connection: &mut Connection, (bytes, at): (&[u8], usize)) -> Resul
 }
 
 /// How the body of a request ends.
-fn framing(connection: &mut Connection, head: &RequestHead<'_>) -> Position {
+fn body_position(connection: &mut Connection, head: &RequestHead<'_>) -> Position {
     if head.fields.is_chunked {
         return Position::Chunks(Default::default());
     }

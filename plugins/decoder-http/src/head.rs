@@ -52,7 +52,7 @@ const MAX_FIELDS: usize = 256;
 
 /// Parses the head of a request.
 #[inline(always)]
-pub(crate) fn request(bytes: &[u8]) -> Parsed<RequestHead<'_>> {
+pub(crate) fn parse_request(bytes: &[u8]) -> Parsed<RequestHead<'_>> {
     let Some(space) = find(bytes.get(..24).unwrap_or(bytes), b' ') else { return without_space(bytes) };
     let (method_name, rest) = bytes.split_at_checked(space).unwrap_or_default();
     let Some(method) = Method::named(method_name) else { return Parsed::Other };
@@ -74,7 +74,7 @@ pub(crate) fn request(bytes: &[u8]) -> Parsed<RequestHead<'_>> {
         _ => return Parsed::Other,
     };
     let mut fields = Fields { minor, ..Fields::default() };
-    match fields.read(behind.get(len..).unwrap_or_default()) {
+    match fields.read_lines(behind.get(len..).unwrap_or_default()) {
         Some(more) => Parsed::Complete(head(target, fields), space + 1 + len + more),
         None => Parsed::Partial(head(target, fields)),
     }
@@ -116,7 +116,7 @@ fn is_absolute(target: &[u8]) -> bool {
 
 /// Parses the head of a response.
 #[inline(always)]
-pub(crate) fn response(bytes: &[u8]) -> Parsed<ResponseHead<'_>> {
+pub(crate) fn parse_response(bytes: &[u8]) -> Parsed<ResponseHead<'_>> {
     const START: &[u8] = b"HTTP/1.";
     let Some(&[.., minor, b' ', a, b, c]) = bytes.first_chunk::<12>() else {
         let is_start = START.starts_with(bytes.get(..START.len()).unwrap_or(bytes));
@@ -130,7 +130,7 @@ pub(crate) fn response(bytes: &[u8]) -> Parsed<ResponseHead<'_>> {
     }
     let mut fields = Fields { minor: minor - b'0', ..Fields::default() };
     let Some((_, len)) = line(bytes) else { return Parsed::Partial(ResponseHead { status, fields }) };
-    match fields.read(bytes.get(len..).unwrap_or_default()) {
+    match fields.read_lines(bytes.get(len..).unwrap_or_default()) {
         Some(more) => Parsed::Complete(ResponseHead { status, fields }, len + more),
         None => Parsed::Partial(ResponseHead { status, fields }),
     }
@@ -141,7 +141,7 @@ pub(crate) fn response(bytes: &[u8]) -> Parsed<ResponseHead<'_>> {
 impl<'a> Fields<'a> {
     /// Reads lines up to the empty one; how many bytes they take, None if it is not there.
     #[inline(never)]
-    fn read(&mut self, bytes: &'a [u8]) -> Option<usize> {
+    fn read_lines(&mut self, bytes: &'a [u8]) -> Option<usize> {
         let mut at = 0;
         for _ in 0..MAX_FIELDS {
             let rest = bytes.get(at..)?;
@@ -155,15 +155,15 @@ impl<'a> Fields<'a> {
             if field.is_empty() {
                 return Some(at);
             }
-            self.field(field);
+            self.read_field(field);
         }
         None
     }
 
     #[inline(always)]
-    fn field(&mut self, field: &'a [u8]) {
+    fn read_field(&mut self, field: &'a [u8]) {
         if let Some(value) = value(field, b"content-length") {
-            self.content_length = number(value).or(self.content_length);
+            self.content_length = parse_number(value).or(self.content_length);
         } else if let Some(value) = value(field, b"host") {
             self.host = value;
         } else if let Some(value) = value(field, b"traceparent") {
@@ -197,34 +197,34 @@ fn value<'a, const N: usize>(field: &'a [u8], name: &[u8; N]) -> Option<&'a [u8]
 }
 
 /// A number without sign; None if it is none, or no u64.
-fn number(text: &[u8]) -> Option<u64> {
+fn parse_number(text: &[u8]) -> Option<u64> {
     /// Of so many digits, all are numbers. A product that is checked is made of 128 bits in Wasm.
     const SURE: usize = 19;
     let digit = |byte: &u8| byte.is_ascii_digit().then_some(u64::from(byte & 15));
     match text {
         [] => None,
         _ if text.len() <= SURE => text.iter().try_fold(0, |number, byte| Some(number * 10 + digit(byte)?)),
-        _ => long_number(text),
+        _ => parse_long_number(text),
     }
 }
 
 /// A number of so many digits that a u64 may not hold it.
 #[cold]
 #[inline(never)]
-fn long_number(text: &[u8]) -> Option<u64> {
+fn parse_long_number(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok().filter(|text| !text.starts_with('+'))?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Parsed, number, request, response};
+    use super::{Parsed, parse_number, parse_request, parse_response};
     use crate::vocabulary::Method;
 
     #[test]
     fn a_request_is_read_to_the_empty_line() {
         let bytes =
             b"POST /a?b=c HTTP/1.1\r\nHost: h \r\ncontent-LENGTH: 12\r\nX: y\r\nTransfer-Encoding: gzip, Chunked\r\n\r\nbody";
-        let Parsed::Complete(head, len) = request(bytes) else { panic!("{:?}", request(bytes)) };
+        let Parsed::Complete(head, len) = parse_request(bytes) else { panic!("{:?}", parse_request(bytes)) };
         assert_eq!((head.method, head.target, &bytes[len..]), (Method::Post, b"/a?b=c".as_slice(), b"body".as_slice()));
         assert_eq!((head.fields.host, head.fields.content_length, head.fields.is_chunked), (b"h".as_slice(), Some(12), true));
     }
@@ -233,15 +233,19 @@ mod tests {
     fn every_beginning_of_a_head_is_too_little_or_a_part() {
         let bytes = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
         for len in 1..bytes.len() {
-            let parsed = request(&bytes[..len]);
+            let parsed = parse_request(&bytes[..len]);
             assert!(matches!(parsed, Parsed::TooShort | Parsed::Partial(_)), "{len}: {parsed:?}");
         }
         let bytes = b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\n";
         for len in 1..bytes.len() {
-            let parsed = response(&bytes[..len]);
+            let parsed = parse_response(&bytes[..len]);
             assert!(matches!(parsed, Parsed::TooShort | Parsed::Partial(_)), "{len}: {parsed:?}");
         }
-        assert!(matches!(response(bytes), Parsed::Complete(head, 32) if head.status == 404), "{:?}", response(bytes));
+        assert!(
+            matches!(parse_response(bytes), Parsed::Complete(head, 32) if head.status == 404),
+            "{:?}",
+            parse_response(bytes)
+        );
     }
 
     #[test]
@@ -260,13 +264,13 @@ mod tests {
             ("GET", "x"),
         ] {
             let line = format!("{method} {target} HTTP/1.1\r\n\r\n");
-            let parsed = request(line.as_bytes());
+            let parsed = parse_request(line.as_bytes());
             assert!(matches!(parsed, Parsed::Complete(head, _) if head.target == target.as_bytes()), "{target}: {parsed:?}");
             // Whoever sees the first part of it alone does not say that it is none.
             for len in method.len() + 1..line.len() - 4 {
                 let is_behind_target = len > method.len() + 1 + target.len();
                 let is_odd = matches!(target, "x" | "example.com:80") && is_behind_target;
-                assert!(is_odd || request(&line.as_bytes()[..len]) != Parsed::Other, "{}", &line[..len]);
+                assert!(is_odd || parse_request(&line.as_bytes()[..len]) != Parsed::Other, "{}", &line[..len]);
             }
         }
     }
@@ -280,36 +284,36 @@ mod tests {
             ("GET /a/b?q=1/2", "/a/b?q=1/2"),
             ("CONNECT internal.exam", ""),
         ] {
-            let parsed = request(line.as_bytes());
+            let parsed = parse_request(line.as_bytes());
             assert!(matches!(parsed, Parsed::Partial(head) if head.target == target.as_bytes()), "{line}: {parsed:?}");
         }
         for line in ["EHLO mail.example", "SET http", "GET x", "SSTP abc:/", "PASS"] {
-            assert!(matches!(request(line.as_bytes()), Parsed::Other | Parsed::TooShort) || line == "SET http", "{line}");
+            assert!(matches!(parse_request(line.as_bytes()), Parsed::Other | Parsed::TooShort) || line == "SET http", "{line}");
         }
     }
 
     #[test]
     fn what_is_no_message_is_refused() {
         for bytes in ["get / HTTP/1.1\r\n", "GET /\r\n", "GET / HTTP/2.0\r\n\r\n", "PRI * HTTP/2.0\r\n\r\n", "\r\n", "*1\r\n"] {
-            assert_eq!(request(bytes.as_bytes()), Parsed::Other, "{bytes:?}");
+            assert_eq!(parse_request(bytes.as_bytes()), Parsed::Other, "{bytes:?}");
         }
         for bytes in ["HTTP/1.1 2000 OK", "HTTP/1.1 099 OK", "HTTP/1.1 -12 OK", "HTTP/2 200 OK \r\n", "HTTP/1.2 200 O"] {
-            let parsed = response(bytes.as_bytes());
+            let parsed = parse_response(bytes.as_bytes());
             assert!(parsed == Parsed::Other || bytes.contains("2000"), "{bytes:?}: {parsed:?}");
         }
     }
 
     #[test]
     fn a_length_that_no_number_holds_is_none() {
-        assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(parse_number(b"18446744073709551615"), Some(u64::MAX));
         for text in ["18446744073709551616", "-1", "+1", "1e9", "0x10", "", "1 2", "\u{661}"] {
-            assert_eq!(number(text.as_bytes()), None, "{text}");
+            assert_eq!(parse_number(text.as_bytes()), None, "{text}");
         }
     }
 
     #[test]
     fn a_flood_of_fields_ends_somewhere() {
         let bytes = [b"GET / HTTP/1.1\r\n".as_slice(), &b"a:b\r\n".repeat(10_000), b"\r\n"].concat();
-        assert!(matches!(request(&bytes), Parsed::Partial(_)));
+        assert!(matches!(parse_request(&bytes), Parsed::Partial(_)));
     }
 }

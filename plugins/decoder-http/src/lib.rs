@@ -80,7 +80,7 @@ impl Protocol for Http {
         }
         if sender == Sender::Server {
             connection.answered_ns = time_ns;
-            self.finish(connection, rows);
+            self.finish_response(connection, rows);
         }
     }
 
@@ -100,7 +100,7 @@ impl Protocol for Http {
         connection.answered_ns = time_ns;
         let unread = connection.server.unread(bytes);
         if matches!(unread, Unread::Last | Unread::Beyond) {
-            self.finish(connection, rows);
+            self.finish_response(connection, rows);
         }
         unread.is_known()
     }
@@ -129,7 +129,7 @@ impl Protocol for Http {
                 // It was still coming.
                 *answered_ns = why.time_ns();
             }
-            self.finish(connection, rows);
+            self.finish_response(connection, rows);
             return self.end(connection, why, rows);
         }
         let (routes, has_lost_responses) = (&mut self.routes, *has_lost_responses);

@@ -19,9 +19,9 @@ impl Http {
     /// Completes the response under way: a client that sends another request has read it, though its end was not seen.
     #[cold]
     #[inline(never)]
-    pub(crate) fn finish_read(&mut self, connection: &mut Connection, rows: &mut Emit<'_, Exchange>) {
+    pub(crate) fn finish_unseen_response(&mut self, connection: &mut Connection, rows: &mut Emit<'_, Exchange>) {
         connection.server = Position::Lost;
-        self.finish(connection, rows);
+        self.finish_response(connection, rows);
     }
 
     /// Matches a request with the response that came before it, if it is its own.
@@ -59,22 +59,22 @@ impl Http {
     /// Completes what stands before a response that begins.
     pub(crate) fn begin_response(&mut self, connection: &mut Connection, rows: &mut Emit<'_, Exchange>) {
         connection.unreadable = 0;
-        self.finish(connection, rows);
+        self.finish_response(connection, rows);
         if connection.has_lost_responses {
             restore_order(connection);
         }
     }
 
     /// Completes a response whose last byte was among these.
-    pub(crate) fn complete(&mut self, connection: &mut Connection, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) {
+    pub(crate) fn complete_response(&mut self, connection: &mut Connection, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) {
         connection.server = Position::Head;
         connection.answered_ns = data.time_ns;
-        self.finish(connection, rows);
+        self.finish_response(connection, rows);
     }
 
     /// Emits the response under way with what is known of it, or keeps it for a request that was not seen yet.
     #[inline(always)]
-    pub(crate) fn finish(&mut self, connection: &mut Connection, rows: &mut Emit<'_, Exchange>) {
+    pub(crate) fn finish_response(&mut self, connection: &mut Connection, rows: &mut Emit<'_, Exchange>) {
         let Some(mut response) = connection.response.take() else { return };
         response.ended_ns = connection.answered_ns;
         if response.request.is_some() {

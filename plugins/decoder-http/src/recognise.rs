@@ -29,7 +29,7 @@ pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
     if beginning.transport == Transport::Udp || beginning.payload.starts_with(HTTP2) {
         return Opinion::No;
     }
-    match (head::request(beginning.payload), head::response(beginning.payload)) {
+    match (head::parse_request(beginning.payload), head::parse_response(beginning.payload)) {
         (Parsed::Complete(..) | Parsed::Partial(_), _) => Opinion::FromClient,
         (_, Parsed::Complete(..) | Parsed::Partial(_)) => Opinion::FromServer,
         (Parsed::TooShort, _) | (_, Parsed::TooShort) => Opinion::Unsure,

@@ -4,7 +4,7 @@ use plugin_sdk::conversation::{Data, Emit, Foreign, Sender};
 
 use crate::chunks::Step;
 use crate::connection::{Connection, Position, count_unreadable, take_body};
-use crate::head::{Parsed, ResponseHead, response};
+use crate::head::{Parsed, ResponseHead, parse_response};
 use crate::matching::answered_before_end;
 use crate::vocabulary::Method;
 use crate::waiting::Response;
@@ -27,7 +27,7 @@ impl Http {
                     Some(asked) => return Ok(at + asked),
                     None => {
                         at += *left as usize;
-                        self.complete(connection, data, rows);
+                        self.complete_response(connection, data, rows);
                     }
                 },
                 Position::Chunks(chunks) => {
@@ -41,7 +41,7 @@ impl Http {
                         Step::Continue(done) => return Ok(at + done),
                         Step::End(done) => {
                             at += done;
-                            self.complete(connection, data, rows);
+                            self.complete_response(connection, data, rows);
                         }
                         Step::Malformed => connection.lose_position(Sender::Server),
                     }
@@ -54,7 +54,7 @@ impl Http {
                     connection.answered_ns = data.time_ns;
                     return Ok(all);
                 }
-                Position::Head | Position::Lost => match response(bytes) {
+                Position::Head | Position::Lost => match parse_response(bytes) {
                     Parsed::Complete(head, len) => {
                         self.handle_response(connection, &head, (at, at + len), data, rows)?;
                         at += len;
@@ -63,7 +63,7 @@ impl Http {
                     Parsed::Partial(head) => return self.handle_partial_response(connection, &head, data, rows),
                     Parsed::TooShort | Parsed::Other => {
                         connection.answered_ns = data.time_ns;
-                        return no_response(connection).map(|()| all);
+                        return handle_no_response(connection).map(|()| all);
                     }
                 },
             }
@@ -103,7 +103,7 @@ impl Http {
             if let Some(response) = &mut connection.response {
                 response.size = 0;
             }
-            self.complete(connection, data, rows);
+            self.complete_response(connection, data, rows);
             if is_tunnel {
                 (connection.client, connection.server) = (Position::Tunnel, Position::Tunnel);
             }
@@ -120,7 +120,7 @@ impl Http {
         }
         match (fields.is_chunked, fields.content_length) {
             (true, _) => connection.server = Position::Chunks(Default::default()),
-            (false, Some(0)) => self.complete(connection, data, rows),
+            (false, Some(0)) => self.complete_response(connection, data, rows),
             (false, Some(size)) => connection.server = Position::Body(size),
             (false, None) => connection.server = Position::Endless,
         }
@@ -146,7 +146,7 @@ impl Http {
             connection.server = Position::Lost;
             if is_complete {
                 // Head and body fit into this call, and mostly they come together.
-                self.finish(connection, rows);
+                self.finish_response(connection, rows);
             }
         }
         Ok(all)
@@ -156,7 +156,7 @@ impl Http {
 /// Handles bytes that are no response.
 #[cold]
 #[inline(never)]
-fn no_response(connection: &mut Connection) -> Result<(), Foreign> {
+fn handle_no_response(connection: &mut Connection) -> Result<(), Foreign> {
     if connection.server == Position::Head {
         connection.server = Position::Lost;
         return count_unreadable(connection);

@@ -145,24 +145,24 @@ pub(crate) fn emit(call: &Call, ended: &Ended<'_>, routes: &mut Routes, rows: &m
     let mut digits = [0; 3];
     let error = if exchange.is_grpc {
         let status = grpc_status(call, &Ended { end, ended_ns, speaks_grpc });
-        let asked = grpc::method(std::str::from_utf8(path).unwrap_or_default());
+        let asked = grpc::parse_method(std::str::from_utf8(path).unwrap_or_default());
         let known =
             asked.filter(|(_, method)| routes.name(rows.service(), method, grpc::evidence(status, to_server)).is_some());
         let (service, method) = known.unwrap_or(("", OTHER));
         exchange.service = rows.keep(service.as_bytes());
         exchange.rpc = rows.keep(method.as_bytes());
         exchange.grpc_status = match end {
-            End::Whole | End::Unseen => status.map_or(UNSEEN, grpc::name),
-            _ => status.map_or("", grpc::name),
+            End::Whole | End::Unseen => status.map_or(UNSEEN, grpc::status_name),
+            _ => status.map_or("", grpc::status_name),
         };
-        status.filter(|&status| grpc::is_error(status, to_server)).map_or("", grpc::name)
+        status.filter(|&status| grpc::is_error(status, to_server)).map_or("", grpc::status_name)
     } else {
         exchange.method = call.method.name();
         exchange.status = call.status;
         exchange.route = rows.keep(routes.route(rows.service(), path, Evidence::of_http(call.status)));
         let fails = call.status >= if to_server { 500 } else { 400 };
         match end {
-            _ if fails => decimal(call.status, &mut digits),
+            _ if fails => write_decimal(call.status, &mut digits),
             End::Reset(0) if call.status != 0 => "",
             End::Reset(code) => reset_reason(code),
             End::Refused => reset_reason(REFUSED_STREAM),
@@ -195,7 +195,7 @@ fn grpc_status(call: &Call, &Ended { end, ended_ns, .. }: &Ended<'_>) -> Option<
 }
 
 /// A status of three digits.
-fn decimal(status: u16, digits: &mut [u8; 3]) -> &str {
+fn write_decimal(status: u16, digits: &mut [u8; 3]) -> &str {
     *digits = [status / 100 % 10, status / 10 % 10, status % 10].map(|digit| b'0' + digit as u8);
     std::str::from_utf8(digits).unwrap_or_default()
 }

@@ -51,14 +51,14 @@ impl Connection {
         }
     }
 
-    pub(crate) fn find(&self, data: &Data<'_>, from: usize) -> Found {
+    pub(crate) fn find_frame(&self, data: &Data<'_>, from: usize) -> Found {
         let direction = match data.sender {
             Sender::Client => &self.client,
             Sender::Server => &self.server,
         };
         let last = self.last_stream;
         // Streams that are not known yet are the next ones; where none is known, any may be.
-        direction.find(data, from, |stream| last == 0 || stream <= last.saturating_add(MAX_STREAM_JUMP))
+        direction.find_frame(data, from, |stream| last == 0 || stream <= last.saturating_add(MAX_STREAM_JUMP))
     }
 
     /// Whether a frame may stand here. One that is longer than allowed may not, unless what was allowed was not seen.
@@ -68,7 +68,7 @@ impl Connection {
     }
 
     /// Begins a connection: both tables are empty, and of the usual size.
-    pub(crate) fn begin(&mut self) {
+    pub(crate) fn begin_connection(&mut self) {
         self.client.table = Table::initial();
         if !self.server.is_synced {
             self.server.table = Table::initial();

@@ -3,7 +3,7 @@
 use plugin_sdk::conversation::{Began, Data, Sender};
 use serde::{Deserialize, Serialize};
 
-use crate::frame::{FRAME_BYTES, HEAD_BYTES, Head, PREFACE, chain};
+use crate::frame::{FRAME_BYTES, HEAD_BYTES, Head, PREFACE, follow_chain};
 use crate::hpack::table::Table;
 
 /// One end's half of a connection.
@@ -77,7 +77,7 @@ impl Direction {
     /// Finds the first frame in bytes that need not begin with one. `is_known` says of a stream whether frames on it are expected.
     ///
     /// A call mostly begins with a frame. Where it does not, one is looked for that is followed by others up to the end.
-    pub(crate) fn find(&self, data: &Data<'_>, from: usize, is_known: impl Fn(u32) -> bool) -> Found {
+    pub(crate) fn find_frame(&self, data: &Data<'_>, from: usize, is_known: impl Fn(u32) -> bool) -> Found {
         let bytes = data.bytes.get(from..).unwrap_or_default();
         if data.sender == Sender::Client {
             if bytes.starts_with(PREFACE) {
@@ -92,12 +92,12 @@ impl Direction {
         }
         let is_frame =
             |head: Head| head.is_plausible(Some(data.sender), self.longest) && (head.stream == 0 || is_known(head.stream));
-        if chain(bytes, data.missing, is_frame).is_some() {
+        if follow_chain(bytes, data.missing, is_frame).is_some() {
             return Found::Frame(from);
         }
         let is_chain = |at: &usize| {
             let rest = bytes.get(*at..).unwrap_or_default();
-            chain(rest, data.missing, is_frame).is_some_and(|chain| chain.heads >= if chain.is_even { 2 } else { 3 })
+            follow_chain(rest, data.missing, is_frame).is_some_and(|chain| chain.heads >= if chain.is_even { 2 } else { 3 })
         };
         (1..bytes.len()).find(is_chain).map_or(Found::Nowhere, |at| Found::Frame(from + at))
     }
@@ -107,7 +107,7 @@ impl Direction {
 
 impl Block {
     /// Adds what the next frame has of it.
-    pub(crate) fn add(&mut self, part: &[u8]) {
+    pub(crate) fn add_part(&mut self, part: &[u8]) {
         let room = BLOCK_BYTES - self.bytes.len().min(BLOCK_BYTES);
         self.bytes.extend_from_slice(part.get(..room).unwrap_or(part));
         self.is_broken |= part.len() > room;

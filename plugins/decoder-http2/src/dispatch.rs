@@ -48,9 +48,9 @@ impl Connection {
                     Found::Beginning(_) | Found::Nowhere => {}
                 }
             }
-            match self.find(data, at) {
+            match self.find_frame(data, at) {
                 Found::Beginning(first) => {
-                    self.begin();
+                    self.begin_connection();
                     at = first;
                 }
                 Found::Frame(first) => at = first,
@@ -119,12 +119,12 @@ impl Connection {
         let is_asked = self.calls.is_open(UPGRADED);
         let (fields, behind) = match data.sender {
             Sender::Client if is_asked => return Ok(Found::Nowhere),
-            Sender::Client => match upgrade::request(data.bytes, data.missing) {
+            Sender::Client => match upgrade::parse_request(data.bytes, data.missing) {
                 Upgrade::Here(fields, behind) => (fields, behind),
                 Upgrade::Wait => return Ok(Found::Wait),
                 Upgrade::No => return Ok(Found::Nowhere),
             },
-            Sender::Server => match upgrade::consent(data.bytes, data.missing) {
+            Sender::Server => match upgrade::parse_consent(data.bytes, data.missing) {
                 Upgrade::Here((), behind) => {
                     (self.is_confirmed, self.unreadable) = (true, 0);
                     self.server.table = Table::initial();
@@ -182,7 +182,7 @@ impl Connection {
                 if frame.head.has(frame::END_HEADERS) || !frame.is_whole {
                     self.handle_block(&block, part, data, tools, rows);
                 } else {
-                    block.add(part);
+                    block.add_part(part);
                     self.direction(data.sender).block = Some(block);
                 }
             }
@@ -192,7 +192,7 @@ impl Connection {
                     self.direction(data.sender).table.lose_position();
                     return;
                 };
-                block.add(frame.head.block(frame.payload));
+                block.add_part(frame.head.block(frame.payload));
                 block.is_broken |= !frame.is_whole || block.stream != stream;
                 if frame.head.has(frame::END_HEADERS) || !frame.is_whole {
                     let bytes = std::mem::take(&mut block.bytes);
@@ -234,7 +234,7 @@ impl Connection {
     fn handle_block(&mut self, block: &Block, bytes: &[u8], data: &Data<'_>, tools: &mut Tools, rows: &mut Emit<'_, Exchange>) {
         let table = &mut self.direction(data.sender).table;
         let bytes = bytes.get(..BLOCK_BYTES).unwrap_or(bytes);
-        let mut fields = recover::read(bytes, table, block.is_broken, data.sender, &mut tools.scratch);
+        let mut fields = recover::read_block(bytes, table, block.is_broken, data.sender, &mut tools.scratch);
         if block.is_broken {
             table.lose_position();
             fields.unknown += 1;

@@ -68,7 +68,7 @@ impl Fields {
 
     /// Adds a field.
     #[inline]
-    pub(crate) fn take(&mut self, name: Name, value: &[u8]) {
+    pub(crate) fn add(&mut self, name: Name, value: &[u8]) {
         match name {
             Name::Method | Name::Path | Name::Scheme | Name::Status | Name::Pseudo => {
                 self.has_pseudo = true;
@@ -108,10 +108,10 @@ impl Fields {
                 self.order.content_types += 1;
             }
             Name::GrpcStatus => {
-                self.grpc_status = grpc::status(value);
+                self.grpc_status = grpc::parse_status(value);
                 self.order.grpc_statuses += 1;
             }
-            Name::GrpcTimeout => self.timeout_ns = grpc::timeout(value),
+            Name::GrpcTimeout => self.timeout_ns = grpc::parse_timeout(value),
             Name::TraceParent => {
                 self.trace_parent = (value.len() == TRACE_PARENT_BYTES).then(|| value.into());
             }

@@ -144,7 +144,7 @@ pub(crate) struct Chain {
 const MAX_CHAIN: usize = 8;
 
 /// Follows frames from the start of these bytes; None where something is no frame. `missing` bytes follow that are not there.
-pub(crate) fn chain(bytes: &[u8], missing: u32, mut is_frame: impl FnMut(Head) -> bool) -> Option<Chain> {
+pub(crate) fn follow_chain(bytes: &[u8], missing: u32, mut is_frame: impl FnMut(Head) -> bool) -> Option<Chain> {
     let mut at = 0_usize;
     let mut chain = Chain { heads: 0, is_even: false };
     while chain.heads < MAX_CHAIN

@@ -40,7 +40,7 @@ pub(crate) fn is_content_type(value: &[u8]) -> bool {
 }
 
 /// The value of `grpc-status`.
-pub(crate) fn status(value: &[u8]) -> Option<u8> {
+pub(crate) fn parse_status(value: &[u8]) -> Option<u8> {
     let is_number = !value.is_empty() && value.len() <= 2 && value.iter().all(u8::is_ascii_digit);
     is_number.then(|| value.iter().fold(0, |number, digit| number * 10 + (digit - b'0')))
 }
@@ -51,7 +51,7 @@ pub(crate) fn is_status(status: u8) -> bool {
 }
 
 /// The value of `grpc-timeout`, in nanoseconds: at most eight digits and a unit.
-pub(crate) fn timeout(value: &[u8]) -> Option<u64> {
+pub(crate) fn parse_timeout(value: &[u8]) -> Option<u64> {
     let (unit, digits) = value.split_last()?;
     let unit = match unit {
         b'H' => 3_600_000_000_000,
@@ -83,7 +83,7 @@ pub(crate) fn is_message(payload: &[u8], length: u32) -> bool {
 }
 
 /// The name of a status.
-pub(crate) fn name(status: u8) -> &'static str {
+pub(crate) fn status_name(status: u8) -> &'static str {
     NAMES.get(usize::from(status)).copied().unwrap_or("UNKNOWN")
 }
 
@@ -128,7 +128,7 @@ pub(crate) const fn of_reset(code: u32) -> u8 {
 }
 
 /// Service and method of a path, and both as one: `/pkg.Service/Method`. None of another path.
-pub(crate) fn method(path: &str) -> Option<(&str, &str)> {
+pub(crate) fn parse_method(path: &str) -> Option<(&str, &str)> {
     let full = path.strip_prefix('/')?;
     let (service, method) = full.split_once('/')?;
     (!service.is_empty() && !method.is_empty() && !method.contains('/')).then_some((service, full))
@@ -136,16 +136,19 @@ pub(crate) fn method(path: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_content_type, is_error, is_message, is_over_deadline, method, name, of_reset, status, timeout};
+    use super::{
+        is_content_type, is_error, is_message, is_over_deadline, of_reset, parse_method, parse_status, parse_timeout,
+        status_name,
+    };
 
     #[test]
     fn a_timeout_is_a_number_and_a_unit() {
         for (text, ns) in [("1S", 1_000_000_000), ("99999999n", 99_999_999), ("100m", 100_000_000), ("2M", 120_000_000_000)] {
-            assert_eq!(timeout(text.as_bytes()), Some(ns), "{text}");
+            assert_eq!(parse_timeout(text.as_bytes()), Some(ns), "{text}");
         }
-        assert_eq!(timeout(b"99999999H"), Some(u64::MAX));
+        assert_eq!(parse_timeout(b"99999999H"), Some(u64::MAX));
         for none in ["", "1", "S", "1s", "-1S", "123456789m", "1.5S"] {
-            assert_eq!(timeout(none.as_bytes()), None, "{none}");
+            assert_eq!(parse_timeout(none.as_bytes()), None, "{none}");
         }
     }
 
@@ -177,11 +180,11 @@ mod tests {
 
     #[test]
     fn a_status_is_its_name_and_anything_else_is_none() {
-        assert_eq!(status(b"5").map(name), Some("NOT_FOUND"));
-        assert_eq!(status(b"16").map(name), Some("UNAUTHENTICATED"));
-        assert_eq!(status(b"99").map(name), Some("UNKNOWN"));
-        assert_eq!([status(b""), status(b"-1"), status(b"100"), status(b"ok")], [None; 4]);
-        assert_eq!(name(of_reset(8)), "CANCELLED");
+        assert_eq!(parse_status(b"5").map(status_name), Some("NOT_FOUND"));
+        assert_eq!(parse_status(b"16").map(status_name), Some("UNAUTHENTICATED"));
+        assert_eq!(parse_status(b"99").map(status_name), Some("UNKNOWN"));
+        assert_eq!([parse_status(b""), parse_status(b"-1"), parse_status(b"100"), parse_status(b"ok")], [None; 4]);
+        assert_eq!(status_name(of_reset(8)), "CANCELLED");
     }
 
     #[test]
@@ -193,7 +196,17 @@ mod tests {
 
     #[test]
     fn a_path_of_two_parts_is_a_method() {
-        assert_eq!(method("/pkg.Echo/Say"), Some(("pkg.Echo", "pkg.Echo/Say")));
-        assert_eq!([method("/a"), method("/a/b/c"), method("//b"), method("/a/"), method("a/b"), method("")], [None; 6]);
+        assert_eq!(parse_method("/pkg.Echo/Say"), Some(("pkg.Echo", "pkg.Echo/Say")));
+        assert_eq!(
+            [
+                parse_method("/a"),
+                parse_method("/a/b/c"),
+                parse_method("//b"),
+                parse_method("/a/"),
+                parse_method("a/b"),
+                parse_method("")
+            ],
+            [None; 6]
+        );
     }
 }

@@ -42,10 +42,10 @@ pub(crate) fn read(block: &[u8], table: &mut Table, scratch: &mut Scratch, mut t
             }
         };
         let done = match first {
-            0x80.. => reader.indexed(table, &mut give),
-            0x40.. => reader.literal(6, true, table, scratch, &mut give),
-            0x20.. => reader.number(5).map(|size| table.resize(size)),
-            _ => reader.literal(4, false, table, scratch, &mut give),
+            0x80.. => reader.read_indexed(table, &mut give),
+            0x40.. => reader.read_literal(6, true, table, scratch, &mut give),
+            0x20.. => reader.read_number(5).map(|size| table.resize(size)),
+            _ => reader.read_literal(4, false, table, scratch, &mut give),
         };
         if done.is_none() {
             table.lose_position();
@@ -72,8 +72,8 @@ struct Coded<'a> {
 impl<'a> Reader<'a> {
     /// A field that is in a table.
     #[inline]
-    fn indexed(&mut self, table: &Table, give: &mut impl FnMut(Name, &[u8])) -> Option<()> {
-        let index = self.number(7)? as usize;
+    fn read_indexed(&mut self, table: &Table, give: &mut impl FnMut(Name, &[u8])) -> Option<()> {
+        let index = self.read_number(7)? as usize;
         if let Some(fixed) = fixed_at(index) {
             give(fixed.name, fixed.value.as_bytes());
         } else if index == 0 {
@@ -87,7 +87,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A field that is written out, at least its value.
-    fn literal(
+    fn read_literal(
         &mut self,
         bits: u32,
         added: bool,
@@ -95,20 +95,20 @@ impl<'a> Reader<'a> {
         scratch: &mut Scratch,
         give: &mut impl FnMut(Name, &[u8]),
     ) -> Option<()> {
-        let index = self.number(bits)? as usize;
+        let index = self.read_number(bits)? as usize;
         let (name, name_length) = if index == 0 {
-            let coded = self.text()?;
-            let (text, length) = coded.text(&mut scratch.name);
+            let coded = self.read_text()?;
+            let (text, length) = coded.decode(&mut scratch.name);
             (Name::of(text), length)
         } else if let Some(fixed) = fixed_at(index) {
             (fixed.name, fixed.length)
         } else {
             table.get(index - FIXED_ENTRIES - 1).map_or((Name::Unknown, 0), |entry| (entry.name, entry.name_length))
         };
-        let coded = self.text()?;
+        let coded = self.read_text()?;
         let name = if name == Name::Unknown && coded.is_digits(&mut scratch.value) { Name::Digits } else { name };
         if name.matters() {
-            let (value, length) = coded.text(&mut scratch.value);
+            let (value, length) = coded.decode(&mut scratch.value);
             give(name, value);
             if added {
                 table.add(name, name_length, value, length);
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
 
     /// A number whose first byte has so many bits of it: RFC 7541, section 5.1.
     #[inline]
-    fn number(&mut self, bits: u32) -> Option<u32> {
+    fn read_number(&mut self, bits: u32) -> Option<u32> {
         let most = (1_u32 << bits) - 1;
         let (&first, mut rest) = self.rest.split_first()?;
         let mut number = u32::from(first) & most;
@@ -150,9 +150,9 @@ impl<'a> Reader<'a> {
 
     /// A text: RFC 7541, section 5.2.
     #[inline]
-    fn text(&mut self) -> Option<Coded<'a>> {
+    fn read_text(&mut self) -> Option<Coded<'a>> {
         let is_huffman = self.rest.first()? & 0x80 != 0;
-        let length = self.number(7)? as usize;
+        let length = self.read_number(7)? as usize;
         let (bytes, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
         Some(Coded { bytes, is_huffman })
@@ -164,7 +164,7 @@ impl<'a> Reader<'a> {
 impl<'a> Coded<'a> {
     /// The text, and its length, which may be more than was decoded of it. Empty if it is none.
     #[inline]
-    fn text<'s>(self, scratch: &'s mut Vec<u8>) -> (&'s [u8], u32)
+    fn decode<'s>(self, scratch: &'s mut Vec<u8>) -> (&'s [u8], u32)
     where
         'a: 's,
     {
@@ -188,7 +188,7 @@ impl<'a> Coded<'a> {
     /// Whether it is one digit, or two.
     #[cold]
     fn is_digits(self, scratch: &mut Vec<u8>) -> bool {
-        let (text, length) = if self.bytes.len() <= 2 { self.text(scratch) } else { (self.bytes, 3) };
+        let (text, length) = if self.bytes.len() <= 2 { self.decode(scratch) } else { (self.bytes, 3) };
         (1..=2).contains(&length) && text.iter().all(u8::is_ascii_digit)
     }
 

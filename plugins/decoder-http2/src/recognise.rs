@@ -3,7 +3,7 @@
 use plugin_sdk::conversation::{Beginning, Description, Opinion, Sender, Signature, Transport};
 
 use crate::fields::Fields;
-use crate::frame::{self, FRAME_BYTES, HEAD_BYTES, Head, PREFACE, chain};
+use crate::frame::{self, FRAME_BYTES, HEAD_BYTES, Head, PREFACE, follow_chain};
 use crate::hpack::{self, Scratch, table::Table};
 use crate::upgrade::{self, Upgrade};
 
@@ -33,7 +33,7 @@ pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
     if sender != Some(Sender::Server) && bytes.starts_with(PREFACE) {
         return Opinion::FromClient;
     }
-    if sender != Some(Sender::Client) && matches!(upgrade::consent(bytes, 0), Upgrade::Here(..)) {
+    if sender != Some(Sender::Client) && matches!(upgrade::parse_consent(bytes, 0), Upgrade::Here(..)) {
         return Opinion::FromServer;
     }
     if bytes.len() < HEAD_BYTES {
@@ -41,7 +41,7 @@ pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
         return if may_become { Opinion::Unsure } else { Opinion::No };
     }
     let mut speaker = None;
-    let frames = chain(bytes, 0, |head| head.is_plausible(sender, FRAME_BYTES));
+    let frames = follow_chain(bytes, 0, |head| head.is_plausible(sender, FRAME_BYTES));
     let Some(frames) = frames else { return Opinion::No };
     if let Some(head) = Head::read(bytes) {
         speaker = sender_of(head, bytes.get(HEAD_BYTES..).unwrap_or_default());
@@ -64,7 +64,7 @@ fn sender_of(head: Head, payload: &[u8]) -> Option<Sender> {
         frame::HEADERS => {
             let mut fields = Fields::default();
             let (mut table, mut scratch) = (Table::default(), Scratch::default());
-            hpack::read(head.block(payload), &mut table, &mut scratch, |name, value| fields.take(name, value));
+            hpack::read(head.block(payload), &mut table, &mut scratch, |name, value| fields.add(name, value));
             match fields.status {
                 0 if fields.has_pseudo => Some(Sender::Client),
                 0 => None,

@@ -17,25 +17,25 @@ const MIN_RECOVERED: u32 = 2;
 
 /// Reads a block with what is known of the table, and where that is not enough, with what may be known.
 #[inline(always)]
-pub(crate) fn read(block: &[u8], table: &mut Table, is_broken: bool, sender: Sender, scratch: &mut Scratch) -> Fields {
+pub(crate) fn read_block(block: &[u8], table: &mut Table, is_broken: bool, sender: Sender, scratch: &mut Scratch) -> Fields {
     if !table.is_sure() {
-        return guess(block, table, is_broken, sender, scratch);
+        return guess_block(block, table, is_broken, sender, scratch);
     }
-    attempt(block, table, scratch).0
+    try_block(block, table, scratch).0
 }
 
 /// The same with a table of which not all is known.
 #[cold]
-fn guess(block: &[u8], table: &mut Table, is_broken: bool, sender: Sender, scratch: &mut Scratch) -> Fields {
+fn guess_block(block: &[u8], table: &mut Table, is_broken: bool, sender: Sender, scratch: &mut Scratch) -> Fields {
     let before = table.clone();
-    let (fields, end) = attempt(block, table, scratch);
+    let (fields, end) = try_block(block, table, scratch);
     if fields.unknown == 0 || end != Block::Whole || is_broken {
         return fields;
     }
     let most = if sender == Sender::Client { MAX_HIDDEN } else { 0 };
     for hidden in 0..=most {
         let mut assumed = before.assuming(hidden);
-        let (recovered, end) = attempt(block, &mut assumed, scratch);
+        let (recovered, end) = try_block(block, &mut assumed, scratch);
         let makes_sense = match sender {
             Sender::Client => recovered.is_request() && recovered.unknown + MIN_RECOVERED <= fields.unknown,
             Sender::Server => recovered.is_response() && recovered.unknown == 0,
@@ -54,9 +54,9 @@ fn guess(block: &[u8], table: &mut Table, is_broken: bool, sender: Sender, scrat
 
 /// Reads a block with this table.
 #[inline(always)]
-fn attempt(block: &[u8], table: &mut Table, scratch: &mut Scratch) -> (Fields, Block) {
+fn try_block(block: &[u8], table: &mut Table, scratch: &mut Scratch) -> (Fields, Block) {
     let mut fields = Fields::default();
-    let end = hpack::read(block, table, scratch, |name, value| fields.take(name, value));
+    let end = hpack::read(block, table, scratch, |name, value| fields.add(name, value));
     fields.unknown += u32::from(end == Block::Broken);
     (fields, end)
 }
@@ -65,13 +65,13 @@ fn attempt(block: &[u8], table: &mut Table, scratch: &mut Scratch) -> (Fields, B
 mod tests {
     use plugin_sdk::conversation::Sender;
 
-    use super::read;
+    use super::read_block;
     use crate::fields::Fields;
     use crate::hpack::Scratch;
     use crate::hpack::table::Table;
 
     fn of(sender: Sender, block: &[u8], table: &mut Table) -> Fields {
-        read(block, table, false, sender, &mut Scratch::default())
+        read_block(block, table, false, sender, &mut Scratch::default())
     }
 
     /// A request has put `:authority`, `:path: /a`, `te` and the content type into the table, in this order; then bytes are missing.

@@ -34,14 +34,14 @@ pub(crate) struct Call {
     pub gap_ns: Option<u64>,
     /// Whether there were fields that are not known: what is missing may have been among them.
     pub has_unknown_fields: bool,
-    /// When it ended, and the reason if it was reset: before it began, as it were.
+    /// Time at which it ended, and the reason if it was reset, where the end was seen before the request.
     pub ended: Option<(u64, Option<u32>)>,
 }
 
 /// The requests of a connection that have not ended, at most [`MAX`](Self::MAX).
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Calls {
-    /// The numbers of their streams; beside `calls`, because they are what is looked through.
+    /// The numbers of their streams; apart from `calls`, because they are searched.
     streams: Vec<u32>,
     calls: Vec<Call>,
 }
@@ -91,11 +91,11 @@ impl Call {
     #[inline]
     pub(crate) fn add_body(&mut self, payload: &[u8], length: u32, time_ns: u64) -> bool {
         self.seen_ns = time_ns;
-        let is_told = self.has_unknown_fields && self.is_grpc.is_none() && grpc::is_message(payload, length);
-        if is_told {
+        let is_message = self.has_unknown_fields && self.is_grpc.is_none() && grpc::is_message(payload, length);
+        if is_message {
             self.is_grpc = Some(true);
         }
-        is_told
+        is_message
     }
 }
 

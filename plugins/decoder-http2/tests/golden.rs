@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use decoder_http2::Http2;
 
-use wire::{CAPTURED, Call, conversation, say, talk};
 use plugin_sdk::testing::Talk;
+use wire::{CAPTURED, Call, conversation, say, talk};
 
 /// The rows without their durations.
 fn rows(talk: Talk) -> Vec<String> {

@@ -40,7 +40,7 @@ impl<'a> Iterator for Words<'a> {
 
 /// The length that a word says; None for what is none, or is one that a server refuses.
 #[inline]
-pub(crate) fn length(word: &[u8]) -> Option<u32> {
+pub(crate) fn parse_length(word: &[u8]) -> Option<u32> {
     let digit = |value: u32, &byte: &u8| match byte {
         b'0'..=b'9' => value.checked_mul(10)?.checked_add(u32::from(byte - b'0')),
         _ => None,
@@ -50,29 +50,29 @@ pub(crate) fn length(word: &[u8]) -> Option<u32> {
 }
 
 /// A number for the opaque of a meta command: the word among `words` that begins with `O`; 0 without.
-pub(crate) fn opaque<'a>(words: impl Iterator<Item = &'a [u8]>) -> u32 {
+pub(crate) fn hash_opaque<'a>(words: impl Iterator<Item = &'a [u8]>) -> u32 {
     let Some(word) = words.into_iter().find(|word| word.first() == Some(&b'O')) else { return 0 };
     word.iter().fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)).max(1)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{length, opaque, words};
+    use super::{hash_opaque, parse_length, words};
 
     /// CVE-2026-45686: the largest number there is, and then two more bytes.
     #[test]
     fn lengths_that_a_server_refuses_are_none() {
-        assert_eq!((length(b"0"), length(b"2147483645")), (Some(0), Some(2_147_483_645)));
+        assert_eq!((parse_length(b"0"), parse_length(b"2147483645")), (Some(0), Some(2_147_483_645)));
         for word in
             ["", "-1", "2147483646", "2147483647", "4294967295", "9223372036854775807", "18446744073709551616", "1e3", "+1"]
         {
-            assert_eq!(length(word.as_bytes()), None, "{word}");
+            assert_eq!(parse_length(word.as_bytes()), None, "{word}");
         }
     }
 
     #[test]
     fn opaques_are_told_apart() {
-        let of = |line: &str| opaque(words(line.as_bytes()));
+        let of = |line: &str| hash_opaque(words(line.as_bytes()));
         assert_eq!(of("mg key v q O123"), of("VA 3 O123"));
         assert_ne!(of("O123"), of("O124"));
         assert_eq!(of("mg key v"), 0);

@@ -28,7 +28,7 @@ impl Connection {
             }
             // Those that would have been answered by now, if they were.
             while self.waiting.front().is_some_and(|waiting| waiting.answer == ReplyMode::Unusual) {
-                self.waiting.pop().into_iter().for_each(|waiting| finish(&waiting, None, time_ns, rows));
+                self.waiting.pop().into_iter().for_each(|waiting| emit(&waiting, None, time_ns, rows));
             }
         }
         self.client_end = data.began(data.bytes.len());
@@ -89,7 +89,7 @@ impl Connection {
         }
         while self.waiting.len() > asked {
             if let Some(waiting) = self.waiting.pop() {
-                finish(&waiting, None, data.time_ns, rows);
+                emit(&waiting, None, data.time_ns, rows);
             }
         }
         self.gap = None;
@@ -107,7 +107,7 @@ impl Connection {
         let is_quiet_over = why.is_final() || why.silence_ns() > QUIET_NS;
         for waiting in self.waiting.iter_mut().filter(|waiting| !waiting.began.is_given_up) {
             match waiting.answer {
-                ReplyMode::Unusual if is_quiet_over => finish(waiting, None, waiting.began.time_ns, rows),
+                ReplyMode::Unusual if is_quiet_over => emit(waiting, None, waiting.began.time_ns, rows),
                 ReplyMode::Always if why.gives_up(waiting.began) => {
                     rows.row(waiting.began, why.time_ns(), waiting.exchange(None)).unfinished(why);
                 }
@@ -124,7 +124,7 @@ impl Connection {
         let Command { start, name, keys, style, answer, creates, opaque } = command;
         let waiting = Waiting { began: data.began(start), opaque, keys, name, style, answer, creates };
         if answer == ReplyMode::Never {
-            return finish(&waiting, None, waiting.began.time_ns, rows);
+            return emit(&waiting, None, waiting.began.time_ns, rows);
         }
         if let Some(oldest) = self.waiting.push(waiting) {
             emit_forgotten(&oldest, data.time_ns, rows);
@@ -151,11 +151,11 @@ impl Connection {
                 _ => waiting.accepts(reply),
             };
             if is_certain && !gets {
-                finish(&waiting, None, time_ns, rows);
+                emit(&waiting, None, time_ns, rows);
                 continue;
             }
             self.is_log |= waiting.name.text() == "watch" && reply.code.text() == "OK";
-            return finish(&waiting, is_certain.then_some(reply), time_ns, rows);
+            return emit(&waiting, is_certain.then_some(reply), time_ns, rows);
         }
         if let Some(lost) = self.gap.as_mut().and_then(|gap| gap.lost_commands.as_mut()) {
             rows.row(*lost, time_ns, Exchange::default());
@@ -178,7 +178,7 @@ impl Connection {
     fn close_answered(&mut self, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         self.gap = None;
         self.replies.lose_position();
-        self.waiting.drain().for_each(|waiting| finish(&waiting, None, time_ns, rows));
+        self.waiting.drain().for_each(|waiting| emit(&waiting, None, time_ns, rows));
     }
 }
 
@@ -191,13 +191,13 @@ fn emit_forgotten(waiting: &Waiting, time_ns: u64, rows: &mut Emit<'_, Exchange>
         }
         ReplyMode::Always => {}
         // Most of them get no reply.
-        _ => finish(waiting, None, time_ns, rows),
+        _ => emit(waiting, None, time_ns, rows),
     }
 }
 
 /// Emits the row of a command that is complete; without a reply its outcome is not known.
 #[inline]
-fn finish(waiting: &Waiting, reply: Option<&Reply>, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
+fn emit(waiting: &Waiting, reply: Option<&Reply>, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
     if reply.is_none() && waiting.began.is_given_up {
         // It has a row already.
         return;

@@ -33,17 +33,17 @@ pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
         return Opinion::No;
     }
     match bytes.first() {
-        Some(&magic @ (REQUEST | RESPONSE)) => binary(magic, bytes, is_usual),
-        Some(_) => match (client(bytes, is_usual), beginning.sender) {
-            (Opinion::No, None | Some(Sender::Server)) => server(bytes, is_usual),
-            (_, Some(Sender::Server)) => server(bytes, is_usual),
+        Some(&magic @ (REQUEST | RESPONSE)) => recognise_binary(magic, bytes, is_usual),
+        Some(_) => match (recognise_client(bytes, is_usual), beginning.sender) {
+            (Opinion::No, None | Some(Sender::Server)) => recognise_server(bytes, is_usual),
+            (_, Some(Sender::Server)) => recognise_server(bytes, is_usual),
             (opinion, _) => opinion,
         },
         None => Opinion::Unsure,
     }
 }
 
-fn binary(magic: u8, bytes: &[u8], is_usual: bool) -> Opinion {
+fn recognise_binary(magic: u8, bytes: &[u8], is_usual: bool) -> Opinion {
     let Some(header) = Header::read(bytes) else { return if is_usual { Opinion::Unsure } else { Opinion::No } };
     let (name, _) = Name::of_opcode(header.opcode);
     // The data type is always 0, and keys have at most 250 bytes.
@@ -55,7 +55,7 @@ fn binary(magic: u8, bytes: &[u8], is_usual: bool) -> Opinion {
     }
 }
 
-fn client(bytes: &[u8], is_usual: bool) -> Opinion {
+fn recognise_client(bytes: &[u8], is_usual: bool) -> Opinion {
     let Some((line, _)) = scan::line(bytes) else {
         let is_text = bytes.iter().all(|byte| (b' '..0x7f).contains(byte) || *byte == b'\r');
         return if is_text && bytes.first().is_some_and(u8::is_ascii_lowercase) { Opinion::Unsure } else { Opinion::No };
@@ -73,7 +73,7 @@ fn client(bytes: &[u8], is_usual: bool) -> Opinion {
     if is_usual || is_telling { Opinion::FromClient } else { Opinion::Unsure }
 }
 
-fn server(bytes: &[u8], is_usual: bool) -> Opinion {
+fn recognise_server(bytes: &[u8], is_usual: bool) -> Opinion {
     const TYPICAL: [&[u8]; 5] = [b"STORED\r\n", b"NOT_STORED\r\n", b"NOT_FOUND\r\n", b"DELETED\r\n", b"TOUCHED\r\n"];
     let is_value = bytes.starts_with(b"VALUE ") && scan::line(bytes).is_some();
     match Replies::default().next(bytes, usize::from(u16::MAX), &mut 0) {

@@ -54,7 +54,7 @@ impl Replies {
             let Some(&first) = rest.first() else { return Ok(None) };
             let mut part = Part { reply: Reply::TEXT, is_last: true, length: 0 };
             if first == RESPONSE {
-                if !part.binary(rest)? {
+                if !part.read_binary(rest)? {
                     return Ok(None);
                 }
             } else {
@@ -62,7 +62,7 @@ impl Replies {
                     return if rest.len() > line::MAX_LINE { Err(Malformed) } else { Ok(None) };
                 };
                 part.length = length;
-                part.line(line)?;
+                part.read_line(line)?;
             }
             *at += part.length;
             if !part.is_last {
@@ -96,23 +96,23 @@ struct Part {
 impl Part {
     /// Reads a line, whose length is known.
     #[inline(always)]
-    fn line(&mut self, line: &[u8]) -> Result<(), Malformed> {
+    fn read_line(&mut self, line: &[u8]) -> Result<(), Malformed> {
         let end = scan::find(line, b' ').unwrap_or(line.len());
         let word = line.get(..end).unwrap_or_default();
         let rest = || words(line.get(end..).unwrap_or_default());
         match word {
             b"VALUE" | b"CONFIG" => {
                 self.is_last = false;
-                self.data(rest().nth(2))?;
+                self.add_data(rest().nth(2))?;
             }
             b"STAT" | b"ITEM" | b"mg" => self.is_last = false,
             _ if word.starts_with(b"key=") => self.is_last = false,
             b"VA" | b"HD" | b"EN" | b"NF" | b"NS" | b"EX" | b"MN" | b"ME" => {
                 (self.reply.code, self.reply.style) = (Code::of(word), Style::Meta);
-                self.reply.opaque = line::opaque(rest());
+                self.reply.opaque = line::hash_opaque(rest());
                 if word == b"VA" {
                     self.reply.values = 1;
-                    self.data(rest().next())?;
+                    self.add_data(rest().next())?;
                 }
             }
             _ => {
@@ -132,13 +132,13 @@ impl Part {
 
     /// Adds the data behind the line, of which this word is the length.
     #[inline(always)]
-    fn data(&mut self, length: Option<&[u8]>) -> Result<(), Malformed> {
-        self.length += length.and_then(line::length).ok_or(Malformed)? as usize + 2;
+    fn add_data(&mut self, length: Option<&[u8]>) -> Result<(), Malformed> {
+        self.length += length.and_then(line::parse_length).ok_or(Malformed)? as usize + 2;
         Ok(())
     }
 
     /// Reads a binary message; false if its header has not come.
-    fn binary(&mut self, rest: &[u8]) -> Result<bool, Malformed> {
+    fn read_binary(&mut self, rest: &[u8]) -> Result<bool, Malformed> {
         let Some(header) = Header::read(rest) else { return Ok(false) };
         if !header.is_sound() {
             return Err(Malformed);

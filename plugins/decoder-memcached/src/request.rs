@@ -59,13 +59,13 @@ impl Requests {
     /// the bytes has to come again, with more behind it.
     #[inline(always)]
     pub(crate) fn next(&mut self, bytes: &[u8], missing: usize, at: &mut usize) -> Result<Option<Command>, Malformed> {
-        if self.is_lost && !self.find(bytes, at) {
+        if self.is_lost && !self.find_command(bytes, at) {
             return Ok(None);
         }
         let rest = bytes.get(*at..).unwrap_or_default();
         let Some(&first) = rest.first() else { return Ok(None) };
         if first == REQUEST {
-            return binary(rest, at);
+            return parse_binary(rest, at);
         }
         let (line, length) = match scan::line(rest) {
             Some((line, length)) => (line, Some(length)),
@@ -73,7 +73,7 @@ impl Requests {
             None if missing > 0 && rest.contains(&b' ') => (rest, None),
             None => return if rest.len() > line::MAX_LINE || !is_text(rest) { Err(Malformed) } else { Ok(None) },
         };
-        let (command, data) = text(line)?;
+        let (command, data) = parse_text(line)?;
         let command = Command { start: *at, ..command };
         match length {
             Some(length) => *at += length + data.map_or(0, |data| data as usize + 2),
@@ -84,7 +84,7 @@ impl Requests {
 
     /// Moves to where the next command starts: the first line that begins with the name of one.
     #[cold]
-    fn find(&mut self, bytes: &[u8], at: &mut usize) -> bool {
+    fn find_command(&mut self, bytes: &[u8], at: &mut usize) -> bool {
         let is_start = |&start: &usize| {
             let rest = bytes.get(start..).unwrap_or_default();
             match Header::read(rest) {
@@ -103,13 +103,13 @@ impl Requests {
 /// The command that these bytes begin with, if its line is there and its name is known.
 pub(crate) fn first_command(bytes: &[u8]) -> Option<Command> {
     let (line, _) = scan::line(bytes)?;
-    let (command, _) = text(line).ok()?;
+    let (command, _) = parse_text(line).ok()?;
     (command.name != Name::default()).then_some(command)
 }
 
 /// The command on a line, as if it began at 0, and the length of the data behind the line.
 #[inline(always)]
-fn text(line: &[u8]) -> Result<(Command, Option<u32>), Malformed> {
+fn parse_text(line: &[u8]) -> Result<(Command, Option<u32>), Malformed> {
     let end = scan::find(line, b' ').unwrap_or(line.len());
     let (name, rest) = line.split_at_checked(end).unwrap_or_default();
     let mut command = Command {
@@ -123,15 +123,15 @@ fn text(line: &[u8]) -> Result<(Command, Option<u32>), Malformed> {
     };
     let mut data = None;
     match name {
-        b"get" | b"gets" => command.keys = keys(rest, 0),
-        b"gat" | b"gats" => command.keys = keys(rest, 1),
-        b"set" | b"add" | b"replace" | b"append" | b"prepend" => data = words(rest).nth(3).and_then(line::length),
+        b"get" | b"gets" => command.keys = count_keys(rest, 0),
+        b"gat" | b"gats" => command.keys = count_keys(rest, 1),
+        b"set" | b"add" | b"replace" | b"append" | b"prepend" => data = words(rest).nth(3).and_then(line::parse_length),
         // Without its last number it is refused, and what follows is no value.
-        b"cas" => data = words(rest).nth(4).and_then(|_| words(rest).nth(3)).and_then(line::length),
+        b"cas" => data = words(rest).nth(4).and_then(|_| words(rest).nth(3)).and_then(line::parse_length),
         b"mg" | b"ms" | b"md" | b"ma" | b"mn" | b"me" => {
             command.style = Style::Meta;
             if name == b"ms" {
-                data = words(rest).nth(1).and_then(line::length);
+                data = words(rest).nth(1).and_then(line::parse_length);
             }
             let flags = words(rest).skip(if name == b"ms" { 2 } else { 1 });
             // Of `mn` and `me` there is no quiet form: servers take the flag and answer all the same.
@@ -139,7 +139,7 @@ fn text(line: &[u8]) -> Result<(Command, Option<u32>), Malformed> {
                 command.answer = ReplyMode::Unusual;
                 command.creates = flags.clone().any(|flag| flag.first() == Some(&b'N'));
             }
-            command.opaque = line::opaque(flags);
+            command.opaque = line::hash_opaque(flags);
         }
         b"quit" | b"shutdown" => (command.answer, command.keys) = (ReplyMode::Never, 0),
         _ if command.name == Name::default() && !is_text(line) => return Err(Malformed),
@@ -151,7 +151,7 @@ fn text(line: &[u8]) -> Result<(Command, Option<u32>), Malformed> {
     Ok((command, data))
 }
 
-fn binary(rest: &[u8], at: &mut usize) -> Result<Option<Command>, Malformed> {
+fn parse_binary(rest: &[u8], at: &mut usize) -> Result<Option<Command>, Malformed> {
     let Some(header) = Header::read(rest) else { return Ok(None) };
     if !header.is_sound() {
         return Err(Malformed);
@@ -171,7 +171,7 @@ fn binary(rest: &[u8], at: &mut usize) -> Result<Option<Command>, Malformed> {
 }
 
 /// How many words there are behind the first few.
-fn keys(line: &[u8], behind: usize) -> u16 {
+fn count_keys(line: &[u8], behind: usize) -> u16 {
     words(line).skip(behind).count().try_into().unwrap_or(u16::MAX)
 }
 

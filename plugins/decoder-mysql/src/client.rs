@@ -7,7 +7,7 @@ use sql::{Exchange, Library, Operation};
 
 use crate::connection::{Connection, Stage};
 use crate::modes::Change;
-use crate::packet::{CLIENT_MYSQL, HEADER, Packet, SSL, changed_user, login, query};
+use crate::packet::{CLIENT_MYSQL, HEADER, Packet, SSL, parse_changed_user, parse_login, parse_query};
 use crate::vocabulary::{self, Answer};
 use crate::waiting::Waiting;
 
@@ -22,7 +22,7 @@ pub(crate) fn needs_whole(packet: &Packet<'_>) -> bool {
 
 /// Handles a packet of a client that is not logged in yet, which begins at `at`. What follows may be encrypted.
 pub(crate) fn handle_login(connection: &mut Connection, packet: &Packet<'_>, at: usize) -> Result<(), Foreign> {
-    let Some(login) = login(packet.body).filter(|_| matches!(packet.number, 1 | 2)) else { return Ok(()) };
+    let Some(login) = parse_login(packet.body).filter(|_| matches!(packet.number, 1 | 2)) else { return Ok(()) };
     if login.capabilities & SSL != 0 && packet.length == HEADER + 32 {
         return Err(Foreign::Behind(at + packet.length));
     }
@@ -53,14 +53,14 @@ pub(crate) fn handle_command(
         vocabulary::QUERY | vocabulary::PREPARE => {
             let is_cut = packet.body.len() + HEADER < packet.length;
             let has_attributes = if code == vocabulary::QUERY { connection.has_attributes() } else { Some(false) };
-            let Some((sql, parent)) = query(body, has_attributes) else {
+            let Some((sql, parent)) = parse_query(body, has_attributes) else {
                 waiting.statement = Some(library.bare(Operation::default()));
                 waiting.change = Change::Unknown;
                 return connection.add_request(waiting, rows);
             };
             let reading = library.read(sql, connection.dialect(), is_cut);
             if code == vocabulary::PREPARE {
-                connection.prepare(Rc::clone(&reading.statement));
+                connection.set_last_prepared(Rc::clone(&reading.statement));
             } else {
                 waiting.change = Change::of(sql, is_cut, reading.may_set || reading.statement.may_set);
                 waiting.database = used_database(&reading.statement);
@@ -69,18 +69,18 @@ pub(crate) fn handle_command(
             waiting.statement = Some(reading.statement);
         }
         vocabulary::EXECUTE | vocabulary::BULK_EXECUTE | vocabulary::FETCH => {
-            waiting.statement = connection.statement(id);
+            waiting.statement = connection.prepared_statement(id);
             waiting.change = Change::of_prepared(waiting.statement.as_deref());
         }
-        vocabulary::CLOSE => connection.close(id),
+        vocabulary::CLOSE => connection.remove_prepared(id),
         vocabulary::INIT_DB => {
             waiting.database = database_name(body);
             waiting.statement = Some(library.bare(vocabulary::operation(code)));
         }
         vocabulary::CHANGE_USER => {
-            let changed = changed_user(body);
+            let changed = parse_changed_user(body);
             waiting.database = changed.and_then(|(database, _)| database_name(database));
-            waiting.change = Change::to(changed.and_then(|(_, collation)| collation));
+            waiting.change = Change::of_user(changed.and_then(|(_, collation)| collation));
             waiting.is_new_session = true;
             waiting.is_emitted = true;
         }

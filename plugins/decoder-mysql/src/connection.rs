@@ -92,12 +92,12 @@ impl Connection {
         }
     }
 
-    pub(crate) fn prepare(&mut self, statement: Rc<Statement>) {
+    pub(crate) fn set_last_prepared(&mut self, statement: Rc<Statement>) {
         self.last_prepared = Some(statement);
     }
 
     /// Stores a prepared statement by the number that the server gave it.
-    pub(crate) fn prepared(&mut self, id: u32, statement: Rc<Statement>) {
+    pub(crate) fn add_prepared(&mut self, id: u32, statement: Rc<Statement>) {
         self.statements.insert(id, statement);
         if self.statements.len() > MAX_STATEMENTS {
             // Numbers rise: the first is the oldest.
@@ -105,11 +105,11 @@ impl Connection {
         }
     }
 
-    pub(crate) fn statement(&self, id: u32) -> Option<Rc<Statement>> {
+    pub(crate) fn prepared_statement(&self, id: u32) -> Option<Rc<Statement>> {
         if id == LAST_PREPARED { self.last_prepared.clone() } else { self.statements.get(&id).cloned() }
     }
 
-    pub(crate) fn close(&mut self, id: u32) {
+    pub(crate) fn remove_prepared(&mut self, id: u32) {
         self.statements.remove(&id);
     }
 }
@@ -171,13 +171,13 @@ impl Connection {
 
 impl Connection {
     /// Whether a packet of the client counts on from the one before.
-    pub(crate) const fn follows(&self, packet: &Packet<'_>) -> bool {
+    pub(crate) const fn continues(&self, packet: &Packet<'_>) -> bool {
         packet.number == self.client.number.wrapping_add(1)
     }
 
     /// Whether it belongs to a file that the client sends. Numbers begin anew behind 255, so a number says nothing.
     pub(crate) const fn is_of_file(&self, packet: &Packet<'_>) -> bool {
-        self.in_file && self.follows(packet)
+        self.in_file && self.continues(packet)
     }
 
     /// Reads a packet of a file; an empty one ends it.

@@ -28,7 +28,7 @@ use sql::{Exchange, Library};
 
 use connection::Stage;
 use mariadb::Servers;
-use packet::{FULL, HEADER, Packet, frame};
+use packet::{FULL, HEADER, Packet, parse_packet};
 use waiting::AnswerState;
 
 /// The protocol.
@@ -125,7 +125,7 @@ impl MySql {
                 at += from;
                 continue;
             }
-            let Some(packet) = frame(rest) else { return Ok(at) };
+            let Some(packet) = parse_packet(rest) else { return Ok(at) };
             let is_torn = packet.body.len() + HEADER < packet.length && data.missing == 0;
             let needs_whole = match sender {
                 Sender::Client => client::needs_whole(&packet),

@@ -83,7 +83,7 @@ impl Modes {
 
 impl Change {
     /// What a user's change does, by the number of the collation.
-    pub(crate) fn to(collation: Option<u8>) -> Self {
+    pub(crate) fn of_user(collation: Option<u8>) -> Self {
         if collation.is_some_and(|collation| !is_wide(collation)) { Self::Narrow } else { Self::Unknown }
     }
 

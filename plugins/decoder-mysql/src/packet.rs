@@ -65,7 +65,7 @@ pub const NO_BACKSLASH_ESCAPES: u16 = 1 << 9;
 /// What begins these bytes; None if that takes more of them.
 #[inline]
 #[must_use]
-pub fn frame(bytes: &[u8]) -> Option<Packet<'_>> {
+pub fn parse_packet(bytes: &[u8]) -> Option<Packet<'_>> {
     let (&[a, b, c, number], rest) = bytes.split_first_chunk::<HEADER>()?;
     let length = u32::from_le_bytes([a, b, c, 0]) as usize;
     Some(Packet { number, body: rest.get(..length).unwrap_or(rest), length: length + HEADER })
@@ -73,8 +73,8 @@ pub fn frame(bytes: &[u8]) -> Option<Packet<'_>> {
 
 /// Reads a greeting.
 #[must_use]
-pub fn greeting(body: &[u8]) -> Option<Greeting<'_>> {
-    let (version, rest) = text(body.strip_prefix(&[10])?)?;
+pub fn parse_greeting(body: &[u8]) -> Option<Greeting<'_>> {
+    let (version, rest) = split_text(body.strip_prefix(&[10])?)?;
     // Behind the version: thread (4), nonce (8), 0; then capabilities, character set, status, capabilities.
     let [_, _, _, _, _, _, _, _, _, _, _, _, 0, low @ ..] = rest else { return None };
     let [a, b, collation, _, _, c, d, ..] = low else { return None };
@@ -85,33 +85,33 @@ pub fn greeting(body: &[u8]) -> Option<Greeting<'_>> {
 
 /// Reads a login, as far as it is there.
 #[must_use]
-pub fn login(body: &[u8]) -> Option<Login<'_>> {
+pub fn parse_login(body: &[u8]) -> Option<Login<'_>> {
     let (capabilities, rest) = body.split_first_chunk::<4>()?;
     let capabilities = u32::from_le_bytes(*capabilities);
     // Longest packet (4), collation (1), 23 bytes, most of them 0.
     let (&[_, _, _, _, collation], filler) = rest.split_first_chunk::<5>()?;
     let is_filler = filler.get(..19)?.iter().all(|byte| *byte == 0);
     let rest = filler.get(23..).filter(|_| is_filler && capabilities & PROTOCOL_41 != 0)?;
-    Some(Login { capabilities, collation, database: login_database(rest, capabilities).unwrap_or_default() })
+    Some(Login { capabilities, collation, database: parse_login_database(rest, capabilities).unwrap_or_default() })
 }
 
-fn login_database(rest: &[u8], capabilities: u32) -> Option<&[u8]> {
-    let (_, rest) = text(rest).filter(|_| capabilities & CONNECT_WITH_DB != 0)?;
+fn parse_login_database(rest: &[u8], capabilities: u32) -> Option<&[u8]> {
+    let (_, rest) = split_text(rest).filter(|_| capabilities & CONNECT_WITH_DB != 0)?;
     let rest = if capabilities & (LENENC_AUTH | SECURE_CONNECTION) != 0 {
-        let (length, rest) = number(rest)?;
+        let (length, rest) = parse_number(rest)?;
         rest.get(usize::try_from(length).ok()?..)?
     } else {
-        text(rest)?.1
+        split_text(rest)?.1
     };
-    Some(text(rest)?.0)
+    Some(split_text(rest)?.0)
 }
 
 /// The database that `COM_CHANGE_USER` asks for, and the number of the collation, if that was captured.
 #[must_use]
-pub fn changed_user(body: &[u8]) -> Option<(&[u8], Option<u8>)> {
-    let (_, rest) = text(body)?;
+pub fn parse_changed_user(body: &[u8]) -> Option<(&[u8], Option<u8>)> {
+    let (_, rest) = split_text(body)?;
     let (&length, rest) = rest.split_first()?;
-    let (database, rest) = text(rest.get(usize::from(length)..)?)?;
+    let (database, rest) = split_text(rest.get(usize::from(length)..)?)?;
     Some((database, rest.first().copied()))
 }
 
@@ -124,14 +124,14 @@ pub const fn is_wide(collation: u8) -> bool {
 /// The text of a query, and the `traceparent` among its attributes. `has_attributes` is whether both ends agreed on them, None if that
 /// was not seen. None if there are some that are not understood.
 #[must_use]
-pub fn query(body: &[u8], has_attributes: Option<bool>) -> Option<(&[u8], Option<&str>)> {
+pub fn parse_query(body: &[u8], has_attributes: Option<bool>) -> Option<(&[u8], Option<&str>)> {
     // No text has such a second byte.
     let has_attributes = has_attributes.unwrap_or(matches!(body, [0, ..] | [_, 1, ..]));
     if !has_attributes {
         return Some((body, None));
     }
-    let (count, rest) = number(body)?;
-    let (1, rest) = number(rest)? else { return None };
+    let (count, rest) = parse_number(body)?;
+    let (1, rest) = parse_number(rest)? else { return None };
     let count = usize::try_from(count).ok().filter(|count| *count <= MAX_ATTRIBUTES)?;
     if count == 0 {
         return Some((rest, None));
@@ -142,7 +142,7 @@ pub fn query(body: &[u8], has_attributes: Option<bool>) -> Option<(&[u8], Option
     let attributes = attributes.get_mut(..count)?;
     for attribute in attributes.iter_mut() {
         let (&[kind, _], behind) = rest.split_first_chunk::<2>()?;
-        let (name, behind) = counted(behind)?;
+        let (name, behind) = split_counted(behind)?;
         (*attribute, rest) = ((kind, name), behind);
     }
     let mut parent = None;
@@ -158,7 +158,7 @@ pub fn query(body: &[u8], has_attributes: Option<bool>) -> Option<(&[u8], Option
             0x03 | 0x04 | 0x09 => fixed(4)?,
             0x05 | 0x08 => fixed(8)?,
             0x07 | 0x0a..=0x0c => fixed(1 + usize::from(*rest.first()?))?,
-            _ => counted(rest)?,
+            _ => split_counted(rest)?,
         };
         if *name == b"traceparent" {
             parent = Some(value).filter(|value| is_trace_parent(value));
@@ -169,21 +169,21 @@ pub fn query(body: &[u8], has_attributes: Option<bool>) -> Option<(&[u8], Option
 }
 
 /// Bytes that have their length in front, and what follows.
-fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = number(bytes)?;
+fn split_counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = parse_number(bytes)?;
     rest.split_at_checked(usize::try_from(length).ok()?)
 }
 
 /// The text up to the NUL that must end it, and what follows.
 #[must_use]
-pub fn text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub fn split_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|&byte| byte == 0)?;
     Some((bytes.get(..end)?, bytes.get(end + 1..)?))
 }
 
 /// A number of one to nine bytes, and what follows.
 #[must_use]
-pub fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+pub fn parse_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let (&first, rest) = bytes.split_first()?;
     let width = match first {
         0..=0xfa => return Some((u64::from(first), rest)),
@@ -198,18 +198,18 @@ pub fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
 
 /// The status in a packet that ends a result or stands for one: `OK`, or the older `EOF` of five bytes.
 #[must_use]
-pub fn status(body: &[u8]) -> Option<u16> {
+pub fn parse_status(body: &[u8]) -> Option<u16> {
     if let &[0xfe, _, _, low, high] = body {
         return Some(u16::from_le_bytes([low, high]));
     }
-    let (_, rest) = number(body.get(1..)?)?;
-    let (_, rest) = number(rest)?;
+    let (_, rest) = parse_number(body.get(1..)?)?;
+    let (_, rest) = parse_number(rest)?;
     rest.first_chunk().map(|status| u16::from_le_bytes(*status))
 }
 
 /// The number in an error, which is all of it that leaves: the rest may quote values. `ffff` is how far MariaDB has come.
 #[must_use]
-pub fn error(body: &[u8]) -> Option<u16> {
+pub fn parse_error(body: &[u8]) -> Option<u16> {
     match body {
         [0xff, low, high, ..] => Some(u16::from_le_bytes([*low, *high])),
         _ => None,
@@ -218,50 +218,54 @@ pub fn error(body: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Greeting, Packet, changed_user, error, frame, greeting, login, number, status};
+    use super::{
+        Greeting, Packet, parse_changed_user, parse_error, parse_greeting, parse_login, parse_number, parse_packet,
+        parse_status,
+    };
 
     const HELLO: &[u8] = b"\x0a5.5.5-10.11.6-MariaDB\0\x07\0\0\0abcdefgh\0\xfe\xf7\x2d\x02\0\xff\x81\x15";
 
     #[test]
     fn a_packet_is_framed_by_its_length() {
-        assert_eq!(frame(b"\x02\0\0\x01abc"), Some(Packet { number: 1, body: b"ab", length: 6 }));
-        assert_eq!(frame(b"\xff\xff\xff\x01abc"), Some(Packet { number: 1, body: b"abc", length: 0x0100_0003 }));
-        assert_eq!(frame(b"\x02\0\0"), None);
+        assert_eq!(parse_packet(b"\x02\0\0\x01abc"), Some(Packet { number: 1, body: b"ab", length: 6 }));
+        assert_eq!(parse_packet(b"\xff\xff\xff\x01abc"), Some(Packet { number: 1, body: b"abc", length: 0x0100_0003 }));
+        assert_eq!(parse_packet(b"\x02\0\0"), None);
     }
 
     #[test]
     fn greeting_and_login_are_read_as_far_as_they_go() {
         assert_eq!(
-            greeting(HELLO),
+            parse_greeting(HELLO),
             Some(Greeting { version: b"5.5.5-10.11.6-MariaDB", capabilities: 0x81ff_f7fe, collation: 0x2d })
         );
-        (0..HELLO.len() - 2).for_each(|length| assert!(greeting(&HELLO[..length]).is_none_or(|_| length > 40)));
+        (0..HELLO.len() - 2).for_each(|length| assert!(parse_greeting(&HELLO[..length]).is_none_or(|_| length > 40)));
         let mut answer = (1_u32 << 9 | 1 << 3 | 1 << 15).to_le_bytes().to_vec();
         answer.extend([0; 28]);
         answer.extend_from_slice(b"app\0\x03abcshop\0mysql_native_password\0");
-        assert_eq!(login(&answer).unwrap().database, b"shop");
-        (0..answer.len()).for_each(|length| assert!(login(&answer[..length]).is_none_or(|login| login.database.len() <= 4)));
-        assert_eq!(changed_user(b"app\0\x02xyshop\0\x1c\0"), Some((&b"shop"[..], Some(28))));
-        assert_eq!(changed_user(b"app\0\xffxyshop\0"), None);
+        assert_eq!(parse_login(&answer).unwrap().database, b"shop");
+        (0..answer.len())
+            .for_each(|length| assert!(parse_login(&answer[..length]).is_none_or(|login| login.database.len() <= 4)));
+        assert_eq!(parse_changed_user(b"app\0\x02xyshop\0\x1c\0"), Some((&b"shop"[..], Some(28))));
+        assert_eq!(parse_changed_user(b"app\0\xffxyshop\0"), None);
     }
 
     #[test]
     fn numbers_have_one_to_nine_bytes() {
-        assert_eq!(number(b"\xfaR"), Some((250, &b"R"[..])));
-        assert_eq!(number(b"\xfc\x01\x02R"), Some((513, &b"R"[..])));
-        assert_eq!(number(b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff"), Some((u64::MAX, &b""[..])));
+        assert_eq!(parse_number(b"\xfaR"), Some((250, &b"R"[..])));
+        assert_eq!(parse_number(b"\xfc\x01\x02R"), Some((513, &b"R"[..])));
+        assert_eq!(parse_number(b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff"), Some((u64::MAX, &b""[..])));
         for short in [&b""[..], b"\xfb", b"\xff", b"\xfc\x01", b"\xfe\x01"] {
-            assert_eq!(number(short), None);
+            assert_eq!(parse_number(short), None);
         }
     }
 
     #[test]
     fn ends_of_results_and_errors_are_told_by_their_first_bytes() {
-        assert_eq!(status(b"\xfe\0\0\x0a\0"), Some(10));
-        assert_eq!(status(b"\0\x01\xfc\0\x01\x02\x40\0\0"), Some(0x4002));
-        assert_eq!(status(b"\xfe\0\0\x22\0\0\0"), Some(0x22));
-        assert_eq!(status(b"\0\x01"), None);
-        assert_eq!(error(b"\xff\x7a\x04#42S02Table 'secret'"), Some(1146));
-        assert_eq!((error(b"\xff\x7a"), error(b"\0\0\0")), (None, None));
+        assert_eq!(parse_status(b"\xfe\0\0\x0a\0"), Some(10));
+        assert_eq!(parse_status(b"\0\x01\xfc\0\x01\x02\x40\0\0"), Some(0x4002));
+        assert_eq!(parse_status(b"\xfe\0\0\x22\0\0\0"), Some(0x22));
+        assert_eq!(parse_status(b"\0\x01"), None);
+        assert_eq!(parse_error(b"\xff\x7a\x04#42S02Table 'secret'"), Some(1146));
+        assert_eq!((parse_error(b"\xff\x7a"), parse_error(b"\0\0\0")), (None, None));
     }
 }

@@ -3,7 +3,7 @@
 use plugin_sdk::conversation::{Beginning, Description, Opinion, Sender, Signature};
 use sql::Operation;
 
-use crate::packet::{HEADER, Packet, frame, greeting, login, query};
+use crate::packet::{HEADER, Packet, parse_greeting, parse_login, parse_packet, parse_query};
 use crate::vocabulary::{EXECUTE, PREPARE, QUERY};
 
 /// Bytes of a call that are captured: a result is 16 KiB of rows, which say nothing more than their length; a statement is
@@ -29,12 +29,12 @@ pub(crate) fn description() -> Description {
 /// Returns the opinion about the first bytes that an end sent.
 pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
     let may_be = |sender| beginning.sender.is_none_or(|known| known == sender);
-    let Some(packet) = frame(beginning.payload) else { return Opinion::Unsure };
+    let Some(packet) = parse_packet(beginning.payload) else { return Opinion::Unsure };
     // Servers read a header by itself, and then the rest.
     if packet.body.is_empty() && packet.length > HEADER && packet.number <= 2 {
         return Opinion::Unsure;
     }
-    if may_be(Sender::Server) && packet.number == 0 && greeting(packet.body).is_some() {
+    if may_be(Sender::Server) && packet.number == 0 && parse_greeting(packet.body).is_some() {
         return Opinion::FromServer;
     }
     if may_be(Sender::Client) && (is_login(&packet) || is_command(&packet)) {
@@ -44,7 +44,7 @@ pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
 }
 
 fn is_login(packet: &Packet<'_>) -> bool {
-    matches!(packet.number, 1 | 2) && login(packet.body).is_some()
+    matches!(packet.number, 1 | 2) && parse_login(packet.body).is_some()
 }
 
 /// Whether this is a statement, by its first word.
@@ -52,7 +52,7 @@ pub(crate) fn is_command(packet: &Packet<'_>) -> bool {
     let Some((&code, body)) = packet.body.split_first().filter(|_| packet.number == 0) else { return false };
     match code {
         QUERY | PREPARE => {
-            let Some((sql, _)) = query(body, None) else { return false };
+            let Some((sql, _)) = parse_query(body, None) else { return false };
             let sql = sql.trim_ascii_start();
             let word = sql.split(|byte| !byte.is_ascii_alphabetic()).next().unwrap_or_default();
             sql.starts_with(b"/*") || !matches!(Operation::named(word).name(), "" | "_OTHER")

@@ -2,7 +2,7 @@
 
 use plugin_sdk::conversation::Sender;
 
-use crate::packet::{HEADER, Packet, frame};
+use crate::packet::{HEADER, Packet, parse_packet};
 use crate::recognise::is_command;
 use crate::vocabulary;
 
@@ -18,11 +18,14 @@ const LONGEST_READ: usize = 1 << 20;
 pub(crate) fn resync(sender: Sender, bytes: &[u8], missing: u32) -> Option<usize> {
     let mut steps = MAX_STEPS;
     // Servers read a header by itself, and then the rest.
-    if missing == 0 && bytes.len() == HEADER && frame(bytes).is_some_and(|packet| (1..LONGEST_READ).contains(&packet.length)) {
+    if missing == 0
+        && bytes.len() == HEADER
+        && parse_packet(bytes).is_some_and(|packet| (1..LONGEST_READ).contains(&packet.length))
+    {
         return Some(0);
     }
-    let is_long_command = || sender == Sender::Client && frame(bytes).is_some_and(|packet| is_command(&packet));
-    if follow(sender, bytes, missing, &mut steps).is_some() || is_long_command() {
+    let is_long_command = || sender == Sender::Client && parse_packet(bytes).is_some_and(|packet| is_command(&packet));
+    if follow_packets(sender, bytes, missing, &mut steps).is_some() || is_long_command() {
         return Some(0);
     }
     if missing > 0 || sender == Sender::Client {
@@ -31,19 +34,19 @@ pub(crate) fn resync(sender: Sender, bytes: &[u8], missing: u32) -> Option<usize
     let ends_well = |packet: Packet<'_>| matches!(packet.body.first(), Some(0 | 0xfe | 0xff));
     (1..bytes.len()).find(|&from| {
         let rest = bytes.get(from..).unwrap_or_default();
-        steps > 0 && follow(sender, rest, 0, &mut steps).is_some_and(ends_well)
+        steps > 0 && follow_packets(sender, rest, 0, &mut steps).is_some_and(ends_well)
     })
 }
 
 /// The last of the packets that follow each other in these bytes to exactly their end, or beyond what was captured if there are
 /// three of them.
-fn follow<'a>(sender: Sender, bytes: &'a [u8], missing: u32, steps: &mut usize) -> Option<Packet<'a>> {
+fn follow_packets<'a>(sender: Sender, bytes: &'a [u8], missing: u32, steps: &mut usize) -> Option<Packet<'a>> {
     let mut rest = bytes;
     let mut last: Option<Packet<'_>> = None;
     let mut headers = 0;
     while *steps > 0 {
         *steps -= 1;
-        let Some(packet) = frame(rest) else { return last.filter(|_| missing > 0 && headers > 2) };
+        let Some(packet) = parse_packet(rest) else { return last.filter(|_| missing > 0 && headers > 2) };
         if !fits(sender, last, &packet) {
             return None;
         }

@@ -4,7 +4,9 @@ use plugin_sdk::conversation::{Emit, Foreign};
 use sql::Exchange;
 
 use crate::connection::{Connection, Stage};
-use crate::packet::{COMPRESSED, CURSOR_EXISTS, FULL, HEADER, MORE_RESULTS, Packet, error, greeting, number, status};
+use crate::packet::{
+    COMPRESSED, CURSOR_EXISTS, FULL, HEADER, MORE_RESULTS, Packet, parse_error, parse_greeting, parse_number, parse_status,
+};
 use crate::vocabulary::{self, Answer};
 use crate::waiting::AnswerState;
 
@@ -30,7 +32,7 @@ pub(crate) const fn needs_whole(packet: &Packet<'_>) -> bool {
 /// Handles a packet to a client that is not logged in yet, which begins at `at`. What follows may be compressed.
 pub(crate) fn handle_login_answer(connection: &mut Connection, packet: &Packet<'_>, at: usize) -> Result<(), Foreign> {
     if packet.number == 0
-        && let Some(greeting) = greeting(packet.body)
+        && let Some(greeting) = parse_greeting(packet.body)
     {
         connection.is_mariadb = greeting.version.windows(7).any(|window| window == b"MariaDB");
         connection.offered = Some(greeting.capabilities);
@@ -42,7 +44,7 @@ pub(crate) fn handle_login_answer(connection: &mut Connection, packet: &Packet<'
         if connection.agreed & connection.offered.unwrap_or(u32::MAX) & COMPRESSED != 0 {
             return Err(Foreign::Behind(at + packet.length));
         }
-        if let Some(status) = status(packet.body) {
+        if let Some(status) = parse_status(packet.body) {
             connection.modes.set_status(status);
         }
     }
@@ -76,35 +78,37 @@ pub(crate) fn handle_packet(
     // A packet as long as they get is no end of anything.
     let is_short = packet.length < FULL + HEADER;
     if first == ERROR && is_short {
-        let Some(code) = error(packet.body).filter(|code| *code != PROGRESS) else { return };
+        let Some(code) = parse_error(packet.body).filter(|code| *code != PROGRESS) else { return };
         front.code = Some(code.to_string().into());
         return connection.finish_front(time_ns, rows);
     }
     let is_end = first == END && is_short;
     let is_line = is_end && packet.body.len() == 5;
-    let has_cursor = || status(packet.body).is_some_and(|status| status & CURSOR_EXISTS != 0);
+    let has_cursor = || parse_status(packet.body).is_some_and(|status| status & CURSOR_EXISTS != 0);
     match front.answer_state {
-        AnswerState::Result => first_of_result(connection, packet, first, answer, time_ns, rows),
+        AnswerState::Result => begin_result(connection, packet, first, answer, time_ns, rows),
         // Between parameters and columns.
         AnswerState::Columns(_) if is_line && answer == Answer::Prepared => {}
         AnswerState::Columns(1) if answer == Answer::Prepared => connection.finish_front(time_ns, rows),
         AnswerState::Columns(1) => front.answer_state = AnswerState::Line,
         AnswerState::Columns(left) => front.answer_state = AnswerState::Columns(left.saturating_sub(1)),
         AnswerState::Line if is_line && !has_cursor() => front.answer_state = AnswerState::Rows,
-        AnswerState::Line | AnswerState::Rows if is_end => end_of_result(connection, status(packet.body), time_ns, rows),
+        AnswerState::Line | AnswerState::Rows if is_end => end_result(connection, parse_status(packet.body), time_ns, rows),
         AnswerState::Line | AnswerState::Rows => {
             front.answer_state = AnswerState::Rows;
             front.rows = front.rows.saturating_add(1);
         }
         // A line with packets behind it is that before the rows.
-        AnswerState::Lost if is_end && (is_last || !is_line) => end_of_result(connection, status(packet.body), time_ns, rows),
+        AnswerState::Lost if is_end && (is_last || !is_line) => {
+            end_result(connection, parse_status(packet.body), time_ns, rows)
+        }
         AnswerState::Stream => connection.emit_granted(time_ns, rows),
         AnswerState::Before(_) | AnswerState::File | AnswerState::Lost => {}
     }
 }
 
 /// Handles the packet that says what a result is.
-fn first_of_result(
+fn begin_result(
     connection: &mut Connection,
     packet: &Packet<'_>,
     first: u8,
@@ -115,7 +119,7 @@ fn first_of_result(
     let Some(front) = connection.waiting.front_mut() else { return };
     match (answer, first) {
         (Answer::One | Answer::Login, OK) => {
-            let status = status(packet.body);
+            let status = parse_status(packet.body);
             connection.finish_front(time_ns, rows);
             if let Some(status) = status {
                 connection.modes.set_status(status);
@@ -133,13 +137,13 @@ fn first_of_result(
             front.is_emitted = true;
             front.answer_state = AnswerState::Columns(columns + parameters);
             if let Some(statement) = front.statement.clone() {
-                connection.prepared(u32::from_le_bytes([a, b, c, d]), statement);
+                connection.add_prepared(u32::from_le_bytes([a, b, c, d]), statement);
             }
             if columns + parameters == 0 {
                 connection.finish_front(time_ns, rows);
             }
         }
-        (_, OK | END) => end_of_result(connection, status(packet.body), time_ns, rows),
+        (_, OK | END) => end_result(connection, parse_status(packet.body), time_ns, rows),
         // The client sends the file, then the server says how that went.
         (_, FILE) => {
             front.answer_state = AnswerState::File;
@@ -147,7 +151,7 @@ fn first_of_result(
         }
         _ => {
             // Clients that keep what they know of columns are told, in one more byte, whether it holds.
-            let (columns, is_known) = match number(packet.body) {
+            let (columns, is_known) = match parse_number(packet.body) {
                 Some((columns, [0])) => (columns, true),
                 Some((columns, _)) => (columns, false),
                 None => (0, false),
@@ -159,7 +163,7 @@ fn first_of_result(
 }
 
 /// Ends a result, and with it the answer unless another follows.
-fn end_of_result(connection: &mut Connection, status: Option<u16>, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
+fn end_result(connection: &mut Connection, status: Option<u16>, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
     match connection.waiting.front_mut() {
         Some(front) if status.is_some_and(|status| status & MORE_RESULTS != 0) => front.answer_state = AnswerState::Result,
         _ => connection.finish_front(time_ns, rows),

@@ -4,7 +4,7 @@ use plugin_sdk::conversation::{Data, Emit, Foreign};
 use sql::{Exchange, Library, Operation};
 
 use crate::connection::{Connection, Stage};
-use crate::message::{Message, Opening, database, opening, text};
+use crate::message::{Message, Opening, parse_database, parse_opening, split_text};
 
 /// Maximum length of a message that is waited for where it comes in parts and its text matters; of a longer one the first part
 /// is enough.
@@ -12,7 +12,7 @@ const MAX_REASSEMBLED: usize = 4096;
 
 /// Handles the first packet, which has no type; returns its length, 0 if it takes more bytes to tell.
 pub(crate) fn handle_opening(connection: &mut Connection, data: &Data<'_>) -> Result<usize, Foreign> {
-    match opening(data.bytes) {
+    match parse_opening(data.bytes) {
         Opening::Short => Ok(0),
         Opening::Encryption => {
             connection.stage = Stage::Asking;
@@ -23,8 +23,8 @@ pub(crate) fn handle_opening(connection: &mut Connection, data: &Data<'_>) -> Re
             if parameters.len() + 8 < length && data.missing == 0 {
                 return Ok(0);
             }
-            connection.database =
-                Some(String::from_utf8_lossy(database(parameters)).into()).filter(|name: &std::rc::Rc<str>| !name.is_empty());
+            connection.database = Some(String::from_utf8_lossy(parse_database(parameters)).into())
+                .filter(|name: &std::rc::Rc<str>| !name.is_empty());
             connection.stage = Stage::Open;
             connection.client.is_synced = true;
             connection.is_confirmed = true;
@@ -64,20 +64,20 @@ pub(crate) fn handle_message(
     }
     match message.tag {
         b'Q' => {
-            let reading = library.read(text(message.body).0, dialect, is_cut);
+            let reading = library.read(split_text(message.body).0, dialect, is_cut);
             connection.add_query(began, reading.statement, reading.trace_parent, rows);
         }
         b'P' => {
-            let (name, rest) = text(message.body);
-            let reading = library.read(text(rest).0, dialect, is_cut);
+            let (name, rest) = split_text(message.body);
+            let reading = library.read(split_text(rest).0, dialect, is_cut);
             connection.next_execution.parent = reading.trace_parent.map(Box::from);
             connection.next_execution.statement = Some(reading.statement.clone());
             connection.next_execution.began.get_or_insert(began);
             connection.add_parse(began, name, reading.statement, rows);
         }
         b'B' => {
-            let (portal, rest) = text(message.body);
-            let (name, _) = text(rest);
+            let (portal, rest) = split_text(message.body);
+            let (name, _) = split_text(rest);
             connection.next_execution.began.get_or_insert(began);
             connection.next_execution.statement = connection.statements.get(name);
             match connection.next_execution.statement.clone() {
@@ -85,13 +85,13 @@ pub(crate) fn handle_message(
                 None => connection.portals.remove(portal),
             }
         }
-        b'E' => connection.add_execute(began, text(message.body).0, rows),
+        b'E' => connection.add_execute(began, split_text(message.body).0, rows),
         b'S' => connection.add_sync(began, rows),
         b'c' | b'f' => connection.end_copy(began),
         b'F' => connection.add_query(began, library.bare(Operation::named(b"FUNCTION")), None, rows),
         b'C' => match message.body.split_first() {
-            Some((b'S', name)) => connection.statements.remove(text(name).0),
-            Some((b'P', name)) => connection.portals.remove(text(name).0),
+            Some((b'S', name)) => connection.statements.remove(split_text(name).0),
+            Some((b'P', name)) => connection.portals.remove(split_text(name).0),
             _ => {}
         },
         _ => {}

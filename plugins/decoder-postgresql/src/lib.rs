@@ -25,7 +25,7 @@ use plugin_sdk::conversation::{Beginning, Data, Description, Emit, Ending, Forei
 use sql::{Exchange, Library};
 
 use connection::Stage;
-use message::{Framed, frame};
+use message::{Framed, parse_message};
 
 /// The protocol.
 pub struct PostgreSql {
@@ -135,7 +135,7 @@ impl PostgreSql {
                 at += from;
                 continue;
             }
-            let message = match frame(sender, rest) {
+            let message = match parse_message(sender, rest) {
                 Framed::Message(message) => message,
                 Framed::Short => return Ok(at),
                 Framed::Broken => {

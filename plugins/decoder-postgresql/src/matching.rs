@@ -7,7 +7,7 @@ use sql::{Exchange, Statement};
 
 use crate::attributes::VERSION;
 use crate::connection::{Connection, Stage};
-use crate::message::{operation, returned_rows};
+use crate::message::{parse_operation, parse_returned_rows};
 use crate::waiting::{Request, Unread, Waiting};
 
 /// `error.type` of what was not executed because something before it failed.
@@ -116,7 +116,7 @@ impl Connection {
     /// Handles the end of a statement. The `tag` of a `CommandComplete` says what it did, and how many rows it returned; empty
     /// where the server says no more.
     pub(crate) fn handle_command_complete(&mut self, tag: &[u8], time_ns: u64, rows: &mut Emit<'_, Exchange>) {
-        let returned = returned_rows(tag);
+        let returned = parse_returned_rows(tag);
         let has_gap = self.client.has_gap;
         // Nothing is done for a `Sync`: if all was seen, this one is one that the server has not answered.
         self.waiting
@@ -140,7 +140,7 @@ impl Connection {
             Request::Unread(unread) if self.next_execution.statement.is_none() => {
                 unread.answers = unread.answers.saturating_add(1);
                 if unread.answers == 1 {
-                    unread.operation = operation(tag);
+                    unread.operation = parse_operation(tag);
                 }
             }
             _ if has_gap => self.complete_unseen_execute(time_ns, returned, None, rows),

@@ -57,7 +57,7 @@ const LONGEST_STARTUP: usize = 10_000;
 
 /// What begins the bytes that this end sends.
 #[inline]
-pub fn frame(sender: Sender, bytes: &[u8]) -> Framed<'_> {
+pub fn parse_message(sender: Sender, bytes: &[u8]) -> Framed<'_> {
     let Some((&[tag, a, b, c, d], rest)) = bytes.split_first_chunk::<HEADER>() else {
         let fits = bytes.first().is_none_or(|tag| lengths(sender, *tag).is_some());
         return if fits { Framed::Short } else { Framed::Broken };
@@ -105,7 +105,7 @@ const fn lengths(sender: Sender, tag: u8) -> Option<(usize, usize)> {
 }
 
 /// What begins the bytes of a client that has said nothing yet.
-pub fn opening(bytes: &[u8]) -> Opening<'_> {
+pub fn parse_opening(bytes: &[u8]) -> Opening<'_> {
     let Some((&[a, b, c, d, e, f, g, h], rest)) = bytes.split_first_chunk::<8>() else {
         return if bytes.first() == Some(&0) { Opening::Short } else { Opening::Other };
     };
@@ -122,7 +122,7 @@ pub fn opening(bytes: &[u8]) -> Opening<'_> {
 
 /// The text up to the NUL that ends it, and what follows; all there is if no NUL does, which only a message that was cut may have.
 #[must_use]
-pub fn text(bytes: &[u8]) -> (&[u8], &[u8]) {
+pub fn split_text(bytes: &[u8]) -> (&[u8], &[u8]) {
     match find(bytes, 0) {
         Some(end) => (bytes.get(..end).unwrap_or_default(), bytes.get(end + 1..).unwrap_or_default()),
         None => (bytes, &[]),
@@ -131,11 +131,11 @@ pub fn text(bytes: &[u8]) -> (&[u8], &[u8]) {
 
 /// The database that the parameters of a session name, or else the user, whose name is then that of the database.
 #[must_use]
-pub fn database(mut parameters: &[u8]) -> &[u8] {
+pub fn parse_database(mut parameters: &[u8]) -> &[u8] {
     let mut user: &[u8] = b"";
     loop {
-        let (name, rest) = text(parameters);
-        let (value, rest) = text(rest);
+        let (name, rest) = split_text(parameters);
+        let (value, rest) = split_text(rest);
         match name {
             b"" => return user,
             b"database" => return value,
@@ -148,9 +148,9 @@ pub fn database(mut parameters: &[u8]) -> &[u8] {
 
 /// The SQLSTATE of an `ErrorResponse`, which is all of it that leaves: the rest may quote values.
 #[must_use]
-pub fn sqlstate(mut fields: &[u8]) -> Option<&str> {
+pub fn parse_sqlstate(mut fields: &[u8]) -> Option<&str> {
     while let Some((&code, rest)) = fields.split_first() {
-        let (value, rest) = text(rest);
+        let (value, rest) = split_text(rest);
         if code == b'C' {
             let is_code = value.len() == 5 && value.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
             return std::str::from_utf8(value).ok().filter(|_| is_code);
@@ -162,7 +162,7 @@ pub fn sqlstate(mut fields: &[u8]) -> Option<&str> {
 
 /// How many rows a `CommandComplete` says were returned: `SELECT 5`.
 #[must_use]
-pub fn returned_rows(tag: &[u8]) -> u32 {
+pub fn parse_returned_rows(tag: &[u8]) -> u32 {
     let count = tag.strip_prefix(b"SELECT ").or_else(|| tag.strip_prefix(b"FETCH ")).unwrap_or_default();
     let digits = count.strip_suffix(b"\0").unwrap_or(count);
     std::str::from_utf8(digits)
@@ -173,7 +173,7 @@ pub fn returned_rows(tag: &[u8]) -> u32 {
 
 /// What a `CommandComplete` says was done: `SELECT 5`.
 #[must_use]
-pub fn operation(tag: &[u8]) -> Operation {
+pub fn parse_operation(tag: &[u8]) -> Operation {
     Operation::named(tag.split(|byte| !byte.is_ascii_alphabetic()).next().unwrap_or_default())
 }
 
@@ -181,48 +181,50 @@ pub fn operation(tag: &[u8]) -> Operation {
 mod tests {
     use plugin_sdk::conversation::Sender;
 
-    use super::{Framed, Message, Opening, database, frame, opening, returned_rows, sqlstate};
+    use super::{Framed, Message, Opening, parse_database, parse_message, parse_opening, parse_returned_rows, parse_sqlstate};
 
     #[test]
     fn a_message_is_framed_by_its_length_and_what_cannot_be_one_is_told() {
         let query = b"Q\0\0\0\x0dSELECT 1\0Q";
         let message = Message { tag: b'Q', body: b"SELECT 1\0", length: 14 };
-        assert_eq!(frame(Sender::Client, query), Framed::Message(message));
-        assert_eq!(frame(Sender::Client, &query[..4]), Framed::Short);
+        assert_eq!(parse_message(Sender::Client, query), Framed::Message(message));
+        assert_eq!(parse_message(Sender::Client, &query[..4]), Framed::Short);
         let cut = Message { body: b"SEL", ..message };
-        assert_eq!(frame(Sender::Client, &query[..8]), Framed::Message(cut));
+        assert_eq!(parse_message(Sender::Client, &query[..8]), Framed::Message(cut));
         for broken in [&b"x"[..], b"Q\0\0\0\x03", b"Q\xff\xff\xff\xff", b"S\0\0\0\x05", b"Z\0\0\0\x05I"] {
-            assert_eq!(frame(Sender::Client, broken), Framed::Broken, "{broken:?}");
+            assert_eq!(parse_message(Sender::Client, broken), Framed::Broken, "{broken:?}");
         }
     }
 
     #[test]
     fn a_client_opens_in_one_of_four_ways() {
         let startup = b"\0\0\0\x24\0\x03\0\0user\0bench\0database\0shop\0\0";
-        let Opening::Startup { parameters, length: 36 } = opening(startup) else { panic!("{:?}", opening(startup)) };
-        assert_eq!(database(parameters), b"shop");
-        assert_eq!(database(b"user\0bench\0\0"), b"bench");
-        assert_eq!(database(b"user"), b"");
-        assert_eq!(opening(b"\0\0\0\x08\x04\xd2\x16\x2f"), Opening::Encryption);
-        assert_eq!(opening(b"\0\0\0\x10\x04\xd2\x16\x2e12345678"), Opening::Cancel);
-        assert_eq!(opening(b"\0\0"), Opening::Short);
-        assert_eq!(opening(b"\0\0\0\x08\0\x03\0\0"), Opening::Other);
-        assert_eq!(opening(b"\x16\x03\x01\x02\0\x01\0\x01"), Opening::Other);
+        let Opening::Startup { parameters, length: 36 } = parse_opening(startup) else {
+            panic!("{:?}", parse_opening(startup))
+        };
+        assert_eq!(parse_database(parameters), b"shop");
+        assert_eq!(parse_database(b"user\0bench\0\0"), b"bench");
+        assert_eq!(parse_database(b"user"), b"");
+        assert_eq!(parse_opening(b"\0\0\0\x08\x04\xd2\x16\x2f"), Opening::Encryption);
+        assert_eq!(parse_opening(b"\0\0\0\x10\x04\xd2\x16\x2e12345678"), Opening::Cancel);
+        assert_eq!(parse_opening(b"\0\0"), Opening::Short);
+        assert_eq!(parse_opening(b"\0\0\0\x08\0\x03\0\0"), Opening::Other);
+        assert_eq!(parse_opening(b"\x16\x03\x01\x02\0\x01\0\x01"), Opening::Other);
     }
 
     #[test]
     fn of_an_error_only_a_code_is_read() {
-        assert_eq!(sqlstate(b"SERROR\0VERROR\0C42P01\0Mrelation \"secret\"\0\0"), Some("42P01"));
+        assert_eq!(parse_sqlstate(b"SERROR\0VERROR\0C42P01\0Mrelation \"secret\"\0\0"), Some("42P01"));
         for wrong in [&b""[..], b"C", b"C42", b"C42p01\0", b"Mx\0C\0", b"SERROR\0C4"] {
-            assert_eq!(sqlstate(wrong), None, "{wrong:?}");
+            assert_eq!(parse_sqlstate(wrong), None, "{wrong:?}");
         }
     }
 
     #[test]
     fn only_rows_that_were_returned_are_counted() {
-        assert_eq!(returned_rows(b"SELECT 5\0"), 5);
-        assert_eq!(returned_rows(b"SELECT 99999999999\0"), u32::MAX);
-        assert_eq!(returned_rows(b"INSERT 0 5\0"), 0);
-        assert_eq!(returned_rows(b"SELECT x\0"), 0);
+        assert_eq!(parse_returned_rows(b"SELECT 5\0"), 5);
+        assert_eq!(parse_returned_rows(b"SELECT 99999999999\0"), u32::MAX);
+        assert_eq!(parse_returned_rows(b"INSERT 0 5\0"), 0);
+        assert_eq!(parse_returned_rows(b"SELECT x\0"), 0);
     }
 }

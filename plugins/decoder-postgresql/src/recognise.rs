@@ -2,7 +2,7 @@
 
 use plugin_sdk::conversation::{Beginning, Description, Opinion, Sender, Signature};
 
-use crate::message::{Framed, Message, Opening, frame, opening};
+use crate::message::{Framed, Message, Opening, parse_message, parse_opening};
 
 /// Bytes of a call that are captured: a result is 8 KiB of rows, which say nothing more than their length; a statement is
 /// mostly shorter.
@@ -33,15 +33,15 @@ pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
     let payload = beginning.payload;
     let may_be = |sender| beginning.sender.is_none_or(|known| known == sender);
     if may_be(Sender::Client) {
-        match opening(payload) {
+        match parse_opening(payload) {
             Opening::Short => return Opinion::Unsure,
             Opening::Encryption | Opening::Cancel => return Opinion::FromClient,
             Opening::Startup { parameters, .. } if is_session(parameters) => return Opinion::FromClient,
-            _ if follow(Sender::Client, payload) => return Opinion::FromClient,
+            _ if begins_session(Sender::Client, payload) => return Opinion::FromClient,
             _ => {}
         }
     }
-    if may_be(Sender::Server) && follow(Sender::Server, payload) {
+    if may_be(Sender::Server) && begins_session(Sender::Server, payload) {
         return Opinion::FromServer;
     }
     Opinion::No
@@ -53,8 +53,8 @@ fn is_session(parameters: &[u8]) -> bool {
 }
 
 /// Whether the payload begins with messages that a session may be found at: two of them, or one that is a statement.
-pub(crate) fn follow(sender: Sender, payload: &[u8]) -> bool {
-    let Framed::Message(first) = frame(sender, payload) else { return false };
+pub(crate) fn begins_session(sender: Sender, payload: &[u8]) -> bool {
+    let Framed::Message(first) = parse_message(sender, payload) else { return false };
     match sender {
         Sender::Client if first.tag == b'Q' => is_text(&first),
         // Passwords, copied data and the end of a session could be anyone's.
@@ -62,7 +62,7 @@ pub(crate) fn follow(sender: Sender, payload: &[u8]) -> bool {
         // Alone at the start of what a server says: it is done with what it was asked before.
         Sender::Server if first.tag == b'Z' && payload.len() == 6 => payload.last().is_some_and(|state| b"ITE".contains(state)),
         _ => match payload.get(first.length..) {
-            Some(behind) if !behind.is_empty() => matches!(frame(sender, behind), Framed::Message(_)),
+            Some(behind) if !behind.is_empty() => matches!(parse_message(sender, behind), Framed::Message(_)),
             // One message that goes beyond the payload says too little, but for a statement to be prepared.
             _ => first.tag == b'P' && is_text(&first),
         },

@@ -2,8 +2,8 @@
 
 use plugin_sdk::conversation::Sender;
 
-use crate::message::{Framed, frame};
-use crate::recognise::follow;
+use crate::message::{Framed, parse_message};
+use crate::recognise::begins_session;
 
 /// Maximum number of headers that are tried in one call: bounds the time for bytes that nearly fit everywhere.
 const MAX_STEPS: usize = 2048;
@@ -14,7 +14,7 @@ const MAX_STEPS: usize = 2048;
 pub(crate) fn resync(sender: Sender, bytes: &[u8], missing: u32) -> Option<usize> {
     let mut steps = MAX_STEPS;
     // A statement may be longer than a call.
-    if follows(sender, bytes, missing, &mut steps) || (sender == Sender::Client && follow(sender, bytes)) {
+    if follow_messages(sender, bytes, missing, &mut steps) || (sender == Sender::Client && begins_session(sender, bytes)) {
         return Some(0);
     }
     if missing > 0 {
@@ -22,17 +22,17 @@ pub(crate) fn resync(sender: Sender, bytes: &[u8], missing: u32) -> Option<usize
     }
     (1..bytes.len()).find(|&from| {
         let rest = bytes.get(from..).unwrap_or_default();
-        steps > 0 && follows(sender, rest, 0, &mut steps)
+        steps > 0 && follow_messages(sender, rest, 0, &mut steps)
     })
 }
 
 /// Whether messages follow each other in these bytes to exactly their end, or two of them beyond what was captured.
-fn follows(sender: Sender, bytes: &[u8], missing: u32, steps: &mut usize) -> bool {
+fn follow_messages(sender: Sender, bytes: &[u8], missing: u32, steps: &mut usize) -> bool {
     let mut rest = bytes;
     let mut headers = 0;
     while *steps > 0 {
         *steps -= 1;
-        match frame(sender, rest) {
+        match parse_message(sender, rest) {
             Framed::Message(message) => {
                 headers += 1;
                 match rest.get(message.length..) {

@@ -4,7 +4,7 @@ use plugin_sdk::conversation::{Data, Emit, Foreign};
 use sql::Exchange;
 
 use crate::connection::{Connection, Stage};
-use crate::message::{Message, sqlstate, text};
+use crate::message::{Message, parse_sqlstate, split_text};
 
 /// Maximum length of an error that is waited for where it comes in parts: its code stands near the start.
 const MAX_REASSEMBLED: usize = 1024;
@@ -42,12 +42,12 @@ pub(crate) fn handle_message(
         b'C' => connection.handle_command_complete(message.body, data.time_ns, rows),
         b'I' | b's' | b'V' => connection.handle_command_complete(b"", data.time_ns, rows),
         b'G' => connection.handle_copy_in(),
-        b'E' => connection.handle_error(sqlstate(message.body), data.time_ns, rows),
+        b'E' => connection.handle_error(parse_sqlstate(message.body), data.time_ns, rows),
         b'Z' => connection.handle_ready(data.time_ns, rows),
         b'W' => connection.handle_copy_both(data.time_ns, rows),
         b'S' => {
-            let (name, rest) = text(message.body);
-            connection.set_parameter(name, text(rest).0);
+            let (name, rest) = split_text(message.body);
+            connection.set_parameter(name, split_text(rest).0);
         }
         _ => {}
     }

@@ -39,7 +39,7 @@ pub(crate) fn sheet() -> Sheet<Exchange> {
         })
         .used(FieldUse::Dimension)
         .omit_zero()
-        .text("db.query.text", query)
+        .text("db.query.text", write_query)
         .u32("db.operation.batch.size", |command| if command.batch > 1 { command.batch } else { 0 })
         .omit_zero()
         .histogram("db.client.operation.duration", "How long commands take, as clients see it.", "duration")
@@ -49,7 +49,7 @@ pub(crate) fn sheet() -> Sheet<Exchange> {
 }
 
 /// The command as it would be typed, with `?` for each argument: `SET ? ?`.
-fn query(command: &Exchange, text: &mut Text) {
+fn write_query(command: &Exchange, text: &mut Text) {
     text.str(command.name.text());
     for _ in 0..command.arguments.min(ARGUMENTS_SHOWN) {
         text.str(" ?");

@@ -11,18 +11,18 @@ pub(crate) const MAX_LENGTH: u32 = i32::MAX as u32;
 
 /// The number on the line that starts with a type byte, and the length of the line; None if its end has not come yet. -1 is "null".
 #[inline(always)]
-pub(crate) fn number(line: &[u8]) -> Result<Option<(Option<u32>, usize)>, Malformed> {
+pub(crate) fn parse_number(line: &[u8]) -> Result<Option<(Option<u32>, usize)>, Malformed> {
     // One or two digits: nearly all there are.
     match *line {
         [_, a @ b'0'..=b'9', b'\r', b'\n', ..] => Ok(Some((Some(u32::from(a - b'0')), 4))),
         [_, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] => {
             Ok(Some((Some(u32::from(a - b'0') * 10 + u32::from(b - b'0')), 5)))
         }
-        _ => long_number(line),
+        _ => parse_long_number(line),
     }
 }
 
-fn long_number(line: &[u8]) -> Result<Option<(Option<u32>, usize)>, Malformed> {
+fn parse_long_number(line: &[u8]) -> Result<Option<(Option<u32>, usize)>, Malformed> {
     /// A type byte, the ten digits of [`MAX_LENGTH`], and the end.
     const LONGEST: usize = 13;
     let Some(end) = line.iter().take(LONGEST).position(|&byte| byte == b'\n') else {
@@ -52,26 +52,26 @@ pub(crate) fn end(line: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Malformed, number};
+    use super::{Malformed, parse_number};
 
     #[test]
     fn numbers_are_read_up_to_what_a_string_may_be_long() {
-        assert_eq!(number(b"$0\r\n"), Ok(Some((Some(0), 4))));
-        assert_eq!(number(b"*17\r\n$3"), Ok(Some((Some(17), 5))));
-        assert_eq!(number(b"$536870912\r\n"), Ok(Some((Some(536_870_912), 12))));
-        assert_eq!(number(b"$2147483647\r\n"), Ok(Some((Some(2_147_483_647), 13))));
-        assert_eq!(number(b"$-1\r\n"), Ok(Some((None, 5))));
+        assert_eq!(parse_number(b"$0\r\n"), Ok(Some((Some(0), 4))));
+        assert_eq!(parse_number(b"*17\r\n$3"), Ok(Some((Some(17), 5))));
+        assert_eq!(parse_number(b"$536870912\r\n"), Ok(Some((Some(536_870_912), 12))));
+        assert_eq!(parse_number(b"$2147483647\r\n"), Ok(Some((Some(2_147_483_647), 13))));
+        assert_eq!(parse_number(b"$-1\r\n"), Ok(Some((None, 5))));
     }
 
     #[test]
     fn a_line_that_is_not_whole_waits_and_what_is_no_number_is_garbled() {
         for part in ["$", "$1", "$1\r", "$214748364", "$-", "$2147483647\r"] {
-            assert_eq!(number(part.as_bytes()), Ok(None), "{part:?}");
+            assert_eq!(parse_number(part.as_bytes()), Ok(None), "{part:?}");
         }
         for bad in
             ["$\r\n", "$x\r\n", "$1\n", "$-2\r\n", "$2147483648\r\n", "$18446744073709551616\r\n", "$1 2\r\n", "$0000000000000"]
         {
-            assert_eq!(number(bad.as_bytes()), Err(Malformed), "{bad:?}");
+            assert_eq!(parse_number(bad.as_bytes()), Err(Malformed), "{bad:?}");
         }
     }
 }

@@ -39,15 +39,15 @@ pub(crate) fn recognise(words: &Vocabulary, beginning: &Beginning<'_>) -> Opinio
     let is_usual = PORTS.contains(&beginning.server_port);
     let from_client = match beginning.sender {
         Some(Sender::Server) => Opinion::No,
-        _ => client(words, beginning.payload, is_usual),
+        _ => recognise_client(words, beginning.payload, is_usual),
     };
     match (from_client, beginning.sender) {
-        (Opinion::No, None | Some(Sender::Server)) => server(beginning.payload, is_usual),
+        (Opinion::No, None | Some(Sender::Server)) => recognise_server(beginning.payload, is_usual),
         (opinion, _) => opinion,
     }
 }
 
-fn client(words: &Vocabulary, payload: &[u8], is_usual: bool) -> Opinion {
+fn recognise_client(words: &Vocabulary, payload: &[u8], is_usual: bool) -> Opinion {
     match request::first_command(words, payload) {
         // Typed commands look like those of other protocols, such as memcached's `get`.
         Some(command) if payload.first() == Some(&b'*') => match command.name == Name::default() && !is_usual {
@@ -56,14 +56,16 @@ fn client(words: &Vocabulary, payload: &[u8], is_usual: bool) -> Opinion {
         },
         Some(_) if is_usual => Opinion::FromClient,
         Some(_) => Opinion::No,
-        None if payload.first() == Some(&b'*') && !matches!(line::number(payload), Err(_) | Ok(Some((None | Some(0), _)))) => {
+        None if payload.first() == Some(&b'*')
+            && !matches!(line::parse_number(payload), Err(_) | Ok(Some((None | Some(0), _)))) =>
+        {
             Opinion::Unsure
         }
         None => Opinion::No,
     }
 }
 
-fn server(payload: &[u8], is_usual: bool) -> Opinion {
+fn recognise_server(payload: &[u8], is_usual: bool) -> Opinion {
     const TYPICAL: [&[u8]; 4] = [b"+PONG\r\n", b"-ERR unknown command", b"-NOAUTH ", b"-WRONGTYPE "];
     match Replies::default().next(payload, 0, None, &mut 0) {
         Err(_) => Opinion::No,

@@ -76,7 +76,7 @@ impl Replies {
         exec: Option<&Transaction>,
         at: &mut usize,
     ) -> Result<Option<Reply>, Malformed> {
-        if self.in_line && !self.end_line(bytes, at) {
+        if self.in_line && !self.skip_line_end(bytes, at) {
             return Ok(None);
         }
         loop {
@@ -100,7 +100,7 @@ impl Replies {
             if self.is_first() {
                 (self.results, self.outcome) = ((0, 0), Outcome::default());
             }
-            if !self.element(rest, at)? {
+            if !self.read_element(rest, at)? {
                 return Ok(None);
             }
             if let Some(transaction) = exec
@@ -120,12 +120,12 @@ impl Replies {
 
     /// Passes one element. False if it has to come again, with more behind it.
     #[inline(always)]
-    fn element(&mut self, rest: &[u8], at: &mut usize) -> Result<bool, Malformed> {
+    fn read_element(&mut self, rest: &[u8], at: &mut usize) -> Result<bool, Malformed> {
         let Some(&kind) = rest.first() else { return Ok(false) };
         match kind {
-            b'+' | b'-' | b':' | b',' | b'_' | b'#' | b'(' => self.line(kind, rest, at),
+            b'+' | b'-' | b':' | b',' | b'_' | b'#' | b'(' => self.read_line(kind, rest, at),
             b'$' | b'=' | b'!' => {
-                let Some((length, header)) = line::number(rest)? else { return Ok(false) };
+                let Some((length, header)) = line::parse_number(rest)? else { return Ok(false) };
                 let Some(length) = length else {
                     self.skip(1, Reply::VALUE);
                     *at += header;
@@ -139,7 +139,7 @@ impl Replies {
                     b'!' => {
                         let wanted = (length as usize).min(MAX_LINE);
                         let Some(text) = rest.get(header..header + wanted) else { return Ok(false) };
-                        Reply::error(text)
+                        Reply::of_error(text)
                     }
                     _ => Reply::VALUE,
                 };
@@ -147,7 +147,7 @@ impl Replies {
                 *at += end + 2;
                 Ok(true)
             }
-            b'*' | b'~' | b'%' | b'>' | b'|' => self.aggregate(kind, rest, at),
+            b'*' | b'~' | b'%' | b'>' | b'|' => self.read_aggregate(kind, rest, at),
             // A server that prepares a replica says so that it lives.
             b'\n' if self.is_first() => {
                 *at += 1;
@@ -159,7 +159,7 @@ impl Replies {
 
     /// An element that is a line.
     #[inline(always)]
-    fn line(&mut self, kind: u8, rest: &[u8], at: &mut usize) -> Result<bool, Malformed> {
+    fn read_line(&mut self, kind: u8, rest: &[u8], at: &mut usize) -> Result<bool, Malformed> {
         let end = line::end(rest);
         if end.is_none() && rest.len() < MAX_LINE {
             return Ok(false);
@@ -169,7 +169,7 @@ impl Replies {
             return Err(Malformed);
         }
         let reply = match kind {
-            b'-' => Reply::error(text),
+            b'-' => Reply::of_error(text),
             b'_' => Reply { shape: Shape::Null, ..Reply::VALUE },
             b'+' if text == b"QUEUED\r\n" => Reply { shape: Shape::Queued, ..Reply::VALUE },
             b'+' if text.first().is_some_and(u8::is_ascii_digit) => Reply { shape: Shape::Line, ..Reply::VALUE },
@@ -182,8 +182,8 @@ impl Replies {
     }
 
     /// An element that says how many others follow.
-    fn aggregate(&mut self, kind: u8, rest: &[u8], at: &mut usize) -> Result<bool, Malformed> {
-        let Some((count, header)) = line::number(rest)? else { return Ok(false) };
+    fn read_aggregate(&mut self, kind: u8, rest: &[u8], at: &mut usize) -> Result<bool, Malformed> {
+        let Some((count, header)) = line::parse_number(rest)? else { return Ok(false) };
         let elements = match kind {
             b'%' | b'|' => u64::from(count.unwrap_or(0)) * 2,
             _ => u64::from(count.unwrap_or(0)),
@@ -232,7 +232,7 @@ impl Replies {
         } else if self.left == self.results.0 && self.left > 0 {
             let (left, all) = self.results;
             if reply.code != Code::NONE {
-                self.outcome.fail(all - left);
+                self.outcome.mark_failed(all - left);
             }
             self.results.0 -= 1;
         }
@@ -241,7 +241,7 @@ impl Replies {
 
     /// Looks for the end of a long line.
     #[cold]
-    fn end_line(&mut self, bytes: &[u8], at: &mut usize) -> bool {
+    fn skip_line_end(&mut self, bytes: &[u8], at: &mut usize) -> bool {
         let end = line::end(bytes.get(*at..).unwrap_or_default());
         self.in_line = end.is_none();
         *at = end.map_or(bytes.len().max(*at), |end| *at + end);
@@ -252,7 +252,7 @@ impl Replies {
 /// The string that an array begins with, empty if it begins with something else or something long. None if it has not come.
 fn first_string(rest: &[u8]) -> Option<&[u8]> {
     match rest.first()? {
-        b'$' => match line::number(rest) {
+        b'$' => match line::parse_number(rest) {
             Ok(None) => None,
             Ok(Some((Some(length), header))) if length as usize <= MAX_WORD => rest.get(header..header + length as usize),
             _ => Some(&[]),
@@ -267,7 +267,7 @@ impl Reply {
     pub(crate) const VALUE: Self = Self { shape: Shape::Value, code: Code::NONE };
 
     #[cold]
-    fn error(text: &[u8]) -> Self {
+    fn of_error(text: &[u8]) -> Self {
         Self { shape: Shape::Value, code: Code::of(text) }
     }
 }

@@ -52,7 +52,7 @@ impl Requests {
     /// length says what is still to come. None: the rest of the bytes has to come again, with more behind it.
     #[inline(always)]
     pub(crate) fn next(&mut self, words: &Vocabulary, bytes: &[u8], at: &mut usize) -> Result<Option<Command>, Malformed> {
-        if self.is_lost && !self.find(words, bytes, at) {
+        if self.is_lost && !self.find_command(words, bytes, at) {
             return Ok(None);
         }
         loop {
@@ -65,19 +65,21 @@ impl Requests {
             let rest = bytes.get(*at..).unwrap_or_default();
             match rest.first() {
                 None => return Ok(None),
-                Some(b'*') => match line::number(rest)? {
+                Some(b'*') => match line::parse_number(rest)? {
                     None => return Ok(None),
                     // An empty command, which gets no reply.
                     Some((None | Some(0), length)) => *at += length,
                     Some((Some(count), length)) => {
-                        let Some((command, end, left)) = command(words, bytes, *at, count, length)? else { return Ok(None) };
+                        let Some((command, end, left)) = parse_command(words, bytes, *at, count, length)? else {
+                            return Ok(None);
+                        };
                         (*at, self.left) = (end, left);
                         return Ok(Some(command));
                     }
                 },
                 Some(b'\r' | b'\n') => *at += 1,
                 Some(_) => {
-                    let Some((command, length)) = inline(words, rest, *at)? else { return Ok(None) };
+                    let Some((command, length)) = parse_inline(words, rest, *at)? else { return Ok(None) };
                     *at += length;
                     return Ok(Some(command));
                 }
@@ -87,12 +89,12 @@ impl Requests {
 
     /// Moves to where the next command starts. What looks like one behind other bytes counts only if its name is known.
     #[cold]
-    fn find(&mut self, words: &Vocabulary, bytes: &[u8], at: &mut usize) -> bool {
+    fn find_command(&mut self, words: &Vocabulary, bytes: &[u8], at: &mut usize) -> bool {
         let is_start = |&start: &usize| {
             let rest = bytes.get(start..).unwrap_or_default();
             match rest.first() {
                 Some(b'*') => first_command(words, rest).is_some_and(|command| start == 0 || command.name != Name::default()),
-                Some(byte) if is_word(byte) && start == 0 => matches!(inline(words, rest, 0), Ok(Some(_))),
+                Some(byte) if is_word(byte) && start == 0 => matches!(parse_inline(words, rest, 0), Ok(Some(_))),
                 _ => false,
             }
         };
@@ -106,20 +108,20 @@ impl Requests {
 
 /// The command that these bytes begin with, if its name has come.
 pub(crate) fn first_command(words: &Vocabulary, bytes: &[u8]) -> Option<Command> {
-    match (bytes.first()?, line::number(bytes)) {
+    match (bytes.first()?, line::parse_number(bytes)) {
         (b'*', Ok(Some((Some(count @ 1..), length)))) => {
-            let (command, ..) = command(words, bytes, 0, count, length).ok()??;
+            let (command, ..) = parse_command(words, bytes, 0, count, length).ok()??;
             Some(command)
         }
         (b'*', _) => None,
-        _ => Some(inline(words, bytes, 0).ok()??.0),
+        _ => Some(parse_inline(words, bytes, 0).ok()??.0),
     }
 }
 
 /// A command of `count` strings, the first of which is `header` bytes behind `start`; the place behind the strings that were looked
 /// at, and how many are left. None if one of those has not come.
 #[inline(always)]
-fn command(
+fn parse_command(
     words: &Vocabulary,
     bytes: &[u8],
     start: usize,
@@ -127,12 +129,12 @@ fn command(
     header: usize,
 ) -> Result<Option<(Command, usize, u32)>, Malformed> {
     let mut at = start + header;
-    let Some(name) = string(bytes, &mut at)? else { return Ok(None) };
+    let Some(name) = parse_string(bytes, &mut at)? else { return Ok(None) };
     let name = words.command(name);
     let mut command = Command { start, name, kind: words.kind(name), arguments: count.saturating_sub(1), detail: 0 };
     let mut left = command.arguments;
     while command.needs_argument() && left > 0 {
-        let Some(argument) = string(bytes, &mut at)? else { return Ok(None) };
+        let Some(argument) = parse_string(bytes, &mut at)? else { return Ok(None) };
         left -= 1;
         if !command.read_argument(words, argument) {
             break;
@@ -148,7 +150,7 @@ const fn is_word(byte: &u8) -> bool {
 
 /// A command typed as words on a line, and the length of the line.
 #[cold]
-fn inline(words: &Vocabulary, rest: &[u8], start: usize) -> Result<Option<(Command, usize)>, Malformed> {
+fn parse_inline(words: &Vocabulary, rest: &[u8], start: usize) -> Result<Option<(Command, usize)>, Malformed> {
     let Some(length) = line::end(rest) else {
         let may_become_one = rest.len() < MAX_INLINE && rest.first().is_some_and(is_word);
         return if may_become_one { Ok(None) } else { Err(Malformed) };
@@ -176,9 +178,9 @@ fn inline(words: &Vocabulary, rest: &[u8], start: usize) -> Result<Option<(Comma
 
 /// The string at `at`, which moves behind it; an empty one instead of what is too long for a name. None if it has not come.
 #[inline]
-fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Result<Option<&'a [u8]>, Malformed> {
+fn parse_string<'a>(bytes: &'a [u8], at: &mut usize) -> Result<Option<&'a [u8]>, Malformed> {
     let rest = bytes.get(*at..).unwrap_or_default();
-    let Some((length, header)) = string_header(rest)? else { return Ok(None) };
+    let Some((length, header)) = parse_string_header(rest)? else { return Ok(None) };
     let end = header + length as usize;
     *at += end + 2;
     if length > MAX_NAME {
@@ -195,7 +197,7 @@ fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Result<Option<&'a [u8]>, Malfo
 #[inline]
 fn skip_string(bytes: &[u8], at: &mut usize) -> Result<bool, Malformed> {
     let rest = bytes.get(*at..).unwrap_or_default();
-    let Some((length, header)) = string_header(rest)? else { return Ok(false) };
+    let Some((length, header)) = parse_string_header(rest)? else { return Ok(false) };
     let end = header + length as usize;
     if rest.get(end..end + 2).is_some_and(|end| end != b"\r\n") {
         return Err(Malformed);
@@ -206,10 +208,10 @@ fn skip_string(bytes: &[u8], at: &mut usize) -> Result<bool, Malformed> {
 
 /// How long a string is, and its header. None if that has not come.
 #[inline(always)]
-fn string_header(rest: &[u8]) -> Result<Option<(u32, usize)>, Malformed> {
+fn parse_string_header(rest: &[u8]) -> Result<Option<(u32, usize)>, Malformed> {
     match rest.first() {
         None => Ok(None),
-        Some(b'$') => match line::number(rest)? {
+        Some(b'$') => match line::parse_number(rest)? {
             None => Ok(None),
             Some((Some(length), header)) => Ok(Some((length, header))),
             Some((None, _)) => Err(Malformed),

@@ -71,7 +71,7 @@ impl Transaction {
 
 impl Outcome {
     /// The result in this place is an error.
-    pub(crate) fn fail(&mut self, place: u64) {
+    pub(crate) fn mark_failed(&mut self, place: u64) {
         self.0 |= bit(place);
     }
 
@@ -125,8 +125,8 @@ mod tests {
             transaction.queue(Change { kind: Kind::Plain, ..select(9) });
         }
         let mut outcome = Outcome::default();
-        outcome.fail(4);
-        outcome.fail(u64::MAX);
+        outcome.mark_failed(4);
+        outcome.mark_failed(u64::MAX);
         let databases =
             |transaction: &Transaction, outcome| transaction.changes(outcome).map(|change| change.detail).collect::<Vec<_>>();
         assert_eq!((databases(&transaction, outcome), transaction.queued), (vec![0, 1], 6));

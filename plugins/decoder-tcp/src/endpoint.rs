@@ -63,7 +63,7 @@ pub(crate) fn client(tcp: TcpRecord<'_>) -> Option<Endpoint<'_>> {
 }
 
 /// What this end is.
-pub(crate) fn role(tcp: TcpRecord<'_>) -> &'static str {
+pub(crate) fn role_name(tcp: TcpRecord<'_>) -> &'static str {
     match tcp.role() {
         CLIENT => "client",
         SERVER => "server",
@@ -81,7 +81,7 @@ pub(crate) fn span_kind(tcp: TcpRecord<'_>) -> u32 {
 }
 
 /// The name of a TCP state, as `network.connection.state` has it.
-pub(crate) fn state(number: u8) -> &'static str {
+pub(crate) fn state_name(number: u8) -> &'static str {
     match number {
         1 => "established",
         2 => "syn_sent",

@@ -1,4 +1,4 @@
-//! Rows of statements that were executed.
+//! The attributes of a statement's row, and its metrics.
 
 use std::rc::Rc;
 
@@ -7,7 +7,7 @@ use plugin_sdk::{FieldUse, Signal};
 
 use crate::statement::Statement;
 
-/// What was found out about one execution.
+/// One execution and its answer: the part of a row that decoders of SQL databases have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
     /// `db.system.name`

@@ -10,28 +10,28 @@ use crate::operation::Operation;
 /// What becomes of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is told, as such tokens are.
-    Tell,
+    /// It is written as it is.
+    Keep,
     /// It is a value.
     Value,
-    /// It is a value, and so is all that was told from this byte on.
+    /// It is a value, and so is all that was written from this byte on.
     ValueFrom(usize),
-    /// It belongs to a value that was told.
-    Swallow,
+    /// It belongs to a value that was written.
+    Drop,
     /// It begins another statement, and the one before may change how that is read.
-    Anew,
+    NewStatement,
 }
 
 /// Follows a text token by token.
 #[derive(Debug)]
 pub(crate) struct Guard {
     is_postgres: bool,
-    place: Place,
+    state: State,
     /// Parentheses that are open in a value.
     depth: u32,
     /// The statement may change how the next is read.
     may_change_modes: bool,
-    /// What was told is looked at for `VALUES` so far.
+    /// How far what was written was searched for `VALUES`.
     looked_at: usize,
     /// Where the last one ends; 0 without one.
     values: usize,
@@ -41,9 +41,9 @@ pub(crate) struct Guard {
     is_for_one: bool,
 }
 
-/// Where in a statement.
+/// The position in a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum State {
     /// Before its first word.
     Start,
     /// Where all words are names.
@@ -56,17 +56,17 @@ enum Place {
     Function,
     /// Before a password.
     Grants,
-    /// Before a channel, then before what it is told.
+    /// Before a channel, then before what is sent to it.
     Channel,
     /// Before the name of a setting.
     Name,
     /// In it; it begins at this byte. `is_whole` if it does not end in a dot.
     Named { start: usize, is_whole: bool },
-    /// In what a setting is set to, of which nothing or all was told.
-    Value { is_told: bool },
-    /// In what is told to the end of the statement as one value.
-    Over { is_told: bool },
-    /// Behind what is told.
+    /// In what a setting is set to, of which nothing or all was written.
+    Value { is_written: bool },
+    /// In what is written as one value, to the end of the statement.
+    Over { is_written: bool },
+    /// Behind what is written.
     Gone,
 }
 
@@ -76,7 +76,7 @@ impl Guard {
     pub(crate) const fn new(is_postgres: bool) -> Self {
         Self {
             is_postgres,
-            place: Place::Start,
+            state: State::Start,
             depth: 0,
             may_change_modes: false,
             looked_at: 0,
@@ -86,49 +86,49 @@ impl Guard {
         }
     }
 
-    /// What becomes of the next token. `told` is what was told before it; `is_qualified` says whether a dot stands behind it. Nearly all
-    /// tokens are told as they are: the rest is elsewhere.
+    /// What becomes of the next token. `written` is what was written before it; `is_qualified` says whether a dot stands behind it. Nearly all
+    /// tokens are written as they are: the rest is elsewhere.
     #[inline(always)]
-    pub(crate) fn judge(&mut self, token: Token<'_>, told: &[u8], is_qualified: impl FnOnce() -> bool) -> Verdict {
-        if self.place != Place::Plain {
-            return self.judge_word(token, told.len());
+    pub(crate) fn judge(&mut self, token: Token<'_>, written: &[u8], is_qualified: impl FnOnce() -> bool) -> Verdict {
+        if self.state != State::Plain {
+            return self.judge_word(token, written.len());
         }
         match token {
             // A string between the wrong quotes stands where a value does, or has in it what names have not.
-            Token::Quoted(name) if !is_name(name) || (self.is_postgres && self.is_operand(told) && !is_qualified()) => {
+            Token::Quoted(name) if !is_name(name) || (self.is_postgres && self.is_operand(written) && !is_qualified()) => {
                 Verdict::Value
             }
-            _ => Verdict::Tell,
+            _ => Verdict::Keep,
         }
     }
 
     /// Whether what stands behind this is compared, assigned or stored.
-    fn is_operand(&mut self, told: &[u8]) -> bool {
-        let told = told.trim_ascii_end();
-        match told.last() {
+    fn is_operand(&mut self, written: &[u8]) -> bool {
+        let written = written.trim_ascii_end();
+        match written.last() {
             Some(b'=' | b'<' | b'>' | b'~') => true,
-            Some(b'(' | b',') => self.is_in_values(told),
-            Some(b'e' | b'E') => told.last_chunk::<4>().is_some_and(|last| last.eq_ignore_ascii_case(b"like")),
+            Some(b'(' | b',') => self.is_in_values(written),
+            Some(b'e' | b'E') => written.last_chunk::<4>().is_some_and(|last| last.eq_ignore_ascii_case(b"like")),
             _ => false,
         }
     }
 
     /// Whether this ends within a row behind `VALUES`.
-    fn is_in_values(&mut self, told: &[u8]) -> bool {
+    fn is_in_values(&mut self, written: &[u8]) -> bool {
         const VALUES: &[u8] = b"values";
-        let start = self.looked_at.min(told.len());
-        let new = told.get(start..).unwrap_or_default();
+        let start = self.looked_at.min(written.len());
+        let new = written.get(start..).unwrap_or_default();
         let is_values =
             |word: &[u8]| word.first().is_some_and(|first| first | 0x20 == b'v') && word.eq_ignore_ascii_case(VALUES);
-        if let Some(place) = new.windows(VALUES.len()).rposition(is_values) {
-            self.values = start + place + VALUES.len();
+        if let Some(state) = new.windows(VALUES.len()).rposition(is_values) {
+            self.values = start + state + VALUES.len();
         }
-        self.looked_at = told.len().saturating_sub(VALUES.len());
+        self.looked_at = written.len().saturating_sub(VALUES.len());
         if self.values == 0 {
             return false;
         }
         let mut depth = 0_u32;
-        for byte in told.get(self.values..).unwrap_or_default() {
+        for byte in written.get(self.values..).unwrap_or_default() {
             match byte {
                 b'(' => depth += 1,
                 b')' => depth = depth.saturating_sub(1),
@@ -142,56 +142,56 @@ impl Guard {
 
     /// A statement is over.
     pub(crate) fn end(&mut self) -> Verdict {
-        if self.place == Place::Gone {
-            return Verdict::Swallow;
+        if self.state == State::Gone {
+            return Verdict::Drop;
         }
         let (has_data, may_change_modes) = (self.has_data, self.may_change_modes);
         *self = Self::new(self.is_postgres);
         if has_data {
-            self.place = Place::Gone;
+            self.state = State::Gone;
         }
-        if may_change_modes { Verdict::Anew } else { Verdict::Tell }
+        if may_change_modes { Verdict::NewStatement } else { Verdict::Keep }
     }
 
     #[inline(never)]
-    fn judge_word(&mut self, token: Token<'_>, told: usize) -> Verdict {
-        match self.place {
-            Place::Start => return self.begin(token),
-            Place::Kind { is_alter } => self.kind(token, is_alter),
-            Place::Function => {
+    fn judge_word(&mut self, token: Token<'_>, written: usize) -> Verdict {
+        match self.state {
+            State::Start => return self.begin(token),
+            State::Kind { is_alter } => self.kind(token, is_alter),
+            State::Function => {
                 if matches!(token, Token::Word(word) if is(word, &["SET"])) {
-                    self.place = Place::Name;
+                    self.state = State::Name;
                 }
             }
-            Place::Grants => {
+            State::Grants => {
                 let is_last = match token {
                     Token::Word(word) => is(word, &["PASSWORD", "IDENTIFIED"]),
                     token => token == Token::Sign(b'='),
                 };
                 if is_last {
-                    self.place = Place::Over { is_told: false };
+                    self.state = State::Over { is_written: false };
                 }
-                return if matches!(token, Token::Quoted(name) if !is_name(name)) { Verdict::Value } else { Verdict::Tell };
+                return if matches!(token, Token::Quoted(name) if !is_name(name)) { Verdict::Value } else { Verdict::Keep };
             }
-            Place::Channel => {
+            State::Channel => {
                 if token == Token::Sign(b',') {
-                    self.place = Place::Over { is_told: false };
+                    self.state = State::Over { is_written: false };
                 }
             }
-            Place::Name | Place::Named { .. } => return self.name(token, told),
-            Place::Value { is_told } => return self.value(token, is_told),
-            Place::Over { is_told } => {
-                self.place = Place::Over { is_told: true };
-                return if is_told { Verdict::Swallow } else { Verdict::Value };
+            State::Name | State::Named { .. } => return self.name(token, written),
+            State::Value { is_written } => return self.value(token, is_written),
+            State::Over { is_written } => {
+                self.state = State::Over { is_written: true };
+                return if is_written { Verdict::Drop } else { Verdict::Value };
             }
-            Place::Gone => return Verdict::Swallow,
-            Place::Plain => {}
-            Place::Copy => {
+            State::Gone => return Verdict::Drop,
+            State::Plain => {}
+            State::Copy => {
                 self.has_data |= matches!(token, Token::Word(word) if is(word, &["STDIN"]));
-                return if matches!(token, Token::Quoted(name) if !is_name(name)) { Verdict::Value } else { Verdict::Tell };
+                return if matches!(token, Token::Quoted(name) if !is_name(name)) { Verdict::Value } else { Verdict::Keep };
             }
         }
-        Verdict::Tell
+        Verdict::Keep
     }
 
     /// The first token of a statement.
@@ -199,110 +199,110 @@ impl Guard {
         let Token::Word(word) = token else {
             // All but a parenthesis begins no statement.
             if token == Token::Sign(b'(') {
-                return Verdict::Tell;
+                return Verdict::Keep;
             }
-            self.place = Place::Over { is_told: true };
+            self.state = State::Over { is_written: true };
             return Verdict::Value;
         };
         // Nearly all are one of these.
         if is(word, &["SELECT", "UPDATE", "INSERT", "DELETE"]) {
-            self.place = Place::Plain;
-            return Verdict::Tell;
+            self.state = State::Plain;
+            return Verdict::Keep;
         }
         let is_harmless = is(word, &HARMLESS);
-        self.place = match word.len() {
-            3 if is(word, &["SET"]) => Place::Name,
-            4 if is(word, &["COPY"]) => Place::Copy,
-            5 if is(word, &["GRANT", "START"]) => Place::Grants,
-            5 if is(word, &["ALTER"]) => Place::Kind { is_alter: true },
-            6 if is(word, &["CREATE"]) => Place::Kind { is_alter: false },
-            6 if is(word, &["REVOKE"]) => Place::Grants,
-            6 if is(word, &["CHANGE"]) => Place::Over { is_told: false },
-            6 if is(word, &["NOTIFY"]) => Place::Channel,
-            _ if !is_harmless && Operation::named(word).is_other() => Place::Over { is_told: true },
-            _ => Place::Plain,
+        self.state = match word.len() {
+            3 if is(word, &["SET"]) => State::Name,
+            4 if is(word, &["COPY"]) => State::Copy,
+            5 if is(word, &["GRANT", "START"]) => State::Grants,
+            5 if is(word, &["ALTER"]) => State::Kind { is_alter: true },
+            6 if is(word, &["CREATE"]) => State::Kind { is_alter: false },
+            6 if is(word, &["REVOKE"]) => State::Grants,
+            6 if is(word, &["CHANGE"]) => State::Over { is_written: false },
+            6 if is(word, &["NOTIFY"]) => State::Channel,
+            _ if !is_harmless && Operation::named(word).is_other() => State::Over { is_written: true },
+            _ => State::Plain,
         };
         self.may_change_modes = !is_harmless;
-        if self.place == (Place::Over { is_told: true }) { Verdict::Value } else { Verdict::Tell }
+        if self.state == (State::Over { is_written: true }) { Verdict::Value } else { Verdict::Keep }
     }
 
     /// What is created or altered.
     fn kind(&mut self, token: Token<'_>, is_alter: bool) {
         let Token::Word(word) = token else { return };
-        self.place =
+        self.state =
             if is(word, &["USER", "ROLE", "GROUP", "SERVER", "SUBSCRIPTION", "SYSTEM", "LOGIN", "CONNECTION", "SECRET"])
                 || is_alter && is(word, &["DATABASE", "INSTANCE", "EVENT"])
             {
-                Place::Over { is_told: false }
+                State::Over { is_written: false }
             } else if self.is_postgres && is(word, &["FUNCTION", "PROCEDURE", "ROUTINE"]) {
-                Place::Function
+                State::Function
             } else if is(word, &["OR", "REPLACE", "AGGREGATE", "DEFINER", "SQL", "SECURITY", "IF", "NOT", "EXISTS"]) {
-                Place::Kind { is_alter }
+                State::Kind { is_alter }
             } else {
-                Place::Plain
+                State::Plain
             };
     }
 
     /// Up to a `=` or `TO`.
-    fn name(&mut self, token: Token<'_>, told: usize) -> Verdict {
-        if let Place::Named { start, is_whole } = self.place {
+    fn name(&mut self, token: Token<'_>, written: usize) -> Verdict {
+        if let State::Named { start, is_whole } = self.state {
             match token {
-                Token::Sign(b'.') => self.place = Place::Named { start, is_whole: false },
-                Token::Word(_) | Token::Quoted(_) if !is_whole => self.place = Place::Named { start, is_whole: true },
+                Token::Sign(b'.') => self.state = State::Named { start, is_whole: false },
+                Token::Word(_) | Token::Quoted(_) if !is_whole => self.state = State::Named { start, is_whole: true },
                 Token::Sign(b':') => {}
-                Token::Sign(b'=') => self.place = Place::Value { is_told: false },
-                Token::Word(word) if is(word, &["TO"]) => self.place = Place::Value { is_told: false },
+                Token::Sign(b'=') => self.state = State::Value { is_written: false },
+                Token::Word(word) if is(word, &["TO"]) => self.state = State::Value { is_written: false },
                 _ => {
                     // What was taken for a name is none.
-                    self.place = Place::Value { is_told: true };
+                    self.state = State::Value { is_written: true };
                     self.count(token);
                     return Verdict::ValueFrom(start);
                 }
             }
-            return Verdict::Tell;
+            return Verdict::Keep;
         }
         match token {
             Token::Sign(b'@' | b'.' | b':' | b',') => {}
             Token::Word(word) if is(word, &["STATEMENT"]) => self.is_for_one = true,
-            Token::Word(word) if is(word, &BEFORE_VALUES) => self.place = Place::Value { is_told: false },
+            Token::Word(word) if is(word, &BEFORE_VALUES) => self.state = State::Value { is_written: false },
             Token::Word(word) if is(word, &BEFORE_NAMES) => {}
             Token::Quoted(name) if !is_name(name) => {
-                self.place = Place::Value { is_told: true };
+                self.state = State::Value { is_written: true };
                 return Verdict::Value;
             }
-            Token::Word(_) | Token::Quoted(_) => self.place = Place::Named { start: told, is_whole: true },
+            Token::Word(_) | Token::Quoted(_) => self.state = State::Named { start: written, is_whole: true },
             _ => {
-                self.place = Place::Value { is_told: true };
+                self.state = State::Value { is_written: true };
                 self.count(token);
                 return Verdict::Value;
             }
         }
-        Verdict::Tell
+        Verdict::Keep
     }
 
     /// Of a text that ends in a name: where that begins, for it may be a value.
     pub(crate) const fn open_name(&self) -> Option<usize> {
-        if let Place::Named { start, .. } = self.place { Some(start) } else { None }
+        if let State::Named { start, .. } = self.state { Some(start) } else { None }
     }
 
-    fn value(&mut self, token: Token<'_>, is_told: bool) -> Verdict {
+    fn value(&mut self, token: Token<'_>, is_written: bool) -> Verdict {
         if self.depth == 0 {
             match token {
                 // Another setting; PostgreSQL sets one, to a list.
                 Token::Sign(b',') if !self.is_postgres => {
-                    self.place = Place::Name;
-                    return Verdict::Tell;
+                    self.state = State::Name;
+                    return Verdict::Keep;
                 }
                 Token::Word(word) if self.is_for_one && is(word, &["FOR"]) => {
-                    self.place = Place::Start;
-                    return Verdict::Tell;
+                    self.state = State::Start;
+                    return Verdict::Keep;
                 }
                 _ => {}
             }
         }
         self.count(token);
-        self.place = Place::Value { is_told: true };
-        if is_told { Verdict::Swallow } else { Verdict::Value }
+        self.state = State::Value { is_written: true };
+        if is_written { Verdict::Drop } else { Verdict::Value }
     }
 
     const fn count(&mut self, token: Token<'_>) {
@@ -351,7 +351,7 @@ const BEFORE_NAMES: [&str; 26] = [
     "DEFAULT",
 ];
 
-/// Bytes of the longest name between quotes that is told.
+/// Maximum length of a name between quotes that is written.
 const NAME_BYTES: usize = 130;
 
 /// Whether this may be a name, with its quotes: letters, and little else.

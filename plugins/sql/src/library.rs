@@ -36,10 +36,10 @@ pub struct Reading<'a> {
     pub may_set: bool,
 }
 
-/// Statements that are remembered. An application has hundreds; what makes up texts as it goes is told no more than the
-/// operation of what does not fit. Times a statement's few KiB this is the memory that SQL may take.
+/// Maximum number of statements that are remembered. An application has hundreds; of texts that do not fit only the
+/// operation is kept. Times a statement's few KiB this is the memory that SQL may take.
 const STATEMENTS: usize = 2048;
-/// Names of tables that metrics are separated by; more become [`OTHER`].
+/// Maximum number of names of tables that metrics are separated by; more become [`OTHER`].
 const COLLECTIONS: usize = 512;
 /// The name of all tables beyond those.
 const OTHER: &str = "_OTHER";

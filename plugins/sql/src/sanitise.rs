@@ -19,7 +19,7 @@ const KEY: &[u8] = b"traceparent='";
 pub(crate) struct Found<'a> {
     /// The `traceparent` that a comment brings along.
     pub trace_parent: Option<&'a str>,
-    /// Comments that MySQL executes, which are not told, may set something.
+    /// Whether comments that MySQL executes, which are not written, may set something.
     pub may_set: bool,
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn sanitise<'a>(sql: &'a [u8], dialect: Dialect, is_cut: bool, out: &
         } else {
             guard.judge(token, out, || lexer.is_before_dot())
         };
-        if verdict != Verdict::Tell {
+        if verdict != Verdict::Keep {
             was_spaced = withhold(verdict, was_spaced, token, &mut lexer, out);
             continue;
         }
@@ -83,19 +83,19 @@ pub(crate) fn sanitise<'a>(sql: &'a [u8], dialect: Dialect, is_cut: bool, out: &
 fn withhold(verdict: Verdict, was_spaced: bool, token: Token<'_>, lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> bool {
     let mut was_spaced = was_spaced;
     match verdict {
-        Verdict::Tell | Verdict::Value => {}
-        Verdict::Swallow => return false,
+        Verdict::Keep | Verdict::Value => {}
+        Verdict::Drop => return false,
         Verdict::ValueFrom(start) => {
             out.truncate(start);
             was_spaced = true;
         }
-        Verdict::Anew => lexer.forget_modes(),
+        Verdict::NewStatement => lexer.forget_modes(),
     }
     if was_spaced && !out.is_empty() {
         out.push(b' ');
     }
     match (verdict, token) {
-        (Verdict::Anew, Token::Sign(sign)) => out.push(sign),
+        (Verdict::NewStatement, Token::Sign(sign)) => out.push(sign),
         _ => value(out),
     }
     false

@@ -6,7 +6,7 @@ use crate::lexer::{Backslash, Dialect, Lexer, Token};
 use crate::operation::Operation;
 use crate::sanitise::TEXT_BYTES;
 
-/// What may be told of a statement.
+/// What may leave of a statement.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Statement {
     /// What it does; of several statements in one text what the first does.
@@ -30,7 +30,7 @@ pub struct Statement {
 const NAME_BYTES: usize = 128;
 /// What the semantic conventions allow a summary to have.
 const SUMMARY_BYTES: usize = 255;
-/// Parentheses within parentheses that are told apart.
+/// Maximum depth of parentheses that is counted.
 const DEPTH: usize = 64;
 
 /// What a word asks for.

@@ -67,7 +67,7 @@ pub(crate) fn decode(coded: &[u8], mut take: impl FnMut(u8)) -> bool {
         let ahead = if have < 64 { bits | u64::MAX >> have } else { bits };
         let (symbol, length) = match SHORT.get((ahead >> (64 - LOOK)) as usize) {
             Some(&(symbol, length)) if length != 0 => (u16::from(symbol), u32::from(length)),
-            _ => match long(ahead) {
+            _ => match find_long(ahead) {
                 Some(found) => found,
                 None => return false,
             },
@@ -84,7 +84,7 @@ pub(crate) fn decode(coded: &[u8], mut take: impl FnMut(u8)) -> bool {
 
 /// The symbol of a code of more than eight bits, and its length.
 #[cold]
-fn long(ahead: u64) -> Option<(u16, u32)> {
+fn find_long(ahead: u64) -> Option<(u16, u32)> {
     (LOOK + 1..).zip(LONG.iter().skip(LOOK as usize + 1)).find_map(|(bits, length)| {
         let place =
             ((ahead >> (64 - bits)) as u32).checked_sub(length.first).filter(|&place| place < u32::from(length.count))?;
