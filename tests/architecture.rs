@@ -5,6 +5,8 @@
 mod circles;
 #[path = "architecture/links.rs"]
 mod links;
+#[path = "architecture/rooms.rs"]
+mod rooms;
 
 use std::collections::BTreeMap;
 use std::fs;
