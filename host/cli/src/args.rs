@@ -3,6 +3,8 @@
 mod help;
 mod capture;
 mod component;
+#[cfg(all(test, feature = "compiler"))]
+mod documents;
 mod plugin;
 mod probe;
 mod repro;

@@ -52,3 +52,38 @@ fn page(command: &Command) -> Result<String, Failure> {
     Man::new(command.clone()).render(&mut page)?;
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
+
+#[cfg(all(test, feature = "compiler"))]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "\
+# Commands
+
+What `--help` prints, command by command. Made of the command line's own tree; do not edit. `host man` prints the same as
+manual pages, `host completions` completes it in a shell.
+";
+
+    /// With `HOST_EXPECT=write` it is written anew, for a person to read the difference.
+    #[test]
+    fn the_commands_in_docs_are_those_of_the_tree() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/commands.md");
+        let mut root = Cli::command().term_width(100);
+        root.build();
+        let mut text = HEAD.to_owned();
+        describe(&mut root, &mut text);
+        if std::env::var_os("HOST_EXPECT").is_some_and(|value| value == "write") {
+            fs::write(&file, &text).unwrap();
+        }
+        let written = fs::read_to_string(&file).unwrap_or_default();
+        assert!(written == text, "docs/commands.md is not what the tree says; write it with HOST_EXPECT=write");
+    }
+
+    fn describe(command: &mut Command, text: &mut String) {
+        let name = command.get_bin_name().unwrap_or("host").to_owned();
+        let help = command.render_long_help().to_string();
+        let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+        *text += &format!("\n## `{name}`\n\n```text\n{}\n```\n", lines.join("\n").trim_end());
+        command.get_subcommands_mut().for_each(|command| describe(command, text));
+    }
+}
