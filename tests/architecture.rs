@@ -7,6 +7,8 @@ mod circles;
 mod links;
 #[path = "architecture/rooms.rs"]
 mod rooms;
+#[path = "architecture/statements.rs"]
+mod statements;
 
 use std::collections::BTreeMap;
 use std::fs;
