@@ -5,7 +5,7 @@ HOST := $(TARGET)/release/host
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 KERNELS := $(foreach arch,x86_64 aarch64,$(foreach series,5.10 6.1 6.12 6.18 7.3,$(series)/$(arch)))
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-peers bench-requests polyglot fuzz hostile attack survive test-kernels test-package dist build edge fmt clean
+.PHONY: help setup run test check bench bench-peers bench-requests polyglot fuzz hostile attack survive test-kernels test-package dist docs build edge fmt clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ dist: ## What is released, into dist/: static binaries and Debian packages for x
 test-package: ## The Debian package of `make dist`: installed, started, restarted and purged, without a trace; needs root
 	@[[ -e dist/SHA256SUMS ]] || $(MAKE) --no-print-directory dist
 	@.ci/package
+
+docs: ## The documents as a book, target/book/index.html; fails on a warning and on a dead link
+	@.ci/setup docs
+	@.ci/docs
 
 fuzz: setup ## libFuzzer on everything that reads bytes of others, an hour in all (TIME=seconds for each target, TARGETS="...")
 	@.ci/setup fuzz
