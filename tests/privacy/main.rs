@@ -30,6 +30,9 @@ struct Planted {
 /// Where a secret is to stand, what it looks like, and the conversation that is made of it.
 type Place = (&'static str, Shape, Box<dyn Fn(&str) -> Talk>);
 
+/// The name of a protocol, and its conversations with secrets from this number on.
+type Protocol = (&'static str, fn(usize) -> Vec<Planted>);
+
 /// What a secret looks like.
 #[derive(Clone, Copy)]
 enum Shape {
@@ -88,7 +91,7 @@ fn no_planted_secret_leaves_by_default_needs_root() {
             command.args(["--otlp-endpoint", &sink.endpoint()]);
         },
     );
-    let protocols: [(&str, fn(usize) -> Vec<Planted>); 6] = [
+    let protocols: [Protocol; 6] = [
         ("http", http::planted),
         ("postgresql", postgresql::planted),
         ("mysql", mysql::planted),

@@ -75,9 +75,10 @@ pub(crate) fn memcached(first: usize) -> Vec<Planted> {
 /// Records of DNS. The name that is asked for is what a lookup is about, and leaves.
 pub(crate) fn dns(first: usize) -> Vec<Planted> {
     let text = |secret: &str| [&[secret.len() as u8][..], secret.as_bytes()].concat();
-    let mut places: Vec<Place> = Vec::new();
-    places.push(("dns text", Shape::Word, Box::new(move |secret| lookup(16, &text(secret)))));
-    places.push(("dns alias", Shape::Word, Box::new(move |secret| lookup(5, &[&text(secret)[..], &[0]].concat()))));
+    let places: Vec<Place> = vec![
+        ("dns text", Shape::Word, Box::new(move |secret| lookup(16, &text(secret)))),
+        ("dns alias", Shape::Word, Box::new(move |secret| lookup(5, &[&text(secret)[..], &[0]].concat()))),
+    ];
     crate::planted(first, places)
 }
 

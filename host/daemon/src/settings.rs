@@ -53,7 +53,10 @@ pub struct View(Arc<dyn Fn() -> Box<dyn Write + Send> + Send + Sync>);
 
 /// Says what is known at a forced end.
 #[derive(Clone)]
-pub struct LastWord(Arc<dyn Fn(Option<&FinalReport>) + Send + Sync>);
+pub struct LastWord(Arc<Say>);
+
+/// Says a report, or that there is none.
+type Say = dyn Fn(Option<&FinalReport>) + Send + Sync;
 
 /// Where records come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -10,13 +10,17 @@ use host_model::{Disowned, KernelCounters, Ledger, Source, SwitchPoint};
 use crate::rig::{END, LATER, Record, Rig, SENT, TLS, end, from, received, rig, sent, talk, until, whole};
 
 /// What a path saw: the numbers of each conversation's records, in their order.
-type Seen = Arc<Mutex<BTreeMap<(u64, bool), Vec<u64>>>>;
+type Numbers = BTreeMap<(u64, bool), Vec<u64>>;
+type Seen = Arc<Mutex<Numbers>>;
+
+/// What a path that was read says of a run.
+type Verdict = Box<dyn FnMut(&[Record]) -> Vec<Disowned> + Send>;
+
+/// A path at work; it gives back its lane and what the kernel counted.
+type Reading = JoinHandle<(Box<dyn Source>, KernelCounters)>;
 
 /// A path that reads a lane to its end, and gives back what this says of each of its runs.
-fn path(
-    mut lane: Box<dyn Source>,
-    mut disowned: impl FnMut(&[Record]) -> Vec<Disowned> + Send + 'static,
-) -> (Seen, JoinHandle<(Box<dyn Source>, KernelCounters)>) {
+fn path(mut lane: Box<dyn Source>, mut disowned: impl FnMut(&[Record]) -> Vec<Disowned> + Send + 'static) -> (Seen, Reading) {
     let seen = Seen::default();
     let to = Arc::clone(&seen);
     let thread = std::thread::spawn(move || {
@@ -75,11 +79,7 @@ fn conversation(connection: u64, flags: u8, records: u64, words: &[(u64, &[u8])]
 }
 
 /// Every lane's path, and what they saw in the end.
-fn play(
-    rig: Rig,
-    mut paths: Vec<Box<dyn FnMut(&[Record]) -> Vec<Disowned> + Send>>,
-    feed: impl FnOnce(&Rig),
-) -> (Vec<BTreeMap<(u64, bool), Vec<u64>>>, Ledger) {
+fn play(rig: Rig, mut paths: Vec<Verdict>, feed: impl FnOnce(&Rig)) -> (Vec<Numbers>, Ledger) {
     let mut rig = rig;
     let lanes = std::mem::take(&mut rig.lanes);
     let running: Vec<_> = lanes.into_iter().zip(paths.drain(..)).map(|(lane, of)| path(lane, of)).collect();
