@@ -1,13 +1,23 @@
 //! Memory of this process, and the C library's heaps. glibc gives each thread one of its own and returns to the kernel only what is free at its top, so that what a
 //! compiler or a request left behind stays resident, some MiB for every thread that ever had any to do.
 
-/// One heap for all threads. To be called before there are any. Threads keep small pieces in caches of their own, so that they
-/// seldom wait for each other.
+/// Bytes from which a piece is a mapping of its own, which is gone when it is freed. glibc raises its own limit to the largest piece that
+/// was ever freed, up to 32 MiB: a burst of large pieces then lies in the heap, with small ones between them that stay.
+#[cfg(target_env = "gnu")]
+const MAPPED_BYTES: libc::c_int = 256 << 10;
+/// Free bytes at the top of the heap that are not given back at once.
+#[cfg(target_env = "gnu")]
+const TOP_BYTES: libc::c_int = 4 << 20;
+
+/// One heap for all threads, and large pieces outside of it. To be called before there are any threads. They keep small pieces in caches of
+/// their own, so that they seldom wait for each other.
 pub fn one_heap() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: it sets a number that is read when a thread allocates for the first time.
+    // SAFETY: it sets numbers that are read when memory is allocated or freed.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_BYTES);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, TOP_BYTES);
     }
 }
 
