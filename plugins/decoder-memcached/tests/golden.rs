@@ -64,6 +64,15 @@ fn quiet_meta_commands_meet_the_replies_they_get() {
 }
 
 #[test]
+fn a_quiet_command_is_answered_where_there_is_nothing_to_delete_or_to_count() {
+    let get = "> mg a v\\r\\n\n";
+    let missed = talk("> md gone q\\r\\n\n> ma gone q\\r\\n\n").script(get).script("< NF\\r\\nNF\\r\\nVA 1\\r\\nx\\r\\n\n");
+    assert_eq!(brief(&missed.end()), "md NF, ma NF, mg VA*1");
+    let done = talk("> md a q\\r\\n\n> ma n q\\r\\n\n").script(get).script("< VA 1\\r\\nx\\r\\n\n");
+    assert_eq!(brief(&done.end()), "md, ma, mg VA*1");
+}
+
+#[test]
 fn a_session_of_binary_messages_becomes_these_rows() {
     assert_eq!(
         brief(&talk(BINARY).end()),
