@@ -14,7 +14,7 @@ use std::env;
 use std::error::Error;
 use std::process::{Command, ExitCode};
 
-/// The crates that become components; `src/lib.rs` lists them too.
+/// The crates that become components; `src/components.rs` lists them too.
 const PLUGINS: [&str; 14] = [
     "decoder-exec",
     "decoder-file",
