@@ -1,5 +1,4 @@
-//! A start without the kernel: everything that could be wrong with a configuration is found as a start finds it, by the same
-//! functions, and nothing is attached, written or connected.
+//! Checks a configuration as a start would, by the same functions, but without the kernel: nothing is attached, written or connected.
 
 use std::sync::Arc;
 
@@ -25,11 +24,11 @@ use crate::settings::Settings;
 use crate::state_dir::StateDir;
 use crate::tables::Node;
 
-/// What a start with these settings would be refused for, but for what only the kernel and the collector know; else what holds but
-/// may not be meant, a sentence each. Blocks, and is to be called within `runtime`.
+/// Returns the sentences a start would log about settings that are valid but perhaps not intended; an error if it would be refused. Reasons
+/// that only the kernel or the collector can give are not checked. Blocks; call it within `runtime`.
 ///
 /// # Errors
-/// As a start.
+/// The same as those of a start.
 pub fn check(settings: &Settings, runtime: &Handle) -> Result<Vec<String>, DaemonError> {
     let written = &settings.config;
     let settings = Settings { config: written.clone().sized(), output: Some(OutputName::None), ..settings.clone() };
@@ -55,7 +54,7 @@ pub fn check(settings: &Settings, runtime: &Handle) -> Result<Vec<String>, Daemo
     }
     let slots = slots(&compiler, &settings, &probes, trunk.is_some(), &Steps::default())?;
     let binder = Binder { tables: Arc::new(Node::unknown()), known: Arc::new(Known::default()) };
-    // All of them live at once, as they will: there may be too few places for instances.
+    // All stages exist at once, as in a run: the engine may have too few instance slots.
     let lineups = places.iter().filter_map(|place| Some((place, slots.lineup(&place.probe)?)));
     let _stages = lineups.map(|(place, lineup)| binder.stages(place, &lineup)).collect::<Result<Vec<_>, _>>()?;
     let _lanes = trunk.as_ref().map(|trunk| lanes::examine(&binder, &slots, trunk)).transpose()?;
@@ -71,7 +70,7 @@ pub fn check(settings: &Settings, runtime: &Handle) -> Result<Vec<String>, Daemo
     Ok(notes)
 }
 
-/// Whether the plugins are those in the binary as they are, which fit.
+/// Whether all plugins are the built-in ones with their defaults, which fit.
 fn says_nothing_of_plugins(config: &Config) -> bool {
     config.plugins.is_empty()
         && config.grants.is_empty()
@@ -79,7 +78,7 @@ fn says_nothing_of_plugins(config: &Config) -> bool {
         && config.engine == EngineConfig::default()
 }
 
-/// Files and folders that are opened before anything else.
+/// Checks the files and folders that a start opens before anything else.
 fn check_files(settings: &Settings) -> Result<(), DaemonError> {
     let refused = |message: String, cure: &str| Err(DaemonError::new(Step::Configure, message, cure));
     let config = &settings.config;

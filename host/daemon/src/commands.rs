@@ -1,4 +1,4 @@
-//! What may be asked of a daemon while it runs: every `impl Core` that answers a request, a file for each family of them.
+//! Requests to a running daemon: each `impl Core` that answers one, a file for each group of requests.
 
 mod status;
 mod requests;

@@ -1,7 +1,7 @@
-//! The configuration: what `host.toml` may say, and what holds where it says nothing.
+//! The configuration: the keys of `host.toml`, and their defaults.
 //!
-//! Nothing needs to be said. The probes in the binary run, `sampler-ratio` samples and `enricher-process` enriches; a file
-//! adds to that or overrides it key by key, and `enabled = false` takes something away.
+//! Every key is optional. By default the probes in the binary run, `sampler-ratio` samples and `enricher-process` enriches; a file adds to
+//! that or overrides it key by key, and `enabled = false` removes a part.
 
 mod engine;
 mod error;
@@ -227,9 +227,9 @@ pub struct TelemetryConfig {
     pub interval: Option<Span>,
 }
 
-/// Threads for the control socket and the way out, which have little to do.
+/// Maximum number of threads for the control socket and the exporter, which have little to do.
 const MOST_THREADS: u32 = 256;
-/// Bytes of a file that are read. Four MiB: ten thousand slots.
+/// Maximum bytes of a file. Four MiB: ten thousand slots.
 const MOST_TEXT: u64 = 4 << 20;
 
 // === impl Config ===
@@ -238,11 +238,11 @@ impl Config {
     /// Reads a file. Paths in it are made relative to its folder.
     ///
     /// # Errors
-    /// What is wrong, at which line and column, and the nearest known key.
+    /// The problem, its line and column, and the nearest known key.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let failed = |source| ConfigError::Read { file: path.to_owned(), source };
         let mut text = String::new();
-        // A pipe will do, as a shell makes them of `<(...)`.
+        // A pipe is accepted as well, as a shell makes for `<(...)`.
         File::open(path).and_then(|file| file.take(MOST_TEXT + 1).read_to_string(&mut text)).map_err(failed)?;
         if text.len() as u64 > MOST_TEXT {
             return Err(failed(io::Error::other(format!("it has more than {} MiB", MOST_TEXT >> 20))));
@@ -255,11 +255,11 @@ impl Config {
         Ok(config)
     }
 
-    /// What the file says now about plugins, grants and signers, so that a new grant takes no restart; all else is as it was read
-    /// at the start. Without a file nothing has changed.
+    /// Reads plugins, grants and signers from the file again, so that a new grant takes no restart; the rest stays as read at the start.
+    /// Without a file nothing changes.
     ///
     /// # Errors
-    /// As [`Config::load`].
+    /// The same as those of [`Config::load`].
     pub fn with_rules_of_now(&self) -> Result<Self, ConfigError> {
         let Some(file) = &self.file else { return Ok(self.clone()) };
         let file = file.clone();
@@ -275,17 +275,17 @@ impl Config {
     /// Reads the text of a file.
     ///
     /// # Errors
-    /// As [`Config::load`].
+    /// The same as those of [`Config::load`].
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text).map_err(|error| ConfigError::locate(file, text, &error))?;
         config.check()?;
         Ok(config)
     }
 
-    /// Checks what keys say of each other. Nothing is read or started.
+    /// Checks keys against each other. Reads and starts nothing.
     ///
     /// # Errors
-    /// The key whose value cannot hold.
+    /// The key whose value is not allowed.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_signers()?;
         self.protocols.check()?;
@@ -320,13 +320,13 @@ impl Config {
     }
 }
 
-/// Whether a `component` is a file, not a name in the binary.
+/// Whether a `component` is a file rather than a name in the binary.
 #[must_use]
 pub fn is_file(component: &str) -> bool {
     component.contains('/') || component.ends_with(".wasm") || component.ends_with(".cwasm")
 }
 
-/// The JSON schema of `host.toml`, for editors.
+/// Returns the JSON schema of `host.toml`, for editors.
 #[must_use]
 pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(Config).to_value()

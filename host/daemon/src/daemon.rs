@@ -1,4 +1,4 @@
-//! The daemon as a whole: started, asked, stopped.
+//! The daemon as a whole: start, requests, stop.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, MutexGuard};
@@ -21,23 +21,23 @@ use crate::remnant::Remnant;
 use crate::settings::Settings;
 use crate::signals::Signals;
 
-/// A daemon that runs: every probe is attached, every plugin is bound.
+/// A running daemon: every probe is attached, every plugin is bound.
 ///
-/// Stop it with [`Daemon::stop`]; one that is dropped ends its paths, but delivers nothing more.
+/// Stop it with [`Daemon::stop`]; dropping it ends its paths but delivers nothing more.
 pub struct Daemon {
     pub(crate) core: Arc<Core>,
-    /// The control socket answers until this is true.
+    /// True once the control socket is to stop answering.
     pub(crate) closed: watch::Sender<bool>,
     pub(crate) server: JoinHandle<()>,
-    /// Watch for what ends the daemon, and send its telemetry.
+    /// Tasks that watch for the end of the daemon and send its telemetry.
     pub(crate) watchers: Vec<JoinHandle<()>>,
-    /// The file that says that it is ready.
+    /// The file that announces readiness.
     pub(crate) ready: Option<Remnant>,
-    /// Heard as long as it runs.
+    /// The signal handler, alive as long as the daemon.
     pub(crate) _signals: Signals,
 }
 
-/// Everything that may be asked of a daemon.
+/// The state that requests read and change.
 pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) origin: Origin,
@@ -50,25 +50,25 @@ pub(crate) struct Core {
     pub(crate) changes: tokio::sync::Mutex<()>,
     pub(crate) ending: watch::Sender<Option<Cause>>,
     pub(crate) report: OnceCell<FinalReport>,
-    /// Leave to begin a change.
+    /// Permits for changes; limits how many are in progress.
     pub(crate) orders: Arc<Semaphore>,
     /// Ends the process if stopping hangs.
     pub(crate) resort: Arc<LastResort>,
 }
 
-/// What changes while a daemon runs. Held only to look or to put; never while something is waited for.
+/// State that changes while a daemon runs. Locked only for a read or a write, never across a wait.
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) slots: Slots,
     pub(crate) paths: Vec<Arc<Path>>,
-    /// The probe that sees connections, if it is loaded: the paths of protocols hang on it.
+    /// The probe that sees connections, if loaded; the paths of all protocols depend on it.
     pub(crate) trunk: Option<Arc<Trunk>>,
-    /// Probes without a path: failed, unloaded, or not asked for.
+    /// Probes without a path: failed, unloaded, or not requested.
     pub(crate) idle: Vec<Probe>,
     pub(crate) swaps: VecDeque<Swap>,
     /// At most one for each slot.
     pub(crate) shadows: Vec<ShadowRun>,
-    /// Shadow runs there have been.
+    /// Number of shadow runs so far.
     pub(crate) serial: u64,
     /// Paths of probes that were unloaded.
     pub(crate) gone: Vec<(String, Arc<PathCounters>)>,
@@ -77,7 +77,7 @@ pub(crate) struct State {
 // === impl Daemon ===
 
 impl Daemon {
-    /// The requests that were counted, the most frequent first.
+    /// Returns the requests counted so far, the most frequent first.
     ///
     /// # Errors
     /// A path does not answer.
@@ -85,20 +85,20 @@ impl Daemon {
         self.core.requests().await
     }
 
-    /// What it is doing.
+    /// Returns the current status.
     pub async fn status(&self) -> Status {
         self.core.status().await
     }
 
-    /// Returns when it is time to stop: after a signal, the time it was given, a request over the socket, the end of all
-    /// captures, or when nobody reads its output any more.
+    /// Returns when the daemon is to stop: after a signal, the configured duration, a request over the socket, the end of all captures, or
+    /// when the reader of its output has gone.
     pub async fn wait(&self) -> Cause {
         let mut ending = self.core.ending.subscribe();
         let cause = ending.wait_for(Option::is_some).await;
         cause.ok().and_then(|cause| *cause).unwrap_or(Cause::Stop)
     }
 
-    /// Detaches, drains, flushes, and says what became of every record.
+    /// Detaches, drains, flushes, and returns the final report of every record.
     pub async fn stop(mut self) -> FinalReport {
         let report = self.core.stop(Cause::Stop).await;
         self.closed.send_replace(true);
@@ -140,7 +140,7 @@ impl Core {
 // === impl State ===
 
 impl State {
-    /// Remembers a swap, and forgets the oldest if there are too many.
+    /// Appends a swap, and drops the oldest if there are too many.
     pub(crate) fn note(&mut self, swap: Swap) {
         if self.swaps.len() >= MAX_SWAPS {
             self.swaps.pop_front();

@@ -1,7 +1,7 @@
-//! The end of a daemon: what is on the way is drained, and what became of every record is said.
+//! The end of a daemon: drains events in flight and accounts for every record.
 //!
-//! Each wait has an end: a worker, a disk or a change that hangs is left behind and named, and the others are drained all the same.
-//! For what nobody thought of there is the [last resort](crate::last_resort).
+//! Each wait has a deadline: a worker, a disk or a change that hangs is left behind and named, and the others are still drained.
+//! Hangs that have no deadline here are covered by the [last resort](crate::last_resort).
 
 use std::time::Duration;
 
@@ -15,20 +15,20 @@ use crate::daemon::{Core, State};
 use crate::error::DaemonError;
 use crate::last_resort::Accounts;
 
-/// Time for the collector to take what waits at the end.
+/// Default time for the collector to take queued rows at the end.
 const DRAIN: Duration = Duration::from_secs(5);
-/// Time for the collector where everything else took what there was.
+/// Minimum time for the collector if the other steps used up the rest.
 const LEAST: Duration = Duration::from_millis(200);
-/// Time for a change of plugins or probes that is under way.
+/// Maximum wait for a change of plugins or probes in progress.
 const CHANGE: Duration = Duration::from_millis(500);
 
-/// One thing that ends by itself or is left behind.
+/// A task that ends by itself or is left behind.
 struct Leaving {
     name: String,
     task: JoinHandle<()>,
 }
 
-/// Time for the collector to take what waits at the end, by the configuration.
+/// Returns the configured time for the collector to take queued rows at the end.
 pub(crate) fn drain_of(config: &Config) -> Duration {
     config.export.drain.map_or(DRAIN, |drain| drain.0)
 }
@@ -36,13 +36,13 @@ pub(crate) fn drain_of(config: &Config) -> Duration {
 // === impl Core ===
 
 impl Core {
-    /// Ends everything; the first caller's cause counts, and all get the same report.
+    /// Ends everything. The cause of the first caller counts; all callers get the same report.
     pub(crate) async fn stop(&self, cause: Cause) -> FinalReport {
         self.end(cause);
         self.report.get_or_init(|| self.drain()).await.clone()
     }
 
-    /// Makes it time to stop.
+    /// Requests the stop, with its cause.
     pub(crate) fn end(&self, cause: Cause) {
         self.ending.send_if_modified(|ending| {
             let first = ending.is_none();
@@ -53,12 +53,12 @@ impl Core {
         self.compiler.give_up();
     }
 
-    /// Whether it is time to stop: no change is begun any more.
+    /// Whether a stop was requested; no change begins after that.
     pub(crate) fn is_ending(&self) -> bool {
         self.ending.borrow().is_some()
     }
 
-    /// Refuses what would change paths that are being stopped.
+    /// Refuses a change of paths that are being stopped.
     pub(crate) fn goes_on(&self) -> Result<(), DaemonError> {
         if self.is_ending() {
             return Err(DaemonError::Ending);
@@ -79,12 +79,12 @@ impl Core {
             tracing::warn!("a change of plugins or probes is still under way; it is not waited for");
         }
         self.state().shadows.iter_mut().for_each(|run| run.end(ShadowState::Ended("the host stops".into())));
-        // First, so that what it still has goes along the paths of protocols.
+        // The router first: the records it still holds go to the paths of protocols.
         if let Some(trunk) = self.trunk() {
             let name = format!("the router of probe {}", trunk.name());
             self.leave(name, move || trunk.stop()).until(end, &mut hung).await;
         }
-        // All at once: one that still has records in its ring must not hold up the others.
+        // All in parallel: a path with records left in its ring must not delay the others.
         let stopping = self.paths().into_iter().map(|path| self.leave(format!("path {}", path.name()), move || path.stop()));
         for stopping in stopping.collect::<Vec<_>>() {
             stopping.until(end, &mut hung).await;
@@ -105,7 +105,7 @@ impl Core {
         self.report_of(&self.state(), hung)
     }
 
-    /// Ends one thing, on a thread that may hang.
+    /// Ends one part on a thread of its own, because it may hang.
     fn leave(&self, name: String, end: impl FnOnce() + Send + 'static) -> Leaving {
         let step = self.resort.steps().begin(name.as_str());
         let task = tokio::task::spawn_blocking(move || {
@@ -135,7 +135,7 @@ impl Accounts for Core {
     fn try_report(&self, hung: &[String]) -> Option<FinalReport> {
         let state = self.state.try_lock()?;
         let mut report = self.report_of(&state, hung.to_vec());
-        // The process ends now, and with it what is on the way out.
+        // The process ends now; rows in flight are lost.
         for (_, ledger) in &mut report.paths {
             let lost = std::mem::take(&mut ledger.in_flight);
             ledger.dropped_at_export += lost;
@@ -148,7 +148,7 @@ impl Accounts for Core {
 // === impl Leaving ===
 
 impl Leaving {
-    /// Waits until it has ended, or is left behind.
+    /// Waits until the task has ended or is left behind.
     async fn until(self, end: Instant, hung: &mut Vec<String>) {
         let Self { name, task } = self;
         match timeout_at(end, task).await {

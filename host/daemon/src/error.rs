@@ -1,4 +1,4 @@
-//! Why a start of the daemon, or what was asked of one that runs, was refused: at which step, what is wrong, and the cure.
+//! Reasons why a start, or a request to a running daemon, was refused: the step, the problem and the cure.
 
 use std::io;
 use std::path::PathBuf;
@@ -18,108 +18,108 @@ use crate::config::ConfigError;
 use crate::control::socket::SocketError;
 use crate::state_dir::unusable::Unusable;
 
-/// Why something was not done. Nothing is left behind, and what ran before still runs.
+/// A failed operation. Nothing is left behind, and everything that ran before still runs.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
-    /// The configuration.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// There can be no control socket.
+    /// The control socket cannot be created.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// The state folder that was named.
+    /// The state folder that the settings name is unusable.
     #[error("state_dir {}: {error}", folder.display())]
     StateDir {
         /// The folder, or one in it.
         folder: PathBuf,
-        /// What is wrong with it.
+        /// The problem with it.
         error: Unusable,
     },
-    /// The settings of the way out.
+    /// The exporter's settings are invalid.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The way out.
+    /// The exporter does not start.
     #[error(transparent)]
     Export(#[from] ExportError),
-    /// What runs plugins.
+    /// The engine that runs plugins does not start.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// Signals are not heard.
+    /// The signal handler cannot be installed.
     #[error("signals: {0}")]
     Signals(io::Error),
-    /// A signal came before anything was attached. With what the start was about.
+    /// A signal came before anything was attached. Holds what the start was doing.
     #[error("{0}")]
     CalledOff(String),
-    /// A component, before it was bound to a path.
+    /// A component was refused before it was bound to a path.
     #[error(transparent)]
     Plugin(#[from] PluginError),
-    /// A plugin that does not go with a path.
+    /// A plugin does not fit a path.
     #[error("plugin {}: {} failed on path {path}: {}", error.plugin, error.step, error.problem)]
     Bind {
         /// The path.
         path: Arc<str>,
-        /// Why.
+        /// The reason.
         error: PluginError,
     },
-    /// A path does not start.
+    /// A path cannot start.
     #[error(transparent)]
     Path(#[from] StartError),
-    /// A path does not change its plugins.
+    /// A path cannot change its plugins.
     #[error(transparent)]
     Switch(SwitchError),
-    /// A path does not take a candidate.
+    /// A path cannot take a candidate.
     #[error(transparent)]
     Shadow(ShadowError),
-    /// The router.
+    /// The router refused.
     #[error(transparent)]
     Route(#[from] RouteError),
-    /// The kernel.
+    /// The kernel refused.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    /// No probe runs. With the reason of each.
+    /// No probe runs. Holds the reason of each.
     #[error("{0}")]
     NoProbe(String),
-    /// The object of a probe.
+    /// The object of a probe cannot be read.
     #[error("{}: {error}", file.display())]
     Object {
         /// The file.
         file: PathBuf,
-        /// Why it is not read.
+        /// The reason.
         error: FileError,
     },
-    /// A capture that is to be played.
+    /// A capture to replay is unusable.
     #[error("{capture}: {error}")]
     Replay {
-        /// What it is called.
+        /// The name of the capture.
         capture: String,
-        /// What is wrong with it.
+        /// The problem with it.
         error: CaptureError,
     },
-    /// A capture that is to be written.
+    /// A capture to record cannot be created.
     #[error("{}: {error}", file.display())]
     Record {
         /// The file.
         file: PathBuf,
-        /// Why it is not begun.
+        /// The reason.
         error: CaptureError,
     },
-    /// A capture that was begun is not whole.
+    /// A recorded capture is incomplete.
     #[error(transparent)]
     Recorded(CaptureError),
     /// The host is about to end.
     #[error("the host is about to end")]
     Ending,
-    /// A task ended in a way that it never should.
+    /// A task panicked or was cancelled, which must never happen.
     #[error(transparent)]
     Task(#[from] JoinError),
-    /// What is said in one place only.
+    /// A reason that occurs in one place only.
     #[error("{message}")]
     Other {
         /// The step that failed.
         step: Step,
-        /// What is wrong.
+        /// The problem.
         message: String,
-        /// What to do about it; empty if there is nothing to do.
+        /// The cure; empty if there is none.
         cure: String,
     },
 }
@@ -131,7 +131,7 @@ impl DaemonError {
         Self::Other { step, message: message.into(), cure: cure.into() }
     }
 
-    /// The step that failed.
+    /// Returns the step that failed.
     #[must_use]
     pub fn step(&self) -> Step {
         match self {
@@ -155,7 +155,7 @@ impl DaemonError {
         }
     }
 
-    /// What to do about it; empty if there is nothing to do.
+    /// Returns the cure; empty if there is none.
     #[must_use]
     pub fn cure(&self) -> String {
         match self {

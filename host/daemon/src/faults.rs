@@ -1,4 +1,4 @@
-//! Faults of plugins: told once in a while, and kept with all that it takes to repeat them.
+//! Faults of plugins: logged at a limited rate, and stored with all the data needed to repeat them.
 
 pub(crate) mod observer;
 pub(crate) mod seldom;

@@ -1,7 +1,7 @@
-//! The end of the process when it does not end by itself: what hangs is named, what is known is said, and it is over.
+//! Ends the process if it does not end by itself: names the steps that hang and prints the last known ledger.
 //!
-//! Stopping waits for others: for workers, for a disk, for the kernel, for whoever reads the output. Each wait has a deadline of its
-//! own; this is for those that nobody thought of.
+//! Stopping waits for workers, a disk, the kernel, the reader of the output. Each wait has a deadline of its own; this one covers hangs
+//! that none of them foresees.
 
 use std::sync::{Arc, MutexGuard, Weak};
 use std::time::{Duration, Instant};
@@ -14,58 +14,58 @@ use tokio::sync::Notify;
 use crate::remnant::Remnant;
 use crate::settings::LastWord;
 
-/// What is waited for at this moment, each with who waits.
+/// The waits in progress, each with a name.
 #[derive(Clone, Default)]
 pub(crate) struct Steps(Arc<Lock<Vec<Arc<str>>>>);
 
-/// One thing that is waited for. Dropping it says that it has come.
+/// One wait in progress. Dropping it marks it as done.
 #[must_use]
 pub(crate) struct Step {
     steps: Steps,
     name: Arc<str>,
 }
 
-/// What knows of every record.
+/// Source of the final report.
 pub(crate) trait Accounts: Send + Sync {
-    /// What is known of every record without asking anybody; None while somebody has the state.
+    /// Returns the last known report without asking a worker; None while the state is locked.
     fn try_report(&self, hung: &[String]) -> Option<FinalReport>;
 }
 
-/// What ends the process.
+/// Ends the process when its deadline passes.
 pub(crate) struct LastResort {
     steps: Steps,
     within: Duration,
     word: Option<LastWord>,
-    /// When the process ends; set by whoever asks for the end first.
+    /// The time at which the process ends; set by the first request to stop.
     deadline: Lock<Option<Instant>>,
     armed: Notify,
-    /// Whose ledger is told; None until there is one.
+    /// The source of the report to print; None until the daemon runs.
     accounts: Lock<Option<Weak<dyn Accounts>>>,
     remnants: Lock<Vec<Remnant>>,
 }
 
-/// What stopping may take besides the time that the collector gets.
+/// Time for stopping, in addition to the time that the collector gets.
 pub(crate) const STOPPING: Duration = Duration::from_secs(1);
-/// From the deadline of stopping to the end of the process: for closing the control socket and printing the ledger.
+/// Time between the deadline of stopping and the end of the process, for closing the control socket and printing the ledger.
 const CLOSING: Duration = Duration::from_millis(400);
-/// What the last words may take: whoever reads them may hang as well.
+/// Maximum time to print the last words: their reader may hang as well.
 const WORDS: Duration = Duration::from_millis(300);
 /// Longer than any host runs.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
-/// Time to look at the state, which is never locked for long.
+/// Maximum wait for the lock on the state, which is only held briefly.
 const LOOK: Duration = Duration::from_millis(100);
 
 // === impl Steps ===
 
 impl Steps {
-    /// Says that this is waited for.
+    /// Records a wait in progress.
     pub(crate) fn begin(&self, name: impl Into<Arc<str>>) -> Step {
         let name = name.into();
         self.lock().push(Arc::clone(&name));
         Step { steps: self.clone(), name }
     }
 
-    /// What is waited for.
+    /// Returns the names of the waits in progress.
     pub(crate) fn now(&self) -> Vec<String> {
         self.lock().iter().map(ToString::to_string).collect()
     }
@@ -87,8 +87,8 @@ impl Drop for Step {
 // === impl LastResort ===
 
 impl LastResort {
-    /// Of a process whose collector gets `drain` at the end. Without a word to say it never ends the process for taking too long: that
-    /// belongs to a program with other things to do.
+    /// `drain` is the time that the collector gets at the end. Without `word` the process is never ended for taking too long: it belongs to
+    /// a program with other tasks.
     pub(crate) fn new(drain: Duration, word: Option<LastWord>) -> Arc<Self> {
         Arc::new(Self {
             steps: Steps::default(),
@@ -101,12 +101,12 @@ impl LastResort {
         })
     }
 
-    /// What is waited for.
+    /// Returns the waits in progress.
     pub(crate) fn steps(&self) -> &Steps {
         &self.steps
     }
 
-    /// An end was asked for: from here on the time runs. Returns until when stopping may take.
+    /// Starts the deadline, at the first request to stop. Returns the deadline of stopping.
     pub(crate) fn arm(&self) -> Instant {
         let mut deadline = self.deadline.lock();
         let now = Instant::now();
@@ -115,12 +115,12 @@ impl LastResort {
         end.checked_sub(CLOSING).unwrap_or(end)
     }
 
-    /// Returns when the time has begun to run.
+    /// Returns when the deadline has started.
     pub(crate) async fn armed(&self) {
         self.armed.notified().await;
     }
 
-    /// Returns when the time is over.
+    /// Returns when the deadline has passed.
     pub(crate) async fn late(&self) {
         let deadline = *self.deadline.lock();
         match deadline.filter(|_| self.has_a_word()) {
@@ -129,28 +129,28 @@ impl LastResort {
         }
     }
 
-    /// Whether it would end the process.
+    /// Whether it ends the process at the deadline.
     pub(crate) fn has_a_word(&self) -> bool {
         self.word.is_some()
     }
 
-    /// From here on the ledger of these is told.
+    /// Sets the source of the report to print.
     pub(crate) fn watch<T: Accounts + 'static>(&self, accounts: &Arc<T>) {
         let accounts: Weak<T> = Arc::downgrade(accounts);
         *self.accounts.lock() = Some(accounts);
     }
 
-    /// What is taken away at the end.
+    /// Adds files to remove at the end.
     pub(crate) fn owns(&self, remnants: impl IntoIterator<Item = Remnant>) {
         self.remnants.lock().extend(remnants);
     }
 
-    /// The time is over: says what hung and what is known of every record, and ends the process with 1.
+    /// Ends the process with code 1 after the deadline: names the steps that hang and prints the last known ledger.
     pub(crate) fn give_up(&self) {
         let Some(word) = self.word.clone() else { return };
         let mut hung = self.steps.now();
         if hung.is_empty() {
-            // All that is left is what the command line says.
+            // The only wait left is the command line's, for its output.
             hung.push("what is printed: the terminal or standard output takes nothing".into());
         }
         let until = Instant::now() + LOOK;
@@ -167,7 +167,7 @@ impl LastResort {
         self.end(1, move || word.say(&report));
     }
 
-    /// A second signal: ends the process, drained or not.
+    /// Ends the process at a second signal, drained or not.
     pub(crate) fn end_at_once(&self, number: i32) {
         let word = self.word.clone();
         self.end(128 + number, move || {
@@ -176,7 +176,7 @@ impl LastResort {
         });
     }
 
-    /// The last words are said by another thread, because they may hang as well.
+    /// Prints the last words on another thread, because that may hang as well.
     fn end(&self, code: i32, words: impl FnOnce() + Send + 'static) {
         let (said, heard) = std::sync::mpsc::sync_channel(1);
         let speaking = std::thread::Builder::new().name("last-words".into()).spawn(move || {
@@ -187,7 +187,7 @@ impl LastResort {
             let _ = heard.recv_timeout(WORDS);
         }
         self.remnants.lock().iter().for_each(Remnant::remove);
-        // Where even `exit` hangs, in a library's last function or for a thread that is ending the process already.
+        // Even `exit` can hang, in a library's exit handler or because another thread is already ending the process.
         let _ = std::thread::Builder::new().name("last-resort".into()).spawn(|| {
             std::thread::sleep(WORDS);
             kill_process(getpid(), Signal::KILL)

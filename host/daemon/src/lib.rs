@@ -1,7 +1,7 @@
-//! The daemon: from a configuration to running paths, and everything that may be asked of them while they run.
+//! The daemon: from a configuration to running paths, and the requests that it answers while they run.
 //!
-//! It composes what the levels below offer and adds no stage of its own: which probe is loaded, which component is in which
-//! slot, who may ask for a change, and what is true at the end.
+//! It composes the parts of the levels below and adds no stage of its own: it decides which probe is loaded, which component is in which
+//! slot and who may request a change, and it makes the final report.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,4 +1,4 @@
-//! The paths of events: from a probe, or from a lane of the router, to the way out.
+//! The paths of events: from a probe, or from a lane of the router, to the exporter.
 
 pub(crate) mod compose;
 pub(crate) mod path;

@@ -1,4 +1,4 @@
-//! Probes: which a run is to have, what privilege that takes, and how they are opened, played from a capture, and recorded.
+//! Probes: which ones a run loads, the privileges they need, and how they are opened, replayed from a capture, and recorded.
 
 pub mod privilege;
 pub(crate) mod selection;

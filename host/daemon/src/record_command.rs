@@ -1,5 +1,5 @@
-//! `host record`: what probes write, from their rings into a capture. No plugin sees it and nobody answers for it, so that what no
-//! decoder wants is recorded as whole as the rest.
+//! `host record`: writes the records of probes from their rings to a capture. Plugins do not run during recording, so payload that no
+//! decoder asks for is captured too.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::probes::recorder::Recorder;
 use crate::settings::Settings;
 use crate::signals::{NEARLY_READY, Signals};
 
-/// A recording that is on.
+/// A recording in progress.
 pub struct Recording {
     recorder: Recorder,
     probes: Vec<Reel>,
@@ -31,16 +31,16 @@ pub struct Recording {
     broken: Arc<tokio::sync::Notify>,
 }
 
-/// What is in a capture of one probe.
+/// Totals of one probe in a capture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Recorded {
     /// The probe.
     pub probe: String,
     /// Records that were written to the file.
     pub records: u64,
-    /// Their bytes before they were compressed.
+    /// Bytes of these records before compression.
     pub bytes: u64,
-    /// What never arrived: it found no room in the ring, or the kernel ran no program for it.
+    /// Records lost before they were read: the ring was full, or the kernel did not run the program.
     pub lost: u64,
 }
 
@@ -56,10 +56,10 @@ struct Reel {
 // === impl Recording ===
 
 impl Recording {
-    /// Begins: returns when every probe is attached. What the settings say of plugins, collectors and the socket is not looked at.
+    /// Starts; returns when every probe is attached. Settings of plugins, collectors and the socket are ignored.
     ///
     /// # Errors
-    /// A probe that was asked for by name cannot run, none can, or the file cannot be written.
+    /// A probe requested by name cannot run, none can, or the file cannot be written.
     pub async fn start(settings: Settings, file: &Path) -> Result<Self, DaemonError> {
         let signals = Signals::listen(LastResort::new(Duration::ZERO, None));
         let signals = signals.map_err(DaemonError::Signals)?;
@@ -80,13 +80,13 @@ impl Recording {
         Ok(Self { recorder, probes, signals, duration, broken })
     }
 
-    /// What is recorded: each probe with what it hangs on.
+    /// Returns the recorded probes with their hooks.
     #[must_use]
     pub fn probes(&self) -> Vec<host_model::Probe> {
         self.probes.iter().map(|reel| reel.attached.lock().probe().clone()).collect()
     }
 
-    /// Returns when it is time to stop: after a signal, the time it was given, or when the file takes no more.
+    /// Returns when the recording is to stop: after a signal, the configured duration, or when the file can no longer be written.
     pub async fn wait(&mut self) {
         let over = async {
             match self.duration {
@@ -101,10 +101,10 @@ impl Recording {
         }
     }
 
-    /// Detaches, takes what is left in the rings, and ends the file.
+    /// Detaches, drains the rings, and closes the file.
     ///
     /// # Errors
-    /// The file is not whole.
+    /// The file is incomplete.
     pub async fn stop(self) -> Result<Vec<Recorded>, DaemonError> {
         let Self { recorder, probes, .. } = self;
         let stopped = tokio::task::spawn_blocking(move || {
@@ -120,7 +120,7 @@ impl Recording {
 
 type Begun = (Recorder, Vec<Reel>, Arc<tokio::sync::Notify>);
 
-/// Loads, opens the file, and attaches last. Blocks.
+/// Loads the probes, opens the file, and attaches last. Blocks.
 fn begin(settings: &Settings, file: &Path) -> Result<Begun, DaemonError> {
     let (opened, mut idle) = open_all(settings)?;
     let recorder = Recorder::begin(file, opened.iter().map(|opened| (&opened.place, &*opened.source)))?;
@@ -156,7 +156,7 @@ fn begin(settings: &Settings, file: &Path) -> Result<Begun, DaemonError> {
 // === impl Reel ===
 
 impl Reel {
-    /// From here on nothing comes; what is in the ring is still taken.
+    /// Stops new records; those in the ring are still read.
     fn detach(&self) {
         tracing::debug!(probe = self.probe, "detaching");
         self.attached.lock().detach();
@@ -165,7 +165,7 @@ impl Reel {
     }
 }
 
-/// Moves runs from a ring to the file.
+/// Copies runs from a ring to the file.
 struct Tape {
     recorder: Recorder,
     probe: usize,
@@ -181,7 +181,7 @@ impl Tape {
         let BatchLimits { rows, bytes, age, .. } = BatchLimits::default();
         let mut recorded = Recorded { probe, records: 0, bytes: 0, lost: 0 };
         loop {
-            // Read before the ring is: what came before the detaching is taken.
+            // Read before the ring, so that every record from before the detach is taken.
             let last = self.stop.load(Relaxed) || self.source.ended();
             if !last {
                 self.source.wait(bytes, age);

@@ -1,4 +1,4 @@
-//! A file that this process made and takes away at its end, unless it has become another's meanwhile.
+//! A file that this process created and removes at its end, unless another file has replaced it.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -6,20 +6,20 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// One file, by its name and by what it is.
+/// One file, identified by path, device and inode.
 #[derive(Debug, Clone)]
 pub(crate) struct Remnant {
     path: PathBuf,
     device: u64,
     inode: u64,
-    /// As long as it is open, no other file gets its number.
+    /// While it is open, the inode number cannot be reused.
     _open: Option<Arc<File>>,
 }
 
 // === impl Remnant ===
 
 impl Remnant {
-    /// What stands at this name now; to be kept open by somebody else.
+    /// The file at this path now; the caller must keep it open.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         Ok(Self::of(path, &std::fs::symlink_metadata(path)?, None))
     }
@@ -29,12 +29,12 @@ impl Remnant {
         Ok(Self::of(path, &file.metadata()?, Some(Arc::new(file.try_clone()?))))
     }
 
-    /// Whether the name still stands for it.
+    /// Whether the path still leads to this file.
     pub(crate) fn is_there(&self) -> bool {
         Self::at(&self.path).is_ok_and(|now| (now.device, now.inode) == (self.device, self.inode))
     }
 
-    /// Takes it away. What somebody else has put at its name meanwhile stays.
+    /// Removes the file. A file that has replaced it stays.
     pub(crate) fn remove(&self) {
         if self.is_there() {
             let _ = std::fs::remove_file(&self.path);

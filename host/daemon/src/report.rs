@@ -1,4 +1,4 @@
-//! What is told to others: rows and metrics, the host's own telemetry, and its process.
+//! Data that the host sends out: rows and metrics, its own telemetry, and figures of its process.
 
 pub(crate) mod export;
 pub(crate) mod telemetry;

@@ -1,37 +1,37 @@
-//! Resident memory: what is free in the heap is given back to the kernel when it has become much.
+//! Resident memory: returns free heap memory to the kernel once there is much of it.
 
 use std::time::{Duration, Instant};
 
 use crate::report::process;
 
-/// Resident memory that is not in use in the heap: code, stacks, maps and plugins, which are about constant, and what is free in the heap
-/// and was not given back.
+/// Resident memory outside of the heap in use: code, stacks, maps and plugins, which are about constant, and free heap memory that was not
+/// yet returned.
 #[derive(Debug, Default)]
 pub(crate) struct Resident {
-    /// The least since free memory was last given back.
+    /// Minimum since free memory was last returned.
     unused_bytes: u64,
     given_back: Option<Instant>,
 }
 
-/// Growth after which free memory is given back: what compiling, a burst of requests or a collector that did not answer left behind.
+/// Growth after which free memory is returned: left over from compiling, a burst of requests or a collector that did not answer.
 const GROWTH_BYTES: u64 = 4 << 20;
-/// Shortest time between two times that this is done: whoever allocates meanwhile may wait for milliseconds.
+/// Minimum interval between two returns: threads that allocate meanwhile may wait for milliseconds.
 const PAUSE: Duration = Duration::from_secs(5);
 
 // === impl Resident ===
 
 impl Resident {
-    /// Gives free memory back if it has become more since the last time. To be called every few seconds.
+    /// Returns free memory to the kernel if it has grown since the last time. Call it every few seconds.
     pub(crate) async fn give_back(&mut self) {
         if !self.is_due(unused_bytes(), Instant::now()) {
             return;
         }
-        // It cannot fail, and nobody waits for what it did.
+        // It cannot fail, and no code depends on its result.
         let _ = tokio::task::spawn_blocking(host_kernel::give_back).await;
         *self = Self { unused_bytes: unused_bytes(), given_back: Some(Instant::now()) };
     }
 
-    /// Whether free memory is to be given back now that so many resident bytes are not in use.
+    /// Whether to return free memory, given the resident bytes that are not in use.
     fn is_due(&mut self, unused_bytes: u64, now: Instant) -> bool {
         self.unused_bytes = self.unused_bytes.min(unused_bytes);
         let is_recent = self.given_back.is_some_and(|then| now.saturating_duration_since(then) < PAUSE);
@@ -39,7 +39,7 @@ impl Resident {
     }
 }
 
-/// Resident bytes that are not in use in the heap now. Memory in use that was given back unwritten, or swapped out, makes it less.
+/// Resident bytes that are not in use in the heap. Memory in use that was never written, or was swapped out, makes the figure smaller.
 fn unused_bytes() -> u64 {
     process::status().rss_bytes.saturating_sub(host_kernel::bytes_in_use())
 }

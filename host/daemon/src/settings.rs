@@ -1,4 +1,4 @@
-//! What one run of the daemon is told beside its configuration: the command line.
+//! Settings of one run beside the configuration: those of the command line.
 
 use std::fmt;
 use std::io::Write;
@@ -11,69 +11,70 @@ use host_export::capture::Pace;
 
 use crate::config::{Config, FilterConfig, OutputName};
 
-/// One run of the daemon. What is set here goes before the configuration.
+/// Settings of one run. They override the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// The configuration; the default one is complete.
+    /// The configuration; the default is complete.
     pub config: Config,
-    /// Probes that were asked for by name: only these run, and it is an error if one cannot. Empty: those of the configuration.
+    /// Probes requested by name: only these run, and it is an error if one cannot. Empty: those of the configuration.
     pub probes: Vec<String>,
-    /// Whose events every probe lets through; goes before the filters of the configuration, condition by condition.
+    /// The filter of every probe; overrides the configuration's filters, condition by condition.
     pub filter: FilterConfig,
-    /// Where records come from.
+    /// The source of records.
     pub input: Input,
-    /// How fast a capture is read that is read once.
+    /// The pace of a capture that is replayed once.
     pub pace: Pace,
-    /// How long to run.
+    /// The duration of the run.
     pub duration: Option<Duration>,
-    /// Where rows are shown.
+    /// The form in which rows are shown, if at all.
     pub output: Option<OutputName>,
-    /// Where the lines of `output` go instead of stdout.
+    /// The destination of the lines of `output`, in place of stdout.
     pub view: Option<View>,
     /// URL of the collector.
     pub otlp_endpoint: Option<String>,
     /// The control socket.
     pub socket: Option<PathBuf>,
-    /// Where compiled code and repros are kept.
+    /// The folder for compiled code and repros.
     pub state_dir: Option<PathBuf>,
-    /// Written when every probe is attached and every plugin is bound, removed at the end.
+    /// A file that is created when every probe is attached and every plugin is bound, and removed at the end.
     pub ready_file: Option<PathBuf>,
-    /// A capture file that every record is also written to.
+    /// A capture file to which every record is also written.
     pub record: Option<PathBuf>,
-    /// Says the last word where stopping hangs, before the daemon ends the process. None: it never ends the process for taking too
-    /// long, because that belongs to a program that does other things as well.
+    /// Prints the last words before the daemon ends the process because stopping hangs. None: it never ends the process, which belongs to a
+    /// program with other tasks.
     pub last_word: Option<LastWord>,
-    /// The binary of this process compiles if it is started for that (`host_plugin::apart`): components of others are compiled so.
+    /// Whether the binary of this process acts as the compiler when started as one (`host_plugin::apart`): components that did not come
+    /// with the host are then compiled in a process of their own.
     pub compiles_apart: bool,
 }
 
-/// Opens the place that lines go to.
+/// Opens the destination of lines.
 #[derive(Clone)]
 pub struct View(Arc<dyn Fn() -> Box<dyn Write + Send> + Send + Sync>);
 
-/// Says what is known at a forced end.
+/// Prints the last known report at a forced end.
 #[derive(Clone)]
 pub struct LastWord(Arc<Say>);
 
-/// Says a report, or that there is none.
+/// Prints a report, or that there is none.
 type Say = dyn Fn(Option<&FinalReport>) + Send + Sync;
 
-/// Where records come from.
+/// The source of records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Input {
-    /// From this kernel.
+    /// The running kernel.
     #[default]
     Kernel,
-    /// From the capture in the binary, at the pace it was taken.
+    /// The capture in the binary, at its original pace.
     Embedded {
-        /// Again and again until the end of the run; else once.
+        /// Whether it is replayed until the end of the run; otherwise once.
         looping: bool,
     },
-    /// From a capture file.
+    /// A capture file.
     Capture {
         /// The file.
         file: PathBuf,
-        /// Again and again until the end of the run; else once.
+        /// Whether it is replayed until the end of the run; otherwise once.
         looping: bool,
     },
 }
@@ -95,7 +96,7 @@ impl View {
 // === impl LastWord ===
 
 impl LastWord {
-    /// A word that `say` says: it gives back the terminal, and tells the report if there is one.
+    /// `say` restores the terminal, and prints the report if there is one.
     #[must_use]
     pub fn new(say: impl Fn(Option<&FinalReport>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(say))
@@ -105,7 +106,7 @@ impl LastWord {
         (self.0)(Some(report));
     }
 
-    /// Gives back the terminal without a word.
+    /// Restores the terminal and prints nothing.
     pub(crate) fn give_back(&self) {
         (self.0)(None);
     }

@@ -1,7 +1,7 @@
-//! Signals, on a thread of their own: they are heard whatever the other threads wait for.
+//! Signals, on a thread of their own: they are handled even if all other threads wait.
 //!
-//! The first that asks for an end drains, the second ends at once. Those that operators send by habit and that ask for nothing here
-//! (SIGHUP, SIGUSR1) are answered with a line in the log, because what they do where nobody listens is to kill the process.
+//! The first signal that requests a stop drains, the second ends the process at once. Signals that operators send by habit and that have no
+//! effect here (SIGHUP, SIGUSR1) are answered with a line in the log, because without a handler they would kill the process.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -14,8 +14,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use crate::last_resort::LastResort;
 
-/// What was asked for by signals, from the moment this exists. Dropping it ends its thread, but for that of a process that has a last
-/// word to say.
+/// Signals received since this exists. Dropping it ends its thread, except in a process that has last words to print.
 pub(crate) struct Signals {
     ended: watch::Receiver<Option<i32>>,
     hangups: Arc<Notify>,
@@ -23,7 +22,7 @@ pub(crate) struct Signals {
     _alive: oneshot::Sender<()>,
 }
 
-/// The thread that hears them.
+/// The thread that receives them.
 struct Ear {
     heard: UnboundedReceiver<i32>,
     ended: watch::Sender<Option<i32>>,
@@ -33,9 +32,9 @@ struct Ear {
     on_terminal: bool,
 }
 
-/// Ask for an end. SIGXCPU comes when `ulimit -t` is about to be reached.
+/// Signals that request a stop. SIGXCPU comes shortly before `ulimit -t` is reached.
 const ENDING: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::QUIT, Signal::XCPU];
-/// Ask for nothing that is done here. Without a handler each kills. SIGXFSZ: a file over `ulimit -f` fails to be written, and says so.
+/// Signals without an effect here. Without a handler each kills. SIGXFSZ: a write over `ulimit -f` fails instead, and is reported.
 const UNUSED: [Signal; 9] = [
     Signal::HUP,
     Signal::USR1,
@@ -51,7 +50,7 @@ const UNUSED: [Signal; 9] = [
 // === impl Signals ===
 
 impl Signals {
-    /// Listens. `resort` ends the process when a second signal comes, or when an end that was asked for takes too long.
+    /// Starts the handler. `resort` ends the process at a second signal, or when a requested stop takes too long.
     pub(crate) fn listen(resort: Arc<LastResort>) -> io::Result<Self> {
         let (ending, ended) = watch::channel(None);
         let (alive, gone) = oneshot::channel();
@@ -78,7 +77,7 @@ impl Signals {
         Ok(Self { ended, hangups, resort, _alive: alive })
     }
 
-    /// Returns with its number when a signal has asked for an end.
+    /// Returns the number of the signal that requested a stop.
     pub(crate) fn ended(&self) -> impl Future<Output = i32> + Send + 'static {
         let mut ended = self.ended.clone();
         async move {
@@ -90,18 +89,18 @@ impl Signals {
         }
     }
 
-    /// Told of each hangup that asks for no end.
+    /// Notified of each hangup that does not request a stop.
     pub(crate) fn hangups(&self) -> Arc<Notify> {
         Arc::clone(&self.hangups)
     }
 
-    /// What ends the process if stopping hangs.
+    /// Ends the process if stopping hangs.
     pub(crate) fn resort(&self) -> &Arc<LastResort> {
         &self.resort
     }
 }
 
-/// Passes every signal on.
+/// Forwards every signal.
 fn hear(to: &UnboundedSender<i32>) -> io::Result<()> {
     let streams: io::Result<Vec<(i32, Stream)>> =
         ENDING.iter().chain(&UNUSED).map(|kind| Ok((kind.as_raw(), signal(SignalKind::from_raw(kind.as_raw()))?))).collect();
@@ -148,12 +147,12 @@ impl Ear {
     }
 }
 
-/// Whether whoever started this process has it ignore this signal, as `nohup` does.
+/// Whether the parent process has set this signal to be ignored, as `nohup` does.
 fn ignored(kind: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
     mask.is_some_and(|mask| mask >> (kind.as_raw() - 1) & 1 == 1)
 }
 
-/// Time that whoever waits for a start has after a signal, for one that is nearly ready to become ready and be drained.
+/// Time that a start gets after a signal: if nearly ready, it becomes ready and is drained.
 pub(crate) const NEARLY_READY: Duration = Duration::from_secs(1);

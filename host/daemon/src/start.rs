@@ -41,7 +41,7 @@ use crate::state_dir::StateDir;
 use crate::tables::Node;
 use crate::watchers;
 
-/// Whether a start may attach what it has composed: it can be called off until then.
+/// Whether a start may attach what it has composed; it can be cancelled until then.
 #[derive(Default)]
 struct Gate(AtomicU8);
 
@@ -51,27 +51,27 @@ const CLOSED: u8 = 2;
 /// A trunk and the paths of its protocols.
 type Composed = (Trunk, Vec<Arc<Path>>);
 
-/// Bytes of each call that are captured where a protocol does not say: a request's line and its first headers.
+/// Default for the bytes captured of each call: a request's line and its first headers.
 const CAPTURE: u32 = 256;
 
 // === impl Daemon ===
 
 impl Daemon {
-    /// Starts; returns when every probe is attached and every plugin is bound. A probe that this kernel cannot run is listed
-    /// with the reason and the others run, unless it was asked for by name.
+    /// Starts; returns when every probe is attached and every plugin is bound. A probe that this kernel cannot run is listed with the
+    /// reason, and the others run, unless it was requested by name.
     ///
     /// # Errors
-    /// The step that failed, what is wrong, and the cure. Nothing is left behind.
+    /// The step that failed, the problem, and the cure. Nothing is left behind.
     pub async fn start(settings: Settings) -> Result<Self, DaemonError> {
         let resort = LastResort::new(drain_of(&settings.config), settings.last_word.clone());
-        // From here on a signal drains.
+        // A signal drains from here on.
         let signals = Signals::listen(Arc::clone(&resort));
         let signals = signals.map_err(DaemonError::Signals)?;
         let path = settings.socket.clone().or_else(|| settings.config.socket.clone()).unwrap_or_else(default_socket);
         let socket = Socket::bind(&path)?;
         resort.owns(socket.remnants());
         if let Some(file) = &settings.ready_file {
-            // One that was left behind by a daemon that was killed must not be taken for ours.
+            // A file left by a killed daemon must not be mistaken for ours.
             let _ = std::fs::remove_file(file);
         }
         let gate = Arc::new(Gate::default());
@@ -95,7 +95,7 @@ impl Daemon {
     }
 }
 
-/// What is composed; or, when a signal comes before anything is attached, the refusal of a start that takes long.
+/// Returns the composed core; if a signal comes before anything is attached and the start is not nearly ready, the refusal.
 async fn unless_called_off(
     mut composing: JoinHandle<Result<Core, DaemonError>>,
     signals: &Signals,
@@ -114,14 +114,14 @@ async fn unless_called_off(
                 let message = format!("a signal ended the start before anything was attached; it waited for {waited}");
                 return Err(DaemonError::CalledOff(message));
             }
-            // What is attached already is to be drained.
+            // Everything attached has to be drained.
             Err(_) => composing.await,
         },
     };
     composed?
 }
 
-/// Builds everything in the order in which an event meets it, and attaches last. Blocks.
+/// Builds all parts in the order in which an event meets them, and attaches last. Blocks.
 fn compose(settings: Settings, runtime: &Handle, gate: &Gate, resort: Arc<LastResort>) -> Result<Core, DaemonError> {
     let started = Instant::now();
     let start_unix_ns = unix_ns();
@@ -142,7 +142,7 @@ fn compose(settings: Settings, runtime: &Handle, gate: &Gate, resort: Arc<LastRe
     drop(waiting);
     let waiting = steps.begin("the capture and the way out");
     let looping = matches!(settings.input, Input::Embedded { looping: true } | Input::Capture { looping: true, .. });
-    // A capture that is read once says the same each time.
+    // A capture that is replayed once gives the same result each time.
     let seed = if live || looping { Seed::system() } else { Seed::fixed() };
     let parts = Parts {
         repro_writer: Writer::of(&settings, &state_dir, &known)?,
@@ -170,7 +170,7 @@ fn compose(settings: Settings, runtime: &Handle, gate: &Gate, resort: Arc<LastRe
     let paths = opened.into_iter().map(|opened| compose::path(&parts, &slots, opened).map(Arc::new));
     let paths = paths.collect::<Result<Vec<_>, _>>()?;
     drop(waiting);
-    // Everything that could be wrong has been found by now.
+    // Every possible error of the configuration has been found by now.
     if !gate.pass() {
         return Err(DaemonError::CalledOff("a signal ended the start before anything was attached".into()));
     }
@@ -194,14 +194,14 @@ fn compose(settings: Settings, runtime: &Handle, gate: &Gate, resort: Arc<LastRe
     })
 }
 
-/// What is attached.
+/// The attached paths and probes.
 struct Live {
     paths: Vec<Arc<Path>>,
     /// With the router, if there is one.
     trunk: Option<Arc<Trunk>>,
 }
 
-/// Attaches all, last of all: from here on records come. The paths of protocols come after all others.
+/// Attaches every probe; records arrive from here on. The paths of protocols come after all others.
 fn attach(
     settings: &Settings,
     paths: Vec<Arc<Path>>,
@@ -249,7 +249,7 @@ fn attach(
     }
 }
 
-/// Writes the ready file, whole or not at all: who waits for it may read it at once. A link in its place is not followed.
+/// Writes the ready file atomically: a process that waits for it may read it at once. A link at its path is not followed.
 fn announce(file: &FilePath) -> Result<Remnant, DaemonError> {
     let mut temporary = file.as_os_str().to_owned();
     temporary.push(".new");
@@ -269,12 +269,12 @@ fn announce(file: &FilePath) -> Result<Remnant, DaemonError> {
 // === impl Gate ===
 
 impl Gate {
-    /// Goes through, unless it was called off.
+    /// Passes, unless the start was cancelled.
     fn pass(&self) -> bool {
         self.0.compare_exchange(0, PASSED, Relaxed, Relaxed).is_ok()
     }
 
-    /// Calls it off, unless it has gone through.
+    /// Cancels the start, unless it has passed.
     fn call_off(&self) -> bool {
         self.0.compare_exchange(0, CLOSED, Relaxed, Relaxed).is_ok()
     }

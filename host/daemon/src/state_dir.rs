@@ -1,5 +1,5 @@
-//! The state folder: what is kept between two runs. A folder that was named must be usable; one that nobody named is used if it
-//! can be. Others must not be able to write there: a link of theirs would lead what is written and removed to another place.
+//! The state folder: data kept between two runs. A folder that the settings name must be usable; the default one is used if it can be.
+//! Others must not be able to write there: a link of theirs could redirect what is written and removed.
 
 pub(crate) mod unusable;
 
@@ -12,24 +12,24 @@ use crate::error::DaemonError;
 use crate::settings::Settings;
 use unusable::{Unusable, only_ours};
 
-/// The folder of one run; None if there is none to be had.
+/// The state folder of one run; None if there is none.
 pub(crate) struct StateDir {
     folder: Option<PathBuf>,
-    /// Somebody said that it must be this one.
+    /// Whether the settings name it.
     named: bool,
 }
 
 // === impl StateDir ===
 
 impl StateDir {
-    /// The folder that the settings name, else the default one.
+    /// Opens the folder that the settings name, otherwise the default one.
     pub(crate) fn open(settings: &Settings) -> Result<Self, DaemonError> {
         let named = settings.state_dir.as_ref().or(settings.config.state_dir.as_ref());
         let folder = named.cloned().or_else(default_state_dir);
         let mut state_dir = Self { folder, named: named.is_some() };
         if let Some(folder) = state_dir.folder.clone() {
             let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(Unusable::from);
-            // The operator may have put it on another disk by a link; what counts is the folder that it leads to.
+            // The operator may have moved it to another disk by a link; the target of the link counts.
             let sound = made.and_then(|()| only_ours(&folder, &std::fs::metadata(&folder)?));
             if state_dir.usable(&folder, sound)?.is_none() {
                 state_dir.folder = None;
@@ -38,7 +38,7 @@ impl StateDir {
         Ok(state_dir)
     }
 
-    /// The same without making it: a folder that is there must be usable, and is used for compiled code if this user may.
+    /// The same without creating it: an existing folder must be usable, and serves for compiled code if this user has access.
     pub(crate) fn examine(settings: &Settings) -> Result<Self, DaemonError> {
         let named = settings.state_dir.as_ref().or(settings.config.state_dir.as_ref());
         let mut state_dir = Self { folder: None, named: named.is_some() };
@@ -59,12 +59,11 @@ impl StateDir {
         Ok(state_dir)
     }
 
-    /// The folder.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
 
-    /// What could be made; for a folder that nobody named, None if it could not.
+    /// Returns the resource, or None if a default state folder is unusable.
     pub(crate) fn usable<T, E: Into<Unusable>>(&self, folder: &Path, made: Result<T, E>) -> Result<Option<T>, DaemonError> {
         let error = match made.map_err(E::into) {
             Ok(made) => return Ok(Some(made)),
@@ -74,7 +73,7 @@ impl StateDir {
             return Err(DaemonError::StateDir { folder: folder.to_owned(), error });
         }
         match error {
-            // As for every user without a folder of that name.
+            // Only a debug line, as for a user who has no default folder.
             Unusable::System(error) => {
                 tracing::debug!(folder = %folder.display(), %error, "nothing is kept: the default state folder cannot be used");
             }

@@ -1,4 +1,4 @@
-//! The tables: what the host knows about the node, for plugins that were granted to ask.
+//! The tables: data about the node, for plugins that are granted access.
 
 mod process;
 mod arrivals;
@@ -22,14 +22,14 @@ pub(crate) struct Node {
 // === impl Node ===
 
 impl Node {
-    /// This node. Processes are known from when they begin.
+    /// This node. Processes are recorded as they start.
     pub(crate) fn live() -> Self {
         let node = Self::default();
         arrivals::keep_up(&node.processes);
         node
     }
 
-    /// A node that nothing is known of: the one that a capture was taken on.
+    /// An unknown node: the one on which a capture was recorded.
     pub(crate) fn unknown() -> Self {
         Self { unknown: true, ..Self::default() }
     }

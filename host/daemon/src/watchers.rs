@@ -1,4 +1,4 @@
-//! What is watched beside the paths: what ends the daemon, hangups, quarantine; its own telemetry and memory.
+//! Background tasks beside the paths: the end of the daemon, hangups, quarantine, its own telemetry and memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::report::telemetry;
 use crate::resident::Resident;
 use crate::signals::Signals;
 
-/// How often a replay is looked at whether it has ended.
+/// Polling interval for the end of a replay.
 const LOOK: Duration = Duration::from_millis(10);
-/// How often the host's own metrics go out.
+/// Default interval of the host's own metrics.
 const TELL: Duration = Duration::from_secs(10);
 
-/// Watches for what ends the daemon, and sends its telemetry.
+/// Starts the tasks that watch for the end of the daemon and send its telemetry.
 pub(crate) fn watch(core: &Arc<Core>, signals: &Signals) -> Vec<JoinHandle<()>> {
     let of = |core: &Arc<Core>| Arc::clone(core);
     let mut watchers = Vec::new();
@@ -75,7 +75,7 @@ impl Core {
         self.parts.exporter.telemetry(&metrics);
     }
 
-    /// Says at each hangup what a running host reads again, and whether it can: for as long as the daemon runs.
+    /// Logs at each hangup what a running host reads again, and whether it can read it; runs as long as the daemon.
     async fn answer_hangups(self: Arc<Self>, hangups: Arc<Notify>) {
         loop {
             hangups.notified().await;

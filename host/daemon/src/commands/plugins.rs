@@ -1,4 +1,4 @@
-//! Changes of what the slots hold, while events flow: plugins loaded, unloaded and rolled back.
+//! Changes of slots while events flow: load, unload and roll back plugins.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::paths::swap::{Swapped, swap};
 use crate::plugins::load::{self, Order};
 use crate::plugins::slots::{Generation, Json, Record, Slots};
 
-/// A component that somebody wants in a slot.
+/// A request to put a component into a slot.
 pub(crate) struct Asked {
     pub(crate) path: Option<PathBuf>,
     pub(crate) bytes_base64: Option<String>,
@@ -27,16 +27,16 @@ pub(crate) struct Asked {
     pub(crate) pin: Option<String>,
 }
 
-/// What became of the paths.
+/// The effect of a change on the paths.
 struct Made {
     swapped: Swapped,
-    /// Paths of protocols that there were none for.
+    /// Paths of protocols that had none before.
     new: Vec<Arc<Path>>,
     /// Paths of protocols that have ended.
     gone: Vec<Arc<Path>>,
 }
 
-/// A component that is compiled and may do what it wants to, before it has a number.
+/// A component that is compiled and granted, before it has a generation number.
 pub(crate) struct Prepared {
     generation: Generation,
     config: Option<Json>,
@@ -45,14 +45,14 @@ pub(crate) struct Prepared {
 // === impl Core ===
 
 impl Core {
-    /// The plugins on their paths.
+    /// Returns the plugins of each path.
     pub(crate) async fn plugins(&self) -> Vec<PluginOnPath> {
         let on_path =
             |path: PathStatus| path.plugins.into_iter().map(move |plugin| PluginOnPath { path: path.probe.clone(), plugin });
         self.path_statuses().await.into_iter().flat_map(on_path).collect()
     }
 
-    /// The generations of every slot, oldest first.
+    /// Returns the generations of every slot, oldest first.
     pub(crate) fn slots(&self) -> Vec<SlotGeneration> {
         let slots = self.state().slots.clone();
         let told = |(generation, live): (&Arc<Generation>, bool)| {
@@ -62,14 +62,14 @@ impl Core {
         slots.generations().map(told).collect()
     }
 
-    /// Loads a plugin; returns when it is live on every path. On an error everything is as it was.
+    /// Loads a plugin; returns when it is live on every path. An error leaves everything unchanged.
     pub(crate) async fn load_plugin(self: &Arc<Self>, load: LoadPlugin) -> Result<Live, DaemonError> {
         let LoadPlugin { path, bytes_base64, slot, config, pin } = load;
         let prepared = self.prepare(Asked { path, bytes_base64, slot, config, pin }).await?;
         let _changes = self.changes.lock().await;
         let mut next = self.state().slots.clone();
         let made = prepared.numbered(&next);
-        // One that was given up is not what was asked for: the same again is a new beginning.
+        // A quarantined generation does not count as loaded: loading the same component again is a fresh start.
         if let Some(live) = next.live(&made.slot).filter(|live| live.record().quarantined.is_none())
             && live.does_the_same(&made)
         {
@@ -100,7 +100,7 @@ impl Core {
         self.state().swaps.back().cloned().ok_or_else(|| DaemonError::new(Step::Slot, "nothing was unloaded", ""))
     }
 
-    /// Makes an earlier generation live again, also one that was quarantined: whoever asks for it knows why.
+    /// Makes an earlier generation live again, even a quarantined one: the operator knows why.
     pub(crate) async fn rollback_plugin(self: &Arc<Self>, rollback: RollbackPlugin) -> Result<Live, DaemonError> {
         let _changes = self.changes.lock().await;
         let mut next = self.state().slots.clone();
@@ -113,7 +113,7 @@ impl Core {
         Ok(self.answer(&earlier, Some(&swapped)))
     }
 
-    /// Makes `next` what every path is made of, or none. Hold `changes` meanwhile.
+    /// Switches every path to `next`, or none. The caller must hold `changes`.
     pub(crate) async fn swap(self: &Arc<Self>, next: Slots, slot: &Slot, reason: &str) -> Result<Swapped, DaemonError> {
         self.goes_on()?;
         let before = self.state().slots.live(slot).cloned();
@@ -138,7 +138,7 @@ impl Core {
         };
         let Swap { from, to, pause_ns, handover, unix_ms, .. } = &noted;
         tracing::info!(%slot, from, to, pause_ns, handover, reason, "plugin switched");
-        // One that went and came back begins anew; a path that was loaded since counts as well.
+        // The record of a generation that is live again starts anew; a path that was loaded meanwhile counts as well.
         if let Some(before) = &before {
             before.record().faults += stats.iter().map(|stats| stats.offences()).sum::<u64>();
         }
@@ -148,13 +148,13 @@ impl Core {
         let now = if noted.to.is_empty() { "nothing".to_owned() } else { noted.to.clone() };
         state.note(noted);
         state.slots = next;
-        // What it was compared with is gone.
+        // The plugin that it was compared with is gone.
         let shadows = state.shadows.iter_mut().filter(|run| run.is_beside(slot));
         shadows.for_each(|run| run.end(ShadowState::Ended(format!("slot {slot} holds {now} now"))));
         Ok(swapped)
     }
 
-    /// Makes every path what `next` says, or none; protocols that have a decoder get a path, and those without lose theirs. Blocks.
+    /// Switches every path to `next`, or none. Protocols with a decoder get a path, those without lose theirs. Blocks.
     fn make(&self, next: &Slots) -> Result<Made, DaemonError> {
         let (paths, trunk) = (self.paths(), self.trunk());
         let following = trunk.as_ref().map(|trunk| lanes::follow(&self.parts, trunk, &paths, next)).transpose()?;
@@ -168,7 +168,7 @@ impl Core {
         Ok(Made { swapped, new, gone })
     }
 
-    /// Reads, inspects and compiles, which takes its time: nothing is changed, and nothing waits for it.
+    /// Reads, inspects and compiles a component, which takes long: it changes nothing and delays nothing.
     pub(crate) async fn prepare(self: &Arc<Self>, asked: Asked) -> Result<Prepared, DaemonError> {
         let core = Arc::clone(self);
         tokio::task::spawn_blocking(move || core.compile(asked)).await?
@@ -180,7 +180,7 @@ impl Core {
         let pin = pin.map_err(|wrong| DaemonError::new(Step::Pin, wrong, "pin the whole digest, or none"))?;
         let (bytes, stem) = match (&asked.path, &asked.bytes_base64) {
             (Some(path), None) => (load::read(path, self.compiler.engine().execution())?, load::stem(path)),
-            // Where the bytes are there, the path is only what they are called.
+            // If the request carries the bytes, the path only names them.
             (path, Some(text)) => {
                 (load::decoded(text)?.into(), path.as_deref().map_or_else(|| "unnamed".to_owned(), load::stem))
             }
@@ -199,7 +199,7 @@ impl Core {
             ));
         }
         let probes: Vec<String> = self.paths().iter().map(|path| path.name().to_owned()).collect();
-        // A decoder of a protocol brings its path along.
+        // The decoder of a protocol needs no existing path.
         let routed = self.trunk().is_some();
         let slot = match asked.slot {
             Some(slot) => slot,
@@ -232,13 +232,13 @@ impl Core {
 // === impl Prepared ===
 
 impl Prepared {
-    /// The next generation of its slot, with the configuration that was given with it. Without one the plugin goes on with what it had
-    /// in this slot before, as a new version does; but if the file says something new of the slot, that holds.
+    /// Returns the next generation of its slot, with the configuration given with it. Without one the plugin keeps the configuration that
+    /// it had in this slot, as a new version does; but a changed configuration in the file comes first.
     pub(crate) fn numbered(self, slots: &Slots) -> Generation {
         let Self { generation, config } = self;
         let of_file = &generation.of_file;
         let name = &generation.inspection().name;
-        // A path whose own sampler comes had that of all paths.
+        // A path that gets its own sampler used that of all paths before.
         let inherited = || slots.serving(&generation.slot).filter(|live| live.inspection().name == *name);
         let before = slots.last_named(&generation.slot, name).or_else(inherited);
         let config = match (config, before) {
@@ -253,7 +253,7 @@ impl Prepared {
 // === impl Core ===
 
 impl Core {
-    /// What is live now; None: it was before.
+    /// Describes the live generation. `swapped` is None if it was live before.
     pub(crate) fn answer(&self, live: &Generation, swapped: Option<&Swapped>) -> Live {
         let inspection = live.inspection();
         let on = |path: &Arc<Path>| path.made_of().cards.iter().any(|card| std::ptr::eq(&*card.generation, live));
@@ -277,7 +277,7 @@ impl Core {
         }
     }
 
-    /// What the calls of a generation cost, on every path that it works on and where it is asked about connections.
+    /// Returns the call statistics of a generation, one for each path it works on and one for the router if that calls it.
     pub(crate) fn stats_of(&self, generation: &Arc<Generation>) -> Vec<Arc<CallStats>> {
         let cards = self.paths().into_iter().flat_map(|path| path.made_of().cards.iter().cloned().collect::<Vec<_>>());
         let asked = self.trunk().map(|trunk| trunk.asked()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Probes that come and go while events flow.
+//! Changes of probes while events flow: load and unload.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::probes::selection::{self, Object, Wanted};
 // === impl Core ===
 
 impl Core {
-    /// The probes, those that failed included.
+    /// Returns all probes, including failed ones.
     pub(crate) fn probes(&self) -> Vec<Probe> {
         self.state().probes()
     }
@@ -39,7 +39,7 @@ impl Core {
         Ok(probe)
     }
 
-    /// Detaches a probe, takes what is left in its ring, and ends its path.
+    /// Detaches a probe, drains its ring, and ends its path.
     pub(crate) async fn unload_probe(self: &Arc<Self>, unload: UnloadProbe) -> Result<Probe, DaemonError> {
         let _changes = self.changes.lock().await;
         if let Some(trunk) = self.trunk().filter(|trunk| trunk.name() == unload.probe) {
@@ -61,7 +61,7 @@ impl Core {
         Ok(probe)
     }
 
-    /// The same for the probe that sees connections: the paths of the protocols go with it.
+    /// Unloads the probe that sees connections, and with it the paths of all protocols.
     async fn unload_trunk(self: &Arc<Self>, trunk: Arc<Trunk>) -> Result<Probe, DaemonError> {
         let lanes: Vec<Arc<Path>> = self.paths().into_iter().filter(|path| path.is_lane()).collect();
         let (stopping, ending) = (Arc::clone(&trunk), lanes.clone());
@@ -124,7 +124,7 @@ impl Core {
         Ok(probe)
     }
 
-    /// The probe that sees connections, with a path for every protocol. Blocks.
+    /// Opens the probe that sees connections, with a path for every protocol. Blocks.
     fn open_trunk(&self, opened: Opened) -> Result<Probe, DaemonError> {
         let paths = self.paths();
         let probes: Vec<&str> = paths.iter().map(|path| path.name()).collect();
@@ -145,7 +145,7 @@ impl Core {
         Ok(probe)
     }
 
-    /// The slots, with these plugins in those that are empty. Blocks.
+    /// Returns the slots with these plugins in the empty ones. Blocks.
     fn filled(&self, choices: impl IntoIterator<Item = Choice>) -> Result<Slots, DaemonError> {
         let mut next = self.state().slots.clone();
         for choice in choices {

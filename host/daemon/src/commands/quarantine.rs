@@ -1,7 +1,7 @@
-//! What follows when a plugin is given up: what was live before it and never was given up is put back, by itself.
+//! Automatic rollback: replaces a quarantined plugin by the newest earlier generation of its slot that was never quarantined.
 //!
-//! It starts cold, because the state of a plugin that was given up is worth nothing; it goes through the same swap as every other
-//! change, in turn with them. A generation that was given up is never put back by itself, so that two bad ones do not alternate.
+//! The restored generation starts cold, because the state of a quarantined plugin is worth nothing. It goes through the same swap as every
+//! other change, in turn with them. A quarantined generation is never restored automatically, so that two bad ones do not alternate.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::error::DaemonError;
 use crate::plugins::limits::to_slot_limits;
 use crate::plugins::slots::Generation;
 
-/// A plugin in quarantine says so with every batch; it is enough to look so often.
+/// Minimum interval between two checks: a plugin in quarantine reports it with every batch.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A generation that was given up on one of its paths.
+/// A generation that was quarantined on one of its paths.
 struct GivenUp {
     generation: Arc<Generation>,
     why: String,
@@ -26,7 +26,7 @@ struct GivenUp {
 // === impl Core ===
 
 impl Core {
-    /// Puts earlier generations back for as long as the daemon runs.
+    /// Restores earlier generations for as long as the daemon runs.
     pub(crate) async fn look_after_quarantine(self: Arc<Self>) {
         loop {
             self.parts.given_up.notified().await;
@@ -43,14 +43,14 @@ impl Core {
         }
     }
 
-    /// Those that nothing has followed for yet.
+    /// Returns the quarantined generations that are still live in their slots.
     fn given_up(&self) -> Vec<GivenUp> {
         let mut all: Vec<GivenUp> = Vec::new();
         let slots = self.state().slots.clone();
         for path in self.paths() {
             for card in path.made_of().cards.iter().filter(|card| card.stats.health() == Health::Quarantined) {
                 let seen = all.iter().any(|given_up| Arc::ptr_eq(&given_up.generation, &card.generation));
-                // A path that has ended is left with what it had.
+                // A path that has ended keeps its plugins.
                 let live = slots.live(&card.generation.slot).is_some_and(|live| Arc::ptr_eq(live, &card.generation));
                 if seen || !live || card.generation.record().quarantined.is_some() {
                     continue;

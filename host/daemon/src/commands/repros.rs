@@ -1,4 +1,4 @@
-//! The calls that failed and are kept.
+//! Requests for repros: failed calls that are stored.
 
 use host_api::{Repro, ReproSummary, Step};
 
@@ -8,13 +8,13 @@ use crate::error::DaemonError;
 // === impl Core ===
 
 impl Core {
-    /// The calls that failed and are kept, newest first.
+    /// Returns the repros, newest first.
     pub(crate) async fn repros(&self) -> Vec<ReproSummary> {
         let Some(store) = self.parts.repros.clone() else { return Vec::new() };
         tokio::task::spawn_blocking(move || store.list()).await.unwrap_or_default()
     }
 
-    /// All about one of them.
+    /// Returns one repro in full.
     pub(crate) async fn repro(&self, id: String) -> Result<Repro, DaemonError> {
         let Some(store) = self.parts.repros.clone() else {
             return Err(DaemonError::new(

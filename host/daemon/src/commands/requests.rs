@@ -1,4 +1,4 @@
-//! The requests that the paths of protocols have counted.
+//! Requests that the paths of protocols have counted.
 
 use host_api::{Request, Step};
 
@@ -9,7 +9,7 @@ use crate::report::requests::{Table, is_of_protocol};
 // === impl Core ===
 
 impl Core {
-    /// The requests of all paths, the most frequent first.
+    /// Returns the requests of all paths, the most frequent first.
     pub(crate) async fn requests(&self) -> Result<Vec<Request>, DaemonError> {
         let paths = self.paths();
         let asked = tokio::task::spawn_blocking(move || {

@@ -1,4 +1,4 @@
-//! What may be ordered of candidates: put into the shadow, compared, promoted, discarded.
+//! Commands on candidates: shadow, compare, promote, discard.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::paths::path::Path;
 use crate::plugins::shadow::{Promise, ShadowRun, Stage};
 use crate::plugins::slots::Generation;
 
-/// Who is to run beside the live plugin of one path.
+/// The candidate and the control for one path.
 struct Bound {
     path: Arc<Path>,
     candidate: Candidate,
@@ -27,7 +27,7 @@ struct Bound {
 // === impl Core ===
 
 impl Core {
-    /// Puts a candidate into the shadow of what is live, on every path that it works on now; returns when it sees batches.
+    /// Puts a candidate into the shadow of the live plugin, on every path that it works on now; returns when it sees batches.
     pub(crate) async fn shadow_plugin(self: &Arc<Self>, shadow: ShadowPlugin) -> Result<ShadowStatus, DaemonError> {
         let promise = promise(&shadow)?;
         let ShadowPlugin { path, bytes_base64, slot, config, share, pin, .. } = shadow;
@@ -43,7 +43,7 @@ impl Core {
         let slots = self.state().slots.clone();
         let candidate = Arc::new(prepared.numbered(&slots));
         let slot = candidate.slot.clone();
-        // A path without a sampler of its own has that of all paths: a candidate for the one is compared with the other.
+        // A path without a sampler of its own uses that of all paths: its candidate is compared with that one.
         let Some(live) = slots.serving(&slot).cloned() else {
             let message = format!("slot {slot} is empty: there is nothing to compare with");
             return Err(DaemonError::new(Step::Shadow, message, "`host plugin load` puts it there at once"));
@@ -53,7 +53,7 @@ impl Core {
         let (core, paths, bound, of) = (Arc::clone(self), self.paths(), Arc::clone(&candidate), beside.clone());
         let binding = move || core.bind_candidate(&paths, &bound, &of);
         let ready = tokio::task::spawn_blocking(binding).await??;
-        // Only now, when nothing can go wrong with the new one any more, does the one before go.
+        // The earlier candidate goes only now, when the new one can no longer fail.
         let replaced = self.state().shadow(&slot).ok().map(|run| run.status());
         let replaced = replaced.map(|run| {
             let told = format!("{}@{}, {} after {} rows", run.name, run.version, run.state, run.comparison.rows);
@@ -88,17 +88,17 @@ impl Core {
         Ok(status)
     }
 
-    /// All candidates.
+    /// Returns all candidates.
     pub(crate) fn shadows(&self) -> Vec<ShadowStatus> {
         self.state().shadows.iter().map(ShadowRun::status).collect()
     }
 
-    /// The candidate of one slot.
+    /// Returns the candidate of one slot.
     pub(crate) fn compare(&self, of: &ComparePlugin) -> Result<ShadowStatus, DaemonError> {
         self.state().shadow(&of.slot).map(|run| run.status())
     }
 
-    /// Makes a candidate live, whatever its condition says.
+    /// Makes a candidate live, regardless of its condition.
     pub(crate) async fn promote_plugin(self: &Arc<Self>, of: PromotePlugin) -> Result<Live, DaemonError> {
         let _changes = self.changes.lock().await;
         self.promote(&of.slot, "as asked").await
@@ -115,8 +115,7 @@ impl Core {
         Ok(status)
     }
 
-    /// The candidate for each path that its slot works on, and once more the live plugin of slot `beside`, both bound as that one is.
-    /// Blocks.
+    /// Binds the candidate for each path that its slot works on, and the live plugin of slot `beside` as its control. Blocks.
     fn bind_candidate(
         &self,
         paths: &[Arc<Path>],
@@ -135,7 +134,7 @@ impl Core {
         Ok(ready)
     }
 
-    /// Hold `changes` meanwhile.
+    /// Promotes a candidate. The caller must hold `changes`.
     async fn promote(self: &Arc<Self>, slot: &Slot, why: &str) -> Result<Live, DaemonError> {
         let candidate = Arc::clone(&self.state().shadow(slot)?.candidate);
         let mut next = self.state().slots.clone();
@@ -153,7 +152,7 @@ impl Core {
         Ok(self.answer(&made, Some(&swapped)))
     }
 
-    /// Sees to it that the promise is kept when its time has come.
+    /// Starts the timer of an automatic promotion.
     fn wait_for(self: &Arc<Self>, run: &mut ShadowRun) {
         let (slot, serial) = (run.slot().clone(), run.serial);
         let Some(promise) = &mut run.promise else { return };
@@ -161,7 +160,7 @@ impl Core {
         let waiting = tokio::spawn(async move {
             tokio::time::sleep(after).await;
             if let Some(core) = core.upgrade() {
-                // The run may end its timer while it is carried out.
+                // A task of its own, because the run may abort its timer during the promotion.
                 tokio::spawn(async move { core.keep_promise(&slot, serial).await });
             }
         });
@@ -217,7 +216,7 @@ impl State {
     }
 }
 
-/// Starts what is bound. A path that ends meanwhile, or has nothing to compare with, is left out. Blocks.
+/// Starts the bound candidates. A path that has ended meanwhile, or has no plugin to compare with, is left out. Blocks.
 fn start(ready: Vec<Bound>, share: f64) -> Result<Vec<(String, Shadow)>, DaemonError> {
     let mut shadows = BTreeMap::new();
     for Bound { path, candidate, control } in ready {
@@ -232,7 +231,7 @@ fn start(ready: Vec<Bound>, share: f64) -> Result<Vec<(String, Shadow)>, DaemonE
     Ok(shadows.into_iter().collect())
 }
 
-/// The condition and when it is looked at; None if the candidate waits for somebody.
+/// Returns the condition and the time of its evaluation; None if an operator is to promote the candidate.
 fn promise(shadow: &ShadowPlugin) -> Result<Option<Promise>, DaemonError> {
     match (&shadow.promote_if, shadow.after_ms) {
         (None, None) => Ok(None),

@@ -1,4 +1,4 @@
-//! What the daemon is doing, as `host status` shows it.
+//! The status of the daemon, as `host status` shows it.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::report::process;
 // === impl Core ===
 
 impl Core {
-    /// The daemon at this moment.
+    /// Returns the current status of the daemon.
     pub(crate) async fn status(&self) -> Status {
         let paths = self.path_statuses().await;
         let export = self.parts.exporter.status();
@@ -35,7 +35,7 @@ impl Core {
         }
     }
 
-    /// The status of every path: those of probes, then that of connections, then those of its protocols.
+    /// Returns the status of every path: those of probes, then the trunk, then those of its protocols.
     pub(crate) async fn path_statuses(&self) -> Vec<PathStatus> {
         let (paths, trunk) = (self.paths(), self.trunk());
         let asked = tokio::task::spawn_blocking(move || {

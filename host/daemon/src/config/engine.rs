@@ -1,4 +1,4 @@
-//! What runs the plugins.
+//! `[engine]`: how plugins are run and compiled.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,5 +23,5 @@ pub struct EngineConfig {
     pub generations: Option<u32>,
 }
 
-/// Generations that are kept for a rollback where nobody says how many: compiled, so that going back is as quick as going forward.
+/// Default number of generations kept for a rollback: compiled, so that going back is as quick as going forward.
 pub(crate) const KEPT: usize = 8;

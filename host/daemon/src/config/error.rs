@@ -1,4 +1,4 @@
-//! What is wrong with a configuration: where, and what was probably meant.
+//! Errors of a configuration: the position, and the key that was probably meant.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use host_model::printable;
 use toml::de::{DeTable, DeValue};
 
-/// What is wrong with a configuration.
+/// An error of a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -15,63 +15,63 @@ pub enum ConfigError {
     Read {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
-    /// What it says is not TOML, or not a configuration.
+    /// The text is not TOML, or not a configuration.
     #[error("{}:{line}:{column}: {problem}", file.display())]
     Line {
         /// The file.
         file: PathBuf,
-        /// From 1.
+        /// The line, from 1.
         line: usize,
-        /// From 1, in characters.
+        /// The column, from 1, in characters.
         column: usize,
-        /// What is wrong there.
+        /// The problem at that position.
         problem: Problem,
     },
-    /// Keys that are well written but cannot hold together.
+    /// A value that is valid TOML but not allowed, alone or with other keys.
     #[error("{}: {}", printable(key, KEY), printable(message, MESSAGE))]
     Value {
         /// The key, dotted.
         key: String,
-        /// What is wrong with its value, and what to write.
+        /// The problem with its value, and a valid one.
         message: String,
     },
 }
 
-/// What is wrong at one place of a file.
+/// A problem at one position of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
-    /// A key that nothing reads.
+    /// A key that does not exist.
     UnknownKey {
         /// The key, dotted.
         key: String,
-        /// The known key that is nearest to it, if one is near.
+        /// The most similar known key, if one is similar enough.
         nearest: Option<String>,
-        /// The keys known there.
+        /// The keys known at this position.
         known: Vec<String>,
     },
-    /// A value that does not fit.
+    /// A value of the wrong type or form.
     Value {
-        /// The key it belongs to, dotted; empty if the file is not TOML.
+        /// The key of the value, dotted; empty if the file is not TOML.
         key: String,
-        /// What is wrong with it.
+        /// The problem.
         message: String,
     },
 }
 
-/// Bytes of a key, and of what is wrong with its value, that are told: both may be the file's own words.
+/// Maximum bytes shown of a key, and of a problem with its value: both may quote the file.
 const KEY: usize = 200;
 const MESSAGE: usize = 1000;
 
-/// How like a known key an unknown one must be to be taken for a slip, 0 to 1.
+/// Minimum similarity, 0 to 1, at which an unknown key counts as a misspelt known one.
 const NEAR: f64 = 0.6;
 
 // === impl ConfigError ===
 
 impl ConfigError {
-    /// What to do about it.
+    /// Returns the cure.
     #[must_use]
     pub fn cure(&self) -> String {
         match self {
@@ -85,7 +85,7 @@ impl ConfigError {
         }
     }
 
-    /// Finds the place and the key of what the parser found wrong.
+    /// Finds the position and the key of a parser error.
     pub(super) fn locate(file: &Path, text: &str, error: &toml::de::Error) -> Self {
         let span = error.span().unwrap_or(0..0);
         let (line, column) = position(text, span.start);
@@ -124,20 +124,20 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The known name that is most like an unknown one, if one is like enough, 0 to 1, to be meant.
+/// Returns the known name most similar to an unknown one; None if its similarity, 0 to 1, is below `like`.
 pub(crate) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>, like: f64) -> Option<&'a str> {
     let known = known.map(|candidate| (strsim::jaro_winkler(unknown, candidate), candidate));
     known.filter(|(likeness, _)| *likeness >= like).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
 }
 
-/// Line and column, both from 1, of a byte.
+/// Returns line and column, both from 1, of a byte.
 fn position(text: &str, byte: usize) -> (usize, usize) {
     let before = text.get(..byte).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (before.matches('\n').count() + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
 }
 
-/// The unknown key and the known ones, out of serde's sentence about them.
+/// Extracts the unknown key and the known ones from serde's message.
 fn unknown(message: &str) -> Option<(String, Vec<String>)> {
     let rest = message.strip_prefix("unknown field ")?;
     let mut quoted = rest.split('`').skip(1).step_by(2).map(str::to_owned);
@@ -145,7 +145,7 @@ fn unknown(message: &str) -> Option<(String, Vec<String>)> {
     Some((key, quoted.collect()))
 }
 
-/// The dotted path to the innermost value, or key, that holds the span.
+/// Finds the dotted path of the innermost value, or key, that contains the span.
 fn find(table: &DeTable<'_>, span: &Range<usize>, path: &mut Vec<String>) -> bool {
     for (key, value) in table {
         path.push(key.get_ref().to_string());

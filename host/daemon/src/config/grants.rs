@@ -1,4 +1,4 @@
-//! Grants by who a component is: by its name, the digest of its bytes, or who signed it.
+//! Grants by the identity of a component: its name, the digest of its bytes, or its signer.
 
 use host_plugin::{Grants, NATIVE_CODE};
 use schemars::JsonSchema;
@@ -17,10 +17,10 @@ pub struct GrantConfig {
     pub allow: Vec<String>,
 }
 
-/// Whose grant it is.
+/// The component that a grant is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grantee {
-    /// Every component that calls itself so. A name proves nothing: it is for operators who decide what is loaded.
+    /// Every component of this name. A name proves nothing: it is for operators who decide what is loaded.
     Plugin(String),
     /// The component with this digest: `sha256:` and 64 hexadecimal digits, lower case.
     Digest(String),
@@ -65,10 +65,10 @@ impl TryFrom<Written> for GrantConfig {
     }
 }
 
-/// A digest as it is told everywhere: `sha256:` and 64 hexadecimal digits, lower case. The prefix may be left out.
+/// Returns a digest in its usual form, `sha256:` and 64 hexadecimal digits, lower case. The prefix may be left out.
 ///
 /// # Errors
-/// What else it is.
+/// What the text is instead.
 pub(crate) fn digest_of(text: &str) -> Result<String, String> {
     let digits = text.strip_prefix("sha256:").unwrap_or(text);
     if digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -81,7 +81,7 @@ pub(crate) fn digest_of(text: &str) -> Result<String, String> {
 // === impl Config ===
 
 impl Config {
-    /// Every signer that is granted something must be known.
+    /// Checks that every signer with a grant is known.
     pub(super) fn check_signers(&self) -> Result<(), ConfigError> {
         for (index, grant) in self.grants.iter().enumerate() {
             if let Grantee::Signer(name) = &grant.to

@@ -1,4 +1,4 @@
-//! What a call may cost: each limit of a slot, where it is not the default.
+//! Limits of a plugin: each limit of a slot that is not the default.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub struct DeadlinesConfig {
 // === impl LimitsConfig ===
 
 impl LimitsConfig {
-    /// What is set here, and what is set `below` for the rest.
+    /// Returns the limits set here, and those of `below` for the rest.
     pub(crate) fn over(&self, below: &Self) -> Self {
         let (own, rest) = (&self.deadlines, &below.deadlines);
         Self {
@@ -72,7 +72,7 @@ impl LimitsConfig {
                 handover: own.handover.or(rest.handover),
             },
             memory_bytes: self.memory_bytes.or(below.memory_bytes),
-            // Half of the memory that a slot asks for is not a mark that was set for less.
+            // If a slot sets its own memory, the mark from `below`, set for another size, does not apply.
             recycle_bytes: self.recycle_bytes.or(below.recycle_bytes.filter(|_| self.memory_bytes.is_none())),
             table_elements: self.table_elements.or(below.table_elements),
             output_bytes: self.output_bytes.or(below.output_bytes),
@@ -83,7 +83,7 @@ impl LimitsConfig {
         }
     }
 
-    /// Refuses what is more than the host can hold, or so little that nothing works. `table` is where it stands.
+    /// Refuses limits that are more than the host can hold, or too small for any plugin. `table` is the table's name.
     pub(super) fn check(&self, table: &str) -> Result<(), ConfigError> {
         let wrong = |key: &str, message: String| Err(ConfigError::Value { key: format!("{table}.{key}"), message });
         let bytes = |size: Option<Size>| size.map(|size| size.0);
@@ -121,11 +121,11 @@ impl LimitsConfig {
         Ok(())
     }
 
-    /// The limits that hold: what is set here, and the defaults for the rest; none beyond what the host can hold.
+    /// Returns the effective limits: those set here, and the defaults for the rest; none beyond what the host can hold.
     pub(crate) fn limits(&self) -> Limits {
         let mut limits = Limits { deadlines: self.deadlines.over(self.deadline), ..Limits::default() };
         set(&mut limits.memory_bytes, self.memory_bytes.map(|size| size.0));
-        // Where only the memory is raised or lowered, the mark stays at half of it, as in the defaults.
+        // If only the memory is set, the mark stays at half of it, as in the defaults.
         limits.recycle_bytes = limits.memory_bytes / 2;
         set(&mut limits.recycle_bytes, self.recycle_bytes.map(|size| size.0));
         set(&mut limits.table_elements, self.table_elements.map(u64::from));

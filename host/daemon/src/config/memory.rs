@@ -1,15 +1,15 @@
-//! How much memory this process may have: the limit of its control groups, of version 2 or 1.
+//! The memory limit of this process: that of its control groups, of version 2 or 1.
 
 use std::path::{Path, PathBuf};
 
-/// Where control groups are mounted.
+/// The mount point of control groups.
 const MOUNTED: &str = "/sys/fs/cgroup";
-/// Version 1 writes this, rounded to pages, where there is no limit.
+/// Minimum value that means no limit: version 1 writes one, rounded to pages.
 const UNLIMITED: u64 = 1 << 60;
-/// Bytes of a limit's file; a number of 64 bits takes 20.
+/// Maximum bytes of a limit's file; a number of 64 bits takes 20.
 const MOST: usize = 64;
 
-/// The least of the limits of this process's group and those above it; None if there is none.
+/// Returns the lowest limit of this process's group and those above it; None if there is none.
 #[must_use]
 pub(super) fn limit() -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
@@ -20,7 +20,7 @@ fn least(mounted: &Path, groups: &str) -> Option<u64> {
     groups.lines().filter_map(|line| of_hierarchy(mounted, line)).min()
 }
 
-/// The least limit along one line of `/proc/self/cgroup`: `0::/a/b`, or `4:memory:/a/b`.
+/// Returns the lowest limit along one line of `/proc/self/cgroup`: `0::/a/b`, or `4:memory:/a/b`.
 fn of_hierarchy(mounted: &Path, line: &str) -> Option<u64> {
     let mut parts = line.splitn(3, ':');
     let (_, controllers, group) = (parts.next()?, parts.next()?, parts.next()?);
@@ -31,9 +31,9 @@ fn of_hierarchy(mounted: &Path, line: &str) -> Option<u64> {
         }
         _ => return None,
     };
-    // Version 2 may be mounted beside version 1, and then it limits nothing.
+    // Version 2 may be mounted beside version 1, and then it sets no limit.
     let below: PathBuf = Path::new(group).components().filter(|part| matches!(part, std::path::Component::Normal(_))).collect();
-    // In a container the group may be named as the node sees it and lie at the root: what is not there limits nothing.
+    // In a container the group may have its name on the node and be mounted at the root: a missing folder sets no limit.
     below.ancestors().filter_map(|group| read(&root.join(group).join(file))).min()
 }
 

@@ -14,7 +14,7 @@ struct InOrder<K, V>(PhantomData<(K, V)>);
 // === impl Named ===
 
 impl<K: PartialEq, V> Named<K, V> {
-    /// The value of a key.
+    /// Returns the value of a key.
     #[must_use]
     pub fn get<Q: PartialEq + ?Sized>(&self, key: &Q) -> Option<&V>
     where
@@ -23,12 +23,12 @@ impl<K: PartialEq, V> Named<K, V> {
         self.0.iter().find(|(k, _)| k.borrow() == key).map(|(_, value)| value)
     }
 
-    /// Keys and values.
+    /// Returns keys and values.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.0.iter().map(|(key, value)| (key, value))
     }
 
-    /// The values.
+    /// Returns the values.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.0.iter_mut().map(|(_, value)| value)
     }
@@ -41,7 +41,7 @@ impl<K: PartialEq, V> Named<K, V> {
         }
     }
 
-    /// The value of a key, which becomes `value` at the end if there is none.
+    /// Returns the value of a key; if there is none, appends `value` first.
     #[allow(clippy::indexing_slicing, reason = "it was found there, or has just been put there")]
     pub fn entry(&mut self, key: K, value: V) -> &mut V {
         let place = self.0.iter().position(|(k, _)| *k == key).unwrap_or(self.0.len());

@@ -1,4 +1,4 @@
-//! What a slot holds, and how it is dealt with.
+//! `[plugins]`: the plugin of a slot, its grants, limits and fallback.
 
 use std::collections::BTreeMap;
 
@@ -83,7 +83,7 @@ impl PluginConfig {
         self.limits.check(&format!("plugins.{slot}.limits"))
     }
 
-    /// When a plugin of this slot is called no more.
+    /// Returns the number of faults after which a plugin of this slot is quarantined; None if it never is.
     pub(crate) fn quarantine(&self) -> Option<Quarantine> {
         if self.on_faults == Some(OnFaults::Off) {
             return None;

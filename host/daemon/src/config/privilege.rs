@@ -1,4 +1,4 @@
-//! `[privilege]`: what the host insists on being allowed, and what it keeps.
+//! `[privilege]`: the privileges that the host requires, and those that it keeps.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

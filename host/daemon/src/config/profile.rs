@@ -1,4 +1,4 @@
-//! Sizes for a kind of machine: one word in the place of many, and every one of the many still goes before it.
+//! Sizes for a kind of machine: one key in place of many, each of which still overrides it.
 
 use std::fmt;
 
@@ -20,18 +20,18 @@ pub enum Profile {
     Edge,
 }
 
-/// One size that holds.
+/// One effective size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Held {
     /// The key, dotted.
     pub key: String,
     /// Its value as the configuration writes it.
     pub value: String,
-    /// Who says so.
+    /// Its origin.
     pub from: Sayer,
 }
 
-/// Who says how large something is.
+/// The origin of a size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sayer {
@@ -41,25 +41,25 @@ pub enum Sayer {
     Profile,
 }
 
-/// A key that a profile has a value for.
+/// A key that has a value in each profile.
 struct Key {
     name: &'static str,
-    /// Where nobody says anything; None: what its object says.
+    /// The default; None: the value in the probe's object.
     standard: Option<u64>,
     edge: u64,
     place: AtKey,
 }
 
-/// Where a key's size is written.
+/// Returns the place of a key's value in a configuration.
 type AtKey = fn(&mut Config) -> Place<'_>;
 
-/// A size as it is written.
+/// The value of a size key.
 enum Place<'a> {
     Bytes(&'a mut Option<Size>),
     Count(&'a mut Option<u32>),
 }
 
-/// The keys, in the order of docs/host.toml. At a thousand records a second a ring of 256 KiB holds a second or more.
+/// Returns the keys, in the order of docs/host.toml. At a thousand records a second a ring of 256 KiB holds a second or more.
 fn keys() -> Vec<Key> {
     let (batch, limits) = (BatchLimits::default(), Limits::default());
     let key = |name, standard: u64, edge, place: AtKey| Key { name, standard: Some(standard), edge, place };
@@ -89,10 +89,10 @@ fn keys() -> Vec<Key> {
     ]
 }
 
-/// Threads for the control socket and the way out where nobody says how many; the paths have threads of their own.
+/// Default number of threads for the control socket and the exporter; the paths have threads of their own.
 pub const THREADS: u32 = 2;
 
-/// Bytes of compiled code that are kept. 512 MiB: a component has two to five times as much code as bytes, an interpreter's 18 MiB
+/// Maximum bytes of compiled code in the cache. 512 MiB: the code of a component is two to five times its bytes, an interpreter's 18 MiB
 /// make 80.
 const MAX_CODE: u64 = 512 << 20;
 
@@ -103,14 +103,14 @@ fn ring_of<'a>(config: &'a mut Config, probe: &str) -> Place<'a> {
 // === impl Config ===
 
 impl Config {
-    /// The kind of machine that sizes are for: as the file says, else as this build is meant; where this process may not have the
-    /// memory that a server's takes, that of a gateway.
+    /// Returns the kind of machine that sizes are for: that of the file, otherwise the default of this build; or that of a gateway if the
+    /// memory limit of this process is below the needs of a server's.
     #[must_use]
     pub fn profile(&self) -> Profile {
         self.profile.unwrap_or(if COMPILES && !is_tight() { Profile::Standard } else { Profile::Edge })
     }
 
-    /// What is to be said at the start of the memory that this process may have; None if there is enough of it.
+    /// Returns the note to log at the start about the memory limit of this process; None if it is sufficient.
     #[must_use]
     pub fn memory_note(&self) -> Option<String> {
         memory::limit().and_then(|limit| self.note_of(limit))
@@ -134,7 +134,7 @@ impl Config {
         })
     }
 
-    /// The same with every size written out that its profile has a value for and that is not set.
+    /// Returns the configuration with every unset size filled in from its profile.
     #[must_use]
     pub fn sized(mut self) -> Self {
         let profile = self.profile();
@@ -146,7 +146,7 @@ impl Config {
         self
     }
 
-    /// The sizes that hold, and who says so.
+    /// Returns the effective sizes and their origin.
     #[must_use]
     pub fn held(&self) -> Vec<Held> {
         let profile = self.profile();
@@ -167,8 +167,8 @@ impl Config {
 // === impl Profile ===
 
 impl Profile {
-    /// Memory that a host of this profile may come to with all probes, while a collector is away. The first start of a build with a
-    /// compiler takes most: 100 MiB were measured with the one and 73 with the other, and the queue comes on top.
+    /// Memory that a host of this profile may reach with all probes, while a collector is away. The first start of a build with a compiler
+    /// takes most: 100 MiB were measured with `standard` and 73 with `edge`, and the queue is added.
     const fn takes(self) -> u64 {
         match self {
             Self::Standard => 192 << 20,
@@ -178,7 +178,7 @@ impl Profile {
     }
 }
 
-/// Whether this process may not have what a server's profile takes.
+/// Whether the memory limit of this process is below the needs of a server's profile.
 fn is_tight() -> bool {
     memory::limit().is_some_and(|limit| limit < Profile::Standard.takes())
 }

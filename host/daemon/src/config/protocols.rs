@@ -1,4 +1,4 @@
-//! What is spoken over connections: which protocols are looked for, and where.
+//! `[protocols]`: the protocols that are looked for on connections, and at which ports.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -41,7 +41,7 @@ impl ProtocolsConfig {
         }
     }
 
-    /// The pinned ports.
+    /// Returns the pinned ports.
     pub(crate) fn pins(&self) -> BTreeMap<u16, String> {
         self.ports.iter().map(|(port, protocol)| (port.0, protocol.clone())).collect()
     }

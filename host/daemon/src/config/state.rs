@@ -1,4 +1,4 @@
-//! What is kept between two runs, where, and how much of it.
+//! `[cache]` and `[repro]`: data kept between two runs, its folder, and its limits.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -30,13 +30,13 @@ pub struct ReproConfig {
     pub max_bytes: Option<Size>,
 }
 
-/// Repros that are kept. 64: the last of every kind of a handful of plugins.
+/// Maximum number of repros. 64: the last of every kind of a handful of plugins.
 pub(crate) const MAX_REPROS: usize = 64;
-/// Bytes of all of them. 256 MiB: 64 runs of full size with a few large components.
+/// Maximum bytes of all repros. 256 MiB: 64 runs of full size with a few large components.
 pub(crate) const MAX_REPRO_BYTES: u64 = 256 << 20;
 
-/// The folder that is used where none is named: `$STATE_DIRECTORY`, which systemd sets; else for root `/var/lib/host`; else
-/// `host` in `$XDG_STATE_HOME` or in `~/.local/state`. None for a user without a home.
+/// Returns the default state folder: `$STATE_DIRECTORY`, which systemd sets; else for root `/var/lib/host`; else `host` in
+/// `$XDG_STATE_HOME` or in `~/.local/state`. None for a user without a home.
 #[must_use]
 pub fn default_state_dir() -> Option<PathBuf> {
     folder(rustix::process::geteuid().is_root(), |name| std::env::var_os(name))
@@ -45,7 +45,7 @@ pub fn default_state_dir() -> Option<PathBuf> {
 fn folder(root: bool, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());
     if let Some(folders) = set("STATE_DIRECTORY") {
-        // systemd separates more than one by colons.
+        // systemd separates several folders by colons.
         return std::env::split_paths(&folders).next();
     }
     if root {

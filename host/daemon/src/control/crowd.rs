@@ -1,4 +1,4 @@
-//! Who is connected to the control socket: how many at a time, who makes room, and how long one may keep still.
+//! Connections to the control socket: their maximum number, which one is closed to make room, and how long one may be idle.
 
 use std::io;
 use std::pin::Pin;
@@ -13,73 +13,73 @@ use tokio::net::UnixStream;
 use tokio::sync::Notify;
 use tokio::time::Sleep;
 
-/// All that are connected.
+/// All open connections.
 #[derive(Default)]
 pub(super) struct Crowd {
     guests: Lock<Vec<Arc<Guest>>>,
-    /// Somebody has gone, or has become idle.
+    /// Notified when a connection has closed or become idle.
     moved: Notify,
 }
 
-/// One connection. Dropping it makes room.
+/// One connection. Dropping it frees its place.
 pub(super) struct Seat {
     crowd: Arc<Crowd>,
     guest: Arc<Guest>,
 }
 
-/// What is known of a connection.
+/// The state of a connection.
 pub(super) struct Guest {
-    /// Requests that are being carried out for it: with one after the other, none or one.
+    /// Number of requests in progress: 0 or 1, because they are handled one after the other.
     busy: AtomicU64,
-    /// When it came.
+    /// The time at which it was accepted.
     entered: Instant,
-    /// It was answered once.
+    /// Whether it has had an answer.
     answered: AtomicBool,
-    /// When it last sent or took something, or was answered.
+    /// The time of its last read, write or answer.
     moved: Lock<Instant>,
-    /// It was told to go. Until it has, its place is taken.
+    /// Whether it was asked to close. It holds its place until it has closed.
     leaving: AtomicBool,
-    /// It is to go.
+    /// Notified when it has to close.
     out: Notify,
 }
 
-/// As long as it is there, a request is being carried out.
+/// Marks a request as in progress until dropped.
 pub(super) struct Busy<'a>(&'a Seat);
 
-/// A stream whose peer takes what is written within a time, or loses the connection.
+/// A stream that is closed if its peer does not read within a time limit.
 pub(super) struct Patient {
     stream: UnixStream,
     seat: Arc<Seat>,
-    /// Time for the peer to take something.
+    /// Maximum time for the peer to read.
     within: Duration,
-    /// Runs while it takes nothing.
+    /// The timer, while the peer does not read.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-/// Connections at a time: enough for every script on a node, too few to exhaust descriptors.
+/// Maximum number of connections: enough for every script on a node, too few to exhaust descriptors.
 pub(super) const MAX_CONNECTIONS: usize = 64;
-/// Time for who has just come to ask something before it has to make room.
+/// Time in which a new connection may send its first request before it can be closed to make room.
 const WELCOME: Duration = Duration::from_millis(500);
-/// Time for a peer, which is on this machine, to take what is written to it.
+/// Maximum time for a peer, which is on this machine, to read written data.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 // === impl Crowd ===
 
 impl Crowd {
-    /// A place for one more. Where there is none, whoever has kept still for longest without waiting for an answer goes; where all wait
-    /// for answers, the first of them that is answered.
+    /// Returns a place for one more connection. If all are taken, the connection that has been idle for longest is closed; if all wait for
+    /// answers, the first one that gets its answer.
     pub(super) async fn enter(self: &Arc<Self>) -> Arc<Seat> {
         loop {
             let moved = self.moved.notified();
             if let Some(seat) = self.seat() {
                 return seat;
             }
-            // Nobody says when who has just come is welcome no longer.
+            // The timeout, because the end of a connection's `WELCOME` is not notified.
             let _ = tokio::time::timeout(WELCOME, moved).await;
         }
     }
 
-    /// A place, if there is one; else somebody is told to go.
+    /// Returns a place if one is free; otherwise asks one connection to close.
     fn seat(self: &Arc<Self>) -> Option<Arc<Seat>> {
         let mut guests = self.guests();
         if guests.len() >= MAX_CONNECTIONS {
@@ -96,7 +96,7 @@ impl Crowd {
         Some(Arc::new(Seat { crowd: Arc::clone(self), guest }))
     }
 
-    /// Returns when everybody has gone.
+    /// Returns when all connections have closed.
     pub(super) async fn gone(&self) {
         loop {
             let moved = self.moved.notified();
@@ -115,12 +115,12 @@ impl Crowd {
 // === impl Seat ===
 
 impl Seat {
-    /// Returns when this one is to go.
+    /// Returns when this connection has to close.
     pub(super) async fn out(&self) {
         self.guest.out.notified().await;
     }
 
-    /// A request of it is carried out from here on.
+    /// Marks a request of this connection as in progress.
     pub(super) fn busy(&self) -> Busy<'_> {
         self.guest.busy.fetch_add(1, Relaxed);
         Busy(self)
@@ -153,7 +153,7 @@ impl Guest {
         *self.moved.lock()
     }
 
-    /// Whether it may be told to go: nothing is carried out for it, and who has just come has had time to ask something.
+    /// Whether it may be asked to close: no request is in progress, and a new connection has had time to send one.
     fn may_go(&self) -> bool {
         let settled = self.answered.load(Relaxed) || self.entered.elapsed() > WELCOME;
         self.busy.load(Relaxed) == 0 && settled
@@ -180,7 +180,7 @@ impl Patient {
         Self { stream, seat, within: WRITE_TIMEOUT, waiting: None }
     }
 
-    /// What came of a write; an error if it has been waited for too long.
+    /// Passes on the result of a write; an error if the peer has not read for too long.
     fn taken<T>(&mut self, taken: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if taken.is_ready() {
             self.waiting = None;

@@ -1,4 +1,4 @@
-//! The daemon's end of the control socket.
+//! The server of the control socket.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,35 +32,36 @@ use crate::error::DaemonError;
 
 type Answer = Result<Response, DaemonError>;
 
-/// Endpoints and who answers them.
+/// The endpoints with their handlers.
 #[derive(Default)]
 struct Routes {
     router: Router<Arc<Core>>,
     served: Vec<Served>,
 }
 
-/// One of them.
+/// One endpoint.
 struct Served {
     method: Method,
     path: &'static str,
-    /// Its path is all of the request.
+    /// Whether the path alone is a complete request.
     plain: bool,
 }
 
-/// Bytes a request may have: the largest component as base64, with room for its configuration.
+/// Maximum bytes of a request: the largest component as base64, with room for its configuration.
 const MAX_BODY: usize = LARGEST_COMPONENT / 3 * 4 + (2 << 20);
-/// Time to send a request; the peer is on this machine.
+/// Maximum time to send a request; the peer is on this machine.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for a connection without a request under way to send the next one.
+/// Maximum time between two requests of a connection.
 const IDLE_TIMEOUT: Duration = READ_TIMEOUT;
-/// Time for the answers that are on their way when the host stops.
+/// Maximum time for answers in progress when the host stops.
 const LAST_ANSWERS: Duration = Duration::from_millis(200);
-/// Changes that may be under way, each with a request of up to 48 MiB in memory: who asks and goes away leaves one behind.
+/// Maximum number of changes in progress, each with a request of up to 48 MiB in memory: a client that disconnects leaves its change
+/// running.
 pub(crate) const MAX_CHANGES: usize = 8;
-/// Time to wait until another change may be begun: less than the client waits for its answer.
+/// Maximum wait for a permit to begin a change: less than the client waits for its answer.
 const TURN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Answers until `stop` turns true; then waits a little for the answers that are on their way.
+/// Serves until `stop` turns true; then waits briefly for answers in progress.
 pub(crate) async fn serve(socket: Socket, core: Arc<Core>, mut stop: watch::Receiver<bool>) {
     let router = router(core);
     let crowd = Arc::new(Crowd::default());
@@ -72,7 +73,7 @@ pub(crate) async fn serve(socket: Socket, core: Arc<Core>, mut stop: watch::Rece
         let (stream, _) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of descriptors, most likely. Accepting again at once would spin.
+                // Most likely there are no free descriptors. Accepting again at once would spin.
                 tracing::warn!(%error, "control socket: accept failed");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
@@ -95,11 +96,11 @@ pub(crate) async fn serve(socket: Socket, core: Arc<Core>, mut stop: watch::Rece
     let _ = tokio::time::timeout(2 * LAST_ANSWERS, crowd.gone()).await;
 }
 
-/// Serves one connection: to its end, until it has to make room, or until the host stops.
+/// Serves one connection until it ends, has to make room, or the host stops.
 async fn attend(stream: UnixStream, seat: Arc<Seat>, router: Router, mut stop: watch::Receiver<bool>) {
     let attended = Arc::clone(&seat);
     let service = TowerToHyperService::new(router);
-    // One request after the other: hyper reads the next one when the answer before it is on its way.
+    // One request after the other: hyper reads the next one when the answer before it is being sent.
     let service = hyper::service::service_fn(move |request| {
         let (seat, service) = (Arc::clone(&attended), service.clone());
         async move {
@@ -116,7 +117,7 @@ async fn attend(stream: UnixStream, seat: Arc<Seat>, router: Router, mut stop: w
         ended = connection.as_mut() => ended,
         () = leave(&seat, &mut stop) => {
             connection.as_mut().graceful_shutdown();
-            // Whoever does not take its answer by then gets none.
+            // A client that has not read its answer by then does not get it.
             match tokio::time::timeout(LAST_ANSWERS, connection).await {
                 Ok(ended) => ended,
                 Err(_) => return tracing::debug!("control socket: a peer that takes no answer was left"),
@@ -136,7 +137,7 @@ async fn leave(seat: &Seat, stop: &mut watch::Receiver<bool>) {
     }
 }
 
-/// Every endpoint with who answers it.
+/// Returns every endpoint with its handler.
 fn endpoints() -> Routes {
     Routes::default()
         .look::<GetStatus, _>(|core| async move { Ok(core.status().await) })
@@ -162,7 +163,7 @@ fn endpoints() -> Routes {
 // === impl Routes ===
 
 impl Routes {
-    /// Answers at once what asks for nothing in particular.
+    /// Adds a read-only endpoint without parameters, answered at once.
     fn look<E, F>(self, answer: impl Fn(Arc<Core>) -> F + Clone + Send + Sync + 'static) -> Self
     where
         E: Endpoint + Default,
@@ -176,7 +177,7 @@ impl Routes {
         routes
     }
 
-    /// Answers when the change is done, which is finished whoever waits for it.
+    /// Adds an endpoint that changes the host. It answers when the change is done, which completes even if the client has gone.
     fn change<E, F>(self, change: impl Fn(Arc<Core>, E) -> F + Clone + Send + Sync + 'static) -> Self
     where
         E: Endpoint + Send + 'static,
@@ -199,7 +200,7 @@ impl Routes {
         self
     }
 
-    /// What can be looked at without a word more.
+    /// Lists the paths that need no parameters.
     fn there_is(&self) -> String {
         let plain: Vec<&str> = self
             .served
@@ -232,12 +233,12 @@ async fn repro(State(core): State<Arc<Core>>, UrlPath(asked): UrlPath<GetRepro>)
     told::<GetRepro>(core.repro(asked.id).await)
 }
 
-/// Ending is no change, which would be refused once the host ends: whoever asks again is told the same.
+/// Not a `change`, which would be refused once the host ends: a repeated request gets the same answer.
 async fn stop(State(core): State<Arc<Core>>) -> Answer {
     told::<Stop>(Ok(core.stop(Cause::Stop).await))
 }
 
-/// What is to be changed, and leave to do it: only so many are read and carried out at a time, and none once the host stops.
+/// Reads the request of a change and takes a permit for it: the number in progress is limited, and none begins once the host stops.
 async fn order<T: DeserializeOwned>(core: &Core, request: Request) -> Result<(OwnedSemaphorePermit, T), DaemonError> {
     let mut end = core.ending.subscribe();
     let turn = tokio::select! {
@@ -253,8 +254,8 @@ async fn order<T: DeserializeOwned>(core: &Core, request: Request) -> Result<(Ow
     Ok((turn, read(request).await?))
 }
 
-/// A change that was begun is finished, also if whoever asked for it has gone: a request that is dropped would leave the paths
-/// with plugins that the slots know nothing of.
+/// Runs a change to its end, even if the client has disconnected: a dropped future would leave the paths with plugins that the slots do not
+/// list.
 async fn carry_out<T: Send + 'static>(
     turn: OwnedSemaphorePermit,
     change: impl Future<Output = Result<T, DaemonError>> + Send + 'static,
@@ -330,7 +331,7 @@ mod tests {
                 _ = &mut request => panic!("it takes longer than that"),
                 () = std::future::ready(()) => {}
             }
-            // Here whoever asked hangs up.
+            // The client disconnects here.
         }
         assert_eq!(finished.await, Ok("everything"));
     }

@@ -1,4 +1,4 @@
-//! The socket file: who may hold it, who may speak.
+//! The socket file: which process may own it, and which peers may connect.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -12,33 +12,33 @@ use crate::remnant::Remnant;
 
 /// The control socket of this process. Dropping it removes the file.
 ///
-/// Who holds the lock beside it owns the socket, so that the file of a daemon that was killed is replaced, and never that of one
-/// that lives, even if two start at once.
+/// The process that holds the lock file beside it owns the socket: the file of a killed daemon is replaced, that of a running one never is,
+/// even if two start at once.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(super) listener: UnixListener,
     socket: Remnant,
     lock: Remnant,
     group: u32,
-    /// Held as long as this process lives.
+    /// The lock, held as long as this process lives.
     _locked: File,
 }
 
-/// Why there is no control socket.
+/// Reasons why there is no control socket.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// Another daemon has it.
+    /// Another daemon owns it.
     #[error("another host is running, pid {pid}, with the control socket {}", socket.display())]
     Taken {
         /// The socket.
         socket: PathBuf,
-        /// Whose it is; `unknown` if it did not say.
+        /// The pid of its owner; `unknown` if the lock file does not hold it.
         pid: String,
     },
-    /// The lock beside it is a link, or belongs to somebody else: whoever made it would have this process write elsewhere.
+    /// The lock file is a link, or belongs to another user, who could have this process write elsewhere.
     #[error("{} is a link, not a plain file, or not of this user", .0.display())]
     NotOurs(PathBuf),
-    /// There is a file of that name that is not a socket.
+    /// The file of that name is not a socket.
     #[error("{} is there and is not a socket", .0.display())]
     NotASocket(PathBuf),
     /// The system refused.
@@ -46,12 +46,12 @@ pub enum SocketError {
     System {
         /// The socket.
         socket: PathBuf,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
 }
 
-/// Who is at the other end.
+/// The process at the other end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer {
     uid: u32,
@@ -62,7 +62,7 @@ pub(super) struct Peer {
 // === impl Socket ===
 
 impl Socket {
-    /// Takes the socket. The folder must be there.
+    /// Creates and locks the socket. The folder must exist.
     pub(crate) fn bind(path: &Path) -> Result<Self, SocketError> {
         let system = |source: std::io::Error| SocketError::System { socket: path.to_owned(), source };
         let mut lock = path.as_os_str().to_owned();
@@ -85,18 +85,18 @@ impl Socket {
         let listener = UnixListener::bind(path).map_err(system)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(system)?;
         let group = std::fs::symlink_metadata(path).map_err(system)?.gid();
-        // The listener keeps the socket's number from being given to another file.
+        // While the listener is open, the socket's inode number cannot be reused.
         let socket = Remnant::at(path).map_err(system)?;
         let lock = Remnant::open(&lock, &locked).map_err(system)?;
         Ok(Self { listener, socket, lock, group, _locked: locked })
     }
 
-    /// What is left behind if this process ends without dropping it.
+    /// Returns the files to remove if this process ends without dropping it.
     pub(crate) fn remnants(&self) -> [Remnant; 2] {
         [self.socket.clone(), self.lock.clone()]
     }
 
-    /// Whether this peer may speak: the daemon's user, root, or a member of the socket's group.
+    /// Whether this peer may send requests: the daemon's user, root, or a member of the socket's group.
     pub(super) fn admits(&self, peer: Peer) -> bool {
         let daemon = rustix::process::geteuid().as_raw();
         peer.uid == 0 || peer.uid == daemon || peer.gid == self.group || peer.in_group(self.group)
@@ -113,7 +113,7 @@ impl Drop for Socket {
 // === impl SocketError ===
 
 impl SocketError {
-    /// What to do about it.
+    /// Returns the cure.
     #[must_use]
     pub fn cure(&self) -> String {
         match self {
@@ -136,7 +136,7 @@ impl Peer {
         Ok(Self { uid: credentials.uid(), gid: credentials.gid(), pid: credentials.pid() })
     }
 
-    /// SO_PEERCRED tells only the first group; the others are in /proc.
+    /// SO_PEERCRED reports only the first group; the others are in /proc.
     fn in_group(self, group: u32) -> bool {
         let Some(pid) = self.pid else { return false };
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -145,15 +145,15 @@ impl Peer {
     }
 }
 
-/// What became of the try to take a lock.
+/// The result of an attempt to lock.
 enum Lock {
     Ours(File),
-    /// The pid of who has it.
+    /// The pid of the owner.
     Taken(String),
     NotOurs,
 }
 
-/// The error of opening a link that is not to be followed.
+/// The error of opening a link with O_NOFOLLOW.
 const LOOP: i32 = rustix::io::Errno::LOOP.raw_os_error();
 
 fn take_lock(path: &Path) -> std::io::Result<Lock> {
@@ -164,7 +164,7 @@ fn take_lock(path: &Path) -> std::io::Result<Lock> {
         let mut file = options.open(path)?;
         let found = file.metadata()?;
         let me = rustix::process::geteuid().as_raw();
-        // A pipe, or a file of somebody else that has this name too: nothing is written there.
+        // A pipe, or a file of another user that happens to have this name: nothing is written to it.
         if !found.is_file() || found.nlink() > 1 || (found.uid() != me && found.uid() != 0 && me != 0) {
             return Ok(Lock::NotOurs);
         }
@@ -174,7 +174,7 @@ fn take_lock(path: &Path) -> std::io::Result<Lock> {
             let digits = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
             return Ok(Lock::Taken(if digits { pid } else { "unknown".into() }));
         }
-        // The one before may have removed the file between our open and our lock; then the lock is on nothing.
+        // The previous owner may have removed the file between our open and our lock; then the lock is void.
         if Remnant::open(path, &file)?.is_there() {
             file.set_len(0)?;
             file.rewind()?;
@@ -234,7 +234,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("host.sock");
         let first = Socket::bind(&path).unwrap();
-        // Somebody cleans up, and starts another.
+        // An operator removes the files and starts another daemon.
         std::fs::remove_file(&path).unwrap();
         std::fs::remove_file(folder.path().join("host.sock.lock")).unwrap();
         let second = Socket::bind(&path).unwrap();

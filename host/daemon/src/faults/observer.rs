@@ -1,5 +1,5 @@
-//! What is done about a fault at once, on the worker of its path: little. It is told once in a while, offered to be kept as a
-//! repro, and who puts earlier generations back is woken.
+//! Fault handling on the worker thread of a path, which must be short: log at a limited rate, offer a repro, wake the task that handles
+//! quarantine.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,13 +10,13 @@ use tokio::sync::Notify;
 use super::repro::writer::Writer;
 use super::seldom::Seldom;
 
-/// Watches the plugins of one path.
+/// Observer of the plugins of one path.
 pub(crate) struct Watch {
     pub(crate) probe: Arc<str>,
     pub(crate) layout: Arc<Layout>,
     pub(crate) told: Lock<Seldom<(Arc<str>, Digest, FaultKind)>>,
     pub(crate) writer: Option<Arc<Writer>>,
-    /// Fires for every batch that a plugin in quarantine did not see.
+    /// Notified for every batch that a plugin in quarantine did not see.
     pub(crate) given_up: Arc<Notify>,
 }
 

@@ -1,4 +1,4 @@
-//! A repro: a call that failed, kept on disk with all that it takes to make it fail again.
+//! A repro: a failed call, stored on disk with all the data needed to make it fail again.
 //!
 //! ```text
 //! <state_dir>/repro/components/<digest>.wasm    each component once
@@ -7,7 +7,7 @@
 //! <state_dir>/repro/<id>/batch.arrow            what a sampler or an enricher was given: columns, as an Arrow IPC stream
 //! ```
 //!
-//! A batch is what programs did and sent: the folders are for the daemon's user alone (0700, files 0600), and bounded in number
+//! A batch holds what programs did and sent: the folders are readable by the daemon's user alone (0700, files 0600), and bounded in number
 //! and bytes.
 
 mod batch;

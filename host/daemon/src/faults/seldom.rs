@@ -1,18 +1,18 @@
-//! What happens again and again is let through once in a while.
+//! Rate limit for repeated events.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// How often the same fault of the same plugin is told, and kept.
+/// Minimum interval at which the same fault of the same plugin is logged, and stored.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Lets each of many things through once per interval, and counts the others.
+/// Passes each of many keys once per interval, and counts the rest.
 pub(crate) struct Seldom<K> {
     interval: Duration,
     seen: HashMap<K, (Instant, u64)>,
 }
 
-/// Things that are told apart. More than this many plugins with faults of every kind within an interval: some are told twice.
+/// Maximum number of keys. If more plugins and kinds of fault occur within an interval, some are logged twice.
 const MOST: usize = 1024;
 
 // === impl Seldom ===
@@ -22,7 +22,7 @@ impl<K: std::hash::Hash + Eq> Seldom<K> {
         Self { interval, seen: HashMap::new() }
     }
 
-    /// Whether it is time again for this one: how many there were since it was last let through, this one included.
+    /// Returns the number of events with this key since the last one that passed, this one included; None if the interval has not elapsed.
     pub(crate) fn due(&mut self, key: K, now: Instant) -> Option<u64> {
         if self.seen.len() >= MOST {
             let interval = self.interval;

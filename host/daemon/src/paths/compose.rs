@@ -1,4 +1,4 @@
-//! The composition: from a probe to a running path, in the order in which an event meets its parts.
+//! The composition: builds a running path for a probe, in the order in which an event meets its parts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,34 +22,34 @@ use crate::plugins::slots::{Lineup, Slots};
 use crate::probes::attached::Opened;
 use crate::probes::recorder::Recorder;
 
-/// What all paths share.
+/// The parts that all paths share.
 pub(crate) struct Parts {
     pub(crate) binder: Binder,
     pub(crate) exporter: Exporter,
     pub(crate) recorder: Option<Recorder>,
     pub(crate) repro_writer: Option<Arc<Writer>>,
-    /// The calls that failed and are kept.
+    /// The repros; None if they are disabled.
     pub(crate) repros: Option<Store>,
-    /// Fires while a plugin is in quarantine.
+    /// Notified while a plugin is in quarantine.
     pub(crate) given_up: Arc<Notify>,
     pub(crate) limits: BatchLimits,
-    /// Ports and the protocols that are spoken there.
+    /// Pinned ports, each with its protocol.
     pub(crate) pins: BTreeMap<u16, String>,
-    /// Bytes of each call for protocols that do not say how many they want.
+    /// Bytes captured of each call for protocols that do not set a number.
     pub(crate) capture_bytes: u32,
-    /// What rows are sampled by, and ids derived from.
+    /// The seed of sampling and of ids.
     pub(crate) seed: Seed,
 }
 
-/// Builds the path of one probe and starts it. Nothing is attached yet: nothing is produced before it can be read. Blocks.
+/// Builds the path of one probe and starts it. Nothing is attached yet: no record is produced before it can be read. Blocks.
 pub(crate) fn path(parts: &Parts, slots: &Slots, opened: Opened) -> Result<Path, DaemonError> {
     let Opened { place, source, attached } = opened;
-    // The record comes out of the ring, and into a capture if one is taken,
+    // A record comes out of the ring, and into a capture if one is being recorded,
     let source = match &parts.recorder {
         Some(recorder) => recorder.tap(&place, source),
         None => source,
     };
-    // is decoded, sampled and enriched by what is in the slots, each bound to the layout or schema in front of it,
+    // is decoded, sampled and enriched by the plugins in the slots, each bound to the layout or schema in front of it,
     let lineup = slots.lineup(&place.probe).ok_or_else(|| {
         DaemonError::new(
             Step::Bind,
@@ -58,12 +58,12 @@ pub(crate) fn path(parts: &Parts, slots: &Slots, opened: Opened) -> Result<Path,
         )
     })?;
     let stages = parts.binder.stages(&place, &lineup)?;
-    // and goes out; every step is counted.
+    // and is exported; every step is counted.
     let blueprint = blueprint(parts, &place, stages, source, parts.limits);
     start(place, lineup, Reads::Probe(Box::new(Lock::new(attached))), blueprint)
 }
 
-/// What a path is made of, with a way out and somebody who is told of faults.
+/// Returns the blueprint of a path, with an exporter and an observer of faults.
 pub(crate) fn blueprint(
     parts: &Parts,
     place: &Place,
@@ -77,7 +77,7 @@ pub(crate) fn blueprint(
     Blueprint { name: Arc::clone(&place.probe), source, stages, sink, observer, counters, limits, seed: parts.seed.clone() }
 }
 
-/// Who is told of faults at a place.
+/// Returns the observer of faults of a path.
 pub(crate) fn watch(parts: &Parts, place: &Place) -> Watch {
     Watch {
         probe: Arc::clone(&place.probe),
@@ -93,14 +93,14 @@ pub(crate) fn start(place: Place, lineup: Lineup, reads: Reads, blueprint: Bluep
     Ok(Path::start(place, lineup, reads, blueprint)?)
 }
 
-/// When a batch closes, by the configuration.
+/// Returns the configured limits of a batch.
 pub(crate) fn limits(config: &Config) -> BatchLimits {
     let defaults = BatchLimits::default();
     let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     BatchLimits {
         rows: config.batch.rows.map_or(defaults.rows, |rows| count(rows.max(1).into())),
         bytes: config.batch.bytes.map_or(defaults.bytes, |bytes| count(bytes.0)),
-        // A millisecond: less would turn napping into spinning.
+        // At least a millisecond: less would turn sleeping into spinning.
         age: config.batch.age.map_or(defaults.age, |age| age.0.max(Duration::from_millis(1))),
         metric_interval: config
             .metrics

@@ -1,4 +1,4 @@
-//! The paths of protocols: composed with their trunk, and made to follow what the slots hold.
+//! The paths of protocols: composed with their trunk, and updated when the slots change.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::plugins::bind::{Binder, Card, Place};
 use crate::plugins::slots::{Lineup, Slots};
 use crate::probes::attached::Opened;
 
-/// All that a lane's path is made of, but the lane.
+/// All parts of a lane's path except the lane.
 struct Bound {
     place: Place,
     lineup: Lineup,
@@ -24,18 +24,17 @@ struct Bound {
     card: Card,
 }
 
-/// What has to be done to lanes so that they are what the slots say. Everything is bound: nothing can be refused any more by a
-/// plugin.
+/// The changes that bring the lanes in line with the slots. Everything is bound: no plugin can refuse any more.
 pub(crate) struct Following {
-    /// Lanes that are new.
+    /// New lanes.
     new: Vec<Bound>,
-    /// Lanes whose decoder is another one.
+    /// Lanes whose decoder has changed.
     changed: Vec<(Box<dyn Recogniser>, Card)>,
     /// Lanes without a decoder.
     gone: Vec<Arc<Path>>,
 }
 
-/// Lanes that have begun, and those that have ended.
+/// Lanes that have started, and those that have ended.
 #[derive(Default)]
 pub(crate) struct Followed {
     pub(crate) new: Vec<Arc<Path>>,
@@ -81,7 +80,7 @@ pub(crate) fn compose(
     Ok((Trunk::new(place, counters, router, cards, attached), paths))
 }
 
-/// Binds what makes the lanes of `trunk` follow `next`. `paths` are all paths. Blocks.
+/// Binds everything needed to bring the lanes of `trunk` in line with `next`. `paths` are all paths. Blocks.
 pub(crate) fn follow(parts: &Parts, trunk: &Trunk, paths: &[Arc<Path>], next: &Slots) -> Result<Following, DaemonError> {
     let mut following = Following { new: Vec::new(), changed: Vec::new(), gone: Vec::new() };
     let wanted = next.protocols(trunk.name());
@@ -97,7 +96,7 @@ pub(crate) fn follow(parts: &Parts, trunk: &Trunk, paths: &[Arc<Path>], next: &S
                     following.changed.push((recogniser, Card::asked(id, &decoder, &made_of.schema)));
                 }
             }
-            // The path of a probe of this name.
+            // The name is that of a probe with its own path.
             Some(_) => {}
         }
     }
@@ -109,12 +108,12 @@ pub(crate) fn follow(parts: &Parts, trunk: &Trunk, paths: &[Arc<Path>], next: &S
 // === impl Following ===
 
 impl Following {
-    /// Whether a lane is to go.
+    /// Whether a lane is to end.
     pub(crate) fn ends(&self, path: &Arc<Path>) -> bool {
         self.gone.iter().any(|gone| Arc::ptr_eq(gone, path))
     }
 
-    /// Does it. Blocks.
+    /// Carries out the changes. Blocks.
     pub(crate) fn carry_out(self, parts: &Parts, trunk: &Trunk) -> Result<Followed, DaemonError> {
         for (recogniser, card) in self.changed {
             trunk.amend(recogniser, card)?;
@@ -132,12 +131,13 @@ impl Following {
     }
 }
 
-/// Binds the plugins of every protocol's path: whether the slots fit the records of this probe. They live as long as the answer.
+/// Binds the plugins of every protocol's path, to check that the slots fit the records of this probe. They live as long as the returned
+/// value.
 pub(crate) fn examine(binder: &Binder, slots: &Slots, trunk: &Place) -> Result<impl Sized, DaemonError> {
     slots.protocols(&trunk.probe).iter().map(|name| bind(binder, slots, trunk, name)).collect::<Result<Vec<_>, _>>()
 }
 
-/// The plugins of one protocol's path, and the instance that the router asks.
+/// Binds the plugins of one protocol's path, and the instance that the router calls.
 fn bind(binder: &Binder, slots: &Slots, trunk: &Place, name: &str) -> Result<Bound, DaemonError> {
     let place = Place {
         probe: name.into(),
@@ -155,7 +155,7 @@ fn bind(binder: &Binder, slots: &Slots, trunk: &Place, name: &str) -> Result<Bou
     Ok(Bound { place, lineup, stages, recogniser, card })
 }
 
-/// A decoder is in the slot of its protocol, or it would get the records of another.
+/// Refuses a decoder in the slot of another protocol: it would get the wrong records.
 fn check(name: &str, recogniser: &dyn Recogniser) -> Result<(), DaemonError> {
     let decodes = &recogniser.description().name;
     if decodes == name {
@@ -165,7 +165,7 @@ fn check(name: &str, recogniser: &dyn Recogniser) -> Result<(), DaemonError> {
     Err(DaemonError::new(Step::Bind, message, format!("load it into slot {}", Slot::Decoder(decodes.clone()))))
 }
 
-/// Starts the path at the end of a lane.
+/// Starts the path that reads a lane.
 fn path(
     parts: &Parts,
     trunk: &Arc<str>,
@@ -173,7 +173,7 @@ fn path(
     lane: Box<dyn Source>,
 ) -> Result<Arc<Path>, DaemonError> {
     let (place, lineup, stages) = bound;
-    // The trunk has taken its half of the age already.
+    // The trunk has already used its half of the age.
     let limits = BatchLimits { age: parts.limits.age / 2, ..parts.limits };
     let blueprint = compose::blueprint(parts, &place, stages, lane, limits);
     compose::start(place, lineup, Reads::Trunk(Arc::clone(trunk)), blueprint).map(Arc::new)

@@ -1,4 +1,4 @@
-//! A path that runs, and what may be asked of it from outside.
+//! A running path, and the requests that it answers.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard};
@@ -17,40 +17,40 @@ use crate::probes::attached::Attached;
 pub(crate) struct Path {
     pub(crate) place: Place,
     pub(crate) counters: Arc<PathCounters>,
-    /// None once it was stopped. Asking takes the read half, so that stopping waits for whoever asks.
+    /// None once stopped. Requests take the read lock, so that stopping waits for them.
     running: ReadWriteLock<Option<Running>>,
     made_of: Lock<MadeOf>,
     reads: Reads,
 }
 
-/// Where a path's records come from.
+/// The source of a path's records.
 pub(crate) enum Reads {
-    /// From a probe of its own.
+    /// A probe of its own.
     Probe(Box<Lock<Attached>>),
-    /// From the router of this probe.
+    /// The router of this probe.
     Trunk(Arc<str>),
 }
 
-/// What a path is made of now.
+/// The current parts of a path.
 #[derive(Clone)]
 pub(crate) struct MadeOf {
     pub(crate) lineup: Lineup,
     pub(crate) cards: Cards,
-    /// Schema of the decoder.
+    /// The schema of the decoder.
     pub(crate) schema: Arc<Schema>,
 }
 
-/// The worker answers between two batches: within a call's deadline at the worst.
+/// Maximum wait for the ledger. The worker answers between two batches: within a call's deadline at worst.
 const LEDGER_TIMEOUT: Duration = Duration::from_millis(500);
-/// Thousands of series are copied between two batches.
+/// Maximum wait for the metrics: thousands of series are copied between two batches.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A plugin without faults for this long is well again: after it, earlier ones no longer make it rest.
+/// Time without faults after which a plugin has recovered: earlier ones no longer make it back off.
 const CALM: Duration = Duration::from_secs(60);
 
 // === impl Path ===
 
 impl Path {
-    /// Starts the worker. Nothing is attached yet, so nothing comes.
+    /// Starts the worker. Nothing is attached yet, so there are no records.
     pub(crate) fn start(place: Place, lineup: Lineup, reads: Reads, blueprint: Blueprint) -> Result<Self, StartError> {
         let stages = &blueprint.stages;
         let cards = Cards::of(stages, &lineup);
@@ -80,25 +80,25 @@ impl Path {
         self.attached().map_or(Ok(()), |mut attached| attached.attach())
     }
 
-    /// What it is made of now.
+    /// Returns its current parts.
     pub(crate) fn made_of(&self) -> MadeOf {
         self.lock_made_of().clone()
     }
 
-    /// The ledger, taken between two batches. Blocks.
+    /// Returns the ledger, taken between two batches. Blocks.
     fn snapshot(&self) -> Snapshot {
         let running = self.running.read();
         let ended = || Snapshot { ledger: self.counters.ledger(), ..Snapshot::default() };
         running.as_ref().map_or_else(ended, |running| running.snapshot(LEDGER_TIMEOUT))
     }
 
-    /// What its metrics have come to; None if it does not answer in time, or was stopped. Blocks.
+    /// Returns its metrics; None if it does not answer in time, or was stopped. Blocks.
     pub(crate) fn counted(&self) -> Option<Counted> {
         let running = self.running.read();
         running.as_ref()?.counted(COUNT_TIMEOUT)
     }
 
-    /// Whether a capture was read to its end, or the worker is gone.
+    /// Whether a capture was read to its end, or the worker has ended.
     pub(crate) fn finished(&self) -> bool {
         let running = self.running.read();
         running.as_ref().is_none_or(Running::finished)
@@ -114,7 +114,7 @@ impl Path {
         Ok(switched)
     }
 
-    /// Runs a candidate beside the live plugin of its slot, and the live plugin once more as its control. Blocks until the next
+    /// Runs a candidate beside the live plugin of its slot, and a second instance of the live plugin as its control. Blocks until the next
     /// batch boundary.
     pub(crate) fn shadow(&self, candidate: Candidate, control: Candidate, share: f64) -> Result<Shadow, ShadowError> {
         let running = self.running.read();
@@ -122,7 +122,7 @@ impl Path {
         running.shadow_with_control(candidate, Some(control), share)
     }
 
-    /// Detaches, takes what is left in the ring, hands it to the sink. Blocks.
+    /// Detaches, drains the ring into the sink. Blocks.
     pub(crate) fn stop(&self) {
         if let Some(mut attached) = self.attached() {
             attached.detach();
@@ -133,7 +133,7 @@ impl Path {
         }
     }
 
-    /// All about it. Blocks.
+    /// Returns its status. Blocks.
     pub(crate) fn status(&self) -> PathStatus {
         let Snapshot { ledger, age } = self.snapshot();
         let ended = self.finished();

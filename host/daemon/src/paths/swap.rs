@@ -1,4 +1,4 @@
-//! A swap: what the slots hold next, on every path or on none.
+//! A swap: brings every path in line with the next slots, or none.
 
 use std::sync::Arc;
 
@@ -10,20 +10,20 @@ use crate::paths::path::{MadeOf, Path};
 use crate::plugins::bind::Binder;
 use crate::plugins::slots::{Lineup, Slots};
 
-/// What a swap did to the paths.
+/// The effect of a swap on the paths.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Swapped {
-    /// The longest time that a path stood still.
+    /// The longest pause of a path.
     pub(crate) pause_ns: u64,
-    /// Rows that came along the paths meanwhile.
+    /// Number of rows that passed the paths during the swap.
     pub(crate) rows_during: u64,
     /// The worst handover.
     pub(crate) handover: String,
-    /// Paths that changed.
+    /// Number of paths that changed.
     pub(crate) paths: usize,
 }
 
-/// Makes every path what `next` says. Blocks.
+/// Switches every path to `next`. Blocks.
 ///
 /// All new stages are built before the first path switches, so that a refusal on the last path leaves the first as it was.
 pub(crate) fn swap(binder: &Binder, paths: &[Arc<Path>], next: &Slots) -> Result<Swapped, DaemonError> {
@@ -52,7 +52,7 @@ pub(crate) fn swap(binder: &Binder, paths: &[Arc<Path>], next: &Slots) -> Result
                 }
                 done.push((path, before));
             }
-            // A capture that ended, or a probe that was unloaded: there is nothing to switch any more.
+            // The capture ended, or the probe was unloaded: there is nothing left to switch.
             Err(SwitchError::Ended(name)) => tracing::debug!(path = %name, "a path has ended and is not switched"),
             Err(error) => {
                 done.into_iter().for_each(|(path, before)| restore(binder, path, &before.lineup));
@@ -63,7 +63,7 @@ pub(crate) fn swap(binder: &Binder, paths: &[Arc<Path>], next: &Slots) -> Result
     Ok(swapped)
 }
 
-/// Makes a path again what it was.
+/// Switches a path back to its earlier plugins.
 fn restore(binder: &Binder, path: &Arc<Path>, lineup: &Lineup) {
     let now = path.made_of();
     let restored = binder.change(&path.place, (&now.lineup, &now.cards, &now.schema), lineup).and_then(|rebound| {

@@ -1,4 +1,4 @@
-//! A trunk that runs: the probe that sees connections, its router, and what the router asks.
+//! A running trunk: the probe that sees connections, its router, and the decoders that the router calls.
 
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
@@ -17,14 +17,14 @@ use crate::probes::attached::Attached;
 pub(crate) struct Trunk {
     pub(crate) place: Place,
     pub(crate) counters: Arc<PathCounters>,
-    /// None once it was stopped.
+    /// None once stopped.
     router: ReadWriteLock<Option<Router>>,
-    /// Of those whom the router asks, by slot.
+    /// The decoders that the router calls, by slot.
     cards: Lock<Vec<Card>>,
     attached: Lock<Attached>,
 }
 
-/// The router answers between two runs.
+/// Maximum wait for the router, which answers between two runs.
 const ACCOUNT_TIMEOUT: Duration = Duration::from_millis(500);
 
 // === impl Trunk ===
@@ -55,19 +55,19 @@ impl Trunk {
         self.attached().attach()
     }
 
-    /// Whether a capture was read to its end, or the router is gone.
+    /// Whether a capture was read to its end, or the router has ended.
     pub(crate) fn finished(&self) -> bool {
         self.with(|router| Ok(router.finished())).unwrap_or(true)
     }
 
-    /// A lane for one more protocol. Blocks.
+    /// Adds a lane for another protocol. Blocks.
     pub(crate) fn enlist(&self, recogniser: Box<dyn Recogniser>, card: Card) -> Result<Box<dyn Source>, DaemonError> {
         let lane = self.with(|router| router.enlist(recogniser))?;
         self.cards().push(card);
         Ok(lane)
     }
 
-    /// Asks this one about its protocol from now on. Blocks.
+    /// Replaces the decoder that the router calls for its protocol. Blocks.
     pub(crate) fn amend(&self, recogniser: Box<dyn Recogniser>, card: Card) -> Result<(), DaemonError> {
         self.with(|router| router.amend(recogniser))?;
         let mut cards = self.cards();
@@ -83,12 +83,12 @@ impl Trunk {
         Ok(())
     }
 
-    /// Those whom the router asks about connections.
+    /// Returns the decoders that the router calls.
     pub(crate) fn asked(&self) -> Vec<Card> {
         self.cards().clone()
     }
 
-    /// Detaches, routes what is left in the ring, and ends the lanes: their paths can be stopped then. Blocks.
+    /// Detaches, routes the rest of the ring, and ends the lanes, so that their paths can be stopped. Blocks.
     pub(crate) fn stop(&self) {
         self.attached().detach();
         let router = self.router.write().take();
@@ -97,7 +97,7 @@ impl Trunk {
         }
     }
 
-    /// All about it. Blocks.
+    /// Returns its status. Blocks.
     pub(crate) fn status(&self) -> PathStatus {
         let account = self.with(|router| Ok(router.account(ACCOUNT_TIMEOUT)));
         let account = account.unwrap_or_else(|_| Account { ledger: self.counters.ledger(), ..Account::default() });

@@ -1,4 +1,4 @@
-//! Plugins bound to one path: from what is in the slots to the stages that its worker calls.
+//! Plugins bound to one path: from the plugins in the slots to the stages that its worker calls.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::plugins::known::Known;
 use crate::plugins::rules::Rules;
 use crate::plugins::slots::{Generation, Lineup};
 
-/// What plugins are bound to.
+/// The properties of a path to which plugins are bound.
 pub(crate) struct Place {
     /// The probe, which is the path's name.
     pub(crate) probe: Arc<str>,
@@ -31,25 +31,25 @@ pub(crate) struct Place {
 /// Binds plugins to places.
 pub(crate) struct Binder {
     pub(crate) tables: Arc<dyn Tables>,
-    /// Learns of every generation before it is called.
+    /// Records every generation before its first call.
     pub(crate) known: Arc<Known>,
 }
 
-/// Who is on a path, and what its calls cost: all that remains known of a stage once the worker has it.
+/// The identity and call statistics of a stage: the only data the daemon has of it once the worker owns it.
 #[derive(Clone)]
 pub(crate) struct Card {
     pub(crate) id: PluginId,
     pub(crate) stats: Arc<CallStats>,
     pub(crate) generation: Arc<Generation>,
-    /// What a sampler or an enricher is bound to; for a decoder, what it is the source of.
+    /// The schema that a sampler or an enricher is bound to; of a decoder, the schema that it produces.
     pub(crate) schema: Arc<Schema>,
     pub(crate) faults: Arc<Lock<Faults>>,
 }
 
-/// Who is asked about connections, and what that costs.
+/// The identity and call statistics of an instance that the router calls.
 pub(crate) type Asked = (PluginId, Arc<CallStats>);
 
-/// The faults that somebody who looked has seen.
+/// Number of faults at the last status query, and the time of the last new one.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     pub(crate) seen: u64,
@@ -64,7 +64,7 @@ pub(crate) struct Cards {
     pub(crate) enrichers: Vec<Card>,
 }
 
-/// What a switch needs: the new stages and what is to be remembered of them.
+/// The input of a switch: the new stages, and their cards and schema.
 pub(crate) struct Rebound {
     pub(crate) change: Change,
     pub(crate) cards: Cards,
@@ -72,13 +72,13 @@ pub(crate) struct Rebound {
     pub(crate) schema: Arc<Schema>,
 }
 
-/// Maps as a candidate has them.
+/// The maps that a candidate gets.
 struct ReadOnly(Arc<dyn MapAccess>);
 
 // === impl Binder ===
 
 impl Binder {
-    /// All the stages of a path.
+    /// Binds all the stages of a path.
     pub(crate) fn stages(&self, place: &Place, lineup: &Lineup) -> Result<Stages, DaemonError> {
         let decoder = self.decoder(place, &lineup.decoder)?;
         let schema = Arc::clone(decoder.schema());
@@ -87,8 +87,8 @@ impl Binder {
         Ok(Stages { decoder, sampler, enrichers })
     }
 
-    /// The stages that make `to` out of `from`; None if nothing differs. A decoder whose rows mean something else takes new
-    /// instances of everything behind it along.
+    /// Binds the stages that differ between `from` and `to`; None if none does. A decoder with another schema needs new instances of every
+    /// stage behind it.
     pub(crate) fn change(
         &self,
         place: &Place,
@@ -125,7 +125,7 @@ impl Binder {
         Ok(Some(Rebound { change, cards, schema }))
     }
 
-    /// The instance that a router asks about connections.
+    /// Binds the instance that a router asks about connections.
     pub(crate) fn recogniser(
         &self,
         place: &Place,
@@ -147,7 +147,7 @@ impl Binder {
         bound.map_err(|error| refusal(place, error))
     }
 
-    /// Each is bound to the schema that the ones before it leave behind.
+    /// Each enricher is bound to the schema that the ones before it produce.
     fn enrichers(
         &self,
         place: &Place,
@@ -173,9 +173,8 @@ impl Binder {
         Ok(enrichers)
     }
 
-    /// A candidate for the shadow of the live plugin of its slot, which is bound to `schema`. What it writes into maps is thrown
-    /// away: it must not act on the node.
-    /// `beside` is the slot of the live plugin.
+    /// Binds a candidate for the shadow of the live plugin of its slot, which is bound to `schema`. Its writes to maps are discarded: it
+    /// must not act on the node. `beside` is the slot of the live plugin.
     pub(crate) fn candidate(
         &self,
         place: &Place,
@@ -194,7 +193,7 @@ impl Binder {
         bound.map_err(|error| refusal(place, error))
     }
 
-    /// What a plugin gets that is to go live; from here on it is known.
+    /// Returns the setup of a plugin that is to go live, and records its generation.
     fn live(&self, place: &Place, plugin: &Arc<Generation>) -> Setup {
         self.known.add(plugin);
         self.setup(place, plugin, Arc::clone(&place.maps))
@@ -215,7 +214,7 @@ impl MapAccess for ReadOnly {
         self.0.lookup(map, key)
     }
 
-    /// An error would make the candidate behave as it would not if it were live.
+    /// Discards the write without an error, which would make the candidate behave differently than when live.
     fn update(&self, _map: &str, _key: &[u8], _value: &[u8]) -> Result<(), MapError> {
         Ok(())
     }
@@ -238,7 +237,7 @@ impl Card {
         }
     }
 
-    /// Of an instance that a router asks.
+    /// The card of an instance that a router calls.
     pub(crate) fn asked((id, stats): Asked, made_of: &Arc<Generation>, schema: &Arc<Schema>) -> Self {
         Self { id, stats, generation: Arc::clone(made_of), schema: Arc::clone(schema), faults: Arc::default() }
     }
@@ -262,7 +261,7 @@ impl Cards {
         let mut cards = Vec::new();
         for (stage, made_of) in stages.iter().zip(made_of) {
             cards.push(Card::of(&**stage, made_of, &before));
-            // They were bound one behind the other, so it does extend.
+            // They were bound in this order, so the schema can be extended.
             if let Ok(extended) = before.extend(stage.added()) {
                 before = Arc::new(extended);
             }

@@ -1,4 +1,4 @@
-//! From bytes to a component: the compiler with its memory of what it has compiled before, and code that was compiled elsewhere.
+//! From bytes to a component: the compiler with its cache, and code that was compiled elsewhere.
 
 use std::time::Instant;
 
@@ -10,12 +10,12 @@ use crate::error::DaemonError;
 use crate::settings::Settings;
 use crate::state_dir::StateDir;
 
-/// Makes components of bytes.
+/// Makes components from bytes.
 pub(crate) struct Compiler {
     engine: Engine,
     #[cfg(feature = "compiler")]
     cache: Option<Cache>,
-    /// What compiles components of others; None where this binary does not answer to being started for it.
+    /// The compiler process for components that did not come with the host; None if this binary cannot be started as one.
     #[cfg(feature = "compiler")]
     apart: Option<Apart>,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Compiler {
 // === impl Compiler ===
 
 impl Compiler {
-    /// A compiler that keeps its code in the state folder, if there is one and nobody said no.
+    /// Returns a compiler that caches its code in the state folder, if there is one and the configuration permits it.
     pub(crate) fn start(settings: &Settings, state_dir: &StateDir) -> Result<Self, DaemonError> {
         let config = settings.config.engine;
         let execution = execution(config.interpret);
@@ -42,18 +42,18 @@ impl Compiler {
         })
     }
 
-    /// The engine that runs what this makes.
+    /// Returns the engine that runs the components.
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// What somebody waits for is not compiled any more: the host stops.
+    /// Aborts compilations in progress, because the host stops.
     pub(crate) fn give_up(&self) {
         #[cfg(feature = "compiler")]
         self.apart.iter().for_each(Apart::give_up);
     }
 
-    /// The component: compiled, from the cache, or code that was compiled elsewhere and that `grants` say may be run. Blocks.
+    /// Returns the component: compiled, from the cache, or precompiled elsewhere if `grants` permit its code to run. Blocks.
     pub(crate) fn compile(
         &self,
         bytes: &[u8],
@@ -79,7 +79,7 @@ impl Compiler {
         Ok(component)
     }
 
-    /// With what the cache did.
+    /// Returns the component, and the result of the cache lookup.
     fn of_component(&self, bytes: &[u8], stem: &str) -> Result<(Component, String), PluginError> {
         #[cfg(feature = "compiler")]
         if let Some(apart) = self.apart.as_ref().filter(|_| !comes_along(bytes)) {
@@ -95,7 +95,7 @@ impl Compiler {
     }
 }
 
-/// How code runs: as the configuration says, else as this system lets it. Says so where it is interpreted.
+/// Returns how code is run: as configured, otherwise as this system allows. Logs if code is interpreted.
 pub(crate) fn execution(interpret: Option<bool>) -> Execution {
     match interpret {
         Some(false) => Execution::Native,
@@ -113,7 +113,7 @@ pub(crate) fn execution(interpret: Option<bool>) -> Execution {
     }
 }
 
-/// Whether it came with the host: then it is trusted as the host is, and compiled in it.
+/// Whether it came with the host: then it is trusted like the host, and compiled in its process.
 #[cfg(feature = "compiler")]
 fn comes_along(component: &[u8]) -> bool {
     plugins::COMPONENTS.iter().any(|own| own.bytes == component)

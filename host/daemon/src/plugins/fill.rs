@@ -15,7 +15,7 @@ use crate::error::DaemonError;
 use crate::last_resort::Steps;
 use crate::settings::Settings;
 
-/// Compiles what is in the slots: the plugins of all paths, and the decoder of each. All at once: it is most of a start.
+/// Compiles the plugins in the slots: those of all paths, and the decoder of each. All in parallel, because this takes most of a start.
 pub(crate) fn slots(
     compiler: &Compiler,
     settings: &Settings,
@@ -59,7 +59,7 @@ pub(crate) fn slots(
     Ok(slots)
 }
 
-/// The plugin that the configuration puts into a slot.
+/// Returns the plugin that the configuration puts into a slot.
 pub(crate) fn generation(
     compiler: &Compiler,
     settings: &Settings,

@@ -1,4 +1,4 @@
-//! The generations that have been bound, so that a fault can be traced to its component.
+//! The generations that have been bound, to find the component of a fault.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -8,17 +8,17 @@ use host_model::{Lock, PluginId};
 use super::slots::Generation;
 use crate::config::KEPT;
 
-/// The generations that have been bound to a path, so that a fault can be traced to its component before the slots know it.
+/// The generations that have been bound to a path, to find the component of a fault before the slots list it.
 #[derive(Default)]
 pub(crate) struct Known(Lock<VecDeque<Weak<Generation>>>);
 
-/// Generations that are remembered: those of a dozen slots.
+/// Maximum number of generations: those of a dozen slots.
 const REMEMBERED: usize = 16 * KEPT;
 
 // === impl Known ===
 
 impl Known {
-    /// Remembers a generation that is about to be bound.
+    /// Adds a generation that is about to be bound.
     pub(crate) fn add(&self, generation: &Arc<Generation>) {
         let mut known = self.0.lock();
         let new = Arc::downgrade(generation);
@@ -29,7 +29,7 @@ impl Known {
         }
     }
 
-    /// The generation of this identity, if it is still there.
+    /// Returns the generation with this identity, if it still exists.
     pub(crate) fn find(&self, id: &PluginId) -> Option<Arc<Generation>> {
         let known = self.0.lock();
         let is = |generation: &Arc<Generation>| {

@@ -1,11 +1,11 @@
-//! What a plugin may use, as the sandbox holds it and as it is told over the socket and kept in a repro.
+//! The limits of a plugin, converted between the sandbox's form and that of the control socket and of repros.
 
 use std::time::Duration;
 
 use host_api::{SlotDeadlines, SlotLimits, SlotQuarantine};
 use host_plugin::{Deadlines, Limits, Quarantine};
 
-/// Limits as they are told: times in whole microseconds.
+/// Converts limits to the form of the control socket, with times in whole microseconds.
 #[must_use]
 pub fn to_slot_limits(limits: &Limits) -> SlotLimits {
     let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
@@ -34,7 +34,7 @@ pub fn to_slot_limits(limits: &Limits) -> SlotLimits {
     }
 }
 
-/// Limits as they were told. None is beyond what the host can hold: a file may claim anything.
+/// Converts limits back. Each is capped at the maximum that the host can hold, because a file may claim anything.
 #[must_use]
 pub fn from_slot_limits(limits: &SlotLimits) -> Limits {
     let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);

@@ -18,33 +18,33 @@ use crate::plugins::compiler::Compiler;
 use crate::plugins::rules::{ENRICHER, Rules, signer};
 use crate::plugins::slots::{Generation, Json};
 
-/// What a component is to become.
+/// A component with the slot, number and configuration that it is to get.
 pub(crate) struct Order<'a> {
     pub(crate) slot: Slot,
     pub(crate) number: u64,
     pub(crate) bytes: Bytes,
-    /// What it is called if its bytes give it no name.
+    /// Its name if its bytes give none.
     pub(crate) stem: &'a str,
     pub(crate) config: Arc<Json>,
-    /// A component that was compiled from the same bytes.
+    /// The same component, if already compiled.
     pub(crate) compiled: Option<Component>,
 }
 
-/// What the configuration puts into a slot.
+/// The component and configuration that the file sets for a slot.
 pub(crate) struct Choice {
     pub(crate) slot: Slot,
-    /// A name in the binary or a file.
+    /// The name of a component in the binary, or a file.
     pub(crate) component: String,
     pub(crate) config: Json,
 }
 
-/// The slots that hold something without a word of the configuration.
+/// The slots that hold a plugin by default.
 const DEFAULTS: [&str; 2] = ["sampler", ENRICHER];
-/// Reads any record; for probes without a decoder of their own.
+/// A decoder for any record, used for probes without a decoder of their own.
 const ANY_RECORD: &str = "decoder-btf";
 
-/// The plugins of all paths, in the order of the configuration; defaults that it does not name go first. A slot of which only rules are
-/// told, and that nothing in the binary is made for, waits for what is loaded into it.
+/// Returns the plugins of all paths, in the order of the configuration; defaults that it does not name come first. A slot with rules but
+/// without a component in the file or in the binary stays empty until a plugin is loaded into it.
 pub(crate) fn choices(config: &Config) -> Vec<Choice> {
     let defaults = DEFAULTS.iter().filter_map(|slot| slot.parse().ok()).filter(|slot| config.plugins.get(slot).is_none());
     let waits = waiting(config);
@@ -55,7 +55,7 @@ pub(crate) fn choices(config: &Config) -> Vec<Choice> {
     defaults.chain(named.map(|(slot, _)| slot.clone())).map(|slot| choice(config, slot)).collect()
 }
 
-/// The slots of which the file tells rules and no component, and that nothing in the binary is made for. They are empty at the start.
+/// Returns the slots with rules but without a component in the file or in the binary. They are empty at the start.
 pub(crate) fn waiting(config: &Config) -> Vec<&Slot> {
     let waits = |slot: &Slot, plugin: &PluginConfig| {
         matches!(slot, Slot::Enricher(_))
@@ -66,12 +66,12 @@ pub(crate) fn waiting(config: &Config) -> Vec<&Slot> {
     config.plugins.iter().filter(|(slot, plugin)| waits(slot, plugin)).map(|(slot, _)| slot).collect()
 }
 
-/// The decoder of a probe.
+/// Returns the decoder of a probe.
 pub(crate) fn decoder(config: &Config, probe: &str) -> Choice {
     choice(config, Slot::Decoder(probe.to_owned()))
 }
 
-/// Reads a component: a name in the binary, or a file.
+/// Reads a component by its name in the binary, or from a file.
 pub(crate) fn read(component: &Path, execution: Execution) -> Result<Bytes, DaemonError> {
     let name = component.to_string_lossy();
     match plugins::component(&name) {
@@ -87,7 +87,7 @@ pub(crate) fn read(component: &Path, execution: Execution) -> Result<Bytes, Daem
     }
 }
 
-/// The bytes that a request brings along.
+/// Decodes the component in a request.
 pub(crate) fn decoded(base64: &str) -> Result<Vec<u8>, DaemonError> {
     STANDARD
         .decode(base64)
@@ -102,31 +102,31 @@ fn unknown(name: &str) -> DaemonError {
     DaemonError::new(Step::Read, format!("there is no component `{name}` in the binary, and no such file"), cure)
 }
 
-/// The component in the binary that whoever wrote this name probably meant: names have long beginnings in common.
+/// Returns the component in the binary that a misspelt name probably means: names share long prefixes.
 #[must_use]
 pub fn meant(name: &str) -> Option<&'static str> {
     config::nearest(name, plugins::COMPONENTS.iter().map(|component| component.name), 0.9)
 }
 
-/// As long as this is held, the plugins in the binary stay unpacked: for who reads more than one of them.
+/// Keeps the plugins in the binary unpacked until dropped, for callers that read more than one of them.
 #[must_use]
 pub(crate) fn unpacked(execution: Execution) -> impl Sized {
     plugins::COMPONENTS.first().map(|any| any.code(execution == Execution::Interpreted))
 }
 
-/// What a component is called whose bytes give it no name: the file's name without `.wasm`.
+/// Returns the name of a component whose bytes give none: the file's name without `.wasm`.
 pub(crate) fn stem(component: &Path) -> String {
     component.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// What bytes say of themselves.
+/// Reads name, version, role and imports from the bytes.
 pub(crate) fn inspect(bytes: &[u8], name: &str) -> Result<Inspection, DaemonError> {
     let inspection = host_plugin::inspect(bytes).map_err(|refusal| DaemonError::from(refusal.of(name)))?;
     Ok(inspection.or_named(name))
 }
 
-/// The slot of a component for which none was named: by its role, and its name after the role (`decoder-file` is for
-/// `decoder.file`). `routed`: a decoder of a protocol needs no path, it gets one.
+/// Returns the slot of a component if none was named, from its role, and its name after the role (`decoder-file` is for `decoder.file`).
+/// `routed`: the decoder of a protocol needs no existing path, it gets one.
 pub(crate) fn infer(inspection: &Inspection, probes: &[String], routed: bool) -> Result<Slot, DaemonError> {
     let refuse = |message: String, cure: String| Err(DaemonError::new(Step::Slot, message, cure));
     let name = &inspection.name;
@@ -149,7 +149,7 @@ pub(crate) fn infer(inspection: &Inspection, probes: &[String], routed: bool) ->
     }
 }
 
-/// Makes a generation. Compiling takes its time: call it where that may block.
+/// Makes a generation. Compiling takes long: call it where blocking is allowed.
 pub(crate) fn compile(compiler: &Compiler, config: &Config, order: Order<'_>) -> Result<Generation, DaemonError> {
     let Order { slot, number, bytes, stem, config: plugin_config, compiled } = order;
     let inspection = inspect(&bytes, stem)?;
@@ -167,14 +167,14 @@ pub(crate) fn compile(compiler: &Compiler, config: &Config, order: Order<'_>) ->
         None => compiler.compile(&bytes, stem, &inspection, &rules.grants)?,
     };
     let signer = signer(config, &inspection);
-    // What is packed in the binary is not kept unpacked as well.
+    // The bytes of a component packed in the binary are not kept a second time.
     let bytes = (!is_own).then_some(bytes);
     let of_file = Arc::clone(&plugin_config);
     Ok(Generation { slot, number, bytes, component, config: plugin_config, of_file, rules, signer, record: Lock::default() })
 }
 
-/// The configuration that the file gives a component in a slot: None if it says nothing of the slot, or means another component.
-/// `path` is where it was read from.
+/// Returns the configuration that the file sets for a component in a slot: None if it has none for the slot, or names another component.
+/// `path` is the source of the component.
 pub(crate) fn configured(config: &Config, slot: &Slot, inspection: &Inspection, path: Option<&Path>) -> Option<Json> {
     let plugin = config.plugins.get(slot).filter(|plugin| !plugin.config.is_empty())?;
     let named = plugin.component.clone().or_else(|| default_component(slot));
@@ -185,7 +185,7 @@ pub(crate) fn configured(config: &Config, slot: &Slot, inspection: &Inspection, 
     meant.then(|| plugin.config.clone())
 }
 
-/// What is in a slot where the file names nothing, if there is such a component in the binary.
+/// Returns the default component of a slot, if the binary has one.
 fn default_component(slot: &Slot) -> Option<String> {
     let named = match slot {
         Slot::Decoder(probe) => format!("decoder-{probe}"),

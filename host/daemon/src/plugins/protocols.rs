@@ -1,4 +1,4 @@
-//! Which protocols are looked for on connections: those in the binary, and those that somebody put into a slot.
+//! The protocols that are looked for on connections: those in the binary, and those whose decoder was put into a slot.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -12,16 +12,16 @@ use crate::config::Config;
 use crate::error::DaemonError;
 use crate::plugins::load::{self, Choice};
 
-/// What the name of a decoder in the binary begins with.
+/// Prefix of the names of decoders in the binary.
 const DECODER: &str = "decoder-";
 
-/// Whether the records of this layout are those of connections: they are routed, and not decoded at once.
+/// Whether records of this layout are those of connections, which are routed before they are decoded.
 pub(crate) fn is_trunk(layout: &Layout) -> bool {
     layout.name == TRUNK_RECORD
 }
 
-/// The protocols whose decoders are in the binary, in its order. `execution` is how this host runs plugins: their code is unpacked
-/// for it anyway.
+/// Returns the protocols whose decoders are in the binary, in its order. `execution` is how this host runs plugins: their code has to be
+/// unpacked for it anyway.
 fn bundled(execution: Execution) -> &'static [&'static str] {
     static NAMES: OnceLock<Vec<&'static str>> = OnceLock::new();
     NAMES.get_or_init(|| {
@@ -30,7 +30,7 @@ fn bundled(execution: Execution) -> &'static [&'static str] {
     })
 }
 
-/// The decoders of all protocols that are looked for. `probes` are those with a path of their own: a decoder in such a slot reads
+/// Returns the decoders of all protocols to look for. `probes` are those with a path of their own: a decoder in a slot of that name reads
 /// their records.
 pub(crate) fn choices(config: &Config, probes: &[&str], execution: Execution) -> Result<Vec<Choice>, DaemonError> {
     let bundled = bundled(execution);
@@ -68,7 +68,7 @@ pub(crate) fn choices(config: &Config, probes: &[&str], execution: Execution) ->
     Ok(names.iter().map(|name| load::decoder(config, name)).collect())
 }
 
-/// Whether this component decodes a protocol. What cannot be read is none; loading it tells why.
+/// Whether this component decodes a protocol. False if it cannot be read; loading it reports why.
 fn speaks(component: Option<&str>, execution: Execution) -> bool {
     let bytes = component.and_then(|component| load::read(Path::new(component), execution).ok());
     bytes.is_some_and(|bytes| host_plugin::inspect(&bytes).is_ok_and(|inspection| inspection.protocol))

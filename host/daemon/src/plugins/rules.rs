@@ -1,4 +1,4 @@
-//! What a component may reach and use in a slot: by what the slot says, and by who the component is.
+//! The grants and limits of a component in a slot: those of the slot, and those granted to the component itself.
 
 use host_api::{OnFaults, Slot, Step};
 use host_model::Fallback;
@@ -7,24 +7,24 @@ use host_plugin::{Grants, Inspection, Limits, NATIVE_CODE};
 use crate::config::{Config, Grantee, PluginConfig};
 use crate::error::DaemonError;
 
-/// The rules that hold for one component in one slot.
+/// The rules for one component in one slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rules {
     pub(crate) grants: Grants,
-    /// The same in the words of the configuration.
+    /// The grants in the words of the configuration.
     pub(crate) words: Vec<String>,
     pub(crate) limits: Limits,
     pub(crate) fallback: Fallback,
     pub(crate) on_faults: OnFaults,
 }
 
-/// Granted the tables without a word of the configuration.
+/// The slot that is granted the tables by default.
 pub(crate) const ENRICHER: &str = "enricher.process";
 
 // === impl Rules ===
 
 impl Rules {
-    /// What the configuration says. Its grants hold all that the component imports, or it is refused with the lines to add.
+    /// Returns the configured rules. A component that imports more than its grants is refused, with the lines to add.
     pub(crate) fn of(config: &Config, slot: &Slot, inspection: &Inspection) -> Result<Self, DaemonError> {
         let unset = PluginConfig::default();
         let plugin = config.plugins.get(slot).unwrap_or(&unset);
@@ -39,7 +39,7 @@ impl Rules {
         Ok(Self { grants, words, limits, fallback, on_faults: plugin.on_faults.unwrap_or_default() })
     }
 
-    /// Whether the operator answers for the code of a compiled plugin; refused with the lines to add if not.
+    /// Checks that the operator vouches for the code of a compiled plugin; if not, refuses it with the lines to add.
     pub(crate) fn answers_for(&self, config: &Config, inspection: &Inspection) -> Result<(), DaemonError> {
         if self.grants.native_code {
             return Ok(());
@@ -63,7 +63,7 @@ impl Rules {
     }
 }
 
-/// The words of the slot, then those of every entry of `[[grants]]` that means this component; each once.
+/// Returns the words of the slot, then those of every matching entry of `[[grants]]`; each once.
 fn words(config: &Config, slot: &Slot, plugin: &PluginConfig, inspection: &Inspection) -> Vec<String> {
     let by_default: &[&str] = if slot.to_string() == ENRICHER { &["tables"] } else { &[] };
     let of_slot: Vec<String> = match &plugin.grants {
@@ -90,7 +90,7 @@ fn parse(slot: &Slot, words: &[String]) -> Result<Grants, DaemonError> {
         .map_err(|error| DaemonError::new(Step::Configure, format!("grants of {slot}: {error}"), "correct the grant"))
 }
 
-/// Says what is missing, and the lines that would grant it. They stand at the end of any configuration.
+/// Returns the refusal: the missing grants, and the lines that grant them, which may be appended to any configuration.
 fn not_granted(config: &Config, inspection: &Inspection, missing: &[&str]) -> DaemonError {
     let label = inspection.label();
     let signed = signer(config, inspection).filter(|name| config.signers.contains_key(name));
@@ -109,7 +109,7 @@ fn list(words: &[&str], quote: &str) -> String {
     words.iter().map(|word| format!("{quote}{word}{quote}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Who signed a component: a name of `[signers]`, or else the public key.
+/// Returns the signer of a component: a name of `[signers]`, or else the public key.
 pub(crate) fn signer(config: &Config, inspection: &Inspection) -> Option<String> {
     let signer = inspection.signer?;
     let name = config.signers.iter().find(|(_, key)| **key == signer).map(|(name, _)| name.clone());

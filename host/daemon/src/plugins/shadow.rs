@@ -1,4 +1,4 @@
-//! Candidates in the shadow of what is live: one for each slot at the most, on every path that the slot works on.
+//! Candidates in the shadow of live plugins: at most one for each slot, on every path that the slot works on.
 
 mod sum;
 
@@ -13,17 +13,17 @@ use tokio::task::AbortHandle;
 
 use crate::plugins::slots::Generation;
 
-/// A candidate with what is known of it.
+/// A candidate and its shadow run.
 pub(crate) struct ShadowRun {
-    /// Tells it from another one in the same slot later.
+    /// Distinguishes it from later runs in the same slot.
     pub(crate) serial: u64,
-    /// Not in the slots: it gets a number when it is promoted.
+    /// The candidate. It is not in the slots: it gets a generation number when it is promoted.
     pub(crate) candidate: Arc<Generation>,
-    /// The slot of the live plugin: its own, or that of all paths where its own is empty.
+    /// The slot of the live plugin: the candidate's, or the one of all paths if that is empty.
     pub(crate) beside: Slot,
     pub(crate) live: String,
     pub(crate) share: f64,
-    /// The candidate that it took the place of.
+    /// The candidate that it replaced.
     pub(crate) replaced: Option<String>,
     pub(crate) since_unix_ms: u64,
     pub(crate) began: Instant,
@@ -31,17 +31,17 @@ pub(crate) struct ShadowRun {
     pub(crate) stage: Stage,
 }
 
-/// It is promoted by itself if the condition holds then.
+/// A condition and the time at which it is evaluated; the candidate is promoted if it holds.
 pub(crate) struct Promise {
     pub(crate) condition: Condition,
     pub(crate) after: Duration,
-    /// Waits until then.
+    /// The timer of the evaluation.
     pub(crate) timer: Option<AbortHandle>,
 }
 
-/// How far a run is.
+/// The stage of a run.
 pub(crate) enum Stage {
-    /// By path.
+    /// The shadows, by path.
     Running(Vec<(String, Shadow)>),
     Over {
         state: ShadowState,
@@ -57,12 +57,12 @@ impl ShadowRun {
         &self.candidate.slot
     }
 
-    /// Whether it is compared with what is in this slot.
+    /// Whether it is compared with the plugin in this slot.
     pub(crate) fn is_beside(&self, slot: &Slot) -> bool {
         self.beside == *slot || self.candidate.slot == *slot
     }
 
-    /// All about it. A run whose every path has ended is over, although nobody ended it.
+    /// Returns its status. A run whose every path has ended is over, even if no command ended it.
     pub(crate) fn status(&self) -> ShadowStatus {
         let (state, paths, elapsed) = match &self.stage {
             Stage::Over { state, paths, elapsed } => (state.clone(), paths.clone(), *elapsed),
@@ -94,7 +94,7 @@ impl ShadowRun {
         }
     }
 
-    /// Ends it, if it has not ended yet; its result stays.
+    /// Ends it, unless it has ended; its result stays.
     pub(crate) fn end(&mut self, state: ShadowState) {
         if let Stage::Running(shadows) = &self.stage {
             let paths = compared(shadows);
@@ -105,7 +105,7 @@ impl ShadowRun {
         }
     }
 
-    /// Says what became of one that has ended.
+    /// Sets the outcome of a run that has ended.
     pub(crate) fn decide(&mut self, decided: ShadowState) {
         if let Stage::Over { state, .. } = &mut self.stage {
             *state = decided;
@@ -123,7 +123,7 @@ fn compared(shadows: &[(String, Shadow)]) -> BTreeMap<String, Comparison> {
     shadows.iter().map(|(path, shadow)| (path.clone(), shadow.comparison())).collect()
 }
 
-/// Why every path has ended; None while one goes on.
+/// Returns why every path has ended; None while one still runs.
 fn ended(shadows: &[(String, Shadow)]) -> Option<String> {
     let mut reasons = shadows.iter().map(|(_, shadow)| shadow.ended());
     let first = reasons.next()??;

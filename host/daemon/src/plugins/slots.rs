@@ -1,7 +1,7 @@
-//! What is in the slots: the generations of each, and which of them is live.
+//! The slots: the generations of each, and which one is live.
 //!
-//! A change is made on a copy. The copy says what every path would be made of; only when every path has switched does it become
-//! the truth.
+//! A change is made on a copy, which gives the next plugins of every path. The copy replaces the original only when every path has
+//! switched.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, MutexGuard};
@@ -18,33 +18,33 @@ use crate::plugins::rules::Rules;
 
 pub(crate) type Json = serde_json::Map<String, serde_json::Value>;
 
-/// One plugin that a slot has had.
+/// One plugin that a slot holds or has held.
 pub(crate) struct Generation {
     pub(crate) slot: Slot,
-    /// How many plugins the slot has had, this one included.
+    /// Number of plugins that the slot has had, this one included.
     pub(crate) number: u64,
-    /// The component as it came; None if it is code that is in the binary.
+    /// The component's original bytes; None if its code is in the binary.
     pub(crate) bytes: Option<Bytes>,
     pub(crate) component: Component,
     pub(crate) config: Arc<Json>,
-    /// What the file said of this slot's configuration when it came.
+    /// The configuration of this slot in the file when it was loaded.
     pub(crate) of_file: Arc<Json>,
     pub(crate) rules: Rules,
-    /// Whose valid signature is in its bytes.
+    /// The signer, if its bytes carry a valid signature.
     pub(crate) signer: Option<String>,
     pub(crate) record: Lock<Record>,
 }
 
-/// What became of a generation.
+/// The history of a generation.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Record {
-    /// When it last went live.
+    /// The time at which it last went live.
     pub(crate) since_unix_ms: u64,
-    /// What became of its predecessor's state then.
+    /// The outcome of the handover from its predecessor at that time.
     pub(crate) handover: String,
-    /// For what it was quarantined since then.
+    /// The reason of its quarantine since then.
     pub(crate) quarantined: Option<String>,
-    /// Faults that it had from then until another took its place.
+    /// Number of faults from then until it was replaced.
     pub(crate) faults: u64,
 }
 
@@ -52,9 +52,9 @@ pub(crate) struct Record {
 #[derive(Clone)]
 pub(crate) struct Slots {
     entries: Vec<Entry>,
-    /// Generations that each keeps.
+    /// Maximum number of generations per slot.
     kept: usize,
-    /// Slots that were emptied since the start.
+    /// Number of times that a slot was emptied since the start.
     emptied: u64,
 }
 
@@ -64,13 +64,13 @@ struct Entry {
     generations: VecDeque<Arc<Generation>>,
     count: u64,
     live: Option<Arc<Generation>>,
-    /// What was live before it, oldest first, each once and all of them kept: the way back.
+    /// The generations that were live before, oldest first, each once and each still in `generations`: the order of rollbacks.
     before: Vec<Arc<Generation>>,
-    /// When it was emptied, counted in changes of any slot.
+    /// The value of `Slots::emptied` when it was last emptied.
     emptied: u64,
 }
 
-/// What one path is made of.
+/// The plugins of one path.
 #[derive(Clone)]
 pub(crate) struct Lineup {
     pub(crate) decoder: Arc<Generation>,
@@ -78,23 +78,23 @@ pub(crate) struct Lineup {
     pub(crate) enrichers: Vec<Arc<Generation>>,
 }
 
-/// Empty slots that are remembered with what they held; each costs compiled code, and anybody may name new ones for ever.
+/// Maximum number of empty slots kept with their generations; each costs compiled code, and clients may name new ones without end.
 const EMPTY: usize = 16;
 
 // === impl Slots ===
 
 impl Slots {
-    /// Without any. The live generation and those before it are `kept`; at least the live one.
+    /// Returns empty slots. `kept` is the number of generations per slot, the live one included; at least 1.
     pub(crate) fn keeping(kept: usize) -> Self {
         Self { entries: Vec::new(), kept: kept.max(1), emptied: 0 }
     }
 
-    /// What is live in a slot.
+    /// Returns the live generation of a slot.
     pub(crate) fn live(&self, slot: &Slot) -> Option<&Arc<Generation>> {
         self.entry(slot)?.live.as_ref()
     }
 
-    /// What does the work of a slot: what is live in it, or for the sampler of one path that of all paths.
+    /// Returns the generation that does the work of a slot: the live one, or for the sampler of one path that of all paths.
     pub(crate) fn serving(&self, slot: &Slot) -> Option<&Arc<Generation>> {
         match (self.live(slot), slot) {
             (None, Slot::SamplerOf(_)) => self.live(&Slot::Sampler),
@@ -102,12 +102,12 @@ impl Slots {
         }
     }
 
-    /// The number that the next plugin of a slot gets.
+    /// Returns the number of the next plugin of a slot.
     pub(crate) fn next_number(&self, slot: &Slot) -> u64 {
         self.entry(slot).map_or(1, |entry| entry.count + 1)
     }
 
-    /// Makes a plugin live. If there are too many, the oldest generation is forgotten that nobody would go back to, else the oldest.
+    /// Makes a plugin live. Beyond the maximum, drops the oldest generation that no rollback would reach, otherwise the oldest.
     pub(crate) fn put(&mut self, generation: Arc<Generation>) {
         let kept = self.kept;
         let index = match self.entries.iter().position(|entry| entry.slot == generation.slot) {
@@ -128,7 +128,7 @@ impl Slots {
         }
     }
 
-    /// Empties a slot; its generations stay for a rollback. Of many empty slots those that were emptied last are remembered.
+    /// Empties a slot; its generations stay for a rollback. Of the empty slots, only those emptied last are kept.
     pub(crate) fn clear(&mut self, slot: &Slot) {
         self.emptied += 1;
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.slot == *slot) {
@@ -143,7 +143,7 @@ impl Slots {
         }
     }
 
-    /// Makes an earlier generation live: the one of this number, else the one that was live before what is live now.
+    /// Makes an earlier generation live: the one with this number, otherwise the one that was live before the current one.
     pub(crate) fn roll_back(&mut self, slot: &Slot, number: Option<u64>) -> Result<Arc<Generation>, DaemonError> {
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.slot == *slot) else {
             return Err(DaemonError::new(
@@ -170,7 +170,7 @@ impl Slots {
             ));
         };
         match number {
-            // Somebody wants this one, wherever it stands: what it replaces can be gone back to.
+            // A generation requested by number: the one it replaces becomes the target of the next rollback.
             Some(_) => entry.leave(),
             None => drop(entry.before.pop()),
         }
@@ -179,7 +179,7 @@ impl Slots {
         Ok(found)
     }
 
-    /// Makes one of those that were live before live again, in the place of one that was given up: nobody goes back to that.
+    /// Makes an earlier generation live in place of a quarantined one, to which no rollback returns.
     pub(crate) fn put_back(&mut self, earlier: &Arc<Generation>) {
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.slot == earlier.slot) else { return };
         if let Some(at) = entry.before.iter().position(|other| Arc::ptr_eq(other, earlier)) {
@@ -188,7 +188,7 @@ impl Slots {
         }
     }
 
-    /// What a path would be made of; None without a decoder.
+    /// Returns the plugins that a path would have; None without a decoder.
     pub(crate) fn lineup(&self, probe: &str) -> Option<Lineup> {
         let live = |wanted: &dyn Fn(&Slot) -> bool| {
             self.entries.iter().find(|entry| wanted(&entry.slot)).and_then(|entry| entry.live.clone())
@@ -206,7 +206,7 @@ impl Slots {
         })
     }
 
-    /// The protocols that have a decoder, in the order of the slots. Their connections are those that probe `trunk` sees.
+    /// Returns the protocols that have a decoder, in the order of the slots. Probe `trunk` sees their connections.
     pub(crate) fn protocols(&self, trunk: &str) -> Vec<String> {
         let protocol = |entry: &Entry| match &entry.slot {
             Slot::Decoder(name) if name != trunk => {
@@ -217,7 +217,7 @@ impl Slots {
         self.entries.iter().filter_map(protocol).collect()
     }
 
-    /// The generations of all slots, oldest first, each with whether it is live.
+    /// Returns the generations of all slots, oldest first, each with whether it is live.
     pub(crate) fn generations(&self) -> impl Iterator<Item = (&Arc<Generation>, bool)> {
         self.entries.iter().flat_map(|entry| {
             let live = entry.live.as_ref().map(|live| live.number);
@@ -225,27 +225,27 @@ impl Slots {
         })
     }
 
-    /// A component that was compiled from the bytes of this inspection, and is called the same.
+    /// Returns a component that was compiled from the bytes of this inspection, and has the same name.
     pub(crate) fn compiled(&self, inspection: &Inspection) -> Option<Component> {
         let mut all = self.entries.iter().flat_map(|entry| &entry.generations);
         all.find(|generation| generation.inspection() == inspection).map(|found| found.component.clone())
     }
 
-    /// What was live before this one and was never given up, the last first.
+    /// Returns the generations that were live before this one and never quarantined, newest first.
     pub(crate) fn healthy_before(&self, generation: &Generation) -> Vec<Arc<Generation>> {
         let before = self.entry(&generation.slot).into_iter().flat_map(|entry| entry.before.iter().rev());
         let healthy = |other: &&Arc<Generation>| other.number != generation.number && other.record().quarantined.is_none();
         before.filter(healthy).cloned().collect()
     }
 
-    /// The last generation of a plugin of this name that worked in a slot: the live one if it is called so, else the last before it.
+    /// Returns the last generation of a plugin with this name in a slot: the live one if it has that name, otherwise the last before it.
     pub(crate) fn last_named(&self, slot: &Slot, name: &str) -> Option<&Arc<Generation>> {
         let entry = self.entry(slot)?;
         let mut last = entry.live.iter().chain(entry.before.iter().rev()).chain(entry.generations.iter().rev());
         last.find(|generation| generation.inspection().name == name)
     }
 
-    /// The last generation of a slot with these bytes and this configuration that was given up, and for what.
+    /// Returns the number of the last quarantined generation of a slot with these bytes and this configuration, and the reason.
     pub(crate) fn given_up(&self, like: &Generation) -> Option<(u64, String)> {
         let mut all = self.entry(&like.slot)?.generations.iter().rev();
         all.find_map(|other| {
@@ -266,7 +266,7 @@ impl Entry {
         Self { slot, generations: VecDeque::new(), count: 0, live: None, before: Vec::new(), emptied: 0 }
     }
 
-    /// What is live is what was live before.
+    /// Moves the live generation to those that were live before.
     fn leave(&mut self) {
         if let Some(live) = self.live.take() {
             self.before.retain(|other| !Arc::ptr_eq(other, &live));
@@ -293,12 +293,12 @@ impl Default for Slots {
 // === impl Generation ===
 
 impl Generation {
-    /// What its bytes say.
+    /// Returns the inspection of its bytes.
     pub(crate) fn inspection(&self) -> &Inspection {
         self.component.inspection()
     }
 
-    /// The component as it came: for a repro.
+    /// Returns the component's original bytes, for a repro.
     pub(crate) fn bytes(&self) -> Bytes {
         let unpacked = || plugins::code(self.inspection().digest.0).map(Bytes::from_owner);
         self.bytes.clone().or_else(unpacked).unwrap_or_default()
@@ -318,7 +318,7 @@ impl Generation {
             && self.rules == other.rules
     }
 
-    /// The same under another number, as if it had just come.
+    /// Returns a copy with another number and a new record.
     pub(crate) fn renumbered(&self, number: u64) -> Self {
         Self {
             slot: self.slot.clone(),
@@ -337,7 +337,7 @@ impl Generation {
         self.record.lock()
     }
 
-    /// All that is told about it. `faults` it has had on the paths that it works on.
+    /// Returns its description for the control socket. `faults` is its number of faults on the paths that it works on.
     pub(crate) fn told(&self, live: bool, faults: u64) -> SlotGeneration {
         let Inspection { name, version, digest, .. } = self.inspection();
         let Record { since_unix_ms, handover, quarantined, faults: earlier } = self.record().clone();
@@ -369,7 +369,7 @@ impl Generation {
 // === impl Lineup ===
 
 impl Lineup {
-    /// Whether two paths would have the same decoder, sampler, enrichers.
+    /// Whether two paths would differ in their decoder, sampler, enrichers.
     pub(crate) fn differs(&self, other: &Self) -> (bool, bool, bool) {
         let decoder = !Arc::ptr_eq(&self.decoder, &other.decoder);
         let sampler = match (&self.sampler, &other.sampler) {

@@ -1,4 +1,4 @@
-//! A probe that is opened, and what keeps it alive: programs in the kernel, or a capture that needs nothing.
+//! An opened probe with the resource that keeps it alive: programs in the kernel, or none for a capture.
 
 use host_kernel::{KernelError, LoadedProbe};
 use host_model::{Probe, ProbeState, Source};
@@ -8,7 +8,7 @@ use crate::plugins::bind::Place;
 /// The probe of a path.
 pub(crate) struct Attached {
     probe: Probe,
-    /// None for a capture, and once it is detached. Dropping it detaches.
+    /// The programs in the kernel; None for a capture, and once detached. Dropping it detaches.
     loaded: Option<LoadedProbe>,
 }
 
@@ -22,17 +22,17 @@ pub(crate) struct Opened {
 // === impl Attached ===
 
 impl Attached {
-    /// A probe that is loaded and not attached.
+    /// A probe that is loaded but not attached.
     pub(crate) const fn loaded(probe: Probe, loaded: LoadedProbe) -> Self {
         Self { probe, loaded: Some(loaded) }
     }
 
-    /// A capture in the place of a probe.
+    /// A capture in place of a probe.
     pub(crate) const fn capture(probe: Probe) -> Self {
         Self { probe, loaded: None }
     }
 
-    /// Its hooks as they are now: those in libraries come and go with the processes that use them.
+    /// Returns the probe with its current hooks: those in libraries come and go with the processes that use them.
     pub(crate) fn probe(&mut self) -> &Probe {
         if let Some(loaded) = &self.loaded {
             self.probe.hooks = loaded.hooks();
@@ -40,14 +40,14 @@ impl Attached {
         &self.probe
     }
 
-    /// From here on records come.
+    /// Attaches the programs; records arrive from here on.
     pub(crate) fn attach(&mut self) -> Result<(), KernelError> {
         let attached = self.loaded.as_mut().map_or(Ok(()), LoadedProbe::attach);
         self.probe.state = match &attached {
             Ok(()) => ProbeState::Attached,
             Err(error) => ProbeState::Failed(error.to_string()),
         };
-        // Which hooks they are, and so what they take, depends on what this kernel has.
+        // The hooks used, and so their privileges, depend on this kernel.
         if let Some(loaded) = &self.loaded {
             self.probe.hooks = loaded.hooks();
             self.probe.passed_over = loaded.passed_over().to_vec();
@@ -56,7 +56,7 @@ impl Attached {
         attached
     }
 
-    /// From here on none come; what is in the ring can still be read.
+    /// Detaches the programs. No more records arrive; those in the ring can still be read.
     pub(crate) fn detach(&mut self) {
         self.loaded = None;
         self.probe.state = ProbeState::Detached;

@@ -1,4 +1,4 @@
-//! Probes as a run begins with them: loaded into the kernel, or played from a capture.
+//! The probes at the start of a run: loaded into the kernel, or replayed from a capture.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::error::DaemonError;
 use crate::plugins::bind::Place;
 use crate::settings::{Input, Settings};
 
-/// Loads the probes, or opens the capture. Those that do not run and were not asked for by name are only listed.
+/// Loads the probes, or opens the capture. A probe that cannot run and was not requested by name is only listed.
 pub(crate) fn open_all(settings: &Settings) -> Result<(Vec<Opened>, Vec<Probe>), DaemonError> {
     if settings.input != Input::Kernel {
         return Ok((replay::open(settings)?, Vec::new()));

@@ -1,4 +1,4 @@
-//! What a run takes of the kernel's privileges: which capability, for whom, for what; and giving up the rest.
+//! The kernel privileges of a run: which part needs which capability and why; and dropping the rest.
 
 use std::fmt;
 
@@ -14,26 +14,26 @@ use crate::plugins::rules::ENRICHER;
 use crate::probes::selection::{self, Wanted};
 use crate::settings::{Input, Settings};
 
-/// A capability that one part of a run has a use for.
+/// A capability that one part of a run needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Need {
-    /// Which.
+    /// The capability.
     #[serde(serialize_with = "name")]
     pub capability: Capability,
-    /// Without it the start fails. Else what it is for goes without, and says so.
+    /// Whether the start fails without it. Otherwise the part does without it, and reports that.
     pub required: bool,
-    /// Also once every probe is attached.
+    /// Whether it is still needed once every probe is attached.
     pub lasting: bool,
-    /// A probe, or a slot.
+    /// The probe or slot that needs it.
     pub who: String,
-    /// What it is for.
+    /// The purpose.
     pub why: String,
 }
 
-/// All that a run with these settings has a use for on this kernel. Nothing is loaded, and it takes no privilege.
+/// Returns the capabilities that a run with these settings can use on this kernel. Loads nothing and takes no privilege.
 ///
 /// # Errors
-/// The settings name what there is not, or no object that can be read.
+/// The settings name a probe that does not exist, or an object that cannot be read.
 pub fn needs(settings: &Settings) -> Result<Vec<Need>, DaemonError> {
     if settings.input != Input::Kernel {
         return Ok(Vec::new());
@@ -56,11 +56,11 @@ pub fn needs(settings: &Settings) -> Result<Vec<Need>, DaemonError> {
     Ok(needs)
 }
 
-/// Refuses a start that lacks what it takes; then gives up all that this run has no use for, in every thread that will be but the two
-/// that load and look. To be called before there is a second thread, and not for a daemon among other things in one process.
+/// Refuses a start that lacks a required capability; then drops all that this run does not need, in every future thread except the two that
+/// load and look. Call it before there is a second thread, and not for a daemon embedded in another program.
 ///
 /// # Errors
-/// The capability that is missing, and what for; or the kernel's refusal.
+/// The missing capability with its purpose; or the kernel's refusal.
 pub fn confine(settings: &Settings) -> Result<(), DaemonError> {
     let needs = needs(settings)?;
     check(&needs, CapabilitySet::held())?;
@@ -68,7 +68,7 @@ pub fn confine(settings: &Settings) -> Result<(), DaemonError> {
     privileged::confine(&lasting).map_err(refused)
 }
 
-/// The start is over: what only it took is given up.
+/// Drops the capabilities that only the start needed.
 pub(crate) fn settle() -> Result<(), DaemonError> {
     privileged::settle().map_err(refused)
 }
@@ -77,7 +77,7 @@ fn refused(error: std::io::Error) -> DaemonError {
     DaemonError::new(Step::Start, format!("privileges cannot be given up: {error}"), "see the limits on threads, and seccomp")
 }
 
-/// What can only be found by trying, such as a hook of an object of the user's own, is refused when it is tried.
+/// Needs that only show when tried, such as a hook of a user's own object, are refused at that point.
 fn check(needs: &[Need], held: CapabilitySet) -> Result<(), DaemonError> {
     let certain = |capability| BASE.contains(&capability) || LOOKING.contains(&capability);
     let lacks = |need: &&Need| need.required && certain(need.capability) && !held.allows(need.capability);
@@ -100,13 +100,13 @@ fn check(needs: &[Need], held: CapabilitySet) -> Result<(), DaemonError> {
     Err(DaemonError::new(Step::Privilege, message.join("\n"), cure))
 }
 
-/// What looks into processes and folders of others.
+/// The capabilities needed to look into the processes and folders of other users.
 const LOOKING: [Capability; 2] = [Capability::SysPtrace, Capability::DacReadSearch];
 
 fn of_probe(wanted: &Wanted, all: bool, needs: &mut Vec<Need>) -> Result<(), DaemonError> {
     let Wanted { name, object, must, .. } = wanted;
     let hooks = match object.read() {
-        // What is wrong with it is told better when it is loaded.
+        // Loading it later gives a better error.
         Ok(object) => host_kernel::hooks(name, &object).unwrap_or_default(),
         Err(refusal) if *must => return Err(refusal),
         Err(_) => Hooks::default(),
@@ -126,7 +126,7 @@ fn of_probe(wanted: &Wanted, all: bool, needs: &mut Vec<Need>) -> Result<(), Dae
         needs
     };
     let sets: Vec<Vec<Need>> = hooks.sets.iter().map(takes).collect();
-    // A set that takes no more is as good as certain: better ones are worth having, and no more than that.
+    // A set of hooks that needs no further capability is almost certain to attach; a better one is desirable, not required.
     let must = *must && !sets.iter().any(Vec::is_empty);
     for need in sets.into_iter().next().unwrap_or_default() {
         needs.push(need.required(must));
@@ -144,7 +144,7 @@ fn of_probe(wanted: &Wanted, all: bool, needs: &mut Vec<Need>) -> Result<(), Dae
     Ok(())
 }
 
-/// Slots whose plugins may ask what a process executes.
+/// Returns the slots whose plugins may ask for the executable of a process.
 fn readers(config: &Config) -> Vec<String> {
     let asks = |words: &[String]| {
         words.iter().any(|word| ["tables", "tables:process"].contains(&word.as_str()) || word.contains("executable.path"))
@@ -184,7 +184,7 @@ impl Need {
         self
     }
 
-    /// For whom and for what.
+    /// Returns its owner and purpose.
     #[must_use]
     pub fn reason(&self) -> String {
         format!("{}: {}", self.who, self.why)

@@ -1,4 +1,4 @@
-//! A capture taken on the way: every run that a path releases is also written to a file.
+//! A capture recorded during a run: every run of records that a path releases is also written to a file.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -26,23 +26,23 @@ pub(crate) struct Recorder {
 /// None once it is finished, or a write has failed: a full disk ends the capture, not the path.
 struct Tape {
     writer: Option<Writer<BufWriter<File>>>,
-    /// Why it is not whole.
+    /// The reason why it is incomplete.
     broken: Option<CaptureError>,
 }
 
-/// A source whose released runs are written.
+/// A source whose released runs are written to the capture.
 struct Tap {
     source: Box<dyn Source>,
     recorder: Recorder,
     probe: usize,
-    /// How the last run was asked for.
+    /// The limits of the last request for a run.
     asked: (usize, usize),
 }
 
 // === impl Recorder ===
 
 impl Recorder {
-    /// Begins a capture of these probes. What turns their clock into Unix time is taken from the first.
+    /// Begins a capture of these probes. The offset from their clock to Unix time is that of the first.
     pub(crate) fn begin<'a>(
         file: &Path,
         sources: impl Iterator<Item = (&'a Place, &'a dyn Source)>,
@@ -53,7 +53,7 @@ impl Recorder {
             .iter()
             .map(|place| CapturedProbe { name: place.probe.to_string(), layout: Some((*place.layout).clone()) })
             .collect();
-        // It holds what programs sent.
+        // Readable by this user alone: it holds data that programs sent.
         let options = File::options().write(true).create(true).truncate(true).mode(0o600).clone();
         let named = file.to_owned();
         let writer = privileged::read(PATIENCE, move || options.open(named))
@@ -65,7 +65,7 @@ impl Recorder {
         Ok(Self { probes: names, tape: Arc::new(Lock::new(Tape { writer: Some(writer), broken: None })) })
     }
 
-    /// A source that is recorded. A probe that was loaded after the capture was begun is not.
+    /// Returns a source that is recorded, or `source` for a probe that was loaded after the capture began.
     pub(crate) fn tap(&self, place: &Place, source: Box<dyn Source>) -> Box<dyn Source> {
         match self.probes.iter().position(|probe| **probe == *place.probe) {
             Some(probe) => Box::new(Tap { source, recorder: self.clone(), probe, asked: (0, 0) }),
@@ -80,14 +80,14 @@ impl Recorder {
         }
     }
 
-    /// Ends the capture; an error if it is not whole.
+    /// Ends the capture; an error if it is incomplete.
     pub(crate) fn close(&self) -> Result<(), CaptureError> {
         let mut tape = self.tape();
         let Some(writer) = tape.writer.take() else { return tape.broken.take().map_or(Ok(()), Err) };
         writer.finish()?.into_inner().map(drop).map_err(|error| error.into_error().into())
     }
 
-    /// Writes a run. False: the file takes no more.
+    /// Writes a run. False if the file can no longer be written.
     pub(crate) fn push(&self, probe: usize, run: Run<'_>) -> bool {
         let mut tape = self.tape();
         let Some(writer) = &mut tape.writer else { return false };
@@ -121,7 +121,7 @@ impl Source for Tap {
 
     fn release(&mut self) {
         let (max_records, max_bytes) = self.asked;
-        // Until it is released, the same run comes again.
+        // The same run is returned again until it is released.
         let run = self.source.run(max_records, max_bytes);
         if run.records > 0 {
             self.recorder.push(self.probe, run);

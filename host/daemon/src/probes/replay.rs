@@ -1,8 +1,8 @@
-//! Captures in the place of the kernel: the one in the binary, or a file, once or again and again. Read once, a capture says the
-//! same each time: its runs come one by one in their order, and what is drawn is drawn from a fixed seed.
+//! Captures in place of the kernel: the one in the binary, or a file, replayed once or in a loop. A capture that is replayed once gives the
+//! same result each time: its runs come one by one in their order, and the random seed is fixed.
 //!
-//! What a plugin sees of the node is what the capture knows: the time is that of the records, and the tables are empty, because
-//! a pid of then says nothing about the processes of now.
+//! Plugins see only the node that the capture describes: the time is that of the records, and the tables are empty, because a pid of that
+//! time identifies none of the current processes.
 
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read};
@@ -24,49 +24,49 @@ use crate::plugins::bind::Place;
 use crate::probes::attached::{Attached, Opened};
 use crate::settings::{Input, Settings};
 
-/// Where a capture is.
+/// The location of a capture.
 #[derive(Debug, Clone)]
 enum Tape {
     Embedded,
     File(PathBuf),
 }
 
-/// One probe of a capture, again and again; every round looks as if it happened now.
+/// One probe of a capture in a loop; the times of every round are moved to the present.
 struct Looping {
     tape: Tape,
     probe: String,
     replay: Replay,
-    /// Records of the rounds before.
+    /// Number of records in the rounds before.
     before: u64,
-    /// Time of the capture's first run.
+    /// The time of the capture's first run.
     first_ns: u64,
     unix_offset_ns: u64,
     relay: Arc<Relay>,
 }
 
-/// A source that tells the time by its records.
+/// A source that sets the clock by its records.
 struct Clocked {
     source: Box<dyn Source>,
-    /// Where a record has its time; None if it has none.
+    /// The offset of the time in a record; None if it has none.
     offset: Option<usize>,
     time: Arc<RecordTime>,
 }
 
-/// The time of the last record that was handed out.
+/// The time of the last record returned.
 struct RecordTime {
     monotonic_ns: AtomicU64,
     unix_offset_ns: AtomicU64,
 }
 
-/// Passes on to the replay of this round.
+/// Passes wake-ups on to the replay of this round.
 struct Relay(Lock<Arc<dyn Waker>>);
 
-/// The member of a record that is its time, by the custom of `bpf/`.
+/// The member of a record that holds its time, by the convention of `bpf/`.
 const TIME: &str = "time_ns";
 /// Real events of the three built-in probes.
 const EMBEDDED: &[u8] = include_bytes!("../../captures/default.capture");
 
-/// The probes of a capture, ready to be read: those that are wanted, or all if none is named.
+/// Opens the probes of a capture: those requested, or all if none is named.
 pub(crate) fn open(settings: &Settings) -> Result<Vec<Opened>, DaemonError> {
     let wanted = &settings.probes;
     let (tape, looping) = match &settings.input {
@@ -159,9 +159,9 @@ impl Looping {
         Self { tape, probe, replay, before: 0, first_ns, unix_offset_ns, relay }
     }
 
-    /// Begins the next round if this one is over.
+    /// Begins the next round if this one has ended.
     fn again(&mut self) {
-        // A capture without a record of this probe would turn without end.
+        // A capture without a record of this probe would loop without end.
         let empty = self.replay.counters().produced == 0;
         if !self.replay.ended() || empty {
             return;

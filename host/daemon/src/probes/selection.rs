@@ -1,4 +1,4 @@
-//! Which probes a run is to have, and how each is to be loaded.
+//! The probes of a run, and the options that each is loaded with.
 
 use std::path::{Path, PathBuf};
 
@@ -10,31 +10,31 @@ use crate::config::{FilterConfig, ProbeConfig};
 use crate::error::DaemonError;
 use crate::settings::Settings;
 
-/// One probe that is to run.
+/// One probe to run.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     pub(crate) name: String,
     pub(crate) object: Object,
-    /// It was asked for by name: that it cannot run is an error.
+    /// Whether it was requested by name: then it is an error if it cannot run.
     pub(crate) must: bool,
     pub(crate) options: LoadOptions,
 }
 
-/// Where its object is.
+/// The location of its object.
 #[derive(Debug, Clone)]
 pub(crate) enum Object {
-    /// In the binary.
+    /// The binary.
     BuiltIn(&'static [u8]),
-    /// In a file.
+    /// A file.
     File(PathBuf),
-    /// Here.
+    /// The bytes themselves, from a request.
     Given(Vec<u8>),
 }
 
 /// The probe whose records carry payload.
 const PAYLOAD: &str = "l7";
 
-/// The probes of a run in the order of the catalog, then those of the configuration, then those of the folder.
+/// Returns the probes of a run in the order of the catalog, then those of the configuration, then those of the folder.
 pub(crate) fn wanted(settings: &Settings) -> Result<Vec<Wanted>, DaemonError> {
     let config = &settings.config;
     let mut candidates: Vec<(String, Option<Object>)> =
@@ -91,36 +91,36 @@ pub(crate) fn wanted(settings: &Settings) -> Result<Vec<Wanted>, DaemonError> {
     Ok(wanted)
 }
 
-/// How a probe is loaded that the configuration says this of.
+/// Returns the options of a probe with this configuration.
 pub(crate) fn options(settings: &Settings, name: &str, probe: &ProbeConfig) -> Result<LoadOptions, DaemonError> {
     let mut options = LoadOptions { filter: filter(&settings.filter, &probe.filter)?, ..LoadOptions::default() };
     options.ring_bytes = probe.ring_bytes.map(|size| u32::try_from(size.0).unwrap_or(u32::MAX));
     options.ports.clone_from(&probe.ports);
     options.btf = settings.config.kernel.btf.clone();
     if name == PAYLOAD {
-        // What a connection begins with tells its protocol, and fills tables that its decoder needs to the end: all of it, until the
-        // router knows who wants how much.
+        // The start of a connection identifies its protocol, and fills tables that its decoder needs to the end: all of it is captured
+        // until the router has set a limit for the protocol.
         options.capture_bytes = Some(Description::CAPTURE);
     }
     options.max_entries = probe.max_entries.iter().map(|(map, entries)| (map.clone(), *entries)).collect();
     Ok(options)
 }
 
-/// The built-in probes that a run does not have, for the list.
+/// Returns the built-in probes that a run leaves out, for the list.
 pub(crate) fn detached(wanted: &[Wanted]) -> Vec<Probe> {
     let missing = |name: &str| wanted.iter().all(|wanted| wanted.name != name);
     let catalog = catalog::catalog();
     catalog.iter().filter(|probe| missing(probe.name)).map(|probe| idle(probe.name, true, ProbeState::Detached)).collect()
 }
 
-/// A probe that is not in the kernel.
+/// Returns a probe that is not in the kernel.
 pub(crate) fn idle(name: &str, built_in: bool, state: ProbeState) -> Probe {
     let capabilities = host_kernel::capabilities::needed([]).into_iter().map(str::to_owned).collect();
     let (hooks, passed_over) = (Vec::new(), Vec::new());
     Probe { name: name.to_owned(), built_in, state, hooks, passed_over, layout: None, ring_bytes: 0, capabilities }
 }
 
-/// The name of the probe in an object file: what is before `.bpf.o`.
+/// Returns the name of the probe in an object file: the part before `.bpf.o`.
 pub(crate) fn name_of(file: &Path) -> Result<String, DaemonError> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let name = name.strip_suffix(".bpf.o").or_else(|| name.strip_suffix(".o")).unwrap_or(&name);
@@ -138,7 +138,7 @@ impl Object {
         matches!(self, Self::BuiltIn(_))
     }
 
-    /// The bytes of the object.
+    /// Returns the bytes of the object.
     pub(crate) fn read(&self) -> Result<Vec<u8>, DaemonError> {
         let file = match self {
             Self::BuiltIn(bytes) => return Ok(bytes.to_vec()),
@@ -149,7 +149,7 @@ impl Object {
     }
 }
 
-/// The flags' conditions before those of the configuration.
+/// Returns the filter: the flags' conditions override those of the configuration.
 fn filter(flags: &FilterConfig, config: &FilterConfig) -> Result<Filter, DaemonError> {
     let cgroup = flags.cgroup.as_ref().or(config.cgroup.as_ref());
     let cgroup = cgroup.map(|path| cgroup::id(path)).transpose();
@@ -161,7 +161,7 @@ fn filter(flags: &FilterConfig, config: &FilterConfig) -> Result<Filter, DaemonE
     })
 }
 
-/// The objects in a folder, by name.
+/// Returns the objects in a folder, by name.
 fn objects(folder: &Path) -> Vec<Result<PathBuf, DaemonError>> {
     let failed = |error: std::io::Error| {
         DaemonError::new(

@@ -1,4 +1,4 @@
-//! The way out: rows and metrics, by flags, configuration and environment.
+//! The exporter of rows and metrics, set up by flags, configuration and environment.
 
 use std::io::IsTerminal;
 
@@ -10,7 +10,7 @@ use crate::config::{CompressionName, OutputName, ProtocolName};
 use crate::error::DaemonError;
 use crate::settings::{Settings, View};
 
-/// The way out, by flags, configuration and environment.
+/// Returns the exporter, set up by flags, configuration and environment.
 pub(crate) fn exporter(settings: &Settings, runtime: &Handle) -> Result<Exporter, DaemonError> {
     let config = &settings.config.export;
     let explicit = Explicit {
@@ -40,20 +40,20 @@ pub(crate) fn exporter(settings: &Settings, runtime: &Handle) -> Result<Exporter
     Ok(Exporter::start(export, output, runtime)?)
 }
 
-/// Where no scheme is written, OpenTelemetry means https; whoever writes `localhost:4317` means a collector without TLS, and would
-/// lose everything without a word.
+/// Refuses an endpoint without a scheme. OpenTelemetry would take it as https; but `localhost:4317` usually means a collector without TLS,
+/// and all data would be lost silently.
 fn with_scheme(endpoint: &str) -> Result<(), DaemonError> {
     if endpoint.contains("://") {
         return Ok(());
     }
     let shown = host_model::printable(endpoint, 200);
-    // A password is not for a log.
+    // A password must not be logged.
     let shown = shown.rsplit_once('@').map_or(shown.as_str(), |(_, rest)| rest);
     let message = format!("the collector's endpoint `{shown}` has no scheme");
     Err(DaemonError::new(Step::Export, message, format!("write http://{shown}, or https://{shown} if it speaks TLS")))
 }
 
-/// Only lines that a person reads on standard output are coloured and cut.
+/// Returns the style of lines: coloured and cut only on a terminal.
 fn style(on_stdout: bool) -> ConsoleStyle {
     let terminal = on_stdout && std::io::stdout().is_terminal();
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -1,8 +1,8 @@
-//! The daemon's own process.
+//! Figures of the daemon's own process.
 
 use host_api::ProcessStatus;
 
-/// Memory and CPU time, from /proc; 0 where it does not tell.
+/// Returns memory and CPU time, from /proc; 0 if it does not give them.
 pub(crate) fn status() -> ProcessStatus {
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
     let cpu_ms = cpu_ms(&read("/proc/self/stat"), rustix::param::clock_ticks_per_second());
@@ -15,7 +15,7 @@ fn rss_bytes(status: &str) -> u64 {
     kib * 1024
 }
 
-/// User and system time, fields 14 and 15; the command name before them may hold anything.
+/// Returns user and system time, fields 14 and 15; the command name before them may hold anything.
 fn cpu_ms(stat: &str, ticks_per_second: u64) -> u64 {
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let ticks: u64 = after_name.split_ascii_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();

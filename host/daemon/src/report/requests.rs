@@ -1,5 +1,4 @@
-//! What the paths of protocols have counted, as a table of requests: exact, because it is what their metrics count before anything
-//! is sampled.
+//! The table of requests, from the metrics that the paths of protocols count: exact, because they are counted before sampling.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +6,7 @@ use host_api::{OTHERS, Request};
 use host_model::{AttributeValue, FieldUse, Histogram, MetricPoint, PointValue, Schema, SpanKind};
 use host_pipeline::Counted;
 
-/// What tells requests apart, in the order of [`Request`].
+/// The fields that distinguish requests, in the order of [`Request`].
 type Key = (String, String, String, u16, String, String, String);
 
 /// Sums of requests.
@@ -18,11 +17,11 @@ pub(crate) struct Table(BTreeMap<Key, Sums>);
 struct Sums {
     errors: u64,
     durations: Histogram,
-    /// Nanoseconds in the unit of `durations`.
+    /// Nanoseconds per unit of `durations`.
     nanos: f64,
 }
 
-/// Attributes by what they tell, the more telling first: a call of gRPC is a request of HTTP as well.
+/// Attributes by meaning, the more specific first: a gRPC call is an HTTP request as well.
 const PROTOCOL: [&str; 2] = ["rpc.system.name", "db.system.name"];
 const METHOD: [&str; 5] = ["rpc.method", "http.request.method", "db.operation.name", "dns.question.type", "request.method"];
 const ROUTE: [&str; 6] =
@@ -39,7 +38,7 @@ const PORT: [&str; 1] = ["server.port"];
 const ERROR: &str = "error.type";
 const OVERFLOW: &str = "otel.metric.overflow";
 
-/// Whether the rows of a schema are exchanges of a protocol: they have two ends.
+/// Whether the rows of a schema are exchanges of a protocol, with two ends.
 pub(crate) fn is_of_protocol(schema: &Schema) -> bool {
     schema.position(FieldUse::Correlation).is_some()
 }
@@ -47,7 +46,7 @@ pub(crate) fn is_of_protocol(schema: &Schema) -> bool {
 // === impl Table ===
 
 impl Table {
-    /// Adds what a path has counted: every distribution of its durations.
+    /// Adds the metrics of a path: every distribution of its durations.
     pub(crate) fn add(&mut self, path: &str, counted: &Counted) {
         let Counted { schema, metrics } = counted;
         let (duration, kind) = (schema.position(FieldUse::Duration), schema.position(FieldUse::Kind));
@@ -73,10 +72,10 @@ impl Table {
         }
     }
 
-    /// The requests, the most frequent first.
+    /// Returns the requests, the most frequent first.
     pub(crate) fn requests(self) -> Vec<Request> {
         let mut requests: Vec<Request> = self.0.into_iter().map(|(key, sums)| sums.request(key)).collect();
-        // Stable: what is as frequent stays in the order of its key.
+        // Stable: requests of equal frequency stay in the order of their keys.
         requests.sort_by_key(|request| std::cmp::Reverse(request.count));
         requests
     }
@@ -107,7 +106,7 @@ fn key(path: &str, role: &str, point: &MetricPoint) -> Key {
     (protocol, role.to_owned(), told(&COMM), port, told(&METHOD), told(&ROUTE), told(&STATUS))
 }
 
-/// The first of these attributes that is there; empty if none is.
+/// Returns the first of these attributes that is present; empty if none is.
 fn first(point: &MetricPoint, names: &[&str]) -> String {
     let value = |name: &&str| point.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| text(value));
     names.iter().filter_map(value).find(|text| !text.is_empty()).unwrap_or_default()
@@ -165,7 +164,7 @@ mod tests {
         }
     }
 
-    /// A series of so many values in the bucket that ends at two milliseconds.
+    /// A series with `count` values in the bucket that ends at two milliseconds.
     fn point(attributes: &[(&str, &str)], count: u64) -> MetricPoint {
         let attribute = |(name, value): &(&str, &str)| {
             let value = value.parse().map_or_else(|_| AttributeValue::Text((*value).into()), AttributeValue::Int);

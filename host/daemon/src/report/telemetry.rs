@@ -1,9 +1,9 @@
-//! What the host says about itself: its ledger, its plugins and its process as OTLP metrics.
+//! The host's own telemetry: its ledger, its plugins and its process as OTLP metrics.
 
 use host_api::{PathStatus, PluginState, PluginStatus, ShadowStatus, Status};
 use host_model::{AttributeValue, Ledger, MetricData, MetricPoint, PointValue, UnknownPort};
 
-/// The status as metrics. Sums count since `start_unix_ns`.
+/// Returns the status as metrics. Sums count since `start_unix_ns`.
 pub(crate) fn metrics(status: &Status, shadows: &[ShadowStatus], start_unix_ns: u64, unix_ns: u64) -> Vec<MetricData> {
     let metric = |name: &str, unit: &str, description: &str, points: Vec<MetricPoint>| MetricData {
         name: name.into(),
@@ -145,7 +145,7 @@ fn quarantined(plugin: &PluginStatus) -> PointValue {
     gauge(u64::from(plugin.state == PluginState::Quarantined))
 }
 
-/// Gauges: the counts are of the run that is on, and begin anew with the next.
+/// Gauges, because the counts are those of the current shadow run, and begin anew with the next.
 fn of_shadows(shadows: &[ShadowStatus], count: fn(&ShadowStatus) -> u64) -> Vec<MetricPoint> {
     let point = |shadow: &ShadowStatus| MetricPoint {
         attributes: [
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(value("host.waiting", "file", "in_flight"), PointValue::Gauge(2.0));
         assert!(metrics.iter().all(|metric| metric.name != "host.plugin.calls"), "no plugin, no points");
         let counted = |path: &PathStatus| records(path).len() + rows(path).len() + waiting(path).len();
-        // The reasons of what was dropped are parts of one sum.
+        // The reasons of dropped rows are parts of one sum.
         assert_eq!(counted(&status.paths[0]), 21, "as many as the ledger has sums");
     }
 }

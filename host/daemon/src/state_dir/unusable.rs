@@ -1,20 +1,20 @@
-//! Folders in which nothing is kept, because it would not be safe there.
+//! Folders that are not safe to write to.
 
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Why a folder is of no use.
+/// Reasons why a folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
     /// The system refused.
     #[error("{0}")]
     System(#[from] io::Error),
-    /// It is something else.
+    /// It is not a folder.
     #[error("{} is not a folder, or a link to one that others may have made", .0.display())]
     NotAFolder(PathBuf),
-    /// Somebody else decides what is there.
+    /// Another user owns it.
     #[error("{} belongs to user {owner}: whoever owns it decides what this host reads and removes there", path.display())]
     Foreign {
         /// The folder.
@@ -30,7 +30,7 @@ pub enum Unusable {
         /// Its mode.
         mode: u32,
     },
-    /// The cache of compiled code.
+    /// The cache of compiled code cannot be used.
     #[cfg(feature = "compiler")]
     #[error(transparent)]
     Cache(#[from] host_plugin::CacheError),
@@ -53,8 +53,7 @@ impl Unusable {
     }
 }
 
-/// Refuses a folder in which others could put something in the place of what this host writes, reads and removes. `found` is what is
-/// known of it.
+/// Refuses a folder in which other users could replace files that this host writes, reads and removes. `found` is its metadata.
 pub(crate) fn only_ours(path: &Path, found: &Metadata) -> Result<(), Unusable> {
     if !found.is_dir() {
         return Err(Unusable::NotAFolder(path.to_owned()));

@@ -1,4 +1,4 @@
-//! Processes are read as soon as they run a program: a client that lives for a blink is gone when its records have become rows.
+//! Reads processes as soon as they run a program: a short-lived client has gone when its records have become rows.
 
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Weak};
@@ -9,15 +9,15 @@ use host_kernel::arrivals;
 
 use super::process::Processes;
 
-/// Processes that wait to be read.
+/// Maximum number of processes that wait to be read.
 const WAITING: usize = 1024;
-/// Those that are read at once: three milliseconds.
+/// Maximum number of processes read at once: three milliseconds.
 const TURN: usize = 64;
-/// For which all are read though no plugin has asked for any: the first that asks wants to know of those before.
+/// Time after the start in which all are read although no plugin has asked yet: the first request may be about earlier ones.
 const FIRST: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Keeps the table up with what begins, on a thread of its own, as long as there is the table.
+/// Keeps the table up to date with new processes, on a thread of its own, as long as the table exists.
 pub(super) fn keep_up(processes: &Arc<Processes>) {
     let (arrived, processes) = (arrivals::listen(WAITING), Arc::downgrade(processes));
     let work = move || welcome(&arrived, &processes);
@@ -34,7 +34,7 @@ fn welcome(arrived: &Receiver<u32>, processes: &Weak<Processes>) {
         if processes.is_asked() || began.elapsed() < FIRST {
             let reads = Instant::now();
             processes.arrived(&pids);
-            // Where programs start by the thousand, a fifth of a processor is enough.
+            // Limits the load to about a fifth of a processor, even where programs start by the thousand.
             thread::sleep((reads.elapsed() * 4).min(LONGEST_PAUSE));
         }
     }

@@ -1,8 +1,8 @@
 //! The table `process`: /proc behind a bounded cache.
 //!
-//! A row is read again after [`TTL`], because a process may execute another program. A process that has ended keeps its last
-//! row as long as the cache does, because its events are often on the way still, and is read for that as it begins; a pid that was given to another process is
-//! told by the time that one started.
+//! A row is read again after [`TTL`], because a process may execute another program. A process that has ended keeps its last row as long as
+//! the cache does, because its events are often still on the way, and it is read when it begins for that reason; a pid that was reused is
+//! recognised by the start time of its process.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -15,20 +15,20 @@ use host_model::Lock;
 
 use super::users::Users;
 
-/// What is known of one process; empty or 0 where nothing is. It is kept for long, and its texts are one piece of memory, so that those of
-/// thousands of processes do not keep as many pages of the heap as there are texts.
+/// The data of one process; empty or 0 if unknown. It is kept for long, and its texts are one piece of memory, so that those of thousands
+/// of processes do not occupy as many heap pages as there are texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Process {
-    /// The texts, one behind the other.
+    /// The texts, concatenated.
     texts: Box<str>,
     /// The offset of the end of each in `texts`, in the order of [`Text`].
     ends: [usize; 5],
     pub(super) parent_pid: u32,
-    /// When it started, clock ticks after boot.
+    /// Its start time, in clock ticks after boot.
     started: u64,
 }
 
-/// A text that is known of a process.
+/// A text in the data of a process.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Text {
     Executable,
@@ -45,7 +45,7 @@ pub(super) struct Processes {
     asked: AtomicBool,
 }
 
-/// Two halves: when the young one is full it becomes the old one, and what the old one held and nobody asked for is forgotten.
+/// Two halves: when the young one is full it becomes the old one, and entries of the old one that were not requested are dropped.
 #[derive(Debug, Default)]
 struct Cache {
     young: HashMap<u64, Entry>,
@@ -54,27 +54,27 @@ struct Cache {
 
 #[derive(Debug, Clone)]
 struct Entry {
-    /// None: to be read again as soon as it is asked for.
+    /// The time of the read; None: to be read again at the next request.
     read: Option<Instant>,
     row: Arc<Process>,
 }
 
-/// Longer than a batch waits, short enough that an exec is seen.
+/// Maximum age of a row: longer than a batch waits, short enough that an exec is seen.
 const TTL: Duration = Duration::from_secs(1);
-/// Entries of one half. 16,384 rows of 500 bytes are 8 MiB.
+/// Maximum entries of one half. 16,384 rows of 500 bytes are 8 MiB.
 const HALF: usize = 8192;
-/// Processes that are read in one turn. 64: three milliseconds.
+/// Maximum number of processes read in one turn. 64: three milliseconds.
 const TURN: usize = 64;
-/// Time in which a process that has just begun is read. Half a second: it will not be there for long.
+/// Maximum time to read a process that has just begun. Half a second: it may be short-lived.
 const ARRIVAL: Duration = Duration::from_millis(500);
-/// Bytes that are read of any one file: the length of a command line that people read, or of the thirteen hierarchies of cgroup v1.
+/// Maximum bytes read of any one file: enough for a command line that people read, or for the thirteen hierarchies of cgroup v1.
 const MAX_FILE: u64 = 8192;
 
 // === impl Processes ===
 
 impl Processes {
-    /// One row per pid, and how many pids could not be read within this time: of these it is the last that was known, else an empty
-    /// one.
+    /// Returns one row per pid, and the number of pids that could not be read within this time: their rows are the last known ones, or
+    /// empty.
     pub(super) fn rows(&self, pids: &[u64], within: Duration) -> (Vec<Arc<Process>>, u64) {
         self.asked.store(true, Ordering::Relaxed);
         self.rows_at(pids, Instant::now(), within)
@@ -85,7 +85,7 @@ impl Processes {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// These run a program since a moment ago: whatever was known of them is old, and what is read now serves where there is no later.
+    /// Reads processes that have just run a program. Their earlier rows are outdated; the new ones serve until a request reads them again.
     pub(super) fn arrived(&self, pids: &[u64]) {
         let read = self.read(pids.iter().copied().collect(), ARRIVAL);
         let mut cache = self.cache();
@@ -118,8 +118,8 @@ impl Processes {
         (rows, left_out)
     }
 
-    /// By the thread that may look into processes of others, a few at a time: so many lookups take turns, and one that asks for all
-    /// there are holds up nobody. The lock is not held here: another path must not wait for this one's /proc.
+    /// Reads on the thread that may look into processes of other users, a few at a time: concurrent lookups take turns, so that one for all
+    /// processes does not delay the others. The lock is not held here: another path must not wait for this one's /proc.
     fn read(&self, pids: BTreeSet<u64>, within: Duration) -> BTreeMap<u64, Option<Arc<Process>>> {
         let began = Instant::now();
         let mut rows = BTreeMap::new();
@@ -148,7 +148,7 @@ impl Processes {
     }
 }
 
-/// None if there is no such process, or if it ended while it was read.
+/// Reads a process. None if there is none with this pid, or if it ended during the read.
 fn read(users: &Users, pid: u64) -> Option<Process> {
     let (parent_pid, started) = parse_stat(&read_text(pid, "stat")?)?;
     let (cgroup, container) = parse_cgroup(&read_text(pid, "cgroup").unwrap_or_default());
@@ -157,7 +157,7 @@ fn read(users: &Users, pid: u64) -> Option<Process> {
     let command_line = read_text(pid, "cmdline").unwrap_or_default().trim_end_matches('\0').replace('\0', " ");
     let user = read_text(pid, "status").and_then(|status| users.name(parse_uid(&status)?)).unwrap_or_default();
     let row = Process::new([&executable, &command_line, &cgroup, &container, &user], parent_pid, started);
-    // If the pid was given away in between, the row is a mixture of two processes.
+    // If the pid was reused in between, the row would mix two processes.
     let still = read_text(pid, "stat").and_then(|stat| parse_stat(&stat));
     still.filter(|(_, now)| *now == row.started).map(|_| row)
 }
@@ -165,7 +165,7 @@ fn read(users: &Users, pid: u64) -> Option<Process> {
 // === impl Process ===
 
 impl Process {
-    /// A row of texts in the order of [`Text`].
+    /// Makes a row of texts in the order of [`Text`].
     fn new(texts: [&str; 5], parent_pid: u32, started: u64) -> Self {
         let mut end = 0;
         let ends = texts.map(|text| {
@@ -208,7 +208,7 @@ fn read_text(pid: u64, file: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Parent and start time. The second field is the command name in parentheses and may hold anything, parentheses too.
+/// Returns the parent and the start time. The second field is the command name in parentheses and may hold anything, parentheses too.
 fn parse_stat(stat: &str) -> Option<(u32, u64)> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace();
@@ -217,13 +217,13 @@ fn parse_stat(stat: &str) -> Option<(u32, u64)> {
     Some((parent, started))
 }
 
-/// The real uid.
+/// Returns the real uid.
 fn parse_uid(status: &str) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// The path of a process's cgroup, and the container that it is in. The unified hierarchy says it, or else systemd's; where a container is
-/// in others of version 1, these have nothing, or no more than the service that runs containers.
+/// Returns the path of a process's cgroup, and the id of its container. They come from the unified hierarchy, or else systemd's; if a
+/// container is in others of version 1, these two have nothing, or only the service that runs containers.
 fn parse_cgroup(text: &str) -> (String, String) {
     let fields = |line: &'_ str| -> Option<(bool, bool, String)> {
         let (number, rest) = line.split_once(':')?;
@@ -240,8 +240,8 @@ fn parse_cgroup(text: &str) -> (String, String) {
     (paths.find(|path| *path != "/").or(first).cloned().unwrap_or_default(), String::new())
 }
 
-/// The 64 hexadecimal digits that docker, containerd, CRI-O and podman name a container's cgroup by, alone or as
-/// `docker-….scope`, `cri-containerd-….scope`, `crio-….scope`, `libpod-….scope`; but not that of its monitor (`crio-conmon-….scope`).
+/// Returns the 64 hexadecimal digits by which docker, containerd, CRI-O and podman name a container's cgroup, alone or as `docker-….scope`,
+/// `cri-containerd-….scope`, `crio-….scope`, `libpod-….scope`; but not that of its monitor (`crio-conmon-….scope`).
 fn container_id(cgroup: &str) -> Option<&str> {
     cgroup.rsplit('/').find_map(|part| {
         let part = part.strip_suffix(".scope").unwrap_or(part);
@@ -336,7 +336,7 @@ mod tests {
         child.wait().unwrap();
         assert_eq!(processes.rows_at(&[pid], start + 2 * TTL, LONG), (vec![Arc::clone(&row)], 0));
 
-        // The same pid, but the process that has it started at another time.
+        // The same pid, but its process started at another time.
         let me = u64::from(std::process::id());
         processes.cache().put(me, Entry { read: Some(start), row });
         assert_ne!(processes.rows_at(&[me], start + 2 * TTL, LONG).0[0].parent_pid, std::process::id());
@@ -351,7 +351,7 @@ mod tests {
         assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
         assert_eq!(rows.len(), pids.len());
         assert!(left_out > 0 && left_out < pids.len() as u64, "{left_out}");
-        // Others are read meanwhile and afterwards.
+        // Other processes are read meanwhile and afterwards.
         let me = u64::from(std::process::id());
         assert_eq!(processes.rows(&[me], LONG).0[0].parent_pid, std::os::unix::process::parent_id());
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use host_kernel::regular;
 use host_model::Lock;
 
-/// Names by uid, read again when the file has changed. Users that only a directory service knows have no name here: asking it
-/// would wait for a network.
+/// Names by uid, read again when the file has changed. Users that only a directory service has get no name: a query would wait for a
+/// network.
 #[derive(Debug, Default)]
 pub(super) struct Users {
     known: Lock<Known>,
@@ -21,15 +21,15 @@ struct Known {
     names: HashMap<u32, String>,
 }
 
-/// How often the file is looked at.
+/// Minimum interval between two checks of the file.
 const CHECK: Duration = Duration::from_secs(1);
-/// Bytes that the file may have: some sites have 100,000 users.
+/// Maximum size of the file: some sites have 100,000 users.
 const MAX_FILE: u64 = 16 << 20;
 
 // === impl Users ===
 
 impl Users {
-    /// The name of a user.
+    /// Returns the name of a user.
     pub(super) fn name(&self, uid: u32) -> Option<String> {
         let mut known = self.known.lock();
         if known.checked.is_none_or(|checked| checked.elapsed() >= CHECK) {
@@ -56,7 +56,7 @@ impl Known {
     }
 }
 
-/// The first name of a uid is the one that counts.
+/// Parses the file. The first name of a uid counts.
 fn parse(passwd: &str) -> HashMap<u32, String> {
     let mut names = HashMap::new();
     for line in passwd.lines() {

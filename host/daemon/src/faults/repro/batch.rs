@@ -1,4 +1,4 @@
-//! A batch as a file: an Arrow IPC stream with the columns that there were, each under its field's name.
+//! A batch as a file: an Arrow IPC stream with the columns present, each under its field's name.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use arrow_schema::Schema as ArrowSchema;
 use host_model::{Batch, ColumnType, Field, Schema};
 use host_plugin::limits::MOST_ROWS;
 
-/// Stands before the length of every message.
+/// Prefix of the length of every message.
 const CONTINUATION: [u8; 4] = [0xff; 4];
 
-/// The fields that have a column, and the file.
+/// Returns the fields that have a column, and the file.
 pub(super) fn write(batch: &Batch) -> Result<(Vec<usize>, Vec<u8>), String> {
     let columns = || batch.columns.iter().enumerate().filter_map(|(field, column)| Some((field, column.as_ref()?)));
     let fields: Vec<usize> = columns().map(|(field, _)| field).collect();
@@ -29,8 +29,8 @@ pub(super) fn write(batch: &Batch) -> Result<(Vec<usize>, Vec<u8>), String> {
     Ok((fields, stream.into_inner().map_err(text)?))
 }
 
-/// The batch in a file, if its columns are those of `fields`. What a file claims is compared with what there is before anything is made
-/// of it: it may come from anywhere.
+/// Reads the batch in a file if its columns are those of `fields`. Lengths and types are checked against the data first, because the file
+/// may come from anywhere.
 pub(super) fn read(bytes: &[u8], schema: &Arc<Schema>, fields: &[usize]) -> Result<Batch, String> {
     let wanted: Option<Vec<&Field>> = fields.iter().map(|&field| schema.fields.get(field)).collect();
     let wanted = wanted.ok_or("its columns are not those of its schema")?;
@@ -63,7 +63,7 @@ fn arrow(schema: &Schema, fields: &[usize]) -> Result<ArrowSchema, String> {
     schema.arrow().project(fields).map_err(text)
 }
 
-/// The first message of a stream, its body, and what comes after it.
+/// Returns the first message of a stream, its body, and the rest.
 fn message(bytes: &[u8]) -> Result<(Message<'_>, &[u8], &[u8]), String> {
     let broken = || "it is not a whole Arrow stream".to_owned();
     let (continuation, rest) = bytes.split_first_chunk::<4>().ok_or_else(broken)?;
@@ -105,13 +105,13 @@ fn is_of(declared: arrow_ipc::Schema<'_>, wanted: &[&Field]) -> bool {
     declared.all(|field| expected.next().is_some_and(|wanted| same(field, wanted))) && expected.next().is_none()
 }
 
-/// A part of a body.
+/// Returns a part of a body.
 fn part(body: &[u8], offset: i64, length: i64) -> Option<&[u8]> {
     let (start, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
     body.get(start..start.checked_add(length)?)
 }
 
-/// A column out of the buffers behind its validity, which says nothing: no value is missing.
+/// Reads a column from the buffers that follow its validity, which is unused: no value is missing.
 fn column<'a>(column_type: ColumnType, rows: usize, mut buffer: impl FnMut() -> Option<&'a [u8]>) -> Option<ArrayRef> {
     Some(match column_type {
         ColumnType::Boolean => {
@@ -141,9 +141,9 @@ fn numbers<T, const N: usize>(bytes: &[u8], rows: usize, number: fn([u8; N]) -> 
     Some(numbers.iter().map(|bytes| number(*bytes)).collect())
 }
 
-/// Offsets that rise from 0 or more, and the bytes that they lie in.
+/// Reads offsets that rise from 0 or more, and the bytes to which they refer.
 fn values(rows: usize, offsets: &[u8], bytes: &[u8]) -> Option<(OffsetBuffer<i32>, Buffer)> {
-    // Of no rows there may be no offset at all.
+    // With no rows there may be no offset at all.
     let offsets = if rows == 0 { vec![0] } else { numbers(offsets, rows.checked_add(1)?, i32::from_le_bytes)? };
     let (first, last) = (*offsets.first()?, *offsets.last()?);
     if first < 0 || !offsets.is_sorted() || usize::try_from(last).ok()? > bytes.len() {
@@ -246,7 +246,7 @@ mod tests {
     fn a_file_with_any_of_its_bytes_changed_is_refused_or_read_and_nothing_in_it_is_believed() {
         let wide = wide();
         let (fields, file) = write(&wide).unwrap();
-        // Deterministic, so that what fails once fails again.
+        // Deterministic, so that a failure can be repeated.
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let mut random = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

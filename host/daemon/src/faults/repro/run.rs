@@ -1,8 +1,8 @@
-//! A call that failed, made again.
+//! Repeats a failed call.
 //!
-//! The component is compiled and bound as it was, with the same configuration, limits and grants, but to a host without maps and
-//! with empty tables: what the node knew then is not kept. Its first call is the one that failed; what calls before it left
-//! behind in the instance is not kept either.
+//! The component is compiled and bound as before, with the same configuration, limits and grants, but to a host without maps and with empty
+//! tables, because the node's data of that time is not stored. Its first call is the one that failed; state that earlier calls left in the
+//! instance is not stored either.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,18 +19,18 @@ use crate::plugins::limits::from_slot_limits;
 use crate::plugins::load;
 use crate::tables::Node;
 
-/// What a call is made again with: it runs code as this system lets a host run it.
+/// Returns an engine to repeat calls with: it interprets plugins if this system forbids executable memory.
 ///
 /// # Errors
-/// The engine does not start.
+/// The engine cannot start.
 pub fn engine() -> Result<Engine, DaemonError> {
     Ok(Engine::with(execution(None), INSTANCES)?)
 }
 
-/// Makes the call of a repro again: with the component that failed, or with another one in its place. Blocks.
+/// Repeats the call of a repro, with the component that failed or with another one. Blocks.
 ///
 /// # Errors
-/// What is kept cannot be read, or is not what it says. That the component cannot be bound is an outcome.
+/// The stored data cannot be read or is inconsistent. A component that cannot be bound is an outcome, not an error.
 pub fn run(repro: &Repro, engine: &Engine, component: Option<&Path>) -> Result<Rerun, DaemonError> {
     let broken = |reason: String| {
         let message = format!("{}: {reason}", repro.summary.folder.display());
@@ -47,14 +47,14 @@ pub fn run(repro: &Repro, engine: &Engine, component: Option<&Path>) -> Result<R
     let setup = Setup {
         config: serde_json::Value::Object(repro.config.clone()).to_string(),
         grants,
-        // One call is no reason to give up.
+        // One call does not justify a quarantine.
         limits: Limits { quarantine: None, ..from_slot_limits(&repro.limits) },
         fallback: repro.fallback,
         host: Host { tables: Arc::new(Node::unknown()), ..Host::default() },
     };
     let id = inspection.id(&repro.summary.slot, repro.summary.generation);
     let again = Again { repro, id, setup, given: &given };
-    // Grants that a kept call brings along do not make its code run.
+    // The grants stored with a call do not permit its native code to run.
     let compiled = match inspection.compiled {
         Some(_) => Component::load_own(engine, &bytes, &repro.summary.name, plugins::digests()),
         None => Component::compile(engine, &bytes, &repro.summary.name),
@@ -66,7 +66,7 @@ pub fn run(repro: &Repro, engine: &Engine, component: Option<&Path>) -> Result<R
     Ok(called.judged(repro))
 }
 
-/// What is needed for the call.
+/// Everything needed for the call.
 struct Again<'a> {
     repro: &'a Repro,
     id: PluginId,
@@ -74,7 +74,7 @@ struct Again<'a> {
     given: &'a [u8],
 }
 
-/// What came of it.
+/// The result of the call.
 enum Called {
     Unbound(PluginError),
     Failed(Fault, Instant),
@@ -111,7 +111,7 @@ impl Again<'_> {
                 match role {
                     Err(error) => return Ok(Called::Unbound(error)),
                     Ok(Ok(mut sampler)) => {
-                        // A sampler that is not the one that failed may want columns that are not kept.
+                        // A sampler other than the one that failed may need columns that are not stored.
                         present(sampler.wanted(), &rows)?;
                         (sampler.decide(&rows).map(|decisions| format!("{} thresholds", decisions.thresholds.len())), began)
                     }

@@ -1,4 +1,4 @@
-//! The folder that repros are kept in: who may read it, how much may be in it, and what goes first.
+//! The folder of repros: its permissions, its limits, and the order of removal.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -19,42 +19,42 @@ pub struct Store {
     max_bytes: u64,
 }
 
-/// What a repro is kept with.
+/// The files stored with a repro.
 pub(super) struct Contents<'a> {
-    /// What the call was given, as it stands in its file.
+    /// The input of the call, as written to its file.
     pub(super) given: Vec<u8>,
     /// The component.
     pub(super) component: &'a [u8],
 }
 
-/// Bytes of a description that are read; a schema of thousands of fields takes less.
+/// Maximum bytes read of a description; a schema of thousands of fields takes less.
 const DESCRIPTION: u64 = 8 << 20;
-/// Bytes of a run or a batch that are read.
+/// Maximum bytes read of a run or a batch.
 const GIVEN: u64 = 64 << 20;
 
 const COMPONENTS: &str = "components";
-/// A folder that is being written; one that is left over was not finished.
+/// Prefix of a folder that is being written; a leftover one is incomplete.
 const UNFINISHED: &str = ".new-";
 
 // === impl Store ===
 
 impl Store {
-    /// The repros in this state folder. Nothing is touched yet.
+    /// The repros in this state folder. Nothing is read or written yet.
     #[must_use]
     pub fn open(state_dir: &Path) -> Self {
         Self { folder: state_dir.join("repro"), max_count: MAX_REPROS, max_bytes: MAX_REPRO_BYTES }
     }
 
-    /// The same, with room for this much.
+    /// Sets the limits.
     pub(crate) fn with_room(self, max_count: usize, max_bytes: u64) -> Self {
         Self { max_count, max_bytes, ..self }
     }
 
-    /// Makes the folder, for nobody else to read.
+    /// Creates the folder, readable by this user alone.
     pub(crate) fn make(&self) -> Result<(), Unusable> {
         for folder in [self.folder.clone(), self.folder.join(COMPONENTS)] {
             private(&folder)?;
-            // What stood there before may be a link to a folder whose files are not for this host to remove.
+            // An existing folder may be a link to one whose files this host must not remove.
             only_ours(&folder, &fs::symlink_metadata(&folder)?)?;
         }
         for left_over in names(&self.folder).into_iter().filter(|name| name.starts_with(UNFINISHED)) {
@@ -63,7 +63,7 @@ impl Store {
         Ok(())
     }
 
-    /// All of them, newest first. One that cannot be read is left out.
+    /// Returns all repros, newest first. Unreadable ones are left out.
     #[must_use]
     pub fn list(&self) -> Vec<ReproSummary> {
         let mut ids = self.ids();
@@ -71,10 +71,10 @@ impl Store {
         ids.iter().filter_map(|id| self.find(id).ok()).map(|repro| repro.summary).collect()
     }
 
-    /// One of them.
+    /// Returns one repro.
     ///
     /// # Errors
-    /// There is none of this name, or its description cannot be read.
+    /// There is no repro with this id, or its description cannot be read.
     pub fn find(&self, id: &str) -> Result<Repro, DaemonError> {
         if !is_id(id) {
             return Err(none(id));
@@ -86,7 +86,7 @@ impl Store {
         read(&folder)
     }
 
-    /// Keeps one, and lets the oldest go if there are too many. Returns its name.
+    /// Stores a repro, and removes the oldest beyond the limits. Returns its id.
     pub(super) fn keep(&self, mut repro: Repro, contents: &Contents<'_>) -> io::Result<String> {
         let wanted: String = repro.summary.id.chars().filter(|&letter| is_letter(letter)).take(120).collect();
         self.sound()?;
@@ -113,7 +113,7 @@ impl Store {
         Ok(id)
     }
 
-    /// Lets the oldest go until the rest fits, and components that nobody needs any more.
+    /// Removes the oldest repros until the rest is within the limits, and components that no repro uses.
     fn prune(&self) -> io::Result<()> {
         self.sound()?;
         let mut ids = self.ids();
@@ -133,13 +133,13 @@ impl Store {
         }
     }
 
-    /// Refuses a folder that has become a link, or others' to write to, since it was made.
+    /// Refuses a folder that has become a link, or writable by others, since its creation.
     fn sound(&self) -> io::Result<()> {
         let folders = [self.folder.clone(), self.folder.join(COMPONENTS)];
         folders.iter().try_for_each(|folder| only_ours(folder, &fs::symlink_metadata(folder)?).map_err(io::Error::other))
     }
 
-    /// Names in the order of time.
+    /// Returns the ids, oldest first.
     fn ids(&self) -> Vec<String> {
         names(&self.folder).into_iter().filter(|name| is_id(name) && name != COMPONENTS).collect()
     }
@@ -150,10 +150,10 @@ impl Store {
     }
 }
 
-/// The description in a folder.
+/// Reads the description in a folder.
 ///
 /// # Errors
-/// It cannot be read.
+/// The description cannot be read.
 pub(super) fn read(folder: &Path) -> Result<Repro, DaemonError> {
     let file = folder.join("repro.json");
     let failed = |reason: String| {
@@ -169,7 +169,7 @@ pub(super) fn read(folder: &Path) -> Result<Repro, DaemonError> {
     Ok(repro)
 }
 
-/// What the call was given, and the component that it is kept with.
+/// Returns the input of the call, and the path of the stored component.
 pub(super) fn contents(repro: &Repro) -> io::Result<(Vec<u8>, PathBuf)> {
     let folder = &repro.summary.folder;
     let components = folder.parent().unwrap_or(Path::new(".")).join(COMPONENTS);
@@ -184,7 +184,7 @@ const fn given_file(repro: &Repro) -> &'static str {
     }
 }
 
-/// The digest as the name of a file: what is in a description may be anything.
+/// The digest as a file name; the text of a description is not trusted.
 fn digits(repro: &Repro) -> String {
     let digest = &repro.summary.digest;
     let digits = digest.strip_prefix("sha256:").unwrap_or(digest);
@@ -196,7 +196,7 @@ fn none(id: &str) -> DaemonError {
     DaemonError::new(Step::Repro, format!("there is no repro `{shown}`"), "`host plugin repro list` shows those there are")
 }
 
-/// Whether it is the name of one folder in this one, and not a way out of it.
+/// Whether it names a folder inside this one, and cannot lead out of it.
 fn is_id(name: &str) -> bool {
     !name.starts_with('.') && !name.is_empty() && name.len() <= 160 && name.chars().all(is_letter)
 }
@@ -209,7 +209,7 @@ fn private(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Writes a new file. One that is left over is replaced, and a link in its place is not followed.
+/// Writes a new file. A leftover one is replaced, and a link at its path is not followed.
 fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let _ = fs::remove_file(file);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
@@ -220,7 +220,7 @@ fn bounded(file: &Path, most: u64) -> io::Result<Vec<u8>> {
     host_kernel::file::read(file, most).map_err(io::Error::other)
 }
 
-/// What is in a folder, sorted.
+/// Returns the names in a folder, sorted.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
@@ -228,7 +228,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Bytes of the files in a folder.
+/// Returns the total size of the files in a folder.
 fn size(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.metadata().ok()).filter(fs::Metadata::is_file).map(|file| file.len()).sum()

@@ -1,4 +1,4 @@
-//! Takes calls that failed from the workers and writes them down, on a thread of its own: the paths never wait for a disk.
+//! Takes failed calls from the workers and writes them on a thread of its own: the paths never wait for a disk.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -21,16 +21,16 @@ use crate::plugins::slots::Generation;
 use crate::settings::Settings;
 use crate::state_dir::StateDir;
 
-/// Keeps repros. Dropping it ends its thread without waiting; [`Writer::finish`] waits.
+/// Writer of repros. Dropping it ends its thread without waiting; [`Writer::finish`] waits.
 pub(crate) struct Writer {
     offers: Lock<Option<SyncSender<Offer>>>,
     due: Lock<Seldom<(Digest, &'static str, FaultKind)>>,
-    /// Calls that were not kept because the disk was behind.
+    /// Number of calls not stored because the disk was too slow.
     pub(crate) left_out: AtomicU64,
     thread: Lock<Option<JoinHandle<()>>>,
 }
 
-/// A call that failed.
+/// A failed call.
 struct Offer {
     unix_ms: u64,
     probe: Arc<str>,
@@ -38,18 +38,18 @@ struct Offer {
     given: Given,
 }
 
-/// What it was given.
+/// The input of the call.
 enum Given {
     Run { bytes: Vec<u8>, records: u32, fields: Vec<usize>, layout: Arc<Layout> },
     Batch(Batch),
 }
 
-/// Calls that may wait for the disk: with one per plugin, step and kind in ten seconds, more is a flood.
+/// Maximum number of calls that wait for the disk: with one per plugin, step and kind in ten seconds, more is a flood.
 const ROOM: usize = 16;
 // === impl Writer ===
 
 impl Writer {
-    /// Keeps calls that failed in this folder, if they are to be kept.
+    /// Starts a writer for this folder; None if repros are disabled or there is no usable folder.
     pub(crate) fn of(settings: &Settings, state_dir: &StateDir, known: &Arc<Known>) -> Result<Option<Arc<Self>>, DaemonError> {
         let config = settings.config.repro;
         let Some(folder) = state_dir.folder().filter(|_| config.enabled != Some(false)) else { return Ok(None) };
@@ -59,7 +59,7 @@ impl Writer {
         Ok(state_dir.usable(folder, writer)?.map(Arc::new))
     }
 
-    /// Keeps on this store.
+    /// Starts a writer for this store.
     pub(crate) fn start(store: Store, known: Arc<Known>) -> std::io::Result<Self> {
         let (offers, taken) = sync_channel(ROOM);
         let thread = std::thread::Builder::new().name("repro-writer".into()).spawn(move || write(&store, &known, &taken))?;
@@ -71,8 +71,8 @@ impl Writer {
         })
     }
 
-    /// Offers a call that failed. Once per interval for each plugin, step and kind it is taken, which costs a copy of the run,
-    /// or another reference to the batch's columns.
+    /// Offers a failed call. It is taken once per interval for each plugin, step and kind, which costs a copy of the run, or another
+    /// reference to the batch's columns.
     pub(crate) fn offer(&self, probe: &Arc<str>, layout: &Arc<Layout>, fault: &Fault, input: Input<'_>) {
         if !fault.kind.is_own() || matches!(input, Input::Other) {
             return;
@@ -98,7 +98,7 @@ impl Writer {
         }
     }
 
-    /// Waits until everything that was taken is written. Blocks.
+    /// Waits until every call taken is written. Blocks.
     pub(crate) fn finish(&self) {
         drop(self.offers.lock().take());
         let thread = self.thread.lock().take();
@@ -125,7 +125,7 @@ fn write(store: &Store, known: &Known, offers: &Receiver<Offer>) {
     }
 }
 
-/// The repro, and the bytes that the call was given.
+/// Returns the repro, and the bytes that the call was given.
 fn repro(offer: &Offer, generation: &Generation) -> Result<(Repro, Vec<u8>), String> {
     let Fault { plugin, step, kind, detail } = &offer.fault;
     let (role, bound_to, fields, rows, given) = match &offer.given {

@@ -1,10 +1,10 @@
-//! What a candidate did on all paths together.
+//! The result of a candidate on all paths together.
 
 use std::collections::BTreeMap;
 
 use host_model::Comparison;
 
-/// The sums over paths. The cost is the mean of their medians, each weighted by the live plugin's time on its path.
+/// Returns the sums over paths. The cost is the mean of their medians, each weighted by the live plugin's time on its path.
 #[allow(clippy::cast_precision_loss, reason = "nanoseconds below 2^53 are a hundred days")]
 pub(super) fn sum(paths: &BTreeMap<String, Comparison>) -> Comparison {
     let mut sum = Comparison::default();
@@ -25,7 +25,7 @@ pub(super) fn sum(paths: &BTreeMap<String, Comparison>) -> Comparison {
     }
     let weighted: f64 = paths.values().map(|path| path.cost * path.live_ns as f64).sum();
     sum.cost = if sum.live_ns == 0 { 0.0 } else { weighted / sum.live_ns as f64 };
-    // One of each path in turn, so that a path with many does not hide the others.
+    // One example of each path in turn, so that a path with many does not hide the others.
     let turns = (0..Comparison::EXAMPLES).flat_map(|turn| paths.values().filter_map(move |path| path.examples.get(turn)));
     sum.examples = turns.take(Comparison::EXAMPLES).cloned().collect();
     sum

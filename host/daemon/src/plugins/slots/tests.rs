@@ -1,4 +1,4 @@
-//! What slots hold after loads, rollbacks and emptyings.
+//! Contents of slots after loads, rollbacks and removals.
 
 use host_api::Step;
 use host_plugin::Engine;
@@ -61,7 +61,7 @@ fn a_rollback_goes_to_what_was_live_and_not_to_what_was_taken_back_before() {
     put(&mut slots, slot(), &component);
     assert_eq!(slots.roll_back(&slot(), None).unwrap().number, 1, "2 was taken back before 3 came");
     assert!(slots.roll_back(&slot(), None).is_err());
-    // One that was asked for by its number is left for what it replaced.
+    // A generation requested by number is left for the one it replaced.
     assert_eq!(slots.roll_back(&slot(), Some(3)).unwrap().number, 3);
     slots.clear(&slot());
     assert_eq!(slots.roll_back(&slot(), None).unwrap().number, 3, "an empty slot gets back what was live");
