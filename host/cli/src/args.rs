@@ -1,4 +1,4 @@
-//! The words of the command line. Help, completions and man pages all come from this one tree.
+//! The arguments of the command line. Help, completions and man pages all come from this one tree.
 
 mod help;
 mod capture;

@@ -1,4 +1,4 @@
-//! Asking the running host, and what it means when it says no or nothing.
+//! Requests to the running host, and the failures when it refuses or does not answer.
 
 use std::path::PathBuf;
 
@@ -10,22 +10,22 @@ use crate::args::SocketArgs;
 use crate::exit::{Code, Done, Failure};
 use crate::output;
 
-/// The socket that is meant.
+/// Returns the path of the socket to use.
 pub(crate) fn socket(args: SocketArgs) -> PathBuf {
     args.socket.unwrap_or_else(default_socket)
 }
 
-/// A client of the host at the socket that is meant.
+/// Returns a client of the host at that socket.
 pub(crate) fn client(args: SocketArgs) -> Client {
     Client::new(socket(args))
 }
 
-/// The answer, or the failure with its cure.
+/// Returns the answer, or the failure with its cure.
 pub(crate) async fn answer<T>(answer: impl Future<Output = Result<T, ClientError>>) -> Result<T, Failure> {
     answer.await.map_err(Failure::from)
 }
 
-/// Prints the answer, untouched.
+/// Prints the answer unchanged.
 pub(crate) async fn pass_through(client: &Client, ask: &impl Endpoint) -> Done {
     let answer: Box<RawValue> = answer(client.call_as(ask)).await?;
     output::print(&format!("{}\n", answer.get()))
@@ -42,7 +42,7 @@ impl From<ClientError> for Failure {
     }
 }
 
-/// Why something was refused that this process did by itself, such as a start.
+/// Converts a refusal of this process's own work, such as a start.
 impl From<DaemonError> for Failure {
     fn from(error: DaemonError) -> Self {
         let refusal = Refusal::from(error);
@@ -51,7 +51,7 @@ impl From<DaemonError> for Failure {
 }
 
 impl Failure {
-    /// The step is said once.
+    /// Names the step, unless the message already does.
     fn of(refusal: &Refusal, code: Code) -> Self {
         let Refusal { step, message, cure } = refusal;
         let said = message.starts_with(step.name()) || message.contains(&format!("{step} failed"));

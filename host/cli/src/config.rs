@@ -13,7 +13,7 @@ use crate::output::{self, Align};
 use crate::printable::printable;
 use crate::style;
 
-/// The sizes that hold, as `--format json` prints them.
+/// The effective sizes, as `--format json` prints them.
 #[derive(Debug, Serialize)]
 struct Shown {
     profile: Profile,
@@ -28,7 +28,7 @@ pub(crate) fn config(command: ConfigCommand) -> Done {
             crate::run::log::filter(config.telemetry.log.as_deref())?;
             let settings = Settings { config, ..Settings::default() };
             let notes = crate::on(tokio::runtime::Builder::new_current_thread().enable_all(), async {
-                // Whatever is wrong, it is the configuration that is.
+                // Every error here is one of the configuration, whatever its step.
                 let checked = host_daemon::check(&settings, &tokio::runtime::Handle::current()).map_err(Refusal::from);
                 checked.map_err(|refusal| Failure::new(Code::Usage, refusal.to_string()).cured_by(refusal.cure))
             })?;

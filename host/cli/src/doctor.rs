@@ -1,4 +1,4 @@
-//! `host doctor`: what this machine lacks for seeing its kernel, each with the cure; or what a run may do and why.
+//! `host doctor`: missing requirements of this machine, each with the cure; or the capabilities of a run and their purpose.
 
 mod caps;
 mod kernel;
@@ -16,34 +16,34 @@ use crate::output;
 use crate::printable::printable;
 use crate::style::{self, Tone};
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Verdict {
-    /// As it should be.
+    /// No problem.
     Ok,
-    /// Works, but worth knowing.
+    /// It works, but with a restriction.
     Note,
-    /// Something will not work.
+    /// A feature will not work.
     Fault,
 }
 
-/// What one check found.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Finding {
-    /// What was looked at.
+    /// The name of the check.
     check: &'static str,
     verdict: Verdict,
-    /// What was found.
+    /// The result.
     detail: String,
-    /// What to do about it.
+    /// The cure.
     cure: Option<String>,
 }
 
 /// All findings, as `--format json` prints them.
 #[derive(Debug, Serialize)]
 struct Diagnosis {
-    /// Whether nothing is at fault.
+    /// Whether there is no fault.
     healthy: bool,
     findings: Vec<Finding>,
 }
@@ -85,7 +85,7 @@ impl Finding {
 // === impl Diagnosis ===
 
 impl Diagnosis {
-    /// A line per check, its cure below it, a verdict at the end.
+    /// Returns a line per check, its cure below it, and a verdict at the end.
     fn table(&self, coloured: bool) -> String {
         let mut text = String::new();
         for finding in &self.findings {

@@ -1,4 +1,4 @@
-//! How the process ends: exit codes, and the two lines of an error.
+//! The end of the process: exit codes, and the two lines of an error.
 
 use std::io;
 use std::process::ExitCode;
@@ -7,10 +7,10 @@ use host_api::Step;
 
 use crate::style;
 
-/// The exit codes other than success. Scripts rely on them. What each means is said in [`MEANINGS`].
+/// The exit codes other than success, on which scripts rely. [`MEANINGS`] has the meaning of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
-    /// It failed, or did not find what it was to find.
+    /// The command failed, or did not find its object.
     Failed = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,
@@ -22,7 +22,7 @@ pub(crate) enum Code {
     Privilege = 5,
 }
 
-/// What each exit code means: `host --help` prints these words, and the README has the same.
+/// The meaning of each exit code, as printed by `host --help` and stated in the README.
 pub(crate) const MEANINGS: [(u8, &str); 6] = [
     (0, "done; also when the reader of standard output went away"),
     (
@@ -36,35 +36,35 @@ pub(crate) const MEANINGS: [(u8, &str); 6] = [
     (Code::Privilege as u8, "a privilege is missing that the run takes, and replaying is no way out"),
 ];
 
-/// Columns that the meanings are printed in.
+/// Number of columns for the meanings.
 const WIDTH: usize = 98;
 
-/// Why a command did not do what it was asked.
+/// Reasons why a command did not succeed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// What went wrong, and the cure.
+    /// An error with its cure.
     Error {
-        /// How the process ends.
+        /// The exit code.
         code: Code,
-        /// What is wrong.
+        /// The problem.
         message: String,
-        /// What to do about it.
+        /// The cure.
         cure: Option<String>,
     },
-    /// It has been said already; only the code is left.
+    /// The error has already been printed; only the code is left.
     Said(Code),
-    /// The reader of standard output went away. That is its right, and success.
+    /// The reader of standard output has gone, which counts as success.
     ReaderGone,
 }
 
-/// What commands return.
+/// The result of a command.
 pub(crate) type Done = Result<(), Failure>;
 
 // === impl Code ===
 
 impl Code {
-    /// How a command ends that was refused at this step while it started something by itself. What a running host refuses ends with
-    /// [`Code::Refused`], whatever the step.
+    /// Returns the exit code of a command that was refused at this step during its own work. A refusal by a running host always ends with
+    /// [`Code::Refused`].
     pub(crate) const fn of(step: &Step) -> Self {
         match step {
             Step::Configure | Step::Export => Self::Usage,
@@ -97,7 +97,7 @@ impl Code {
     }
 }
 
-/// The meanings, a code a paragraph.
+/// Returns the meanings, a paragraph per code.
 pub(crate) fn meanings() -> String {
     let mut text = String::new();
     for (code, meaning) in MEANINGS {
@@ -125,7 +125,7 @@ impl Failure {
         Self::Error { code, message: message.into(), cure: None }
     }
 
-    /// The same with its cure; an empty one is none.
+    /// Adds a cure; an empty one is ignored.
     pub(crate) fn cured_by(self, hint: impl Into<String>) -> Self {
         match (self, hint.into()) {
             (Self::Error { code, message, .. }, hint) if !hint.is_empty() => Self::Error { code, message, cure: Some(hint) },
@@ -133,7 +133,7 @@ impl Failure {
         }
     }
 
-    /// Says it on standard error and gives the exit code.
+    /// Prints the error on standard error and returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         match self {
             Self::Error { code, message, cure } => {
@@ -146,7 +146,7 @@ impl Failure {
     }
 }
 
-/// What standard output answers.
+/// Converts an error of writing to standard output.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {

@@ -1,4 +1,4 @@
-//! `host completions` and `host man`: the same tree as the command line, for shells and for `man`.
+//! `host completions` and `host man`, generated from the tree of the command line.
 
 use std::fs;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub(crate) fn man(args: &ManArgs) -> Done {
     }
 }
 
-/// The command of these words.
+/// Returns the command with these words.
 fn find<'a>(root: &'a Command, words: &[String]) -> Result<&'a Command, Failure> {
     words.iter().try_fold(root, |command, word| {
         command.find_subcommand(word).ok_or_else(|| {
@@ -64,7 +64,7 @@ What `--help` prints, command by command. Made of the command line's own tree; d
 manual pages, `host completions` completes it in a shell.
 ";
 
-    /// With `HOST_EXPECT=write` it is written anew, for a person to read the difference.
+    /// `HOST_EXPECT=write` writes it anew, for a person to read the difference.
     #[test]
     fn the_commands_in_docs_are_those_of_the_tree() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/commands.md");

@@ -6,17 +6,17 @@ use host_model::Ledger;
 use crate::output::{Align, columns, grouped, since};
 use crate::printable::clipped;
 
-/// What a line shows, and whether a zero is worth a line.
+/// The label of a line, its sum, and whether it is shown when zero.
 type Line = (&'static str, fn(&Ledger) -> u64, Zero);
 
-/// Whether a line stays when it is zero for all paths.
+/// Whether a line is shown when it is zero for all paths.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Zero {
     Shown,
     Left,
 }
 
-/// The stages in the order of the path. What is indented is a part of the sum above it.
+/// The stages in the order of the path. An indented line is a part of the sum above it.
 const LINES: &[Line] = &[
     ("filtered in kernel", |l| l.filtered_in_kernel, Zero::Left),
     ("missed in kernel", |l| l.missed_in_kernel, Zero::Left),
@@ -49,10 +49,10 @@ const LINES: &[Line] = &[
     ("    exported", |l| l.exported, Zero::Shown),
 ];
 
-/// Paths side by side that 80 columns have room for.
+/// Maximum number of paths side by side in 80 columns.
 const PATHS_PER_TABLE: usize = 4;
 
-/// The ledgers of these paths, and a last line for those whose sums do not hold.
+/// Returns the ledgers of these paths, and a last line for those that do not balance.
 pub(crate) fn table<'a>(paths: impl IntoIterator<Item = (&'a str, &'a Ledger)>) -> String {
     let paths: Vec<_> = paths.into_iter().collect();
     let mut tables = Vec::new();
@@ -76,7 +76,7 @@ pub(crate) fn table<'a>(paths: impl IntoIterator<Item = (&'a str, &'a Ledger)>) 
     text
 }
 
-/// The ledgers of a status.
+/// Returns the ledgers of a status.
 pub(crate) fn of_paths(paths: &[PathStatus]) -> String {
     let mut text = table(paths.iter().map(|path| (path.probe.as_str(), &path.ledger)));
     for path in paths.iter().filter(|path| path.ledger_age_ms > 0) {

@@ -1,4 +1,4 @@
-//! The binary `host`: arguments in, tables or JSON out. What it does is done by the levels below; here are its words.
+//! The binary `host`: arguments in, tables or JSON out. The levels below do the work; this one parses and prints.
 
 #![forbid(unsafe_code)]
 
@@ -30,7 +30,7 @@ use crate::exit::{Code, Done, Failure};
 fn main() -> ExitCode {
     host_kernel::small_pages();
     host_kernel::one_heap();
-    // A running host has started this one to compile a component.
+    // A running host has started this process to compile a component.
     #[cfg(feature = "compiler")]
     if let Some(arguments) = host_plugin::apart::asked(std::env::args_os()) {
         return host_plugin::apart::answer(&arguments);
@@ -58,12 +58,12 @@ fn perform(command: Command) -> Done {
     }
 }
 
-/// Runs a command that asks something of others; one thread is enough for that.
+/// Runs a command that waits for others; one thread is enough.
 fn wait(command: impl Future<Output = Done>) -> Done {
     on(tokio::runtime::Builder::new_current_thread().enable_all(), command)
 }
 
-/// Runs a future to its end on a runtime of its own. What it left behind on other threads, because it hangs, is not waited for.
+/// Runs a future to its end on a runtime of its own. Tasks of it that hang on other threads are left behind.
 fn on<T>(runtime: &mut tokio::runtime::Builder, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = runtime.build().map_err(|error| Failure::new(Code::Failed, format!("cannot start the runtime: {error}")))?;
     let done = runtime.block_on(future);

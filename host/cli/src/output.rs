@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::exit::{Done, Failure};
 use crate::printable::printable;
 
-/// How a column stands.
+/// The alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     /// Names and text.
@@ -31,21 +31,21 @@ pub(crate) fn print_json(value: &impl Serialize) -> Done {
     print(&json(value)?)
 }
 
-/// One JSON document and a line's end.
+/// Formats one JSON document, with a newline.
 pub(crate) fn json(value: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::new(crate::exit::Code::Failed, format!("cannot write JSON: {error}")))?;
     Ok(text + "\n")
 }
 
-/// One JSON document in one line.
+/// Formats one JSON document as a single line.
 pub(crate) fn json_line(value: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string(value)
         .map_err(|error| Failure::new(crate::exit::Code::Failed, format!("cannot write JSON: {error}")))?;
     Ok(text + "\n")
 }
 
-/// Rows under headings, two spaces apart. A row is a line, so that it can be searched.
+/// Formats rows under headings, two spaces apart. A row is one line, so that tools can search it.
 pub(crate) fn columns(headings: &[(&str, Align)], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -63,7 +63,7 @@ pub(crate) fn columns(headings: &[(&str, Align)], rows: impl IntoIterator<Item =
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-/// Labels and their values, a line each; the lines of a longer value stand below each other.
+/// Formats labels and their values, a line each; further lines of a value are aligned below the first.
 pub(crate) fn sheet<'a>(lines: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let lines: Vec<_> = lines.into_iter().collect();
     let width = lines.iter().map(|(label, _)| label.len()).max().unwrap_or_default() + 2;
@@ -79,7 +79,7 @@ pub(crate) fn sheet<'a>(lines: impl IntoIterator<Item = (&'a str, String)>) -> S
     text
 }
 
-/// `1234567` as `1,234,567`.
+/// Formats `1234567` as `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
@@ -92,7 +92,7 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// At most five characters and a unit: `950`, `12.3k`, `4.56M`.
+/// Formats a number in at most five characters and a unit: `950`, `12.3k`, `4.56M`.
 pub(crate) fn short(number: f64) -> String {
     let (value, unit) = match number {
         n if n < 999.5 => return if n < 9.95 && n.fract() > 0.05 { format!("{n:.1}") } else { format!("{n:.0}") },
@@ -104,7 +104,7 @@ pub(crate) fn short(number: f64) -> String {
     format!("{value:.digits$}{unit}")
 }
 
-/// A duration: `850 ns`, `12.3 us`, `4.56 ms`, `1.20 s`.
+/// Formats a duration: `850 ns`, `12.3 us`, `4.56 ms`, `1.20 s`.
 pub(crate) fn nanos(ns: u64) -> String {
     let value = ns as f64;
     match ns {
@@ -115,7 +115,7 @@ pub(crate) fn nanos(ns: u64) -> String {
     }
 }
 
-/// A size: `512 B`, `64.0 KiB`, `1.5 MiB`.
+/// Formats a size: `512 B`, `64.0 KiB`, `1.5 MiB`.
 pub(crate) fn bytes(size: u64) -> String {
     let value = size as f64;
     match size {
@@ -126,7 +126,7 @@ pub(crate) fn bytes(size: u64) -> String {
     }
 }
 
-/// What is used of what there may be, in the unit of the latter: `1.1/64 MiB`.
+/// Formats the used part of a maximum, in the unit of the maximum: `1.1/64 MiB`.
 pub(crate) fn part_of(used: u64, cap: u64) -> String {
     let (size, unit) = match cap {
         0 => return bytes(used),
@@ -139,7 +139,7 @@ pub(crate) fn part_of(used: u64, cap: u64) -> String {
     format!("{}/{} {unit}", short(used), short(cap))
 }
 
-/// A share as a percentage: `1.020 %`. Few are never none, and nearly all are never all.
+/// Formats a measured share as a percentage: `1.020 %`. A share above 0 never shows as 0, one below 1 never as 100 %.
 pub(crate) fn percent(share: f64) -> String {
     const LEAST: f64 = 0.000_01;
     match share {
@@ -149,24 +149,24 @@ pub(crate) fn percent(share: f64) -> String {
     }
 }
 
-/// A share that was chosen, as a percentage: `10 %`, `12.5 %`.
+/// Formats a chosen share as a percentage: `10 %`, `12.5 %`.
 pub(crate) fn portion(share: f64) -> String {
     let percent = format!("{:.3}", share * 100.0);
     format!("{} %", percent.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// A moment as it is seen from `now`, both Unix milliseconds: `3m12s ago`.
+/// Formats the time before `now`, both Unix milliseconds: `3m12s ago`.
 pub(crate) fn ago(unix_ms: u64, now: u64) -> String {
     format!("{} ago", since(now.saturating_sub(unix_ms)))
 }
 
-/// Unix milliseconds.
+/// Returns the current Unix time in milliseconds.
 pub(crate) fn now() -> u64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A time since a start: `850ms`, `42s`, `3m12s`, `2h05m`, `3d04h`.
+/// Formats a time since a start: `850ms`, `42s`, `3m12s`, `2h05m`, `3d04h`.
 pub(crate) fn since(millis: u64) -> String {
     let seconds = millis / 1_000;
     match seconds {

@@ -94,7 +94,7 @@ async fn show(args: DataArgs) -> Done {
     }
 }
 
-/// What is live now, and what the change cost.
+/// Prints the live plugin, and the cost of the change.
 fn went_live(format: Format, live: &Live) -> Done {
     match format {
         Format::Json => output::print_json(live),
@@ -119,7 +119,7 @@ fn sentence(live: &Live) -> String {
     )
 }
 
-/// Which paths a change of a shared slot has changed; None where the slot's name says it.
+/// Returns the paths that a change of a shared slot has affected; None where the slot's name already gives it.
 fn works_on(live: &Live) -> Option<String> {
     let paths = clipped(&live.paths.join(", "), 400);
     match live.slot {
@@ -130,7 +130,7 @@ fn works_on(live: &Live) -> Option<String> {
     }
 }
 
-/// How its predecessor's state came to what is live, in a sentence; None if there was no predecessor.
+/// Describes the handover of the predecessor's state in a sentence; None if there was no predecessor.
 fn handed_over(handover: &str) -> Option<String> {
     let why = |text: &str| clipped(text.trim_start_matches([':', ' ']), 400);
     match handover {
@@ -149,7 +149,7 @@ fn parts(args: DataArgs) -> (Client, Format) {
     (ask::client(args.socket), args.format.format)
 }
 
-/// A configuration, which was read as an object.
+/// Returns the configuration as an object; the parser of the flag accepts nothing else.
 fn object(value: serde_json::Value) -> Option<serde_json::Map<String, serde_json::Value>> {
     match value {
         serde_json::Value::Object(config) => Some(config),
@@ -157,19 +157,19 @@ fn object(value: serde_json::Value) -> Option<serde_json::Map<String, serde_json
     }
 }
 
-/// `name@version`, as a cell.
+/// Formats `name@version` for a table.
 fn label(name: &str, version: &str) -> String {
     format!("{}@{}", clipped(name, 64), clipped(version, 32))
 }
 
-/// As much of a digest as tells plugins apart.
+/// Returns the prefix of a digest that is enough to distinguish plugins.
 fn brief(digest: &str) -> String {
     const DIGITS: usize = 12;
     let digits = digest.strip_prefix("sha256:").unwrap_or(digest);
     digits.chars().take(DIGITS).collect()
 }
 
-/// The bytes of a file, or of a component in this binary.
+/// Reads the bytes of a file, or of a component in this binary.
 fn read(subject: &Path) -> Result<Vec<u8>, Failure> {
     match plugins::component(&subject.to_string_lossy()) {
         Some(component) if !subject.exists() => {
@@ -191,8 +191,8 @@ fn bytes_of(subject: &Path, most: usize) -> Result<Vec<u8>, Failure> {
     })
 }
 
-/// What a request says of a file: what it is called, and its bytes. It is read here and not by the host, which others need. A bare
-/// name that is no file here is left alone: it may be one that the host's binary knows.
+/// Returns the name and the bytes of a file for a request. This process reads it, because a slow file must not block the host. A bare name
+/// without a file here is passed on: the host's binary may have a component of that name.
 pub(crate) fn sent(subject: &Path, most: usize) -> Result<(PathBuf, Option<String>), Failure> {
     let name = subject.to_string_lossy();
     if !subject.exists() && !is_file(&name) && !name.ends_with(".o") {
@@ -204,7 +204,7 @@ pub(crate) fn sent(subject: &Path, most: usize) -> Result<(PathBuf, Option<Strin
     Ok((path, Some(base64(&bytes))))
 }
 
-/// A slot by its name.
+/// Parses the name of a slot.
 fn slot_named(name: &str) -> Result<Slot, Failure> {
     name.parse()
         .map_err(|error| Failure::new(Code::Usage, format!("{error}")).cured_by("`host plugin list` shows the slots there are"))

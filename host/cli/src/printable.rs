@@ -2,12 +2,12 @@
 
 use host_model::text::shown;
 
-/// Every character as it may be shown, so that nobody else moves our cursor or disguises a name.
+/// Replaces every character that could move the cursor or disguise a name.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// The same, cut to this many characters; what is cut shows as an ellipsis.
+/// Does the same and cuts to this many characters; an ellipsis marks the cut.
 pub(crate) fn clipped(text: &str, width: usize) -> String {
     let text = printable(text);
     if text.chars().count() <= width {

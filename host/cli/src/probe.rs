@@ -1,4 +1,4 @@
-//! `host probe`: what is attached to the kernel.
+//! `host probe`: the probes attached to the kernel.
 
 use host_api::{GetProbes, LARGEST_OBJECT, LoadProbe, UnloadProbe};
 use host_model::{Probe, ProbeState};
@@ -49,7 +49,7 @@ async fn unload(args: ProbeUnloadArgs) -> Done {
     }
 }
 
-/// A line per probe, its hooks below; then a line for each hook that would be better, and for each probe that failed.
+/// Formats a line per probe, its hooks below; then a line for each better hook that is missing, and for each probe that failed.
 fn table(probes: &[Probe]) -> String {
     let headings = [
         ("PROBE", Align::Left),
@@ -87,7 +87,7 @@ fn table(probes: &[Probe]) -> String {
     text
 }
 
-/// Why a probe has not a better hook.
+/// Describes why a probe does not use a better hook.
 fn lesser(probe: &Probe, reason: &str) -> String {
     format!("probe {} without {}\n", printable(&probe.name), clipped(reason, 400))
 }

@@ -1,4 +1,4 @@
-//! `host record`: what probes write, into a capture.
+//! `host record`: writes the records of probes to a capture.
 
 use std::path::Path;
 
@@ -13,14 +13,14 @@ use crate::output::{self, Align, bytes, columns, grouped};
 use crate::printable::clipped;
 use crate::run::log;
 
-/// The probe of connections.
+/// The probe that sees connections.
 const L7: &str = "l7";
 
 /// `host record`
 pub(crate) fn record(args: RecordArgs) -> Done {
     let settings = settings(&args)?;
     log::to_stderr(settings.config.telemetry.log.as_deref(), args.log_format)?;
-    // Before there is a second thread.
+    // Before there is a second thread, because capabilities are per thread.
     privilege::confine(&settings)?;
     crate::wait(wait(settings, args))
 }
@@ -60,7 +60,7 @@ fn settings(args: &RecordArgs) -> Result<Settings, Failure> {
     })
 }
 
-/// What is in the file.
+/// Formats the totals of the capture.
 fn table(recorded: &[Recorded], file: &Path) -> String {
     let headings = [("PROBE", Align::Left), ("RECORDS", Align::Right), ("BYTES", Align::Right), ("LOST", Align::Right)];
     let row = |of: &Recorded| vec![clipped(&of.probe, 32), grouped(of.records), bytes(of.bytes), grouped(of.lost)];

@@ -1,4 +1,4 @@
-//! A table that is drawn over itself while it is watched.
+//! A table that is redrawn in place while it is watched.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -8,14 +8,14 @@ use crossterm::terminal::{Clear, ClearType};
 
 use crate::exit::Failure;
 
-/// Columns of standard output, where it is a terminal.
+/// Returns the columns of standard output if it is a terminal.
 pub(crate) fn width() -> Option<usize> {
     let terminal = io::stdout().is_terminal();
     terminal.then(crossterm::terminal::size).and_then(Result::ok).map(|(width, _)| width.into())
 }
 
-/// Writes a table over the one before it, on a terminal; else below it. Gives how many lines there are now to write over: those
-/// that have left the screen cannot be, so all but the last table end where it does.
+/// Writes a table over the one before it on a terminal, otherwise below it. Returns the number of lines to overwrite next time: lines that
+/// have scrolled away cannot be, so every table but the last is cut to the height of the screen.
 pub(crate) fn draw(table: &str, drawn: u16, last: bool) -> Result<u16, Failure> {
     let mut stdout = io::stdout().lock();
     if drawn > 0 {

@@ -1,4 +1,4 @@
-//! `host requests`: what was asked of the services of this node, and how it was answered.
+//! `host requests`: the requests to the services of this node, and their outcome.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use crate::output::{self, nanos};
 use crate::printable::clipped;
 use crate::redraw;
 
-/// Time between two looks of `--watch`.
+/// Interval of `--watch`.
 const EVERY: Duration = Duration::from_secs(1);
-/// Columns of the table where there is no terminal, and the fewest that it makes sense in.
+/// Columns of the table if there is no terminal.
 const WIDTH: usize = 80;
 
-/// The requests of one process at one end of its connections.
+/// The requests of one process in one role.
 #[derive(Debug)]
 pub(crate) struct Service<'a> {
-    /// `nginx:80  http server`
+    /// The heading: `nginx:80  http server`.
     pub(crate) name: String,
     pub(crate) count: u64,
-    /// The most frequent first.
+    /// Its requests, the most frequent first.
     pub(crate) requests: Vec<&'a Request>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) async fn requests(args: RequestsArgs) -> Done {
         requests.truncate(limit.unwrap_or(usize::MAX));
         match (data.format.format, watch) {
             (Format::Json, false) => output::print_json(&requests)?,
-            // A line each, so that a program can read them as they come.
+            // One line per interval, so that a program can parse them as a stream.
             (Format::Json, true) => output::print(&output::json_line(&requests)?)?,
             (Format::Table, watch) => {
                 drawn = redraw::draw(&table(&requests, redraw::width().unwrap_or(WIDTH)), drawn, !watch)?;
@@ -58,7 +58,7 @@ pub(crate) async fn requests(args: RequestsArgs) -> Done {
     }
 }
 
-/// The requests by service, the busiest first.
+/// Groups the requests by service, the busiest first.
 pub(crate) fn services(requests: &[Request]) -> Vec<Service<'_>> {
     let mut services: BTreeMap<_, Vec<&Request>> = BTreeMap::new();
     for request in requests {
@@ -83,7 +83,7 @@ impl<'a> Service<'a> {
     }
 }
 
-/// All requests, for a person: a heading for each service, and a line for each kind of request below it.
+/// Formats all requests: a heading for each service, and a line for each kind of request below it.
 pub(crate) fn table(requests: &[Request], width: usize) -> String {
     if requests.is_empty() {
         return "no requests yet\n".to_owned();
@@ -100,16 +100,16 @@ pub(crate) fn table(requests: &[Request], width: usize) -> String {
     text
 }
 
-/// What tells a request of its service apart, with numbers behind it.
+/// Returns the cells of a request: the fields that distinguish it within its service, then the numbers.
 pub(crate) fn told(request: &Request, numbers: [String; 4]) -> [String; 7] {
     let [count, errors, p50, p99] = numbers;
     let word = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
     [word(&request.method), word(&request.route), word(&request.status), count, errors, p50, p99]
 }
 
-/// One line; the route takes what is left of the width, of which there may be too little for anything.
+/// Formats one line; the route gets the rest of the width, within bounds.
 pub(crate) fn line(cells: &[String; 7], width: usize) -> String {
-    /// Columns of all but the route, with the spaces between them.
+    /// Columns of all cells but the route, with the spaces between them.
     const REST: usize = 2 + 10 + 11 + 10 + 8 + 9 + 9;
     let [method, route, status, count, errors, p50, p99] = cells;
     let room = width.saturating_sub(REST).clamp(8, 60);

@@ -1,4 +1,4 @@
-//! `host run`: starts the daemon, shows what it does until it ends, and prints the ledger.
+//! `host run`: starts the daemon, shows its activity until it ends, and prints the ledger.
 
 mod settings;
 pub(crate) mod log;
@@ -36,10 +36,10 @@ pub(crate) use replay::replay;
 use terminal::Terminal;
 use traffic::Traffic;
 
-/// Time between two frames of the live table.
+/// Interval of the frames of the live table.
 const FRAME: Duration = Duration::from_millis(500);
 
-/// The ledger at the end, as `--format json` prints it.
+/// The final ledger, as `--format json` prints it.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     balanced: bool,
@@ -69,7 +69,7 @@ pub(crate) fn run(args: RunArgs) -> Done {
     settings.view = feed.clone().map(|feed| View::new(move || Box::new(feed.clone())));
     let replay = settings.input != Input::Kernel;
     let to_stdout = feed.is_some() || settings.output == Some(OutputName::None);
-    // Before there is a second thread.
+    // Before there is a second thread, because capabilities are per thread.
     privilege::confine(&settings)?;
     let format = args.format.format;
     settings.last_word = Some(last_word(replay, to_stdout, format));
@@ -77,13 +77,13 @@ pub(crate) fn run(args: RunArgs) -> Done {
     tell(&report, replay, to_stdout, format)
 }
 
-/// Runs a future to its end on so many threads.
+/// Runs a future to its end on this many threads.
 fn on_threads<T>(threads: Option<u32>, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let threads = usize::try_from(threads.unwrap_or(THREADS).max(1)).unwrap_or(1);
     crate::on(tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all(), future)
 }
 
-/// What is said where stopping hangs and the process is ended all the same: as at every other end.
+/// Returns the last words for a forced end, the same as at every other end.
 fn last_word(replay: bool, to_stdout: bool, format: Format) -> LastWord {
     LastWord::new(move |report| {
         terminal::restore();
@@ -95,7 +95,7 @@ fn last_word(replay: bool, to_stdout: bool, format: Format) -> LastWord {
     })
 }
 
-/// From the start to the end of the drain.
+/// Runs the daemon from the start to the end of the drain.
 async fn watch(settings: Settings, feed: Option<Feed>) -> Result<FinalReport, Failure> {
     let daemon = match Daemon::start(settings).await {
         Ok(daemon) => daemon,
@@ -113,11 +113,11 @@ async fn watch(settings: Settings, feed: Option<Feed>) -> Result<FinalReport, Fa
         Some(feed) => on_screen(&daemon, &feed).await?,
         None => in_lines(&daemon).await,
     }
-    // The screen is gone by now: a second signal, which ends at once, finds the terminal as it was.
+    // The screen is restored by now: a second signal, which ends the process at once, leaves the terminal intact.
     Ok(daemon.stop().await)
 }
 
-/// What runs, in the log.
+/// Logs the probes and plugins that run.
 fn announce(status: &Status) {
     for probe in &status.probes {
         match &probe.state {
@@ -134,7 +134,7 @@ fn announce(status: &Status) {
     tracing::info!("ready{replay}");
 }
 
-/// The live table, until it is time to stop.
+/// Shows the live table until it is time to stop.
 async fn on_screen(daemon: &Daemon, feed: &Feed) -> Result<(), Failure> {
     let mut terminal = Terminal::enter()?;
     let coloured = style::coloured(&io::stderr());
@@ -146,13 +146,13 @@ async fn on_screen(daemon: &Daemon, feed: &Feed) -> Result<(), Failure> {
         let canvas = Canvas { width, height, coloured };
         terminal.draw(&screen::frame(&history, &traffic, &feed.last(height), canvas))
     };
-    // A path that does not answer is seen in the status.
+    // The status already shows a path that does not answer.
     let look = async || (daemon.status().await, daemon.requests().await.unwrap_or_default());
     let mut frames = tokio::time::interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ending = std::pin::pin!(daemon.wait());
     frames.tick().await;
-    // However short the run, one frame is drawn, unless a path hangs.
+    // One frame is drawn however short the run, unless a path hangs.
     if let Ok(first) = tokio::time::timeout(FRAME, look()).await {
         draw(first)?;
     }
@@ -161,7 +161,7 @@ async fn on_screen(daemon: &Daemon, feed: &Feed) -> Result<(), Failure> {
             frames.tick().await;
             look().await
         };
-        // An end does not wait for paths to answer.
+        // The end must not wait for paths to answer.
         tokio::select! {
             _ = &mut ending => return Ok(()),
             next = next => draw(next)?,
@@ -169,7 +169,7 @@ async fn on_screen(daemon: &Daemon, feed: &Feed) -> Result<(), Failure> {
     }
 }
 
-/// A summary in the log from time to time, until it is time to stop.
+/// Logs a summary at intervals, until it is time to stop.
 async fn in_lines(daemon: &Daemon) {
     let mut history = History::default();
     let mut summaries = tokio::time::interval(lines::EVERY);
@@ -193,7 +193,7 @@ async fn in_lines(daemon: &Daemon) {
     }
 }
 
-/// The ledger: data where standard output carries no events, talk where it does.
+/// Prints the ledger: on standard output if that carries no events, otherwise on standard error.
 fn tell(report: &FinalReport, replay: bool, to_stdout: bool, format: Format) -> Done {
     let text = match format {
         Format::Table => {
@@ -210,14 +210,14 @@ fn tell(report: &FinalReport, replay: bool, to_stdout: bool, format: Format) -> 
     if to_stdout {
         output::print(&text)?;
     } else {
-        // Whether anybody reads talk is not our concern.
+        // A failed write to standard error must not fail the run.
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
     verdict(report)
 }
 
-/// A run that could not end has failed, and one whose sums do not hold, whatever else it did, and so has one that kept rows which were
-/// delivered to nobody. Rows that the reader of standard output did not stay for are no failure: it has had enough.
+/// Fails a run that could not end, whose ledger does not balance, or that kept rows which were not delivered. Rows left when the reader of
+/// standard output has gone do not fail it.
 fn verdict(report: &FinalReport) -> Done {
     if !report.hung.is_empty() {
         let lost = lost(report);
@@ -240,7 +240,7 @@ fn verdict(report: &FinalReport) -> Done {
     Err(failure.cured_by("look at the collector; `drain` under [export] is how long the end waits for it"))
 }
 
-/// What was on the way at the end and reached nobody, by path and by where it was.
+/// Lists the records and rows lost at the end, by path and by place.
 fn lost(report: &FinalReport) -> String {
     let of_path = |(path, ledger): &(String, Ledger)| {
         let places = [

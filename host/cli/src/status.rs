@@ -10,11 +10,11 @@ use crate::ledger;
 use crate::output::{self, Align, bytes, columns, grouped, nanos, short, since};
 use crate::printable::clipped;
 
-/// Swaps that the table shows; JSON has them all.
+/// Maximum number of swaps in the table; JSON has them all.
 const SWAPS_SHOWN: usize = 3;
-/// Ports of unknown protocols that the table shows; JSON has them all.
+/// Maximum number of ports of unknown protocols in the table; JSON has them all.
 const STRANGERS_SHOWN: usize = 5;
-/// The number of the protocol in an IP header.
+/// UDP in the protocol field of an IP header.
 const UDP: u8 = 17;
 
 /// `host status`
@@ -26,7 +26,7 @@ pub(crate) async fn status(args: DataArgs) -> Done {
     }
 }
 
-/// Everything in a status, for a person.
+/// Formats a status in full.
 pub(crate) fn table(status: &Status) -> String {
     let mut text = head(status);
     if !status.paths.is_empty() {
@@ -45,7 +45,7 @@ pub(crate) fn table(status: &Status) -> String {
     text
 }
 
-/// Who answers, and whether all is well, in two or three lines.
+/// Formats the version and state of the host in two or three lines.
 fn head(status: &Status) -> String {
     let mode = match status.mode {
         Origin::Live => "live",
@@ -80,7 +80,7 @@ pub(crate) fn export(export: &ExportStatus) -> String {
     text
 }
 
-/// A line for a probe that is not attached although it was wanted.
+/// Returns a line for a probe that should be attached but is not.
 pub(crate) fn failure(probe: &Probe) -> Option<String> {
     match &probe.state {
         ProbeState::Failed(reason) => {
@@ -91,7 +91,7 @@ pub(crate) fn failure(probe: &Probe) -> Option<String> {
     }
 }
 
-/// Plugins by path, and what a row costs in them.
+/// Formats the plugins by path, and their cost per row.
 fn plugins(paths: &[PathStatus]) -> String {
     let headings = [
         ("PATH", Align::Left),
@@ -122,12 +122,12 @@ fn plugins(paths: &[PathStatus]) -> String {
     columns(&headings, paths.iter().flat_map(|path| path.plugins.iter().map(|plugin| row(path, plugin))))
 }
 
-/// Nanoseconds per row; `-` before the first.
+/// Formats nanoseconds per row; `-` before the first.
 pub(crate) fn per_row(total_ns: u64, rows: u64) -> String {
     if rows == 0 { "-".to_owned() } else { format!("{:.0}", total_ns as f64 / rows as f64) }
 }
 
-/// The ports at which nobody knew the protocol, those with most connections first.
+/// Formats the ports whose protocol is unknown, those with most connections first.
 fn strangers(paths: &[PathStatus]) -> String {
     let mut unknown: Vec<&UnknownPort> = paths.iter().flat_map(|path| &path.unknown).collect();
     if unknown.is_empty() {
@@ -144,7 +144,7 @@ fn strangers(paths: &[PathStatus]) -> String {
     text
 }
 
-/// `port 5671`, `port 1234/udp`; all that had no place of their own are one.
+/// Formats `port 5671`, `port 1234/udp`; ports that were not counted separately are one entry.
 fn place(unknown: &UnknownPort) -> String {
     match unknown.transport {
         0 => "other ports".to_owned(),
@@ -153,7 +153,7 @@ fn place(unknown: &UnknownPort) -> String {
     }
 }
 
-/// The last swaps, newest first.
+/// Formats the last swaps, newest first.
 fn swaps(swaps: &[Swap]) -> String {
     if swaps.is_empty() {
         return String::new();
@@ -167,10 +167,10 @@ fn swaps(swaps: &[Swap]) -> String {
     text
 }
 
-/// A swap in one line: from what to what, when, how long the paths paused, how the state came, and by whom, a word each.
+/// Formats a swap in one line: from, to, time, pause of the paths, handover and reason, one word each.
 pub(crate) fn line(swap: &Swap, when: &str) -> String {
     let name = |name: &str| if name.is_empty() { "nothing".to_owned() } else { clipped(name, 48) };
-    // That somebody loaded it goes without saying.
+    // A load is the usual reason and not shown.
     let reason = first_word(&swap.reason);
     let reason = if reason == "load" { "" } else { reason };
     let words = [when, &nanos(swap.pause_ns), first_word(&swap.handover), reason].map(|word| clipped(word, 40));
@@ -178,7 +178,7 @@ pub(crate) fn line(swap: &Swap, when: &str) -> String {
     format!("{}: {} -> {}, {}", clipped(&swap.slot, 20), name(&swap.from), name(&swap.to), words.join(", "))
 }
 
-/// What stands before the colon, and the reason after it.
+/// Returns the part before the colon; the reason follows it.
 pub(crate) fn first_word(text: &str) -> &str {
     text.split(':').next().unwrap_or_default()
 }
@@ -190,7 +190,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::ledger::tests::FILE;
 
-    /// A host that has run for a while, with some of everything.
+    /// A host that has run for a while, with every part of a status.
     pub(crate) fn status() -> Status {
         let plugin = PluginStatus {
             slot: "decoder.file".into(),

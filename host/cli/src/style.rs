@@ -1,22 +1,22 @@
-//! Colour by role, where the reader is a terminal that wants it; every word carries its meaning without.
+//! Colours by role, if the reader is a terminal that supports them; the text is complete without.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
 
 use crate::printable::printable;
 
-/// What a piece of text is; the colour follows.
+/// The role of a piece of text, which sets its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
     /// Headings and names.
     Strong,
     /// Less important.
     Faint,
-    /// As it should be.
+    /// Normal.
     Good,
-    /// Worth a look.
+    /// Needs attention.
     Attention,
-    /// Wrong.
+    /// An error.
     Bad,
 }
 
@@ -29,7 +29,7 @@ fn wants_colour(no_color: Option<&std::ffi::OsStr>, term: Option<&std::ffi::OsSt
     no_color.is_none_or(std::ffi::OsStr::is_empty) && term.is_some_and(|term| term != "dumb")
 }
 
-/// The text in the colour of its tone.
+/// Returns the text in the colour of its tone.
 pub(crate) fn paint(coloured: bool, tone: Tone, text: &str) -> String {
     if !coloured {
         return text.to_owned();
@@ -44,7 +44,7 @@ pub(crate) fn paint(coloured: bool, tone: Tone, text: &str) -> String {
     format!("\x1b[{code}m{text}\x1b[0m")
 }
 
-/// Says what is wrong, and the cure. Text that came from elsewhere is made printable.
+/// Prints an error and its cure. Text from other sources is made printable.
 pub(crate) fn error(message: &str, cure: Option<&str>) {
     say(Tone::Bad, "error", message);
     if let Some(cure) = cure {
@@ -52,17 +52,17 @@ pub(crate) fn error(message: &str, cure: Option<&str>) {
     }
 }
 
-/// Says something of note.
+/// Prints a note.
 pub(crate) fn note(message: &str) {
     say(Tone::Attention, "note", message);
 }
 
-/// A line of talk as it is.
+/// Prints a line without a label on standard error.
 pub(crate) fn plain(line: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(line));
 }
 
-/// One labelled line of talk; whether anybody reads it is not our concern.
+/// Prints a labelled line on standard error. A failed write must not fail the command.
 fn say(tone: Tone, label: &str, message: &str) {
     let stderr = io::stderr();
     let label = paint(coloured(&stderr), tone, &format!("{label}:"));

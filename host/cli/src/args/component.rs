@@ -1,4 +1,4 @@
-//! `host plugin compile`, `keygen`, `sign`, `verify`, `adapter`: what is done to a file, without a running host.
+//! `host plugin compile`, `keygen`, `sign`, `verify`, `adapter`: commands on files that need no running host.
 
 use std::path::PathBuf;
 

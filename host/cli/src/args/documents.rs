@@ -1,4 +1,4 @@
-//! The commands that documents tell a person to type: this binary takes them.
+//! Test: this binary accepts every command that the documents state.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first wrong answer")]
 
@@ -38,7 +38,7 @@ fn a_command_or_a_flag_that_is_not_there_is_found() {
     assert_eq!(wrong, ["lod", "--prob"]);
 }
 
-/// All documents of the repository.
+/// Returns all documents of the repository.
 fn documents(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
@@ -55,8 +55,8 @@ fn documents(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What stands behind `host ` in backticks, or at the beginning of a line of code (in a fence, or four spaces in), up to where the shell
-/// takes over.
+/// Returns the commands in a document: the text that follows `host ` in backticks, or at the beginning of a line of code (in a fence, or
+/// four spaces in), up to the first character that belongs to the shell.
 fn commands(text: &str) -> impl Iterator<Item = &str> {
     let in_words = text.split('`').skip(1).step_by(2);
     let mut is_fenced = false;
@@ -66,12 +66,12 @@ fn commands(text: &str) -> impl Iterator<Item = &str> {
     });
     let in_code = code.map(|line| line.trim_start()).map(|line| line.strip_prefix("$ ").unwrap_or(line));
     let lines = in_words.chain(in_code).filter_map(|line| line.strip_prefix("host "));
-    // `host 0.1.0` is what `host status` begins with.
+    // `host 0.1.0` is the first line of `host status`, not a command.
     let lines = lines.filter(|line| !line.starts_with(|first: char| first.is_ascii_digit()));
     lines.filter_map(|line| line.split(['|', '#', '&', ';', '>', '`', '\n']).next())
 }
 
-/// The first word of a line that names neither a command nor a flag of it.
+/// Returns the first word of a line that names neither a command nor a flag of it.
 fn unknown<'a>(tree: &Command, line: &'a str) -> Option<&'a str> {
     let mut command = tree;
     for word in line.split_whitespace() {

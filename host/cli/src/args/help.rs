@@ -1,4 +1,4 @@
-//! The longer texts of help: what a command does, by example.
+//! The long help texts: each command with examples.
 
 use crate::exit;
 
@@ -10,15 +10,15 @@ Probes in the kernel write records into rings. A decoder makes rows of them, a s
 enrichers add to those, and they leave as OpenTelemetry. Decoders, samplers and enrichers are sandboxed WebAssembly \
 components. Every record is counted at every stage, and the sums balance.";
 
-/// After `host -h`.
+/// Printed after `host -h`.
 pub(super) const AFTER_SHORT: &str = "Start with `host run`. `host --help` has examples, exit codes, variables and files.";
 
-/// After `host --help`.
+/// Printed after `host --help`.
 pub(super) fn after() -> String {
     format!("{EXAMPLES}{}{PLACES}", exit::meanings())
 }
 
-/// What it begins with.
+/// Its first part.
 const EXAMPLES: &str = "\
 Examples:
   host run                              see this machine: requests, programs, files, connections
@@ -34,7 +34,7 @@ Examples:
 Exit codes:
 ";
 
-/// What it ends with.
+/// Its last part.
 const PLACES: &str = "
 Environment variables:
   HOST_SOCKET, HOST_CONFIG      as --socket and --config
@@ -69,7 +69,7 @@ terminal that goes away; elsewhere, as SIGUSR1 and SIGUSR2, it ends nothing.
 Attaching takes CAP_BPF and CAP_PERFMON, and for some probes more: `host doctor --caps` says what for. Without them the \
 capture in this binary is replayed through the same path, clearly marked, so that plugins can be tried anywhere.";
 
-/// After `host run --help`.
+/// Printed after `host run --help`.
 pub(super) const RUN_AFTER: &str = "\
 Examples:
   host run                                   everything, on the screen
@@ -91,7 +91,7 @@ A heading for each process at one end of its connections, and below it a line fo
 many of them failed, and the time that half of them and 99 of 100 took no longer than. What was over `metrics.cardinality` is \
 in one line, (others).";
 
-/// After `host requests --help`.
+/// Printed after `host requests --help`.
 pub(super) const REQUESTS_AFTER: &str = "\
 Examples:
   host requests --watch
@@ -108,7 +108,7 @@ Write what probes see to a capture: an Arrow IPC stream, compressed, that `host 
 No plugin sees the records, so a connection whose protocol nobody knows is recorded as whole as the rest. A capture holds what \
 programs sent: only its owner may read it.";
 
-/// After `host record --help`.
+/// Printed after `host record --help`.
 pub(super) const RECORD_AFTER: &str = "\
 Examples:
   host record -o my.capture --probe l7 --port 6379 --capture-bytes 4096 --duration 10s
@@ -122,7 +122,7 @@ The same capture with the same plugins gives the same bytes each time, however f
 and what is sampled are derived from the capture, the time is that of the records, and what has no room waits. Only a plugin \
 that is granted `random`, or whose call runs out of time, may answer otherwise.";
 
-/// After `host replay --help`.
+/// Printed after `host replay --help`.
 pub(super) const REPLAY_AFTER: &str = "\
 Examples:
   host replay my.capture --output jsonl
@@ -140,14 +140,14 @@ Show where the events of a running host went.
 For each path the ledger: records produced in the kernel, lost for want of room in the ring, rows decoded, sampled out, \
 kept, exported, dropped. Each stage's sum equals what came in; if one does not, the word UNBALANCED says so.";
 
-/// After `host status --help`.
+/// Printed after `host status --help`.
 pub(super) const STATUS_AFTER: &str = "\
 Examples:
   host status
   host status --format json | jq '.paths[] | {probe, lost: .ledger.lost_in_ring}'
   curl --unix-socket /run/host.sock http://host/v1/status";
 
-/// After `host plugin --help`.
+/// Printed after `host plugin --help`.
 pub(super) const PLUGIN_AFTER: &str = "\
 Slots are named places on the path: `decoder.PROBE`, `sampler` (all paths) or `sampler.PROBE` (one), `enricher.NAME`.
 
@@ -172,7 +172,7 @@ reason and the cure are printed, the exit code is 3, and the old one stays.
 The state of the old one goes over to the new one where both can and the new one accepts it; if not, the new one starts \
 cold, and the answer says so and why. Loading what is live already does nothing and says so.";
 
-/// After `host plugin load --help`.
+/// Printed after `host plugin load --help`.
 pub(super) const PLUGIN_LOAD_AFTER: &str = "\
 Examples:
   host plugin load ./my_sampler.wasm
@@ -188,7 +188,7 @@ A line per slot, and beneath it one per path: what the plugin is doing there, it
 and 99 of 100, the memory it has of what it may have. Faults by kind follow where there were any. FAULTING: it failed within \
 the last minute; BACKING OFF: it is left alone for a while; QUARANTINED: it is left alone for good.";
 
-/// After `host plugin list --help`.
+/// Printed after `host plugin list --help`.
 pub(super) const PLUGIN_LIST_AFTER: &str = "\
 Examples:
   host plugin list
@@ -202,14 +202,14 @@ A FILE is read from disk; no host has to run. It says who signed it, the limits 
 of a configuration that would grant what it imports. A SLOT is asked of the running host: the live plugin, its configuration, \
 grants and limits, what is done about its faults, and what its calls cost path by path.";
 
-/// After `host plugin inspect --help`.
+/// Printed after `host plugin inspect --help`.
 pub(super) const PLUGIN_INSPECT_AFTER: &str = "\
 Examples:
   host plugin inspect ./my_sampler.wasm
   host plugin inspect sampler
   host plugin inspect sampler --format json | jq .live.limits";
 
-/// After `host plugin history --help`.
+/// Printed after `host plugin history --help`.
 pub(super) const HISTORY_AFTER: &str = "\
 Examples:
   host plugin history
@@ -223,7 +223,7 @@ Put an earlier generation back into its slot.
 The old bytes with the old configuration become live again, as a load does it: state goes over where it can, and the exit \
 code is 0 only once they are live.";
 
-/// After `host plugin rollback --help`.
+/// Printed after `host plugin rollback --help`.
 pub(super) const ROLLBACK_AFTER: &str = "\
 Examples:
   host plugin rollback sampler            what was live before
@@ -240,7 +240,7 @@ never holds the live path up: what it has no time for is dropped, and counted. `
 A condition is made of `disagreement` (the share of rows, judged by the bound of its 95 % confidence interval), `faults`, \
 `cost` (its time over that of the live one), `rows` and `dropped`, compared by < <= > >= == and joined by `and`.";
 
-/// After `host plugin shadow --help`.
+/// Printed after `host plugin shadow --help`.
 pub(super) const SHADOW_AFTER: &str = "\
 Examples:
   host plugin shadow ./my_sampler.wasm
@@ -256,21 +256,21 @@ On how many rows the two agree, with the 95 % confidence interval; how many rows
 them has; what the candidate costs beside the live one; its faults; the batches that it did not see; and up to ten rows on \
 which the two differ.";
 
-/// After `host plugin compare --help`.
+/// Printed after `host plugin compare --help`.
 pub(super) const COMPARE_AFTER: &str = "\
 Examples:
   host plugin compare
   host plugin compare sampler --watch
   host plugin compare sampler --format json | jq '{disagreement, interval}'";
 
-/// After `host plugin promote --help`.
+/// Printed after `host plugin promote --help`.
 pub(super) const PROMOTE_AFTER: &str = "\
 Examples:
   host plugin promote              the only candidate there is
   host plugin promote sampler
   host plugin rollback sampler     and take that back";
 
-/// After `host plugin discard --help`.
+/// Printed after `host plugin discard --help`.
 pub(super) const DISCARD_AFTER: &str = "\
 Examples:
   host plugin discard              the only candidate there is
@@ -284,7 +284,7 @@ Whenever a plugin traps, takes too long or breaks the contract, the host keeps w
 component, its configuration and the batch. They are bounded in number and bytes ([repro] in the configuration). A batch is \
 what programs did and sent: only the host's user can read it.";
 
-/// After `host plugin repro --help`.
+/// Printed after `host plugin repro --help`.
 pub(super) const REPRO_AFTER: &str = "\
 Examples:
   host plugin repro list
@@ -300,7 +300,7 @@ No host has to run, but the files must be readable: they are its user's. The com
 with the same limits and grants, and called once with the same batch. The host's tables and maps are empty here, and the \
 calls before it are not made.";
 
-/// After `host plugin repro run --help`.
+/// Printed after `host plugin repro run --help`.
 pub(super) const REPRO_RUN_AFTER: &str = "\
 Exit codes:
   0  it failed again with the same kind of fault; with --component: it did not fail
@@ -319,7 +319,7 @@ With --output it becomes a compiled plugin, one file, which `host plugin load` t
 no sandbox holds back, so such a host runs it only if its configuration grants `native-code` to its digest or to its signer. With \
 --out it becomes an entry for the cache of a host that has a compiler, sealed with the key of that cache.";
 
-/// After `host plugin compile --help`.
+/// Printed after `host plugin compile --help`.
 pub(super) const COMPILE_AFTER: &str = "\
 Examples:
   host plugin compile ./my_sampler.wasm --target aarch64-unknown-linux-gnu -o ./my_sampler.cwasm
@@ -346,7 +346,7 @@ Make a pair of keys for signing components.
 The private key is written to a file that only you can read; the public key is printed, as it stands under [signers] in the \
 configuration.";
 
-/// After `host plugin keygen --help`.
+/// Printed after `host plugin keygen --help`.
 pub(super) const KEYGEN_AFTER: &str = "\
 Examples:
   host plugin keygen ./acme.key
@@ -366,7 +366,7 @@ Sign a component.
 
 The signature becomes a part of the file, whose digest changes with it. A signature that was there is replaced.";
 
-/// After `host plugin sign --help`.
+/// Printed after `host plugin sign --help`.
 pub(super) const SIGN_AFTER: &str = "\
 Examples:
   host plugin sign ./my_sampler.wasm --key ./acme.key -o ./my_sampler.signed.wasm";
@@ -377,7 +377,7 @@ Check the signature in a component.
 
 Says whose it is and ends with 0; ends with 3 if there is none, if it is not valid, or if it is not that of --signer.";
 
-/// After `host plugin verify --help`.
+/// Printed after `host plugin verify --help`.
 pub(super) const VERIFY_AFTER: &str = "\
 Examples:
   host plugin verify ./my_sampler.signed.wasm
@@ -390,13 +390,13 @@ Write the adapter that toolchains need which insist on WASI preview 1.
 Go and C libraries import WASI whether they use it or not. Adapted with this, a module becomes a component that imports \
 nothing of it: there are no files, no environment and no sockets, and the clock stands still.";
 
-/// After `host plugin adapter --help`.
+/// Printed after `host plugin adapter --help`.
 pub(super) const ADAPTER_AFTER: &str = "\
 Examples:
   host plugin adapter -o stub.wasm
   wasm-tools component new module.wasm --adapt wasi_snapshot_preview1=stub.wasm -o plugin.wasm";
 
-/// After `host probe --help`.
+/// Printed after `host probe --help`.
 pub(super) const PROBE_AFTER: &str = "\
 Examples:
   host probe list

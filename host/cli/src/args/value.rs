@@ -1,4 +1,4 @@
-//! Values of flags, read from text; an error says what would have been right.
+//! Parsers of flag values; an error names a valid form.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub(crate) fn max_entries(text: &str) -> Result<(String, u32), String> {
     Ok((name.to_owned(), number.parse().map_err(|_| SHAPE)?))
 }
 
-/// Reads a share, `10%` or `0.1`, above none and up to all.
+/// Reads a share, `10%` or `0.1`, above 0 and at most 1.
 pub(crate) fn share(text: &str) -> Result<f64, String> {
     const SHAPE: &str = "write a share above 0% up to 100%, such as 10% or 0.1";
     let share = match text.strip_suffix('%') {
@@ -54,12 +54,12 @@ pub(crate) fn share(text: &str) -> Result<f64, String> {
     share.ok().filter(|share| *share > 0.0 && *share <= 1.0).ok_or_else(|| SHAPE.to_owned())
 }
 
-/// Reads a condition, which goes to the host as it was written.
+/// Checks a condition; the host gets its text unchanged.
 pub(crate) fn condition(text: &str) -> Result<String, String> {
     text.parse::<Condition>().map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
-/// Reads a digest; what stands before its digits may be left out.
+/// Reads a digest; its prefix may be left out.
 pub(crate) fn digest(text: &str) -> Result<String, String> {
     let digits = text.strip_prefix("sha256:").unwrap_or(text);
     if digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -79,7 +79,7 @@ pub(crate) fn pid(text: &str) -> Result<u32, String> {
     text.parse().ok().filter(|pid| *pid > 0).ok_or_else(|| "write the number of a process".to_owned())
 }
 
-/// Reads a command name as the kernel keeps it.
+/// Reads a command name, at most as long as the kernel stores it.
 pub(crate) fn comm(text: &str) -> Result<String, String> {
     match text.len() {
         0 => Err("write the name of a command".to_owned()),

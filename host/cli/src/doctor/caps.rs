@@ -1,4 +1,4 @@
-//! `host doctor --caps`: which capabilities a run takes, what for, and the lines that grant exactly these.
+//! `host doctor --caps`: the capabilities of a run, their purpose, and the lines that grant exactly these.
 
 use host_daemon::Settings;
 use host_daemon::config::Config;
@@ -12,29 +12,29 @@ use crate::output;
 use crate::printable::printable;
 use crate::style::{self, Tone};
 
-/// What a run takes, as `--format json` prints it.
+/// The capabilities of a run, as `--format json` prints them.
 #[derive(Debug, Serialize)]
 struct Caps {
-    /// Without one of these the start fails.
+    /// The start fails without any one of these.
     required: Vec<Taken>,
-    /// What is for one of these goes without it.
+    /// The run does without the feature that one of these is for.
     optional: Vec<Taken>,
-    /// How the required ones are granted, and no others.
+    /// The lines that grant the required ones, and no others.
     grant: Grant,
 }
 
-/// A capability and all that it is for.
+/// A capability and all its purposes.
 #[derive(Debug, Serialize)]
 struct Taken {
     capability: &'static str,
-    /// This process has it.
+    /// Whether this process has it.
     held: bool,
-    /// Also once every probe is attached.
+    /// Whether it is still needed once every probe is attached.
     lasting: bool,
     reasons: Vec<String>,
 }
 
-/// Lines to paste.
+/// Lines to paste, one form per launcher.
 #[derive(Debug, Serialize)]
 struct Grant {
     systemd: [String; 2],
@@ -44,7 +44,7 @@ struct Grant {
     kubernetes: String,
 }
 
-/// What is for this capability.
+/// `host doctor --caps`
 pub(super) fn caps(args: &DoctorArgs) -> Done {
     let config = args.config.as_deref().map(Config::load).transpose()?.unwrap_or_default();
     let settings = Settings { config, probes: args.probes.clone(), ..Settings::default() };
@@ -102,7 +102,7 @@ impl Caps {
     }
 }
 
-/// What it is for; those for whom it is for the same share a line.
+/// Returns the purposes of a capability; users with the same purpose share a line.
 fn reasons(needs: &[&Need]) -> Vec<String> {
     let mut lines: Vec<(&str, Vec<&str>)> = Vec::new();
     for need in needs {

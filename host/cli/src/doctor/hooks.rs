@@ -1,4 +1,4 @@
-//! Which hooks each built-in probe gets on this kernel: by attaching it for a moment, since no list of features says it all.
+//! The hooks of each built-in probe on this kernel, found by attaching it briefly, since no list of features is complete.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use host_kernel::{KernelError, LoadOptions, LoadedProbe, capabilities, catalog};
 
 use super::Finding;
 
-/// Tries every probe in the binary; `btf` stands in for the kernel's.
+/// Attaches every probe in the binary; `btf` replaces the kernel's BTF.
 pub(super) async fn findings(btf: Option<PathBuf>) -> Vec<Finding> {
     if !capabilities::missing().is_empty() {
         return vec![Finding::note(
@@ -24,7 +24,7 @@ pub(super) async fn findings(btf: Option<PathBuf>) -> Vec<Finding> {
     })
 }
 
-/// A probe that is attached while this lives.
+/// Returns a probe that stays attached until dropped.
 fn tried(probe: &catalog::BuiltIn, options: &LoadOptions) -> Result<LoadedProbe, KernelError> {
     let mut loaded = host_kernel::load(probe.name, probe.object, options)?;
     loaded.try_attach()?;
@@ -39,7 +39,7 @@ fn finding(probe: &'static str, tried: Result<LoadedProbe, KernelError>) -> Find
     }
 }
 
-/// What it has, and what better it has not. A check is called after its probe.
+/// Returns the hooks of a probe, and the better ones that it could not use. The check has the probe's name.
 fn told(probe: &'static str, hooks: &[String], passed_over: &[String]) -> Finding {
     let hooks = hooks.join(", ");
     if passed_over.is_empty() {

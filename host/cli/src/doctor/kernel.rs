@@ -1,14 +1,14 @@
-//! What the kernel offers: version, BTF, tracefs, lockdown, cgroup v2, clock.
+//! Features of the kernel: version, BTF, tracefs, lockdown, cgroup v2, clock.
 
 use std::fs;
 use std::path::Path;
 
 use super::Finding;
 
-/// The least kernel that the built-in probes load on: bpf/README.md says so of each.
+/// Minimum kernel on which the built-in probes load; bpf/README.md has that of each.
 const LEAST: (u32, u32) = (5, 10);
 
-/// Looks at the kernel's files beneath `root`; `given` is a file that stands in for its BTF.
+/// Checks the kernel's files beneath `root`; `given` is a file that replaces its BTF.
 pub(super) fn findings(root: &Path, given: Option<&Path>) -> Vec<Finding> {
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     vec![
@@ -53,7 +53,7 @@ fn btf(size: Option<u64>, given: Option<&Path>) -> Finding {
     }
 }
 
-/// Without it the file probe mounts one of its own, or hooks every system call and looks which it is.
+/// Without tracefs the file probe mounts one of its own, or hooks every system call and checks which one it is.
 fn tracefs(root: &Path) -> Finding {
     let places = ["sys/kernel/tracing", "sys/kernel/debug/tracing"];
     let Some(place) = places.iter().find(|place| root.join(place).join("events").exists()) else {

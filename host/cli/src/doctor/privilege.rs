@@ -1,4 +1,4 @@
-//! What this process may do: capabilities per probe, locked memory.
+//! Privileges of this process: capabilities per probe, locked memory.
 
 use host_kernel::capabilities::{self, Capability, CapabilitySet};
 use host_kernel::{catalog::catalog, release};
@@ -6,17 +6,17 @@ use rustix::process::{Resource, getrlimit};
 
 use super::Finding;
 
-/// Kernels before this one charge maps to the limit of locked memory.
+/// First kernel that does not charge maps to the limit of locked memory.
 const NOT_CHARGED_SINCE: (u32, u32) = (5, 11);
 
-/// Looks at this process.
+/// Checks this process.
 pub(super) fn findings() -> Vec<Finding> {
     let may_lift = CapabilitySet::held().allows(Capability::SysResource);
     let memlock = memlock(release::running(), getrlimit(Resource::Memlock).current, may_lift);
     vec![capability(&capabilities::missing()), memlock]
 }
 
-/// The probes in the binary all take the same capabilities.
+/// One finding for all: the probes in the binary take the same capabilities.
 fn capability(missing: &[&str]) -> Finding {
     let probes: Vec<&str> = catalog().iter().map(|probe| probe.name).collect();
     let probes = probes.join(", ");
@@ -31,7 +31,7 @@ fn capability(missing: &[&str]) -> Finding {
     )
 }
 
-/// libbpf lifts the limit where it counts and may be lifted.
+/// The limit matters only where libbpf cannot lift it.
 fn memlock(version: Option<(u32, u32)>, limit: Option<u64>, may_lift: bool) -> Finding {
     match limit {
         _ if version.is_some_and(|version| version >= NOT_CHARGED_SINCE) => {

@@ -1,4 +1,4 @@
-//! What the host reads and talks to: its configuration, the folder of its state, its control socket, its collector.
+//! Files and peers of the host: its configuration, its state folder, its control socket, its collector.
 
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
@@ -11,10 +11,10 @@ use super::{Finding, state};
 use crate::args::DoctorArgs;
 use crate::output::since;
 
-/// A collector that takes longer to accept a connection will hold everything up.
+/// Maximum time to connect: a slower collector would delay every request.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Looks at the configuration, the state, the socket and the collector.
+/// Checks the configuration, the state folder, the socket and the collector.
 pub(super) async fn findings(args: &DoctorArgs) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut configured = None;
@@ -66,7 +66,7 @@ async fn daemon(client: &Client) -> Finding {
     }
 }
 
-/// That none runs is no fault; that one runs and cannot be reached is.
+/// No fault if no daemon runs; a fault if one runs and cannot be reached.
 fn no_daemon(socket: &Path, error: &ClientError) -> Finding {
     match error {
         ClientError::NoDaemon { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
@@ -76,7 +76,7 @@ fn no_daemon(socket: &Path, error: &ClientError) -> Finding {
     }
 }
 
-/// Whether anybody accepts a connection where the collector should be.
+/// Checks whether the collector's address accepts connections.
 fn collector(endpoint: &str) -> Finding {
     let Some(address) = address(endpoint) else {
         return Finding::fault(
@@ -109,7 +109,7 @@ fn collector(endpoint: &str) -> Finding {
     )
 }
 
-/// `host:port` of a URL; the port is that of the scheme, as OTLP over gRPC wants it for plain http.
+/// Returns `host:port` of a URL; the default port is that of the scheme, for plain http that of OTLP over gRPC.
 fn address(endpoint: &str) -> Option<String> {
     let (scheme, rest) = endpoint.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.is_empty())?;

@@ -1,4 +1,4 @@
-//! The folder of the host's state and the cache in it: whether they can be used, and whether anybody else could change them.
+//! The state folder and its cache: whether they can be used, and whether another user could change them.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,7 +12,7 @@ use rustix::process::geteuid;
 
 use super::{Finding, Verdict};
 
-/// Looks at the folder that is named, by a flag or by the configuration, or that a host uses by default; and at its cache.
+/// Checks the state folder of the flag, of the configuration, or the default one; and its cache.
 pub(super) fn findings(flag: Option<PathBuf>, config: Option<&Config>) -> Vec<Finding> {
     let named = flag.or_else(|| config?.state_dir.clone());
     let must = named.is_some();
@@ -26,7 +26,7 @@ pub(super) fn findings(flag: Option<PathBuf>, config: Option<&Config>) -> Vec<Fi
     };
     let state = of_folder(&folder, must);
     let cache = folder.join("cache");
-    // As another user than the host's there is nothing to be seen.
+    // Another user than the host's cannot look into it.
     let look = state.verdict == Verdict::Ok && cache.is_dir();
     std::iter::once(state).chain(look.then(|| of_cache(&cache)).flatten()).collect()
 }
@@ -39,13 +39,13 @@ fn of_cache(folder: &Path) -> Option<Finding> {
     })
 }
 
-/// Without a compiler nothing is kept, and nothing of it is run.
+/// Without a compiler there is no cache.
 #[cfg(not(feature = "compiler"))]
 fn of_cache(_folder: &Path) -> Option<Finding> {
     None
 }
 
-/// A folder that somebody named must be usable; one that nobody named is used if it can be.
+/// A folder that the settings name must be usable; the default one is used if it can be.
 fn of_folder(folder: &Path, must: bool) -> Finding {
     let place = folder.display();
     let Ok(metadata) = fs::metadata(folder) else {
@@ -83,7 +83,7 @@ fn of_folder(folder: &Path, must: bool) -> Finding {
     Finding::ok("state", place.to_string())
 }
 
-/// It is made at the start, if the nearest folder above it lets us.
+/// A missing folder is created at the start, if its nearest existing parent is writable.
 fn missing(folder: &Path, must: bool) -> Finding {
     let place = folder.display();
     let above = folder.ancestors().skip(1).find(|above| above.exists());

@@ -1,4 +1,4 @@
-//! `host plugin adapter`: what a component is built with.
+//! `host plugin adapter`: writes the adapter that a component is built with.
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};

@@ -1,4 +1,4 @@
-//! Which candidate is meant.
+//! The candidate that a command refers to.
 
 use host_api::{Client, GetShadows, ShadowStatus, Slot};
 
@@ -6,7 +6,7 @@ use super::slot_named;
 use crate::ask;
 use crate::exit::{Code, Failure};
 
-/// The slot that is named, or the only one with a candidate.
+/// Returns the slot named, or the only one with a candidate.
 pub(super) async fn which(client: &Client, name: Option<&str>) -> Result<Slot, Failure> {
     match name {
         Some(name) => slot_named(name),

@@ -1,4 +1,4 @@
-//! `host plugin compare`: how a candidate compares with what is live.
+//! `host plugin compare`: compares a candidate with the live plugin.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use crate::redraw;
 use crate::status::per_row;
 use crate::style;
 
-/// Time between two looks of `--watch`.
+/// Interval of `--watch`.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Columns that an example has room for.
+/// Columns of an example.
 const WIDTH: usize = 80;
-/// Columns that what one plugin made of an example has room for: a verdict with its threshold.
+/// Columns of one plugin's result for an example: a verdict with its threshold.
 const RESULT: usize = 24;
 
 /// `host plugin compare`
@@ -39,7 +39,7 @@ pub(super) async fn compare(args: CompareArgs) -> Done {
             answer => answer?,
         };
         seen = true;
-        // Programs get what the host sent, and read it themselves; we need to know only when it is over.
+        // Programs get the host's answer unchanged; it is parsed here only to find the end of the run.
         let status: ShadowStatus = serde_json::from_str(answer.get())
             .map_err(|error| Failure::new(Code::Failed, format!("the comparison cannot be read: {error}")))?;
         let last = !args.watch || status.state != ShadowState::Shadowing;
@@ -54,7 +54,7 @@ pub(super) async fn compare(args: CompareArgs) -> Done {
     }
 }
 
-/// All of a comparison, for a person.
+/// Formats a comparison for a person.
 fn table(status: &ShadowStatus) -> String {
     let role = status.slot.role();
     let mut text =
@@ -73,7 +73,7 @@ fn table(status: &ShadowStatus) -> String {
     text
 }
 
-/// What it is doing, and what will become of it, in one or two lines.
+/// Describes the state of the candidate and its next step in one or two lines.
 fn doing(status: &ShadowStatus) -> String {
     let elapsed = since(status.elapsed_ms);
     match (&status.state, plan(status)) {
@@ -83,13 +83,13 @@ fn doing(status: &ShadowStatus) -> String {
     }
 }
 
-/// What was promised for later.
+/// Describes the condition of its promotion, and the time of the evaluation.
 pub(super) fn plan(status: &ShadowStatus) -> Option<String> {
     let condition = clipped(status.promote_if.as_deref()?, 300);
     Some(format!("promoted after {} if {condition}", since(status.after_ms?)))
 }
 
-/// The sums over all paths.
+/// Returns the sums over all paths.
 fn sums(status: &ShadowStatus, role: Role) -> Vec<(&'static str, String)> {
     let sums = &status.comparison;
     let mut lines = Vec::new();
@@ -117,7 +117,7 @@ fn sums(status: &ShadowStatus, role: Role) -> Vec<(&'static str, String)> {
     lines
 }
 
-/// Columns that only one of them has.
+/// Lists the columns that only one of the two has.
 fn fields(sums: &Comparison) -> String {
     let list = |names: &[String]| names.iter().map(|name| clipped(name, 64)).collect::<Vec<_>>().join(", ");
     match (sums.missing_fields.as_slice(), sums.added_fields.as_slice()) {
@@ -128,7 +128,7 @@ fn fields(sums: &Comparison) -> String {
     }
 }
 
-/// What the candidate costs beside the live plugin: the median of the batches, and the mean of both.
+/// Returns the cost of the candidate relative to the live plugin: the median of the batches, and the mean of both.
 fn cost(sums: &Comparison) -> String {
     if sums.batches == 0 {
         return "-".to_owned();
@@ -148,7 +148,7 @@ fn batches(sums: &Comparison) -> String {
     text
 }
 
-/// The same path by path.
+/// Returns the same figures path by path.
 fn paths(status: &ShadowStatus) -> String {
     let headings = [
         ("PATH", Align::Left),
@@ -175,7 +175,7 @@ fn paths(status: &ShadowStatus) -> String {
     columns(&headings, status.paths.iter().map(row))
 }
 
-/// Rows on which the two differ; what there is to know of a row is cut to the room there is.
+/// Lists rows on which the two differ; the text of a row is cut to the available width.
 fn examples(examples: &[Example]) -> String {
     let result = |text: &str| clipped(text, RESULT);
     let widest = |text: fn(&Example) -> &str| examples.iter().map(|example| result(text(example)).chars().count()).max();

@@ -1,4 +1,4 @@
-//! `host plugin compile`: code made ahead of time, for another machine or for a host without a compiler.
+//! `host plugin compile`: compiles a component ahead of time, for another machine or for a host without a compiler.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -17,26 +17,26 @@ use crate::printable::printable;
 /// Compiled code for another machine, as `--format json` prints it.
 #[derive(Debug, Serialize)]
 struct Compiled {
-    /// Of the component.
+    /// The digest of the component.
     digest: String,
     target: String,
     file: String,
-    /// Of machine code; of a compiled plugin, of the file.
+    /// Bytes of machine code; of a compiled plugin, those of the file.
     bytes: u64,
     #[serde(flatten)]
     place: Place,
 }
 
-/// What was made of it.
+/// The output.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Place {
     Cache {
-        /// Whether the folder has a key of its own, which the other machine needs as well.
+        /// Whether the folder has a new key, which the other machine needs as well.
         new_key: bool,
     },
     Plugin {
-        /// The digest of the file, to grant `native-code` to.
+        /// The digest of the file, for the grant `native-code`.
         compiled_digest: String,
     },
 }
@@ -56,7 +56,7 @@ pub(super) fn compile(args: &CompileArgs) -> Done {
     }
 }
 
-/// A compiled plugin.
+/// Writes a compiled plugin.
 fn into_file(args: &CompileArgs, component: &[u8], stem: &str, file: &Path) -> Result<Compiled, Failure> {
     let refused = |error: host_plugin::PluginError| Failure::new(Code::Refused, error.to_string()).cured_by(error.cure);
     let plugin = host_plugin::compile_for(component, stem, &args.target).map_err(refused)?;
@@ -71,7 +71,7 @@ fn into_file(args: &CompileArgs, component: &[u8], stem: &str, file: &Path) -> R
     })
 }
 
-/// An entry for the cache of another machine.
+/// Writes an entry for the cache of another machine.
 fn into_cache(args: &CompileArgs, component: &[u8], stem: &str, folder: &Path) -> Result<Compiled, Failure> {
     if let Some(key) = &args.key {
         lay_down(key, folder)?;
@@ -86,7 +86,7 @@ fn into_cache(args: &CompileArgs, component: &[u8], stem: &str, folder: &Path) -
     Ok(Compiled { digest: digest.to_string(), target: target.to_owned(), file, bytes, place })
 }
 
-/// Puts the other machine's key where the code goes, for its owner alone. Another key that is there stays.
+/// Copies the other machine's key to the output folder, readable by its owner alone. A different key in the folder stays, and is an error.
 fn lay_down(key: &Path, folder: &Path) -> Done {
     let cannot = |file: &Path, error: io::Error| Failure::new(Code::Failed, format!("{}: {error}", file.display()));
     let wanted = fs::read(key).map_err(|error| cannot(key, error))?;

@@ -1,4 +1,4 @@
-//! `host plugin history`: the generations of a slot that are kept, and how one came after the other.
+//! `host plugin history`: the generations kept of a slot, and the swaps between them.
 
 use host_api::{GetSlots, GetStatus, Slot, SlotGeneration, Swap};
 use serde::Serialize;
@@ -11,13 +11,13 @@ use crate::output::{self, Align, ago, columns};
 use crate::printable::clipped;
 use crate::status::{self, first_word};
 
-/// Swaps that the table shows; JSON has them all.
+/// Maximum number of swaps in the table; JSON has them all.
 const SWAPS_SHOWN: usize = 10;
 
-/// What became of the slots.
+/// The history of the slots.
 #[derive(Debug, Serialize)]
 struct History {
-    /// The generations that are kept, slot by slot, oldest first.
+    /// The generations kept, slot by slot, oldest first.
     generations: Vec<SlotGeneration>,
     /// The last swaps, oldest first.
     swaps: Vec<Swap>,
@@ -44,7 +44,7 @@ pub(super) async fn history(args: HistoryArgs) -> Done {
     }
 }
 
-/// A slot that nothing is known of.
+/// Returns the failure for a slot without any history.
 pub(super) fn empty(slot: &Slot) -> Failure {
     let failure = Failure::new(Code::Failed, format!("{slot} is empty"));
     failure.cured_by("`host plugin list` shows the slots that are not")
@@ -63,7 +63,7 @@ impl History {
     }
 }
 
-/// A swap, and below it why it was made and why a state did not go over, where there is more to say than a word.
+/// Formats a swap; if there is more to say than a word, adds its reason and why a state was not handed over.
 fn because(swap: &Swap, now: u64) -> String {
     let mut text = format!("  {}\n", status::line(swap, &ago(swap.unix_ms, now)));
     let more = [&swap.reason, &swap.handover].into_iter().filter(|why| why.contains(": "));
@@ -71,7 +71,7 @@ fn because(swap: &Swap, now: u64) -> String {
     text
 }
 
-/// Slot by slot, newest first.
+/// Formats the generations slot by slot, newest first.
 fn generations(generations: &[SlotGeneration], now: u64) -> String {
     let headings = [
         ("  GEN", Align::Left),
@@ -101,7 +101,7 @@ fn generations(generations: &[SlotGeneration], now: u64) -> String {
 
 fn row(generation: &SlotGeneration, now: u64) -> Vec<String> {
     let SlotGeneration { generation: number, name, version, digest, live, since_unix_ms, health, handover, .. } = generation;
-    // A word each: the swaps below say why. What is wrong is seen without colour.
+    // One word each, because the swaps below give the reasons. Capitals show a problem without colour.
     let health = if health == "healthy" { health.clone() } else { first_word(health).to_uppercase() };
     let handover = if handover.is_empty() { "-" } else { first_word(handover) };
     vec![

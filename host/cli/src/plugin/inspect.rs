@@ -1,4 +1,4 @@
-//! `host plugin inspect FILE`: what a component is and asks for, without running any of it.
+//! `host plugin inspect FILE`: describes a component and its imports, without running any of it.
 
 use std::path::Path;
 
@@ -16,35 +16,35 @@ use crate::exit::{Code, Done, Failure};
 use crate::output::{self, sheet};
 use crate::printable::printable;
 
-/// What is said about a component.
+/// The description of a component.
 #[derive(Debug, Serialize)]
 struct Card {
     name: String,
     version: String,
     roles: Vec<Role>,
-    /// Version of the contract that its roles speak.
+    /// Version of the contract that its roles use.
     contract: String,
     /// Whether it is a decoder of a protocol.
     protocol: bool,
-    /// Whether it hands its state to a successor.
+    /// Whether it hands its state over to a successor.
     handover: bool,
     digest: String,
-    /// Whose valid signature is in it.
+    /// The signer, if it has a valid signature.
     signer: Option<PublicKey>,
     size_bytes: u64,
     exports: Vec<String>,
     imports: Vec<Import>,
-    /// What it may use where the configuration says nothing.
+    /// Its limits if the configuration sets none.
     limits: SlotLimits,
 }
 
-/// One import, and what it takes.
+/// One import, and its grant.
 #[derive(Debug, Serialize)]
 struct Import {
     name: String,
-    /// The word that grants it; none if it is free.
+    /// The word that grants it; None if it needs no grant.
     grant: Option<&'static str>,
-    /// It is of WASI: it links, and there is nothing behind it.
+    /// Whether it is a WASI import that links but does nothing.
     empty: bool,
 }
 
@@ -57,7 +57,7 @@ pub(super) async fn inspect(args: InspectArgs) -> Done {
     }
 }
 
-/// What a file, or a component in this binary, says of itself.
+/// Prints the description of a file, or of a component in this binary.
 fn of_component(args: &InspectArgs) -> Done {
     let bytes = read(Path::new(&args.subject))?;
     let stem = Path::new(&args.subject).file_stem().unwrap_or_default().to_string_lossy();
@@ -73,7 +73,7 @@ pub(super) fn refused(subject: &str, refusal: &Refusal) -> Failure {
     Failure::new(Code::Refused, format!("plugin {subject}: {} failed: {refusal}", refusal.step())).cured_by(refusal.cure())
 }
 
-/// The card of a component; the refusal if it imports what no host offers.
+/// Describes a component; refuses it if it imports an interface that no host offers.
 fn card(inspection: Inspection, size_bytes: u64) -> Result<Card, Refusal> {
     let mut imports = Vec::new();
     for name in &inspection.imports {
@@ -134,7 +134,7 @@ impl Card {
         text + &self.cure()
     }
 
-    /// The lines of a configuration that grant what it imports.
+    /// Returns the lines of a configuration that grant its imports.
     fn cure(&self) -> String {
         let mut words: Vec<String> =
             self.imports.iter().filter_map(|import| import.grant).map(|word| format!("{word:?}")).collect();

@@ -1,4 +1,4 @@
-//! `host plugin list`: slot by slot who is live, and path by path what its calls cost.
+//! `host plugin list`: the live plugin of each slot, and the cost of its calls on each path.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::output::{Align, columns, grouped, nanos, part_of, portion, short};
 use crate::printable::clipped;
 use crate::status::{first_word, per_row};
 
-/// For each slot who is in it, a line per path, and what went wrong there; then its candidate.
+/// Formats for each slot its plugin, a line per path, and the problems there; then its candidate.
 pub(super) fn table(plugins: &[PluginOnPath], shadows: &[ShadowStatus]) -> String {
     let mut slots: Vec<Vec<&PluginOnPath>> = Vec::new();
     for entry in plugins {
@@ -33,7 +33,7 @@ pub(super) fn table(plugins: &[PluginOnPath], shadows: &[ShadowStatus]) -> Strin
     text
 }
 
-/// A line per path: what the plugin does there, and what its calls cost.
+/// Formats a line per path: the state of the plugin there, and the cost of its calls.
 pub(super) fn paths<'a>(plugins: impl IntoIterator<Item = &'a PluginOnPath>) -> String {
     let headings = [
         ("  PATH", Align::Left),
@@ -62,7 +62,7 @@ fn row(entry: &PluginOnPath) -> Vec<String> {
     ]
 }
 
-/// What a plugin is doing, in capitals where somebody should look.
+/// Returns the state of a plugin, in capitals where it needs attention.
 pub(super) const fn state(state: PluginState) -> &'static str {
     match state {
         PluginState::Live => "live",
@@ -84,10 +84,10 @@ fn who(entry: &PluginOnPath) -> String {
     )
 }
 
-/// Work of the host on one batch that somebody should know of, nanoseconds: as long as a call of a decoder may take.
+/// Minimum work of the host on one batch, in nanoseconds, that is reported: the default deadline of a decoder's call.
 const LONG_WORK: u64 = 100_000_000;
 
-/// What went wrong on a path, a line for each kind of trouble; empty if nothing did.
+/// Returns the problems on a path, a line for each kind; empty if there are none.
 pub(super) fn trouble(entry: &PluginOnPath) -> String {
     let PluginStatus { faults: by_kind, traps, recycled, lines_left_out, lookups_left_out, .. } = &entry.plugin;
     let mut parts = Vec::new();
@@ -111,7 +111,7 @@ pub(super) fn trouble(entry: &PluginOnPath) -> String {
     parts.iter().map(|part| format!("  {}: {part}\n", clipped(&entry.path, 12))).collect()
 }
 
-/// `3 trap, 1 deadline`, and the batches that were kept from the plugin for them.
+/// Formats `3 trap, 1 deadline`, and the batches that were withheld from the plugin because of them.
 fn faults(by_kind: &BTreeMap<FaultKind, u64>) -> String {
     let of_kind = |(kind, count): (&FaultKind, &u64)| match kind {
         FaultKind::BackingOff => format!("{} batches passed it by while it backed off", grouped(*count)),
@@ -121,7 +121,7 @@ fn faults(by_kind: &BTreeMap<FaultKind, u64>) -> String {
     by_kind.iter().map(of_kind).collect::<Vec<_>>().join(", ")
 }
 
-/// Who is in the shadow of the live plugin.
+/// Describes the candidate in the shadow of the live plugin.
 pub(super) fn candidate(shadow: &ShadowStatus) -> String {
     format!(
         "  SHADOW: {}, sha256 {}, {} of batches, {}\n",

@@ -1,4 +1,4 @@
-//! `host plugin repro`: calls that failed, from the running host or from the folder of its state.
+//! `host plugin repro`: failed calls, from the running host or from its state folder.
 
 use host_api::{BoundTo, Client, ClientError, GetRepro, GetRepros, Repro, ReproSummary, Rerun, RerunOutcome};
 use host_daemon::config::default_state_dir;
@@ -20,7 +20,7 @@ pub(super) async fn repro(command: ReproCommand) -> Done {
     }
 }
 
-/// Where the calls are kept.
+/// The source of the repros.
 enum Kept {
     Host(Client),
     Folder(Store),
@@ -59,7 +59,7 @@ async fn run(args: ReproRunArgs) -> Done {
     verdict(rerun.outcome, args.component.is_some())
 }
 
-/// Whether it went as whoever makes the call again wants it to: the component that failed fails again, a fix does not.
+/// Whether the rerun had the desired result: the component that failed fails again, a fix does not.
 fn verdict(outcome: RerunOutcome, fix: bool) -> Done {
     match (outcome, fix) {
         (RerunOutcome::Again, false) | (RerunOutcome::Succeeded, true) => Ok(()),
@@ -68,7 +68,7 @@ fn verdict(outcome: RerunOutcome, fix: bool) -> Done {
     }
 }
 
-/// All about one call. Its id becomes part of a request and of a path.
+/// Returns one repro. The id is checked because it becomes part of a request and of a path.
 async fn find(id: &str, args: KeptArgs) -> Result<Repro, Failure> {
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')) {
         let failure = Failure::new(Code::Usage, format!("{:?} is not the id of a call", printable(id)));
@@ -80,7 +80,7 @@ async fn find(id: &str, args: KeptArgs) -> Result<Repro, Failure> {
     })
 }
 
-/// The folder that is named; else the running host; else the folder that a host uses if it is told nothing.
+/// Returns the folder named; otherwise the running host; otherwise the default state folder.
 async fn kept(args: KeptArgs) -> Result<Kept, Failure> {
     if let Some(folder) = args.state_dir {
         return Ok(Kept::Folder(Store::open(&folder)));
@@ -98,7 +98,7 @@ async fn kept(args: KeptArgs) -> Result<Kept, Failure> {
     }
 }
 
-/// A line per call; its id tells the slot, the path and the kind of fault.
+/// Formats a line per call; its id contains the slot, the path and the kind of fault.
 fn table(repros: &[ReproSummary], now: u64) -> String {
     if repros.is_empty() {
         return "no call that failed is kept\n".to_owned();
@@ -117,7 +117,7 @@ fn table(repros: &[ReproSummary], now: u64) -> String {
     columns(&headings, repros.iter().map(row))
 }
 
-/// All about one call.
+/// Formats one repro in full.
 fn page(repro: &Repro, now: u64) -> String {
     let summary = &repro.summary;
     let bound_to = match &repro.bound_to {
@@ -152,7 +152,7 @@ fn page(repro: &Repro, now: u64) -> String {
     ])
 }
 
-/// Whether it failed again.
+/// Describes whether it failed again.
 fn sentence(summary: &ReproSummary, rerun: &Rerun) -> String {
     let detail = printable(&rerun.detail);
     let took = nanos(rerun.elapsed_ns);

@@ -1,4 +1,4 @@
-//! `host plugin shadow`, `promote` and `discard`: a candidate comes, and what becomes of it.
+//! `host plugin shadow`, `promote` and `discard`: the start and the end of a candidate.
 
 use host_api::{DiscardPlugin, PromotePlugin, ShadowPlugin, ShadowStatus};
 use host_plugin::limits::LARGEST_COMPONENT;
@@ -50,7 +50,7 @@ pub(super) async fn discard(args: CandidateArgs) -> Done {
     }
 }
 
-/// The candidate is there; what happens next.
+/// Describes a candidate that has started, and the next step.
 fn began(status: &ShadowStatus) -> String {
     let next = compare::plan(status).unwrap_or_else(|| {
         format!("`host plugin compare {0}` shows how they compare; `host plugin promote {0}` makes it live", status.slot)
@@ -70,7 +70,7 @@ fn began(status: &ShadowStatus) -> String {
     )
 }
 
-/// The candidate is gone; what was learnt.
+/// Describes the result of a discarded candidate.
 fn discarded(status: &ShadowStatus) -> String {
     format!(
         "{}: {} is discarded after {}; it differed on {} of {} rows\n",

@@ -1,4 +1,4 @@
-//! `host plugin keygen`, `sign` and `verify`: who made a component.
+//! `host plugin keygen`, `sign` and `verify`: signatures of components.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -20,7 +20,7 @@ use crate::style;
 #[derive(Debug, Serialize)]
 struct Signed {
     file: String,
-    /// Of all its bytes, the signature included.
+    /// The digest of all its bytes, the signature included.
     digest: String,
     signer: PublicKey,
 }
@@ -28,7 +28,7 @@ struct Signed {
 /// A pair of keys, without the secret.
 #[derive(Debug, Serialize)]
 struct Keys {
-    /// Where the private key is.
+    /// The path of the private key.
     file: String,
     public_key: PublicKey,
 }
@@ -56,7 +56,7 @@ pub(super) fn keygen(args: &KeygenArgs) -> Done {
     }
 }
 
-/// Writes a secret for its owner alone, and never over another.
+/// Writes a private key readable by its owner alone, and never over an existing file.
 fn keep(file: &Path, key: &PrivateKey) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
     writeln!(file, "{}", key.reveal())?;
@@ -75,7 +75,7 @@ pub(super) fn sign(args: &SignArgs) -> Done {
             .cured_by("`host plugin keygen KEYFILE` makes a key")
     })?;
     let component = signature::sign(&read(&args.file)?, &key).map_err(|refusal| refused(&subject, &refusal))?;
-    // What would be refused with a signature is refused here.
+    // Checks the result, so that an invalid component is refused before it is written.
     let signed = signed(&args.output, &component, None)?;
     fs::write(&args.output, &component)
         .map_err(|error| Failure::new(Code::Failed, format!("{}: {error}", args.output.display())))?;
@@ -90,7 +90,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Done {
     tell(args.format.format, &signed(&args.file, &read(&args.file)?, wanted)?)
 }
 
-/// Who signed these bytes; a refusal if nobody did, or somebody else than wanted.
+/// Returns the signer of these bytes; refuses them if unsigned, or if signed by another key than `wanted`.
 fn signed(file: &Path, component: &[u8], wanted: Option<PublicKey>) -> Result<Signed, Failure> {
     let subject = printable(&file.to_string_lossy());
     let inspection = host_plugin::inspect(component).map_err(|refusal| refused(&subject, &refusal))?;

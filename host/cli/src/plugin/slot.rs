@@ -1,4 +1,4 @@
-//! `host plugin inspect SLOT`: all that the running host knows of a slot.
+//! `host plugin inspect SLOT`: describes a slot of the running host in full.
 
 use host_api::{GetPlugins, GetShadows, GetSlots, OnFaults, PluginOnPath, ShadowStatus, Slot, SlotGeneration};
 use host_daemon::from_slot_limits;
@@ -12,15 +12,15 @@ use crate::ask;
 use crate::exit::Done;
 use crate::output::{self, ago, grouped, sheet};
 
-/// What is known of a slot, as `--format json` prints it.
+/// The description of a slot, as `--format json` prints it.
 #[derive(Debug, Serialize)]
 struct Known {
     slot: Slot,
-    /// What works in it; none while it is empty and only earlier generations are kept.
+    /// The live plugin; None if the slot is empty and holds only earlier generations.
     live: Option<SlotGeneration>,
-    /// What its calls cost, path by path.
+    /// The state of the plugin and the cost of its calls, path by path.
     paths: Vec<PluginOnPath>,
-    /// Earlier generations that are kept for a rollback, oldest first.
+    /// Earlier generations kept for a rollback, oldest first.
     kept: Vec<SlotGeneration>,
     /// The candidate in its shadow.
     shadow: Option<ShadowStatus>,
@@ -45,7 +45,7 @@ pub(super) async fn inspect(args: InspectArgs, slot: Slot) -> Done {
     }
 }
 
-/// Limits, a line each, names aligned.
+/// Formats limits, a line each, names aligned.
 pub(super) fn limits(limits: &Limits) -> String {
     let named = limits.named();
     let width = named.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
@@ -108,7 +108,7 @@ const fn word(fallback: Fallback) -> &'static str {
     }
 }
 
-/// What becomes of a batch, in words.
+/// Describes the fallback of a batch.
 const fn fallback(fallback: Fallback, role: Role) -> &'static str {
     match (fallback, role) {
         (Fallback::Drop, _) => "the batch ends here and counts as sampled out",

@@ -1,12 +1,12 @@
-//! The room that a frame of the live table has.
+//! The size of a frame of the live table.
 
-/// What a frame is drawn for.
+/// The properties of the terminal that a frame is drawn for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Canvas {
-    /// Columns.
+    /// Width in columns.
     pub(super) width: usize,
-    /// Lines.
+    /// Height in lines.
     pub(super) height: usize,
-    /// Whether colours are wanted.
+    /// Whether colours are used.
     pub(super) coloured: bool,
 }

@@ -1,4 +1,4 @@
-//! The last lines that were written: events and log lines, for the live table to show.
+//! The last lines written, events and log lines, for the live table.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use host_model::Lock;
 
-/// Lines kept; no terminal shows more.
+/// Maximum number of lines; no terminal shows more.
 const LINES: usize = 200;
-/// Bytes of a line kept; no terminal is wider.
+/// Maximum bytes of a line; no terminal is wider.
 const WIDTH: usize = 1_024;
 
-/// A place to write lines to; the newest stay. Clones share it.
+/// A writer that keeps the newest lines. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Feed {
     lines: Arc<Lock<Lines>>,
@@ -20,14 +20,14 @@ pub(super) struct Feed {
 #[derive(Debug, Default)]
 struct Lines {
     complete: VecDeque<String>,
-    /// A line that has not ended yet.
+    /// A line without its end so far.
     open: Vec<u8>,
 }
 
 // === impl Feed ===
 
 impl Feed {
-    /// The newest lines, at most this many, oldest first.
+    /// Returns the newest lines, at most this many, oldest first.
     pub(super) fn last(&self, count: usize) -> Vec<String> {
         let lines = self.lines.lock();
         lines.complete.iter().skip(lines.complete.len().saturating_sub(count)).cloned().collect()

@@ -1,4 +1,4 @@
-//! Where there is no terminal: a line per path from time to time.
+//! Output without a terminal: a line per path at intervals.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use super::rates::PathRate;
 use crate::output::{grouped, short};
 use crate::printable::clipped;
 
-/// Time between two summaries.
+/// Interval of the summaries.
 pub(super) const EVERY: Duration = Duration::from_secs(10);
 
-/// One path in one line.
+/// Formats one path as one line.
 pub(super) fn summary(rate: &PathRate) -> String {
     let cost = rate.plugin_ns_per_row.map_or_else(|| "-".to_owned(), |ns| format!("{ns:.0}"));
     format!(

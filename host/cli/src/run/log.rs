@@ -10,7 +10,7 @@ use crate::args::LogFormat;
 use crate::exit::{Code, Failure};
 use crate::style;
 
-/// Where log lines go.
+/// The destination of log lines.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
     /// Standard error.
@@ -24,13 +24,13 @@ pub(crate) fn to_stderr(filter: Option<&str>, format: LogFormat) -> Result<(), F
     start(filter, format, Place::Stderr)
 }
 
-/// Starts the log. `RUST_LOG` goes before `filter`.
+/// Starts the log. `RUST_LOG` overrides `filter`.
 pub(super) fn start(filter: Option<&str>, format: LogFormat, place: Place) -> Result<(), Failure> {
     let variable = std::env::var("RUST_LOG").ok().filter(|words| !words.is_empty());
     let filter = self::filter(variable.as_deref().or(filter))?;
     let coloured = matches!(place, Place::Stderr) && style::coloured(&io::stderr());
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(coloured).with_writer(place);
-    // Nothing else in this process sets a log up, so this one takes.
+    // Cannot fail: no other part of this process sets up a log.
     let _ = match format {
         LogFormat::Text => subscriber.with_target(false).try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
@@ -38,7 +38,7 @@ pub(super) fn start(filter: Option<&str>, format: LogFormat, place: Place) -> Re
     Ok(())
 }
 
-/// Which lines are written.
+/// Returns the filter of log lines.
 pub(crate) fn filter(words: Option<&str>) -> Result<EnvFilter, Failure> {
     let words = words.unwrap_or("info");
     EnvFilter::try_new(words).map_err(|error| {

@@ -1,20 +1,20 @@
-//! Rates: what happened between two looks at the status.
+//! Rates: differences between two samples of the status.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use host_api::{PathStatus, Status};
 
-/// Looks that a rate spans: long enough to be steady, short enough to be now.
+/// Number of samples that a rate spans: long enough to be steady, short enough to be current.
 const WINDOW: usize = 3;
 
-/// The last few looks at the status.
+/// The last few samples of the status.
 #[derive(Debug, Default)]
 pub(super) struct History {
     looks: VecDeque<(Instant, Status)>,
 }
 
-/// One path per second.
+/// The rates of one path, per second.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct PathRate {
     /// Its probe.
@@ -25,11 +25,11 @@ pub(super) struct PathRate {
     pub(super) kept: f64,
     /// Rows exported.
     pub(super) exported: f64,
-    /// What never arrived since the start: lost in the ring, or missed in the kernel.
+    /// Records lost since the start: in the ring, or missed in the kernel.
     pub(super) lost: u64,
     /// Rows dropped at export since the start.
     pub(super) dropped: u64,
-    /// Nanoseconds in plugins per row that came out of the decoder; none if no row came.
+    /// Nanoseconds in plugins per row from the decoder; None if there was no row.
     pub(super) plugin_ns_per_row: Option<f64>,
     /// Faults of its plugins since they went live.
     pub(super) traps: u64,
@@ -38,7 +38,7 @@ pub(super) struct PathRate {
 // === impl History ===
 
 impl History {
-    /// Remembers a look.
+    /// Adds a sample.
     pub(super) fn push(&mut self, at: Instant, status: Status) {
         self.looks.push_back((at, status));
         if self.looks.len() > WINDOW {
@@ -46,12 +46,12 @@ impl History {
         }
     }
 
-    /// The last look.
+    /// Returns the last sample.
     pub(super) fn last(&self) -> Option<&Status> {
         self.looks.back().map(|(_, status)| status)
     }
 
-    /// What each path did per second over the looks remembered; all zero after the first.
+    /// Returns the rates of each path over the stored samples; all zero after the first.
     pub(super) fn rates(&self) -> Vec<PathRate> {
         let (Some((from, before)), Some((to, now))) = (self.looks.front(), self.looks.back()) else {
             return Vec::new();
@@ -63,7 +63,7 @@ impl History {
             .collect()
     }
 
-    /// Share of one core that the host used, in percent.
+    /// Returns the share of one core that the host used, in percent.
     pub(super) fn cpu_percent(&self) -> f64 {
         let (Some((from, before)), Some((to, now))) = (self.looks.front(), self.looks.back()) else {
             return 0.0;
@@ -83,7 +83,7 @@ fn rate(before: &PathStatus, now: &PathStatus, elapsed: Duration) -> PathRate {
         exported: per_second(now.ledger.exported.saturating_sub(before.ledger.exported), elapsed),
         lost: now.ledger.lost(),
         dropped: now.ledger.dropped_at_export,
-        // A swap starts the counters of a plugin anew; the look after it has no cost to show.
+        // A swap resets the counters of a plugin; the sample after it has no cost to show.
         plugin_ns_per_row: (rows > 0 && spent > 0).then(|| spent as f64 / rows as f64),
         traps: now.plugins.iter().map(|plugin| plugin.traps).sum(),
     }

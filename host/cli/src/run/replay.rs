@@ -1,4 +1,4 @@
-//! `host replay`: a capture through the paths of a run, the same each time.
+//! `host replay`: plays a capture through the paths of a run, with the same result each time.
 
 use host_api::{FinalReport, PathStatus, Slot, Status, Step};
 use host_daemon::config::{Config, OutputName};
@@ -13,8 +13,7 @@ use crate::output;
 use crate::printable::printable;
 use crate::requests;
 
-/// What a plugin of the command line may import: there is nothing behind it in a replay, where tables are empty and the time is
-/// that of the records.
+/// Grants of every plugin on the command line: harmless in a replay, where tables are empty and the time is that of the records.
 const GRANTS: [&str; 2] = ["clock", "tables"];
 /// Columns of the table of requests.
 const WIDTH: usize = 80;
@@ -55,7 +54,7 @@ pub(crate) fn replay(args: ReplayArgs) -> Done {
     faults.as_ref().map_or(Ok(()), without_faults)
 }
 
-/// A plugin that was asked for by name works on a path of this capture.
+/// Checks that every plugin requested by name works on a path of this capture.
 fn all_work(asked: &[(Slot, String)], status: &Status) -> Done {
     let works = |slot: &Slot| {
         let plugins = status.paths.iter().flat_map(|path| &path.plugins);
@@ -67,7 +66,7 @@ fn all_work(asked: &[(Slot, String)], status: &Status) -> Done {
     Err(Failure::new(Code::Usage, message).cured_by(format!("its paths are {}", printable(&paths.join(", ")))))
 }
 
-/// A replay in which a plugin failed is no success, whatever became of its batches.
+/// Fails a replay in which a plugin failed, even if its batches fell back.
 fn without_faults(status: &Status) -> Done {
     let of_path = |path: &PathStatus| {
         let failed = path.plugins.iter().filter(|plugin| !plugin.faults.is_empty()).map(|plugin| {
@@ -101,7 +100,7 @@ fn settings_of(args: &ReplayArgs) -> Result<Settings, Failure> {
         Some(Replayed::Requests | Replayed::None) => OutputName::None,
         None => config.export.output.unwrap_or(if collector { OutputName::None } else { OutputName::Console }),
     };
-    // A host that runs has the usual socket.
+    // A running host owns the default socket.
     let own = || std::env::temp_dir().join(format!("host-replay-{}.sock", std::process::id()));
     Ok(Settings {
         input: Input::Capture { file: args.file.clone(), looping: false },

@@ -10,7 +10,7 @@ use crate::printable::clipped;
 use crate::status;
 use crate::style::{Tone, paint};
 
-/// The lines of one frame, at most as many and as wide as the canvas.
+/// Returns the lines of one frame, within the size of the canvas.
 pub(super) fn frame(history: &History, traffic: &Traffic, events: &[String], canvas: Canvas) -> Vec<String> {
     let Some(now) = history.last() else {
         return vec!["starting".to_owned()];
@@ -30,7 +30,7 @@ pub(super) fn frame(history: &History, traffic: &Traffic, events: &[String], can
         lines.push(styled(&format!("swapped {}", status::line(last, "")), Tone::Faint, canvas));
     }
     lines.push(String::new());
-    // Requests are what most people look for; a few events stay in sight.
+    // Requests get most of the room; a few events remain visible.
     let room = canvas.height.saturating_sub(lines.len() + 1);
     let requests = traffic.lines(canvas, room - room / 4);
     if !requests.is_empty() {
@@ -44,7 +44,7 @@ pub(super) fn frame(history: &History, traffic: &Traffic, events: &[String], can
     lines
 }
 
-/// Who runs, and where it goes.
+/// Formats the version of the host, its figures, and the destination of its data.
 fn head(now: &Status, cpu_percent: f64, canvas: Canvas) -> Vec<String> {
     let who = format!(
         "host {}  up {}  memory {}  cpu {cpu_percent:.1} %  swaps {}  Ctrl-C ends",

@@ -1,4 +1,4 @@
-//! From flags to what the daemon is told.
+//! From flags to the settings of the daemon.
 
 use std::io::{self, IsTerminal};
 
@@ -10,7 +10,7 @@ use crate::args::{OtlpProtocol, Output, RunArgs};
 use crate::exit::Failure;
 use crate::style;
 
-/// Variables that name a collector.
+/// Environment variables that name a collector.
 const COLLECTORS: [&str; 4] = [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
@@ -18,7 +18,7 @@ const COLLECTORS: [&str; 4] = [
     "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
 ];
 
-/// The settings of a run: the flags, then the configuration.
+/// Returns the settings of a run: the flags override the configuration.
 pub(super) fn settings(args: &RunArgs) -> Result<Settings, Failure> {
     let mut config = args.config.as_deref().map(Config::load).transpose()?.unwrap_or_default();
     if let Some(protocol) = args.otlp_protocol {
@@ -53,7 +53,7 @@ pub(super) fn has_collector(flag: Option<&String>, config: &Config) -> bool {
     flag.is_some() || config.export.endpoint.is_some() || COLLECTORS.iter().any(named)
 }
 
-/// The word of the configuration for that of the flag.
+/// Converts the flag to the value of the configuration.
 pub(super) const fn protocol(protocol: OtlpProtocol) -> ProtocolName {
     match protocol {
         OtlpProtocol::Grpc => ProtocolName::Grpc,
@@ -61,21 +61,21 @@ pub(super) const fn protocol(protocol: OtlpProtocol) -> ProtocolName {
     }
 }
 
-/// Whether the live table is drawn: a person sees both streams, and did not ask for events or lines there.
+/// Whether the live table is drawn: both streams are terminals, and neither events nor log lines were requested there.
 pub(super) fn live(args: &RunArgs, settings: &Settings) -> bool {
     let events_asked_for =
         matches!(args.output, Some(Output::Jsonl | Output::Console)) || settings.config.export.output.is_some();
     !args.plain && !events_asked_for && io::stdout().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Below the live table events are seen beside the collector as well, unless the operator wants none.
+/// Shows events below the live table even if there is a collector, unless the operator wants none.
 pub(super) fn show(args: &RunArgs, settings: &mut Settings) {
     if args.output.is_none() {
         settings.output = Some(OutputName::Console);
     }
 }
 
-/// Events are seen somewhere: on the screen, unless they go to a collector.
+/// Returns where events are shown: on standard output, unless they go to a collector.
 fn output(flag: Option<Output>, config: Option<OutputName>, collector: bool) -> OutputName {
     let flag = flag.map(|output| match output {
         Output::Jsonl => OutputName::Jsonl,
@@ -85,14 +85,14 @@ fn output(flag: Option<Output>, config: Option<OutputName>, collector: bool) -> 
     flag.or(config).unwrap_or(if collector { OutputName::None } else { OutputName::Console })
 }
 
-/// The kernel; a capture if one is named, or if the privilege is missing and nobody minds.
+/// Returns the source of records: the kernel; or a capture, if one is named, or if the privilege is missing and a replay is allowed.
 fn input(args: &RunArgs) -> Input {
     if let Some(file) = &args.replay {
         return Input::Capture { file: file.clone(), looping: false };
     }
     let missing = capabilities::missing();
     if missing.is_empty() || args.no_replay {
-        // The start says what they are missing for.
+        // The start reports each missing capability with its purpose.
         return Input::Kernel;
     }
     let missing = missing.join(" and ");

@@ -1,4 +1,4 @@
-//! The terminal while the live table is on it; as it was before, however the process ends.
+//! The terminal while it shows the live table; restored however the process ends.
 
 use std::io::{self, Write};
 use std::sync::Mutex;
@@ -11,22 +11,22 @@ use crossterm::terminal::{
 use crossterm::{execute, queue};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-/// How the keyboard was before; set while a screen is up.
+/// The keyboard's settings before the screen was taken; set while it is.
 static BEFORE: Mutex<Option<Option<Termios>>> = Mutex::new(None);
 
-/// The alternate screen of the terminal on standard error. Dropping it brings the old screen back; so does a panic.
+/// The alternate screen of the terminal on standard error. Dropping it restores the old screen; so does a panic.
 #[derive(Debug)]
 pub(super) struct Terminal(());
 
 // === impl Terminal ===
 
 impl Terminal {
-    /// Takes the screen.
+    /// Switches to the alternate screen.
     pub(super) fn enter() -> io::Result<Self> {
         let keyboard = tcgetattr(io::stdin()).ok();
         if let Some(before) = &keyboard {
             let mut silent = before.clone();
-            // What is typed would land in the table. Ctrl-C and Ctrl-Z still work: ISIG stays.
+            // Without echo, because typed keys would appear in the table. Ctrl-C and Ctrl-Z still work: ISIG stays.
             silent.local_modes.remove(LocalModes::ECHO);
             tcsetattr(io::stdin(), OptionalActions::Now, &silent)?;
         }
@@ -43,15 +43,15 @@ impl Terminal {
         Ok(screen)
     }
 
-    /// Columns and lines.
+    /// Returns columns and lines.
     pub(super) fn size(&self) -> (usize, usize) {
         let (width, height) = crossterm::terminal::size().unwrap_or((80, 24));
         (width.into(), height.into())
     }
 
-    /// Replaces what is shown, line over line, in one go: nothing is cleared first, so nothing flickers.
+    /// Redraws all lines in one write: nothing is cleared first, which would flicker.
     pub(super) fn draw(&mut self, lines: &[String]) -> io::Result<()> {
-        // A thread that panicked has given the screen back for its last words; they stay.
+        // A thread that panicked has restored the screen for its message, which stays.
         if BEFORE.lock().is_ok_and(|before| before.is_none()) {
             return Ok(());
         }
@@ -76,7 +76,7 @@ impl Drop for Terminal {
     }
 }
 
-/// Gives the screen and the keyboard back; once.
+/// Restores the screen and the keyboard; only once.
 pub(super) fn restore() {
     let Some(keyboard) = BEFORE.lock().ok().and_then(|mut before| before.take()) else {
         return;

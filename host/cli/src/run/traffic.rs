@@ -1,4 +1,4 @@
-//! The requests below the paths of the live table: per service what was asked, how often in a second, and how it went.
+//! The requests below the paths of the live table: per service their kinds, rates and outcome.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use crate::printable::clipped;
 use crate::requests::{line, services, told};
 use crate::style::{Tone, paint};
 
-/// Looks that a rate spans; as those of the paths.
+/// Number of samples that a rate spans, the same as for paths.
 const WINDOW: usize = 3;
 
-/// The last few looks at the requests.
+/// The last few samples of the requests.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
     looks: VecDeque<(Instant, Vec<Request>)>,
@@ -23,7 +23,7 @@ pub(super) struct Traffic {
 // === impl Traffic ===
 
 impl Traffic {
-    /// Remembers a look.
+    /// Adds a sample.
     pub(super) fn push(&mut self, at: Instant, requests: Vec<Request>) {
         self.looks.push_back((at, requests));
         if self.looks.len() > WINDOW {
@@ -31,13 +31,13 @@ impl Traffic {
         }
     }
 
-    /// At most so many lines: a heading, and the busiest services with their requests. None before the first request.
+    /// Returns at most `room` lines: a heading, and the busiest services with their requests. None before the first request.
     pub(super) fn lines(&self, canvas: Canvas, room: usize) -> Vec<String> {
         let Some((_, now)) = self.looks.back().filter(|(_, now)| !now.is_empty()) else { return Vec::new() };
         let heading = ["METHOD", "ROUTE", "STATUS", "PER S", "ERRORS", "P50", "P99"].map(str::to_owned);
         let mut lines = vec![styled(&line(&heading, canvas.width), Tone::Strong, canvas)];
         let mut left_out = 0;
-        // The last line says what the others have no room for.
+        // The last line is for the number of services left out.
         let most = room.saturating_sub(1);
         let mut services = services(now);
         services.sort_by(|one, other| {
@@ -75,7 +75,7 @@ impl Traffic {
         lines
     }
 
-    /// How many of a kind there were in a second, over the looks remembered.
+    /// Returns the rate of a kind of request, over the stored samples.
     fn per_second(&self, request: &Request) -> f64 {
         let (Some((from, before)), Some((to, _))) = (self.looks.front(), self.looks.back()) else { return 0.0 };
         let elapsed = to.duration_since(*from);
@@ -87,7 +87,7 @@ impl Traffic {
     }
 }
 
-/// Whether two looks tell of the same kind of request.
+/// Whether two entries are of the same kind of request.
 fn same(one: &Request, other: &Request) -> bool {
     one.server_port == other.server_port
         && one.comm == other.comm
