@@ -1,4 +1,4 @@
-//! Every endpoint there is, and the description of all of them: `docs/api.json`.
+//! Every endpoint, and the description of all of them: `docs/api.json`.
 
 use hyper::Method;
 use schemars::generate::SchemaSettings;
@@ -26,7 +26,7 @@ pub struct Described {
     schemas: fn(&mut SchemaGenerator) -> (Schema, Schema),
 }
 
-/// Every endpoint: first what can be looked at, then what can be changed.
+/// Every endpoint: first those that only read, then those that change the host.
 pub const ENDPOINTS: &[Described] = &[
     of::<GetStatus>(),
     of::<GetRequests>(),
@@ -59,7 +59,7 @@ where
     }
 }
 
-/// All that may be asked and what is answered, as JSON schemas: what `docs/api.json` holds.
+/// Returns the requests and answers of all endpoints as JSON schemas: the content of `docs/api.json`.
 #[must_use]
 pub fn description() -> Value {
     let mut schemas = SchemaSettings::draft2020_12().into_generator();
@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    /// With `HOST_EXPECT=write` it is written anew, for a person to read the difference.
+    /// `HOST_EXPECT=write` writes it anew, for a person to read the difference.
     #[test]
     fn the_description_in_docs_is_that_of_the_types() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/api.json");

@@ -1,4 +1,4 @@
-//! The asking end of the control socket.
+//! The client of the control socket.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,73 +14,73 @@ use tokio::net::UnixStream;
 use crate::endpoint::Endpoint;
 use crate::error::{Refusal, Refused};
 
-/// Speaks to a daemon. One connection per call.
+/// Client of a daemon. Opens a connection per call.
 #[derive(Debug, Clone)]
 pub struct Client {
     socket: PathBuf,
 }
 
-/// Why there is no answer.
+/// Reasons why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens.
+    /// No process listens on the socket.
     #[error("no daemon answers at {}: {source}", socket.display())]
     NoDaemon {
         /// The socket.
         socket: PathBuf,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
-    /// The daemon said no.
+    /// The daemon refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// It took too long.
+    /// The daemon did not answer in time.
     #[error("the daemon at {} did not answer within {} s", socket.display(), timeout.as_secs())]
     Timeout {
         /// The socket.
         socket: PathBuf,
-        /// How long was waited.
+        /// The time waited.
         timeout: Duration,
     },
-    /// What came back is not an answer.
+    /// The response cannot be read.
     #[error("the daemon at {} gave no proper answer: {reason}", socket.display())]
     Garbled {
         /// The socket.
         socket: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// Compiling a large component on a busy machine is what takes longest.
+/// Maximum time for an answer; compiling a large component on a busy machine takes longest.
 const TIMEOUT: Duration = Duration::from_secs(120);
-/// Bytes an answer may have: 4096 swaps and a few hundred plugins take less than 2 MiB.
+/// Maximum bytes of an answer: 4096 swaps and a few hundred plugins take less than 2 MiB.
 const MAX_ANSWER: usize = 16 << 20;
 
 // === impl Client ===
 
 impl Client {
-    /// A client of the daemon at this socket. Nothing is opened yet.
+    /// Returns a client of the daemon at this socket. Nothing is opened yet.
     #[must_use]
     pub const fn new(socket: PathBuf) -> Self {
         Self { socket }
     }
 
-    /// The socket.
+    /// Returns the socket.
     #[must_use]
     pub fn socket(&self) -> &Path {
         &self.socket
     }
 
-    /// Asks, and returns the answer.
+    /// Sends a request, and returns the answer.
     ///
     /// # Errors
-    /// See [`ClientError`]. What was to be changed is then as it was.
+    /// See [`ClientError`]. A change that fails leaves everything as it was.
     pub async fn call<E: Endpoint>(&self, ask: &E) -> Result<E::Answer, ClientError> {
         self.call_as(ask).await
     }
 
-    /// The same with the answer read as something else: as raw JSON it has the fields that only a newer host knows.
+    /// Does the same with the answer read as another type: raw JSON includes the fields that only a newer host knows.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -129,7 +129,7 @@ impl Client {
 // === impl ClientError ===
 
 impl ClientError {
-    /// What to do about it; empty if there is nothing to do.
+    /// Returns the cure; empty if there is none.
     #[must_use]
     pub fn cure(&self) -> &str {
         match self {

@@ -1,4 +1,4 @@
-//! The condition under which a candidate is promoted by itself: `disagreement < 0.1% and faults == 0 and cost < 1.2`.
+//! The condition under which a candidate is promoted automatically: `disagreement < 0.1% and faults == 0 and cost < 1.2`.
 //!
 //! ```text
 //! condition = part { "and" part }
@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use host_model::Comparison;
 
-/// All of its parts must hold.
+/// A condition, which holds if all of its parts do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition(Vec<Part>);
 
@@ -19,24 +19,24 @@ pub struct Condition(Vec<Part>);
 struct Part {
     subject: Subject,
     operator: Operator,
-    /// As it was written; a percentage is not divided yet.
+    /// The number as written; a percentage is not divided yet.
     number: f64,
     percent: bool,
 }
 
-/// What is looked at.
+/// The figure that a part compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Subject {
-    /// The share of rows on which the two differ. Below a number is what is so with 95 % confidence: the upper bound of its
-    /// interval must be; above likewise the lower bound.
+    /// The share of rows on which the two differ. The comparison must hold with 95 % confidence: `<` compares the upper bound of the
+    /// interval, `>` the lower bound.
     Disagreement,
-    /// Time of the candidate over that of the live plugin.
+    /// The candidate's time divided by the live plugin's.
     Cost,
-    /// Calls of the candidate that failed.
+    /// Number of calls of the candidate that failed.
     Faults,
-    /// Rows that were compared.
+    /// Number of rows compared.
     Rows,
-    /// Batches that the candidate did not see because it could not keep up.
+    /// Number of batches that the candidate did not see because it could not keep up.
     Dropped,
 }
 
@@ -49,13 +49,13 @@ enum Operator {
     Equal,
 }
 
-/// What is wrong with a condition, and where.
+/// A syntax error of a condition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("at column {column}: {problem}")]
 pub struct ConditionError {
-    /// From 1, in characters.
+    /// The column, from 1, in characters.
     pub column: usize,
-    /// What is wrong there, and what could stand there.
+    /// The problem, and a valid text.
     pub problem: String,
 }
 
@@ -76,16 +76,16 @@ const OPERATORS: [(&str, Operator); 5] = [
     (">", Operator::Greater),
 ];
 
-/// Bytes that a condition may have: each part takes about twenty.
+/// Maximum bytes of a condition: each part takes about twenty.
 const LONGEST: usize = 1024;
 
 // === impl Condition ===
 
 impl Condition {
-    /// Whether it holds. What is told is every part with what was measured; or the first part that does not hold, and why.
+    /// Whether it holds. Returns every part with its measured figure; otherwise the first part that does not hold, and why.
     ///
     /// # Errors
-    /// The part that does not hold. Where nothing was compared, none does.
+    /// The part that does not hold. If nothing was compared, none does.
     pub fn judge(&self, comparison: &Comparison) -> Result<String, String> {
         if comparison.rows == 0 {
             return Err("nothing was compared".into());
@@ -149,7 +149,7 @@ impl fmt::Display for Part {
     }
 }
 
-/// A number as people read it.
+/// A number in readable form.
 struct Shown {
     value: f64,
     percent: bool,
@@ -166,7 +166,7 @@ impl fmt::Display for Shown {
 // === impl Subject ===
 
 impl Subject {
-    /// What is compared. Of a share that was measured on a sample, the end of its interval that is harder to satisfy.
+    /// Returns the figure to compare. For a share measured on a sample, the end of its interval that is harder to satisfy.
     #[allow(clippy::cast_precision_loss, reason = "counts below 2^53")]
     fn measured(self, operator: Operator, comparison: &Comparison) -> f64 {
         let (low, high) = comparison.interval();
@@ -189,7 +189,7 @@ impl Subject {
         }
     }
 
-    /// Whether percentages make sense of it.
+    /// Whether it may be compared with a percentage.
     const fn is_ratio(self) -> bool {
         matches!(self, Self::Disagreement | Self::Cost)
     }
@@ -222,7 +222,7 @@ impl fmt::Display for Operator {
     }
 }
 
-/// Reads a condition from the left.
+/// A parser that reads a condition from the left.
 struct Reader<'a> {
     text: &'a str,
     rest: &'a str,
@@ -250,7 +250,7 @@ impl Reader<'_> {
         Ok(Part { subject, operator, number, percent: self.sign("%") })
     }
 
-    /// Takes a word, if it is next and ends there.
+    /// Consumes a word, if it is next and ends there.
     fn word(&mut self, word: &str) -> bool {
         self.skip();
         let after = self.rest.strip_prefix(word);

@@ -1,4 +1,4 @@
-//! What a host answers to what it does not do.
+//! The answer of a host to a request that it refuses.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub struct Refusal {
 // === impl Refusal ===
 
 impl Refusal {
-    /// A refusal at this step.
+    /// Makes a refusal at this step.
     #[must_use]
     pub fn new(step: Step, message: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { step, message: message.into(), cure: cure.into() }

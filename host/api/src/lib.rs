@@ -1,4 +1,4 @@
-//! The control socket's language: all that may be said to a running host, and the client that says it.
+//! The protocol of the control socket: every request to a running host, its answer, and the client.
 //!
 //! It is HTTP and JSON. The names of the JSON are a contract with scripts.
 //!

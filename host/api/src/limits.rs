@@ -1,4 +1,4 @@
-//! What a plugin may use, as it is told over the socket and kept in a repro. Times are whole microseconds.
+//! The limits of a plugin, in the form of the control socket and of repros. Times are whole microseconds.
 
 use std::time::Duration;
 

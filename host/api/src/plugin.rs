@@ -1,4 +1,4 @@
-//! Changes of what a slot holds.
+//! Changes of slots.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -99,7 +99,7 @@ pub enum OnFaults {
     Off,
 }
 
-/// Bytes as a request carries them.
+/// Encodes bytes for a request.
 #[must_use]
 pub fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)

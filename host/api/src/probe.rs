@@ -1,4 +1,4 @@
-//! Probes that come and go while events flow.
+//! Requests that list, load and unload probes while events flow.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Endpoint;
 
-/// Bytes that a BPF object may have.
+/// Maximum bytes of a BPF object.
 pub const LARGEST_OBJECT: usize = 32 << 20;
 
 /// `GET /v1/probes`: the probes, those that failed included.

@@ -1,4 +1,4 @@
-//! A call that failed, kept with all that it takes to make it fail again.
+//! Repros: failed calls, stored with all the data needed to make them fail again.
 
 use std::path::PathBuf;
 

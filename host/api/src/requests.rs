@@ -37,7 +37,7 @@ pub struct Request {
     pub p99_ns: u64,
 }
 
-/// Stands in the place of what is not told apart any more: there are more kinds than `metrics.cardinality`.
+/// The text of every field in the entry that sums all further kinds: there are more than `metrics.cardinality`.
 pub const OTHERS: &str = "(others)";
 
 impl Endpoint for GetRequests {

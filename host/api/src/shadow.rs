@@ -1,4 +1,4 @@
-//! Candidates in the shadow of what is live.
+//! Candidates in the shadow of live plugins.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -21,18 +21,18 @@ pub enum Slot {
     Enricher(String),
 }
 
-/// A name that is not a slot's.
+/// The error of a name that is not a slot's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a slot; slots are `decoder.<probe>`, `sampler`, `sampler.<probe>` and `enricher.<name>`")]
 pub struct NotASlot(String);
 
-/// Bytes that the name of a probe or an enricher may have.
+/// Maximum bytes of the name of a probe or an enricher.
 const MAX_NAME: usize = 64;
 
 // === impl Slot ===
 
 impl Slot {
-    /// The interface that a component in this slot must export.
+    /// Returns the role that a component in this slot must export.
     #[must_use]
     pub const fn role(&self) -> Role {
         match self {

@@ -1,13 +1,12 @@
-//! Where a running host is spoken to.
+//! The default path of the control socket.
 
 use std::path::{Path, PathBuf};
 
-/// The folder that the service's systemd unit makes while it runs.
+/// The folder that the service's systemd unit creates while it runs.
 const SERVICE: &str = "/run/host";
 
-/// The socket that is used where none is named: `$HOST_SOCKET`; else for root that of the service, `/run/host/host.sock`, if its folder
-/// is there, and `/run/host.sock` if not; else `host.sock` in `$XDG_RUNTIME_DIR`, or where there is none `host-UID.sock` in the folder
-/// for temporary files.
+/// Returns the default socket: `$HOST_SOCKET`; else for root that of the service, `/run/host/host.sock`, if its folder exists, and
+/// `/run/host.sock` if not; else `host.sock` in `$XDG_RUNTIME_DIR`, or if that is unset `host-UID.sock` in the folder for temporary files.
 #[must_use]
 pub fn default_socket() -> PathBuf {
     let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());

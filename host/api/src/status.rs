@@ -1,4 +1,4 @@
-//! What `host status` shows. The JSON names are a contract with scripts; all numbers are integers.
+//! The status, as `host status` shows it. The JSON names are a contract with scripts; all numbers are integers.
 
 use std::collections::BTreeMap;
 
@@ -245,7 +245,7 @@ impl Endpoint for Stop {
 }
 
 impl FinalReport {
-    /// The paths that kept rows which were not delivered before the end, and how many: the collector was away, or too slow.
+    /// Returns the paths that kept rows which were not delivered before the end, with their number: the collector was away, or too slow.
     #[must_use]
     pub fn undelivered(&self) -> Vec<(&str, u64)> {
         let of = |(_, ledger): &(String, Ledger)| ledger.dropped_at_shutdown + ledger.in_flight;
@@ -272,7 +272,7 @@ pub enum Cause {
 // === impl FinalReport ===
 
 impl FinalReport {
-    /// Of a host that had read nothing yet, or of which nothing is known.
+    /// Returns the report of a host that has read nothing yet, or whose state is unknown.
     #[must_use]
     pub const fn of_nothing(hung: Vec<String>) -> Self {
         Self { balanced: true, cause: Cause::Signal, uptime_ms: 0, paths: Vec::new(), hung }
@@ -283,5 +283,5 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// Swaps that are remembered.
+/// Maximum number of swaps in a status.
 pub const MAX_SWAPS: usize = 256;

@@ -1,4 +1,4 @@
-//! The step at which something was refused.
+//! The step at which a request was refused.
 
 use std::fmt;
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Makes the enumeration, and the names of its variants in JSON.
 macro_rules! steps {
     ($($(#[$doc:meta])+ $step:ident = $name:literal,)+) => {
-        /// The step at which something was refused. In JSON it is its name.
+        /// The step at which a request was refused. In JSON it is its name.
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub enum Step {
             $($(#[$doc])+ $step,)+
-            /// Another, of a host that is newer than this program.
+            /// A step that this program does not know, of a newer host.
             Other(String),
         }
 
         impl Step {
-            /// The name, as JSON has it.
+            /// Returns the name, as in JSON.
             #[must_use]
             pub fn name(&self) -> &str {
                 match self {
@@ -38,63 +38,63 @@ macro_rules! steps {
 }
 
 steps! {
-    /// The settings were read: flags and configuration.
+    /// Reading the settings: flags and configuration.
     Configure = "configure",
-    /// The way out was opened.
+    /// Opening the exporter.
     Export = "export",
-    /// The capabilities that a run takes were compared with those it has.
+    /// Comparing the capabilities that a run needs with those it has.
     Privilege = "privilege",
-    /// The control socket was made.
+    /// Creating the control socket.
     Socket = "socket",
-    /// A capture was opened to be played.
+    /// Opening a capture to replay.
     Replay = "replay",
-    /// A capture was written.
+    /// Writing a capture.
     Record = "record",
-    /// Everything else that a start takes: threads, signals, the ready file.
+    /// All other parts of a start: threads, signals, the ready file.
     Start = "start",
-    /// A signal came before anything was attached: nothing has been read, and nothing is lost.
+    /// A signal before anything was attached: nothing has been read, and nothing is lost.
     Signal = "signal",
-    /// A component or an object was read.
+    /// Reading a component or an object.
     Read = "read",
-    /// Role, contract and imports were read from the bytes.
+    /// Reading role, contract and imports from the bytes.
     Inspect = "inspect",
-    /// The imports were compared with what the operator granted.
+    /// Comparing the imports with the operator's grants.
     Grant = "grant",
-    /// Wasm became machine code.
+    /// Compiling Wasm to machine code.
     Compile = "compile",
-    /// Memory was laid out and start functions ran.
+    /// Laying out memory and running start functions.
     Instantiate = "instantiate",
-    /// The record that a plugin expects was compared with the probe's.
+    /// Comparing the record that a plugin expects with the probe's.
     Expects = "expects",
-    /// A plugin was bound to a path.
+    /// Binding a plugin to a path.
     Bind = "bind",
-    /// The digest was compared with the pinned one.
+    /// Comparing the digest with the pinned one.
     Pin = "pin",
-    /// The slot was chosen.
+    /// Choosing the slot.
     Slot = "slot",
-    /// An earlier generation was chosen.
+    /// Choosing an earlier generation.
     Rollback = "rollback",
-    /// A path changed its plugins.
+    /// Changing the plugins of a path.
     Switch = "switch",
-    /// The router changed its protocols.
+    /// Changing the protocols of the router.
     Route = "route",
-    /// A candidate was put into the shadow, or looked for there.
+    /// Putting a candidate into the shadow, or finding it there.
     Shadow = "shadow",
-    /// The condition of a promotion was read.
+    /// Reading the condition of a promotion.
     PromoteIf = "promote-if",
-    /// A probe was loaded or unloaded.
+    /// Loading or unloading a probe.
     Probe = "probe",
-    /// A call that failed was looked for, or made again.
+    /// Finding a failed call, or repeating it.
     Repro = "repro",
-    /// The requests that were counted were collected.
+    /// Collecting the counted requests.
     Requests = "requests",
-    /// The request was read.
+    /// Reading the request.
     Request = "request",
-    /// It was looked at who asks.
+    /// Checking the peer's credentials.
     Credentials = "credentials",
-    /// A change waited for its turn.
+    /// Waiting for a permit to begin a change.
     Busy = "busy",
-    /// A change came while the host ends.
+    /// A change while the host ends.
     Stop = "stop",
     /// A fault of the host.
     Internal = "internal",
