@@ -1,14 +1,14 @@
-//! Processes that have just begun to run a program, for whoever wants to look at one while it is there: many are gone when their records
-//! arrive. Told while a probe is loaded that traces libraries; who does not keep up misses some.
+//! Notifications of processes that have just executed a program, so that a short-lived one can be looked at before its records arrive. They
+//! are sent while a probe that traces libraries is loaded; a listener that does not keep up misses some.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use host_model::Lock;
 
-/// Who is told of new processes.
+/// The channels of all listeners.
 static LISTENERS: Lock<Vec<SyncSender<u32>>> = Lock::new(Vec::new());
 
-/// Numbers of processes from now on, of which `most` wait to be read.
+/// Returns a channel of the pids of new processes; at most `most` of them wait unread.
 pub fn listen(most: usize) -> Receiver<u32> {
     let (tell, told) = sync_channel(most);
     LISTENERS.lock().push(tell);

@@ -1,4 +1,4 @@
-//! Each program to its hook, on its own.
+//! Attaches each program to its hook, on its own.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -14,16 +14,16 @@ use crate::choice::{has_target, set_of};
 use crate::error::KernelError;
 use crate::{capabilities, regular, talk, tracepoint};
 
-/// ENOTSUPP, which only the kernel has: its architecture cannot do it.
+/// Text of ENOTSUPP, an errno of the kernel's own: BPF trampolines do not exist on this architecture.
 const NO_TRAMPOLINES: &str = "os error 524";
 
-/// Programs at their hooks. Dropping it detaches them.
+/// Attached programs. Dropping it detaches them.
 #[derive(Debug, Default)]
 pub(crate) struct Attached {
     links: Vec<Link>,
-    /// Sections: `tp_btf/sched_process_exec`.
+    /// Sections of the attached programs, such as `tp_btf/sched_process_exec`.
     pub(crate) hooks: Vec<String>,
-    /// Why it was not a better set.
+    /// Why better sets were passed over.
     pub(crate) passed_over: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn attach(probe: &str, object: &Object) -> Result<Attached, KernelErr
     Ok(attached)
 }
 
-/// Runs an object's iterators once; that they cannot is no error.
+/// Runs an object's iterators once; their failure is not an error.
 pub(crate) fn run_iterators(probe: &str, object: &Object) {
     for program in object.progs_mut().filter(|program| program.autoload() && is_iterator(program)) {
         if let Err(reason) = run(&program) {
@@ -54,7 +54,7 @@ pub(crate) fn run_iterators(probe: &str, object: &Object) {
     }
 }
 
-/// The first hook of a set.
+/// Returns the first hook of a set.
 fn first_of(object: &Object, set: usize) -> String {
     let first = object.progs().find(|program| {
         let hook = talk::name(program.section());
@@ -86,7 +86,7 @@ fn attach_one(probe: &str, program: &ProgramMut<'_>, hook: &str) -> Result<Link,
     };
     let Some((category, name)) = tracepoint_of(hook) else {
         if let Some(file) = file_of(program.section()) {
-            // libbpf opens it as it is, and would wait for whoever writes to a pipe.
+            // libbpf opens the path as it is, and would block on a pipe until it has a writer.
             regular::open(file).map_err(|error| failed(format!("{}: {error}", talk::name(file.as_os_str()))))?;
         }
         let (link, said) = talk::listen(|| program.attach());
@@ -106,7 +106,7 @@ fn attach_one(probe: &str, program: &ProgramMut<'_>, hook: &str) -> Result<Link,
     })?;
     let (link, said) = talk::listen(|| program.attach_perf_event(event.as_raw_fd()));
     if link.is_ok() {
-        // libbpf takes the descriptor only on success.
+        // libbpf takes ownership of the descriptor only on success.
         let _ = event.into_raw_fd();
     }
     link.map_err(|error| match error.kind() {
@@ -115,7 +115,7 @@ fn attach_one(probe: &str, program: &ProgramMut<'_>, hook: &str) -> Result<Link,
     })
 }
 
-/// Runs an iterator to its end; what it prints is dropped.
+/// Runs an iterator to its end and discards its output.
 fn run(program: &ProgramMut<'_>) -> Result<(), String> {
     let (link, said) = talk::listen(|| program.attach());
     let link = link.map_err(|error| explain(&error, &said))?;
@@ -124,12 +124,12 @@ fn run(program: &ProgramMut<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Category and name of `tp/CATEGORY/NAME`.
+/// Returns category and name of `tp/CATEGORY/NAME`.
 fn tracepoint_of(section: &str) -> Option<(&str, &str)> {
     section.strip_prefix("tp/").or_else(|| section.strip_prefix("tracepoint/"))?.split_once('/')
 }
 
-/// The file of `uprobe/FILE:FUNCTION` and its kin, where it is given by its path.
+/// Returns the file of a section such as `uprobe/FILE:FUNCTION`, if the section gives it by its path.
 fn file_of(section: &OsStr) -> Option<&Path> {
     let section = section.as_bytes();
     let slash = section.iter().position(|byte| *byte == b'/')?;
@@ -145,7 +145,7 @@ pub(crate) fn is_iterator(program: &ProgramMut<'_>) -> bool {
     section.starts_with("iter/") || section.starts_with("iter.s/")
 }
 
-/// An error of libbpf with what it said meanwhile.
+/// Returns the text of a libbpf error, with the messages that libbpf wrote meanwhile.
 pub(crate) fn explain(error: &libbpf_rs::Error, said: &str) -> String {
     let mut reason = format!("{error:#}");
     let gist = talk::gist(said);

@@ -1,4 +1,4 @@
-//! The running kernel's description of itself, and what can be concluded from it.
+//! The running kernel's BTF, and the features that it shows.
 
 use std::path::Path;
 use std::slice;
@@ -9,20 +9,20 @@ use libbpf_rs::btf::{Btf, types};
 use crate::error::KernelError;
 use crate::{regular, sound, talk};
 
-/// The file of the kernel's BTF.
+/// Path of the kernel's own BTF.
 pub(crate) const OWN: &str = "/sys/kernel/btf/vmlinux";
 
-/// The features of this kernel. Without any BTF it is taken to have everything: it will say itself what it lacks.
+/// Features of this kernel. Without any BTF all are assumed: the kernel then reports what it lacks when a program is loaded.
 pub(crate) struct Kernel {
     btf: Option<Btf<'static>>,
-    /// Whether hooks that take the kernel's own BTF can be had: a file serves relocations only.
+    /// Whether hooks that need the kernel's own BTF are available: a BTF file serves relocations only.
     own: bool,
 }
 
 // === impl Kernel ===
 
 impl Kernel {
-    /// The running kernel, from its own BTF or from the file that stands in for it.
+    /// Reads the features of the running kernel, from its own BTF or from the file that replaces it.
     ///
     /// # Errors
     /// The file is not BTF.
@@ -42,26 +42,26 @@ impl Kernel {
         Ok(Self { btf, own })
     }
 
-    /// Whether it has BTF of its own.
+    /// Whether the kernel has BTF of its own.
     pub(crate) const fn describes_itself(&self) -> bool {
         self.own
     }
 
-    /// Whether tracing programs can have storage in tasks and sockets, and what came with it: Linux 5.13.
+    /// Whether the kernel has what came with Linux 5.13, such as storage in tasks and sockets for tracing programs.
     pub(crate) fn has_storage(&self) -> bool {
-        // A helper of that version.
+        // This helper came with that version.
         self.known(|btf| {
             let helpers = btf.type_by_name::<types::Enum<'_>>("bpf_func_id");
             helpers.is_some_and(|all| all.iter().any(|it| it.name.is_some_and(|name| name == "BPF_FUNC_for_each_map_elem")))
         })
     }
 
-    /// Whether programs at any hook may have elements of hash maps allocated while they run: Linux 6.1.
+    /// Whether programs at any hook may use hash maps that allocate elements at run time: Linux 6.1.
     pub(crate) fn allocates_elements(&self) -> bool {
         self.known(|btf| btf.type_by_name::<types::Struct<'_>>("bpf_mem_alloc").is_some())
     }
 
-    /// Whether it has the hook of a section, as far as its BTF tells.
+    /// Whether the kernel has the hook of a section, as far as its BTF shows.
     pub(crate) fn has_hook(&self, section: &str) -> bool {
         self.known(|btf| match section.split_once('/') {
             Some(("tp_btf", name)) => btf.type_by_name::<types::Typedef<'_>>(&format!("btf_trace_{name}")).is_some(),
@@ -75,7 +75,7 @@ impl Kernel {
     }
 }
 
-/// As it came, in this machine's byte order.
+/// Returns the bytes of the BTF, in this machine's byte order.
 fn raw<'a>(btf: &'a Btf<'_>) -> &'a [u8] {
     let mut size = 0;
     // SAFETY: the pointer is that of a BTF that lives, and what comes back is its own and lives as long.
@@ -85,7 +85,7 @@ fn raw<'a>(btf: &'a Btf<'_>) -> &'a [u8] {
     }
 }
 
-/// Whether the programs of a section take the kernel's own BTF.
+/// Whether the programs of a section need the kernel's own BTF.
 pub(crate) fn is_of_own_btf(section: &str) -> bool {
     let kind = section.split(['/', '.']).next().unwrap_or_default();
     ["tp_btf", "fentry", "fexit", "fmod_ret", "iter", "lsm"].contains(&kind)

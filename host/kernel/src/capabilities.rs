@@ -1,4 +1,4 @@
-//! Capabilities of a thread: what probes take, what there is, and giving up the rest.
+//! Capabilities of a thread: which ones probes need, which ones it has, and how it gives up the rest.
 
 use std::fmt;
 use std::io;
@@ -9,44 +9,44 @@ use rustix::thread::{self, CapabilitySet as Bits, CapabilitySets};
 use crate::tracepoint::Obstacle;
 use crate::{release, tracepoint};
 
-/// One capability of Linux that the host may have a use for.
+/// A Linux capability that the host may need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Capability {
-    /// Loading programs and making maps.
+    /// Loading programs and creating maps.
     Bpf = 39,
     /// Attaching programs that trace, and reading kernel memory in them.
     Perfmon = 38,
-    /// Looking into processes of others.
+    /// Reading the memory and files of other users' processes.
     SysPtrace = 19,
-    /// Reading files and folders that are closed to this user.
+    /// Reading files and directories that are closed to this user.
     DacReadSearch = 2,
-    /// Programs on network devices, sockets and cgroups.
+    /// Attaching programs to network devices, sockets and cgroups.
     NetAdmin = 12,
     /// Lifting the limit of locked memory, to which kernels before 5.11 charge maps.
     SysResource = 24,
-    /// Breakpoints one by one, tracefs where nobody has mounted it, and all that `CAP_BPF` and `CAP_PERFMON` are for.
+    /// Attaching single uprobes, mounting tracefs where it is not mounted, and everything that `CAP_BPF` and `CAP_PERFMON` permit.
     SysAdmin = 21,
 }
 
-/// A set of capabilities, as the kernel has it: a bit for each.
+/// A set of capabilities as a bit mask, in the kernel's format.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CapabilitySet(u64);
 
 /// The capabilities that every tracing probe needs.
 pub const BASE: [Capability; 2] = [Capability::Bpf, Capability::Perfmon];
 
-/// Before this kernel a program cannot be linked to many places at once: each breakpoint takes [`Capability::SysAdmin`].
+/// First kernel with multi-uprobe links. Before it each uprobe is attached alone, which takes [`Capability::SysAdmin`].
 const UPROBE_MULTI_SINCE: (u32, u32) = (6, 6);
-/// From this value of `kernel.perf_event_paranoid` on (Debian's default) `perf_event_open` is for [`Capability::SysAdmin`] alone.
+/// Value of `kernel.perf_event_paranoid` (Debian's default) from which on `perf_event_open` takes [`Capability::SysAdmin`].
 const PARANOID: i32 = 3;
 
-/// Whether the capabilities that only the start takes have been given up.
+/// Whether the capabilities that only the start needs have been given up.
 static SETTLED: AtomicBool = AtomicBool::new(false);
 
-/// Capabilities that a probe's programs need, by the sections they are in (`tp_btf/...`, `kprobe/...`).
+/// Returns the capabilities that a probe's programs need, by the sections they are in (`tp_btf/...`, `kprobe/...`).
 ///
-/// CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON. Tracepoints (`tp/...`) also take a readable tracefs.
+/// CAP_SYS_ADMIN includes CAP_BPF and CAP_PERFMON. Tracepoints (`tp/...`) also need a readable tracefs.
 #[must_use]
 pub fn needed<'a>(hooks: impl IntoIterator<Item = &'a str>) -> Vec<&'static str> {
     let mut needed = BASE.to_vec();
@@ -58,7 +58,7 @@ pub fn needed<'a>(hooks: impl IntoIterator<Item = &'a str>) -> Vec<&'static str>
     needed.into_iter().map(Capability::name).collect()
 }
 
-/// The capability that a hook takes on any kernel beside [`BASE`].
+/// Returns the capability that a hook needs on any kernel beside [`BASE`].
 fn of_hook(hook: &str) -> Option<Capability> {
     match kind(hook) {
         "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall" | "uprobe" | "uretprobe" if !hook.contains(".multi") => {
@@ -71,7 +71,7 @@ fn of_hook(hook: &str) -> Option<Capability> {
     }
 }
 
-/// The capability that a hook takes beside [`BASE`] on this kernel as it is set up, and why; for a thread of this user.
+/// Returns the capability that a hook needs beside [`BASE`] on this kernel as it is configured, and why; for a thread of this user.
 #[must_use]
 pub fn of_hook_here(hook: &str) -> Option<(Capability, &'static str)> {
     if let Some(capability) = of_hook(hook) {
@@ -90,37 +90,38 @@ pub fn of_hook_here(hook: &str) -> Option<(Capability, &'static str)> {
     }
 }
 
-/// Whether this kernel takes [`Capability::SysAdmin`] for breakpoints in libraries.
+/// Whether this kernel requires [`Capability::SysAdmin`] for uprobes in libraries.
 #[must_use]
 pub fn breakpoints_take_sys_admin() -> bool {
     release::running().is_none_or(|running| running < UPROBE_MULTI_SINCE)
 }
 
-/// Those of [`BASE`] that this thread does not have. Empty: it may load the probes in the binary.
+/// Returns those of [`BASE`] that this thread lacks. If empty, the thread may load the probes in the binary.
 #[must_use]
 pub fn missing() -> Vec<&'static str> {
     let held = CapabilitySet::held();
     BASE.into_iter().filter(|&capability| !held.allows(capability)).map(Capability::name).collect()
 }
 
-/// Whether the start is over, and the capabilities that only it took have been given up.
+/// Whether the start is over and the capabilities that only it needed have been given up.
 pub(crate) fn is_settled() -> bool {
     SETTLED.load(Ordering::Relaxed)
 }
 
-/// Says that the start is over.
+/// Records that the start is over.
 pub(crate) fn set_settled() {
     SETTLED.store(true, Ordering::Relaxed);
 }
 
 /// Gives up every capability of the calling thread but these, for it and for the threads that it starts from now on; other threads keep
-/// theirs. What was not there does not come by being kept. Probes that are attached go on, and their rings stay readable.
+/// theirs. A capability that the thread lacks is not gained. Attached probes go on, and their rings stay readable.
 ///
 /// # Errors
 /// The kernel's refusal.
 pub fn keep(kept: CapabilitySet) -> io::Result<()> {
     for bit in (0..64).filter(|bit| kept.0 & (1 << bit) == 0) {
-        // What cannot be given up for lack of CAP_SETPCAP, or does not exist, cannot be gained either: see `no_new_privileges`.
+        // A capability that cannot be dropped here, for lack of CAP_SETPCAP or because the kernel does not have it, cannot be gained
+        // either: see `no_new_privileges`.
         let _ = thread::remove_capability_from_bounding_set(Bits::from_bits_retain(1 << bit));
     }
     let _ = thread::clear_ambient_capability_set();
@@ -128,7 +129,7 @@ pub fn keep(kept: CapabilitySet) -> io::Result<()> {
     Ok(thread::set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: Bits::empty() })?)
 }
 
-/// Programs that this thread, or one that it starts, executes gain nothing: neither by setuid nor by capabilities of a file.
+/// Prevents programs that this thread, or one that it starts, executes from gaining privileges by setuid or by file capabilities.
 ///
 /// # Errors
 /// The kernel's refusal.
@@ -136,7 +137,7 @@ pub(crate) fn no_new_privileges() -> io::Result<()> {
     Ok(thread::set_no_new_privs(true)?)
 }
 
-/// The cure for EPERM and EACCES at `hook` (or at loading).
+/// Returns the cure for EPERM and EACCES at `hook`; None stands for loading.
 pub(crate) fn cure(hook: Option<&str>) -> String {
     let held = CapabilitySet::held();
     let takes = BASE.into_iter().chain(hook.and_then(of_hook)).filter(|&capability| !held.allows(capability));
@@ -176,11 +177,11 @@ fn paranoid() -> i32 {
 // === impl Capability ===
 
 impl Capability {
-    /// All of them, those that are needed most first.
+    /// All of these capabilities, the most needed first.
     pub const ALL: [Self; 7] =
         [Self::Bpf, Self::Perfmon, Self::SysPtrace, Self::DacReadSearch, Self::NetAdmin, Self::SysResource, Self::SysAdmin];
 
-    /// As the manual calls it: `CAP_BPF`.
+    /// Name as in capabilities(7): `CAP_BPF`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -204,7 +205,7 @@ impl fmt::Display for Capability {
 // === impl CapabilitySet ===
 
 impl CapabilitySet {
-    /// The effective capabilities of this thread.
+    /// Returns the effective capabilities of this thread.
     #[must_use]
     pub fn held() -> Self {
         Self::of_this_thread(|sets| sets.effective)
@@ -214,7 +215,7 @@ impl CapabilitySet {
         Self::of_this_thread(|sets| sets.permitted)
     }
 
-    /// Whether what `capability` is for may be done.
+    /// Whether the set permits what `capability` permits.
     #[must_use]
     pub fn allows(self, capability: Capability) -> bool {
         let by_admin = BASE.contains(&capability) && self.0 & (1 << Capability::SysAdmin as u8) != 0;
@@ -273,7 +274,7 @@ mod tests {
         let wanted: CapabilitySet = [Capability::Bpf].into_iter().collect();
         let before = of_this_thread();
         let after = std::thread::spawn(move || keep(wanted).map(|()| of_this_thread())).join().unwrap().unwrap();
-        // Those that this kernel has and rustix does not know are gone as well.
+        // Capabilities that this kernel has and rustix does not know are gone as well.
         assert_eq!(set(&after, "CapBnd:"), set(&before, "CapBnd:") & wanted.0);
         assert_eq!((set(&after, "CapInh:"), set(&after, "CapAmb:")), (0, 0));
     }

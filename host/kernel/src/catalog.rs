@@ -3,9 +3,9 @@
 /// A built-in probe.
 #[derive(Debug, Clone, Copy)]
 pub struct BuiltIn {
-    /// Its name: of its folder, its path and its decoder.
+    /// Name of the probe, of its folder, its path and its decoder.
     pub name: &'static str,
-    /// One line on what it sees.
+    /// What it traces, in one line.
     pub about: &'static str,
     /// The compiled object.
     pub object: &'static [u8],
@@ -30,7 +30,7 @@ pub fn catalog() -> Vec<BuiltIn> {
         .collect()
 }
 
-/// The built-in probe of this name.
+/// Returns the built-in probe of this name.
 #[must_use]
 pub fn find(name: &str) -> Option<BuiltIn> {
     catalog().into_iter().find(|probe| probe.name == name)

@@ -1,4 +1,4 @@
-//! From the path of a cgroup to what the kernel side compares.
+//! The cgroup id that BPF programs compare, from a cgroup's path.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::KernelError;
 
-/// Inode of the root of the real hierarchy. A container's cgroup namespace shows another directory as root.
+/// Inode of the root of the real hierarchy. In a container's cgroup namespace another directory appears as the root.
 const ROOT_INODE: u64 = 1;
 
-/// The id of a cgroup v2, as records and filters have it.
+/// Returns the id of a cgroup v2, as records and filters have it.
 ///
 /// `path` is a directory below the cgroup v2 mount, or relative to it: `/sys/fs/cgroup/system.slice`, `system.slice`, or
 /// `/system.slice` as /proc/PID/cgroup writes it.
@@ -28,7 +28,7 @@ pub fn id(path: &Path) -> Result<u64, KernelError> {
     Ok(metadata.ino())
 }
 
-/// The depth of a cgroup below the root.
+/// Returns the depth of a cgroup below the root.
 pub(crate) fn level(id: u64) -> Result<u32, KernelError> {
     let mount = mount()?;
     let inode = fs::metadata(&mount).map_err(|error| KernelError::Filter(format!("{}: {error}", mount.display())))?.ino();
@@ -61,7 +61,7 @@ fn mount() -> Result<PathBuf, KernelError> {
     find_mount(&mounts).ok_or_else(|| KernelError::Filter("no cgroup v2 hierarchy is mounted".into()))
 }
 
-/// The mount point of a cgroup2 file system in mountinfo.
+/// Returns the mount point of the cgroup2 file system listed in `mountinfo`.
 fn find_mount(mountinfo: &str) -> Option<PathBuf> {
     mountinfo.lines().find_map(|line| {
         let (before, after) = line.split_once(" - ")?;

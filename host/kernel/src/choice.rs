@@ -1,47 +1,47 @@
-//! Programs that see the same in different ways: which of them this kernel can have.
+//! Chooses, from alternative sets of programs that see the same, those that this kernel supports.
 //!
-//! Those without a prefix are the first choice, then those called `fallback_...`, `fallback2_...`, `plain_...` and `plain2_...`; each
-//! set is whole by itself. Plain ones do without storage in tasks and sockets and without the kernel's own BTF: where there are any,
-//! the others are taken to need both. Programs whose section names no target (`uprobe.multi`) belong to all sets and are attached by
-//! whoever knows a target.
+//! Programs without a prefix are the first choice, then those called `fallback_...`, `fallback2_...`, `plain_...` and `plain2_...`; each
+//! set is complete by itself. Plain sets need neither storage in tasks and sockets nor the kernel's own BTF: in an object that has any, the
+//! other sets are assumed to need both. Programs whose section names no target (`uprobe.multi`) belong to all sets and are attached by the
+//! code that finds their targets.
 
 use crate::btf::{Kernel, is_of_own_btf};
 
-/// Prefixes of names, in the order in which their sets are tried after the first.
+/// Name prefixes of the fallback sets, in the order in which they are tried.
 const FALLBACKS: [&str; 4] = ["fallback_", "fallback2_", "plain_", "plain2_"];
-/// The first set that is plain.
+/// Index of the first plain set.
 const FIRST_PLAIN: usize = 3;
 
-/// The features of a kernel, as far as sets depend on them.
+/// The features of a kernel on which the choice of sets depends.
 pub(crate) trait Offer {
-    /// BTF of its own.
+    /// Whether the kernel has BTF of its own.
     fn own_btf(&self) -> bool;
-    /// Storage in tasks and sockets.
+    /// Whether the kernel has storage in tasks and sockets.
     fn storage(&self) -> bool;
-    /// The hook of this section.
+    /// Whether the kernel has the hook of this section.
     fn hook(&self, section: &str) -> bool;
 }
 
-/// The sets of an object that are worth loading, best first, and why others are not.
+/// The sets of an object that are worth loading, best first, and why others are passed over.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Choice {
     pub(crate) sets: Vec<usize>,
     pub(crate) passed_over: Vec<String>,
-    /// Whether maps and programs that take storage can be had.
+    /// Whether maps and programs that need storage in tasks and sockets are loaded.
     pub(crate) storage: bool,
 }
 
-/// The set of a program, and the first that a map is for: 0, or one more than the place of its prefix.
+/// Returns the set of a program, or the first set that uses a map: 0, or one more than the index of its prefix.
 pub(crate) fn set_of(name: &str) -> usize {
     FALLBACKS.iter().position(|prefix| name.starts_with(prefix)).map_or(0, |place| place + 1)
 }
 
-/// Whether a section says where to attach its program.
+/// Whether a section names the target of its program.
 pub(crate) fn has_target(section: &str) -> bool {
     section.contains('/')
 }
 
-/// Weighs an object's programs, by name and section, against a kernel. `plain`: as if it had neither BTF nor storage.
+/// Chooses among an object's programs, given by name and section, for a kernel. `plain`: as if it had neither BTF nor storage.
 pub(crate) fn choose(programs: &[(String, String)], kernel: &impl Offer, plain: bool) -> Choice {
     let replaced = programs.iter().any(|(name, _)| set_of(name) >= FIRST_PLAIN);
     let (own_btf, storage) = (kernel.own_btf() && !plain, kernel.storage() && !plain);
@@ -66,7 +66,7 @@ pub(crate) fn choose(programs: &[(String, String)], kernel: &impl Offer, plain: 
         }
     }
     if choice.sets.is_empty() {
-        // The kernel is to say what it lacks.
+        // Loading it makes the kernel report what it lacks.
         choice.sets.push(0);
     }
     let iterates = |(name, section): &&(String, String)| section.starts_with("iter") && choice.sets.contains(&set_of(name));
@@ -79,7 +79,7 @@ pub(crate) fn choose(programs: &[(String, String)], kernel: &impl Offer, plain: 
     choice
 }
 
-/// Iterators of these sets, and programs without a target: what is worth having and never decides.
+/// Iterators of these sets and programs without a target: optional programs, which do not decide which set is chosen.
 pub(crate) fn bonus<'a>(programs: &'a [(String, String)], sets: &'a [usize]) -> impl Iterator<Item = &'a str> {
     let of_sets = programs.iter().filter(|(name, section)| !has_target(section) || sets.contains(&set_of(name)));
     let bonus =
@@ -87,13 +87,13 @@ pub(crate) fn bonus<'a>(programs: &'a [(String, String)], sets: &'a [usize]) -> 
     bonus.take(1)
 }
 
-/// The hooks of a set, except iterators.
+/// Returns the hooks of a set, except iterators.
 pub(crate) fn sections(programs: &[(String, String)], set: usize) -> impl Iterator<Item = &str> {
     let of_set = programs.iter().filter(move |(name, section)| set_of(name) == set && has_target(section));
     of_set.map(|(_, section)| section.as_str()).filter(|section| !section.starts_with("iter"))
 }
 
-/// Whether a hook that the kernel has can always be attached to.
+/// Whether attaching to a hook always succeeds if the kernel has the hook.
 fn cannot_fail(section: &str) -> bool {
     ["tp_btf/", "raw_tp/"].iter().any(|kind| section.starts_with(kind))
 }
@@ -101,14 +101,14 @@ fn cannot_fail(section: &str) -> bool {
 // === impl Choice ===
 
 impl Choice {
-    /// In which combinations to load: all at once, so that attaching can choose, or, where one of several sets is refused, each alone.
+    /// Combinations of sets to load, in order: all at once, so that attaching can choose; then, if one of several is refused, each alone.
     pub(crate) fn attempts(&self) -> Vec<Vec<usize>> {
         let alone = if self.sets.len() > 1 { self.sets.as_slice() } else { &[] };
         std::iter::once(self.sets.clone()).chain(alone.iter().map(|set| vec![*set])).collect()
     }
 }
 
-/// Whether a map is for any of these sets.
+/// Whether any of these sets uses a map.
 pub(crate) fn is_used(map: &str, sets: &[usize]) -> bool {
     let first = set_of(map);
     first == 0 || sets.iter().any(|set| *set >= first)
@@ -134,7 +134,7 @@ impl Offer for Kernel {
 mod tests {
     use super::*;
 
-    /// A kernel with all but these hooks.
+    /// A kernel with all hooks but these.
     struct Has {
         own_btf: bool,
         storage: bool,

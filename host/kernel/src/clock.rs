@@ -1,4 +1,4 @@
-//! From the kernel's clock to the calendar.
+//! Converts the kernel's clock to Unix time.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -6,7 +6,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 const SECOND: u64 = 1_000_000_000;
 
-/// The difference of Unix time and CLOCK_MONOTONIC. Measured again once a second, since the calendar is corrected.
+/// Difference of Unix time and CLOCK_MONOTONIC. Measured again once a second, since Unix time is corrected.
 #[derive(Debug)]
 pub(crate) struct UnixOffset {
     measured_at: AtomicU64,
@@ -31,7 +31,7 @@ impl UnixOffset {
     }
 }
 
-/// The narrowest of some sandwiches: monotonic, calendar, monotonic.
+/// Returns monotonic time and offset, from the narrowest of several readings of the clocks: monotonic, Unix, monotonic.
 fn measure() -> (u64, u64) {
     let mut best = (u64::MAX, 0, 0);
     for _ in 0..8 {

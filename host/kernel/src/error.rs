@@ -1,26 +1,26 @@
-//! Why a probe does not run, who says so, and what helps.
+//! Errors of probes: the step, the reason and the cure.
 
 use crate::layout::LayoutError;
 
-/// An error of a probe: which, at what step, why, and the cure.
+/// An error of a probe: which probe, at what step, why, and the cure.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
-    /// The file is something else.
+    /// The file is not a BPF object.
     #[error("probe `{probe}`: not a BPF object: {reason}; compile it with `clang -g -O2 -target bpf -c`")]
     NotAnObject {
         /// The probe.
         probe: String,
-        /// What it is.
+        /// Why it is not.
         reason: String,
     },
-    /// There is nothing to read.
+    /// The object has no ring, or more than one.
     #[error(
         "probe `{probe}`: an object needs exactly one map of type BPF_MAP_TYPE_RINGBUF, this one has {found}; including ring.h declares it"
     )]
     Rings {
         /// The probe.
         probe: String,
-        /// Ring buffers in it.
+        /// Number of ring buffers in it.
         found: usize,
     },
     /// The record cannot be described.
@@ -28,10 +28,10 @@ pub enum KernelError {
     Layout {
         /// The probe.
         probe: String,
-        /// What is wrong with it.
+        /// Why its layout cannot be described.
         reason: LayoutError,
     },
-    /// Shared memory has another shape than this host expects.
+    /// A section shared with BPF programs has another layout than this host expects.
     #[error(
         "probe `{probe}`: its {section} has {found}, this host expects {expected}; compile it with this version's bpf/include"
     )]
@@ -40,12 +40,12 @@ pub enum KernelError {
         probe: String,
         /// The section.
         section: &'static str,
-        /// Its size or version.
+        /// Size or version found.
         found: String,
-        /// Those of this host.
+        /// Size or version that this host expects.
         expected: String,
     },
-    /// A filter was given, but the object would not obey it.
+    /// A filter was given, but the object has no code that applies it.
     #[error(
         "probe `{probe}`: it cannot filter; include filter.h and ask its conditions, or run it without --pid, --cgroup, --comm"
     )]
@@ -53,40 +53,40 @@ pub enum KernelError {
         /// The probe.
         probe: String,
     },
-    /// A condition that cannot hold.
+    /// A condition of the filter is invalid.
     #[error("filter: {0}")]
     Filter(String),
-    /// `max_entries` for a map that is not there.
+    /// `max_entries` is given for a map that the object does not have.
     #[error("probe `{probe}`: it has no map `{map}`; it has {have}")]
     NoMap {
         /// The probe.
         probe: String,
         /// The map asked for.
         map: String,
-        /// The maps there are.
+        /// The maps that it has.
         have: String,
     },
-    /// Something was asked for that this object does not have, or cannot be.
+    /// The object does not support an option, or its value is invalid.
     #[error("probe `{probe}`: option `{option}`: {reason}")]
     Option {
         /// The probe.
         probe: String,
-        /// Its name in [`LoadOptions`](crate::LoadOptions).
+        /// Name of the option in [`LoadOptions`](crate::LoadOptions).
         option: &'static str,
-        /// What is wrong with it.
+        /// Why it is refused.
         reason: String,
     },
-    /// Not allowed to.
+    /// The kernel denies permission.
     #[error("probe `{probe}`: {step} is not permitted: {cure}")]
     Permission {
         /// The probe.
         probe: String,
-        /// Loading, or attaching where.
+        /// The step: loading, or attaching to a hook.
         step: String,
-        /// What is missing.
+        /// How to get the permission.
         cure: String,
     },
-    /// The kernel does not describe itself.
+    /// The kernel has no BTF.
     #[error(
         "probe `{probe}`: this kernel has no BTF (/sys/kernel/btf/vmlinux), so nobody knows where its structs have their members; use one built with CONFIG_DEBUG_INFO_BTF, or give its BTF as a file: `--btf FILE`"
     )]
@@ -94,22 +94,22 @@ pub enum KernelError {
         /// The probe.
         probe: String,
     },
-    /// A file stands in for the kernel's BTF, which is not enough for this probe.
+    /// The BTF file that replaces the kernel's own is not enough for this probe.
     #[error(
         "probe `{probe}`: {hook} takes the kernel's own BTF (/sys/kernel/btf/vmlinux), for which a file cannot stand in; hooks that can do without are raw_tp/ and tp/"
     )]
     OwnBtf {
         /// The probe.
         probe: String,
-        /// The first hook of that kind.
+        /// The first hook that needs the kernel's own.
         hook: String,
     },
-    /// The file that is to stand in for the kernel's BTF.
+    /// The BTF file that is to replace the kernel's own cannot be used.
     #[error("probe `{probe}`: {reason}; `--btf` takes the BTF of the running kernel, raw or in its vmlinux")]
     Btf {
         /// The probe.
         probe: String,
-        /// The file, and what is wrong with it.
+        /// Path of the file, and why it is refused.
         reason: String,
     },
     /// The kernel refused the object.
@@ -117,25 +117,25 @@ pub enum KernelError {
     Load {
         /// The probe.
         probe: String,
-        /// The end of the verifier's log, or libbpf's words.
+        /// The end of the verifier's log, or libbpf's last messages.
         reason: String,
     },
-    /// A program cannot be attached.
+    /// The kernel refused to attach a program.
     #[error("probe `{probe}`: attaching to {hook} failed: {reason}")]
     Attach {
         /// The probe.
         probe: String,
-        /// Where, such as `tp_btf/sched_process_exec`.
+        /// The hook, such as `tp_btf/sched_process_exec`.
         hook: String,
-        /// Why, and the cure where there is one.
+        /// Why, and the cure if there is one.
         reason: String,
     },
-    /// The ring cannot be mapped, or somebody has it already.
+    /// The ring cannot be mapped, or already has a reader.
     #[error("probe `{probe}`: its ring cannot be read: {reason}")]
     Ring {
         /// The probe.
         probe: String,
-        /// Why.
+        /// Why it cannot be read.
         reason: String,
     },
 }
@@ -143,7 +143,7 @@ pub enum KernelError {
 // === impl KernelError ===
 
 impl KernelError {
-    /// Why hooks, of which this is the first, were passed over: without the probe's name, and on one line.
+    /// Returns why hooks, of which this is the first, were passed over: without the probe's name, and on one line.
     pub(crate) fn passes_over(&self, hook: &str) -> String {
         let (hook, reason) = match self {
             Self::Attach { hook, reason, .. } => (hook.as_str(), reason.clone()),

@@ -1,15 +1,15 @@
-//! Whether this process may make memory executable: hardened systems forbid it (`MemoryDenyWriteExecute=` of systemd, SELinux without
-//! `execmem`, PaX).
+//! Checks whether this process may make memory executable: hardened systems forbid it (`MemoryDenyWriteExecute=` of systemd, SELinux
+//! without `execmem`, PaX).
 
 use std::io;
 use std::ptr;
 
-/// Tries it with one page: written first, executable after, as code that is loaded is.
+/// Tries it with one page, mapped writable and then made executable, as loaded code is.
 ///
 /// # Errors
-/// What the system said.
+/// The system's refusal.
 pub fn allowed() -> io::Result<()> {
-    // Any page size divides it.
+    // A multiple of every page size.
     const BYTES: usize = 64 << 10;
     // SAFETY: a new private mapping at an address of the kernel's choice touches nothing that is there. The pointer is checked
     // before it is used, nothing but these three calls knows it, and nothing in it is run.

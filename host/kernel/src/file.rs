@@ -1,8 +1,8 @@
-//! Files that somebody else named: read without waiting for anything, and never more of them than was meant.
+//! Reads files whose paths others chose, without blocking, up to a maximum size.
 //!
-//! A path may lead to a pipe that nobody writes to, to a device, to a mount that does not answer, or to a file without an end. So
-//! only regular files are read, opened in a way that does not wait, up to a bound; and what may hang for all that, on a thread that
-//! nobody else needs ([`read_privileged`]).
+//! A path may lead to a pipe without a writer, to a device, to a mount that does not answer, or to a file without an end. So only regular
+//! files are read, opened without blocking, up to a maximum size; reads that may hang even so run on a thread that no other work needs
+//! ([`read_privileged`]).
 
 use std::fs::{File, FileType, Metadata};
 use std::io::{self, Read};
@@ -16,16 +16,16 @@ use crate::regular;
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The system refused.
+    /// The system's error.
     #[error("{0}")]
     System(#[from] io::Error),
-    /// It is something else than a file.
+    /// It is not a regular file.
     #[error("this is {0}, not a file")]
     Other(&'static str),
-    /// It has no bytes now, and would have to be waited for.
+    /// It has no bytes now, and reading would block.
     #[error("this file has to be waited for")]
     Waits,
-    /// It has more bytes than are read.
+    /// It has more bytes than the maximum.
     #[error("it has more than {0} bytes")]
     TooLarge(u64),
     /// The system did not answer in time.
@@ -33,17 +33,17 @@ pub enum FileError {
     Late(#[from] Late),
 }
 
-/// Time that a file may take to be read. Five seconds: 64 MiB from a slow disk; what takes longer hangs.
+/// Maximum time for reading a file. Five seconds suffice for 64 MiB from a slow disk; a longer read is considered hung.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The bytes of a regular file, at most `most` of them. Waits for nothing but the disk.
+/// Returns the bytes of a regular file of at most `most` bytes. Blocks on nothing but the disk.
 ///
 /// # Errors
-/// It is not there, this user may not read it, it is no regular file, or it is larger, or grows while it is read.
+/// The file does not exist, this user may not read it, it is not a regular file, or it is larger than `most` or grows while it is read.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
-    // Before it is opened: to open a device may do something.
+    // Checked before opening: opening a device may have effects.
     only_regular(&std::fs::metadata(path)?)?;
-    // It may be another one by now.
+    // The path may lead to another file by now.
     let file = regular::open(path)?;
     let metadata = file.metadata()?;
     if metadata.len() > most {
@@ -52,10 +52,10 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
     bounded(file, metadata.len(), most)
 }
 
-/// As [`read`], of a file that is perhaps closed to this user, within [`PATIENCE`].
+/// Same as [`read`], for a file that may be closed to this user, within [`PATIENCE`].
 ///
 /// # Errors
-/// As of [`read`]; or it hangs, or too many others do.
+/// Those of [`read`]; also if the read hangs, or too many others do.
 pub fn read_privileged(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
     let path = path.to_owned();
     privileged::read(PATIENCE, move || read(&path, most))?
@@ -64,13 +64,13 @@ pub fn read_privileged(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
 // === impl FileError ===
 
 impl FileError {
-    /// Whether there is nothing at this path.
+    /// Whether the path does not exist.
     #[must_use]
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::System(error) if error.kind() == io::ErrorKind::NotFound)
     }
 
-    /// The cure.
+    /// Returns the cure.
     #[must_use]
     pub const fn cure(&self) -> &'static str {
         match self {
@@ -103,7 +103,7 @@ fn name(kind: FileType) -> &'static str {
     }
 }
 
-/// What comes out of `file`, which says that it has `expected` bytes: it may have more by now.
+/// Reads `file`, whose size was reported as `expected`: it may have grown since.
 fn bounded(file: File, expected: u64, most: u64) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0).saturating_add(1));
     match file.take(most.saturating_add(1)).read_to_end(&mut bytes) {
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_file_that_says_that_it_is_empty_and_has_no_end_is_cut_at_the_bound() {
-        // A file of the kernel without a size: more than a page of it is more than was meant.
+        // A file of the kernel that reports no size: its first page exceeds the maximum.
         let error = read(Path::new("/proc/self/smaps"), 4096).unwrap_err();
         assert!(matches!(error, FileError::TooLarge(4096)), "{error}");
     }

@@ -1,4 +1,4 @@
-//! A filter, as `bpf/include/filter.h` reads it: constants of the object, set before it is loaded.
+//! Encodes a filter as `bpf/include/filter.h` reads it: constants of the object, set before it is loaded.
 
 use host_model::Filter;
 
@@ -7,12 +7,12 @@ use crate::error::KernelError;
 
 /// The section that holds `struct filter_conditions`.
 pub(crate) const SECTION: &str = ".rodata.filter";
-/// Its size.
+/// Size of `struct filter_conditions`.
 pub(crate) const SIZE: usize = 40;
 /// `TASK_COMM_LEN`.
 pub(crate) const COMM: usize = 16;
 
-/// `struct filter_conditions`.
+/// Encodes `struct filter_conditions`.
 pub(crate) fn conditions(filter: &Filter, excluded_pid: Option<u32>) -> Result<Vec<u8>, KernelError> {
     let level = filter.cgroup.map_or(Ok(0), cgroup::level)?;
     let comm = filter.comm.as_deref().map(comm).transpose()?;
@@ -29,7 +29,7 @@ fn comm(name: &str) -> Result<[u8; COMM], KernelError> {
     padded(name).ok_or_else(|| KernelError::Filter(format!("{name:?} is not a command name: 1 to 15 bytes without NUL")))
 }
 
-/// A command name as a task has it, NUL-padded.
+/// Returns a command name NUL-padded, as a task has it; None if it is too long.
 pub(crate) fn padded(name: &str) -> Option<[u8; COMM]> {
     let mut bytes = [0; COMM];
     if name.is_empty() || name.contains('\0') {

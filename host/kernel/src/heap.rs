@@ -1,16 +1,16 @@
-//! Memory of this process, and the C library's heaps. glibc gives each thread one of its own and returns to the kernel only what is free at its top, so that what a
-//! compiler or a request left behind stays resident, some MiB for every thread that ever had any to do.
+//! Settings of the C library's heap and of memory pages. glibc gives each thread an arena of its own and returns to the kernel only what is
+//! free at its top, so that garbage of a compiler or a request stays resident: some MiB for every thread that ever allocated.
 
-/// Bytes from which a piece is a mapping of its own, which is gone when it is freed. glibc raises its own limit to the largest piece that
-/// was ever freed, up to 32 MiB: a burst of large pieces then lies in the heap, with small ones between them that stay.
+/// Minimum size of an allocation that becomes a mapping of its own, which is unmapped when freed. glibc raises its own threshold to the
+/// largest such allocation ever freed, up to 32 MiB: a burst of large ones then lies in the heap, with small ones between them that stay.
 #[cfg(target_env = "gnu")]
 const MAPPED_BYTES: libc::c_int = 256 << 10;
-/// Free bytes at the top of the heap that are not given back at once.
+/// Maximum number of free bytes at the top of the heap that are retained.
 #[cfg(target_env = "gnu")]
 const TOP_BYTES: libc::c_int = 4 << 20;
 
-/// One heap for all threads, and large pieces outside of it. To be called before there are any threads. They keep small pieces in caches of
-/// their own, so that they seldom wait for each other.
+/// Uses one heap for all threads, and mappings for large allocations. Must be called before any thread is started. Threads keep small
+/// allocations in caches of their own, so that they seldom wait for each other.
 pub fn one_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it sets numbers that are read when memory is allocated or freed.
@@ -21,15 +21,15 @@ pub fn one_heap() {
     }
 }
 
-/// No huge pages for this process, also where the system has them for everybody (`transparent_hugepage` is `always`). To be called
+/// Disables huge pages for this process, even if the system enables them for all (`transparent_hugepage` is `always`). Must be called
 /// before anything is allocated. The many small heaps, stacks and memories of plugins would each become 2 MiB: with eleven paths 146 MiB
-/// instead of 36, measured on the edge build. It takes no privilege; a kernel that refuses leaves all as it was.
+/// instead of 36, measured on the edge build. It needs no privilege; if the kernel refuses, nothing changes.
 pub fn small_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// Gives what is free back to the kernel, wherever it is in the heap. Takes milliseconds, in which who allocates may wait: for moments
-/// after something large, not for every one.
+/// Returns free memory to the kernel, wherever it is in the heap. Takes milliseconds, in which allocations may block: call it after large
+/// work, not after each piece of work.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it takes the heap's own lock, and touches nothing that is in use.
@@ -38,8 +38,8 @@ pub fn give_back() {
     }
 }
 
-/// Bytes that are in use in the C library's heaps, mappings for large pieces included; 0 where it does not tell. Takes microseconds to a
-/// millisecond, in which who allocates may wait.
+/// Returns the number of bytes in use in the C library's heaps, including mappings of large allocations; 0 where it does not report it.
+/// Takes microseconds to a millisecond, in which allocations may block.
 #[must_use]
 pub fn bytes_in_use() -> u64 {
     #[cfg(target_env = "gnu")]

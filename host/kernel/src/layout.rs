@@ -1,4 +1,4 @@
-//! From an object's BTF to the layout of the record that it writes.
+//! The layout of the record that an object writes, read from its BTF.
 
 use std::ffi::OsStr;
 
@@ -8,9 +8,9 @@ use libbpf_rs::btf::{Btf, BtfType, HasSize};
 
 use crate::talk;
 
-/// Nested structs without a name are flattened this deep.
+/// Maximum depth of nested structs without a name, which are flattened.
 const MAX_DEPTH: u32 = 8;
-/// The most members of a record, those of nested structs counted. Kernels' own structs have some hundred.
+/// Maximum number of members of a record, those of nested structs included. Kernels' own structs have some hundred.
 const MAX_MEMBERS: u32 = 1024;
 
 /// Why a record cannot be described.
@@ -19,13 +19,13 @@ pub enum LayoutError {
     /// The object was compiled without type information.
     #[error("it has no BTF; compile it with `clang -g`")]
     NoBtf,
-    /// No struct is called a record.
+    /// No struct is named `<name>_record`.
     #[error("its BTF has no `struct <name>_record`; name it once with RING_RECORD(<name>_record)")]
     NoRecord,
-    /// Which one is it?
+    /// Several structs are named so.
     #[error("its BTF has more than one record ({0}); exactly one struct may be called <name>_record")]
     Records(String),
-    /// A member that columns cannot hold.
+    /// A member has a type that columns cannot hold.
     #[error("`{record}.{member}` is a bit field; records have whole bytes")]
     BitField {
         /// The struct.
@@ -33,12 +33,12 @@ pub enum LayoutError {
         /// The member.
         member: String,
     },
-    /// More members than a table has columns.
+    /// The record has more than the maximum number of members.
     #[error("`{0}` has more than {MAX_MEMBERS} members")]
     Members(String),
 }
 
-/// The layout of the one `struct <name>_record`. Where there are more, the one called after the object wins.
+/// Returns the layout of the one `struct <name>_record`. If there are more, the one named after the object is taken.
 pub(crate) fn read(object: &str, btf: &Btf<'_>) -> Result<Layout, LayoutError> {
     let named = |record: &Struct<'_>| text(record.name()).ends_with("_record");
     let mut records: Vec<Struct<'_>> = btf.type_by_kind::<Struct<'_>>().filter(named).collect();
@@ -58,7 +58,7 @@ pub(crate) fn read(object: &str, btf: &Btf<'_>) -> Result<Layout, LayoutError> {
     Ok(layout)
 }
 
-/// Adds the members of a struct that begins at `base` and is `depth` deep in the record; `left` may still come.
+/// Adds the members of a struct that begins at `base` and is `depth` deep in the record; `left` is the number of members still allowed.
 fn flatten(
     btf: &Btf<'_>,
     layout: &mut Layout,
@@ -108,7 +108,7 @@ fn kind_of(member: BtfType<'_>) -> MemberKind {
     }
 }
 
-/// Bytes; 0 for a flexible array.
+/// Returns the size in bytes; 0 for a flexible array.
 fn size_of(member: BtfType<'_>) -> u32 {
     let size = if let Ok(array) = Array::try_from(member) {
         array.capacity().saturating_mul(size_of(array.contained_type().skip_mods_and_typedefs()) as usize)

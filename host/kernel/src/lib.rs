@@ -1,11 +1,11 @@
-//! The way in: BPF objects are loaded and attached here, and their rings are read.
+//! Loads and attaches BPF objects, and reads their rings.
 //!
 //! ```text
 //! object bytes -> load (filter set, sizes set, verified) -> attach (each program on its own) -> source (runs of records)
 //! ```
 //!
-//! All that needs privilege is behind this crate's few names, and this is the only crate with `unsafe`: memory shared with the
-//! kernel. Once a probe is attached, reading it takes no privilege. Nothing here knows what a record means.
+//! Everything that needs privilege is behind this crate's small API, and this is the only crate with `unsafe`: memory shared with the
+//! kernel. Reading an attached probe needs no privilege. The meaning of a record is not known here.
 //!
 //! ```no_run
 //! use std::time::Duration;

@@ -8,10 +8,10 @@ use libbpf_rs::{ErrorKind, MapCore, MapFlags, MapHandle, MapType, Object};
 
 use crate::privileged;
 
-/// Maps whose content is the host's own business: filter, plan, ring and its account.
+/// Maps that only the host accesses: filter, plan, ring and its counters.
 const PRIVATE: [&str; 6] = [".data.ring", ".data.record", ".data.plan", ".rodata.filter", "filter_rules", "ring"];
 
-/// Handles that outlive the object.
+/// Handles of maps, which stay valid after the object is dropped.
 #[derive(Debug)]
 pub(crate) struct Maps {
     by_name: BTreeMap<String, Arc<MapHandle>>,
@@ -38,7 +38,7 @@ impl Maps {
 }
 
 impl MapAccess for Maps {
-    /// The values of all CPUs, one behind the other, for a map that has one per CPU.
+    /// Returns a value; for a per-CPU map the values of all CPUs, concatenated.
     fn lookup(&self, map: &str, key: &[u8]) -> Result<Option<Vec<u8>>, MapError> {
         let (handle, key) = (self.get(map, key)?, key.to_vec());
         ask(move || {
@@ -76,7 +76,7 @@ pub(crate) fn is_denied(error: &libbpf_rs::Error) -> bool {
     error.kind() == ErrorKind::PermissionDenied
 }
 
-/// The errno behind an error of libbpf-rs, which keeps only its kind.
+/// Returns the errno of a libbpf-rs error, which exposes only its kind.
 fn errno(error: &libbpf_rs::Error) -> i32 {
     match error.kind() {
         ErrorKind::NotFound => libc::ENOENT,

@@ -1,4 +1,4 @@
-//! An object on its way into the kernel: opened, configured, verified; then attached, and read.
+//! The states of an object: opened, configured, verified, then attached and read.
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
@@ -20,41 +20,41 @@ use crate::ring::{self, Account, Parts, Ring, page_size};
 use crate::uprobe::Watch;
 use crate::{capabilities, filter, payload, privileged, sound, talk};
 
-/// The options of a load.
+/// Options of a load.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
-    /// Whose events; fixed once loaded. An object without filter.h is refused if there is any condition.
+    /// Events to keep; fixed once loaded. An object without filter.h is refused if there is any condition.
     pub filter: Filter,
-    /// Size of the ring, rounded up to a power of two of pages; None for the size that the object says.
+    /// Size of the ring, rounded up to a power of two of pages; None for the size in the object.
     pub ring_bytes: Option<u32>,
-    /// Other sizes for maps, by name.
+    /// `max_entries` that replace those in the object, by map name.
     pub max_entries: Vec<(String, u32)>,
-    /// A process whose events are left out: the host itself, or exporting an event would be an event.
+    /// Process whose events are dropped: the host itself, since exporting an event would otherwise cause another one.
     pub exclude_pid: Option<u32>,
-    /// Only connections with one of these ports at either end, at most 64; empty for all. For objects with l7.bpf.h.
+    /// Ports of which a connection must have one, at either end; at most 64, empty for all. For objects with l7.bpf.h.
     pub ports: Vec<u16>,
-    /// Bytes of each call that are captured where no verdict says otherwise, at most 4096. For objects with l7.bpf.h.
+    /// Number of bytes of each call to capture unless a verdict changes it, at most 4096. For objects with l7.bpf.h.
     pub capture_bytes: Option<u32>,
-    /// The running kernel's BTF, where it has none of its own: raw, or a vmlinux. Relocations are made by it; hooks that take the
-    /// kernel's own (`tp_btf/`, `fentry/`, `iter/`) cannot be had.
+    /// BTF of the running kernel, raw or in a vmlinux, if the kernel has none of its own. It serves relocations; hooks that need the
+    /// kernel's own (`tp_btf/`, `fentry/`, `iter/`) are unavailable.
     pub btf: Option<PathBuf>,
-    /// Only `plain_` programs, as on a kernel that has neither storage for them nor BTF.
+    /// Whether to load only `plain_` programs, as on a kernel without BTF and without storage in tasks and sockets.
     pub plain: bool,
 }
 
 /// The hooks of an object's programs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hooks {
-    /// Sets of sections, such as `tp_btf/sched_process_exec`: the first one that can be had is attached, as a whole.
+    /// Alternative sets of sections, such as `tp_btf/sched_process_exec`: the first set that this kernel supports is attached, as a whole.
     pub sets: Vec<Vec<String>>,
-    /// Some also belong into libraries of programs that run.
+    /// Whether some programs are also attached in libraries of running processes.
     pub in_libraries: bool,
 }
 
-/// A probe in the kernel. Dropping it detaches its programs.
+/// A probe loaded into the kernel. Dropping it detaches its programs.
 pub struct LoadedProbe {
     name: String,
-    // Before the object: links go first.
+    // Declared before the object: its links are dropped first.
     watch: Option<Watch>,
     attached: Attached,
     object: Arc<Object>,
@@ -65,18 +65,19 @@ pub struct LoadedProbe {
     maps: Arc<Maps>,
 }
 
-/// Loads an object; nothing is attached yet.
+/// Loads an object without attaching it.
 ///
-/// `name` is the probe's: for an object of the user's own, its file name without `.bpf.o`.
+/// `name` is the probe's name: for a user's own object, its file name without `.bpf.o`.
 ///
 /// # Errors
-/// What is wrong with the object, the options, the kernel or our permissions; with the end of the verifier's log where that is it.
+/// The object or the options are invalid, or the kernel refuses or denies permission; with the end of the verifier's log if the verifier
+/// refused.
 pub fn load(name: &str, object: &[u8], options: &LoadOptions) -> Result<LoadedProbe, KernelError> {
     let (name, object, options) = (name.to_owned(), object.to_vec(), options.clone());
     privileged::load(move || load_here(&name, &object, &options))
 }
 
-/// Returns the hooks of an object's programs. Nothing is loaded, no kernel is asked, and it takes no privilege.
+/// Returns the hooks of an object's programs. Nothing is loaded, the kernel is not queried, and it needs no privilege.
 ///
 /// # Errors
 /// It is not a BPF object.
@@ -95,11 +96,10 @@ pub fn hooks(name: &str, object: &[u8]) -> Result<Hooks, KernelError> {
     Ok(Hooks { sets: sets.into_values().collect(), in_libraries })
 }
 
-/// The record of an object that could be loaded with these options as far as can be told without loading it: no kernel is asked, and it
-/// takes no privilege.
+/// Returns the record of an object, after the checks of a load with these options that need neither the kernel nor privilege.
 ///
 /// # Errors
-/// What is wrong with the object or the options.
+/// The object or the options are invalid.
 pub fn examine(name: &str, object: &[u8], options: &LoadOptions) -> Result<Layout, KernelError> {
     check_elf(name, object)?;
     let layout = read_layout(name, object)?;
@@ -146,40 +146,40 @@ impl LoadedProbe {
         &self.name
     }
 
-    /// The record that it writes.
+    /// The layout of the record that it writes.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Size of its ring, bytes.
+    /// The size of its ring, in bytes.
     #[must_use]
     pub fn ring_bytes(&self) -> u32 {
         self.ring_bytes
     }
 
-    /// Where its programs are attached, such as `tp_btf/sched_process_exec`; empty before [`Self::attach`]. Those in libraries
-    /// (`uprobe.multi/PATH:FUNCTIONS`) come and go with the processes that use them.
+    /// The hooks at which its programs are attached, such as `tp_btf/sched_process_exec`; empty before [`Self::attach`]. Hooks in libraries
+    /// (`uprobe.multi/PATH:FUNCTIONS`) come and go with the processes that use the libraries.
     #[must_use]
     pub fn hooks(&self) -> Vec<String> {
         let in_libraries = self.watch.as_ref().map(Watch::hooks).unwrap_or_default();
         self.attached.hooks.iter().cloned().chain(in_libraries).collect()
     }
 
-    /// Better hooks that this kernel does not have or does not allow, and why: `tp_btf/sock_send_length: this kernel has no such
-    /// hook`. Empty where the first choice is attached.
+    /// Better hooks that this kernel lacks or does not allow, and why: `tp_btf/sock_send_length: this kernel has no such hook`. Empty if
+    /// the first choice is attached.
     #[must_use]
     pub fn passed_over(&self) -> &[String] {
         &self.passed_over
     }
 
-    /// The capabilities that loading and attaching it take.
+    /// The capabilities that loading and attaching it need.
     #[must_use]
     pub fn capabilities(&self) -> Vec<&'static str> {
         capabilities::needed(self.attached.hooks.iter().map(String::as_str))
     }
 
-    /// Its maps, without the host's own.
+    /// Its maps, without those that only the host accesses.
     #[must_use]
     pub fn maps(&self) -> Arc<dyn MapAccess> {
         self.maps.clone()
@@ -204,11 +204,11 @@ impl LoadedProbe {
         Ok(())
     }
 
-    /// Attaches its programs as [`Self::attach`] does, but for those in libraries, and without a look at what is older than it: to
-    /// see what this kernel allows.
+    /// Attaches its programs as [`Self::attach`] does, without those in libraries and without running iterators over what already exists: a
+    /// test of what this kernel allows.
     ///
     /// # Errors
-    /// As [`Self::attach`].
+    /// Those of [`Self::attach`].
     pub fn try_attach(&mut self) -> Result<(), KernelError> {
         let (name, object) = (self.name.clone(), Arc::clone(&self.object));
         self.attached = privileged::load(move || attach::attach(&name, &object))?;
@@ -216,7 +216,7 @@ impl LoadedProbe {
         Ok(())
     }
 
-    /// Its ring. A ring has one reader, so this can be called once.
+    /// Returns the reader of its ring. A ring has one reader, so this can be called once.
     ///
     /// # Errors
     /// It has been called before, or the ring cannot be mapped.
@@ -230,7 +230,7 @@ impl LoadedProbe {
     }
 }
 
-/// What belongs to the ring of an object. `in_part`: its records say how likely it was that they came through.
+/// The parts of the source of an object's ring. `in_part`: its records carry their sampling probability.
 fn parts(probe: String, object: &Object, in_part: bool) -> std::io::Result<Parts> {
     let find = |name: &str| object.maps().find(|map| map.name() == name);
     let cpus = libbpf_rs::num_possible_cpus().map_err(std::io::Error::other)?;
@@ -277,7 +277,7 @@ fn read_layout(probe: &str, object: &[u8]) -> Result<Layout, KernelError> {
     layout.map_err(|reason| KernelError::Layout { probe: probe.into(), reason })
 }
 
-/// Loads the best programs that this kernel takes. Also returns the size of the ring, and what was passed over.
+/// Loads the best programs that this kernel accepts. Also returns the size of the ring, and which hooks were passed over and why.
 fn chosen(probe: &str, object: &[u8], options: &LoadOptions) -> Result<(Object, u32, Vec<String>), KernelError> {
     let kernel = Kernel::read(probe, options.btf.as_deref())?;
     let programs: Vec<_> = open(probe, object, options)?
@@ -290,7 +290,7 @@ fn chosen(probe: &str, object: &[u8], options: &LoadOptions) -> Result<(Object, 
     let mut refused = None;
     for sets in choice.attempts() {
         let loaded = match attempt.verified(&sets, true) {
-            // Iterators and uprobes are a bonus that older kernels may not have.
+            // Iterators and uprobes are optional: older kernels may lack them.
             Err(refusal @ KernelError::Load { .. }) => attempt.verified(&sets, false).inspect(|_| {
                 passed_over.extend(choice::bonus(&programs, &sets).map(|hook| refusal.passes_over(hook)));
             }),
@@ -324,7 +324,7 @@ fn open(probe: &str, object: &[u8], options: &LoadOptions) -> Result<OpenObject,
     opened.map_err(|error| KernelError::NotAnObject { probe: probe.into(), reason: attach::explain(&error, &said) })
 }
 
-/// One way to load an object.
+/// The inputs of a load, which is tried with several combinations of sets.
 struct Attempt<'a> {
     probe: &'a str,
     object: &'a [u8],
@@ -336,8 +336,8 @@ struct Attempt<'a> {
 // === impl Attempt ===
 
 impl Attempt<'_> {
-    /// Opens, configures and loads these sets of the object's programs; with or without its iterators and the programs that
-    /// are attached to what is found later.
+    /// Opens, configures and loads these sets of the object's programs; with or without its iterators and the programs that are attached to
+    /// targets found later.
     fn verified(&self, sets: &[usize], bonuses: bool) -> Result<(Object, u32), KernelError> {
         let probe = self.probe;
         let mut opened = open(probe, self.object, self.options)?;
@@ -372,7 +372,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Maps that these sets do not use or that this kernel does not have, and what it does not allow of the others.
+    /// Leaves out maps that these sets do not use or that this kernel lacks, and flags of the others that it does not allow.
     fn leave_out(&self, object: &mut OpenObject, sets: &[usize]) -> Result<(), String> {
         let allocates = self.kernel.allocates_elements();
         for mut map in object.maps_mut() {
@@ -447,7 +447,7 @@ fn configure(probe: &str, object: &mut OpenObject, options: &LoadOptions) -> Res
     Ok(ring_bytes)
 }
 
-/// The sections that our headers put into an object must have the shape that this host knows.
+/// Checks that a section that our headers put into an object has the layout that this host knows.
 fn check_section(probe: &str, name: &str, content: Option<&[u8]>) -> Result<(), KernelError> {
     let known = [(filter::SECTION, filter::SIZE), (plan::SECTION, plan::SIZE), (ring::SECTION, ring::ACCOUNT_SIZE)];
     let (Some((section, size)), Some(content)) = (known.into_iter().find(|(section, _)| *section == name), content) else {

@@ -1,4 +1,5 @@
-//! The capture of payload, as `bpf/l7/l7.bpf.h` reads it: ports before the object is loaded, the rest at any time.
+//! Encodes the settings of payload capture as `bpf/l7/l7.bpf.h` reads them: ports are set before the object is loaded, the rest at any
+//! time.
 
 use crate::error::KernelError;
 
@@ -11,7 +12,7 @@ const PORTS_MAX: usize = 64;
 /// `L7_CAPTURE_MAX`.
 const CAPTURE_MAX: u32 = 4096;
 
-/// `struct l7_ports`.
+/// Encodes `struct l7_ports`.
 pub(crate) fn ports(probe: &str, ports: &[u16]) -> Result<Vec<u8>, KernelError> {
     if ports.len() > PORTS_MAX {
         let reason = format!("{} ports; at most {PORTS_MAX} can be asked for", ports.len());
@@ -23,7 +24,7 @@ pub(crate) fn ports(probe: &str, ports: &[u16]) -> Result<Vec<u8>, KernelError> 
     Ok(bytes)
 }
 
-/// `struct l7_settings`, as it is at first.
+/// Encodes the initial `struct l7_settings`.
 pub(crate) fn settings(probe: &str, capture_bytes: u32) -> Result<Vec<u8>, KernelError> {
     if capture_bytes > CAPTURE_MAX {
         let reason = format!("{capture_bytes} bytes; at most {CAPTURE_MAX} of a call can be captured");

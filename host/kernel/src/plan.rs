@@ -1,4 +1,4 @@
-//! A kernel plan, written where `bpf/include/filter.h` reads it.
+//! Applies a kernel plan: writes it where `bpf/include/filter.h` reads it.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -15,7 +15,7 @@ use crate::ring::Pages;
 
 /// The section that holds `struct filter_plans`.
 pub(crate) const SECTION: &str = ".data.plan";
-/// Its size: two words, then two plans.
+/// Size of the section: two words, then two plans.
 pub(crate) const SIZE: usize = HEAD + 2 * PLAN;
 /// The map of rules.
 pub(crate) const RULES: &str = "filter_rules";
@@ -25,14 +25,14 @@ const PLAN: usize = 32;
 /// `struct filter_rule_key`.
 type Key = [u8; 8 + COMM];
 
-/// The plan that holds. A new one is written beside it and then takes over with one store.
+/// The plan in effect. A new one is written beside it and put into effect by one store.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pages: Pages,
     rules: Arc<MapHandle>,
     slot: u32,
     written: Vec<Key>,
-    /// Records say how likely it was that they came through; without that only all or nothing can be asked for.
+    /// Whether records carry their sampling probability; if not, a plan must keep or drop all events that it names.
     in_part: bool,
 }
 
@@ -80,7 +80,7 @@ impl Plan {
 
     fn forget(&self, keys: &[Key]) {
         for key in keys {
-            // A rule that was named twice is gone already.
+            // A rule that was named twice has been deleted already.
             let key = *key;
             let _ = self.ask(move |rules| rules.delete(&key));
         }
@@ -92,7 +92,7 @@ impl Plan {
     }
 }
 
-/// Whether it keeps or drops all that it names.
+/// Whether the plan keeps or drops all events that it names.
 fn is_whole(plan: &KernelPlan) -> bool {
     let mut thresholds = plan.rules.iter().map(|rule| rule.threshold).chain([plan.default_threshold]);
     plan.min_duration_ns == 0 && thresholds.all(|threshold| [Threshold::ALWAYS, NEVER].contains(&threshold))

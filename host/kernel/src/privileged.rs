@@ -1,16 +1,15 @@
-//! The threads that have capabilities, and that no other has any.
+//! The two threads that have capabilities; all other threads have none.
 //!
 //! ```text
 //! confine   loader  what the process was given     reader  the same       all others  nothing, from their first instruction on
 //! settle            what still loads probes                what looks into processes and folders of others
 //! ```
 //!
-//! Capabilities are the thread's that has them, and a thread begins with those of the thread that started it. So the process is
-//! divided before it has a second thread, and work that takes privilege goes to whoever has it. Without [`confine`] every thread has
-//! what the process has, as in tests.
+//! A thread inherits the capabilities of the thread that starts it. So the process is divided before it has a second thread, and work that
+//! needs privilege is sent to a thread that has it. Without [`confine`], as in tests, every thread has the capabilities of the process.
 //!
-//! What is read may hang: a pipe, a mount that does not answer, a process that the kernel holds. So `reader` itself reads nothing. It
-//! starts threads of its name that do, and whoever waits for one waits no longer than it said; a thread that hangs is left behind.
+//! A read may hang: at a pipe, a mount that does not answer, a process that the kernel holds. So `reader` itself reads nothing. It starts
+//! threads of its name that do, and callers wait for them with a deadline; a thread that hangs is left behind.
 
 use std::any::Any;
 use std::io;
@@ -24,31 +23,31 @@ use host_model::Lock;
 
 use crate::capabilities::{self, BASE, Capability, CapabilitySet};
 
-/// The two threads, once there are any.
+/// The two threads; empty before [`confine`].
 static DIVIDED: OnceLock<Divided> = OnceLock::new();
-/// The thread that looks into processes now; another one once it hangs.
+/// The thread that looks into processes; replaced once it hangs.
 static LOOKING_NOW: Lock<Option<Arc<Worker>>> = Lock::new(None);
-/// Threads that were left behind and have not come back.
+/// Number of threads that were left behind and have not returned.
 static LEFT_BEHIND: AtomicUsize = AtomicUsize::new(0);
 
-/// Threads that may hang at the same time. Sixteen: a stack each; where more hang, the next would hang as well.
+/// Maximum number of threads that hang at the same time. Sixteen: a stack each; where more hang, the next would hang as well.
 const MOST_LEFT_BEHIND: usize = 16;
 
-/// Capabilities to look into processes and folders of others.
+/// Capabilities to look into other users' processes and directories.
 const LOOKING: [Capability; 2] = [Capability::SysPtrace, Capability::DacReadSearch];
 
-/// Time that a path waits for the loader. A second: it has something else to do while a probe is loaded.
+/// Maximum time that a path waits for the loader. One second: the loader may be busy loading a probe.
 const ASKING: Duration = Duration::from_secs(1);
 
 struct Divided {
-    /// Loads and attaches. A large object takes it a second.
+    /// Loads and attaches. A large object takes about a second.
     loader: Worker,
-    /// Starts threads that read what is closed to this user, and does nothing else: nobody ever waits for it.
+    /// Starts threads that read what is closed to this user, and does nothing else, so that requests to it never queue behind a read.
     reader: Worker,
     lasting: Vec<Capability>,
 }
 
-/// A thread that does what it is told, in turn.
+/// A thread that runs jobs in order.
 struct Worker {
     jobs: mpsc::Sender<Job>,
     thread: ThreadId,
@@ -59,35 +58,35 @@ type Job = Box<dyn FnOnce() + Send>;
 /// The state of a job that a caller waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// Others are before it.
+    /// The job waits for earlier ones.
     Waited,
     Begun,
     Done,
-    /// It had begun when its time was over.
+    /// The job had begun when the caller's deadline passed.
     LeftBehind,
-    /// It had not.
+    /// The job had not begun when the caller's deadline passed.
     GivenUp,
 }
 
 /// Work that was not done in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Late {
-    /// It goes on, and nobody waits for it any more.
+    /// The work goes on, but the caller no longer waits for it.
     #[error("the system did not answer within {} ms", .0.as_millis())]
     Hangs(Duration),
-    /// It was not begun.
+    /// The work was not begun: too many reads hang.
     #[error("{MOST_LEFT_BEHIND} reads hang already")]
     Crowded,
-    /// There is no thread to do it.
+    /// The thread for the work cannot be started.
     #[error("no thread can be started")]
     NoThread,
 }
 
-/// Divides the process: to be called once, before there is a second thread. Afterwards only the threads `loader` and `reader` have
-/// capabilities, and once it is [settled](settle) no more than `lasting` of those that the process was given.
+/// Divides the process: must be called once, before there is a second thread. Afterwards only the threads `loader` and `reader` have
+/// capabilities, and once it is [settled](settle) at most those of `lasting` that the process was given.
 ///
 /// # Errors
-/// A thread cannot be had, or the kernel refuses.
+/// A thread cannot be started, or the kernel refuses.
 pub fn confine(lasting: &[Capability]) -> io::Result<()> {
     capabilities::no_new_privileges()?;
     let divided = Divided { loader: Worker::start("loader")?, reader: Worker::start("reader")?, lasting: lasting.to_vec() };
@@ -95,7 +94,7 @@ pub fn confine(lasting: &[Capability]) -> io::Result<()> {
     DIVIDED.set(divided).map_err(|_| io::Error::other("the process is divided already"))
 }
 
-/// The start is over: both threads give up what only it took. Does nothing where nobody called [`confine`].
+/// Ends the start: both threads give up the capabilities that only the start needed. Does nothing without [`confine`].
 ///
 /// # Errors
 /// The kernel's refusal.
@@ -104,25 +103,24 @@ pub fn settle() -> io::Result<()> {
     let (lasting, looking) = (lasting(), lasting_of(&LOOKING));
     divided.loader.run(move || capabilities::keep(lasting))?;
     divided.reader.run(move || capabilities::keep(looking))?;
-    // It was started with more than lasts: the next one is not.
+    // It was started with more capabilities than `lasting`; the next one is not.
     drop(looking_now().take());
     capabilities::set_settled();
     Ok(())
 }
 
-/// Reads what is perhaps closed to this user, such as a file that the operator named, on a thread that nobody else needs.
+/// Runs a read that may need privilege, such as of a file that the operator named, on a thread of its own.
 ///
 /// # Errors
-/// It takes longer than `within`: then it is left behind; or as many as may hang do.
+/// The read takes longer than `within` and is left behind, or the maximum number of reads hangs already.
 pub fn read<T: Send + 'static>(within: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Late> {
     start()?.run_within(within, work)
 }
 
-/// Looks into processes of others: short work, which is done in turn by one thread for all. One that hangs is left behind, and another
-/// takes its place.
+/// Looks into other users' processes: short work, done in order by one thread for all callers. If it hangs, it is left behind and replaced.
 ///
 /// # Errors
-/// As of [`read`].
+/// Those of [`read`].
 pub fn look<T: Send + 'static>(within: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Late> {
     let worker = {
         let mut now = looking_now();
@@ -145,7 +143,7 @@ fn looking_now() -> MutexGuard<'static, Option<Arc<Worker>>> {
     LOOKING_NOW.lock()
 }
 
-/// A thread with what `reader` has.
+/// Starts a thread with the capabilities of `reader`.
 fn start() -> Result<Worker, Late> {
     if LEFT_BEHIND.load(Ordering::Relaxed) >= MOST_LEFT_BEHIND {
         return Err(Late::Crowded);
@@ -157,7 +155,7 @@ fn start() -> Result<Worker, Late> {
     started.map_err(|_| Late::NoThread)
 }
 
-/// Asks something of the kernel that takes [`Capability::Bpf`].
+/// Runs a request to the kernel that needs [`Capability::Bpf`].
 pub(crate) fn load<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match DIVIDED.get() {
         Some(divided) => divided.loader.run(work),
@@ -165,8 +163,8 @@ pub(crate) fn load<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
     }
 }
 
-/// Asks it of a map or a program that is there. From Linux 5.19 on every thread that has its descriptor may do that; before, where
-/// unprivileged BPF is disabled, only the loader: while that is at something else for long, it stays denied.
+/// Runs a request to the kernel about an existing map or program. From Linux 5.19 on every thread that has its descriptor may make it;
+/// before, where unprivileged BPF is disabled, only the loader: if that stays busy too long, the request stays denied.
 pub(crate) fn ask<T: Send + 'static, E: Send + 'static>(
     denied: impl FnOnce(&E) -> bool,
     work: impl Fn() -> Result<T, E> + Send + 'static,
@@ -177,8 +175,8 @@ pub(crate) fn ask<T: Send + 'static, E: Send + 'static>(
     }
 }
 
-/// Called on a thread that the loader has started, for breakpoints in libraries: it keeps what those take, and once it has been at work
-/// for a while, or comes late, only what is to last.
+/// Reduces the capabilities of the calling thread, which the loader started to trace libraries: at first to those that uprobes need, and
+/// later, or if it is started after [`settle`], to the lasting ones.
 pub(crate) fn settle_breakpoints(begins: bool) {
     if DIVIDED.get().is_none() {
         return;
@@ -208,7 +206,7 @@ impl Worker {
         Ok(Self { jobs, thread: thread.thread().id() })
     }
 
-    /// Waits until it is done. A panic comes out here.
+    /// Runs a job and waits until it is done. A panic of the job is resumed here.
     fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         if thread::current().id() == self.thread {
             return work();
@@ -216,21 +214,21 @@ impl Worker {
         let (tell, told) = mpsc::sync_channel(1);
         let job = move || drop(tell.send(catch_unwind(AssertUnwindSafe(work))));
         if let Err(mpsc::SendError(job)) = self.jobs.send(Box::new(job)) {
-            // It has ended, with the process: without it the work fails by itself if it takes privilege.
+            // The thread has ended, with the process. Run here, the job fails by itself if it needs privilege.
             job();
         }
         let gone = |_| -> Result<T, Box<dyn Any + Send>> { Err(Box::new("a thread with capabilities ended in its work")) };
         told.recv().unwrap_or_else(gone).unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Waits so long until it is done. A panic comes out here.
+    /// Runs a job and waits at most `within` until it is done. A panic of the job is resumed here.
     fn run_within<T: Send + 'static>(&self, within: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Late> {
         let (tell, told) = mpsc::sync_channel(1);
         let turn = Arc::new(Lock::new(Turn::Waited));
         let mine = Arc::clone(&turn);
         let job = move || {
             let begins = std::mem::replace(&mut *turn_of(&mine), Turn::Begun);
-            // Nobody waits for it any more, and it may hang as what came before it did.
+            // Its caller no longer waits, and it may hang as the job before it did.
             if begins == Turn::GivenUp {
                 return;
             }
@@ -280,7 +278,7 @@ mod tests {
         assert_eq!(worker.run(|| 7), 7, "it goes on");
     }
 
-    /// A thread that reads something that never comes.
+    /// Returns a read that hangs until the sender is dropped.
     fn hang() -> (mpsc::Sender<()>, impl FnOnce() + Send + 'static) {
         let (release, released) = mpsc::channel::<()>();
         (release, move || {

@@ -1,27 +1,26 @@
-//! Files that others named or own, opened so that nothing is waited for: the path may lead to a pipe that nobody writes, to a terminal,
-//! to a device.
+//! Opens files that others named or own without blocking: the path may lead to a pipe without a writer, to a terminal, to a device.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Opens a regular file for reading, which is asked of what was opened and not of the path.
+/// Opens a regular file for reading. The file type is checked on the opened file, not on the path.
 ///
-/// What it does not help against is a file system that does not answer (a server that is gone, FUSE): such a call belongs to a thread
-/// that nobody waits for, see [`privileged::read`](crate::privileged::read).
+/// A file system that does not answer (a server that is gone, FUSE) still blocks: such a call belongs to a thread that can be left behind,
+/// see [`privileged::read`](crate::privileged::read).
 ///
 /// # Errors
-/// It cannot be opened, or it is something else.
+/// The file cannot be opened, or it is not a regular file.
 pub fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "this is not a file")) }
 }
 
-/// The first `max` bytes of a regular file. Those of /proc are regular and say that they are empty, so their size is not asked for.
+/// Returns the first `max` bytes of a regular file. Files in /proc are regular and report size 0, so the size is not used.
 ///
 /// # Errors
-/// As [`open`], and what reading says.
+/// Those of [`open`], and read errors.
 pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.take(max).read_to_end(&mut bytes)?;

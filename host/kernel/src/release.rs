@@ -1,13 +1,13 @@
-//! The version of a kernel.
+//! Parses the version of a kernel.
 
-/// Major and minor number of a release such as `6.12.0-1-amd64`; None if it does not begin with two numbers.
+/// Returns major and minor number of a release such as `6.12.0-1-amd64`; None if it does not begin with two numbers.
 #[must_use]
 pub fn parse(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|number| number.parse().ok());
     Some((numbers.next()?, numbers.next()?))
 }
 
-/// Those of the running kernel; None where `/proc` is not mounted.
+/// Returns those of the running kernel; None where `/proc` is not mounted.
 #[must_use]
 pub fn running() -> Option<(u32, u32)> {
     parse(&std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?)

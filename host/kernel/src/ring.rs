@@ -1,4 +1,4 @@
-//! A ring as a [`Source`]: runs of records straight from the kernel's pages.
+//! A ring as a [`Source`]: runs of records, read in place from the kernel's pages.
 
 mod pages;
 mod walk;
@@ -21,7 +21,7 @@ use crate::clock::UnixOffset;
 use crate::plan::Plan;
 use crate::privileged;
 
-/// Pause before a busy record at the head is looked at again: its program runs for microseconds, unless its CPU was taken away.
+/// Interval between two looks at a busy record at the head: its program runs for microseconds, unless its CPU was taken away.
 const BACK_OFF: Duration = Duration::from_micros(100);
 
 /// The parts of a source, besides the ring.
@@ -31,22 +31,22 @@ pub(crate) struct Parts {
     pub(crate) account: Option<Account>,
     /// The plan of filter.h, if the object has it.
     pub(crate) plan: Option<Plan>,
-    /// For the hits that the kernel did not run them for.
+    /// The programs, to read how many of their hits the kernel skipped.
     pub(crate) programs: Vec<OwnedFd>,
 }
 
-/// The one reader of a ring.
+/// The only reader of a ring.
 pub(crate) struct Ring {
     parts: Parts,
     consumer: Pages,
-    /// The producer's page, then the data once; the mirror behind it stays unmapped, so memory is counted once.
+    /// The producer's page, then the data once; the mirror behind the data stays unmapped, so that memory is counted once.
     producer: Pages,
     size: usize,
     /// The offset of the next run; the kernel's copy is in `consumer`.
     position: u64,
-    /// The run that was handed out and not released.
+    /// The run that was handed out and is not released.
     lent: Option<Walked>,
-    /// A record that lies across the end of the ring, put together.
+    /// A copy of the record that lies across the end of the ring.
     straddling: Vec<u8>,
     received: u64,
     sleeper: Sleeper,
@@ -56,7 +56,7 @@ pub(crate) struct Ring {
 // === impl Ring ===
 
 impl Ring {
-    /// Maps the ring behind `fd`, `size` bytes of data.
+    /// Maps the ring of `fd`, with `size` bytes of data.
     pub(crate) fn open(fd: impl AsFd, size: usize, parts: Parts) -> io::Result<Self> {
         let page = page_size();
         let consumer = Pages::map(fd.as_fd(), 0, page, true)?;
@@ -96,7 +96,7 @@ impl Ring {
         self.consumer_position().store(self.position, Ordering::Release);
     }
 
-    /// Finds the run at the head, leaving out records that their programs discarded before any other.
+    /// Finds the run at the head; skips records that their programs discarded before any other.
     fn find(&mut self, limits: Limits) -> Walked {
         loop {
             let walked = self.data().walk(self.position, self.producer_position(), limits);
@@ -111,7 +111,7 @@ impl Ring {
 impl Source for Ring {
     fn wait(&mut self, ready_bytes: usize, timeout: Duration) {
         let deadline = Instant::now() + timeout;
-        // A ring that is half full is always worth it.
+        // A ring that is half full is always worth reading.
         let ready_bytes = ready_bytes.clamp(1, self.size / 2);
         loop {
             let ready = self.waiting_bytes() >= ready_bytes;
@@ -130,7 +130,7 @@ impl Source for Ring {
                 continue;
             }
             let Some(account) = &self.parts.account else {
-                // A program that wakes for every record is listened to once per back-off.
+                // A program without ring.h notifies for every record; the ring is checked at most once per back-off.
                 match self.sleeper.sleep(left) {
                     Woken::Ring if self.sleeper.nap(left.min(BACK_OFF)) != Woken::Bell => continue,
                     _ => return,
@@ -179,7 +179,7 @@ impl Source for Ring {
     fn counters(&mut self) -> KernelCounters {
         let missed = self.parts.programs.iter().map(|program| recursion_misses(program.as_raw_fd())).sum();
         let Some(account) = &self.parts.account else {
-            // Without ring.h nobody counts what was lost.
+            // Without ring.h lost records are not counted.
             let produced = self.received + self.waiting_records();
             return KernelCounters { produced, missed, ..KernelCounters::default() };
         };
@@ -212,7 +212,7 @@ impl Source for Ring {
     }
 }
 
-/// Hits that the kernel did not run a program for, because the same CPU was already in it. 0 before Linux 5.12.
+/// Returns the number of hits for which the kernel skipped a program because the same CPU was already running it. 0 before Linux 5.12.
 fn recursion_misses(program: i32) -> u64 {
     let asked = privileged::ask(
         |errno| [libc::EPERM, libc::EACCES].contains(errno),

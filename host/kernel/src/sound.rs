@@ -1,16 +1,16 @@
-//! Whether an object's type information (.BTF) can be followed: libbpf checks that every type refers to one that is there, and then goes
-//! from type to type until it comes to an end. One that comes round has none, and the thread that follows it is lost.
+//! Checks that an object's type information (.BTF) has no cycles and is not nested too deeply: libbpf verifies that every referenced type
+//! exists, and then follows references until they end. In a cycle they never do, and the thread that follows them hangs.
 
-/// The deepest that types contain each other; the kernel's own bound is 32.
+/// Maximum depth to which types contain each other; the kernel's own limit is 32.
 const DEPTH_MAX: usize = 64;
-/// `Elf64_Ehdr`, `Elf64_Shdr`, `struct btf_header`, `struct btf_type`.
+/// Sizes of `Elf64_Ehdr`, `Elf64_Shdr`, `struct btf_header`, `struct btf_type`.
 const ELF_HEADER: usize = 64;
 const SECTION: usize = 64;
 const BTF_HEADER: usize = 24;
 const TYPE: usize = 12;
 const MAGIC: u16 = 0xeb9f;
 
-/// `BTF_KIND_...` of what has something of another type in it.
+/// `BTF_KIND_...` of types that contain other types.
 const ARRAY: u32 = 3;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
@@ -19,7 +19,7 @@ const RESTRICT: u32 = 11;
 const VAR: u32 = 14;
 const TYPE_TAG: u32 = 18;
 
-/// Why an object cannot be followed.
+/// Why an object's type information is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unsound {
     #[error("its table of sections is malformed")]
@@ -36,12 +36,12 @@ pub(crate) enum Unsound {
     Depth(u32),
 }
 
-/// Checks the type information of an ELF file, if it has any, or that of a file that is nothing else.
+/// Checks the type information of an ELF file, if it has any, or of a file of raw BTF.
 pub(crate) fn check(file: &[u8]) -> Result<(), Unsound> {
     if !file.starts_with(b"\x7fELF") {
         return Types::read(file)?.check();
     }
-    // 64 bits, lower byte first: that of any other is not read by the same rules.
+    // Only 64-bit little-endian files have the layout that is read below.
     if file.get(4..6) != Some(&[2, 1]) {
         return Err(Unsound::Format);
     }
@@ -49,7 +49,7 @@ pub(crate) fn check(file: &[u8]) -> Result<(), Unsound> {
     let table = u64_at(header, 40).and_then(|at| usize::try_from(at).ok());
     let table = table.and_then(|at| file.get(at..)).ok_or(Unsound::Sections)?;
     let numbers = (u16_at(header, 58), u16_at(header, 60), u16_at(header, 62));
-    // No count: it would stand elsewhere, for more sections than any object has.
+    // A count of 0 means that it is stored elsewhere, for more sections than any object has.
     let (Some(64), Some(count @ 1..), Some(names)) = numbers else { return Err(Unsound::Sections) };
     let content = |section: &[u8]| {
         let (at, size) = (usize::try_from(u64_at(section, 24)?).ok()?, usize::try_from(u64_at(section, 32)?).ok()?);
@@ -61,7 +61,7 @@ pub(crate) fn check(file: &[u8]) -> Result<(), Unsound> {
         let name = u32_at(section, 0).and_then(|at| names.get(at as usize..));
         name.is_some_and(|name| name.starts_with(b".BTF\0"))
     };
-    // libbpf takes the last of several.
+    // libbpf takes the last of several sections.
     sections.filter(is_btf).try_for_each(|section| Types::read(content(section).ok_or(Unsound::Cut)?)?.check())
 }
 
@@ -102,9 +102,9 @@ impl<'a> Types<'a> {
         Ok(Self { all })
     }
 
-    /// Goes through all that a type contains, without recursion: the file says how deep it is.
+    /// Walks all that a type contains, without recursion: the file determines the depth.
     fn check(&self) -> Result<(), Unsound> {
-        /// Of types: not seen, on the way, or else this deep and one more.
+        /// State of a type: 0 if not visited, this while its parts are visited, else one more than its depth.
         const ON_THE_WAY: u8 = u8::MAX;
         let mut depths = vec![0_u8; self.all.len()];
         let mut way: Vec<(u32, usize, u8)> = Vec::new();
@@ -112,7 +112,7 @@ impl<'a> Types<'a> {
             way.push((number(first), 0, 0));
             while let Some((current, next, deepest)) = way.last_mut() {
                 let Some(depth) = depths.get_mut(*current as usize - 1) else {
-                    // Not there: libbpf says so.
+                    // The type does not exist: libbpf reports that.
                     way.pop();
                     continue;
                 };
@@ -150,13 +150,13 @@ impl<'a> Types<'a> {
         Ok(())
     }
 
-    /// The type of the part of a type that has this index; what it points to is no part.
+    /// Returns the type of part `index` of a type, if it has one; the target of a pointer is not a part.
     fn part(&self, number: u32, index: usize) -> Option<u32> {
         let this = self.all.get(number as usize - 1)?;
         let of_one = || if index == 0 { u32_at(this, 8) } else { None };
         match kind(u32_at(this, 4)?) {
             ARRAY if index == 0 => u32_at(this, TYPE),
-            // Name, type, offset.
+            // A member has three words: name, type, offset.
             STRUCT | UNION => u32_at(this, TYPE + index * 12 + 4),
             TYPEDEF..=RESTRICT | VAR | TYPE_TAG => of_one(),
             _ => None,

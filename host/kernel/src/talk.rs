@@ -1,7 +1,7 @@
-//! Messages of libbpf: kept for the error message instead of standard error.
+//! Captures messages of libbpf for our error messages instead of standard error.
 //!
-//! libbpf calls from C, where nothing may unwind, and says what it finds in objects of others: names are any bytes. So its words are
-//! bytes here until it has returned; what takes them while it works neither decodes nor panics.
+//! libbpf calls back from C, through which a panic must not unwind, and its messages contain names from objects of others, which may be any
+//! bytes. So messages are kept as bytes until libbpf has returned; the callback neither decodes nor panics.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
@@ -11,33 +11,33 @@ use std::sync::Once;
 
 use host_model::printable;
 
-/// The most that is kept of all it says; a verifier's log may have megabytes, and its end is what matters.
+/// Maximum number of bytes kept of all messages; a verifier's log may have megabytes, and its end matters most.
 const KEPT: usize = 64 * 1024;
-/// The most that is kept of one message: its beginning, and its end.
+/// Maximum number of bytes kept of one message: its beginning and its end.
 const MESSAGE: usize = KEPT / 2;
 const BEGINNING: usize = 1024;
-/// The most that one message is written out to. The log of the verifier ends at 16 MiB.
+/// Maximum number of bytes to which one message is formatted. The verifier's log ends at 16 MiB.
 const WRITTEN: usize = 17 << 20;
-/// Messages that are put into a line are mostly shorter.
+/// Size of the stack buffer for a formatted message: most are shorter.
 const SHORT: usize = 1024;
-/// Lines of a verifier's log that are shown.
+/// Maximum number of lines of a verifier's log that are shown.
 const SHOWN_LINES: usize = 8;
-/// The most that is shown of a line, and of a name.
+/// Maximum length of a line, and of a name, that are shown.
 const SHOWN_LINE: usize = 256;
 const SHOWN_NAME: usize = 256;
-/// The most names that a message lists.
+/// Maximum number of names that a message lists.
 const SHOWN_NAMES: usize = 16;
 
 thread_local! {
-    /// None: nobody listens.
+    /// The messages so far; None if they are not captured.
     static TALK: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-/// Runs `work` and returns what libbpf said meanwhile on this thread.
+/// Runs `work` and returns its result with the messages that libbpf wrote meanwhile on this thread.
 pub(crate) fn listen<T>(work: impl FnOnce() -> T) -> (T, String) {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
-        // The list of arguments is a pointer in both ABIs, under another name in the bindings of each.
+        // The list of arguments is a pointer in both ABIs, but the bindings of each name its type differently.
         let hear: unsafe extern "C" fn(u32, *const c_char, *mut c_void) -> c_int = hear;
         // SAFETY: the two types of functions differ in what the last pointer is said to point to.
         unsafe { libbpf_sys::libbpf_set_print(mem::transmute::<*const (), libbpf_sys::libbpf_print_fn_t>(hear as *const ())) };
@@ -48,7 +48,7 @@ pub(crate) fn listen<T>(work: impl FnOnce() -> T) -> (T, String) {
     (result, String::from_utf8_lossy(&said).into_owned())
 }
 
-/// The part that matters: the end of the verifier's log if there is one, else libbpf's last words.
+/// Returns the relevant part: the end of the verifier's log if there is one, else libbpf's last messages.
 pub(crate) fn gist(talk: &str) -> String {
     const BEGIN: &str = "-- BEGIN PROG LOAD LOG --";
     const END: &str = "-- END PROG LOAD LOG --";
@@ -70,12 +70,12 @@ pub(crate) fn gist(talk: &str) -> String {
     format!("the verifier rejects {}:\n  {tail}", printable(program.trim_end_matches(':'), SHOWN_LINE))
 }
 
-/// A name out of an object, fit for a message: those that C compiles stay as they are.
+/// Makes a name from an object fit for a message; names that C compilers produce stay unchanged.
 pub(crate) fn name(name: &OsStr) -> String {
     printable(&name.to_string_lossy(), SHOWN_NAME)
 }
 
-/// Names out of an object, of which there may be any number.
+/// Lists names from an object, of which there may be any number.
 pub(crate) fn names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let more = names.len().saturating_sub(SHOWN_NAMES);
     let shown: Vec<String> = names.take(SHOWN_NAMES).map(|name| printable(name, SHOWN_NAME)).collect();
@@ -84,17 +84,17 @@ pub(crate) fn names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String
 
 // === the callback ===
 
-/// Words of a list of variable arguments, which is a struct of as many.
+/// Size in words of a list of variable arguments, which is a struct.
 const LIST: usize = if cfg!(target_arch = "x86_64") { 3 } else { 4 };
 
 unsafe extern "C" {
     fn vsnprintf(to: *mut c_char, size: usize, format: *const c_char, arguments: *mut c_void) -> c_int;
 }
 
-/// The callback of libbpf for every message. Nothing in it panics: no index, no borrow that may fail, no memory that must be had.
+/// The callback of libbpf for every message. Nothing in it panics: no indexing, no borrow that may fail, no allocation that must succeed.
 ///
 /// # Safety
-/// `format` is a string of C's, and `arguments` the list that it is about.
+/// `format` is a C string, and `arguments` the argument list that belongs to it.
 unsafe extern "C" fn hear(level: u32, format: *const c_char, arguments: *mut c_void) -> c_int {
     if level != libbpf_sys::LIBBPF_WARN || format.is_null() || arguments.is_null() {
         return 0;
@@ -110,7 +110,7 @@ unsafe extern "C" fn hear(level: u32, format: *const c_char, arguments: *mut c_v
     0
 }
 
-/// Hands on what the format and its arguments come to; nothing if there is no memory for it.
+/// Formats a message and passes it on; if memory is short, only its beginning.
 ///
 /// # Safety
 /// As [`hear`].
@@ -141,7 +141,7 @@ fn until_nul(bytes: &[u8]) -> &[u8] {
     CStr::from_bytes_until_nul(bytes).map(CStr::to_bytes).unwrap_or_default()
 }
 
-/// Appends a message, without its middle if it is long; what was said first goes when there is too much.
+/// Appends a message, without its middle if it is long; the oldest text is dropped if the total exceeds its maximum.
 fn keep(talk: &mut Vec<u8>, message: &[u8]) {
     let (beginning, end) = match (message.get(..BEGINNING), message.len().checked_sub(MESSAGE - BEGINNING)) {
         (Some(beginning), Some(from)) if message.len() > MESSAGE => (beginning, message.get(from..).unwrap_or_default()),
@@ -185,7 +185,7 @@ mod tests {
         assert!(names(many.iter().copied()).ends_with(", name and 984 more"));
     }
 
-    /// Says it as libbpf does: from C, with a format and what belongs to it.
+    /// Logs `text` as libbpf does: from C, with a format and arguments.
     fn say(text: &CStr) {
         // SAFETY: a path that ends in NUL, and no options. There is no such file, so libbpf names it and refuses.
         let opened = unsafe { libbpf_sys::bpf_object__open_file(text.as_ptr(), ptr::null()) };

@@ -1,4 +1,4 @@
-//! Tracepoints by name (`tp/syscalls/sys_enter_openat`): their ids are in tracefs, which need not be mounted.
+//! Opens tracepoints by name (`tp/syscalls/sys_enter_openat`): their ids are in tracefs, which may not be mounted.
 
 use std::fs;
 use std::io;
@@ -10,24 +10,24 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, 
 /// An obstacle to reading tracefs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Obstacle {
-    /// It is not mounted.
+    /// Tracefs is not mounted.
     NotMounted,
-    /// It is closed to this user.
+    /// Tracefs is closed to this user.
     Closed,
 }
 
 const MOUNTED_AT: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
-/// Opens a perf event that counts a tracepoint; a BPF program can then be set on it.
+/// Opens a perf event for a tracepoint; a BPF program can then be attached to it.
 pub(crate) fn open(category: &str, name: &str) -> io::Result<OwnedFd> {
     const PERF_TYPE_TRACEPOINT: u32 = 2;
     const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;
-    /// PERF_ATTR_SIZE_VER0, the least that every kernel takes.
+    /// PERF_ATTR_SIZE_VER0, the smallest size, which every kernel accepts.
     const ATTR_SIZE: u32 = 64;
     let id = id(category, name)?;
     let mut attr = [0_u64; ATTR_SIZE as usize / 8];
     let [head, config, ..] = &mut attr;
-    // Two u32: type, size.
+    // The first word holds two u32: type, size.
     let mut bytes = [0; 8];
     let (kind, size) = bytes.split_at_mut(4);
     kind.copy_from_slice(&PERF_TYPE_TRACEPOINT.to_ne_bytes());
@@ -42,9 +42,9 @@ pub(crate) fn open(category: &str, name: &str) -> io::Result<OwnedFd> {
     owned(fd)
 }
 
-/// The obstacle for this user to finding out the number of a tracepoint, if any.
+/// Returns the obstacle that keeps this user from reading ids of tracepoints, if any.
 pub(crate) fn obstacle() -> Option<Obstacle> {
-    // The folder belongs to root and is closed to others, which is no obstacle to its owner.
+    // The directory belongs to root and is closed to others; its owner can read it.
     let root = Path::new("/proc/self").metadata().is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
     match MOUNTED_AT.iter().any(|mount| is_tracefs(mount)) {
         false => Some(Obstacle::NotMounted),
@@ -58,7 +58,7 @@ fn is_tracefs(mount: &str) -> bool {
     mounts.lines().any(|line| line.split(' ').skip(1).take(2).eq([mount, "tracefs"]))
 }
 
-/// The number of a tracepoint. Its name is somebody's, and becomes a part of a path.
+/// Returns the id of a tracepoint. Its name comes from an object of others, and becomes a part of a path.
 fn id(category: &str, name: &str) -> io::Result<u64> {
     let is_name =
         |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
@@ -77,7 +77,7 @@ fn id(category: &str, name: &str) -> io::Result<u64> {
     parse(&fs::read_to_string(format!("/proc/self/fd/{}/{file}", mount.as_raw_fd()))?)
 }
 
-/// A tracefs that only this process sees and that is gone with the descriptor. Takes CAP_SYS_ADMIN.
+/// Mounts a tracefs that only this process sees and that is unmounted when the descriptor is closed. Needs CAP_SYS_ADMIN.
 fn private_mount() -> io::Result<OwnedFd> {
     let context = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(&context)?;

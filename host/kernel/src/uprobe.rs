@@ -1,12 +1,13 @@
-//! Breakpoints in other people's programs: where TLS libraries have the plaintext.
+//! Uprobes in running programs, where TLS libraries have the plaintext.
 //!
 //! ```text
 //! processes -> files (libssl, programs) -> places in their code -> one link per file and program -> records of the probe
 //! ```
 //!
-//! A breakpoint belongs to a file, not to a process: whoever runs the file is traced from its first instruction on. So what has to be
-//! found is files. A thread is told what processes map to run it, and looks at once; about once a second it looks at all of them, at
-//! what they load later ever more rarely, and at what the distribution of each container has in the usual places.
+//! A uprobe belongs to a file, not to a process: every process that runs the file is traced from its first instruction on. So files have to
+//! be found. The kernel notifies a thread when a process maps a file as code, and the thread looks at it at once; about once a second it
+//! scans all processes: for libraries that they load later, at growing intervals, and for libraries that the distribution of each container
+//! has in the usual directories.
 
 mod elf;
 mod code;

@@ -1,4 +1,4 @@
-//! The state that ring.h shares with its reader: the counters, and the mark of a reader that sleeps.
+//! The state that ring.h shares with its reader: the counters, and the size at which a sleeping reader is woken.
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{Ordering, fence};
@@ -11,7 +11,7 @@ use super::pages::Pages;
 
 /// The section that holds `struct ring_state`.
 pub(crate) const SECTION: &str = ".data.ring";
-/// Its size: the reader's line, then one line per slot.
+/// Size of `struct ring_state`: the reader's cache line, then one per slot.
 pub(crate) const SIZE: usize = LINE + SLOTS * LINE;
 
 /// `RING_VERSION`.
@@ -23,7 +23,7 @@ const WAKE_AT: usize = 0;
 const WAITING: usize = 8;
 const VERSION_AT: usize = 16;
 
-/// The version that an object was compiled with, from the section's first content.
+/// Returns the version that an object was compiled with, from the section's initial content.
 pub(crate) fn version(content: &[u8]) -> u64 {
     let bytes = content.get(VERSION_AT..VERSION_AT + 8).and_then(|bytes| bytes.try_into().ok());
     bytes.map_or(0, u64::from_ne_bytes)
@@ -57,11 +57,11 @@ impl Account {
         Ok(Self { pages: Pages::map(fd, 0, SIZE, true)?, slots: cpus.clamp(1, SLOTS) })
     }
 
-    /// Asks to be woken by the record that makes it `bytes`.
+    /// Requests a wake-up by the record that brings the waiting data to `bytes`.
     pub(super) fn sleep_until(&self, bytes: u64) {
         self.pages.word(WAKE_AT).store(bytes, Ordering::Relaxed);
         self.pages.word(WAITING).store(1, Ordering::Release);
-        // The caller now looks at the producer's position once more, and must not have done so before the mark was seen.
+        // The caller next reads the producer's position once more; that read must not be ordered before this store.
         fence(Ordering::SeqCst);
     }
 
@@ -69,7 +69,7 @@ impl Account {
         self.pages.word(WAITING).store(0, Ordering::Relaxed);
     }
 
-    /// The counters, once every record that had begun when this was called is in the ring or lost.
+    /// Returns the counters once every record that had begun at the time of the call is in the ring or lost.
     pub(super) fn settled(&self) -> KernelCounters {
         let deadline = Instant::now() + PATIENCE;
         for slot in 0..self.slots {

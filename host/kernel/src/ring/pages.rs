@@ -39,7 +39,7 @@ impl Pages {
         }
     }
 
-    /// The 8 bytes at `offset`, a multiple of 8. Past the end, the first 8 are returned: a wrong number, but no wild pointer.
+    /// Returns the 8 bytes at `offset`, a multiple of 8. Past the end, returns the first 8: a wrong number, but no invalid pointer.
     pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
         debug_assert!(offset.is_multiple_of(8) && offset + 8 <= self.length, "offset {offset} of {}", self.length);
         let offset = if offset.is_multiple_of(8) && offset + 8 <= self.length { offset } else { 0 };
@@ -47,7 +47,7 @@ impl Pages {
         unsafe { &*self.start.as_ptr().add(offset).cast::<AtomicU64>() }
     }
 
-    /// What follows the first `offset` bytes.
+    /// Returns the mapping without its first `offset` bytes.
     pub(crate) fn after(&self, offset: usize) -> NonNull<[u8]> {
         let offset = offset.min(self.length);
         // SAFETY: within the mapping.

@@ -1,4 +1,4 @@
-//! Waiting for a ring, a waker, or time to pass.
+//! Waits for a ring, a waker, or a timeout.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -14,10 +14,10 @@ use rustix::event::{EventfdFlags, Timespec, eventfd};
 
 const BELL: u64 = 0;
 const RING: u64 = 1;
-/// The longest sleep that every kernel takes.
+/// Maximum timeout that every kernel accepts.
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
-/// Why a sleep ended.
+/// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Woken {
     Timeout,
@@ -25,17 +25,17 @@ pub(super) enum Woken {
     Bell,
 }
 
-/// An epoll instance over the ring (told once per notification) and a bell.
+/// An epoll instance over the ring (one event per notification) and an eventfd, the bell.
 #[derive(Debug)]
 pub(super) struct Sleeper {
-    /// Ring and bell.
+    /// Epoll descriptor of the ring and the bell.
     both: OwnedFd,
-    /// The bell alone.
+    /// Epoll descriptor of the bell only.
     alone: OwnedFd,
     bell: Arc<Bell>,
 }
 
-/// Rings from other threads.
+/// Wakes the sleeper from other threads.
 #[derive(Debug)]
 struct Bell {
     event: File,
@@ -49,17 +49,17 @@ impl Sleeper {
         let [both, alone] = [epoll::create(CreateFlags::CLOEXEC)?, epoll::create(CreateFlags::CLOEXEC)?];
         epoll::add(&both, &event, EventData::new_u64(BELL), EventFlags::IN)?;
         epoll::add(&alone, &event, EventData::new_u64(BELL), EventFlags::IN)?;
-        // Edge-triggered: a ring in which something waits is always readable, so level-triggered would never sleep.
+        // Edge-triggered: a ring with waiting records is always readable, so level-triggered would never sleep.
         epoll::add(&both, ring, EventData::new_u64(RING), EventFlags::IN | EventFlags::ET)?;
         Ok(Self { both, alone, bell: Arc::new(Bell { event: event.into() }) })
     }
 
-    /// Until the ring notifies, the bell rings, or this much time has passed.
+    /// Waits until the ring notifies, the bell rings, or `most` has passed.
     pub(super) fn sleep(&self, most: Duration) -> Woken {
         self.wait(&self.both, most)
     }
 
-    /// The same, deaf to the ring.
+    /// Same as [`Self::sleep`], without the ring.
     pub(super) fn nap(&self, most: Duration) -> Woken {
         self.wait(&self.alone, most)
     }
@@ -84,20 +84,20 @@ impl Sleeper {
 
 impl Bell {
     fn silence(&self) {
-        // Nothing to read means that another wait has taken it.
+        // Nothing to read means that another wait has consumed it.
         let _ = (&self.event).read(&mut [0; 8]);
     }
 }
 
 impl Waker for Bell {
     fn wake(&self) {
-        // It fails only if it has been rung 2^64 - 2 times already, and then it rings.
+        // It fails only if it has been rung 2^64 - 2 times already, and then it is readable anyway.
         let _ = (&self.event).write(&1_u64.to_ne_bytes());
     }
 }
 
-/// Returns how many events there are. It waits with nanoseconds where the kernel has them (5.11), else rounded up to milliseconds;
-/// rustix knows which of them only when it is compiled.
+/// Returns the number of events. Waits with nanosecond precision if the kernel supports it (5.11), else rounded up to milliseconds; rustix
+/// chooses between them only at compile time.
 fn epoll_wait(epoll: &OwnedFd, events: &mut [Event; 2], most: Duration) -> usize {
     static ONLY_MILLISECONDS: AtomicBool = AtomicBool::new(false);
     let time = Timespec::try_from(most.min(LONGEST)).unwrap_or_default();

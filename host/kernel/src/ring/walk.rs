@@ -1,4 +1,4 @@
-//! The kernel's framing: from header to header, up to the first record that is still being written.
+//! The kernel's framing of records: walks from header to header, up to the first record that is still being written.
 
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use host_model::run::{BUSY, DISCARDED, slot_len};
 
-/// The data of a ring, mapped once: a power of two, and a record may lie across its end.
+/// The data of a ring, mapped once: a power of two in size; a record may lie across its end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Data<'a> {
     start: NonNull<u8>,
@@ -14,7 +14,7 @@ pub(super) struct Data<'a> {
     pages: PhantomData<&'a [u8]>,
 }
 
-/// The most that a run may be; one record is always allowed.
+/// Maximum size of a run; one record is always allowed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) records: usize,
@@ -24,24 +24,24 @@ pub(super) struct Limits {
 /// Committed records from a position on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Walked {
-    /// Headers and padding included.
+    /// Number of bytes, headers and padding included.
     pub(super) bytes: usize,
-    /// Without the discarded ones.
+    /// Number of records, without discarded ones.
     pub(super) records: u32,
-    /// It is one record, and lies across the end of the ring.
+    /// Whether this is one record that lies across the end of the ring.
     pub(super) straddles: bool,
 }
 
 // === impl Data ===
 
 impl<'a> Data<'a> {
-    /// The first `size` bytes of `memory`: a power of two, 8-aligned.
+    /// Uses the first `size` bytes of `memory`: `size` is a power of two, `memory` 8-aligned.
     pub(super) fn new(memory: NonNull<[u8]>, size: usize) -> Self {
         debug_assert!(size.is_power_of_two() && size <= memory.len() && memory.cast::<u64>().is_aligned());
         Self { start: memory.cast(), size: size.min(memory.len()), pages: PhantomData }
     }
 
-    /// The records from `from` that are committed, up to `to`, the end of the ring, or a limit.
+    /// Returns the committed records from `from` up to `to`, the end of the ring, or a limit.
     pub(super) fn walk(&self, from: u64, to: u64, limits: Limits) -> Walked {
         let mut walked = Walked::default();
         let available = self.between(from, to);
@@ -54,7 +54,7 @@ impl<'a> Data<'a> {
             }
             let records = walked.records + u32::from(header & DISCARDED == 0);
             if walked.bytes + slot > until_end {
-                // It goes alone, as it has to be put together.
+                // A record across the end goes alone, as it has to be copied together.
                 return if walked.bytes == 0 { Walked { bytes: slot, records, straddles: true } } else { walked };
             }
             let over = records as usize > limits.records || walked.bytes + slot > limits.bytes;
@@ -69,7 +69,7 @@ impl<'a> Data<'a> {
         walked
     }
 
-    /// The records between two positions that are committed, also behind a busy one, and not discarded.
+    /// Number of records between two positions that are committed, also behind a busy one, and not discarded.
     pub(super) fn count(&self, from: u64, to: u64) -> u64 {
         let (mut position, mut records) = (from, 0);
         while position < to {
@@ -85,7 +85,7 @@ impl<'a> Data<'a> {
         self.header(position) & BUSY != 0
     }
 
-    /// `length` bytes from `position`, which a walk has found to be committed records before the end.
+    /// Returns `length` bytes from `position`, which a walk has found to be committed records before the end.
     pub(super) fn slice(&self, position: u64, length: usize) -> &'a [u8] {
         let offset = self.offset(position);
         let length = length.min(self.size - offset);
@@ -94,7 +94,7 @@ impl<'a> Data<'a> {
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(offset), length) }
     }
 
-    /// The same, across the end.
+    /// Same as [`Self::slice`], across the end: copied into `into`.
     pub(super) fn join(&self, position: u64, length: usize, into: &mut Vec<u8>) {
         into.clear();
         let head = self.slice(position, length);
@@ -126,7 +126,7 @@ mod tests {
     const SIZE: usize = 256;
     const ALL: Limits = Limits { records: usize::MAX, bytes: usize::MAX };
 
-    /// A ring's memory as the kernel leaves it, written through the wrap.
+    /// Memory of a ring, written as the kernel does, with wrap-around.
     struct Memory {
         words: Vec<u64>,
         producer: u64,

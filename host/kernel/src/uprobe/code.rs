@@ -1,21 +1,21 @@
-//! The places in a function where a breakpoint may stand. It is written over an instruction: one in the wrong place is the end of the program.
+//! The offsets in a function where a breakpoint may be set. It overwrites an instruction: at a wrong offset it crashes the program.
 
-/// The most of a function that is read. Go's `(*Conn).Read` has 900 bytes.
+/// Maximum number of bytes of a function that are read. Go's `(*Conn).Read` has 900.
 pub(crate) const FUNCTION_MAX: u64 = 16 << 10;
 
-/// Places in a function, as distances from its start.
+/// Offsets in a function, from its start.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct GoPlaces {
-    /// Behind the check of the stack, which may start the function again: reached once per call, arguments still in registers.
+    /// Entry, behind the stack check, which may restart the function: reached once per call, with arguments still in registers.
     pub(crate) entry: u64,
-    /// Every instruction that returns. Go moves stacks and walks them, so a changed return address (a uretprobe) would end it.
+    /// Every return instruction. Go moves stacks and walks them, so that a changed return address (a uretprobe) would crash the program.
     pub(crate) returns: Vec<u64>,
 }
 
-/// Where to stand at the beginning of a C function, so that arguments and return address are where the ABI says.
+/// Returns the offset for a breakpoint at the beginning of a C function, where arguments and return address are as the ABI says.
 ///
-/// The kernel carries out some instructions itself and has to single-step others, at ten times the price. `endbr64` is one of those,
-/// and what follows it is as good a place.
+/// The kernel emulates some instructions and has to single-step others, at ten times the cost. `endbr64` is single-stepped; the instruction
+/// after it serves as well.
 pub(crate) fn c_entry(code: &[u8]) -> u64 {
     const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
     match code.strip_prefix(&ENDBR64) {
@@ -28,12 +28,12 @@ fn is_push(code: &[u8]) -> bool {
     matches!(code, [0x50..=0x57, ..] | [0x41, 0x50..=0x57, ..])
 }
 
-/// The places of a Go function with the register ABI; None if the code is not what Go compiles.
+/// Returns the offsets for a Go function with the register ABI; None if the code is not what Go compiles.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn go_places(code: &[u8]) -> Option<GoPlaces> {
     use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Register};
 
-    /// Instructions in which the check of the stack is done: two, and four more where the frame is large.
+    /// Maximum number of instructions up to the stack check: two, and four more if the frame is large.
     const PROLOGUE: usize = 8;
     let mut decoder = Decoder::with_ip(64, code, 0, DecoderOptions::NONE);
     let mut instruction = Instruction::default();
@@ -45,11 +45,11 @@ pub(crate) fn go_places(code: &[u8]) -> Option<GoPlaces> {
             return None;
         }
         count += 1;
-        // The goroutine is in R14; the bound of its stack is the third word there.
+        // R14 is the goroutine; the limit of its stack is its third word.
         if instruction.memory_base() == Register::R14 && instruction.memory_displacement64() == 0x10 && count <= PROLOGUE {
             checked = true;
         }
-        // To where the stack grows. What is behind it makes the frame: `push rbp` since Go 1.21, `sub rsp, N` before.
+        // Jumps to where the stack grows. The code after it builds the frame: `push rbp` since Go 1.21, `sub rsp, N` before.
         let grows = matches!(instruction.code(), Code::Jbe_rel8_64 | Code::Jbe_rel32_64);
         if entry.is_none() && checked && grows && instruction.near_branch_target() > instruction.ip() {
             entry = Some(instruction.next_ip()).filter(|_| decoder.can_decode());
@@ -64,21 +64,21 @@ pub(crate) fn go_places(code: &[u8]) -> Option<GoPlaces> {
     Some(GoPlaces { entry: entry?, returns })
 }
 
-/// The places of a Go function with the register ABI; None if the code is not what Go compiles.
+/// Returns the offsets for a Go function with the register ABI; None if the code is not what Go compiles.
 #[cfg(target_arch = "aarch64")]
 pub(crate) fn go_places(code: &[u8]) -> Option<GoPlaces> {
     arm64::go_places(code)
 }
 
-/// Its instructions are words, so it is tested on any machine.
+/// Same, on instruction words, so that it is tested on any machine.
 #[cfg(any(target_arch = "aarch64", test))]
 mod arm64 {
     use super::GoPlaces;
 
-    /// `ldr xN, [x28, #16]`: 16 of the integer registers since Go 1.17.
+    /// `ldr xN, [x28, #16]` with any N; since Go 1.17 arguments take 16 of the integer registers.
     const LOAD_STACK_BOUND: (u32, u32) = (0xffff_ffe0, 0xf940_0b80);
     const RETURN: u32 = 0xd65f_03c0;
-    /// `b.ls` to wherever.
+    /// `b.ls` with any target.
     const IF_LOWER: (u32, u32) = (0xff00_001f, 0x5400_0009);
     const PROLOGUE: usize = 8;
 
@@ -98,7 +98,7 @@ mod arm64 {
 mod tests {
     use super::*;
 
-    /// `(*Conn).Read` of Go 1.27, its beginning and an end.
+    /// Beginning and end of `(*Conn).Read` of Go 1.27.
     #[cfg(target_arch = "x86_64")]
     const GO: &[u8] = b"\x49\x3b\x66\x10\x76\x0c\x55\x48\x89\xe5\x48\x83\xc4\x58\x5d\xc3\xcc\xcc\xe8\x00\x00\x00\x00\xeb\xe7";
 

@@ -1,5 +1,5 @@
-//! As much of an executable as a uprobe needs. The file is somebody else's and may be made to hurt: nothing is mapped (who truncates a
-//! mapped file kills its readers), every read has a bound, and no loop is longer than what was read.
+//! Reads those parts of an executable that a uprobe needs. The file belongs to others and may be malicious: it is not mapped (truncating a
+//! mapped file kills its readers), every read has a maximum size, and no loop is longer than the data that was read.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -11,15 +11,15 @@ use object::elf::{self, FileHeader64, ProgramHeader64, Rela64, SectionHeader64, 
 use object::pod::{self, Pod};
 use object::read::elf::{FileHeader as _, SectionHeader as _};
 
-/// The most sections and segments that are believed: an executable has some forty and some ten.
+/// Maximum number of sections, and of segments, that are accepted: an executable has some forty and some ten.
 const HEADERS_MAX: usize = 1024;
-/// The most of one section: four times the symbols of a large browser.
+/// Maximum number of bytes of one section: four times the symbols of a large browser.
 const SECTION_BYTES_MAX: u64 = 64 << 20;
-/// The most of one file in all.
+/// Maximum number of bytes read of one file in all.
 const FILE_BYTES_MAX: u64 = 192 << 20;
-/// A name of a section that is compared with ours.
+/// Maximum length of a section name that is compared.
 const NAME_MAX: usize = 32;
-/// Symbols read at once: 1.5 MiB.
+/// Number of symbols read at once: 1.5 MiB.
 const SYMBOLS_AT_ONCE: u64 = 64 << 10;
 const SYMBOL: u64 = size_of::<Sym64<Le>>() as u64;
 
@@ -28,7 +28,7 @@ const MACHINE: u16 = elf::EM_X86_64;
 #[cfg(target_arch = "aarch64")]
 const MACHINE: u16 = elf::EM_AARCH64;
 
-/// Why a file cannot be used.
+/// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ElfError {
     #[error("not a 64-bit executable for this machine")]
@@ -41,18 +41,18 @@ pub(crate) enum ElfError {
     Unreadable(#[from] io::Error),
 }
 
-/// An ELF file, its headers read.
+/// An ELF file whose headers have been read.
 pub(crate) struct Elf<'file> {
     file: &'file File,
     length: u64,
-    /// Bytes that may still be read.
+    /// Number of bytes that may still be read.
     budget: Cell<u64>,
     sections: Vec<Section>,
-    /// Those with code.
+    /// The segments with code.
     segments: Vec<ProgramHeader64<Le>>,
 }
 
-/// A section. Its content is not read yet.
+/// A section, whose content is not read yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Section {
     pub(crate) name: String,
@@ -60,11 +60,11 @@ pub(crate) struct Section {
     header: SectionHeader64<Le>,
 }
 
-/// A function, by its address before relocation.
+/// A function; its address is the one before relocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Function {
     pub(crate) address: u64,
-    /// 0 if the symbol does not say.
+    /// Size in bytes; 0 if the symbol does not state it.
     pub(crate) size: u64,
 }
 
@@ -90,12 +90,12 @@ impl<'file> Elf<'file> {
         self.sections.iter().find(|section| section.name == name)
     }
 
-    /// The content of a section; empty for one that has none in the file.
+    /// Returns the content of a section; empty if it has none in the file.
     pub(crate) fn content(&self, section: &Section) -> Result<Vec<u8>, ElfError> {
         self.content_of(&section.header)
     }
 
-    /// Functions of these names, in their order; the dynamic symbols first, which are few.
+    /// Finds functions by these names, in their order; the dynamic symbols are searched first, as they are few.
     pub(crate) fn functions(&self, names: &[&str]) -> Result<Vec<Option<Function>>, ElfError> {
         let mut found = vec![None; names.len()];
         for kind in [elf::SHT_DYNSYM, elf::SHT_SYMTAB] {
@@ -108,7 +108,7 @@ impl<'file> Elf<'file> {
         Ok(found)
     }
 
-    /// What will stand at this address once the program is loaded, before its own address is added; None if nothing is put there.
+    /// Returns the value that relocation will store at this address, without the load address; None if no relocation stores any.
     pub(crate) fn relocated(&self, address: u64) -> Result<Option<u64>, ElfError> {
         let Some(Section { header: table, .. }) = self.section(".rela.dyn") else { return Ok(None) };
         let table = self.content_of(table)?;
@@ -116,13 +116,13 @@ impl<'file> Elf<'file> {
         Ok(found.map(|entry| entry.r_addend.get(Le).cast_unsigned()).filter(|value| *value != 0))
     }
 
-    /// Where in the file the instruction at this address is.
+    /// Returns the file offset of the instruction at this address.
     pub(crate) fn offset_of(&self, address: u64) -> Option<u64> {
         let segment = self.segment(address)?;
         (address - segment.p_vaddr.get(Le)).checked_add(segment.p_offset.get(Le))
     }
 
-    /// At most `size` bytes of code from an address on.
+    /// Returns at most `size` bytes of code from an address on.
     pub(crate) fn code(&self, address: u64, size: u64) -> Result<Vec<u8>, ElfError> {
         let outside = || ElfError::Malformed("a function lies outside of the code");
         let segment = self.segment(address).ok_or_else(outside)?;
@@ -142,7 +142,7 @@ impl<'file> Elf<'file> {
         self.read(offset, size, "a section")
     }
 
-    /// Reads exactly this much, if it is there and in proportion.
+    /// Reads exactly `size` bytes, if the file has them and the budget allows it.
     fn read(&self, offset: u64, size: u64, what: &'static str) -> Result<Vec<u8>, ElfError> {
         if offset.checked_add(size).is_none_or(|end| end > self.length) {
             return Err(ElfError::Malformed("something lies behind the end of the file"));
@@ -157,7 +157,7 @@ impl<'file> Elf<'file> {
         Ok(bytes)
     }
 
-    /// A table of headers.
+    /// Reads a table of headers.
     fn read_headers<T: Pod>(&self, offset: u64, count: u16, size: u16) -> Result<Vec<T>, ElfError> {
         if count == 0 {
             return Ok(Vec::new());
@@ -202,12 +202,12 @@ impl<'file> Elf<'file> {
     }
 }
 
-/// As many as there are bytes for. They may lie anywhere: numbers in them are bytes (feature `unaligned`).
+/// Casts bytes to as many structs as they hold. Bytes need no alignment: numbers in the structs are byte arrays (feature `unaligned`).
 fn structs<T: Pod>(bytes: &[u8]) -> &[T] {
     pod::slice_from_bytes(bytes, bytes.len() / size_of::<T>()).map_or(&[], |(structs, _)| structs)
 }
 
-/// Whether it is a function, and defined here.
+/// Whether the symbol is a function that is defined in this file.
 fn is_function(symbol: &&Sym64<Le>) -> bool {
     symbol.st_type() == elf::STT_FUNC && symbol.st_shndx.get(Le) != elf::SHN_UNDEF && symbol.st_value.get(Le) != 0
 }

@@ -1,12 +1,12 @@
-//! Functions of a Go program, by symbol or, where it is stripped, from the table that its runtime keeps for tracebacks (.gopclntab).
+//! Finds functions of a Go program: by symbol, or in a stripped program in the table that its runtime has for tracebacks (.gopclntab).
 
 use super::elf::{Elf, ElfError, Function, u32_at, u64_at};
 
-/// From here on functions take their arguments in registers on both architectures, and the table is as below.
+/// Minimum minor version: since then arguments are passed in registers on both architectures, and the table has the format below.
 const LEAST_MINOR: u32 = 18;
 const MAGIC_1_18: u32 = 0xffff_fff0;
 const MAGIC_1_20: u32 = 0xffff_fff1;
-/// Names in the table are long where types are generic; ours are not.
+/// Maximum length of a name that is compared: names of generic types are long, those we look for are not.
 const NAME_MAX: usize = 64;
 
 /// Why a Go program cannot be traced.
@@ -24,7 +24,7 @@ pub(crate) enum GoError {
     Code(&'static str),
 }
 
-/// Whether it is a Go program; the error if it is one that is too old.
+/// Whether it is a Go program; an error if its Go version is too old.
 pub(crate) fn is_go(elf: &Elf<'_>) -> Result<bool, GoError> {
     let Some(section) = elf.section(".go.buildinfo") else { return Ok(false) };
     let info = elf.content(section)?;
@@ -32,15 +32,15 @@ pub(crate) fn is_go(elf: &Elf<'_>) -> Result<bool, GoError> {
     let minor = version.strip_prefix("go1.").map(|rest| rest.split(|digit: char| !digit.is_ascii_digit()).next().unwrap_or(""));
     match minor.and_then(|minor| minor.parse::<u32>().ok()) {
         Some(minor) if minor < LEAST_MINOR => Err(GoError::Old(host_model::printable(version, 32))),
-        // Development versions do not say a number.
+        // Development versions have no number.
         _ => Ok(true),
     }
 }
 
-/// `go1.27.3`, from build information as it is since 1.18.
+/// Returns `go1.27.3`, from build information in the format since 1.18.
 fn version(info: &[u8]) -> Option<&str> {
     let rest = info.strip_prefix(b"\xff Go buildinf:")?;
-    // Size of a pointer, flags: 2 says that the version is here, not pointed to.
+    // Pointer size, flags: flag 2 means that the version follows, without a pointer.
     let [_, flags, ..] = rest else { return None };
     if flags & 2 == 0 {
         return Some("go1.17 or before");
@@ -49,7 +49,7 @@ fn version(info: &[u8]) -> Option<&str> {
     std::str::from_utf8(info.get(33..)?.get(..length)?).ok()
 }
 
-/// Functions of these names, in their order.
+/// Finds functions by these names, in their order.
 pub(crate) fn functions(elf: &Elf<'_>, names: &[&str]) -> Result<Vec<Option<Function>>, GoError> {
     let found = elf.functions(names)?;
     if found.iter().any(Option::is_some) {
@@ -64,9 +64,9 @@ pub(crate) fn functions(elf: &Elf<'_>, names: &[&str]) -> Result<Vec<Option<Func
     in_table(&table, text, names)
 }
 
-/// Where the code begins: said by the table until Go 1.25, by the runtime's description of the module since.
+/// Returns the start of the code: stated in the table until Go 1.25, in the runtime's description of the module since.
 fn text_start(elf: &Elf<'_>, table: &[u8], address: u64) -> Result<u64, GoError> {
-    /// Place of `text` in `runtime.moduledata`.
+    /// Offset of `text` in `runtime.moduledata`.
     const TEXT: usize = 22 * 8;
     match u64_at(table, 24) {
         None => return Err(GoError::Table("it is cut off")),
@@ -81,17 +81,17 @@ fn text_start(elf: &Elf<'_>, table: &[u8], address: u64) -> Result<u64, GoError>
             return Ok(text);
         }
     }
-    // Not relocated yet: a program at a random address. What is found is checked in any case.
+    // Not relocated yet in a position-independent program. The result is verified in any case.
     if let Some(start) = elf.relocated(address.saturating_add(24))? {
         return Ok(start);
     }
-    // Only a program with C in it begins with other code than Go's.
+    // Only in a program with C code does another program's code come first.
     elf.section(".text").map(|section| section.address).ok_or(GoError::Table("it does not say where the code is"))
 }
 
-/// The table of Go 1.18 and since: a header, names, and pairs of (distance from the start of the code, place of a description).
+/// Searches the table of Go 1.18 and later: a header, names, and pairs of (distance from the start of the code, offset of a description).
 fn in_table(table: &[u8], text: u64, names: &[&str]) -> Result<Vec<Option<Function>>, GoError> {
-    /// A pair of `ftab`.
+    /// Size of a pair of `ftab`.
     const PAIR: usize = 8;
     let cut = || GoError::Table("it is cut off");
     if !matches!(u32_at(table, 0), Some(MAGIC_1_18 | MAGIC_1_20)) || table.get(7) != Some(&8) {
@@ -109,7 +109,7 @@ fn in_table(table: &[u8], text: u64, names: &[&str]) -> Result<Vec<Option<Functi
         let name = name.get(..NAME_MAX).unwrap_or(name);
         let is = |wanted: &str| name.strip_prefix(wanted.as_bytes()).is_some_and(|rest| rest.first() == Some(&0));
         let Some(at) = names.iter().position(|wanted| is(wanted)) else { continue };
-        // Behind the last pair is the end of the code.
+        // The last pair is followed by the end of the code.
         let end = u32_at(functions, (index + 1) * PAIR).ok_or_else(cut)?;
         let address = text.checked_add(u64::from(start)).ok_or(GoError::Table("an address is out of range"))?;
         if let Some(slot) = found.get_mut(at) {
@@ -163,7 +163,7 @@ mod tests {
             let _ = in_table(&lying, 0, &["f"]);
         }
         assert!(in_table(&table(&[("f", 0)], u64::MAX), 0, &["f"]).is_err());
-        // Every byte, turned over: whatever comes of it, it comes.
+        // Each byte is inverted in turn: any result will do, as long as the call returns.
         for at in 0..good.len() {
             let mut lying = good.clone();
             lying[at] ^= 0xff;

@@ -1,4 +1,4 @@
-//! A program at many places of one file: one link, or, where the kernel is too old for that, one for each.
+//! Attaches a program at many offsets of one file: by one link or, if the kernel is too old for that, by one link each.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -8,15 +8,15 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use super::single;
 use super::target::Site;
 
-/// Attaches a program; closing what is returned detaches it, which waits until no CPU is in it.
+/// Attaches a program; closing what is returned detaches it, which waits until no CPU runs it.
 ///
-/// The file is named by our descriptor of it: what was looked at is what is changed, whatever the path leads to by now, and in whichever
-/// mount namespace it is.
+/// The file is passed as our descriptor of it, so that the file that was examined is the file that is traced, even if its path leads
+/// elsewhere by now or belongs to another mount namespace.
 pub(crate) fn attach(program: BorrowedFd<'_>, file: &File, sites: &[Site], returns: bool) -> io::Result<Vec<OwnedFd>> {
     let path = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
     match attach_all(program, &path, sites, returns) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTSUP)) => {
-            // What is told is why it is not the better way, unless there is another.
+            // If that fails as well, the error of the better way is returned, unless permission is missing.
             single::attach(program, &path, sites, returns).map_err(|reason| if is_denied(&reason) { reason } else { error })
         }
         attached => attached.map(|link| vec![link]),

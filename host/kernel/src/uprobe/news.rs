@@ -1,7 +1,8 @@
-//! Files that processes have just mapped as code, reported by the kernel as it happens: so even a short-lived program is traced.
+//! Notifications of files that processes have just mapped as code, from the kernel as it happens, so that even a short-lived program is
+//! traced.
 //!
-//! One event of perf per CPU, of the kind that counts nothing and writes a line for each mapping of code: some ten when a program starts,
-//! none while it runs. Nobody is woken for anything else. Where it is not to be had, processes are found by the scan alone.
+//! One perf event per CPU, a dummy that counts nothing and writes a record for each mapping of code: some ten when a program starts, none
+//! while it runs. Nothing else wakes the reader. If perf events are unavailable, processes are found by the scan alone.
 
 use std::fs;
 use std::io;
@@ -15,25 +16,25 @@ use rustix::io::Errno;
 
 use crate::ring::{Pages, page_size};
 
-/// Pages of lines per CPU: a hundred mappings that nobody has read yet. What is lost is found by the next scan.
+/// Size of the perf ring per CPU, in pages: a hundred unread mappings. The next scan finds those that are lost.
 const DATA_PAGES: usize = 4;
-/// The longest line that the kernel writes: a path of 4096 bytes, and what goes before it.
+/// Maximum size of a record: a path of 4096 bytes, and the fields before it.
 const LINE_MAX: usize = 4096 + 64;
-/// Lines that are taken at once.
+/// Maximum number of records taken at once.
 const LINES_MAX: usize = 4096;
 /// `PERF_RECORD_MMAP`.
 const MAPPED: u32 = 1;
-/// `struct perf_event_mmap_page`: where the kernel writes next, where we read next.
+/// Offsets in `struct perf_event_mmap_page`: the kernel's write position, our read position.
 const HEAD: usize = 1024;
 const TAIL: usize = 1032;
 
-/// Code of a file that a process has mapped.
+/// A file that a process has mapped as code.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Mapped {
     pub(crate) pid: u32,
-    /// Where, as /proc/PID/map_files names it.
+    /// Address range of the mapping, as /proc/PID/map_files names it.
     pub(crate) range: String,
-    /// As the process calls it.
+    /// Path of the file, as the process sees it.
     pub(crate) path: Vec<u8>,
 }
 
@@ -42,24 +43,24 @@ pub(crate) struct Mapped {
 pub(crate) enum Woken {
     /// The time is over.
     Quiet,
-    /// Something was mapped.
+    /// A file was mapped.
     Told,
     /// The bell was rung.
     Stopped,
 }
 
-/// Rings once, for whoever waits for news: it is over.
+/// Wakes the waiting reader once and for all: it is to stop.
 #[derive(Debug, Clone)]
 pub(crate) struct Bell(Arc<OwnedFd>);
 
-/// The events, and the bell.
+/// The perf events of all CPUs, and the bell.
 #[derive(Debug)]
 pub(crate) struct News {
     lines: Vec<Lines>,
     bell: Bell,
 }
 
-/// Those of one CPU.
+/// The perf event of one CPU.
 #[derive(Debug)]
 struct Lines {
     event: OwnedFd,
@@ -74,7 +75,7 @@ impl Bell {
     }
 
     pub(crate) fn ring(&self) {
-        // It fails only if it has been rung 2^64 - 2 times already, and then it rings.
+        // It fails only if it has been rung 2^64 - 2 times already, and then it is readable anyway.
         let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
     }
 }
@@ -82,31 +83,31 @@ impl Bell {
 // === impl News ===
 
 impl News {
-    /// Begins to listen. What it takes is CAP_PERFMON, or CAP_SYS_ADMIN before Linux 5.8.
+    /// Opens the perf events. Needs CAP_PERFMON, or CAP_SYS_ADMIN before Linux 5.8.
     pub(crate) fn open(bell: Bell) -> io::Result<Self> {
         let cpus = fs::read_to_string("/sys/devices/system/cpu/online")?;
-        // One may have been taken away meanwhile.
+        // A CPU may have been taken offline meanwhile.
         let is_there = |lines: &io::Result<Lines>| lines.as_ref().err().and_then(io::Error::raw_os_error) != Some(libc::ENODEV);
         let lines = cpus_of(&cpus).map(Lines::open).filter(is_there).collect::<io::Result<_>>()?;
         Ok(Self { lines, bell })
     }
 
-    /// No news but the bell.
+    /// Returns a value without perf events, which only the bell wakes.
     pub(crate) const fn none(bell: Bell) -> Self {
         Self { lines: Vec::new(), bell }
     }
 
-    /// Waits for news, or for so long.
+    /// Waits until a file is mapped, at most `most`.
     pub(crate) fn wait(&self, most: Duration) -> Woken {
         wait(&self.bell, self.lines.iter().map(|lines| &lines.event), most)
     }
 
-    /// Waits for so long, whatever the news.
+    /// Waits for `most`, or until the bell rings.
     pub(crate) fn pause(&self, most: Duration) -> Woken {
         wait(&self.bell, std::iter::empty(), most)
     }
 
-    /// All that was mapped since the last time.
+    /// Takes all mappings since the last call.
     pub(crate) fn take(&self) -> Vec<Mapped> {
         let mut taken = Vec::new();
         self.lines.iter().for_each(|lines| lines.take(&mut taken));
@@ -119,7 +120,7 @@ fn wait<'a>(bell: &'a Bell, events: impl Iterator<Item = &'a OwnedFd>, most: Dur
     let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
     let until = Instant::now() + most;
     loop {
-        // None: for ever.
+        // None waits without a timeout.
         let left = Timespec::try_from(until.saturating_duration_since(Instant::now())).ok();
         let ready = poll(&mut fds, left.as_ref());
         return match ready {
@@ -137,7 +138,7 @@ impl Lines {
     fn open(cpu: i32) -> io::Result<Self> {
         const PERF_TYPE_SOFTWARE: u64 = 1;
         const PERF_COUNT_SW_DUMMY: u64 = 9;
-        /// PERF_ATTR_SIZE_VER0, the least that every kernel takes.
+        /// PERF_ATTR_SIZE_VER0, the smallest size, which every kernel accepts.
         const ATTR_SIZE: u32 = 64;
         const EXCLUDE_KERNEL: u64 = 1 << 5;
         const EXCLUDE_HYPERVISOR: u64 = 1 << 6;
@@ -146,7 +147,7 @@ impl Lines {
         const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;
         // Two u32, type and size, lie in the first word; both architectures are little-endian.
         let head = PERF_TYPE_SOFTWARE | u64::from(ATTR_SIZE) << 32;
-        // Wakes with the first byte.
+        // Wakes the reader with the first byte.
         let (flags, wakeup) = (EXCLUDE_KERNEL | EXCLUDE_HYPERVISOR | MMAP | WATERMARK, 1);
         let attr: [u64; ATTR_SIZE as usize / 8] = [head, PERF_COUNT_SW_DUMMY, 0, 0, 0, flags, wakeup, 0];
         let (every_process, no_group) = (-1, -1);
@@ -162,7 +163,7 @@ impl Lines {
     fn take(&self, taken: &mut Vec<Mapped>) {
         let head = self.pages.word(HEAD).load(Ordering::Acquire);
         let mut tail = self.pages.word(TAIL).load(Ordering::Relaxed);
-        // Lengths are the kernel's own; a wrong one would make the rest meaningless, so it is skipped.
+        // The lengths are written by the kernel; after an invalid one the rest is meaningless, so it is skipped.
         while tail < head && taken.len() < LINES_MAX {
             let header = self.word(tail);
             let size = header >> 48;
@@ -178,26 +179,26 @@ impl Lines {
         self.pages.word(TAIL).store(head, Ordering::Release);
     }
 
-    /// The 8 bytes at a position that only grows.
+    /// Returns the 8 bytes at a position, which only grows.
     fn word(&self, position: u64) -> u64 {
         let size = DATA_PAGES * page_size();
         self.pages.word(page_size() + (position as usize & (size - 1))).load(Ordering::Relaxed)
     }
 }
 
-/// A line without its header: pid and tid, address, length, place in the file, path.
+/// Parses a record without its header: pid and tid, address, length, offset in the file, path.
 fn mapped(words: &[u64]) -> Option<Mapped> {
     let [ids, start, length, _, path @ ..] = words else { return None };
     let pid = *ids as u32;
     let mut path: Vec<u8> = path.iter().flat_map(|word| word.to_le_bytes()).collect();
     path.truncate(path.iter().position(|byte| *byte == 0)?);
     let range = format!("{start:x}-{:x}", start.checked_add(*length)?);
-    // Others have no file: `//anon`, `[vdso]`. A process that we cannot see has no number here.
+    // Other mappings have no file: `//anon`, `[vdso]`. A process that we cannot see has no pid here.
     let has_file = path.starts_with(b"/") && !path.starts_with(b"//");
     (has_file && pid != 0 && pid != u32::MAX).then_some(Mapped { pid, range, path })
 }
 
-/// The numbers in `0-3,6`.
+/// Parses the CPU numbers in `0-3,6`.
 fn cpus_of(text: &str) -> impl Iterator<Item = i32> {
     text.trim()
         .split(',')

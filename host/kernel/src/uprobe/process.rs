@@ -1,5 +1,5 @@
-//! Which files processes run, as /proc tells it. Whose processes they are is not asked: what they say is not believed further than a
-//! bound, and a process that ends meanwhile has nothing.
+//! Finds the files that processes run, in /proc. Processes of all users are included: their content is read only up to a maximum size, and
+//! a process that ends meanwhile has no files.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -12,11 +12,11 @@ use rustix::fs::{AtFlags, CWD, StatxFlags, fstatfs, makedev, statx};
 
 use super::news::Mapped;
 
-/// Of a process's list of mappings: some 40,000 of them. A process may have as many as it likes.
+/// Maximum number of bytes read of a process's list of mappings: some 40,000 of them. A process may have any number.
 const MAPS_BYTES_MAX: u64 = 4 << 20;
-/// Libraries of one process.
+/// Maximum number of libraries of one process.
 const LIBRARIES_MAX: usize = 8;
-/// Where a distribution keeps libssl; a process that lives for less than a scan is traced because these are.
+/// Directories in which distributions install libssl; traced in advance, for processes that live for less than a scan.
 const STANDING: [&str; 8] = [
     "usr/lib/x86_64-linux-gnu",
     "usr/lib/aarch64-linux-gnu",
@@ -30,10 +30,10 @@ const STANDING: [&str; 8] = [
 const SONAMES: [&str; 2] = ["libssl.so.3", "libssl.so.1.1"];
 const OVERLAYFS: i64 = 0x794c_7630;
 
-/// A file, however it was reached.
+/// Identity of a file, independent of the path to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct FileId {
-    /// 0 for an overlay: each container has its own, and behind all of them is one file.
+    /// 0 on an overlay file system: each container has its own, but the file behind them is the same.
     device: u64,
     inode: u64,
     size: u64,
@@ -43,43 +43,43 @@ pub(crate) struct FileId {
 /// Device and inode.
 pub(crate) type FileNumber = (u64, u64);
 
-/// A file of a process, open: what is looked at is what will be traced.
+/// An open file of a process: the descriptor guarantees that the file examined is the file traced.
 pub(crate) struct Found {
     pub(crate) file: File,
     pub(crate) id: FileId,
-    /// As its process calls it.
+    /// Path of the file, as its process sees it.
     pub(crate) path: PathBuf,
 }
 
 // === impl FileId ===
 
 impl FileId {
-    /// Whether it lies on this device, and not in a container.
+    /// Whether the file is on this device and not on an overlay.
     pub(crate) fn is_on(&self, device: Option<u64>) -> bool {
         self.device != 0 && Some(self.device) == device
     }
 }
 
-/// Numbers of all processes.
+/// Returns the pids of all processes.
 pub(crate) fn all() -> io::Result<Vec<u32>> {
     let names = fs::read_dir("/proc")?.filter_map(Result::ok);
     Ok(names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
 }
 
-/// What it executes: another value means that it is another process, or has become one by exec. None for threads of the kernel, for
-/// what has ended, and for what we may not see.
+/// Returns the number of the file that a process executes: another value means another process, or an exec. None for kernel threads, for
+/// processes that have ended, and for processes that we may not see.
 pub(crate) fn executable_of(pid: u32) -> Option<FileNumber> {
     number(&format!("/proc/{pid}/exe"))
 }
 
-/// The file that it executes.
+/// Returns the file that a process executes.
 pub(crate) fn executable(pid: u32) -> Option<Found> {
     let link = PathBuf::from(format!("/proc/{pid}/exe"));
     let path = fs::read_link(&link).unwrap_or_else(|_| link.clone());
     open(&link, path)
 }
 
-/// Libraries in its memory that may be OpenSSL's, by name.
+/// Returns mapped libraries that, by their names, may be OpenSSL's.
 pub(crate) fn libraries(pid: u32) -> Vec<Found> {
     let Ok(maps) = File::open(format!("/proc/{pid}/maps")) else { return Vec::new() };
     let mut seen: Vec<u64> = Vec::new();
@@ -98,7 +98,7 @@ pub(crate) fn libraries(pid: u32) -> Vec<Found> {
     found
 }
 
-/// Code that a process has just mapped, if the name of its file is that of a library of OpenSSL.
+/// Returns the file that a process has just mapped, if its name is that of an OpenSSL library.
 pub(crate) fn library(mapped: &Mapped) -> Option<Found> {
     if !is_libssl(&mapped.path) {
         return None;
@@ -106,29 +106,29 @@ pub(crate) fn library(mapped: &Mapped) -> Option<Found> {
     of_range(mapped.pid, &mapped.range, Path::new(OsStr::from_bytes(&mapped.path)))
 }
 
-/// The very file that is mapped, even if it has been replaced since; opening that takes more than CAP_BPF.
+/// Opens the file that is mapped, even if its path leads to another by now; that needs more than CAP_BPF; without it the path is opened.
 fn of_range(pid: u32, range: &str, path: &Path) -> Option<Found> {
     let mapped = Path::new("/proc").join(pid.to_string()).join("map_files").join(range);
     open(&mapped, path.to_owned()).or_else(|| open(&in_root(pid, path), path.to_owned()))
 }
 
-/// The root directory that a process sees, as a number.
+/// Returns the number of the root directory that a process sees.
 pub(crate) fn root_of(pid: u32) -> Option<FileNumber> {
     number(&format!("/proc/{pid}/root"))
 }
 
-/// The device of this machine's own root directory: it stays where it is as long as the machine runs.
+/// Returns the device of this machine's own root directory, which stays mounted as long as the machine runs.
 pub(crate) fn lasting_device() -> Option<u64> {
     fs::metadata("/proc/1/root").or_else(|_| fs::metadata("/")).ok().map(|root| root.dev())
 }
 
-/// Device and inode of what a path leads to, as they were last known: a server that is gone is not asked.
+/// Returns device and inode of a path's target from cached attributes, so that a file server that is gone is not queried.
 fn number(path: &str) -> Option<FileNumber> {
     let about = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::INO).ok()?;
     Some((makedev(about.stx_dev_major, about.stx_dev_minor), about.stx_ino))
 }
 
-/// What the distribution under this process's root has, whether somebody uses it or not.
+/// Returns the libssl files that the distribution under this process's root has, used or not.
 pub(crate) fn standing(pid: u32) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for folder in STANDING {
@@ -148,7 +148,7 @@ fn in_root(pid: u32, path: &Path) -> PathBuf {
     Path::new("/proc").join(pid.to_string()).join("root").join(path.strip_prefix("/").unwrap_or(path))
 }
 
-/// Opens a regular file; of a pipe or a device that somebody called libssl.so nothing is waited for.
+/// Opens a regular file, without blocking on a pipe or a device that is named libssl.so.
 fn open(at: &Path, path: PathBuf) -> Option<Found> {
     use std::os::unix::fs::OpenOptionsExt;
     let file = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(at).ok()?;
@@ -181,7 +181,7 @@ fn mapping(line: &[u8]) -> Option<Mapping<'_>> {
     Some(Mapping { range, inode: inode.parse().ok()?, path })
 }
 
-/// `libssl.so.3`, `libssl.so.1.1`, `libssl-81ffa89e.so.3` as wheels of Python call it.
+/// Whether a file name is that of libssl: `libssl.so.3`, `libssl.so.1.1`, or `libssl-81ffa89e.so.3` as Python wheels name it.
 fn is_libssl(path: &[u8]) -> bool {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
     name.starts_with(b"libssl") && name.windows(3).any(|part| part == b".so")

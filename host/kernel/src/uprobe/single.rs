@@ -1,5 +1,5 @@
-//! Breakpoints one by one, for kernels before 6.6, which cannot link a program to many places. It takes CAP_SYS_ADMIN, and each takes a
-//! tenth of a second to go.
+//! Attaches uprobes one by one, for kernels before 6.6, which cannot link a program to many offsets. It needs CAP_SYS_ADMIN, and detaching
+//! each takes a tenth of a second.
 
 use std::ffi::CStr;
 use std::fs;
@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::target::Site;
 
-/// Attaches a program to each of the sites in the file that `path` leads to.
+/// Attaches a program at each of the sites in the file that `path` leads to.
 pub(crate) fn attach(program: BorrowedFd<'_>, path: &CStr, sites: &[Site], returns: bool) -> io::Result<Vec<OwnedFd>> {
     let kind = said("type")?.trim().parse().map_err(io::Error::other)?;
     // `config:0`
@@ -17,13 +17,13 @@ pub(crate) fn attach(program: BorrowedFd<'_>, path: &CStr, sites: &[Site], retur
     sites.iter().map(|site| link(program, &event(kind, config, path, site.offset)?, site.role as u64)).collect()
 }
 
-/// What the kernel says of its kind of event.
+/// Reads what sysfs states about the uprobe event type.
 fn said(what: &str) -> io::Result<String> {
     fs::read_to_string(format!("/sys/bus/event_source/devices/uprobe/{what}"))
 }
 
 fn event(kind: u32, config: u64, path: &CStr, offset: u64) -> io::Result<OwnedFd> {
-    /// PERF_ATTR_SIZE_VER1, the least that has the offset.
+    /// PERF_ATTR_SIZE_VER1, the smallest size that has the offset.
     const ATTR_SIZE: u32 = 72;
     const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;
     // Two u32, type and size, lie in the first word; both architectures are little-endian.
@@ -37,7 +37,7 @@ fn event(kind: u32, config: u64, path: &CStr, offset: u64) -> io::Result<OwnedFd
     owned(event)
 }
 
-/// The link holds the event.
+/// Links a program to an event; the link keeps the event open.
 fn link(program: BorrowedFd<'_>, event: &OwnedFd, cookie: u64) -> io::Result<OwnedFd> {
     let sz = size_of::<libbpf_sys::bpf_link_create_opts>() as libbpf_sys::size_t;
     let mut options = libbpf_sys::bpf_link_create_opts { sz, ..Default::default() };

@@ -1,4 +1,4 @@
-//! The targets in a file: the places of OpenSSL's functions, or of Go's, each with the cookie that says which it is.
+//! Finds where to trace a file: the offsets of OpenSSL's functions, or of Go's, each with the cookie that identifies the function.
 
 use std::fs::File;
 
@@ -22,7 +22,7 @@ pub(crate) enum Role {
     GoHandshake = 19,
 }
 
-/// Exported by OpenSSL 1.1 and 3; `_ex` from 1.1.1 on.
+/// Functions that OpenSSL 1.1 and 3 export; `_ex` from 1.1.1 on.
 const OPENSSL: [(&str, Role); 7] = [
     ("SSL_read", Role::Read),
     ("SSL_write", Role::Write),
@@ -39,30 +39,30 @@ const GO: [(&str, Role); 3] = [
     ("crypto/tls.(*Conn).handshakeContext", Role::GoHandshake),
 ];
 
-/// A breakpoint: where in the file, and what it is for.
+/// A breakpoint: its offset in the file, and its role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Site {
     pub(crate) offset: u64,
     pub(crate) role: Role,
 }
 
-/// Which programs the sites are for.
+/// The kind of program or library to which the sites belong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Library {
     OpenSsl,
     Go,
 }
 
-/// The targets of a file.
+/// The sites of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) library: Library,
     pub(crate) sites: Vec<Site>,
-    /// Names of the functions, for people.
+    /// Names of the functions, for display.
     pub(crate) functions: Vec<&'static str>,
 }
 
-/// Why a file that has something to trace cannot be traced.
+/// Why a file with functions to trace cannot be traced.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TargetError {
     #[error(transparent)]
@@ -85,12 +85,12 @@ fn openssl(elf: &Elf<'_>) -> Result<Option<Target>, TargetError> {
     let mut target = Target { library: Library::OpenSsl, sites: Vec::new(), functions: Vec::new() };
     for ((name, role), function) in OPENSSL.into_iter().zip(found) {
         let Some(Function { address, .. }) = function else { continue };
-        // The longest instruction, twice.
+        // Twice the length of the longest instruction.
         let entry = address.saturating_add(code::c_entry(&elf.code(address, 30)?));
         target.add(elf, entry, role)?;
         target.functions.push(name);
     }
-    // A library that only frees what it is given (a wrapper) has nothing to say.
+    // A library that only frees (a wrapper) has no plaintext.
     Ok(target.sites.iter().any(|site| matches!(site.role, Role::Read | Role::ReadEx)).then_some(target))
 }
 
@@ -99,7 +99,7 @@ fn go(elf: &Elf<'_>) -> Result<Option<Target>, TargetError> {
     let mut target = Target { library: Library::Go, sites: Vec::new(), functions: Vec::new() };
     for ((name, role), function) in GO.into_iter().zip(found) {
         let Some(Function { address, size }) = function else { continue };
-        // Cut off, it would have returns that nobody sees.
+        // Code that was cut off would have returns that are not traced.
         if size == 0 || size > FUNCTION_MAX {
             return Err(GoError::Code(name).into());
         }
@@ -120,7 +120,7 @@ fn go(elf: &Elf<'_>) -> Result<Option<Target>, TargetError> {
 impl Target {
     fn add(&mut self, elf: &Elf<'_>, address: u64, role: Role) -> Result<(), ElfError> {
         let offset = elf.offset_of(address).ok_or(ElfError::Malformed("a function lies outside of the code"))?;
-        // Two names for one function: it would be hit twice.
+        // Two names for one function would make the breakpoint hit twice.
         if !self.sites.iter().any(|site| site.offset == offset) {
             self.sites.push(Site { offset, role });
         }

@@ -15,16 +15,16 @@ use super::process::{self, FileId, FileNumber, Found};
 use super::target::{self, Library, Role, Target};
 use crate::arrivals;
 
-/// Time that one scan may spend on files that it has not seen before; the rest waits for the next. A container can be full of them.
+/// Maximum time of one scan; processes that are left wait for the next. A container can be full of new files.
 const SCAN: Duration = Duration::from_millis(250);
-/// A process is looked at again when it has been known for 1, 2, 4, ... scans, and then after every so many.
+/// Maximum number of scans between two looks at a process. Before, it is looked at when it has been known for 1, 2, 4, ... scans.
 const RESCAN: u64 = 32;
-/// Files with links at most: more distinct libraries than a node has containers.
+/// Maximum number of files with links: more distinct libraries than a node has containers.
 const LINKED_MAX: usize = 1024;
-/// Scans for which a file that no process has any more is remembered: a command that runs every few minutes is traced from its first
-/// instruction. Its links hold the file, so only those stay that lie on the machine's own disk, which nobody takes away.
+/// Number of scans for which a file without a process is remembered, so that a command that runs every few minutes is traced from its first
+/// instruction. Links keep their file open, so only links to files on the machine's own disk, which is never unmounted, stay.
 const KEPT: u64 = 600;
-/// Files with links that no process has; and files in all, which are numbers.
+/// Maximum number of files with links but without a process; and of files in all, of which only numbers are stored.
 const KEPT_LINKED_MAX: usize = 64;
 const FILES_MAX: usize = 16384;
 
@@ -39,23 +39,23 @@ pub(crate) struct Programs {
 /// The changes of a scan.
 #[derive(Debug, Default)]
 pub(crate) struct ScanReport {
-    /// Processes that were looked at more closely.
+    /// Number of processes that were looked at closely.
     pub(crate) looked_at: usize,
-    /// Hooks that have come.
+    /// Hooks that were attached.
     pub(crate) attached: Vec<String>,
-    /// Hooks that have gone, because no process has the file any more.
+    /// Hooks that were detached, because no process has the file any more.
     pub(crate) dropped: Vec<String>,
-    /// Files that have something to trace and cannot be traced: which, why.
+    /// Files that have functions to trace and cannot be traced: path and reason.
     pub(crate) failed: Vec<(String, String)>,
-    /// It had no time for all of the files that are new.
+    /// Whether time ran out before all processes were looked at.
     pub(crate) unfinished: bool,
 }
 
-/// Traces every file that a process has something to trace in. Dropping it detaches, which takes some milliseconds.
+/// Traces every file of a process that has functions to trace. Dropping it detaches, which takes some milliseconds.
 #[derive(Debug)]
 pub(crate) struct Tracer {
     programs: Programs,
-    /// Every file that somebody has; most of them have nothing to trace.
+    /// Every file that a process has; most of them have nothing to trace.
     files: HashMap<FileId, Traced>,
     processes: HashMap<u32, Process>,
     roots: HashMap<FileNumber, Root>,
@@ -63,12 +63,12 @@ pub(crate) struct Tracer {
     lasting_device: Option<u64>,
 }
 
-/// A file. Without links there is nothing to trace in it, or it failed.
+/// State of a file. Without links there is nothing to trace in it, or it failed.
 #[derive(Debug, Default)]
 struct Traced {
     links: Vec<OwnedFd>,
     hook: String,
-    /// The file, where its links may outlive the processes that have it.
+    /// The file, if its links may outlive the processes that have it.
     file: Option<File>,
     /// The last scan in which a process had it.
     used: u64,
@@ -108,7 +108,7 @@ impl Tracer {
         hooks
     }
 
-    /// Looks at what is new: traces its files, and drops those that nobody has any more.
+    /// Looks at new processes: traces their files, and drops files that no process has any more.
     pub(crate) fn scan(&mut self) -> io::Result<ScanReport> {
         let mut report = ScanReport::default();
         let began = Instant::now();
@@ -128,7 +128,7 @@ impl Tracer {
         Ok(report)
     }
 
-    /// Looks at what was mapped just now: libraries at once, programs that are new, and what their roots have.
+    /// Looks at new mappings: libraries at once, programs that are new, and the libraries under their roots.
     pub(crate) fn hear(&mut self, news: &[Mapped]) -> ScanReport {
         let mut report = ScanReport::default();
         let mut seen = HashSet::new();
@@ -156,7 +156,7 @@ impl Tracer {
         report
     }
 
-    /// A process as it is now, to be looked at with the next scan if it is new; None if it is gone.
+    /// Updates a process, which the next scan looks at if it is new; None if it has ended.
     fn know(&mut self, pid: u32) -> Option<&Process> {
         let executable = process::executable_of(pid)?;
         let process = self.processes.entry(pid).or_default();
@@ -175,12 +175,12 @@ impl Tracer {
         if let Some(process) = self.processes.get_mut(&pid) {
             process.files = files;
             process.root = root;
-            // At ages 1, 2, 4, ...: what it is going to load it mostly loads soon.
+            // At ages 1, 2, 4, ...: a process loads most libraries soon after its start.
             process.next = self.scan + (self.scan - process.since).clamp(1, RESCAN);
         }
     }
 
-    /// The root of a process, and what its distribution has.
+    /// Traces the libraries under the root of a process, if it is not known, or due again.
     fn meet_root(&mut self, pid: u32, report: &mut ScanReport) -> Option<FileNumber> {
         let root = process::root_of(pid)?;
         if self.roots.get(&root).is_none_or(|root| root.next <= self.scan) {
@@ -190,7 +190,7 @@ impl Tracer {
         Some(root)
     }
 
-    /// Traces a file, if it is a new one with something in it.
+    /// Traces a file, if it is new and has functions to trace.
     fn meet(&mut self, found: Found, report: &mut ScanReport) -> FileId {
         let id = found.id;
         if let Some(known) = self.files.get_mut(&id) {
@@ -225,7 +225,7 @@ impl Tracer {
             link::attach(program.as_fd(), &found.file, &sites, returns).map_err(|error| explain(&error))
         };
         let links = match target.library {
-            // Returns first: a call that is seen to begin is then seen to end.
+            // Returns first: then a call that is seen to begin is also seen to end.
             Library::OpenSsl => {
                 [link(&self.programs.leave, true)?, link(&self.programs.enter, false)?].into_iter().flatten().collect()
             }
@@ -235,8 +235,8 @@ impl Tracer {
         Ok(Traced { links, hook, ..Traced::default() })
     }
 
-    /// Forgets processes that have ended, and the files that only they had: those whose links would hold what is not the machine's own
-    /// at once, others later.
+    /// Drops processes that have ended, and files that only they had: at once if their links would keep a file open that is not on the
+    /// machine's own disk, else later.
     fn forget(&mut self, report: &mut ScanReport) {
         let scan = self.scan;
         self.processes.retain(|_, process| process.alive == scan);
@@ -251,7 +251,7 @@ impl Tracer {
         let too_many = self.files.len() > FILES_MAX;
         let mut unused: Vec<u64> = self.files.values().filter(|file| file.waits(scan)).map(|file| file.used).collect();
         unused.sort_unstable();
-        // Where there are too many, only those go that were used last before this one.
+        // If there are too many, those that were last used before scan `least` are dropped.
         let least = unused.len().checked_sub(KEPT_LINKED_MAX).and_then(|index| unused.get(index)).copied().unwrap_or(0);
         self.files.retain(|_, file| {
             let stays = file.used == scan
@@ -268,12 +268,12 @@ impl Tracer {
 // === impl Traced ===
 
 impl Traced {
-    /// Whether it has links though nobody has the file.
+    /// Whether it has links although no process has the file.
     fn waits(&self, scan: u64) -> bool {
         self.used != scan && !self.links.is_empty()
     }
 
-    /// Whether its links may wait for the next process: not if the file has been removed.
+    /// Whether its links may stay for the next process: not if the file has been removed.
     fn lasts(&self) -> bool {
         let about = self.file.as_ref().and_then(|file| file.metadata().ok());
         about.is_some_and(|about| about.nlink() > 0)

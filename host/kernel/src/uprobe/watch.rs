@@ -1,4 +1,4 @@
-//! The thread that keeps up with processes.
+//! The thread that traces new processes.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use crate::privileged;
 const PERIOD: Duration = Duration::from_secs(1);
 /// Maximum time that the probe's start waits for the first scan of running processes.
 const FIRST: Duration = Duration::from_secs(5);
-/// Minimum time between two looks at new processes; where many programs start, nine times what a look has taken.
+/// Minimum time between two looks at new processes; where many programs start, nine times as long as a look has taken.
 const BREATH: Duration = Duration::from_millis(2);
-/// Maximum time that the probe's end waits for the thread: it reads files of others, and a file system may never answer.
+/// Maximum time that the probe's end waits for the thread: it reads files of other users, and a file system may never answer.
 const LAST: Duration = Duration::from_secs(3);
 
 /// A tracer on a thread of its own. Dropping it ends the thread and detaches.
@@ -28,7 +28,7 @@ const LAST: Duration = Duration::from_secs(3);
 pub(crate) struct Watch {
     hooks: Arc<Lock<Vec<String>>>,
     bell: Bell,
-    /// Ends with the thread.
+    /// Disconnects when the thread ends.
     ended: Receiver<()>,
 }
 
@@ -43,7 +43,7 @@ struct Watcher {
 // === impl Watch ===
 
 impl Watch {
-    /// Starts, if the object has the programs for it, and waits for the first scan.
+    /// Starts the thread, if the object has the programs for it, and waits for the first scan.
     pub(crate) fn start(probe: &str, object: &Object) -> Option<Self> {
         let programs = programs(object)?;
         let untraced = |error: std::io::Error| tracing::warn!(%error, "TLS libraries are not traced: no thread");
@@ -84,7 +84,7 @@ impl Drop for Watch {
 // === impl Watcher ===
 
 impl Watcher {
-    /// Looks at what there is, tells that it has, and then at what comes, until the bell rings.
+    /// Scans, reports each complete scan to the starter, and handles mappings as they come, until the bell rings.
     fn run(mut self, tell: &Sender<()>) {
         let mut settled = false;
         loop {
@@ -102,7 +102,7 @@ impl Watcher {
         }
     }
 
-    /// Looks at what is new as it comes, for so long.
+    /// Handles mappings as they come, for `most`.
     fn listen(&mut self, most: Duration) -> Woken {
         let until = Instant::now() + most;
         loop {
@@ -121,7 +121,7 @@ impl Watcher {
         }
     }
 
-    /// One scan; whether there is more to do.
+    /// Runs one scan; returns whether processes are left.
     fn scan(&mut self) -> bool {
         let report = self.tracer.scan().unwrap_or_else(|error| {
             tracing::warn!(probe = self.probe, %error, "processes cannot be listed: new TLS libraries are not traced");
@@ -132,7 +132,7 @@ impl Watcher {
         report.unfinished
     }
 
-    /// Tells whoever asks for hooks, and the log.
+    /// Reports changes: to callers of [`Watch::hooks`], and in the log.
     fn tell(&self, report: &ScanReport) {
         let probe = &self.probe;
         for (path, reason) in &report.failed {
@@ -150,7 +150,7 @@ impl Watcher {
     }
 }
 
-/// The programs, by the names that bpf/l7/tls.bpf.h gives them; they outlive the object's.
+/// Returns the programs, by their names in bpf/l7/tls.bpf.h, as descriptors that outlive the object.
 fn programs(object: &Object) -> Option<Programs> {
     let find = |name: &str| {
         let program = object.progs_mut().find(|program| program.name() == name && program.autoload())?;

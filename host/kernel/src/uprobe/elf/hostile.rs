@@ -1,4 +1,4 @@
-//! Files that were made to hurt: whatever they claim, they are read in a bounded time and a bounded space, and refused.
+//! Malicious files: whatever they claim, they are read in bounded time and space, and refused.
 
 use std::fs::File;
 use std::io::Write;
@@ -10,7 +10,7 @@ use crate::uprobe::target;
 const HEADER: usize = 64;
 const SEGMENT: usize = 56;
 const SECTION: usize = 64;
-/// Where the parts of `small()` are.
+/// Offsets of the parts of `small()`.
 const SEGMENTS: u64 = 64;
 const CODE: u64 = 0x100;
 const NAMES: u64 = 0x200;
@@ -29,7 +29,7 @@ fn section(bytes: &mut [u8], index: u64, kind: u32, offset: u64, size: u64, link
     put(bytes, at + 40, &link.to_le_bytes());
 }
 
-/// A library with nothing but `SSL_read` and `SSL_write`, at 0x401000.
+/// A library with only `SSL_read` and `SSL_write`, at 0x401000.
 fn small() -> Vec<u8> {
     let mut bytes = vec![0; SECTIONS as usize + 3 * SECTION];
     put(&mut bytes, 0, b"\x7fELF\x02\x01\x01");
@@ -98,7 +98,7 @@ fn every_byte_may_lie_and_every_end_may_be_missing() {
 #[test]
 fn sizes_that_are_out_of_proportion_are_refused_before_memory_is_asked_for() {
     let mut bytes = small();
-    // As large as it claims, and all of it a hole.
+    // As large as it claims, and sparse throughout.
     let huge = 1_u64 << 40;
     section(&mut bytes, 2, 11, SYMBOLS, huge, 1);
     section(&mut bytes, 1, 3, NAMES, huge, 0);
