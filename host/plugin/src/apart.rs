@@ -1,5 +1,5 @@
-//! Compilation of foreign components in a process of its own: what it makes a compiler do, it does to that process alone,
-//! which has limits of memory and time, and ends with the host.
+//! Compiles foreign components in a process of its own: a component that attacks the compiler harms that process alone, which has limits of
+//! memory and time, and ends with the host.
 //!
 //! ```text
 //! host                                    host, started as `host-compile`
@@ -8,8 +8,8 @@
 //! map        <--- standard output ----    code, or what is wrong
 //! ```
 //!
-//! The process is this binary once more. What it returns is trusted as what a compiler in the host would return, and no more: it was
-//! given nothing but the component.
+//! The process runs this binary again. Its output is trusted as that of a compiler within the host, but no further: the component is its
+//! only input.
 
 mod functions;
 mod inside;
@@ -28,20 +28,20 @@ use host_model::printable;
 use crate::engine::Execution;
 pub use inside::{NAME, answer};
 
-/// The settings of compiling foreign components. A clone is cancelled with it.
+/// Settings for compiling foreign components. Cancelling one cancels its clones.
 #[derive(Debug, Clone)]
 pub struct Apart {
-    /// Time for one component.
+    /// Maximum time for one component.
     time: Duration,
-    /// Memory of the process.
+    /// Maximum memory of the process.
     memory_bytes: u64,
     given_up: Arc<AtomicBool>,
 }
 
-/// Code that came out of such a process.
+/// Code that such a process has returned.
 pub(crate) struct Made(Vec<u8>);
 
-/// Why there is no code.
+/// Why a component was not compiled.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotCompiled {
     #[error(transparent)]
@@ -54,42 +54,42 @@ pub(crate) enum NotCompiled {
     Memory(u64),
     #[error("the host stops")]
     GivenUp,
-    /// The compiler's words.
+    /// The compiler's error.
     #[error("{0}")]
     Refused(String),
     #[error("the process that compiles it ended in a way that it never should: {0}")]
     Broken(String),
 }
 
-/// Time for one component. A minute: 23 MiB of ordinary functions take seven seconds of a processor.
+/// Maximum time for one component. A minute: 23 MiB of ordinary functions take seven seconds of processor time.
 pub const COMPILE_TIME: Duration = Duration::from_secs(60);
-/// Memory that the compilation of one component may take. One GiB of addresses: the same takes 200 MiB.
+/// Maximum memory for compiling one component. One GiB of address space: the same component takes 200 MiB.
 pub const COMPILE_MEMORY: u64 = 1 << 30;
 
-/// Bytes of code that are taken. 512 MiB: eight times the largest component.
+/// Maximum number of bytes of code that are accepted. 512 MiB: eight times the largest component.
 const MOST_CODE: u64 = 512 << 20;
-/// Bytes that are read of what the process says when it breaks.
+/// Maximum number of bytes that are read of the process's standard error.
 const WORDS: u64 = 4096;
-/// Interval at which cancellation is looked for.
+/// Interval at which cancellation and the time are checked.
 const LOOK: Duration = Duration::from_millis(20);
-/// Threads that it compiles with.
+/// Number of threads that it compiles with.
 const THREADS: &str = "4";
 
 // === impl Apart ===
 
 impl Apart {
-    /// Compilation with this much time and memory. The binary of this process must [`answer`] to being started as [`NAME`].
+    /// Creates settings with these limits. The binary of this process must call [`answer`] when it is started as [`NAME`].
     #[must_use]
     pub fn new(time: Duration, memory_bytes: u64) -> Self {
         Self { time, memory_bytes, given_up: Arc::default() }
     }
 
-    /// Ends what is compiled now, and compiles nothing any more: the host stops.
+    /// Cancels the current compilation and refuses later ones: the host stops.
     pub fn give_up(&self) {
         self.given_up.store(true, Ordering::Relaxed);
     }
 
-    /// Compiles, and waits for it.
+    /// Compiles, and waits until it is done.
     pub(crate) fn compile(&self, bytes: &[u8], execution: Execution, interrupts: bool) -> Result<Made, NotCompiled> {
         functions::check(bytes)?;
         let child = self.start(execution, interrupts).map_err(NotCompiled::Start)?;
@@ -97,7 +97,7 @@ impl Apart {
     }
 
     fn start(&self, execution: Execution, interrupts: bool) -> std::io::Result<Child> {
-        // It may have been replaced on the disk: this is the one that runs.
+        // The file of the binary may have been replaced: this path leads to the one that runs.
         Command::new("/proc/self/exe")
             .arg0(NAME)
             .args(inside::arguments(execution, interrupts, self.time, self.memory_bytes))
@@ -110,7 +110,7 @@ impl Apart {
             .spawn()
     }
 
-    /// Gives it the component, and takes the code, or ends it.
+    /// Sends the component to the process and receives the code, or kills the process.
     fn attend(&self, mut child: Child, bytes: &[u8]) -> Result<Made, NotCompiled> {
         let began = Instant::now();
         let (Some(mut input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -119,9 +119,9 @@ impl Apart {
         };
         std::thread::scope(|scope| {
             let (tell, told) = mpsc::channel();
-            // Ends when the process does, if not before.
+            // The thread ends when the process does, if not before.
             scope.spawn(move || {
-                // One that ends before it has read everything says why below.
+                // If the process ends before it has read everything, its exit status below says why.
                 let _ = input.write_all(bytes);
                 drop(input);
                 let (mut code, mut words) = (Vec::new(), Vec::new());
@@ -152,7 +152,7 @@ impl Apart {
             (Some(0), _) => Ok(Made(code)),
             (Some(inside::REFUSED), _) => Err(NotCompiled::Refused(printable(&String::from_utf8_lossy(&code), 512))),
             (_, Some(libc_signal::XCPU)) => Err(NotCompiled::Late(self.time)),
-            // The kernel ends the largest of those that it has no memory for.
+            // When memory is short, the kernel kills the process that uses most.
             (_, Some(libc_signal::KILL)) => Err(NotCompiled::Memory(self.memory_bytes)),
             _ if words.contains("memory allocation of") || words.contains("Cannot allocate memory") => {
                 Err(NotCompiled::Memory(self.memory_bytes))
@@ -162,7 +162,7 @@ impl Apart {
     }
 }
 
-/// The signals that tell which limit ended a process.
+/// The signals that show which limit ended a process.
 mod libc_signal {
     use rustix::process::Signal;
 
@@ -181,7 +181,7 @@ impl Made {
 // === impl NotCompiled ===
 
 impl NotCompiled {
-    /// The cure.
+    /// Returns the cure.
     pub(crate) const fn cure(&self) -> &'static str {
         match self {
             Self::Function(_) => {
@@ -200,7 +200,7 @@ impl NotCompiled {
     }
 }
 
-/// Whether this process was started to compile, and with what.
+/// Whether this process was started to compile, and with what arguments.
 #[must_use]
 pub fn asked(mut arguments: impl Iterator<Item = OsString>) -> Option<Vec<OsString>> {
     (arguments.next()? == NAME).then(|| arguments.collect())

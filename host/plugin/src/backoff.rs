@@ -1,21 +1,21 @@
 //! Backoff of a plugin after offences, and its quarantine.
 //!
-//! Moments are those of the clock of the path, counted from any beginning: in a replay that of the records, so that the same capture
-//! meets the same rests.
+//! Times are those of the path's clock, with any origin: a replay uses the time of the records, so that the same capture has the same
+//! pauses.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::limits::Quarantine;
 
-/// Offences of one plugin, and what follows from them.
+/// The offences of one plugin, and its standing.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     quarantine: Option<Quarantine>,
     standing: Standing,
-    /// Offences without a calm between them.
+    /// Number of offences since the last gap of [`CALM`].
     offences: u32,
-    /// The times of the last ones: one less than a quarantine counts.
+    /// Times of the last offences, at most one less than lead to a quarantine.
     recent: VecDeque<Duration>,
 }
 
@@ -23,22 +23,22 @@ pub(crate) struct Backoff {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Standing {
     Free,
-    /// Not before this moment; the words for it are written once, as they may be needed for every batch until then.
+    /// Paused until this time; the error text is written once, as every batch until then may need it.
     Resting(Duration, String),
-    /// Not any more, and why.
+    /// Not called any more, and why.
     Quarantined(String),
 }
 
-/// Offences without a rest: one odd batch, and its neighbour, cost nothing but themselves.
+/// Number of offences without a pause: for one odd batch and its neighbour.
 const FREE: u32 = 2;
 
-/// The first rest. 100 ms: a few batches.
+/// First pause. 100 ms: a few batches.
 const FIRST: Duration = Duration::from_millis(100);
 
-/// No rest is longer. 30 s: a plugin whose cause has gone is back before an operator has looked.
+/// Maximum pause. 30 s: a plugin whose cause is gone is back before an operator has looked.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// After this long without an offence, the ones before are forgotten.
+/// Time without an offence after which earlier ones are forgotten.
 const CALM: Duration = Duration::from_secs(60);
 
 // === impl Backoff ===
@@ -48,7 +48,7 @@ impl Backoff {
         Self { quarantine, standing: Standing::Free, offences: 0, recent: VecDeque::new() }
     }
 
-    /// Counts an offence, and says how the plugin stands now.
+    /// Counts an offence, and returns the standing that follows.
     pub(crate) fn offence(&mut self, now: Duration) -> &Standing {
         if self.recent.back().is_some_and(|last| now.saturating_sub(*last) > CALM) {
             self.offences = 0;
@@ -76,7 +76,7 @@ impl Backoff {
         &self.standing
     }
 
-    /// Whether a rest has ended since this was last asked. The clock is read only while the plugin rests.
+    /// Whether a pause has ended since the last call. The clock is read only during a pause.
     pub(crate) fn rested(&mut self, now: impl FnOnce() -> Duration) -> bool {
         let rested = matches!(&self.standing, Standing::Resting(until, _) if *until <= now());
         if rested {
@@ -95,7 +95,7 @@ impl Backoff {
 mod tests {
     use super::*;
 
-    /// The rest that is left, in milliseconds.
+    /// Returns the remaining pause, in milliseconds.
     fn left(backoff: &mut Backoff, now: Duration) -> u128 {
         backoff.rested(|| now);
         match backoff.standing() {

@@ -1,8 +1,8 @@
-//! Breaches of the contract: every way in which an answer can be wrong.
+//! Breaches of the contract: every way in which an answer can be invalid.
 
 use host_model::ColumnType;
 
-/// The first thing that is wrong with an answer.
+/// The first breach found in an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Breach {
     #[error("it returned {is} columns where {must} were asked for")]

@@ -1,8 +1,8 @@
-//! Compiled code, kept from one start to the next. It is native code of a privileged process, so only what carries a tag made
-//! with the key of this folder is ever run; the rest is compiled anew.
+//! Caches compiled code from one start to the next. It is native code of a privileged process, so an entry is run only if its tag was made
+//! with the key of this directory; else the component is compiled anew.
 //!
-//! An entry belongs to a component (its digest) and to an engine (its fingerprint: version of the compiler, its settings, the
-//! processor's features). The folder is its owner's alone, and so is the key in it.
+//! An entry belongs to a component (its digest) and to an engine (its fingerprint: version of the compiler, its settings, the processor's
+//! features). Only the owner can access the directory and the key in it.
 
 mod entry;
 mod fingerprint;
@@ -29,7 +29,7 @@ pub use folder::CacheError;
 use folder::Folder;
 pub use precompile::{Precompiled, precompile};
 
-/// A folder of compiled code. A clone is the same folder.
+/// A directory of compiled code. A clone is the same directory.
 #[derive(Clone)]
 pub struct Cache {
     inner: Arc<Inner>,
@@ -41,22 +41,22 @@ struct Inner {
     max_bytes: u64,
 }
 
-/// The use of the cache for one component.
+/// How the cache was used for one component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CacheUse {
-    /// Its code was there.
+    /// The code was in the cache.
     Hit,
-    /// It was compiled, and its code is kept.
+    /// The component was compiled, and its code was stored.
     Miss,
-    /// Its code was there but damaged, cut, or made with another key: it was compiled, and the new code is kept.
+    /// The code in the cache was damaged, cut, or made with another key: the component was compiled, and the new code was stored.
     Repaired,
 }
 
-/// An entry.
+/// The result of looking up an entry.
 enum Found {
     Absent,
-    /// And why.
+    /// An entry that cannot be used, and why.
     Unusable(String),
     Code(Verified),
 }
@@ -64,18 +64,18 @@ enum Found {
 // === impl Cache ===
 
 impl Cache {
-    /// Opens a folder, and makes it and its key if they are not there. It keeps at most `max_bytes`; what was not used for the
-    /// longest time goes first.
+    /// Opens a directory, and creates it and its key if they do not exist. It stores at most `max_bytes`; entries that were not used for
+    /// the longest time are removed first.
     ///
     /// # Errors
-    /// The folder or its key cannot be made or read, or others than this user can reach them.
+    /// The directory or its key cannot be created or read, or other users can access them.
     pub fn open(folder: &Path, max_bytes: u64) -> Result<Self, CacheError> {
         let folder = Folder::open(folder)?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, &folder.key()?);
         Ok(Self { inner: Arc::new(Inner { folder, key, max_bytes }) })
     }
 
-    /// Its folder.
+    /// The path of its directory.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.inner.folder.path()
@@ -93,7 +93,7 @@ impl Cache {
         }
     }
 
-    /// Keeps code, and sees to it that all of it is not too much. False if this alone would be.
+    /// Stores code, and removes old entries above the maximum size. Returns false if this entry alone exceeds it.
     fn keep(&self, digest: Digest, fingerprint: &Fingerprint, code: &[u8]) -> std::io::Result<bool> {
         let entry = entry::seal(&self.inner.key, digest, fingerprint, code);
         if entry.len() as u64 > self.inner.max_bytes {
@@ -105,7 +105,7 @@ impl Cache {
         Ok(true)
     }
 
-    /// The code of a component: from here, else from `compile`.
+    /// Returns the code of a component: from the cache, else from `compile`.
     pub(crate) fn component(
         &self,
         engine: &Engine,
@@ -132,7 +132,7 @@ impl Cache {
         Ok((component, done))
     }
 
-    /// A cache that cannot be written costs time and nothing else.
+    /// Stores new code. If that fails, it is logged, and the next start compiles again.
     fn remember(&self, component: &wasmtime::component::Component, digest: Digest, fingerprint: &Fingerprint, plugin: &str) {
         let kept = component.serialize().map_err(std::io::Error::other).and_then(|code| self.keep(digest, fingerprint, &code));
         match kept {
@@ -152,19 +152,19 @@ impl fmt::Debug for Cache {
 // === impl Component ===
 
 impl Component {
-    /// As [`Component::compile`], with the machine code from a cache if it has it.
+    /// Same as [`Component::compile`], with the machine code from a cache if the cache has it.
     ///
     /// # Errors
-    /// As of [`Component::compile`]. What is wrong with the cache is no error: it is logged, and the component compiled.
+    /// Those of [`Component::compile`]. A problem of the cache is not an error: it is logged, and the component is compiled.
     pub fn compile_cached(engine: &Engine, bytes: &[u8], stem: &str, cache: &Cache) -> Result<(Self, CacheUse), PluginError> {
         Self::through(engine, bytes, stem, cache, |inspection| Self::machine_code(engine, bytes, inspection))
     }
 
-    /// As [`Component::compile`], for a foreign component: in a process of its own. With what the cache did, if there
-    /// is one.
+    /// Same as [`Component::compile`], for a foreign component, which is compiled in a process of its own. Also returns how the cache was
+    /// used, if there is one.
     ///
     /// # Errors
-    /// As of [`Component::compile`]; it takes more time or memory than it may (compile).
+    /// Those of [`Component::compile`]; also if compiling exceeds its time or memory (step compile).
     pub fn compile_apart(
         engine: &Engine,
         bytes: &[u8],

@@ -1,7 +1,7 @@
-//! Columns on their way into the sandbox and out of it.
+//! Passes columns into the sandbox and out of it.
 //!
-//! In: a slice of the Arrow buffer, copied once by the call. Out: the vector that the call made, checked and then owned by the
-//! Arrow array. Neither costs anything per row beyond the copy and the check.
+//! In: a slice of the Arrow buffer, copied once by the call. Out: the vector that the call returned, checked and then owned by the Arrow
+//! array. Neither has a cost per row beyond the copy and the check.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use host_model::{Batch, ColumnType, Field};
 use crate::breach::Breach;
 use crate::version::v0_1::probe::plugin::columns::{ColumnParam, ColumnResult, ValuesParam, ValuesResult};
 
-/// The wanted columns of a batch, as slices. None if the batch lacks one or has it in a type that its field does not say.
+/// Returns the wanted columns of a batch, as slices; None if the batch lacks one or its type differs from that of its field.
 pub(crate) fn lower<'a>(batch: &'a Batch, wanted: &[usize]) -> Option<Vec<ColumnParam<'a>>> {
     wanted.iter().map(|&field| column(batch.column(field)?)).collect()
 }
 
-/// The batch with offsets that start at 0, as they cross; most have it so already.
+/// Returns the batch with offsets that start at 0, as the contract requires; most have them already.
 pub(crate) fn rebased<'a>(batch: &'a Batch, wanted: &[usize]) -> Cow<'a, Batch> {
     let mut batch = Cow::Borrowed(batch);
     for &field in wanted {
@@ -32,7 +32,7 @@ pub(crate) fn rebased<'a>(batch: &'a Batch, wanted: &[usize]) -> Cow<'a, Batch> 
     batch
 }
 
-/// A column of a host table, as a copy. None for a type that does not cross.
+/// Copies a column of a host table; None if plugins cannot read its type.
 pub(crate) fn copy(array: &ArrayRef) -> Option<ColumnResult> {
     let array = rebase(array).unwrap_or_else(|| array.clone());
     let owned = |values: ValuesParam<'_>| ValuesResult { offsets: values.offsets.to_vec(), bytes: values.bytes.to_vec() };
@@ -47,10 +47,10 @@ pub(crate) fn copy(array: &ArrayRef) -> Option<ColumnResult> {
     })
 }
 
-/// The columns that a guest returned for `fields`, `rows` values each.
+/// Checks the columns that a guest returned for `fields`, `rows` values each.
 ///
 /// # Errors
-/// The first thing that is wrong.
+/// The first breach.
 pub(crate) fn lift<'a>(
     columns: Vec<ColumnResult>,
     fields: impl Iterator<Item = &'a Field> + Clone,
@@ -63,10 +63,10 @@ pub(crate) fn lift<'a>(
     columns.into_iter().zip(fields).map(|(column, field)| array(column, field, rows)).collect()
 }
 
-/// The fields that a guest wants, as indices.
+/// Checks the indices of the fields that a guest wants.
 ///
 /// # Errors
-/// An index that is not in the schema, or twice.
+/// An index is not in the schema, or is there twice.
 pub(crate) fn wanted(indices: &[u32], fields: usize) -> Result<Vec<usize>, Breach> {
     let mut wanted = Vec::with_capacity(indices.len().min(fields));
     for &index in indices {
@@ -98,15 +98,15 @@ fn column(array: &ArrayRef) -> Option<ColumnParam<'_>> {
     })
 }
 
-/// Offsets that start at 0, and the bytes up to the last.
+/// Returns offsets that start at 0, and the bytes up to the last.
 fn values<'a>(offsets: &'a OffsetBuffer<i32>, bytes: &'a Buffer) -> Option<ValuesParam<'a>> {
-    // Offsets are never negative, so they are the same 32 bits unsigned.
+    // Offsets are never negative, so their bits are the same unsigned.
     let offsets = offsets.inner().inner().typed_data::<u32>();
     let end = *offsets.last()? as usize;
     Some(ValuesParam { offsets, bytes: bytes.get(..end)? })
 }
 
-/// A copy of a slice of text or bytes, so that its offsets start at 0. None where they do.
+/// Copies a slice of text or bytes so that its offsets start at 0; None if they already do.
 fn rebase(array: &ArrayRef) -> Option<ArrayRef> {
     if let Some(text) = array.as_string_opt::<i32>() {
         let moved = text.offsets().inner().first().copied() != Some(0);
@@ -166,7 +166,7 @@ fn checked(values: ValuesResult, field: &Field, rows: usize) -> Result<(OffsetBu
     if first != 0 {
         return Err(Breach::FirstOffset { field: name(), is: first });
     }
-    // Bytes are capped far below 2^31, so from here on the offsets are the same signed.
+    // Bytes are limited far below 2^31, so from here on the bits of offsets are the same signed.
     if last as usize != bytes.len() || i32::try_from(last).is_err() {
         return Err(Breach::LastOffset { field: name(), is: last, must: bytes.len() });
     }

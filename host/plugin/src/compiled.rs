@@ -1,11 +1,11 @@
-//! A compiled plugin: a component as code for one target, in a file of its own, for hosts that have no compiler.
+//! A compiled plugin: a component compiled for one target, in a file of its own, for hosts that have no compiler.
 //!
 //! ```text
 //! component preamble | custom section "probe:compiled": JSON, what the component says of itself | custom section "probe:code"
 //! ```
 //!
-//! It has the outer form of a component, so that it is signed, verified and inspected as one. No sandbox holds back what is in
-//! it: it is run only for an operator who grants `native-code` to its digest or to its signer.
+//! It has the outer format of a component, so that it is signed, verified and inspected as one. Its code is not confined by the sandbox: it
+//! runs only if the operator grants `native-code` to its digest or to its signer.
 
 #[cfg(feature = "compiler")]
 mod ahead;
@@ -22,19 +22,19 @@ pub use ahead::compile_for;
 pub(crate) use ahead::{Ahead, ahead};
 pub(crate) use proof::Proven;
 
-/// Targets that code can be made for: the kinds of machine, and the interpreter that is on each of them.
+/// Targets of compilation: the machine architectures, and the interpreter, which every machine has.
 pub const TARGETS: [&str; 3] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", crate::engine::INTERPRETER];
 
-/// The custom section that says what is compiled, and for what.
+/// Name of the custom section that describes the code and its target.
 pub(crate) const LABEL_SECTION: &str = "probe:compiled";
-/// The custom section with the code.
+/// Name of the custom section with the code.
 pub(crate) const CODE_SECTION: &str = "probe:code";
 
 /// The first bytes of every component.
 #[cfg(feature = "compiler")]
 const PREAMBLE: &[u8] = b"\0asm\x0d\0\x01\0";
 
-/// The label of a compiled plugin: what its component said of itself.
+/// The label of a compiled plugin: the metadata of its component.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Label {
     /// The target of the code: one of [`TARGETS`].
@@ -63,10 +63,10 @@ impl Label {
     }
 }
 
-/// The file of a compiled plugin.
+/// Builds the file of a compiled plugin.
 #[cfg(feature = "compiler")]
 fn file(label: &Label, code: &[u8]) -> Vec<u8> {
-    // Text and lists of it: nothing in it can fail.
+    // The label is text and lists of text, so this cannot fail.
     let label = serde_json::to_vec(label).unwrap_or_default();
     let mut file = PREAMBLE.to_vec();
     section(&mut file, LABEL_SECTION, &label);
@@ -85,7 +85,7 @@ fn section(file: &mut Vec<u8>, name: &str, content: &[u8]) {
     file.extend_from_slice(content);
 }
 
-/// A number as WebAssembly writes it: seven bits a byte, the lowest first.
+/// Encodes a number as LEB128: seven bits per byte, the lowest first.
 #[cfg(feature = "compiler")]
 fn leb128(bytes: &mut Vec<u8>, mut number: usize) {
     while number >= 0x80 {

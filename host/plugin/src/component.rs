@@ -19,7 +19,7 @@ use crate::refusal::NOT_TAKEN;
 use crate::refusal::{PluginError, Refusal, Step};
 use crate::sampler::{SamplerRole, WasmSampler};
 
-/// A component as machine code. A clone shares it.
+/// A component's machine code and inspection. Clones share them.
 #[derive(Clone)]
 pub struct Component {
     engine: Engine,
@@ -30,18 +30,17 @@ pub struct Component {
 // === impl Component ===
 
 impl Component {
-    /// Inspects and compiles. Takes milliseconds to seconds: not for a worker's thread. A component without a name is named
-    /// after its file: `stem`.
+    /// Inspects and compiles. Takes milliseconds to seconds: not for a worker thread. A component without a name gets that of its file,
+    /// `stem`.
     ///
     /// # Errors
-    /// At step inspect what the bytes are instead of a plugin, at step compile what is wrong with their code, or that this build
-    /// has no compiler.
+    /// The bytes are not a plugin (step inspect); the code cannot be compiled, or this build has no compiler (step compile).
     pub fn compile(engine: &Engine, bytes: &[u8], stem: &str) -> Result<Self, PluginError> {
         let code = |inspection: &Inspection| Ok((Self::machine_code(engine, bytes, inspection)?, ()));
         Ok(Self::made(engine, bytes, stem, code)?.0)
     }
 
-    /// Inspects, and takes the machine code from `code`, with what that says besides.
+    /// Inspects, and takes the machine code from `code`, with the value that `code` returns besides.
     pub(crate) fn made<T>(
         engine: &Engine,
         bytes: &[u8],
@@ -53,7 +52,7 @@ impl Component {
         Ok((Self { engine: engine.clone(), inspection: Arc::new(inspection), wasm }, said))
     }
 
-    /// Compiles a component. A compiled plugin is no component, and is refused.
+    /// Compiles a component. A compiled plugin is refused, as it is not a component.
     pub(crate) fn machine_code(
         engine: &Engine,
         bytes: &[u8],
@@ -76,7 +75,7 @@ impl Component {
         }
     }
 
-    /// The same in a process of its own.
+    /// Same as [`Self::machine_code`], in a process of its own.
     #[cfg(feature = "compiler")]
     pub(crate) fn machine_code_apart(
         engine: &Engine,
@@ -95,25 +94,25 @@ impl Component {
         made.map_err(|error| fail(&format!("{error:#}"), "this is a bug of the host: tell its authors"))
     }
 
-    /// Its inspection.
+    /// Returns its inspection.
     #[must_use]
     pub fn inspection(&self) -> &Inspection {
         &self.inspection
     }
 
-    /// An instance that decodes the records of one probe. `layout` is what the probe's object really has.
+    /// Creates an instance that decodes the records of one probe. `layout` is the actual record layout of the probe's object.
     ///
     /// # Errors
-    /// The step that failed: inspect (it is no decoder), grant, instantiate, expects, bind.
+    /// The step that failed: inspect (it is not a decoder), grant, instantiate, expects, bind.
     pub fn decoder(&self, id: PluginId, probe: &str, layout: &Layout, setup: Setup) -> Result<Box<dyn Decoder>, PluginError> {
         let role = DecoderRole { probe: probe.into(), layout: layout.clone() };
         Ok(Box::new(WasmDecoder::new(self.guard(Role::Decoder, role, id, setup)?, self.inspection.protocol)))
     }
 
-    /// An instance that recognises connections of its protocol. It is bound as the decoder of the path is, and decodes nothing.
+    /// Creates an instance that recognises connections of its protocol. It is bound like the decoder of the path, but decodes nothing.
     ///
     /// # Errors
-    /// As of [`Component::decoder`]; it decodes no protocol, or describes it in a way that the contract forbids.
+    /// Those of [`Component::decoder`]; also if it decodes no protocol, or describes it in a way that the contract forbids.
     pub fn recogniser(
         &self,
         id: PluginId,
@@ -128,19 +127,19 @@ impl Component {
         Ok(Box::new(WasmRecogniser::new(self.guard(Role::Decoder, role, id, setup)?)))
     }
 
-    /// An instance that samples rows of one schema.
+    /// Creates an instance that samples rows of one schema.
     ///
     /// # Errors
-    /// As of [`Component::decoder`].
+    /// Those of [`Component::decoder`].
     pub fn sampler(&self, id: PluginId, schema: &Arc<Schema>, setup: Setup) -> Result<Box<dyn Sampler>, PluginError> {
         let role = SamplerRole { schema: schema.clone() };
         Ok(Box::new(WasmSampler::new(self.guard(Role::Sampler, role, id, setup)?)))
     }
 
-    /// An instance that enriches rows of one schema: that of the decoder with the fields of the enrichers before it.
+    /// Creates an instance that enriches rows of one schema: that of the decoder with the fields of the enrichers before it.
     ///
     /// # Errors
-    /// As of [`Component::decoder`].
+    /// Those of [`Component::decoder`].
     pub fn enricher(&self, id: PluginId, schema: &Arc<Schema>, setup: Setup) -> Result<Box<dyn Enricher>, PluginError> {
         let role = EnricherRole { schema: schema.clone() };
         Ok(Box::new(WasmEnricher::new(self.guard(Role::Enricher, role, id, setup)?)))

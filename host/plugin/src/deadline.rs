@@ -1,8 +1,8 @@
-//! The deadline of a call, in time of its own.
+//! The deadline of a call, partly in processor time.
 //!
-//! The wall clock alone would end good plugins on a machine that is short of processors: a worker that is not run for a while
-//! is late through no fault of its guest. So the second half of a deadline is measured in processor time. A guest cannot
-//! wait, so its processor time is all the time it takes, but for what the host waits on its behalf: that counts by the wall clock.
+//! The wall clock alone would end good plugins on a busy machine: a worker that is not scheduled for a while is late through no fault of
+//! its guest. So the second half of a deadline is measured in processor time. A guest cannot wait, so its processor time is all the time it
+//! takes, except for waits of the host on its behalf, which count by the wall clock.
 
 use std::time::Duration;
 
@@ -11,49 +11,50 @@ use wasmtime::UpdateDeadline;
 
 use crate::limits::LONGEST_DEADLINE;
 
-/// Resolution of deadlines. 20 ms: a runaway guest is stopped soon enough, and fifty wake-ups a second of 5 to 20 us each cost
-/// at most 0.1 % of a core.
+/// Resolution of deadlines. 20 ms: a runaway guest is stopped soon enough, and fifty wake-ups a second of 5 to 20 us each cost at
+/// most 0.1 % of a core.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
 
-/// Halves that are added for a worker that is not run, at most; a guest that sleeps in some way unheard of ends here.
+/// Maximum number of extensions by half a deadline for a worker that is not scheduled; it also ends a guest that sleeps in an unforeseen
+/// way.
 const EXTENSIONS: u32 = 18;
 
-/// No call takes longer, on however busy a machine: the ticker may rest once this time has passed without a call.
+/// Maximum duration of a call on a machine however busy: the ticker may rest once this time has passed without a call.
 pub(crate) const LONGEST_CALL: Duration = LONGEST_DEADLINE.saturating_mul(EXTENSIONS.div_ceil(2) + 1);
 
-/// The deadline of the call that is under way.
+/// The deadline of the current call.
 #[derive(Debug, Default)]
 pub(crate) struct Deadline {
     half: Duration,
-    /// Processor time of the worker when the first half had passed.
+    /// Processor time of the worker at the end of the first half.
     since: Option<Duration>,
     extensions: u32,
     /// Time that the host has waited for the system in functions that the guest called.
     waited: Duration,
-    /// As much of it as had passed with the first half.
+    /// That time at the end of the first half.
     waited_before: Duration,
 }
 
 // === impl Deadline ===
 
 impl Deadline {
-    /// The ticks after which a call that begins now is looked at.
+    /// Starts a call, and returns the number of ticks until its first check.
     pub(crate) fn start(&mut self, limit: Duration) -> u64 {
         *self = Self { half: limit / 2, ..Self::default() };
         ticks(self.half)
     }
 
-    /// Counts time that the host has waited on the guest's behalf.
+    /// Counts time that the host has waited on behalf of the guest.
     pub(crate) fn waited(&mut self, time: Duration) {
         self.waited += time;
     }
 
-    /// The time that the host may still wait on its behalf: half of the time of a call is the guest's own.
+    /// Returns how long the host may still wait on behalf of the guest: half of the time of a call is the guest's own.
     pub(crate) fn left_to_wait(&self) -> Duration {
         self.half.saturating_sub(self.waited)
     }
 
-    /// These ticks have passed.
+    /// Checks the call after these ticks.
     pub(crate) fn passed(&mut self) -> UpdateDeadline {
         self.decide(processor_time())
     }
@@ -76,12 +77,12 @@ impl Deadline {
     }
 }
 
-/// Ticks that take at least this long.
+/// Returns the number of ticks that take at least this long.
 fn ticks(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX).saturating_add(1)
 }
 
-/// Of this thread.
+/// Returns the processor time of this thread.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))

@@ -1,4 +1,4 @@
-//! A component as a [`Decoder`]: records in, columns out.
+//! A component as a [`Decoder`]: takes records, returns columns.
 
 use std::sync::Arc;
 
@@ -26,20 +26,20 @@ pub(crate) struct DecoderRole {
 /// The exports of a decoder.
 pub(crate) struct Guest {
     pub(crate) decoder: decoder::Guest,
-    /// Its interface `protocol`, if it decodes one.
+    /// Its interface `protocol`, if it exports it.
     pub(crate) protocol: Option<protocol::Guest>,
 }
 
-/// A decoder on one path.
+/// The decoder of one path.
 pub(crate) struct WasmDecoder {
     guard: Guard<DecoderRole>,
-    /// The fields of the call, as the guest counts them; kept for its room.
+    /// Indices of the fields of the current call; a buffer that is reused.
     asked: Vec<u32>,
-    /// Rows of the last `decode`, if the instance that made them still lives.
+    /// Number of rows of the last `decode`, while the instance that made them lives.
     rows: Option<usize>,
     /// Whether it may disown connections.
     protocol: bool,
-    /// The instance that made the last `decode` has not said yet whose connections it disowns.
+    /// Whether the instance that made the last `decode` has yet to be asked which connections it disowns.
     unasked: bool,
 }
 
@@ -120,12 +120,12 @@ impl Decoder for WasmDecoder {
         let Self { guard, asked, .. } = self;
         let completed = guard.call(
             Call::Complete,
-            // They were counted when they were decoded.
+            // The rows were counted when they were decoded.
             0,
             |store, guest| guest.decoder.call_complete(store, rows, asked),
             |columns, schema| columns::lift(columns, asked_of(schema, fields), rows.len()),
         );
-        // After a trap another instance would be asked.
+        // After a trap the call would reach another instance.
         self.unasked &= completed.is_ok();
         completed
     }
@@ -148,12 +148,12 @@ impl Decoder for WasmDecoder {
 
 plugin!(WasmDecoder);
 
-/// The fields of these indices.
+/// Returns the fields of these indices.
 fn asked_of<'a>(schema: &'a Schema, fields: &'a [usize]) -> impl Iterator<Item = &'a Field> + Clone {
     fields.iter().filter_map(|&field| schema.fields.get(field))
 }
 
-/// The conversations that a decoder disowns, out of columns of equal length.
+/// Checks the conversations that a decoder disowns, which are columns of equal length.
 fn lift_disowned(disowned: &protocol::DisownedConversations) -> Result<Vec<Disowned>, Breach> {
     let protocol::DisownedConversations { connections, tls, records, bytes } = disowned;
     let is = connections.len();
@@ -218,7 +218,7 @@ mod tests {
         };
         let schema =
             Schema { event: "e".into(), signal: Signal::Span, fields: (0..fields).map(field).collect(), metrics: Vec::new() };
-        // Without a column, so that they cost the guest nothing.
+        // Without columns, so that the rows cost the guest nothing.
         let decoded = decoder::Decoded { rows, columns: Vec::new(), undecodable: Vec::new() };
         checked(decoded, &Arc::new(schema), &[], 1, 1 << 18)
     }

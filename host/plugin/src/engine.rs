@@ -1,4 +1,4 @@
-//! The engine: one per process. It runs code, makes it where there is a compiler, and ends calls that take too long.
+//! The engine, one per process: runs code, compiles it if the build has a compiler, and ends calls that take too long.
 
 #[cfg(feature = "compiler")]
 mod compilers;
@@ -16,7 +16,7 @@ use crate::limits::{CORE_INSTANCES, MEMORIES, MOST_ELEMENTS, TABLES};
 pub(crate) use compilers::{compiler_for, compiler_here};
 use ticker::Ticker;
 
-/// One per process; a clone is the same engine.
+/// The engine of the process; a clone is the same engine.
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
@@ -26,14 +26,14 @@ struct Inner {
     wasm: wasmtime::Engine,
     linker: Linker<Imports>,
     ticker: Ticker,
-    /// Whether its code looks at the epoch.
+    /// Whether compiled code checks the epoch.
     interrupts: bool,
     execution: Execution,
     #[cfg(feature = "compiler")]
     compilers: compilers::Compilers,
 }
 
-/// The execution of plugin code.
+/// How plugin code is executed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Execution {
     /// As machine code, in memory that is made executable.
@@ -43,7 +43,7 @@ pub enum Execution {
     Interpreted,
 }
 
-/// Why there is no engine.
+/// Why the engine does not start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the WebAssembly engine does not start: {0}; check the limits on address space (`ulimit -v`) and threads of this process, or \
@@ -51,20 +51,20 @@ pub enum Execution {
 )]
 pub struct EngineError(String);
 
-/// Default maximum of instances that live at the same time. Paths times stages, twice during a swap; every one takes
-/// 4 GiB of addresses, no memory.
+/// Default maximum of instances that live at the same time: paths times stages, twice during a swap. Each reserves 4 GiB of address space,
+/// but no memory.
 pub const INSTANCES: u32 = 256;
 
-/// Whether this build makes machine code.
+/// Whether this build can compile.
 pub const COMPILES: bool = cfg!(feature = "compiler");
 
-/// The target of code that runs on any processor of this machine's kind.
+/// Target of code that runs on any processor of this machine's architecture.
 #[cfg(target_arch = "x86_64")]
 pub(crate) const MADE_FOR: &str = "x86_64-unknown-linux-gnu";
 #[cfg(target_arch = "aarch64")]
 pub(crate) const MADE_FOR: &str = "aarch64-unknown-linux-gnu";
 
-/// The target of code for the interpreter, on a machine of either kind.
+/// Target of code for the interpreter, on both architectures.
 pub(crate) const INTERPRETER: &str = "pulley64";
 
 // === impl Engine ===
@@ -73,23 +73,23 @@ impl Engine {
     /// Starts an engine for machine code, and its ticker.
     ///
     /// # Errors
-    /// The process may not reserve the addresses, or may not start a thread.
+    /// The process may not reserve the address space, or may not start a thread.
     pub fn new() -> Result<Self, EngineError> {
         Self::start(true, Execution::Native, INSTANCES)
     }
 
-    /// Starts an engine with this execution, and room for `instances`.
+    /// Starts an engine with this execution and at most `instances` instances.
     ///
     /// # Errors
-    /// As [`Engine::new`].
+    /// Those of [`Engine::new`].
     pub fn with(execution: Execution, instances: u32) -> Result<Self, EngineError> {
         Self::start(true, execution, instances)
     }
 
-    /// An engine whose calls have no deadline, for measuring what deadlines cost.
+    /// Starts an engine whose calls have no deadline, to measure what deadlines cost.
     ///
     /// # Errors
-    /// As [`Engine::new`].
+    /// Those of [`Engine::new`].
     #[doc(hidden)]
     pub fn without_interruption() -> Result<Self, EngineError> {
         Self::start(false, Execution::Native, INSTANCES)
@@ -120,13 +120,13 @@ impl Engine {
         &self.inner.wasm
     }
 
-    /// Its execution of code.
+    /// Returns how it executes code.
     #[must_use]
     pub fn execution(&self) -> Execution {
         self.inner.execution
     }
 
-    /// The target that code must be compiled for to run here: for `host plugin compile --target`.
+    /// Returns the target of code that runs here: for `host plugin compile --target`.
     #[must_use]
     pub fn target(&self) -> &'static str {
         match self.inner.execution {
@@ -139,7 +139,7 @@ impl Engine {
         &self.inner.linker
     }
 
-    /// Sees to it that a call which begins now ends at its deadline.
+    /// Sets the deadline of a call that begins now.
     pub(crate) fn arm(&self, store: &mut Store<Imports>, deadline: Duration) {
         if !self.inner.interrupts {
             return;
@@ -165,18 +165,18 @@ fn config(interrupts: bool, execution: Execution, instances: u32) -> wasmtime::R
     Ok(config)
 }
 
-/// The settings that shape code: the same for every engine of every build, so that one can run what another has compiled.
+/// Returns the settings that determine the code: the same for every engine of every build, so that one can run code of another.
 fn code(interrupts: bool, execution: Execution) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     config
         .epoch_interruption(interrupts)
-        // Calls are synchronous; without this each would set up a task.
+        // Calls are synchronous; with concurrency support each would create a task.
         .concurrency_support(false)
-        // Nor is there a collector, which code would ask for.
+        // Plugins need no garbage collection; with it, code would require a collector.
         .gc_support(false)
-        // A trap names the function it happened in; more frames help nobody without the source.
+        // A trap names the function in which it happened; more frames are useless without the source.
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(4))
-        // Nothing here is debugged with a native debugger.
+        // Plugin code is not debugged with a native debugger.
         .generate_address_map(false)
         .native_unwind_info(false);
     if execution == Execution::Interpreted {

@@ -1,4 +1,4 @@
-//! A component as an [`Enricher`]: columns of kept rows in, more columns out.
+//! A component as an [`Enricher`]: takes columns of kept rows, returns more columns.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(crate) struct Binding {
     added: Vec<Field>,
 }
 
-/// An enricher on one path.
+/// The enricher of one path.
 pub(crate) struct WasmEnricher {
     guard: Guard<EnricherRole>,
 }

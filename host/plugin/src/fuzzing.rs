@@ -1,5 +1,4 @@
-//! Answers of guests, without a guest: the door by which arbitrary answers reach the checks that every answer passes. For
-//! `tests/fuzz`; no part of what this crate offers.
+//! Runs the checks of guests' answers on arbitrary answers, without a guest. For `tests/fuzz`; not part of this crate's API.
 
 use std::sync::Arc;
 
@@ -25,10 +24,10 @@ pub enum Returned {
     Bytes { offsets: Vec<u32>, bytes: Vec<u8> },
 }
 
-/// An answer to `decode`: rows, columns, undecodable records.
+/// Checks an answer to `decode`: rows, columns, undecodable records.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The first breach.
 pub fn decoded(
     (rows, columns, undecodable): (u32, Vec<Returned>, Vec<u32>),
     schema: &Arc<Schema>,
@@ -41,26 +40,26 @@ pub fn decoded(
     decoding::checked(answer, schema, fields, records, output_rows).map_err(|breach| told(&breach))
 }
 
-/// An answer to `decide`.
+/// Checks an answer to `decide`.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The first breach.
 pub fn decisions(thresholds: Vec<u64>, randomness: Vec<u64>, rows: usize) -> Result<Decisions, String> {
     sampling::checked(sampler::Decisions { thresholds, randomness }, rows).map_err(|breach| told(&breach))
 }
 
-/// Fields that a sampler or an enricher wants.
+/// Checks the fields that a sampler or an enricher wants.
 ///
 /// # Errors
-/// What is wrong with them.
+/// The first breach.
 pub fn wanted(indices: &[u32], fields: usize) -> Result<Vec<usize>, String> {
     columns::wanted(indices, fields).map_err(|breach| told(&breach))
 }
 
-/// An answer to a decoder's `bind`, as the host keeps it; its limit on metrics is not looked at.
+/// Checks an answer to a decoder's `bind`, and returns it as the host stores it; without the limit on metrics.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The first breach.
 pub fn declared(schema: &Schema) -> Result<Schema, String> {
     let metric = |(metric, only): (&host_model::Metric, Vec<schema::Condition>)| schema::MetricResult {
         name: metric.name.clone(),
@@ -80,10 +79,10 @@ pub fn declared(schema: &Schema) -> Result<Schema, String> {
     Ok(schema)
 }
 
-/// An answer to `expects`, compared with what an object has.
+/// Compares an answer to `expects` with an object's layout.
 ///
 /// # Errors
-/// Where they differ.
+/// The first difference.
 pub fn expected(is: &Layout, expects: &Layout) -> Result<(), String> {
     let member = |member: &host_model::Member| layout::MemberResult {
         name: member.name.clone(),
@@ -96,10 +95,10 @@ pub fn expected(is: &Layout, expects: &Layout) -> Result<(), String> {
     is.satisfies(&nouns::layout(answer)).map_err(|mismatch| printable(&mismatch.to_string(), 512))
 }
 
-/// An answer to `tune`: a default threshold, rules, and the least duration.
+/// Checks an answer to `tune`: a default threshold, rules, and the minimum duration.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The first breach.
 pub fn plan(default_threshold: u64, rules: Vec<(Subject, u64)>, min_duration_ns: u64) -> Result<KernelPlan, String> {
     let rule = |(subject, threshold)| {
         let subject = match subject {
@@ -115,7 +114,7 @@ pub fn plan(default_threshold: u64, rules: Vec<(Subject, u64)>, min_duration_ns:
     Ok(plan)
 }
 
-/// The columns of a batch as they would cross into the next guest.
+/// Returns the columns of a batch as they are passed to the next guest.
 #[must_use]
 pub fn crosses(batch: &Batch, fields: &[usize]) -> Option<Vec<Returned>> {
     fields.iter().map(|&field| columns::copy(batch.column(field)?).map(Returned::from)).collect()
@@ -132,7 +131,7 @@ fn declared_field(field: &Field) -> schema::FieldResult {
     }
 }
 
-/// As a fault names it.
+/// Formats a breach as a fault does.
 fn told(breach: &Breach) -> String {
     printable(&breach.to_string(), 512)
 }

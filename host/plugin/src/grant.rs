@@ -1,50 +1,50 @@
-//! Grants: the imports of a plugin against the permissions of the operator. `log` and `config` are free; the rest is granted by name.
+//! Compares the imports of a plugin with the grants of the operator. `log` and `config` are free; the rest is granted by name.
 
 use crate::inspection::Inspection;
 use crate::refusal::Refusal;
 use crate::version::{interface, is_wasi};
 
-/// The word of the grant to run code that was compiled elsewhere.
+/// The grant to run precompiled native code, as it is written.
 pub const NATIVE_CODE: &str = "native-code";
 
-/// The permissions of one slot. None by default.
+/// The permissions of one slot; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
-    /// BPF maps.
+    /// BPF maps that it may access.
     pub maps: Vec<MapGrant>,
-    /// Host tables.
+    /// Host tables that it may read.
     pub tables: Vec<TableGrant>,
-    /// The clocks.
+    /// Whether it may read the clocks.
     pub clock: bool,
-    /// Random numbers.
+    /// Whether it may have random numbers.
     pub random: bool,
     /// Permission to run precompiled native code. Granted only to a digest or a signer, never to a slot.
     pub native_code: bool,
 }
 
-/// One BPF map.
+/// A permission for one BPF map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MapGrant {
-    /// Its name in the object.
+    /// Name of the map in the object.
     pub name: String,
-    /// Whether it may be written as well.
+    /// Whether the map may also be written.
     pub write: bool,
-    /// The prefix that a key must have; empty for any key.
+    /// Prefix that keys must have; empty for any key.
     pub prefix: Vec<u8>,
-    /// Updates and deletions that each instance may make in a second; None for as many as it likes.
+    /// Maximum number of updates and deletions per second by each instance; None for no limit.
     pub updates_per_second: Option<u32>,
 }
 
-/// One host table.
+/// A permission for one host table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableGrant {
-    /// Its name; `*` for all.
+    /// Name of the table; `*` for all.
     pub table: String,
-    /// Its columns; empty for all.
+    /// Names of its columns; empty for all.
     pub columns: Vec<String>,
 }
 
-/// A word that grants nothing.
+/// A word that is not a grant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not a grant; a grant is `clock`, `random`, `native-code`, `tables`, `tables:TABLE`, `tables:TABLE:COLUMN,COLUMN`, `maps:MAP`, \
@@ -55,18 +55,18 @@ pub struct GrantError(pub String);
 /// The permission that an import needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// Nothing: every plugin has it.
+    /// None: every plugin has it.
     Free,
-    /// Nothing: it is of WASI, which links and is empty.
+    /// None: it is an interface of WASI, which links but is empty.
     Empty,
-    /// A grant; the simplest word that would do.
+    /// A grant; this is the simplest word that grants it.
     Grant(&'static str),
 }
 
 /// Returns the permission that an import needs.
 ///
 /// # Errors
-/// No host offers it, or this one does not speak its version.
+/// The host does not have the import, or not in this version.
 pub fn need(import: &str) -> Result<Need, Refusal> {
     match interface(import)? {
         Some(("log" | "config", _)) => Ok(Need::Free),
@@ -82,10 +82,10 @@ pub fn need(import: &str) -> Result<Need, Refusal> {
 // === impl Grants ===
 
 impl Grants {
-    /// Grants from the words of a configuration; [`GrantError`] lists them.
+    /// Parses grants from the words of a configuration; [`GrantError`] lists them.
     ///
     /// # Errors
-    /// The first word that is none.
+    /// The first invalid word.
     pub fn parse<S: AsRef<str>>(words: &[S]) -> Result<Self, GrantError> {
         let mut grants = Self::default();
         for word in words.iter().map(AsRef::as_ref) {
@@ -94,7 +94,7 @@ impl Grants {
         Ok(grants)
     }
 
-    /// The union of two grants: of a slot, and of a digest or a signer.
+    /// Returns the union of two grants: of a slot, and of a digest or a signer.
     #[must_use]
     pub fn merge(&self, other: &Self) -> Self {
         let mut all = self.clone();
@@ -106,10 +106,10 @@ impl Grants {
         all
     }
 
-    /// Compares what a component imports with what is granted.
+    /// Compares a component's imports with its grants.
     ///
     /// # Errors
-    /// An import that this host does not have, or all those that the operator has not granted.
+    /// An import that this host does not have, or all imports that the operator has not granted.
     pub fn check(&self, inspection: &Inspection) -> Result<(), Refusal> {
         let (mut imports, mut grants) = (Vec::new(), Vec::new());
         for import in &inspection.imports {
@@ -132,8 +132,8 @@ impl Grants {
         }
     }
 
-    /// The grants for a key of a map, for reading or for writing, as places in `maps`; at least one. Else the words that
-    /// would grant it.
+    /// Returns the grants for a key of a map, for reading or for writing, as indices in `maps`, at least one; else the words that would
+    /// grant it.
     pub(crate) fn map(&self, name: &str, key: &[u8], write: bool) -> Result<Vec<usize>, String> {
         let of_map = self.maps.iter().enumerate().filter(|(_, grant)| grant.name == name);
         let fits = |grant: &MapGrant| (grant.write || !write) && key.starts_with(&grant.prefix);
@@ -148,7 +148,7 @@ impl Grants {
         Err(format!("{why}; `{need}` in `grants` of the slot would do"))
     }
 
-    /// The grant for columns of a table; else the words that would grant it.
+    /// Checks the grant for columns of a table; if it is missing, returns the words that would grant it.
     pub(crate) fn table(&self, table: &str, columns: &[String]) -> Result<(), String> {
         let of_table = |grant: &&TableGrant| grant.table == table || grant.table == "*";
         let granted = |column: &String| {
@@ -204,7 +204,7 @@ impl Grants {
     }
 }
 
-/// `100/s`; none in a second is not a rate.
+/// Parses `100/s`; a rate of 0 is invalid.
 fn per_second(text: &str) -> Option<u32> {
     text.strip_suffix("/s")?.parse().ok().filter(|&updates| updates > 0)
 }

@@ -1,5 +1,5 @@
-//! The one door to a plugin: every call is timed, counted and checked here; a dead instance is built again before the next
-//! call, and one that fails again and again is left alone, for a while or for good.
+//! Guards all calls of a plugin: every call is timed, counted and checked here; an instance that died is rebuilt before the next call, and
+//! a plugin that fails again and again is not called for a while, or not any more.
 
 mod handover;
 mod recycle;
@@ -19,7 +19,7 @@ use crate::instance::{Blueprint, Instance, Role, explain};
 use crate::limits::{Deadlines, ERRORS_IN_A_ROW};
 use crate::refusal::PluginError;
 
-/// A plugin on one path.
+/// The plugin of one stage of a path.
 pub(crate) struct Guard<R: Role> {
     blueprint: Blueprint<R>,
     bound: R::Bound,
@@ -27,17 +27,17 @@ pub(crate) struct Guard<R: Role> {
     live: Option<Instance<R::Guest>>,
     backoff: Backoff,
     recycling: Pace,
-    /// Errors of its own that each function has returned since it last returned something else, in the order of [`Call`].
+    /// Number of errors in a row that each function has returned as its answer, in the order of [`Call`].
     errors: [u32; Call::COUNT],
 }
 
-/// A call on the path.
+/// A call of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
     Decode,
-    /// For rows of the last `Decode`, which the same instance must have made.
+    /// Completes rows of the last `Decode`; must be answered by the same instance.
     Complete,
-    /// About the last `Decode`, as well.
+    /// Asks about the last `Decode`; must also be answered by the same instance.
     Disowned,
     Recognise,
     Decide,
@@ -45,22 +45,22 @@ pub(crate) enum Call {
     Enrich,
 }
 
-/// The answer of a guest: its result, or an error of its own.
+/// The answer of a guest: its result, or an error that it returns.
 pub(crate) type Answer<T> = wasmtime::Result<Result<T, String>>;
 
-/// The end of a call that did not return what it should.
+/// Why a call did not return a valid answer.
 struct Ended {
     kind: FaultKind,
     detail: String,
 }
 
-/// A decoder is asked on the thread that all protocols wait for.
+/// Maximum time of `recognise`, which runs on a thread that all protocols share.
 const RECOGNISE: Duration = Duration::from_millis(50);
 
-/// Bytes of a fault's words: its cause, the function, and what the plugin said last.
+/// Maximum number of bytes of a fault's text: its cause, the function, and the plugin's last error line.
 const DETAIL: usize = 768;
 
-/// Makes a type with a field `guard` a [`Plugin`](host_model::Plugin).
+/// Implements [`Plugin`](host_model::Plugin) for a type with a field `guard`.
 macro_rules! plugin {
     ($plugin:ty) => {
         impl host_model::Plugin for $plugin {
@@ -109,25 +109,25 @@ impl<R: Role> Guard<R> {
         &self.blueprint.stats
     }
 
-    /// The fallback for a batch that it failed on.
+    /// Returns the fallback for a batch on which the plugin failed.
     pub(crate) fn fallback(&self) -> Fallback {
         self.blueprint.setup.fallback
     }
 
-    /// The answer of `bind`.
+    /// Returns the answer of `bind`.
     pub(crate) fn bound(&self) -> &R::Bound {
         &self.bound
     }
 
-    /// The most rows that one call may return.
+    /// Returns the maximum number of rows that one call may return.
     pub(crate) fn output_rows(&self) -> usize {
         self.blueprint.setup.limits.output_rows
     }
 
-    /// Calls an exported function with `rows` rows, and checks what it returns.
+    /// Calls an exported function with `rows` rows, and checks the answer.
     ///
     /// # Errors
-    /// The fault, counted. After a trap the next call builds the instance again.
+    /// The fault, which is counted. After a trap the next call rebuilds the instance.
     pub(crate) fn call<Raw, T>(
         &mut self,
         kind: Call,
@@ -156,7 +156,7 @@ impl<R: Role> Guard<R> {
         }
     }
 
-    /// It returned an error of its own: an answer, unless it is the only one that it has.
+    /// Counts an error that the guest returned as its answer: an offence only from [`ERRORS_IN_A_ROW`] of them in a row on.
     fn erred(&mut self, kind: Call, detail: String) -> Fault {
         let errors = self.errors_of(kind, |errors| errors.saturating_add(1));
         let ended = Ended { kind: FaultKind::Refused, detail };
@@ -168,7 +168,7 @@ impl<R: Role> Guard<R> {
         self.fault(kind.step(), Ended { detail, ..ended })
     }
 
-    /// Counts anew how many errors a function has returned in a row.
+    /// Updates the number of errors in a row of a function, and returns it.
     fn errors_of(&mut self, kind: Call, counted: impl FnOnce(u32) -> u32) -> u32 {
         let Some(errors) = self.errors.get_mut(kind as usize) else { return 0 };
         *errors = counted(*errors);
@@ -200,14 +200,14 @@ impl<R: Role> Guard<R> {
             Ok(_) => Err(self.offend(step, Breach::Rebound.into())),
             Err(failed) => {
                 let detail = format!("built again, {} failed: {}", failed.step, failed.problem);
-                // It was bound once with the same configuration, so that a refusal is no answer now.
+                // The first instance was bound with the same configuration, so refusing it now breaks the contract.
                 let kind = if failed.kind == FaultKind::Refused { FaultKind::Contract } else { failed.kind };
                 Err(self.offend(step, Ended { kind, detail }))
             }
         }
     }
 
-    /// Enters the sandbox, and sees to it that it is left in time. An error of the runtime ends the instance.
+    /// Calls the guest with a deadline. An error of the runtime ends the instance.
     fn enter<T>(&mut self, deadline: Duration, call: impl FnOnce(&mut Instance<R::Guest>) -> Answer<T>) -> Result<T, Ended> {
         let Some(instance) = &mut self.live else {
             return Err(Ended { kind: FaultKind::Trap, detail: "its instance is gone after a fault".into() });
@@ -230,13 +230,13 @@ impl<R: Role> Guard<R> {
         }
     }
 
-    /// There is no instance any more.
+    /// Drops the instance.
     fn end(&mut self) {
         self.live = None;
         self.blueprint.stats.memory_bytes.store(0, Relaxed);
     }
 
-    /// A fault of a call, with what follows from it.
+    /// Returns the fault of a call, after backoff or quarantine if it is an offence.
     fn offend(&mut self, step: &'static str, ended: Ended) -> Fault {
         if ended.kind.is_offence() {
             self.punish();
@@ -244,7 +244,7 @@ impl<R: Role> Guard<R> {
         self.fault(step, ended)
     }
 
-    /// Handles an offence: backoff, or quarantine.
+    /// Counts an offence: starts backoff or quarantine.
     fn punish(&mut self) {
         let stats = &self.blueprint.stats;
         let now = Duration::from_nanos(self.blueprint.setup.host.clock.monotonic());
@@ -258,13 +258,13 @@ impl<R: Role> Guard<R> {
         }
     }
 
-    /// A fault without consequences beyond being counted.
+    /// Counts a fault, without other consequences.
     fn fault(&self, step: &'static str, Ended { kind, detail }: Ended) -> Fault {
         self.blueprint.stats.fault(kind);
         Fault { plugin: self.blueprint.id.clone(), step, kind, detail: printable(&detail, DETAIL) }
     }
 
-    /// A fault of a call that was not made, because the host has not what it takes.
+    /// Returns the fault of a call that was not made, because its precondition is missing.
     pub(crate) fn not_called(&self, kind: Call, detail: &str) -> Fault {
         self.fault(kind.step(), Ended { kind: FaultKind::Refused, detail: detail.into() })
     }
@@ -282,10 +282,10 @@ impl From<Breach> for Ended {
 // === impl Call ===
 
 impl Call {
-    /// Their number.
+    /// Number of calls.
     const COUNT: usize = 7;
 
-    /// The exported function.
+    /// Name of the exported function.
     const fn step(self) -> &'static str {
         match self {
             Self::Decode => "decode",
@@ -298,7 +298,7 @@ impl Call {
         }
     }
 
-    /// Whether it is about the call before, so that the same instance must answer.
+    /// Whether the call is about the previous one, so that the same instance must answer.
     const fn follows(self) -> bool {
         matches!(self, Self::Complete | Self::Disowned)
     }

@@ -1,4 +1,4 @@
-//! The imports of a plugin: one room for each interface of `wit/v0.1/host.wit`, and one for WASI.
+//! The imports of a plugin: a file for each interface of `wit/v0.1/host.wit`, and one for WASI.
 
 mod bucket;
 mod clock;
@@ -29,7 +29,7 @@ use crate::limiter::Limiter;
 use crate::limits::Limits;
 use crate::version::v0_1::probe::plugin;
 
-/// The host's tables, maps and clock. Shared by all plugins of a path; each sees of it what it was granted.
+/// The host's tables, maps and clock. Shared by all plugins of a path; each can access what it was granted.
 #[derive(Clone)]
 pub struct Host {
     /// Tables about the node.
@@ -40,7 +40,7 @@ pub struct Host {
     pub clock: Arc<dyn Clock>,
 }
 
-/// The host as one instance sees it.
+/// The state of the imports of one instance.
 pub(crate) struct Imports {
     rates: Rates,
     config: Arc<serde_json::Map<String, serde_json::Value>>,
@@ -54,12 +54,12 @@ pub(crate) struct Imports {
     pub(crate) deadline: Deadline,
 }
 
-/// A guest asked the host for something that no plugin gets, or not this one. It ends the call.
+/// A request to the host that no plugin, or not this one, may make. It ends the call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it asked the host for {0}")]
 pub(crate) struct Forbidden(Cow<'static, str>);
 
-/// Gives every component the interfaces; whether it may have them was decided before.
+/// Links all interfaces for every component; the grants were checked before.
 pub(crate) fn link(linker: &mut Linker<Imports>) -> wasmtime::Result<()> {
     plugin::log::add_to_linker::<_, HasSelf<Imports>>(linker, |imports| imports)?;
     plugin::config::add_to_linker::<_, HasSelf<Imports>>(linker, |imports| imports)?;
@@ -73,13 +73,13 @@ pub(crate) fn link(linker: &mut Linker<Imports>) -> wasmtime::Result<()> {
 /// A host without tables and maps.
 struct Nothing;
 
-/// What takes longer than this has waited for something.
+/// Time from which a host function is considered to have waited.
 const NO_TIME: Duration = Duration::from_millis(1);
 
 // === impl Imports ===
 
 impl Imports {
-    /// Does what may wait for the system: the guest's deadline goes on meanwhile, by the clock on the wall.
+    /// Runs work that may wait for the system: this time counts against the guest's deadline by the wall clock.
     fn waiting<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> (T, Duration) {
         let began = Instant::now();
         let done = work(self);
@@ -122,7 +122,7 @@ impl Drop for Imports {
 // === impl Forbidden ===
 
 impl Forbidden {
-    /// As an error of the runtime, with what it asked for.
+    /// Returns an error of the runtime that names the request.
     fn error(what: impl Into<Cow<'static, str>>) -> wasmtime::Error {
         wasmtime::Error::new(Self(what.into()))
     }

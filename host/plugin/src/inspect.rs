@@ -1,4 +1,4 @@
-//! Inspection: role, name, version and imports of a component, read from its bytes before anything is compiled.
+//! Reads role, name, version and imports of a component from its bytes, before anything is compiled.
 
 use host_model::{Digest, Role, printable};
 use sha2::Digest as _;
@@ -14,11 +14,11 @@ use crate::version::interface;
 /// The custom section that carries a plugin's `name NUL version`.
 pub const IDENTITY_SECTION: &str = "probe:plugin";
 
-/// Reads what a component says of itself.
+/// Reads the metadata of a component.
 ///
 /// # Errors
-/// The bytes are not a component, are damaged, have no known role, speak another version of the contract, or are not those
-/// that were signed.
+/// The bytes are not a component, are damaged, have no known role, use another version of the contract, or have a signature that is not
+/// valid for them.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
     recognise(bytes)?;
     let mut found = Found::default();
@@ -71,23 +71,23 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
     })
 }
 
-/// The parts of a component that were read so far.
+/// The parts of a component read so far.
 #[derive(Default)]
 struct Found {
-    /// 0 in the component itself, more within nested modules and components.
+    /// Nesting depth: 0 in the component itself, more within nested modules and components.
     depth: usize,
     imports: Vec<String>,
     exports: Vec<String>,
     identity: Option<(String, String)>,
     component_name: Option<String>,
     version: Option<String>,
-    /// The label of a compiled plugin.
+    /// The label, if it is a compiled plugin.
     label: Option<Label>,
 }
 
-/// Bytes of an import's or export's name that are kept.
+/// Maximum length of an import's or export's name, in bytes; the rest is cut.
 const NAME: usize = 128;
-/// Imports that a component may have, and exports that are kept. One of wit/v0.1 with all of WASI has about fifty.
+/// Maximum number of imports, and of exports that are stored. A component of wit/v0.1 with all of WASI has about fifty.
 const NAMES: usize = 256;
 
 // === impl Found ===
@@ -99,7 +99,7 @@ impl Found {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => self.depth += 1,
             Payload::End(_) => self.depth = self.depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if self.depth == 0 => {
-                // All of them are compared with what is granted: none may be left out.
+                // Every import is compared with the grants, so none may be left out.
                 if self.imports.len() + section.count() as usize > NAMES {
                     return Err(Refusal::TooManyImports(NAMES));
                 }
@@ -136,7 +136,7 @@ impl Found {
         Ok(())
     }
 
-    /// Takes names and identity from the label of a compiled plugin; its own bytes say nothing.
+    /// Takes names and identity from the label of a compiled plugin; its own bytes have none.
     fn of(&mut self, label: Label) -> Result<Compiled, Refusal> {
         let Label { target, source, name, version, imports, exports } = label;
         if imports.len() > NAMES {
@@ -160,7 +160,7 @@ fn component_name(names: ComponentNameSectionReader<'_>) -> Option<String> {
     })
 }
 
-/// Interfaces of the contract that need nothing from the host.
+/// Whether an interface of the contract needs nothing from the host.
 fn holds_only_types(name: &str) -> bool {
     matches!(interface(name), Ok(Some(("columns" | "schema" | "layout", _))))
 }
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn an_import_cannot_hide_behind_others() {
-        // An instance without exports, imported under each of so many names.
+        // An instance without exports, imported under more names than the maximum.
         let mut component = b"\0asm\x0d\0\x01\0\x07\x03\x01\x42\0".to_vec();
         let names = (0..=NAMES).map(|number| format!("probe:plugin/log@0.1.{number}"));
         let imports: Vec<u8> = names.flat_map(|name| [&[0, name.len() as u8], name.as_bytes(), &[5, 0]].concat()).collect();

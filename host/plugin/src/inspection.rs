@@ -6,12 +6,12 @@ use host_model::{Digest, PluginId, Role, printable};
 
 use crate::signature::PublicKey;
 
-/// The facts that a component's bytes tell.
+/// The facts in a component's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
     /// Its roles; at least one.
     pub roles: Vec<Role>,
-    /// Whether it decodes a protocol: its records are those of the connections that speak it.
+    /// Whether it decodes a protocol: then its records are those of the protocol's connections.
     pub protocol: bool,
     /// Whether it hands its state to a successor.
     pub handover: bool,
@@ -29,23 +29,23 @@ pub struct Inspection {
     pub exports: Vec<String>,
     /// The key that signed it; None if it is unsigned. A component with a wrong signature is refused.
     pub signer: Option<PublicKey>,
-    /// The target of its code, if it is compiled already.
+    /// The target and source of its code, if it is a compiled plugin.
     pub compiled: Option<Compiled>,
 }
 
-/// The target of compiled code, and its source.
+/// Target and source of compiled code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compiled {
-    /// One of [`TARGETS`]; printable.
+    /// The target, one of [`TARGETS`]; printable.
     pub target: String,
-    /// The digest of the component, as the compiled plugin names it; printable.
+    /// The digest of the source component, as the compiled plugin states it; printable.
     pub source: String,
 }
 
-/// The name of a component that has none.
+/// Name of a component that has none of its own.
 pub(crate) const UNNAMED: &str = "unnamed";
 
-/// Maximum bytes of a plugin's name, and of its version; the rest is cut.
+/// Maximum length of a plugin's name, and of its version, in bytes; the rest is cut.
 pub(crate) const IDENTITY: usize = 64;
 
 // === impl Inspection ===
@@ -57,7 +57,7 @@ impl Inspection {
         format!("{}@{}", self.name, self.version)
     }
 
-    /// Named after its file, if it has no name of its own.
+    /// Names it after its file, if it has no name of its own.
     #[must_use]
     pub fn or_named(mut self, stem: &str) -> Self {
         let stem = printable(stem, IDENTITY);
@@ -67,7 +67,7 @@ impl Inspection {
         self
     }
 
-    /// Its identity in a slot.
+    /// Returns its identity in a slot.
     #[must_use]
     pub fn id(&self, slot: &str, generation: u64) -> PluginId {
         PluginId {

@@ -1,5 +1,5 @@
-//! One instance: one Store with one owner. A call that ends in an error of the runtime leaves it unusable; it is built again
-//! from its blueprint, never entered again.
+//! An instance: one Store with one owner. After a call that ends in an error of the runtime it is unusable: it is rebuilt from its
+//! blueprint and never entered again.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -18,21 +18,21 @@ use crate::imports::{Forbidden, Imports, Rates, TooManyHostCalls};
 use crate::refusal::{PluginError, Step};
 use crate::version::v0_1::exports::probe::plugin::handover;
 
-/// A role: what it adds to an instance.
+/// The part of an instance that depends on its role.
 pub(crate) trait Role: Send {
     /// The functions that it exports.
     type Guest: Send;
     /// The answer of `bind`, checked.
     type Bound: PartialEq + Send;
 
-    /// Finds the functions.
+    /// Looks up the exported functions.
     fn guest(pre: &InstancePre<Imports>, store: &mut Store<Imports>, instance: &WasmInstance) -> wasmtime::Result<Self::Guest>;
 
-    /// Calls `bind`, and what comes before it.
+    /// Calls `bind`, and the functions before it.
     fn bind(&self, store: &mut Store<Imports>, guest: &Self::Guest, config: &str) -> Result<Self::Bound, Failure>;
 }
 
-/// The parts of an instance.
+/// Everything needed to build an instance.
 pub(crate) struct Blueprint<R> {
     pub(crate) id: PluginId,
     pub(crate) role: R,
@@ -49,23 +49,23 @@ pub(crate) struct Instance<G> {
     pub(crate) store: Store<Imports>,
     pub(crate) guest: G,
     pub(crate) handover: Option<handover::Guest>,
-    /// Memory after `bind`.
+    /// Memory in bytes after `bind`.
     pub(crate) born_bytes: usize,
 }
 
-/// Why an instance did not come to life.
+/// Why an instance was not built.
 pub(crate) enum Failure {
-    /// The runtime ended it.
+    /// The runtime ended a call.
     Ended(Step, wasmtime::Error),
-    /// It said no.
+    /// The plugin refused.
     Refused(String),
-    /// Its answer breaks the contract.
+    /// An answer of the plugin breaks the contract.
     Breach(Step, Breach),
-    /// It reads another record than the probe writes.
+    /// The record layout that it expects differs from the probe's.
     Mismatch(Mismatch),
 }
 
-/// A [`Failure`] in words.
+/// A [`Failure`] as text.
 pub(crate) struct Explained {
     pub(crate) step: Step,
     pub(crate) kind: FaultKind,
@@ -167,8 +167,8 @@ impl<G> Instance<G> {
     }
 }
 
-/// An error of the runtime in words, with what the plugin said before it, and what kind of fault it is. `BackingOff` means that
-/// the host has no room for another instance.
+/// Formats an error of the runtime, with the plugin's last error line, and returns which kind of fault it is. `BackingOff` means that the
+/// host has no room for another instance.
 pub(crate) fn explain(error: &wasmtime::Error, store: &Store<Imports>, deadline: Duration) -> (FaultKind, String) {
     let (kind, mut detail) = cause(error, store, deadline);
     if let Some(words) = store.data().under_way.last_words() {
@@ -192,7 +192,7 @@ fn cause(error: &wasmtime::Error, store: &Store<Imports>, deadline: Duration) ->
     if error.is::<PoolConcurrencyLimitError>() {
         return (FaultKind::BackingOff, printable(&cause, 300));
     }
-    // The runtime's error for this has no public type.
+    // This error of the runtime has no public type.
     if cause.contains("fuel allocated for hostcalls") {
         return (FaultKind::Output, "what it returned is larger than its output may be (`output_bytes`)".into());
     }

@@ -1,19 +1,19 @@
-//! A component made safe: the life of a plugin, from its bytes to its calls.
+//! Runs plugins safely, from a component's bytes to its calls.
 //!
 //! ```text
 //! bytes -> inspect -> grant -> compile -> instantiate -> expects, bind -> calls
 //! ```
 //!
 //! The results are stages of `host-model`: a [`Decoder`](host_model::Decoder), [`Sampler`](host_model::Sampler) or
-//! [`Enricher`](host_model::Enricher) that happens to run in a sandbox. Whatever a guest does (trap, loop, lie, grow) ends as
-//! a [`Fault`](host_model::Fault) or a [`PluginError`], never as a panic or a stall.
+//! [`Enricher`](host_model::Enricher) that runs in a sandbox. Whatever a guest does (trap, loop, invalid answers, growth) ends as a
+//! [`Fault`](host_model::Fault) or a [`PluginError`], never as a panic or a stall.
 //!
-//! This crate knows no files to watch, no slots and no paths: that is the daemon's. The one folder it knows is the cache of
-//! compiled code. Without feature `compiler` there is neither: it runs compiled plugins only.
+//! This crate watches no files and has no slots and no paths: those belong to the daemon. The only directory that it uses is the cache of
+//! compiled code. Without feature `compiler` there is neither compiler nor cache: it runs compiled plugins only.
 
 #![deny(unsafe_code)]
 
-// What the bytes say, and whether that may be.
+// From the bytes to the check of the grants.
 pub mod grant;
 pub mod inspect;
 mod inspection;
@@ -69,22 +69,22 @@ pub use limits::{Deadlines, Limits, Quarantine};
 pub use refusal::{PluginError, Refusal, Step};
 pub use version::SPOKEN;
 
-/// WASI preview 1 answered inside the component: an adapter for `wasm-tools component new --adapt wasi_snapshot_preview1=FILE`.
-/// Source and reasons are in `adapters/`.
+/// Adapter that implements WASI preview 1 inside the component, for `wasm-tools component new --adapt wasi_snapshot_preview1=FILE`. Source
+/// and reasons are in `adapters/`.
 pub const STUB_ADAPTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/wasi_snapshot_preview1.stub.wasm"));
 
-/// The settings that a slot gives its plugin.
+/// The settings of a plugin in a slot.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// Its configuration: a JSON object.
+    /// Its configuration, a JSON object.
     pub config: String,
     /// Its permissions.
     pub grants: Grants,
     /// Its limits.
     pub limits: Limits,
-    /// The fallback for a batch that it failed on.
+    /// The fallback for a batch on which it failed.
     pub fallback: Fallback,
-    /// The host that it reaches.
+    /// The tables, maps and clock of the host.
     pub host: Host,
 }
 

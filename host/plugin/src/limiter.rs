@@ -1,4 +1,4 @@
-//! The memory and tables of one instance, counted and limited.
+//! Counts and limits the memory and tables of one instance.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,7 +8,7 @@ use wasmtime::ResourceLimiter;
 
 use crate::limits::{CORE_INSTANCES, Limits, MEMORIES, TABLES};
 
-/// Counts what an instance takes, over all its memories and tables, and refuses what is beyond its limits.
+/// Counts what an instance allocates, in all its memories and tables, and refuses what exceeds its limits.
 pub(crate) struct Limiter {
     memory_bytes: usize,
     memory_cap: usize,
@@ -18,7 +18,7 @@ pub(crate) struct Limiter {
     stats: Arc<CallStats>,
 }
 
-/// The resource that a call asked for and did not get.
+/// The resource that a call was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refused {
     Memory,
@@ -39,17 +39,17 @@ impl Limiter {
         }
     }
 
-    /// A call begins: what an earlier one was refused does not explain what happens to this one.
+    /// Forgets earlier refusals at the start of a call: they do not explain its failure.
     pub(crate) fn begin(&mut self) {
         self.refused = None;
     }
 
-    /// Bytes of all its memories.
+    /// Number of bytes of all its memories.
     pub(crate) const fn memory_bytes(&self) -> usize {
         self.memory_bytes
     }
 
-    /// A sentence about what the call was refused, if it was, and what an operator can do about it.
+    /// Returns a description of the refusal in this call, if any, and the cure.
     pub(crate) fn refusal(&self) -> Option<(String, &'static str)> {
         Some(match self.refused? {
             Refused::Memory => {
@@ -68,7 +68,7 @@ impl Limiter {
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        // Beyond its own maximum it gets nothing, so that nothing is counted.
+        // Growth beyond the memory's own maximum fails anyway, so nothing is counted.
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }

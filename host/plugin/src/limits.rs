@@ -1,119 +1,120 @@
-//! Limits of one plugin, each number with its reason.
+//! Limits of one plugin, with the reason for each number.
 
 use std::time::Duration;
 
-/// Limits of one plugin. Memory and counts hold for its whole instance, the rest for each call.
+/// Limits of one plugin. Memory and counts apply to its whole instance, the rest to each call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Time, by kind of call.
+    /// Maximum time, by kind of call.
     pub deadlines: Deadlines,
-    /// Linear memory. 64 MiB: enough for the interpreters of scripting languages (13 MiB at the start) with room to work.
+    /// Maximum linear memory. 64 MiB: enough for the interpreters of scripting languages (13 MiB at the start) with room to work.
     pub memory_bytes: usize,
-    /// Linear memory above which an instance is replaced by a new one before its next batch: memory grows and never shrinks,
-    /// so that one odd batch would hold it for ever. 32 MiB, half of what it may have: twice what an interpreter starts with,
-    /// and what is replaced still had room for the batch that made it grow. `memory_bytes` or more means never.
+    /// Linear memory above which an instance is replaced by a new one before its next batch: memory grows and never shrinks, so that it
+    /// would retain the memory for one odd batch for ever. 32 MiB, half of the maximum: twice the initial size of an interpreter, and the
+    /// batch that makes memory grow still has room. `memory_bytes` or more means never.
     pub recycle_bytes: usize,
-    /// Elements of all its tables. 100,000: five times what any toolchain that was measured asks for.
+    /// Maximum number of elements of all its tables. 100,000: five times as many as any measured toolchain asks for.
     pub table_elements: usize,
-    /// Maximum bytes that one call returns, and that one import is given. 16 MiB: 64 times the largest run of the defaults.
+    /// Maximum number of bytes that one call returns, and that one import is passed. 16 MiB: 64 times the largest run of the defaults.
     pub output_bytes: usize,
-    /// Rows that one run may become, of a schema with up to [`FIELDS_OF_A_ROW`] fields; with more fields fewer. 262,144: 256 times the
-    /// rows of a full batch. Each costs the host a few words, and when it is exported every field of it, even where no column was
-    /// asked for.
+    /// Maximum number of rows from one run, for a schema with up to [`FIELDS_OF_A_ROW`] fields; with more fields fewer. 262,144: 256 times
+    /// the rows of a full batch. Each row costs the host a few words, and all its fields when it is exported, even if no column was asked
+    /// for.
     pub output_rows: usize,
-    /// State that it may hand to a successor, or be handed. 4 MiB: 50,000 keys of 80 bytes, copied in a millisecond; the path
-    /// waits for it.
+    /// Maximum size of the state that it hands to a successor, or is handed. 4 MiB: 50,000 keys of 80 bytes, copied in a millisecond, for
+    /// which the path waits.
     pub state_bytes: usize,
-    /// Calls of the host's functions during one call. 10,000: ten for every row of a full batch, where one for all of them is
-    /// what is meant.
+    /// Maximum number of calls into the host during one call. 10,000: ten for every row of a full batch, although one for all rows is
+    /// intended.
     pub host_calls: u32,
-    /// Lines a second in the host's log; the rest is counted. Twenty: more than a person reads.
+    /// Maximum number of lines per second in the host's log; the rest is counted. Twenty: more than a person reads.
     pub log_lines_per_second: u32,
-    /// When it is not called any more; None for never.
+    /// When it is quarantined; None for never.
     pub quarantine: Option<Quarantine>,
 }
 
-/// Maximum time of each kind of call. Times are the plugin's own: a worker that is not run, because the machine is busy, is
-/// waited for. They are kept to about 40 ms.
+/// Maximum time of each kind of call. Times are the plugin's own: while a busy machine does not schedule the worker, the deadline is
+/// extended. Deadlines are exact to about 40 ms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deadlines {
-    /// Instantiation, `expects` and `bind` together. A second: interpreters start here, and a load that hangs longer looks broken.
+    /// Maximum for instantiation, `expects` and `bind` together. A second: interpreters start here, and a load that hangs longer looks
+    /// broken.
     pub bind: Duration,
-    /// `decode` and `complete`. 100 ms: a call of 1024 rows takes microseconds, and a ring of 8 MiB holds the events of about
+    /// Maximum for `decode` and `complete`. 100 ms: a call of 1024 rows takes microseconds, and a ring of 8 MiB holds the events of about
     /// that time at a million records a second.
     pub decode: Duration,
-    /// `decide`. 100 ms: as `decode`; the ring waits for it as well.
+    /// Maximum for `decide`. 100 ms, as `decode`: the ring waits for it as well.
     pub decide: Duration,
-    /// `tune`. 50 ms: it is called every second, sees eight numbers, and must not cost a tenth of a processor.
+    /// Maximum for `tune`. 50 ms: it is called every second, gets eight numbers, and must not cost a tenth of a processor.
     pub tune: Duration,
-    /// `enrich`. 250 ms: a table that is asked about 1024 new processes reads /proc for each, 50 us a process.
+    /// Maximum for `enrich`. 250 ms: a lookup of 1024 new processes in a table reads /proc for each, 50 us a process.
     pub enrich: Duration,
-    /// `export-state` and `import-state`. A second: the path waits meanwhile, and its ring must not run over.
+    /// Maximum for `export-state` and `import-state`. A second: the path waits meanwhile, and its ring must not overflow.
     pub handover: Duration,
 }
 
-/// The number of offences (a broken limit or contract, not an error of its own) after which a plugin is not called any more, and the time
-/// within which they count. Ten within a minute: it rests after the third, each time twice as long, so that one that always fails is given up
-/// after 13 seconds, and one that meets an odd batch now and then is not.
+/// Number of offences (a broken limit or contract, not an error that the plugin returns) that lead to quarantine, and the time within which
+/// they count. Ten within a minute: after the third it is paused, each time twice as long, so that a plugin that always fails is
+/// quarantined after 13 seconds, and one that meets an odd batch now and then is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quarantine {
-    /// The number.
+    /// Number of offences.
     pub faults: u32,
-    /// The time within which they count.
+    /// Time within which they count.
     pub window: Duration,
 }
 
-/// No deadline is longer: a path would stand still for it.
+/// Maximum deadline: the path stands still during a call.
 pub const LONGEST_DEADLINE: Duration = Duration::from_secs(10);
 
-/// No memory is larger: addresses of wasm have 32 bits.
+/// Maximum memory: wasm addresses have 32 bits.
 pub const LARGEST_MEMORY: usize = 4 << 30;
 
-/// No output is larger: Arrow's offsets are signed 32-bit.
+/// Maximum output: Arrow's offsets are signed 32-bit.
 pub const LARGEST_OUTPUT: usize = 1 << 30;
 
-/// No run becomes more rows: 32 MiB for their thresholds alone.
+/// Maximum number of rows from one run: 32 MiB for their thresholds alone.
 pub const MOST_ROWS: usize = 4 << 20;
 
-/// No state is larger: the path stands still while it is copied, about 50 ms for this.
+/// Maximum state: the path stands still while it is copied, about 50 ms for this size.
 pub const LARGEST_STATE: usize = 128 << 20;
 
-/// No table is larger: an element takes 8 bytes of the host, and addresses for as many are set aside for each of 2048 tables.
+/// Maximum number of table elements: each takes 8 bytes of the host, and address space for this number is reserved for each of 2048 tables.
 pub const MOST_ELEMENTS: usize = 1_000_000;
 
-/// No call calls the host more often: a second of the cheapest ones.
+/// Maximum number of calls into the host during one call: a second of the cheapest ones.
 pub const MOST_HOST_CALLS: u32 = 10_000_000;
 
-/// No log is faster: each line is a system call on the path.
+/// Maximum number of log lines per second: each is a system call on the path.
 pub const MOST_LOG_LINES: u32 = 1_000;
 
-/// No quarantine counts more faults: each is remembered with its time.
+/// Maximum number of offences of a quarantine: each is stored with its time.
 pub const MOST_FAULTS: u32 = 1_000;
 
-/// Errors that one function may return in a row before each further one counts as an offence. 100: an error is an answer, but one that is
-/// always given does as much harm as a fault, and nobody sees it.
+/// Number of errors that one function may return in a row; each further one counts as an offence. 100: an error is a valid answer, but a
+/// plugin that always returns one does as much harm as a fault, and less visibly.
 pub const ERRORS_IN_A_ROW: u32 = 100;
 
-/// Fields of a schema whose rows count once against `output_rows`; with more of them each counts as often as it has as many. 16: what a
-/// row costs the host is what its fields cost.
+/// Number of fields for which a row counts once against `output_rows`; a row with more counts once for each group of this size. 16: a row
+/// costs the host what its fields cost.
 pub const FIELDS_OF_A_ROW: usize = 16;
 
-/// Core instances of one component. An interpreter brings 108.
+/// Maximum number of core instances of one component. An interpreter has 108.
 pub(crate) const CORE_INSTANCES: usize = 1_000;
 
-/// Linear memories of one component.
+/// Maximum number of linear memories of one component.
 pub(crate) const MEMORIES: usize = 16;
 
-/// Tables of one component. An interpreter with its 38 modules brings about as many.
+/// Maximum number of tables of one component. An interpreter with its 38 modules has about as many.
 pub(crate) const TABLES: usize = 200;
 
-/// Bytes of wasm that are looked at. Twice the largest component measured (Python, 18 MiB) and then some.
+/// Maximum size of a component, in bytes. More than twice the largest component measured (Python, 18 MiB).
 pub const LARGEST_COMPONENT: usize = 64 << 20;
 
-/// Maximum metrics of a schema: each is counted for every row.
+/// Maximum number of metrics of a schema: each is counted for every row.
 pub(crate) const MAX_METRICS: usize = 64;
 
-/// Maximum conversations that a decoder may disown after one `decode`: as many as the router knows.
+/// Maximum number of conversations that a decoder may disown after one `decode`: the number that the router stores.
 pub(crate) const MOST_DISOWNED: usize = 1 << 16;
 
 // === impl Limits ===
@@ -136,7 +137,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// These limits, none beyond what the host can hold.
+    /// Returns these limits, reduced to what the host supports.
     #[must_use]
     pub fn bounded(self) -> Self {
         let counted = |limit: Quarantine| Quarantine { faults: limit.faults.clamp(1, MOST_FAULTS), window: limit.window };
@@ -154,7 +155,7 @@ impl Limits {
         }
     }
 
-    /// Each limit with its value, as an operator reads them, in the order of this type.
+    /// Returns each limit with its value, formatted for operators, in the order of this type.
     #[must_use]
     pub fn named(&self) -> Vec<(&'static str, String)> {
         let Deadlines { bind, decode, decide, tune, enrich, handover } = &self.deadlines;
@@ -197,7 +198,7 @@ impl Default for Deadlines {
 }
 
 impl Deadlines {
-    /// The same deadline for every call on a path; loads and handovers keep theirs.
+    /// Sets the same deadline for every call on a path; loads and handovers keep theirs.
     #[must_use]
     pub fn calls(deadline: Duration) -> Self {
         Self { decode: deadline, decide: deadline, tune: deadline, enrich: deadline, ..Self::default() }
@@ -224,7 +225,7 @@ impl Default for Quarantine {
     }
 }
 
-/// As the configuration writes it: `250ms`, `1s`.
+/// Formats a time as the configuration writes it: `250ms`, `1s`.
 fn time(duration: Duration) -> String {
     match duration.as_millis() {
         millis if millis % 1_000 == 0 => format!("{}s", millis / 1_000),
@@ -232,7 +233,7 @@ fn time(duration: Duration) -> String {
     }
 }
 
-/// As the configuration writes it: `64MiB`, `100KiB`, `1000`.
+/// Formats a size as the configuration writes it: `64MiB`, `100KiB`, `1000`.
 fn size(bytes: usize) -> String {
     match bytes {
         0 => "0".into(),

@@ -1,4 +1,4 @@
-//! The one place of this crate that trusts bytes: code from outside becomes part of this process.
+//! Maps compiled code: the only place of this crate where bytes from outside become part of this process.
 
 #![allow(unsafe_code, reason = "compiled code cannot be checked, only its origin can; this room takes nothing but `Origin`")]
 
@@ -10,9 +10,9 @@ use crate::apart::Made;
 use crate::cache::Verified;
 use crate::compiled::Proven;
 
-/// Code of which it is known where it comes from.
+/// Code whose origin is known.
 pub(crate) enum Origin<'a> {
-    /// From the cache, with a tag that was made with its key.
+    /// From the cache, with a tag that was made with the cache's key.
     #[cfg(feature = "compiler")]
     Sealed(&'a Verified),
     /// From a process of this binary that compiled a component.
@@ -25,7 +25,7 @@ pub(crate) enum Origin<'a> {
 /// Maps code that a compiler of this project made.
 ///
 /// # Errors
-/// It is for another processor, another version of the runtime, or other settings.
+/// The code is for another processor, another version of the runtime, or other settings.
 pub(crate) fn load(engine: &wasmtime::Engine, origin: &Origin<'_>) -> wasmtime::Result<Component> {
     let code = match origin {
         #[cfg(feature = "compiler")]

@@ -1,4 +1,4 @@
-//! A component as a [`Recogniser`]: first bytes of connections in, opinions out.
+//! A component as a [`Recogniser`]: takes first bytes of connections, returns opinions.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::version::v0_1::exports::probe::plugin::protocol;
 use crate::version::v0_1::nouns;
 use crate::version::v0_1::probe::plugin::columns::ValuesParam;
 
-/// Bound as a decoder is, and then asked what it decodes.
+/// The role of a recogniser: bound like a decoder, then asked for the protocol that it decodes.
 pub(crate) struct RecogniserRole(pub(crate) DecoderRole);
 
-/// A recogniser beside the decoder of one path.
+/// The recogniser beside the decoder of one path.
 pub(crate) struct WasmRecogniser {
     guard: Guard<RecogniserRole>,
 }
@@ -77,7 +77,7 @@ impl Recogniser for WasmRecogniser {
     }
 }
 
-/// Its interface `protocol`; there is no recogniser without.
+/// Returns its interface `protocol`, which every recogniser has.
 fn speaks(guest: &Guest) -> wasmtime::Result<&protocol::Guest> {
     guest.protocol.as_ref().ok_or_else(|| wasmtime::Error::msg("it does not export `protocol`"))
 }

@@ -1,4 +1,4 @@
-//! Why a plugin was not loaded: who, at which step, what is wrong, and the cure.
+//! Errors of loading a plugin: which plugin, at which step, why, and the cure.
 
 use std::fmt;
 
@@ -7,27 +7,27 @@ use host_model::printable;
 /// The steps of a load, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// The file was read.
+    /// Reading the file.
     Read,
-    /// Role, contract and imports were read from the bytes.
+    /// Reading role, contract and imports from the bytes.
     Inspect,
-    /// The imports were compared with what the operator granted.
+    /// Comparing the imports with the operator's grants.
     Grant,
-    /// Wasm became machine code.
+    /// Compiling Wasm to machine code.
     Compile,
-    /// Memory was laid out and start functions ran.
+    /// Laying out memory and running start functions.
     Instantiate,
-    /// The record it expects was compared with the probe's.
+    /// Comparing the record layout that it expects with the probe's.
     Expects,
-    /// Its `bind` was called.
+    /// Calling its `bind`.
     Bind,
 }
 
-/// A load that failed. The plugin that was there before stays.
+/// A load that failed. The plugin that was live before stays live.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("plugin {plugin}: {step} failed: {problem}")]
 pub struct PluginError {
-    /// Who: `name@version` where the bytes tell, else the digest or the file.
+    /// Which plugin: `name@version` if the bytes state it, else the digest or the file.
     pub plugin: String,
     /// The step that failed.
     pub step: Step,
@@ -37,33 +37,33 @@ pub struct PluginError {
     pub cure: String,
 }
 
-/// Why bytes are not a plugin that this host can run. All of it is read before anything is compiled.
+/// Why bytes are not a plugin that this host can run. It is found before anything is compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No bytes.
+    /// The file is empty.
     #[error("the file is empty")]
     Empty,
-    /// More bytes than are looked at.
+    /// The file is larger than the maximum.
     #[error("the file has {0} bytes, more than {max} MiB", max = crate::limits::LARGEST_COMPONENT >> 20)]
     TooLarge(usize),
-    /// Something else.
+    /// The bytes are not WebAssembly.
     #[error("this is not WebAssembly but {0}")]
     NotWasm(&'static str),
-    /// A module without the component around it.
+    /// The bytes are a core module, not a component.
     #[error("this is a core WebAssembly module, not a component")]
     CoreModule,
-    /// Cut or damaged.
+    /// The component is cut or damaged.
     #[error("the component ends early or is damaged at byte {offset}: {problem}")]
     Damaged {
-        /// Where.
+        /// Position in the bytes.
         offset: u64,
-        /// The parser's words.
+        /// The parser's error.
         problem: String,
     },
     /// It exports no role.
     #[error("it has no known role: it exports {}", list(.0))]
     NoRole(Vec<String>),
-    /// It does not have the role that is asked for.
+    /// It does not have the role of the slot.
     #[error("its role is not {wanted}: it exports {}", list(.exports))]
     OtherRole {
         /// The role of the slot.
@@ -71,43 +71,43 @@ pub enum Refusal {
         /// Its exports.
         exports: Vec<String>,
     },
-    /// It is a decoder, but of no protocol.
+    /// It is a decoder, but not of a protocol.
     #[error("it decodes no protocol: it exports {}", list(.0))]
     NoProtocol(Vec<String>),
-    /// It speaks another version of the contract.
+    /// It uses another version of the contract.
     #[error("`{name}` is of a contract that this host does not speak; it speaks probe:plugin {speaks}")]
     Contract {
         /// The import or export.
         name: String,
-        /// The version that this host speaks.
+        /// The version that this host supports.
         speaks: &'static str,
     },
-    /// It carries a signature that is none of it.
+    /// Its signature is malformed or not valid for these bytes.
     #[error("its section `probe:signature` {0}")]
     Signature(String),
-    /// It is a compiled plugin that does not say what it is, or none where one is wanted.
+    /// It is a compiled plugin without a valid label, or not a compiled plugin although one is required.
     #[error("its section `probe:compiled` {0}")]
     Compiled(String),
-    /// It imports more than anything needs.
+    /// It has more imports than the maximum.
     #[error("it has more than {0} imports")]
     TooManyImports(usize),
-    /// It imports a WASI of another version.
+    /// It imports another version of WASI.
     #[error("it imports `{0}`; of WASI this host has 0.2, empty")]
     Wasi(String),
-    /// It imports what no host of this contract offers.
+    /// It imports an interface that no host of this contract offers.
     #[error("it imports `{0}`, which this host does not offer")]
     UnknownImport(String),
-    /// It imports what the operator has not granted.
+    /// It imports interfaces that the operator has not granted.
     #[error("it imports {}, and that is not granted", list(.imports))]
     NotGranted {
         /// The interfaces.
         imports: Vec<String>,
-        /// The simplest grant for each: what is to be added to `grants`.
+        /// The simplest grant for each, to be added to `grants`.
         grants: Vec<&'static str>,
     },
 }
 
-/// The cure where the compiler refuses the code of a component.
+/// The cure if the compiler refuses the code of a component.
 #[cfg(feature = "compiler")]
 pub(crate) const NOT_TAKEN: &str =
     "look what `wasm-tools validate` says; threads, garbage collection and exceptions are not taken";
@@ -115,7 +115,7 @@ pub(crate) const NOT_TAKEN: &str =
 // === impl Refusal ===
 
 impl Refusal {
-    /// The step at which it was found.
+    /// Returns the step at which it was found.
     #[must_use]
     pub const fn step(&self) -> Step {
         match self {
@@ -124,7 +124,7 @@ impl Refusal {
         }
     }
 
-    /// The cure.
+    /// Returns the cure.
     #[must_use]
     pub fn cure(&self) -> String {
         match self {
@@ -170,7 +170,7 @@ impl Refusal {
         }
     }
 
-    /// With a name.
+    /// Adds the name of the plugin.
     #[must_use]
     pub fn of(self, plugin: &str) -> PluginError {
         PluginError::new(plugin, self.step(), &self.to_string(), &self.cure())
@@ -180,7 +180,7 @@ impl Refusal {
 // === impl PluginError ===
 
 impl PluginError {
-    /// An error whose words are made printable.
+    /// Creates an error whose texts are made printable.
     #[must_use]
     pub fn new(plugin: &str, step: Step, problem: &str, cure: &str) -> Self {
         Self { plugin: printable(plugin, 160), step, problem: printable(problem, 1024), cure: printable(cure, 512) }

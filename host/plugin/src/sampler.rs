@@ -1,4 +1,4 @@
-//! A component as a [`Sampler`]: columns in, a threshold per row out.
+//! A component as a [`Sampler`]: takes columns, returns a threshold per row.
 
 use std::sync::Arc;
 
@@ -20,12 +20,12 @@ pub(crate) struct SamplerRole {
     pub(crate) schema: Arc<Schema>,
 }
 
-/// A sampler on one path.
+/// The sampler of one path.
 pub(crate) struct WasmSampler {
     guard: Guard<SamplerRole>,
 }
 
-/// Randomness has 56 bits.
+/// Maximum randomness, which has 56 bits.
 const RANDOM_BITS: u64 = (1 << 56) - 1;
 
 // === impl SamplerRole ===

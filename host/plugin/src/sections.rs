@@ -1,4 +1,4 @@
-//! The outer form of a component's bytes: whether they are one, and what is said of those that are damaged.
+//! Checks the outer format of a component's bytes, and describes damaged ones.
 
 use host_model::printable;
 
@@ -8,7 +8,7 @@ use crate::refusal::Refusal;
 /// Checks the first bytes.
 ///
 /// # Errors
-/// The bytes are something else, which is named.
+/// The bytes have another format, which the error names.
 pub(crate) fn recognise(bytes: &[u8]) -> Result<(), Refusal> {
     match bytes {
         [] => Err(Refusal::Empty),
@@ -22,7 +22,7 @@ pub(crate) fn recognise(bytes: &[u8]) -> Result<(), Refusal> {
     }
 }
 
-/// The refusal of bytes that cannot be parsed.
+/// Returns the refusal of bytes that cannot be parsed.
 pub(crate) fn damaged(error: wasmparser::BinaryReaderError) -> Refusal {
     Refusal::Damaged { offset: error.offset(), problem: printable(error.message(), 200) }
 }

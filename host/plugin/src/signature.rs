@@ -1,11 +1,11 @@
-//! Signatures of components: Ed25519, inside the component as its last section.
+//! Signs and verifies components: Ed25519, with the signature in the component's last section.
 //!
 //! ```text
 //! the component | custom section "probe:signature": 1 | 32 bytes public key | 64 bytes signature
 //! ```
 //!
-//! What is signed is [`CONTEXT`] and the SHA-256 of all bytes before the section. Tools that read components skip the section;
-//! the component's digest is that of all bytes, signature included.
+//! The signed message is [`CONTEXT`] and the SHA-256 of all bytes before the section. Tools that read components skip the section; the
+//! component's digest covers all bytes, signature included.
 
 mod key;
 
@@ -18,25 +18,25 @@ pub use key::{KeyError, PrivateKey, PublicKey};
 use crate::refusal::Refusal;
 use crate::sections::{damaged, recognise};
 
-/// The custom section that carries a signature.
+/// Name of the custom section with the signature.
 pub const SECTION: &str = "probe:signature";
 
-/// Comes before the hash in what is signed, so that the key's signature of anything else is none of a component.
+/// Prefix of the signed message, so that signatures of anything else made with the key are not valid for a component.
 pub const CONTEXT: &[u8] = b"probe:plugin component, SHA-256\0";
 
-/// The version of the section's content.
+/// Version of the section's format.
 const VERSION: u8 = 1;
-/// Version, key, signature.
+/// Size of the section's content: version, key, signature.
 const CONTENT: usize = 1 + 32 + 64;
-/// Id 0 for a custom section, its length, the length of its name: each below 128, so each is one byte.
+/// Head of the section: id 0 for a custom section, its length, the length of its name; each below 128, so each is one byte.
 const HEAD: [u8; 3] = [0, (1 + SECTION.len() + CONTENT) as u8, SECTION.len() as u8];
-/// Bytes of the whole section.
+/// Size of the whole section, in bytes.
 const WHOLE: usize = HEAD.len() + SECTION.len() + CONTENT;
 
-/// The component with a signature at its end, in the place of the one that it may have.
+/// Returns the component with a signature at its end, which replaces an existing one.
 ///
 /// # Errors
-/// The bytes are not a component, or have something signed or unsigned after a signature.
+/// The bytes are not a component, or something follows their existing signature.
 pub fn sign(component: &[u8], key: &PrivateKey) -> Result<Vec<u8>, Refusal> {
     let unsigned = match split(component)? {
         Some((unsigned, _)) => unsigned,
@@ -55,7 +55,7 @@ pub fn sign(component: &[u8], key: &PrivateKey) -> Result<Vec<u8>, Refusal> {
 /// Returns the key that signed a component; None if it is unsigned.
 ///
 /// # Errors
-/// It is damaged, or what it carries is not a signature of these bytes.
+/// The bytes are damaged, or the signature is not valid for them.
 pub fn verify(component: &[u8]) -> Result<Option<PublicKey>, Refusal> {
     let Some((unsigned, content)) = split(component)? else { return Ok(None) };
     let (version, rest) = content.split_first().ok_or_else(|| refused("is empty"))?;
@@ -77,7 +77,7 @@ fn message(unsigned: &[u8]) -> Vec<u8> {
 /// A signed component: the bytes before the section with the signature, and the section's content.
 type Signed<'a> = (&'a [u8], &'a [u8]);
 
-/// None if it is not signed.
+/// Splits off the signature; None if the component is not signed.
 fn split(component: &[u8]) -> Result<Option<Signed<'_>>, Refusal> {
     recognise(component)?;
     let (mut depth, mut sections) = (0_usize, 0);
@@ -86,7 +86,7 @@ fn split(component: &[u8]) -> Result<Option<Signed<'_>>, Refusal> {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => return Err(Refusal::CoreModule),
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
-            // Those of nested modules and components say nothing about the whole.
+            // Sections of nested modules and components do not sign the whole.
             Payload::CustomSection(section) if depth == 0 && section.name() == SECTION => sections += 1,
             _ => {}
         }
@@ -144,7 +144,7 @@ mod tests {
         for place in 0..component.len() {
             let mut tampered = component.clone();
             tampered[place] ^= 1;
-            // A section of another name is no signature at all: then there is no signer either.
+            // Under another name the section is not a signature, and the component has no signer.
             assert!(verify(&tampered).is_err() || verify(&tampered) == Ok(None), "byte {place}");
         }
     }

@@ -1,20 +1,20 @@
-//! Which versions of the contract, and of WASI, this host speaks. A folder of `wit/` and a room here for each.
+//! The versions of the contract, and of WASI, that this host supports. Each has a folder in `wit/` and a file here.
 
 pub(crate) mod v0_1;
 
 use crate::refusal::Refusal;
 
-/// The package that the contract is.
+/// Name of the contract's package.
 pub(crate) const PACKAGE: &str = "probe:plugin/";
 
-/// The version of the contract that this host speaks, as refusals name it.
+/// Version of the contract that this host supports, as refusals name it.
 pub const SPOKEN: &str = "0.1";
 
-/// The name of an interface of the contract, without package and version: `sampler` for `probe:plugin/sampler@0.1.0`. None if
-/// the name is of another package.
+/// Returns name and version of an interface of the contract: `sampler` and `0.1.0` for `probe:plugin/sampler@0.1.0`. None if the name is of
+/// another package.
 ///
 /// # Errors
-/// The name is of a version that this host does not speak.
+/// The name has a version that this host does not support.
 pub(crate) fn interface(name: &str) -> Result<Option<(&str, &str)>, Refusal> {
     let Some(rest) = name.strip_prefix(PACKAGE) else { return Ok(None) };
     let (interface, version) = rest.split_once('@').unwrap_or((rest, ""));
@@ -22,10 +22,10 @@ pub(crate) fn interface(name: &str) -> Result<Option<(&str, &str)>, Refusal> {
     if spoken { Ok(Some((interface, version))) } else { Err(Refusal::Contract { name: name.into(), speaks: SPOKEN }) }
 }
 
-/// Whether a name is of WASI, of the version that is answered here.
+/// Whether a name is of WASI, in the version that this host supports.
 ///
 /// # Errors
-/// It is of another version.
+/// The name is of another version of WASI.
 pub(crate) fn is_wasi(import: &str) -> Result<bool, Refusal> {
     if !import.starts_with("wasi:") {
         return Ok(false);

@@ -1,18 +1,18 @@
-//! Limits on one function. Compilers take time and memory that grow faster than a function does; these are the ways that were
-//! found, and a function that a compiler made of real source is far below each.
+//! Limits on one function. Compilers need time and memory that grow faster than the size of a function; these limits cover the ways that
+//! were found, and functions that are compiled from real source are far below each.
 
 use wasmparser::{FunctionBody, Operator, Parser, Payload};
 
-/// Bytes of a function's body. Two MiB: the loops of interpreters, the largest functions that people compile, have a few hundred KiB.
+/// Maximum size of a function's body, in bytes. Two MiB: the loops of interpreters, the largest real functions, have a few hundred KiB.
 const MOST_BYTES: usize = 2 << 20;
-/// Locals of a function. 20,000: these have a few thousand.
+/// Maximum number of locals of a function. 20,000: the same loops have a few thousand.
 const MOST_LOCALS: u64 = 20_000;
-/// Loops within loops. 64: people write five.
+/// Maximum depth of nested loops. 64: real code has five.
 const MOST_LOOPS: usize = 64;
-/// Functions of a component. A million: interpreters have some ten thousand.
+/// Maximum number of functions of a component. A million: interpreters have some ten thousand.
 const MOST_FUNCTIONS: u64 = 1_000_000;
 
-/// A function that is more than is compiled.
+/// A function or a component that exceeds a limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TooMuch {
     #[error("function {function} has {is} bytes; at most {MOST_BYTES} are compiled")]
@@ -25,7 +25,7 @@ pub(crate) enum TooMuch {
     Functions,
 }
 
-/// Looks at every function of a component. What is damaged is left to the compiler, which says so better.
+/// Checks every function of a component. Damaged bytes are left to the compiler, whose error is more precise.
 pub(super) fn check(component: &[u8]) -> Result<(), TooMuch> {
     let mut function = 0;
     for payload in Parser::new(0).parse_all(component) {
@@ -53,7 +53,7 @@ fn look_at(function: u64, body: &FunctionBody<'_>) -> Result<(), TooMuch> {
         }
     }
     let Ok(operators) = body.get_operators_reader() else { return Ok(()) };
-    // Whether each block that is open is a loop.
+    // The kind of each open block: true for a loop.
     let (mut open, mut loops) = (Vec::new(), 0_usize);
     for operator in operators {
         match operator {
@@ -77,7 +77,7 @@ fn look_at(function: u64, body: &FunctionBody<'_>) -> Result<(), TooMuch> {
 mod tests {
     use super::*;
 
-    /// A component with one function.
+    /// Builds a component with one function.
     fn component(locals: &str, body: &str) -> Vec<u8> {
         wat::parse_str(format!("(component (core module (func) (func {locals} {body})))")).unwrap()
     }

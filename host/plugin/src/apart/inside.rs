@@ -1,4 +1,4 @@
-//! The other side: the process that compiles one component.
+//! The process that compiles one component.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -10,31 +10,31 @@ use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_s
 use crate::engine::{Execution, compiler_here};
 use crate::limits::LARGEST_COMPONENT;
 
-/// The name that the binary is started under to compile.
+/// Name under which the binary is started to compile.
 pub const NAME: &str = "host-compile";
 
-/// Exit code after the process has written to standard output what is wrong with the component.
+/// Exit code after the compiler's error was written to standard output.
 pub(super) const REFUSED: i32 = 3;
 
-/// Niceness of the process: a load can wait, a path cannot.
+/// Niceness of the process: loading a plugin can wait, a path cannot.
 const NICENESS: i32 = 10;
-/// Processor time as a multiple of the time: as many as there are threads.
+/// Limit of processor time as a multiple of the time limit: the number of threads.
 const PROCESSORS: u64 = 4;
 
-/// The arguments of [`answer`].
+/// Returns the arguments for [`answer`].
 pub(super) fn arguments(execution: Execution, interrupts: bool, time: Duration, memory_bytes: u64) -> [String; 4] {
     let execution = if execution == Execution::Interpreted { "interpreted" } else { "native" };
     let interrupts = if interrupts { "interrupts" } else { "runs-on" };
     [execution.into(), interrupts.into(), time.as_secs().max(1).to_string(), memory_bytes.to_string()]
 }
 
-/// Compiles what comes from standard input; to be called first of all in a process that was [started to](super::asked).
+/// Compiles the component from standard input; must be called first in a process that was [started to](super::asked).
 #[must_use]
 pub fn answer(arguments: &[OsString]) -> ExitCode {
     match compile(arguments) {
         Ok(code) => match std::io::stdout().lock().write_all(&code) {
             Ok(()) => ExitCode::SUCCESS,
-            // Nobody waits for it any more.
+            // The parent no longer reads.
             Err(_) => ExitCode::FAILURE,
         },
         Err(problem) => {
@@ -59,18 +59,18 @@ fn compile(arguments: &[OsString]) -> Result<Vec<u8>, String> {
     compiler.precompile_component(&bytes).map_err(|error| format!("{error:#}"))
 }
 
-/// Drops everything of this process that compiling does not need.
+/// Limits this process to what compiling needs.
 fn confine(seconds: u64, memory_bytes: u64) -> rustix::io::Result<()> {
-    // With the host that waits for it.
+    // The process ends with the host.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let limit = |resource, most: u64| setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
     limit(Resource::As, memory_bytes)?;
     limit(Resource::Cpu, seconds.saturating_mul(PROCESSORS))?;
     limit(Resource::Core, 0)?;
     limit(Resource::Fsize, 0)?;
-    // These are for the good of others, and it is none of theirs if they fail: it is the first to go where memory is short,
+    // Both protect other processes, and are optional: this one is killed first when memory is short,
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
-    // and the last to run where processors are.
+    // and gets processor time last.
     let _ = nice(NICENESS);
     Ok(())
 }

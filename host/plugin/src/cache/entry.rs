@@ -1,4 +1,4 @@
-//! The file of an entry: the identity of the code, the code, and a tag over both.
+//! The format of an entry's file: the identity of the code, the code, and a tag over both.
 //!
 //! ```text
 //! 16 bytes MAGIC | 32 digest of the component | 32 fingerprint of the engine | machine code (an ELF file) | 32 HMAC-SHA256
@@ -9,7 +9,7 @@ use ring::hmac;
 
 use super::Fingerprint;
 
-/// The format; another one gets another name.
+/// Identifies the format; another format has another magic.
 const MAGIC: &[u8; 16] = b"host-code-cache1";
 const TAG: usize = 32;
 const HEAD: usize = MAGIC.len() + 32 + 32;
@@ -17,18 +17,18 @@ const HEAD: usize = MAGIC.len() + 32 + 32;
 /// Suffix of every entry.
 pub(super) const SUFFIX: &str = ".code";
 
-/// Code whose tag was made with the key of this host. There is no other way to make one than to check it.
+/// Code whose tag was made with the key of this host. Only the check of the tag creates it.
 pub(crate) struct Verified {
     file: Vec<u8>,
 }
 
-/// The file of an entry.
+/// Returns the file name of an entry.
 pub(super) fn name(digest: Digest, fingerprint: &Fingerprint) -> String {
     let digest: String = digest.0.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{digest}-{fingerprint}{SUFFIX}")
 }
 
-/// The bytes of an entry.
+/// Returns the bytes of an entry.
 pub(super) fn seal(key: &hmac::Key, digest: Digest, fingerprint: &Fingerprint, code: &[u8]) -> Vec<u8> {
     let mut file = Vec::with_capacity(HEAD + code.len() + TAG);
     file.extend_from_slice(&head(digest, fingerprint));
@@ -45,8 +45,8 @@ fn head(digest: Digest, fingerprint: &Fingerprint) -> Vec<u8> {
 // === impl Verified ===
 
 impl Verified {
-    /// None unless the tag is right and the entry is this component's and this engine's: a file under another's name is
-    /// not taken.
+    /// Returns None unless the tag is valid and the entry is of this component and this engine: a file under another's name is not
+    /// accepted.
     pub(super) fn open(key: &hmac::Key, digest: Digest, fingerprint: &Fingerprint, mut file: Vec<u8>) -> Option<Self> {
         let (sealed, tag) = file.split_last_chunk::<TAG>()?;
         hmac::verify(key, sealed, tag).ok()?;

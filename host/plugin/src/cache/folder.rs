@@ -1,4 +1,4 @@
-//! A folder that is its user's alone, with a key in it. Files appear in it whole or not at all.
+//! A directory that only its user can access, with a key in it. Files appear in it complete or not at all.
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -13,66 +13,66 @@ use rustix::io::Errno;
 
 use super::entry::SUFFIX;
 
-/// An open folder: it stays the same one, whatever is moved to its path.
+/// An open directory: the handle stays valid even if another directory is moved to its path.
 pub(super) struct Folder {
     path: PathBuf,
     handle: OwnedFd,
 }
 
-/// Why there is no cache.
+/// Why the cache cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// The system refused.
+    /// The directory or its key cannot be accessed.
     #[error("the cache of compiled code does not open: {path}: {error}")]
     System {
-        /// The folder or its key.
+        /// Path of the directory or its key.
         path: PathBuf,
-        /// The system's words.
+        /// The system's error.
         error: io::Error,
     },
-    /// Another user's.
+    /// The directory or its key belongs to another user.
     #[error("{path} belongs to user {owner}, and this host runs as user {own}: compiled code of others is not run")]
     Foreign {
-        /// The folder or its key.
+        /// Path of the directory or its key.
         path: PathBuf,
-        /// Whose it is.
+        /// The user that it belongs to.
         owner: u32,
-        /// Whose it must be.
+        /// The user that it must belong to.
         own: u32,
     },
-    /// Others may read or write it.
+    /// Other users may read or write it.
     #[error("{path} has mode {mode:03o}: others can reach it, who could have this host run their code")]
     Exposed {
-        /// The folder or its key.
+        /// Path of the directory or its key.
         path: PathBuf,
-        /// Its permissions.
+        /// Its mode.
         mode: u32,
-        /// The most that they may allow.
+        /// The most permissive mode that is accepted.
         must: u32,
     },
-    /// Not a key.
+    /// The key's file does not hold a key.
     #[error("{path} is not a key: it has {bytes} bytes instead of {KEY}")]
     NoKey {
-        /// The key.
+        /// Path of the key's file.
         path: PathBuf,
         /// Its length.
         bytes: u64,
     },
 }
 
-/// The key's file.
+/// File name of the key.
 const KEY_FILE: &str = "key";
-/// Bytes of the key: of the hash, as HMAC wants it.
+/// Length of the key in bytes: that of the hash, as HMAC requires.
 const KEY: usize = 32;
-/// Suffix of files that are being written.
+/// Suffix of files while they are written.
 const UNFINISHED: &str = ".new";
-/// After this time the writer of an unfinished file is gone.
+/// Age from which an unfinished file is removed: its writer has ended.
 const FORGOTTEN: Duration = Duration::from_secs(3_600);
 
 // === impl CacheError ===
 
 impl CacheError {
-    /// What to do about it.
+    /// Returns the cure.
     #[must_use]
     pub fn cure(&self) -> String {
         match self {
@@ -114,7 +114,7 @@ impl Folder {
         &self.path
     }
 
-    /// The key; a new one if there is none.
+    /// Returns the key; creates one if there is none.
     pub(super) fn key(&self) -> Result<[u8; KEY], CacheError> {
         let path = self.path.join(KEY_FILE);
         let system = |error: io::Error| CacheError::System { path: path.clone(), error };
@@ -136,7 +136,7 @@ impl Folder {
         Ok(key)
     }
 
-    /// Of several who make one at the same time, the first wins: a link does not replace.
+    /// Creates the key. If several processes create one at the same time, the first wins: a link does not replace.
     fn make_key(&self) -> io::Result<()> {
         let mut key = [0; KEY];
         SystemRandom::new().fill(&mut key).map_err(|_| io::Error::other("the kernel has no random numbers"))?;
@@ -149,27 +149,27 @@ impl Folder {
         }
     }
 
-    /// A file's bytes, at most `max` of them; None if it is not there. Reading it makes it younger.
+    /// Returns at most `max` bytes of a file; None if it does not exist. Reading it updates its modification time.
     pub(super) fn read(&self, name: &str, max: u64) -> io::Result<Option<Vec<u8>>> {
         let file = match self.file(name, OFlags::RDONLY) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
-        // Only the order of what is removed depends on it.
+        // Only the order of removal depends on it.
         let _ = file.set_modified(SystemTime::now());
         let mut bytes = Vec::with_capacity(usize::try_from(file.metadata()?.len().min(max)).unwrap_or(0));
         file.take(max).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     }
 
-    /// Puts a file in the place of the one that may be there.
+    /// Writes a file, and replaces an existing one.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let unfinished = self.unfinished(bytes)?;
         rustix::fs::renameat(&self.handle, &unfinished, &self.handle, name)?;
         Ok(rustix::fs::fsync(&self.handle)?)
     }
 
-    /// Writes a file under a temporary name, so that it is on the disk before it has its own.
+    /// Writes a file under a temporary name, so that it is on the disk before it gets its own.
     fn unfinished(&self, bytes: &[u8]) -> io::Result<String> {
         let mut random = [0; 8];
         SystemRandom::new().fill(&mut random).map_err(|_| io::Error::other("the kernel has no random numbers"))?;
@@ -177,14 +177,14 @@ impl Folder {
         let mut file = self.file(&name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
         let written = file.write_all(bytes).and_then(|()| file.sync_all());
         if let Err(error) = written {
-            // The disk is full: what was written goes.
+            // The disk may be full: the partial file is removed.
             let _ = rustix::fs::unlinkat(&self.handle, &name, AtFlags::empty());
             return Err(error);
         }
         Ok(name)
     }
 
-    /// Removes the entries that were not used for the longest time until the rest has at most `max` bytes; `kept` stays. What
+    /// Removes the entries that were not used for the longest time until the rest has at most `max` bytes; `kept` stays. An entry that
     /// cannot be removed now is tried again the next time.
     pub(super) fn bound(&self, max: u64, kept: &str) {
         let Ok(directory) = Dir::read_from(&self.handle) else { return };
@@ -210,20 +210,20 @@ impl Folder {
         }
     }
 
-    /// Size and last use of a file.
+    /// Returns size and last use of a file.
     fn look(&self, name: &CStr) -> Option<(u64, SystemTime)> {
         let metadata = self.file(name.to_str().ok()?, OFlags::RDONLY).ok()?.metadata().ok()?;
         metadata.is_file().then(|| Some((metadata.len(), metadata.modified().ok()?)))?
     }
 
     fn file(&self, name: &str, flags: OFlags) -> io::Result<File> {
-        // NONBLOCK: a pipe of this name is not waited for.
+        // NONBLOCK: opening a pipe of this name does not block.
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         Ok(File::from(rustix::fs::openat(&self.handle, name, flags, Mode::from_raw_mode(0o600))?))
     }
 }
 
-/// Whether a file or folder is this user's alone.
+/// Checks that only this user can access a file or directory.
 fn own(path: &Path, file: &impl AsFd, must: u32) -> Result<(), CacheError> {
     let stat = rustix::fs::fstat(file).map_err(|errno| CacheError::System { path: path.into(), error: errno.into() })?;
     let own = rustix::process::geteuid().as_raw();

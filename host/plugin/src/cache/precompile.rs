@@ -1,4 +1,4 @@
-//! Code for the cache of another machine: compiled here, kept in a folder that goes there.
+//! Compiles code for the cache of another machine, into a directory that is copied there.
 
 use std::path::PathBuf;
 
@@ -13,19 +13,19 @@ use crate::refusal::{PluginError, Step};
 pub struct Precompiled {
     /// The digest of the component.
     pub digest: Digest,
-    /// The machine.
+    /// The target that it is compiled for.
     pub target: &'static str,
-    /// The entry in the folder.
+    /// Path of the entry.
     pub path: PathBuf,
-    /// The size of the machine code.
+    /// Size of the machine code, in bytes.
     pub bytes: u64,
 }
 
-/// Compiles for a target, for the oldest processor of its kind, and keeps the code in `cache`. A host of that target finds it
-/// there if its cache has the same key: copy the entries to it, and the file `key` in one direction or the other.
+/// Compiles for the oldest processor of a target and stores the code in `cache`. A host of that target finds it if its cache has the same
+/// key: copy the entries to its cache, and the file `key` in one direction or the other.
 ///
 /// # Errors
-/// The bytes are no plugin (inspect), the target is none of [`TARGETS`](crate::TARGETS), or the code cannot be compiled or kept
+/// The bytes are not a plugin (inspect), the target is not one of [`TARGETS`](crate::TARGETS), or the code cannot be compiled or stored
 /// (compile).
 pub fn precompile(bytes: &[u8], stem: &str, target: &str, cache: &Cache) -> Result<Precompiled, PluginError> {
     let Ahead { inspection, target, compiler, code } = ahead(bytes, stem, target)?;

@@ -1,4 +1,4 @@
-//! Code made ahead of time: for a machine of another kind, or for a host without a compiler.
+//! Compiles ahead of time: for another target, or for a host without a compiler.
 
 use super::{Label, TARGETS, file};
 use crate::engine::{MADE_FOR, compiler_for};
@@ -14,17 +14,17 @@ pub(crate) struct Ahead {
     pub(crate) code: Vec<u8>,
 }
 
-/// The compiled plugin that a component becomes: the bytes of its file. `target` is one of [`TARGETS`]; for a kind of machine the
-/// code runs on its oldest processor.
+/// Returns the file of the compiled plugin made from a component. `target` is one of [`TARGETS`]; code for an architecture runs on its
+/// oldest processor.
 ///
 /// # Errors
-/// The bytes are no plugin, or compiled already (inspect); the target is unknown, or the code cannot be compiled (compile).
+/// The bytes are not a plugin, or are compiled already (inspect); the target is unknown, or the code cannot be compiled (compile).
 pub fn compile_for(bytes: &[u8], stem: &str, target: &str) -> Result<Vec<u8>, PluginError> {
     let Ahead { inspection, target, code, .. } = ahead(bytes, stem, target)?;
     Ok(file(&Label::of(&inspection, target), &code))
 }
 
-/// Inspects and compiles for a target.
+/// Inspects a component and compiles it for a target.
 pub(crate) fn ahead(bytes: &[u8], stem: &str, target: &str) -> Result<Ahead, PluginError> {
     let inspection = inspect(bytes).map_err(|refusal| refusal.of(stem))?.or_named(stem);
     let label = inspection.label();

@@ -11,21 +11,21 @@ use crate::map::{self, Origin};
 use crate::refusal::{PluginError, Refusal, Step};
 
 impl Component {
-    /// Loads the code of a compiled plugin. `grants` are what the operator granted to its digest or to its signer, and nothing
-    /// that the file says of itself.
+    /// Loads the code of a compiled plugin. `grants` must be those that the operator gave to its digest or its signer; what the file states
+    /// about itself does not count.
     ///
     /// # Errors
-    /// What the bytes are instead of a compiled plugin (inspect); the code is not granted (grant); it is for another target,
-    /// another version of the host, or another processor (compile).
+    /// The bytes are not a compiled plugin (inspect); the code is not granted (grant); it is for another target, another version of the
+    /// host, or another processor (compile).
     pub fn load(engine: &Engine, bytes: &[u8], stem: &str, grants: &Grants) -> Result<Self, PluginError> {
         Self::of_code(engine, bytes, stem, |bytes, _| Proven::granted(bytes, grants))
     }
 
-    /// Loads the code of a compiled plugin that was built into this binary, and needs no grant. `own` are the
-    /// SHA-256 of all such code, which must be in the binary as well.
+    /// Loads the code of a compiled plugin that was built into this binary and needs no grant. `own` is the list of the SHA-256 of all such
+    /// code, which must be in the binary as well.
     ///
     /// # Errors
-    /// As of [`Component::load`]: it is none of those, or it was built in for another target or by another version.
+    /// Those of [`Component::load`]: its digest is not in `own`, or it was built for another target or by another version.
     pub fn load_own(engine: &Engine, bytes: &[u8], stem: &str, own: &'static [[u8; 32]]) -> Result<Self, PluginError> {
         Self::of_code(engine, bytes, stem, |bytes, digest| Proven::own(bytes, digest, own))
     }
@@ -55,7 +55,7 @@ impl Component {
     }
 }
 
-/// Problem and cure of code for another target.
+/// Returns problem and cure for code of another target.
 fn other_target(target: &str, engine: &Engine) -> (String, String) {
     let here = engine.target();
     let problem = match engine.execution() {

@@ -8,7 +8,7 @@ use crate::grant::{Grants, NATIVE_CODE};
 use crate::refusal::Refusal;
 use crate::sections::damaged;
 
-/// Code that may run. It is only made by one of the two checks.
+/// Code that may run. Only one of the two checks creates it.
 pub(crate) struct Proven<'a> {
     code: &'a [u8],
 }
@@ -16,12 +16,12 @@ pub(crate) struct Proven<'a> {
 // === impl Proven ===
 
 impl<'a> Proven<'a> {
-    /// Code of a compiled plugin for an operator who grants that it is run. `grants` are those of its digest or its signer.
+    /// Accepts code of a compiled plugin if the operator grants `native-code`. `grants` are those of its digest or its signer.
     pub(super) fn granted(bytes: &'a [u8], grants: &Grants) -> Result<Self, Refusal> {
         if grants.native_code { Self::code_of(bytes) } else { Err(not_granted()) }
     }
 
-    /// Code of which this binary knows the digest.
+    /// Accepts code whose digest is in this binary.
     pub(super) fn own(bytes: &'a [u8], digest: Digest, own: &'static [[u8; 32]]) -> Result<Self, Refusal> {
         if own.contains(&digest.0) { Self::code_of(bytes) } else { Err(not_granted()) }
     }

@@ -1,4 +1,4 @@
-//! The ticker: a thread that advances the epoch while calls are made, which ends those that take too long.
+//! The ticker: a thread that advances the epoch while calls are made, so that those that take too long end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,10 +8,10 @@ use wasmtime::EngineWeak;
 
 use crate::deadline::{LONGEST_CALL, TICK};
 
-/// Ticks without a call after which the ticker rests.
+/// Number of ticks without a call after which the ticker rests.
 const PATIENCE: u128 = LONGEST_CALL.as_millis() / TICK.as_millis() + 2;
 
-/// Advances the epoch while calls are made, and sleeps without a wake-up when there are none.
+/// Advances the epoch while calls are made, and sleeps without wake-ups when there are none.
 pub(super) struct Ticker {
     shared: Arc<Shared>,
     thread: Thread,
@@ -20,9 +20,9 @@ pub(super) struct Ticker {
 
 #[derive(Default)]
 struct Shared {
-    /// A call was made since the last tick.
+    /// Whether a call was made since the last tick.
     used: AtomicBool,
-    /// The thread rests until it is woken.
+    /// Whether the thread rests until it is woken.
     resting: AtomicBool,
     stop: AtomicBool,
 }
@@ -40,7 +40,7 @@ impl Ticker {
         Ok(Self { shared, thread: handle.thread().clone(), handle: Some(handle) })
     }
 
-    /// Called for every call: one load, as long as the ticker runs.
+    /// Wakes the ticker; called at every call. Costs one load while the ticker runs.
     pub(super) fn keep_going(&self) {
         if !self.shared.used.load(Ordering::Relaxed) {
             self.shared.used.store(true, Ordering::SeqCst);
@@ -56,7 +56,7 @@ impl Drop for Ticker {
         self.shared.stop.store(true, Ordering::SeqCst);
         self.thread.unpark();
         if let Some(handle) = self.handle.take() {
-            // The thread cannot panic, and there is nobody to tell.
+            // The thread cannot panic, and an error could not be reported from here.
             let _ = handle.join();
         }
     }
@@ -79,7 +79,7 @@ impl Shared {
         }
     }
 
-    /// No call that began before can still run. Sleeps until the next one begins.
+    /// Sleeps until the next call begins; no earlier call can still run.
     fn rest(&self) {
         self.resting.store(true, Ordering::SeqCst);
         while !self.stop.load(Ordering::SeqCst) && !self.used.load(Ordering::SeqCst) {

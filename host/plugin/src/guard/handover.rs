@@ -1,4 +1,4 @@
-//! State that a plugin hands to its successor, or to itself.
+//! Hands the state of a plugin to its successor, or to its own next instance.
 
 use host_model::{Fault, FaultKind, State};
 
@@ -11,11 +11,11 @@ use crate::version::v0_1::exports::probe::plugin::handover::StateParam;
 const EXPORT: &str = "export-state";
 const IMPORT: &str = "import-state";
 
-/// Maximum bytes of an answer beyond its state: its frame, or an error in words.
+/// Maximum number of bytes of an answer beyond its state: its frame, or the text of an error.
 const FRAME: usize = 64 << 10;
 
 impl<R: Role> Guard<R> {
-    /// The state for a successor; None if the plugin hands nothing over.
+    /// Exports the state for a successor; None if the plugin has no handover.
     pub(crate) fn export_state(&mut self) -> Result<Option<State>, Fault> {
         if let Standing::Quarantined(words) = self.backoff.standing() {
             let detail = format!("its state is gone: {words}");
@@ -24,7 +24,7 @@ impl<R: Role> Guard<R> {
         self.hand_out().map_err(|ended| self.offend(EXPORT, ended))
     }
 
-    /// Imports a predecessor's state. Returns whether the plugin takes one.
+    /// Imports a predecessor's state. Returns whether the plugin accepts one.
     pub(crate) fn import_state(&mut self, state: &State) -> Result<bool, Fault> {
         self.ready(IMPORT)?;
         self.take_in(state).map_err(|ended| self.offend(IMPORT, ended))
@@ -38,7 +38,7 @@ impl<R: Role> Guard<R> {
         let Some(handover) = instance.handover.clone() else { return Ok(None) };
         let limits = &self.blueprint.setup.limits;
         let (most, deadline, output_bytes) = (limits.state_bytes, limits.deadlines.handover, limits.output_bytes);
-        // A state that claims more is not copied.
+        // A larger state is not copied.
         instance.store.set_hostcall_fuel(most.saturating_add(FRAME));
         let state = self.enter(deadline, |instance| handover.call_export_state(&mut instance.store));
         if let Some(instance) = &mut self.live {
@@ -68,7 +68,7 @@ impl<R: Role> Guard<R> {
 // === impl Ended ===
 
 impl Ended {
-    /// The fault of a state that was too large.
+    /// Returns the fault of a state that was too large.
     fn of_state(self, most: usize) -> Self {
         if self.kind == FaultKind::Output { Breach::State { most }.into() } else { self }
     }

@@ -1,4 +1,4 @@
-//! An instance whose memory has grown gives way to a new one, between two batches and with its own state.
+//! Replaces an instance whose memory has grown by a new one, between two batches and with its own state.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use super::{DETAIL, Ended, Guard};
 use crate::breach::Breach;
 use crate::instance::{Instance, Role};
 
-/// When an instance was replaced, and when that may happen again.
+/// When an instance was replaced last, and when it may be replaced again.
 #[derive(Debug)]
 pub(super) struct Pace {
     next: Option<Instant>,
@@ -18,22 +18,22 @@ pub(super) struct Pace {
     untold: u64,
 }
 
-/// Between two replacements. A second: a plugin that works above the mark costs one start a second, not one a batch.
+/// Interval between two replacements. A second: a plugin that works above the limit costs one start a second, not one per batch.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Between two attempts, if they fail. Each may take as long as a start and a handover may.
+/// Maximum interval between two attempts if they fail. Each may take as long as a start and a handover may.
 const LONGEST: Duration = Duration::from_secs(64);
 
-/// Between two lines in the log.
+/// Interval between two lines in the log.
 const TELL: Duration = Duration::from_secs(60);
 
 impl<R: Role> Guard<R> {
-    /// Replaces the instance, if it is time to. Nothing that goes wrong on the way costs a batch: the old instance works on, or
-    /// the new one starts cold.
+    /// Replaces the instance if its memory has grown and the interval has passed. A failure costs no batch: the old instance works on, or
+    /// the new one starts without state.
     pub(super) fn recycle_if_grown(&mut self) {
         let Some(instance) = &self.live else { return };
         let bytes = instance.memory_bytes();
-        // One that was born so large would not be smaller after.
+        // An instance that started so large would not be smaller after it was replaced.
         if bytes > self.blueprint.setup.limits.recycle_bytes && bytes > instance.born_bytes {
             let now = Instant::now();
             if self.recycling.may(now) {
@@ -50,7 +50,7 @@ impl<R: Role> Guard<R> {
             Ok(_) => Err(Ended::from(Breach::Rebound)),
             Err(failed) => Err(Ended { kind: failed.kind, detail: format!("{} failed: {}", failed.step, failed.problem) }),
         };
-        // What the new one took was counted; the old one still has its own.
+        // The memory of the new instance was counted; the old one still has its own.
         let fresh = fresh.inspect_err(|_| self.count_memory()).map_err(|ended| ended.after("the old instance works on"))?;
         let state = self.hand_out();
         self.live = Some(fresh);
@@ -108,7 +108,7 @@ impl Pace {
         self.next = Some(now + self.pause);
     }
 
-    /// The replacements since the last line about them, this one included; None if it is too early for another.
+    /// Returns the number of replacements since the last log line, this one included; None if it is too early for another.
     fn telling(&mut self, now: Instant) -> Option<u64> {
         self.untold += 1;
         if self.told.is_some_and(|told| now.duration_since(told) < TELL) {

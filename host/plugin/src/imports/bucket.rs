@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-/// Full at the start.
+/// A bucket that is full at the start.
 #[derive(Debug, Clone)]
 pub(super) struct Bucket {
     per_second: f64,
@@ -17,7 +17,7 @@ impl Bucket {
         Self { per_second: per_second.into(), tokens: per_second.into(), filled: now }
     }
 
-    /// Takes a token, if there is one.
+    /// Takes a token; returns false if there is none.
     pub(super) fn take(&mut self, now: Instant) -> bool {
         let some = self.left(now) >= 1.0;
         if some {
@@ -26,7 +26,7 @@ impl Bucket {
         some
     }
 
-    /// The tokens in it: never less than zero.
+    /// Returns the number of tokens, at least zero.
     pub(super) fn left(&mut self, now: Instant) -> f64 {
         let seconds = now.saturating_duration_since(self.filled).as_secs_f64();
         self.tokens = (self.tokens + seconds * self.per_second).min(self.per_second);
@@ -34,7 +34,7 @@ impl Bucket {
         self.tokens.max(0.0)
     }
 
-    /// Takes tokens even if there are fewer: then it stays empty for longer.
+    /// Takes tokens even if there are fewer: then the bucket stays empty for longer.
     pub(super) fn spend(&mut self, tokens: f64) {
         self.tokens -= tokens;
     }

@@ -5,7 +5,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::Imports;
 use crate::version::v0_1::probe::plugin::clock::Host;
 
-/// Two clocks. Called from workers; must not wait.
+/// Two clocks. Called from worker threads; must not wait.
 pub trait Clock: Send + Sync {
     /// CLOCK_MONOTONIC, nanoseconds.
     fn monotonic(&self) -> u64;

@@ -1,4 +1,4 @@
-//! Lines in the host's log, under the plugin's name and within a rate.
+//! Writes lines to the host's log, under the plugin's name and with a rate limit.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,17 +9,17 @@ use host_model::{CallStats, PluginId, printable};
 use super::Imports;
 use crate::version::v0_1::probe::plugin::log::{Host, Level};
 
-/// Bytes of a line that are kept.
+/// Maximum number of bytes of a line; the rest is cut.
 pub(super) const LINE: usize = 1024;
 
-/// The log as one plugin has it.
+/// The log of one plugin.
 pub(super) struct Log {
     plugin: String,
     rate: Rate,
     stats: Arc<CallStats>,
 }
 
-/// So many lines a second.
+/// A limit of lines per second.
 struct Rate {
     per_second: u32,
     since: Instant,
@@ -65,7 +65,7 @@ impl Drop for Log {
 impl Host for Imports {
     fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         self.crossed()?;
-        // Whoever reads the host's log may be slow.
+        // The reader of the host's log may be slow.
         self.waiting(|imports| imports.rates.log().write(level, &message));
         if level == Level::Error {
             self.under_way.said(message);
@@ -77,7 +77,7 @@ impl Host for Imports {
 // === impl Rate ===
 
 impl Rate {
-    /// The number of lines left out since the last one that was written; None if this one is left out as well.
+    /// Returns the number of lines left out since the last one that was written; None if this one is left out as well.
     fn admit(&mut self, now: Instant) -> Option<u64> {
         if now.duration_since(self.since) >= Duration::from_secs(1) {
             self.since = now;

@@ -1,4 +1,4 @@
-//! BPF maps, within what was granted.
+//! BPF maps, limited by the grants.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
@@ -34,7 +34,7 @@ impl Imports {
         Ok(self.host.maps.lookup(map, key)?)
     }
 
-    /// Whether this key may be written, and now. Of several grants that allow it, the first whose rate is not used up pays.
+    /// Checks that this key may be written now. Of several grants that allow it, the first with an update left is charged.
     fn may_write(&self, map: &str, key: &[u8]) -> Result<(), MapError> {
         let granted = self.grants.map(map, key, true).map_err(MapError::NotGranted)?;
         if self.rates.take_update(&granted, Instant::now()) {

@@ -1,11 +1,11 @@
-//! Random numbers from the kernel, for those who are granted them.
+//! Random numbers from the kernel, for plugins that are granted them.
 
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::{Forbidden, Imports};
 use crate::version::v0_1::probe::plugin::random::Host;
 
-/// Bytes of one call: a tenth of a millisecond of the path's time.
+/// Maximum number of bytes per call, which take a tenth of a millisecond of the path's time.
 const MOST: usize = 64 << 10;
 
 impl Host for Imports {
@@ -21,7 +21,7 @@ impl Host for Imports {
 }
 
 impl Imports {
-    /// Random bytes of the system, `count` of them.
+    /// Returns `count` random bytes of the system.
     pub(super) fn random(&self, count: u64) -> wasmtime::Result<Vec<u8>> {
         if !self.grants.random {
             return Err(Forbidden::error("secure random numbers, which take the grant `random`"));

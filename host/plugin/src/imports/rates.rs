@@ -1,5 +1,4 @@
-//! The rates of a plugin: how much it has used up in this second. They outlive instances: one that is built anew has no more of it
-//! than the one before it had left.
+//! The rate limits of a plugin. They outlive instances: a new instance has no more left of this second than the one before it.
 
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
@@ -11,18 +10,18 @@ use super::log::Log;
 use crate::grant::Grants;
 use crate::limits::Limits;
 
-/// The rates of one plugin on one path, shared by its instances; they belong to one worker, so that no lock is ever waited for.
+/// The rate limits of one plugin on one path, shared by its instances; only one worker uses them, so that no lock is ever waited for.
 #[derive(Clone)]
 pub(crate) struct Rates {
     log: Arc<Lock<Log>>,
-    /// The remaining updates of each granted map; None without a limit.
+    /// Updates left of each map grant; None if it has no limit.
     updates: Arc<Lock<Vec<Option<Bucket>>>>,
-    /// Milliseconds that may still be read from the host's tables.
+    /// Milliseconds left for reading the host's tables.
     reading: Arc<Lock<Bucket>>,
 }
 
-/// Milliseconds of every second that one plugin may have the host read for its tables. A quarter: 5000 processes that were not known
-/// before; with four such plugins the one thread that reads is busy all the time.
+/// Milliseconds per second that the host may read for the tables of one plugin. A quarter: 5000 processes not seen before; with four such
+/// plugins the one thread that reads is busy all the time.
 const READING: u32 = 250;
 
 // === impl Rates ===
@@ -48,12 +47,12 @@ impl Rates {
         granted.iter().any(|&place| updates.get_mut(place).and_then(Option::as_mut).is_none_or(|updates| updates.take(now)))
     }
 
-    /// The time that the host may read for it now.
+    /// Returns how long the host may read for the plugin now.
     pub(super) fn left_to_read(&self, now: Instant) -> Duration {
         Duration::from_secs_f64(self.reading().left(now) / 1e3)
     }
 
-    /// Counts time that the host has read for it.
+    /// Counts time that the host has read for the plugin.
     pub(super) fn have_read(&self, took: Duration) {
         self.reading().spend(took.as_secs_f64() * 1e3);
     }

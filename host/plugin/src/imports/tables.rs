@@ -1,4 +1,4 @@
-//! The host's tables, within what was granted, and within the time of the call: what is not read by then is left out and counted.
+//! The host's tables, limited by the grants and by the time of the call: values not read by then are left out and counted.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use crate::columns;
 use crate::version::v0_1::probe::plugin::columns::ColumnResult;
 use crate::version::v0_1::probe::plugin::tables::{Host, TableError};
 
-/// Keys times columns of one lookup. 256 Ki: all columns for a batch of 16 Ki rows; more would hold up the path.
+/// Maximum of keys times columns of one lookup. 256 Ki: all columns for a batch of 16 Ki rows; more would hold up the path.
 const VALUES: usize = 1 << 18;
 
 impl Host for Imports {
@@ -42,7 +42,7 @@ impl Imports {
         if left_out > 0 {
             self.stats.lookups_left_out.fetch_add(left_out, Relaxed);
         }
-        // A column of a type that no plugin could read is one that it cannot have.
+        // A column whose type plugins cannot read is reported as missing.
         let readable = |(array, name): (_, &String)| columns::copy(array).ok_or_else(|| TableError::NoSuchColumn(name.clone()));
         found.iter().zip(columns).map(readable).collect()
     }

@@ -1,21 +1,21 @@
-//! The current call: its calls into the host, and its last error line.
+//! The state of the current call: the number of its calls into the host, and its last error line.
 
 use host_model::printable;
 
 use super::Imports;
 
-/// Bytes of a plugin's last words that are kept.
+/// Maximum length of the plugin's last error line, in bytes.
 const WORDS: usize = 300;
 
-/// Begins anew with every call.
+/// State that is reset at every call.
 #[derive(Debug, Default)]
 pub(crate) struct UnderWay {
     host_calls: u32,
-    /// The last line that it wrote as an error: of a panic, the only trace.
+    /// Last error line that the plugin wrote: the only trace of a panic.
     last_words: String,
 }
 
-/// A call called the host more often than it may.
+/// A call that made more calls into the host than its limit.
 #[derive(Debug, thiserror::Error)]
 #[error("it called the host more than {0} times in one call (`host_calls`)")]
 pub(crate) struct TooManyHostCalls(u32);
@@ -23,18 +23,18 @@ pub(crate) struct TooManyHostCalls(u32);
 // === impl UnderWay ===
 
 impl UnderWay {
-    /// Calls of the host so far.
+    /// Number of calls into the host so far.
     pub(crate) const fn host_calls(&self) -> u32 {
         self.host_calls
     }
 
-    /// The last error line of a plugin before it failed, if any.
+    /// Returns the last error line that the plugin wrote before it failed, if any.
     pub(crate) fn last_words(&self) -> Option<String> {
         let words = printable(&self.last_words, WORDS);
         (!words.is_empty()).then_some(words)
     }
 
-    /// Remembers a line of standard error after those before it: of many, the last.
+    /// Appends a line of standard error; if the total is too long, its end is kept.
     pub(super) fn added(&mut self, line: &str) {
         if !self.last_words.is_empty() {
             self.last_words.push(' ');
@@ -44,9 +44,9 @@ impl UnderWay {
         self.last_words.drain(..self.last_words.ceil_char_boundary(over));
     }
 
-    /// Remembers an error line. Cut, as it is kept until the next call, and the next call may be far.
+    /// Stores an error line. It is cut, because it may stay in memory for long until the next call.
     pub(super) fn said(&mut self, mut line: String) {
-        // Escapes are not printed, so that more than `WORDS` bytes may be needed for as many.
+        // Escapes are not printed, so the printed line needs more than `WORDS` bytes of input.
         line.truncate(line.floor_char_boundary(WORDS * 2));
         line.shrink_to_fit();
         self.last_words = line;
@@ -56,17 +56,17 @@ impl UnderWay {
 // === impl Imports ===
 
 impl Imports {
-    /// A call begins.
+    /// Resets the state for a new call.
     pub(crate) fn begin(&mut self) {
         self.under_way.host_calls = 0;
         self.under_way.last_words.clear();
         self.limiter.begin();
     }
 
-    /// The guest has called the host: the first line of every import.
+    /// Counts a call from the guest into the host; called first by every import.
     ///
     /// # Errors
-    /// It did so more often than it may: the call ends here.
+    /// The limit is exceeded, which ends the guest's call.
     pub(crate) fn crossed(&mut self) -> wasmtime::Result<()> {
         self.under_way.host_calls += 1;
         if self.under_way.host_calls > self.host_call_cap {

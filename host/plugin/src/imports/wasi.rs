@@ -1,6 +1,6 @@
-//! WASI 0.2, empty: what standard libraries import links, and finds nothing. `wit/wasi/README.md` says what is answered how.
+//! WASI 0.2, empty: the imports of standard libraries link, and find nothing. `wit/wasi/README.md` lists the answer of each function.
 //!
-//! Nothing here waits, and nothing here knows a descriptor: no crate stands behind it that could open one.
+//! No function here waits or holds a file descriptor, and no crate behind it could open one.
 
 mod absent;
 mod seeds;
@@ -17,18 +17,18 @@ use streams::Lines;
 
 use super::{Forbidden, Imports};
 
-/// Resources that one instance may hold. A standard library holds a handful.
+/// Maximum number of resources of one instance. A standard library holds a handful.
 const HANDLES: usize = 256;
 
 /// The WASI state of one instance.
 pub(super) struct Wasi {
     handles: ResourceTable,
     lines: Lines,
-    /// State of the numbers that are not random.
+    /// State of the sequence for numbers that need not be secure.
     seed: u64,
 }
 
-/// Gives every component what is answered of WASI.
+/// Links the interfaces of WASI that are answered, for every component.
 pub(super) fn link(linker: &mut Linker<Imports>) -> wasmtime::Result<()> {
     wasi::cli::environment::add_to_linker::<_, HasSelf<Imports>>(linker, |imports| imports)?;
     wasi::cli::exit::add_to_linker::<_, HasSelf<Imports>>(linker, |imports| imports)?;
@@ -76,7 +76,7 @@ impl Wasi {
         Self { handles, lines: Lines::default(), seed: seeds::FIRST }
     }
 
-    /// Gives a resource to the guest.
+    /// Passes a resource to the guest.
     fn hold<T: Send + 'static>(&mut self, resource: T) -> wasmtime::Result<Resource<T>> {
         self.handles.push(resource).map_err(|_| Forbidden::error(format!("more than {HANDLES} resources at once")))
     }

@@ -1,4 +1,4 @@
-//! Keys of those who sign components, and how they are written.
+//! Keys that sign components, and their text format.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,19 +20,19 @@ pub struct PrivateKey {
     pair: Ed25519KeyPair,
 }
 
-/// A text that is no key, or no key could be made.
+/// Why a text is not a key, or a key cannot be generated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Not the text of a public key.
+    /// The text is not a public key.
     #[error("this is not a public key; a public key is `{PUBLIC}` and 44 characters of base64")]
     Public,
-    /// A private key where a public one should be.
+    /// The text is a private key where a public one is required.
     #[error("this is a private key: give the public one, and keep this one to yourself")]
     Exposed,
-    /// Not the text of a private key.
+    /// The text is not a private key.
     #[error("this is not a private key; a private key is `{PRIVATE}` and 44 characters of base64")]
     Private,
-    /// The kernel gave no random numbers.
+    /// The kernel returned no random numbers.
     #[error("the kernel has no random numbers to make a key of")]
     Random,
 }
@@ -87,17 +87,17 @@ impl From<PublicKey> for String {
 // === impl PrivateKey ===
 
 impl PrivateKey {
-    /// A new one, of the kernel's random numbers.
+    /// Generates a key from the kernel's random numbers.
     ///
     /// # Errors
-    /// The kernel has none.
+    /// The kernel returns none.
     pub fn generate() -> Result<Self, KeyError> {
         let mut seed = [0; 32];
         SystemRandom::new().fill(&mut seed).map_err(|_| KeyError::Random)?;
         Self::of(seed).ok_or(KeyError::Random)
     }
 
-    /// The public key that its signatures are checked with.
+    /// Returns the public key that verifies its signatures.
     #[must_use]
     pub fn public(&self) -> PublicKey {
         let mut public = [0; 32];
@@ -107,7 +107,7 @@ impl PrivateKey {
         PublicKey(public)
     }
 
-    /// Its text: a secret.
+    /// Returns its text, which is secret.
     #[must_use]
     pub fn reveal(&self) -> String {
         format!("{PRIVATE}{}", STANDARD.encode(self.seed))
@@ -130,7 +130,7 @@ impl FromStr for PrivateKey {
     }
 }
 
-/// Without the secret.
+/// Prints no secret.
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PrivateKey").field("public", &self.public()).finish_non_exhaustive()

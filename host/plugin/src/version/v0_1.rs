@@ -1,4 +1,4 @@
-//! `wit/v0.1`: what the macro makes of it, and its nouns as the host's.
+//! `wit/v0.1`: the generated bindings, and conversions of its types.
 
 pub(crate) mod nouns;
 
@@ -8,7 +8,7 @@ pub(crate) use generated::{exports, probe};
 mod generated {
     wasmtime::component::bindgen!({
         path: "../../wit/v0.1",
-        // Every import and every role at once: which of them a component has is read from its bytes.
+        // Every import and every role at once; which of them a component has is read from its bytes.
         inline: "
             package host:plugin;
             world everything {
@@ -21,7 +21,7 @@ mod generated {
             }
         ",
         world: "host:plugin/everything",
-        // A call too many ends the guest's call.
+        // Every import may return an error, so that a call beyond the limit ends the guest's call.
         imports: { default: trappable },
         // Arguments are slices of the host's own buffers: one copy, straight into the sandbox.
         ownership: Borrowing { duplicate_if_necessary: true },

@@ -1,11 +1,11 @@
-//! The functions of WASI that are not answered: they link, because standard libraries import them, and trap when they are called.
+//! The functions of WASI that are not answered: they link, because standard libraries import them, and trap when called.
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType, Val};
 
 use crate::imports::{Forbidden, Imports};
 
-/// Interfaces that are answered, without their versions: those that `link` gives.
+/// Interfaces that are answered, without their versions: those that `link` adds.
 const ANSWERED: [&str; 18] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
@@ -27,18 +27,18 @@ const ANSWERED: [&str; 18] = [
     "wasi:random/insecure-seed",
 ];
 
-/// Resources that a component may import. All of WASI has about forty.
+/// Maximum number of resources that a component may import. All of WASI has about forty.
 const RESOURCES: usize = 1_000;
 
-/// Stands for every resource that no function ever makes.
+/// Type of every resource that no function ever creates.
 struct Absent;
 
-/// The linker for one component: with a trap for every function of WASI that it imports and that is not answered.
+/// Returns the linker for one component: every function of WASI that it imports and that is not answered is a trap.
 pub(crate) fn complete(linker: &Linker<Imports>, component: &Component) -> wasmtime::Result<Linker<Imports>> {
     let mut linker = linker.clone();
     let engine = component.engine();
     let kind = component.component_type();
-    // A resource stands in an interface either to be defined there, the first time, or because that interface uses it.
+    // An interface either defines a resource, the first time it appears, or uses it.
     let mut defined: Vec<ResourceType> = Vec::new();
     for (name, import) in kind.imports(engine) {
         let ComponentItem::ComponentInstance(interface) = import.ty else { continue };
@@ -73,7 +73,7 @@ fn resource(item: &ComponentItem) -> Option<ResourceType> {
     }
 }
 
-/// `get-directories`: there are none.
+/// `get-directories`: returns an empty list.
 fn no_folders(instance: &mut LinkerInstance<'_, Imports>, name: &str) -> wasmtime::Result<()> {
     instance.func_new(name, |mut store, _, _, results| {
         store.data_mut().crossed()?;

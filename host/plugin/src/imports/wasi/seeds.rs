@@ -1,18 +1,18 @@
-//! Random numbers: secure ones where they are granted, and a sequence for those who need no more.
+//! Random numbers of WASI: secure ones if they are granted, and a fixed sequence for the insecure interfaces.
 
 use super::generated::wasi::random::{insecure, insecure_seed, random};
 use crate::imports::{Forbidden, Imports};
 
-/// First state of the sequence, in every instance: a plugin that is given the same rows does the same again.
+/// Initial state of the sequence, in every instance, so that a plugin repeats its results on the same rows.
 pub(super) const FIRST: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Bytes of one call.
+/// Maximum number of bytes per call.
 const MOST: u64 = 64 << 10;
 
 // === impl Imports ===
 
 impl Imports {
-    /// The next number of the sequence (xorshift64).
+    /// Returns the next number of the sequence (xorshift64).
     fn guessable(&mut self) -> u64 {
         let seed = &mut self.wasi.seed;
         *seed ^= *seed << 13;

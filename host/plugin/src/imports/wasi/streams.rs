@@ -1,4 +1,4 @@
-//! Standard input is closed; standard output and error are lines in the plugin's log.
+//! Standard streams: input is closed; output and error become lines in the plugin's log.
 
 use wasmtime::component::Resource;
 
@@ -11,10 +11,10 @@ use crate::imports::{Forbidden, Imports};
 use crate::version::v0_1::probe::plugin::log::Level;
 use streams::StreamError;
 
-/// Bytes that one call may write, as WASI has it.
+/// Maximum number of bytes that one call may write, as WASI defines it.
 const WRITE: u64 = 4096;
 
-/// A resource that the host never gives out.
+/// Type of a resource that the host never passes out.
 pub enum Never {}
 
 /// A stream that is at its end.
@@ -29,7 +29,7 @@ pub enum Sink {
     Err,
 }
 
-/// The beginnings of lines that have no end yet.
+/// Lines that are not complete yet, per stream.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     out: Vec<u8>,
@@ -49,8 +49,8 @@ impl Lines {
     }
 }
 
-/// Calls `end` with every line that ends within `bytes`, each with what was begun of it before; keeps the rest. What is over
-/// the length of a log line is not kept.
+/// Calls `end` with every line that ends within `bytes`, each with its beginning from earlier calls; stores the rest in `begun`. Bytes over
+/// the maximum length of a log line are dropped.
 fn split(begun: &mut Vec<u8>, bytes: &[u8], mut end: impl FnMut(&str)) {
     let mut pieces = bytes.split(|&byte| byte == b'\n').peekable();
     while let Some(piece) = pieces.next() {
@@ -66,7 +66,7 @@ fn split(begun: &mut Vec<u8>, bytes: &[u8], mut end: impl FnMut(&str)) {
 // === impl Imports ===
 
 impl Imports {
-    /// Writes lines that were begun and have no end, when the instance goes.
+    /// Writes the incomplete lines when the instance ends.
     pub(in crate::imports) fn finish_lines(&mut self) {
         for sink in [Sink::Out, Sink::Err] {
             if !self.wasi.lines.of(sink).is_empty() {
@@ -194,7 +194,7 @@ impl streams::HostOutputStream for Imports {
         self.write_zeroes_to(&stream, len)
     }
 
-    /// There is nothing to read, from any stream.
+    /// Splices nothing: no stream has data to read.
     fn splice(&mut self, _: Resource<Sink>, _: Resource<Closed>, _: u64) -> Streamed<u64> {
         self.crossed()?;
         Ok(Err(StreamError::Closed))

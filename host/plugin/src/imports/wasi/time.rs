@@ -1,4 +1,4 @@
-//! Clocks that stand unless they are granted, and a poll that never waits.
+//! Clocks that stand still unless they are granted, and a poll that never waits.
 
 use wasmtime::component::Resource;
 
@@ -6,10 +6,10 @@ use super::generated::wasi::clocks::{monotonic_clock, wall_clock};
 use super::generated::wasi::io::poll;
 use crate::imports::{Forbidden, Imports};
 
-/// An event that a guest may ask about.
+/// An event that a guest may poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// A stream: it never has to be waited for.
+    /// Readiness of a stream: always ready.
     Ready,
     /// A time of the monotonic clock, nanoseconds.
     At(u64),

@@ -1,4 +1,4 @@
-//! The nouns of `wit/v0.1` as the host's, and back. Text of guests is made printable here.
+//! Converts the types of `wit/v0.1` to the host's, and back. Text of guests is made printable here.
 
 use host_model::{
     ColumnType, Condition, Description, Field, FieldUse, Instrument, KernelPlan, Layout, Member, MemberKind, Metric, Rule,
@@ -8,10 +8,10 @@ use host_model::{
 use super::exports::probe::plugin::{protocol, sampler};
 use super::probe::plugin::{columns, layout, schema};
 
-/// Bytes of a description or a unit that are kept.
+/// Maximum length of a description or a unit, in bytes; the rest is cut.
 const TEXT: usize = 256;
 
-/// Two enums with the same cases, both ways.
+/// Converts two enums with the same cases, both ways.
 macro_rules! same {
     ($ours:ident, $theirs:path, $into:ident, $from:ident, $($case:ident),+) => {
         pub(crate) const fn $into(value: $ours) -> $theirs {
@@ -53,7 +53,7 @@ same!(Instrument, schema::Instrument, instrument_out, instrument, Counter, Sum, 
 same!(Signal, schema::Signal, signal_out, signal, Span, Log, None);
 same!(MemberKind, layout::MemberKind, member_kind_out, member_kind, Unsigned, Signed, Chars, Bytes);
 
-/// The description of a protocol; unchecked.
+/// Converts the description of a protocol; not checked yet.
 pub(crate) fn description(described: protocol::Description) -> Description {
     let protocol::Description { name, signatures, ports, capture_bytes } = described;
     Description { name, signatures: signatures.into_iter().map(signature).collect(), ports, capture_bytes }
@@ -74,7 +74,7 @@ fn signature(signature: protocol::Signature) -> Signature {
     Signature { sender, transport, offset, bytes, mask, port, certain }
 }
 
-/// A layout's members, as `bind` takes them.
+/// Converts a layout's members for `bind`.
 pub(crate) fn members(layout: &Layout) -> Vec<layout::MemberParam<'_>> {
     layout
         .members
@@ -83,7 +83,7 @@ pub(crate) fn members(layout: &Layout) -> Vec<layout::MemberParam<'_>> {
         .collect()
 }
 
-/// The layout that a decoder expects.
+/// Converts the layout that a decoder expects.
 pub(crate) fn layout(layout: layout::RecordLayoutResult) -> Layout {
     let member = |member: layout::MemberResult| Member {
         name: printable(&member.name, TEXT),
@@ -94,7 +94,7 @@ pub(crate) fn layout(layout: layout::RecordLayoutResult) -> Layout {
     Layout { name: printable(&layout.name, TEXT), size: layout.size, members: layout.members.into_iter().map(member).collect() }
 }
 
-/// The schema that a decoder declares; not checked yet.
+/// Converts the schema that a decoder declares; not checked yet.
 pub(crate) fn schema(schema: schema::EventSchemaResult) -> Schema {
     let condition = |of: schema::Condition| Condition { field: of.field as usize, equals: of.equals };
     let metric = |metric: schema::MetricResult| Metric {
@@ -112,7 +112,7 @@ pub(crate) fn schema(schema: schema::EventSchemaResult) -> Schema {
     }
 }
 
-/// A field that a guest declares; not checked yet.
+/// Converts a field that a guest declares; not checked yet.
 pub(crate) fn field(field: schema::FieldResult) -> Field {
     Field {
         name: field.name,
@@ -124,7 +124,7 @@ pub(crate) fn field(field: schema::FieldResult) -> Field {
     }
 }
 
-/// A schema's fields, as `bind` takes them.
+/// Converts a schema's fields for `bind`.
 pub(crate) fn fields(schema: &Schema) -> Vec<schema::FieldParam<'_>> {
     schema
         .fields
@@ -140,14 +140,14 @@ pub(crate) fn fields(schema: &Schema) -> Vec<schema::FieldParam<'_>> {
         .collect()
 }
 
-/// The conditions of each of a schema's metrics: [`metrics`] lends them.
+/// Converts the conditions of each of a schema's metrics, which [`metrics`] borrows.
 pub(crate) fn conditions(schema: &Schema) -> Vec<Vec<schema::Condition>> {
     let condition =
         |of: &Condition| schema::Condition { field: u32::try_from(of.field).unwrap_or(u32::MAX), equals: of.equals };
     schema.metrics.iter().map(|of| of.only.iter().map(condition).collect()).collect()
 }
 
-/// A schema's metrics with their [`conditions`], as `bind` takes them.
+/// Converts a schema's metrics with their [`conditions`] for `bind`.
 pub(crate) fn metrics<'a>(schema: &'a Schema, conditions: &'a [Vec<schema::Condition>]) -> Vec<schema::MetricParam<'a>> {
     let metrics = schema.metrics.iter().zip(conditions);
     metrics
@@ -161,7 +161,7 @@ pub(crate) fn metrics<'a>(schema: &'a Schema, conditions: &'a [Vec<schema::Condi
         .collect()
 }
 
-/// The host's measurements, as `tune` takes them.
+/// Converts the host's measurements for `tune`.
 pub(crate) const fn stats(stats: &Stats) -> sampler::Stats {
     sampler::Stats {
         elapsed_ns: stats.elapsed_ns,
@@ -175,7 +175,7 @@ pub(crate) const fn stats(stats: &Stats) -> sampler::Stats {
     }
 }
 
-/// The plan that a sampler returned; not checked yet.
+/// Converts the plan that a sampler returned; not checked yet.
 pub(crate) fn plan(plan: sampler::KernelPlan) -> KernelPlan {
     let rule = |rule: sampler::Rule| Rule {
         subject: match rule.subject {
