@@ -1,14 +1,14 @@
-//! Compiles every `<probe>/probe.bpf.c` for both architectures. The other architecture's objects are built so that they cannot
-//! rot; the crate embeds those of its target.
+//! Compiles every `<probe>/probe.bpf.c` for both architectures, so that errors in either are found; the crate embeds the objects of its
+//! target.
 
 use std::env;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Folder names; `src/lib.rs` lists the same.
+/// Directory names of the probes; `src/lib.rs` lists the same.
 const PROBES: [&str; 4] = ["exec", "file", "l7", "tcp"];
-/// As Rust calls the architecture, as libbpf's headers do.
+/// Names of the architectures: in Rust, and in libbpf's headers.
 const ARCHITECTURES: [(&str, &str); 2] = [("x86_64", "x86"), ("aarch64", "arm64")];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -53,7 +53,7 @@ fn compile(source: &Path, probe: &str, arch: &str, object: &Path) -> Result<(), 
     Err(format!("{clang} cannot compile probe `{probe}` for {arch} (clang from 14 on is needed: `make setup`):\n{talk}").into())
 }
 
-/// Leaves BTF and takes DWARF away: 5 times smaller. Objects load without it just as well, so its absence is no error.
+/// Strips DWARF but not BTF: 5 times smaller. A missing tool is not an error, as objects also load unstripped.
 fn strip(object: &Path) {
     let strip = env::var("BPF_STRIP").unwrap_or_else(|_| "llvm-strip".into());
     if let Err(error) = Command::new(&strip).arg("-g").arg(object).status() {

@@ -1,8 +1,8 @@
-/* Processes: what they execute and how they end. */
+/* Executions and exits of processes. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
-#define RING_BYTES (2 << 20) /* 2,000 commands with all their arguments between two naps of the reader */
+#define RING_BYTES (2 << 20) /* 2,000 commands with all their arguments between two wake-ups of the reader */
 #include "ring.h"
 #include "filter.h"
 #include "record.h"
@@ -13,8 +13,8 @@ RING_RECORD(exec_record);
 
 #define SIGNAL_GROUP_EXIT 4
 
-/* A record of an exec is too large for the stack. What is beyond the largest record is never used: it lets the verifier bound an offset
- * and a length without knowing their sum. */
+/* Buffer for the record of an exec, which is too large for the stack. The bytes beyond the largest record are never used: with them the
+ * verifier can bound an offset and a length without knowing their sum. */
 union scratch {
 	struct exec_record record;
 	char bytes[sizeof(struct exec_record) + 2 * EXEC_ARGS_MAX];
@@ -27,7 +27,7 @@ struct {
 	__type(value, union scratch);
 } scratch SEC(".maps");
 
-/* Processes that have ended, so that threads which end at the same moment report the end of their process once. */
+/* Processes that have ended, so that threads that end at the same moment report the end of their process once. */
 struct ended {
 	__u64 start_time;
 	__u32 pid;
@@ -41,7 +41,7 @@ struct {
 	__type(value, __u8);
 } ended SEC(".maps");
 
-/* Fills what both kinds share. False: dropped, and counted. */
+/* Fills the fields that both kinds share. Returns false if the event is dropped, which is counted. */
 static __always_inline bool begin(struct exec_record *record, struct task_struct *leader, const bool plain)
 {
 	struct filter_owner owner = {};
@@ -108,7 +108,7 @@ static __always_inline int on_exit(struct task_struct *task, const bool plain)
 	__u8 yes = 1;
 	int code;
 
-	/* Threads end one by one; the process with the last. */
+	/* The process ends with its last thread. */
 	if (KERNEL_READ(plain, signal, live.counter))
 		return 0;
 	process.start_time = KERNEL_READ(plain, leader, start_time);

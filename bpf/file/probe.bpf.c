@@ -1,7 +1,7 @@
 /* Opens: openat and openat2, from call to return.
  *
- * The tracepoints of the two system calls fire for nothing else. Where they cannot be attached (no tracefs), the fallback
- * programs sit on all system calls, at about 80 ns for each of every task. Both are there once more for old kernels. */
+ * The tracepoints of the two system calls fire for nothing else. If they cannot be attached (no tracefs), the fallback programs
+ * run at every system call of every task, at about 80 ns each. Both exist a second time, for old kernels. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
@@ -13,7 +13,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 RING_RECORD(file_record);
 
-/* A call that has begun. Kept in the task, so neither a lock nor an allocation per call; time_ns is 0 between calls. */
+/* A call that has begun. Stored in the task, which needs neither a lock nor an allocation per call; time_ns is 0 between calls. */
 struct call {
 	__u64 time_ns;
 	__u64 threshold;
@@ -29,7 +29,7 @@ struct {
 	__type(value, struct call);
 } calls SEC(".maps");
 
-#define PLAIN_CALLS_MAX 8192 /* tasks that are in such a call at the same moment */
+#define PLAIN_CALLS_MAX 8192 /* maximum number of tasks in such a call at the same moment */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -44,7 +44,7 @@ struct open_how_head {
 	__u64 mode;
 };
 
-/* Members of the task are loaded directly where they can be: five helper calls would add a quarter to the cost of a record. */
+/* Members of the task are loaded directly where possible: five helper calls would add a quarter to the cost of a record. */
 static __always_inline bool passes(struct task_struct *task, __u64 *threshold, const bool plain)
 {
 	struct filter_owner owner = {.pid = KERNEL_READ(plain, task, tgid)};
@@ -114,8 +114,8 @@ static __always_inline int begin_openat2(const char *path, const void *how, cons
 	return begin(path, head.flags, head.mode, plain);
 }
 
-/* The path is read at the return: the kernel has just read it, so its page is there. The record is built on the stack, which is
- * hot and cannot be shared by programs that interrupt each other, and only its used bytes go into the ring. */
+/* The path is read at the return: the kernel has just read it, so its page is in memory. The record is built on the stack, which is
+ * in the CPU's cache and not shared by programs that interrupt each other, and only its used bytes are copied into the ring. */
 static __always_inline int end(__s32 ret, const bool plain)
 {
 	union {
@@ -214,7 +214,7 @@ int plain_exit_openat2(struct trace_event_raw_sys_exit *ctx)
 	return end(ctx->ret, true);
 }
 
-/* === all system calls, where those cannot be attached === */
+/* === all system calls, if those cannot be attached === */
 
 #define NR_OPENAT2 437
 #if defined(__TARGET_ARCH_x86)
@@ -223,7 +223,7 @@ int plain_exit_openat2(struct trace_event_raw_sys_exit *ctx)
 #define NR_OPENAT 56
 #endif
 
-/* A 32-bit task has other numbers. */
+/* Whether the task is 32-bit, which has other system call numbers. */
 static __always_inline bool is_32_bit(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -252,7 +252,7 @@ int BPF_PROG(fallback_enter, struct pt_regs *regs, long id)
 	return enter(regs, id, false);
 }
 
-/* Returns of other system calls find no call that has begun. */
+/* Also runs at the return of other system calls, for which end() finds no call. */
 SEC("raw_tp/sys_exit")
 int BPF_PROG(fallback_exit, struct pt_regs *regs, long ret)
 {

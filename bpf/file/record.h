@@ -1,4 +1,4 @@
-/* What probe `file` writes: one record per openat or openat2 that returned. Its decoder: plugins/decoder-file. */
+/* Records of probe `file`: one per openat or openat2 that returned. Its decoder: plugins/decoder-file. */
 #pragma once
 
 #define FILE_PATH_MAX 256

@@ -1,16 +1,15 @@
-/* Who is let through. Two layers, both written by the host:
+/* Which events pass. Two layers, both written by the host:
  *
- * - `filter`, constant once loaded: conditions that were not asked for are removed by the verifier and cost nothing.
- * - the *plan*, which a sampler may change at any time: thresholds by pid, cgroup or comm, and a least duration.
+ * - `filter`, constant once loaded: the verifier removes conditions that are not set, so they cost nothing.
+ * - the *plan*, which a sampler may change at any time: thresholds by pid, cgroup or comm, and a minimum duration.
  *
- * Both are about the owner of an event, who need not be the task that runs when the program does. Include after vmlinux.h and
- * ring.h. */
+ * Both apply to the owner of an event, which may be another task than the current one. Include after vmlinux.h and ring.h. */
 #pragma once
 
 #include <bpf/bpf_core_read.h>
 #include "plain.h"
 
-#define FILTER_RULES_MAX 2048 /* two plans of 1024 rules: the one that holds and the one being written */
+#define FILTER_RULES_MAX 2048 /* two plans of 1024 rules: the active one and the one being written */
 
 struct filter_conditions {
 	__u64 cgroup;	     /* id, 0 for any; descendants pass as well */
@@ -23,7 +22,7 @@ struct filter_conditions {
 
 const volatile struct filter_conditions filter SEC(".rodata.filter");
 
-/* Whose event it is. */
+/* The owner of an event. */
 struct filter_owner {
 	__u32 pid;
 	__u64 cgroup_id;
@@ -31,7 +30,7 @@ struct filter_owner {
 };
 
 struct filter_plan {
-	__u64 threshold;       /* for whom no rule names, 0 to 2^56 */
+	__u64 threshold;       /* of owners without a rule, 0 to 2^56 */
 	__u64 min_duration_ns; /* shorter events that did not fail are dropped */
 	__u32 pid_rules;
 	__u32 cgroup_rules;
@@ -41,7 +40,7 @@ struct filter_plan {
 
 struct filter_plans {
 	__u32 active; /* whether there is any plan */
-	__u32 slot;   /* the plan that holds, 0 or 1 */
+	__u32 slot;   /* index of the active plan, 0 or 1 */
 	struct filter_plan plans[2];
 };
 
@@ -81,13 +80,13 @@ static __always_inline bool filter_comm(const __u64 *comm)
 	return !filter.by_comm || (comm[0] == filter.comm[0] && comm[1] == filter.comm[1]);
 }
 
-/* The cgroup of the current task. */
+/* Whether the cgroup of the current task passes. */
 static __always_inline bool filter_current_cgroup(void)
 {
 	return !filter.cgroup || bpf_get_current_ancestor_cgroup_id(filter.cgroup_level) == filter.cgroup;
 }
 
-/* Any cgroup, such as that of a socket. */
+/* Whether a cgroup passes, such as that of a socket. */
 static __always_inline bool filter_cgroup(struct cgroup *cgroup)
 {
 	struct cgroup___before_6_1 *old = (void *)cgroup;
@@ -108,7 +107,7 @@ static __always_inline bool filter_cgroup(struct cgroup *cgroup)
 	return id == filter.cgroup;
 }
 
-/* That of the current task for programs of both kinds: the helper is for tracing programs from Linux 5.12 on. */
+/* Same for the current task, for both variants: tracing programs may call the helper from Linux 5.12 on. */
 static __always_inline bool filter_task_cgroup(const bool plain)
 {
 	struct task_struct *task;
@@ -133,7 +132,7 @@ static __always_inline __u64 *filter_rule(__u32 slot, __u32 subject, __u64 low, 
 	return bpf_map_lookup_elem(&filter_rules, &key);
 }
 
-/* Not inlined: it runs only where there is a plan, and programs that call it from more than one place stay small. */
+/* Not inlined: it runs only if there is a plan, and programs that call it from more than one place stay small. */
 static __noinline __u64 filter_planned_threshold(const struct filter_owner *owner)
 {
 	__u32 slot = *(volatile __u32 *)&filter_plans.slot & 1;
@@ -151,7 +150,7 @@ static __noinline __u64 filter_planned_threshold(const struct filter_owner *owne
 	return rule ? *rule : plan->threshold;
 }
 
-/* Draws lots: false drops the event. `threshold` is what the record has to carry. */
+/* Samples at random: false drops the event. `threshold` is set to the threshold that the record has to carry. */
 static __always_inline bool filter_draw(const struct filter_owner *owner, __u64 *threshold)
 {
 	__u64 randomness;
@@ -166,7 +165,7 @@ static __always_inline bool filter_draw(const struct filter_owner *owner, __u64 
 	return randomness >= *threshold;
 }
 
-/* Whether an event that did not fail took long enough. */
+/* Whether an event that did not fail has at least the plan's minimum duration. */
 static __always_inline bool filter_duration(__u64 duration_ns)
 {
 	return !*(volatile __u32 *)&filter_plans.active || duration_ns >= filter_plan()->min_duration_ns;

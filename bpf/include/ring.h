@@ -1,11 +1,11 @@
-/* The ring of a probe, its account, and when its reader is woken.
+/* The ring of a probe, its counters, and the wake-up of its reader.
  *
  * Include once per object, after vmlinux.h and bpf/bpf_helpers.h. Write records with ring_output(), or with ring_reserve() and
  * ring_submit(); name the record's type once with RING_RECORD(). */
 #pragma once
 
 #ifndef RING_BYTES
-#define RING_BYTES (8 << 20) /* the loader may set another size */
+#define RING_BYTES (8 << 20) /* default; the loader may set another size */
 #endif
 
 struct {
@@ -13,31 +13,31 @@ struct {
 	__uint(max_entries, RING_BYTES);
 } ring SEC(".maps");
 
-/* Forces the BTF of `struct NAME_record` into the object: the host reads its layout there. */
+/* Puts the BTF of `struct NAME_record` into the object, from which the host reads its layout. */
 #define RING_RECORD(type) struct type *ring_record_type SEC(".data.record")
 
-/* Slots are shared by CPUs that are equal modulo this; atomic additions keep them exact all the same. */
+/* Number of counter slots. CPUs that are equal modulo this share a slot; atomic additions keep it exact. */
 #define RING_SLOTS 256
 
 /* One cache line per CPU. A record is counted as begun before it enters the ring, and as produced once it is in the ring or lost. So
- * what `produced` says has happened, and a reader that finds fewer produced than begun knows that it has to wait a moment. */
+ * `produced` never counts ahead, and a reader that finds fewer produced than begun knows that it has to wait a moment. */
 struct ring_counters {
 	__u64 begun;
 	__u64 produced;	 /* records that passed the filters, lost ones included */
 	__u64 lost;	 /* no room in the ring */
 	__u64 filtered;	 /* hits that a filter or the plan dropped */
-	__u64 faults;	 /* reads of user memory that failed; the record came without the text */
-	__u64 untracked; /* hits for which there was no memory to remember their beginning */
+	__u64 faults;	 /* reads of user memory that failed; the record has no text */
+	__u64 untracked; /* hits whose state could not be stored for lack of memory */
 	__u64 spare[2];
 };
 
-/* A reader that is about to sleep writes how many bytes are worth waking it for, then that it waits. The first record after
- * which so much is in the ring clears the mark and wakes it: one wake-up per sleep, none while it works. A mark that a record on
- * another CPU missed is seen by the next record. */
+/* A reader that is about to sleep sets `wake_at` to the number of bytes worth a wake-up, then `waiting`. The first record with which
+ * the ring has that many clears `waiting` and wakes it: one wake-up per sleep, none while it works. If a record on another CPU
+ * misses `waiting`, the next record sees it. */
 struct ring_reader {
 	__u64 wake_at;
 	__u64 waiting;
-	__u64 version; /* of the shapes in ring.h and filter.h; the host refuses any other */
+	__u64 version; /* of the structs in ring.h and filter.h; the host refuses any other */
 	__u64 spare[5];
 };
 
@@ -78,7 +78,7 @@ static __always_inline void ring_output(void *record, __u64 size)
 	ring_count(produced);
 }
 
-/* Room for a record of constant size, or NULL, which is counted as lost. */
+/* Reserves a record of constant size; NULL if the ring is full, which is counted as lost. */
 static __always_inline void *ring_reserve(__u64 size)
 {
 	void *record = bpf_ringbuf_reserve(&ring, size, 0);
@@ -91,7 +91,7 @@ static __always_inline void *ring_reserve(__u64 size)
 	return record;
 }
 
-/* Hands a reserved record to the reader. */
+/* Submits a reserved record. */
 static __always_inline void ring_submit(void *record)
 {
 	ring_count(begun);

@@ -1,4 +1,4 @@
-/* What our programs know of the kernel: only the members they read. Offsets are filled in at load time from the running
+/* The kernel's types, with only the members that our programs read. Offsets are filled in at load time from the running
  * kernel's BTF (CO-RE), so one declaration serves every kernel and both architectures. Add what you need. */
 #pragma once
 #define __VMLINUX_H__ /* bpf_tracing.h: registers have the kernel's names */

@@ -1,5 +1,5 @@
-/* Where the bytes of a call are: the hook knows the socket and how many bytes moved, the registers of the task know which system call
- * it is in and what it was given. Include after l7.bpf.h. */
+/* Locates the bytes of a call: the hook has the socket and the number of bytes moved, the registers of the task have its system call and
+ * the arguments. Include after l7.bpf.h. */
 #pragma once
 
 #if defined(__TARGET_ARCH_x86)
@@ -46,24 +46,24 @@ struct user_message {
 
 struct user_messages {
 	struct user_message message;
-	__u64 length; /* its lower half, written by the kernel once the message is through */
+	__u64 length; /* the kernel writes its lower half once the message is done */
 };
 
 /* A system call and the first five of its arguments. */
 struct l7_syscall {
-	long number; /* -1 for one whose arguments mean nothing to us */
+	long number; /* -1 if its arguments must not be used */
 	__u64 argument[5];
 };
 
 enum l7_shape {
-	L7_NOWHERE = 0, /* not in user memory, or in memory that nobody told us about: sendfile, io_uring */
+	L7_NOWHERE = 0, /* not in user memory, or in memory that is not in the arguments: sendfile, io_uring */
 	L7_FLAT,
 	L7_VECTOR,  /* an array of struct iovec */
 	L7_MESSAGE, /* a struct msghdr */
-	L7_MESSAGES /* an array of struct mmsghdr, the call is about one of them */
+	L7_MESSAGES /* an array of struct mmsghdr, of which this call is one */
 };
 
-/* How far a task is in the vector of its sendmmsg or recvmmsg: the hook is called for each message, without its number. */
+/* Position of a task in the vector of its sendmmsg or recvmmsg: the hook is called for each message, without its index. */
 struct l7_progress {
 	__u64 vector;
 	__u64 sk;
@@ -78,7 +78,7 @@ struct {
 	__type(value, struct l7_progress);
 } l7_progresses SEC(".maps");
 
-/* A 32-bit task has other numbers and other structs. */
+/* Whether the task is 32-bit, which has other system call numbers and structs. */
 static __always_inline bool l7_is_32_bit(struct task_struct *task, const bool plain)
 {
 #if defined(__TARGET_ARCH_x86)
@@ -115,7 +115,7 @@ static __always_inline void l7_read_registers(struct l7_syscall *call, struct pt
 #endif
 }
 
-/* The call that a task is in. It has not got its result yet: what finishes at the end of one, as io_uring does, is not about it. */
+/* Reads the system call of a task, which must have no result yet: work done at the end of a call, as by io_uring, is not that call's. */
 static __always_inline void l7_read_syscall(struct l7_syscall *call, struct pt_regs *regs)
 {
 	l7_read_registers(call, regs, false);
@@ -160,9 +160,9 @@ static __always_inline enum l7_shape l7_shape(long number, __u8 direction)
 	return L7_NOWHERE;
 }
 
-/* Whether the system call is about this socket. It need not be: io_uring finishes its work at the end of any call, and a write to a
- * network block device ends in another socket. What was so for the last call of this descriptor is taken to be so still: a table of
- * files changes, but nobody makes such a device of a number that was a socket of just this address. */
+/* Whether the system call is on this socket. It may not be: io_uring finishes its work at the end of any call, and a write to a network
+ * block device leads to another socket. The result for the last call on this descriptor is assumed to hold: a table of files changes,
+ * but a descriptor of a socket with this very address does not become such a device. */
 static __always_inline bool l7_is_about(const struct l7_syscall *call, struct task_struct *task, struct sock *sk,
 					struct l7_socket *socket)
 {
@@ -181,7 +181,7 @@ static __always_inline bool l7_is_about(const struct l7_syscall *call, struct ta
 
 /* === several messages in one call === */
 
-/* A message that moved nothing: the vector goes on after an empty datagram, and ends with an error. */
+/* Handles a message that moved no bytes: the vector goes on after an empty datagram, and ends with an error. */
 static __noinline int l7_message_without_bytes(struct task_struct *task, struct sock *sk, int ret)
 {
 	struct l7_progress *progress;
@@ -205,8 +205,8 @@ static __noinline int l7_message_without_bytes(struct task_struct *task, struct 
 	return 0;
 }
 
-/* Which message of the vector this call of the hook is about, or NULL where that cannot be told for sure. Datagrams only: a
- * stream may end a vector without a word. */
+/* Returns the message of the vector to which this call of the hook belongs, or NULL if that is uncertain. Datagrams only: a stream may
+ * end a vector without a call of the hook. */
 static __noinline const struct user_message *l7_message(const struct l7_syscall *call, struct task_struct *task,
 							struct sock *sk, __u32 bytes)
 {
@@ -221,7 +221,7 @@ static __noinline const struct user_message *l7_message(const struct l7_syscall 
 		return 0;
 	index = progress->next;
 	if (index && progress->vector == call->argument[1] && progress->sk == (__u64)sk) {
-		/* The kernel writes the length of each message before it turns to the next. */
+		/* The kernel writes the length of each message before it starts the next. */
 		if (bpf_probe_read_user(&before, sizeof(before), &messages[index - 1].length) || before != progress->last)
 			index = 0;
 	} else {
@@ -232,7 +232,7 @@ static __noinline const struct user_message *l7_message(const struct l7_syscall 
 	progress->last = bytes;
 	progress->next = index + 1 < (__u32)call->argument[2] ? index + 1 : 0;
 	if (index && call->number == NR_RECVMMSG && call->argument[4]) {
-		/* A timeout may have ended the call before. */
+		/* A timeout may have ended the previous call. */
 		return 0;
 	}
 	return &messages[index].message;
@@ -240,14 +240,14 @@ static __noinline const struct user_message *l7_message(const struct l7_syscall 
 
 /* === the bytes === */
 
-/* Where the bytes of a call are. */
+/* Location of the bytes of a call. */
 struct l7_bytes_at {
 	enum l7_shape shape; /* L7_NOWHERE, L7_FLAT or L7_VECTOR */
 	__u64 from;
-	__u64 count; /* bytes, or segments */
+	__u64 count; /* number of bytes, or of segments */
 };
 
-/* Appends what is `wanted` of one segment; as l7_append(). */
+/* Appends bytes of one segment until `wanted` are in the buffer; returns the same as l7_append(). */
 __noinline int l7_take(__u32 place, __u32 segment, __u32 there, __u32 wanted)
 {
 	struct l7_scratch *scratch = l7_scratch(place);
@@ -268,8 +268,9 @@ __noinline int l7_take(__u32 place, __u32 segment, __u32 there, __u32 wanted)
 	return at;
 }
 
-/* From an array of struct iovec: as l7_append(). Global, so that the verifier looks at it once and not from every place it is called;
- * the same for each step, so that it knows nothing of how many bytes are there. Numbers only: pointers are from Linux 5.12 on. */
+/* Copies from an array of struct iovec; returns the same as l7_append(). Global, so that the verifier checks it once and not at every
+ * call; so is each step, so that it knows nothing of the number of bytes. Parameters are numbers: pointers may be passed from Linux 5.12
+ * on. */
 __noinline int l7_gather(__u32 place, __u64 from, __u64 count, __u32 wanted)
 {
 	struct l7_scratch *scratch = l7_scratch(place);
@@ -291,7 +292,7 @@ __noinline int l7_gather(__u32 place, __u64 from, __u64 count, __u32 wanted)
 	return there;
 }
 
-/* A struct msghdr becomes its vector. Not inlined: stacks of programs are 512 bytes in all. */
+/* Replaces a struct msghdr by its vector. Not inlined: stacks of programs are 512 bytes in all. */
 static __noinline int l7_open_message(struct l7_bytes_at *at, const struct user_message *from, const void **name)
 {
 	struct user_message message;
@@ -309,7 +310,7 @@ static __noinline int l7_open_message(struct l7_bytes_at *at, const struct user_
 	return 0;
 }
 
-/* Finds the `bytes` that a call moved. `name` is set to the address that a datagram is sent to, where the call gives one. */
+/* Locates the `bytes` that a call moved. `name` is set to the destination address of a datagram, if the call has one. */
 static __always_inline void l7_locate(struct l7_bytes_at *at, struct task_struct *task, struct sock *sk, struct l7_socket *socket,
 				      __u8 direction, __u32 bytes, const void **name)
 {
@@ -335,7 +336,7 @@ static __always_inline void l7_locate(struct l7_bytes_at *at, struct task_struct
 	at->count = call.argument[2];
 }
 
-/* Copies the first `wanted` of the bytes into the scratch; as l7_append(). */
+/* Copies the first `wanted` bytes into the scratch; returns the same as l7_append(). */
 static __noinline int l7_payload(struct l7_scratch *scratch, const struct l7_bytes_at *at, __u32 wanted)
 {
 	if (!scratch || !at || at->shape == L7_NOWHERE)
@@ -345,7 +346,7 @@ static __noinline int l7_payload(struct l7_scratch *scratch, const struct l7_byt
 	return l7_copy(scratch, (const void *)at->from, wanted > at->count ? at->count : wanted);
 }
 
-/* Copies more than what is `there`, where that is the head of a message which goes on; as l7_append(). */
+/* Copies more than the bytes `there` if they are an unfinished head of a message; returns the same as l7_append(). */
 static __noinline int l7_whole_head(struct l7_scratch *scratch, const struct l7_bytes_at *at, struct l7_head *head, __u32 bytes, int there)
 {
 	int more;

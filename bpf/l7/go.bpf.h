@@ -1,12 +1,12 @@
 /* Plaintext of crypto/tls of Go. Included by tls.bpf.h.
  *
- * Goroutines move between threads, so what is in between a beginning and an end of a call is remembered by goroutine. Places to stand
- * at, and why never where a function is called from: host/kernel/src/uprobe/code.rs. */
+ * Goroutines move between threads, so the state between entry and return of a call is stored by goroutine. Offsets of the uprobes, and
+ * why uretprobes are not used: host/kernel/src/uprobe/code.rs. */
 #pragma once
 
-#define TLS_CALLS_MAX 32768 /* goroutines that wait in a read: idle connections of servers; 3 MiB */
+#define TLS_CALLS_MAX 32768 /* maximum number of goroutines that wait in a read: idle connections of servers; 3 MiB */
 
-/* Reads of goroutines. */
+/* The read that a goroutine is in. */
 struct tls_call {
 	__u64 connection; /* struct tls.Conn */
 	__u64 buffer;
@@ -44,8 +44,8 @@ static __always_inline struct sock *tls_socket_of(struct task_struct *task, __u6
 }
 
 /* tls.Conn begins with a net.Conn, an interface: type and data. If the data is a *net.TCPConn it points to a netFD, whose descriptor
- * is at 16. If it is somebody's struct around a connection, that mostly begins with the net.Conn; its type has a hash at 16, which is
- * no descriptor of a socket but by a chance of one in millions. */
+ * is at 16. If it is a program's own struct around a connection, that usually begins with the net.Conn; its type has a hash at 16, which
+ * equals a socket's descriptor with a chance of one in millions. */
 static __always_inline struct sock *tls_go_socket(struct task_struct *task, __u64 connection)
 {
 	__u64 data = 0, first = 0, fd = 0;
@@ -65,7 +65,7 @@ static __always_inline struct sock *tls_go_socket(struct task_struct *task, __u6
 	return 0;
 }
 
-/* The session of a connection; `sk` and `key` are what was found on the way. */
+/* Returns the session of a connection; sets `sk` to its socket, if found, and `key` to the session's key. */
 static __always_inline struct tls_session *tls_go_session(struct task_struct *task, __u64 connection, struct sock **sk, struct tls_key *key)
 {
 	*sk = tls_go_socket(task, connection);
@@ -74,14 +74,14 @@ static __always_inline struct tls_session *tls_go_session(struct task_struct *ta
 	if (!key->object) {
 		key->owner = tls_owner(task);
 		key->object = connection;
-		/* Its first use will give it a cookie. */
+		/* The socket gets a cookie with its first use. */
 		if (*sk)
 			return 0;
 	}
 	return tls_session(key);
 }
 
-/* Who it is, where the socket has not told yet. */
+/* Sets the identity of a session that has none yet. */
 static __always_inline void tls_go_name(struct tls_session *session, const struct tls_key *key, struct sock *sk)
 {
 	if (session->bound || session->named)
@@ -149,7 +149,7 @@ int tls_go(struct pt_regs *ctx)
 	struct tls_call call = {};
 	struct sock *sk;
 
-	/* The verifier wants registers read where their places are constants, not where clang would share the arithmetic. */
+	/* The verifier requires constant offsets where registers are read; clang would else share the address arithmetic. */
 	barrier_var(receiver);
 	barrier_var(buffer);
 	barrier_var(length);

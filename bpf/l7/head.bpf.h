@@ -1,14 +1,14 @@
-/* Heads of messages are captured whole, however little is captured of a call: the trace, the host and the length of a request are in
- * its head, and a token or a few cookies push them out of what suffices of a body. HTTP/1: from a method or `HTTP/1.` to the empty line.
- * HTTP/2: frames of fields. A head may take many calls, and a call may have many heads (pipelines). Include after l7.bpf.h.
+/* Captures heads of messages whole, even if little is captured of each call: the trace, the host and the length of a request are in its
+ * head, and a token or a few cookies push them beyond the bytes that suffice of a body. HTTP/1: from a method or `HTTP/1.` to the empty
+ * line. HTTP/2: frames of fields. A head may span many calls, and a call may have many heads (pipelines). Include after l7.bpf.h.
  *
- * The functions that look at bytes are global and take numbers only: they are verified once, also by kernels before Linux 5.12. */
+ * The functions that read bytes are global and take numbers only, so that kernels before Linux 5.12 verify them only once as well. */
 #pragma once
 
-#define L7_BLOCK 512	    /* bytes that l7_find_end() looks at */
-#define L7_BLOCKS_MAX 64    /* blocks and heads of one call that are looked at */
-#define L7_FRAMES_MAX 64    /* frames of one call that are looked at */
-#define L7_BEHIND_HEAD 256  /* bytes behind a long head that are captured as well: the size of a first chunk */
+#define L7_BLOCK 512	    /* bytes that l7_find_end() searches */
+#define L7_BLOCKS_MAX 64    /* maximum number of blocks and heads of one call that are searched */
+#define L7_FRAMES_MAX 64    /* maximum number of frames of one call that are read */
+#define L7_BEHIND_HEAD 256  /* bytes captured after a long head: they include the size line of a first chunk */
 
 #define L7_WORD(a, b, c, d) ((__u32)(a) | (__u32)(b) << 8 | (__u32)(c) << 16 | (__u32)(d) << 24)
 #define L7_EMPTY_LINE L7_WORD('\r', '\n', '\r', '\n')
@@ -17,15 +17,15 @@
 #define L7_HIGH_BITS 0x8080808080808080ULL
 
 enum l7_frame {
-	L7_FRAME_HEADER = 9, /* its length */
+	L7_FRAME_HEADER = 9, /* length of the header */
 	L7_FRAME_FIELDS = 1,
 	L7_FRAME_PROMISE = 5,
 	L7_FRAME_FIELDS_ON = 9,
-	L7_FRAME_LONGEST = 16384, /* what an end may send without having been asked */
+	L7_FRAME_LONGEST = 16384, /* largest frame that is allowed without a setting of the peer */
 	L7_PREFACE = 24,
 };
 
-/* Whether a message of HTTP/1 can begin with these four bytes. */
+/* Whether an HTTP/1 message can begin with these four bytes. */
 __noinline int l7_begins_message(__u32 word)
 {
 	switch (word) {
@@ -59,8 +59,8 @@ static __always_inline char *l7_bytes(struct l7_scratch *scratch)
 	return scratch->bytes + sizeof(struct l7_record);
 }
 
-/* Where behind `from` an empty line ends, of the block that begins there; 0 if it has none. Reads up to seven bytes beside the block,
- * which are there. */
+/* Returns the end of the first empty line in the block that begins at `from`; 0 if it has none. Reads up to seven bytes outside of the
+ * block, which are within the buffer. */
 __noinline int l7_find_end(__u32 place, __u32 from, __u32 there)
 {
 	struct l7_scratch *scratch = l7_scratch(place);
@@ -107,7 +107,7 @@ __noinline int l7_find_end(__u32 place, __u32 from, __u32 there)
 	return 0;
 }
 
-/* Where the frames end of which fields begin among these bytes and go on behind them; 0 if it is not so, or these are no frames. */
+/* Returns the end of a frame of fields that begins in these bytes and extends beyond them; 0 if there is none or they are not frames. */
 __noinline int l7_find_fields(__u32 place, __u32 from, __u32 there)
 {
 	struct l7_scratch *scratch = l7_scratch(place);
@@ -131,7 +131,7 @@ __noinline int l7_find_fields(__u32 place, __u32 from, __u32 there)
 	return 0;
 }
 
-/* The last three bytes of a head, the first of them lowest: its end may be parted. */
+/* Returns the last three bytes of a head, the first of them lowest: its end may be split between two calls. */
 static __always_inline __u32 l7_last(struct l7_scratch *scratch, __u32 last, __u32 there)
 {
 	__u64 all = last | (__u64)(*(__u32 *)l7_bytes(scratch) & 0xffffff) << 24;
@@ -143,7 +143,7 @@ static __always_inline __u32 l7_last(struct l7_scratch *scratch, __u32 last, __u
 	return *(__u32 *)(l7_bytes(scratch) + there - 4) >> 8;
 }
 
-/* Whether an end that began in the call before is in this one. */
+/* Whether an end that began in the previous call is completed in this one. */
 static __always_inline bool l7_is_parted(struct l7_scratch *scratch, __u32 last, __u32 there)
 {
 	__u64 all = last | (*(__u64 *)l7_bytes(scratch)) << 24;
@@ -152,7 +152,7 @@ static __always_inline bool l7_is_parted(struct l7_scratch *scratch, __u32 last,
 	       (there > 2 && (__u32)(all >> 16) == L7_EMPTY_LINE);
 }
 
-/* One step through heads: where to look next, less than 0 (by how much: where) if they end, 0 if the last goes on behind what is there. */
+/* Makes one step through heads: returns the next offset to search, minus the end if they end, 0 if the last extends beyond `there`. */
 __noinline int l7_step(__u32 place, __u32 from, __u32 there)
 {
 	struct l7_scratch *scratch = l7_scratch(place);
@@ -167,8 +167,8 @@ __noinline int l7_step(__u32 place, __u32 from, __u32 there)
 	return end;
 }
 
-/* Where the heads of a call end, of which all behind `from` is to be looked at; 0 if the last goes on behind what is there. Both are
- * functions so that each step gives the verifier a number that it knows nothing of: it need not go on with all that it may be. */
+/* Returns the end of the heads of a call, searched from `from` on; 0 if the last extends beyond `there`. Both are global functions, so
+ * that the verifier knows nothing of the number that each step returns, and need not follow every value that it may have. */
 __noinline int l7_heads_end(__u32 place, __u32 from, __u32 there)
 {
 	int at = from;
@@ -181,8 +181,8 @@ __noinline int l7_heads_end(__u32 place, __u32 from, __u32 there)
 	return there;
 }
 
-/* Follows the heads of the scratch's direction through a call of `total` bytes, of which `there` are captured. Returns how many should
- * be: if these are more than there are, capture them and call it again, with what was `there` as `before`, which is else 0. */
+/* Follows the heads of the scratch's direction through a call of `total` bytes, of which `there` are captured. Returns the number to
+ * capture: if it is larger than `there`, capture them and call it again with the old `there` as `before`, which else is 0. */
 __noinline int l7_follow(__u32 place, __u32 total, __u32 there, __u32 before)
 {
 	struct l7_scratch *scratch = l7_scratch(place);
@@ -214,14 +214,14 @@ __noinline int l7_follow(__u32 place, __u32 total, __u32 there, __u32 before)
 		head->left = end > total ? end - total : 0;
 		return there;
 	}
-	/* Mostly a call ends with its head. */
+	/* The common case: the call ends with its head. */
 	end = there - 4;
-	barrier_var(end); /* or clang would compare another register than it uses, and verifiers before Linux 6.8 would not see it */
+	barrier_var(end); /* else clang compares another register than it uses, and verifiers before Linux 6.8 do not see the bound */
 	if (there == total && end <= L7_HEAD_MAX - 4 && *(__u32 *)(l7_bytes(scratch) + end) == L7_EMPTY_LINE) {
 		head->left = 0;
 		return there;
 	}
-	/* Once more through the last block: whether something follows on a head that ended where the capture did. */
+	/* Searches the last block again: a head that ended where the capture did may have a successor. */
 	from = before > L7_BLOCK ? before - L7_BLOCK : 0;
 	step = l7_step(place, from, there);
 	end = step > 0 ? l7_heads_end(place, step, there) : -step;
@@ -233,7 +233,7 @@ __noinline int l7_follow(__u32 place, __u32 total, __u32 there, __u32 before)
 	if (there < total && !before)
 		return L7_HEAD_MAX;
 	if (there < total || head->left <= total) {
-		/* Longer than what is kept of a head. */
+		/* Longer than the maximum of a head. */
 		head->left = 0;
 		return there;
 	}
@@ -242,8 +242,8 @@ __noinline int l7_follow(__u32 place, __u32 total, __u32 there, __u32 before)
 	return there;
 }
 
-/* A whole record from one piece of user memory, for whoever has no socket at hand but saved its identity: `total` bytes at `from`, of
- * which `capture` (as of l7_capture()) are kept, or more if they are a head. */
+/* Writes a record from one piece of user memory, for callers without the socket that saved its identity: `total` bytes at `from`, of
+ * which `capture` (from l7_capture()) are captured, or more if they are a head. */
 static __always_inline void l7_emit(struct l7_scratch *scratch, const struct l7_identity *identity, struct l7_head *head,
 				    __u8 direction, __u8 flags, __u32 sequence, __u32 total, const void *from, __u32 capture)
 {

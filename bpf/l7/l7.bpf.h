@@ -1,5 +1,5 @@
-/* Probe `l7`: what a socket remembers, what the host thinks of it, and how a record is written. The programs at the sockets
- * (probe.bpf.c) and at TLS libraries (tls.bpf.h) are built on this. Include after vmlinux.h, ring.h, filter.h and record.h. */
+/* Probe `l7`: the state of a socket, the host's verdict on it, and the writing of records. The programs at sockets (probe.bpf.c)
+ * and at TLS libraries (tls.bpf.h) use this. Include after vmlinux.h, ring.h, filter.h and record.h. */
 #pragma once
 
 #define AF_INET 2
@@ -7,22 +7,22 @@
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
 
-#define L7_CAPTURE_MAX 4096 /* bytes of a call that can be asked for, and copied at once */
-#define L7_HEAD_MAX 16384   /* bytes that are captured at most, of a call that is the head of a message: a power of two */
+#define L7_CAPTURE_MAX 4096 /* maximum of capture_bytes, and of bytes copied at once */
+#define L7_HEAD_MAX 16384   /* maximum of bytes captured of a call that is the head of a message: a power of two */
 #define L7_PORTS_MAX 64
-#define L7_SEGMENTS_MAX 32 /* of a vector that are looked at */
+#define L7_SEGMENTS_MAX 32 /* maximum number of segments of a vector that are read */
 
-/* === what the host says === */
+/* === settings and verdicts, written by the host === */
 
-/* May change at any time. */
+/* The host may change them at any time. */
 struct l7_settings {
-	__u32 capture_bytes; /* of each call, where the verdict does not say */
-	__u32 epoch;	     /* another number makes every socket look for its verdict again */
+	__u32 capture_bytes; /* bytes to capture of each call if the verdict does not set them */
+	__u32 epoch;	     /* a new value makes every socket look up its verdict again */
 };
 
 struct l7_settings l7_settings SEC(".data.l7") = {.capture_bytes = 256};
 
-/* Only connections with one of these ports at either end; constant once loaded, all of them if `count` is 0. */
+/* Ports of which a connection must have one, at either end; constant once loaded. Any port passes if `count` is 0. */
 struct l7_ports {
 	__u32 count;
 	__u16 ports[L7_PORTS_MAX];
@@ -32,20 +32,21 @@ const volatile struct l7_ports l7_ports SEC(".rodata.l7");
 
 enum l7_verdict_word {
 	L7_UNDECIDED = 0,
-	L7_IGNORE = 1, /* nobody wants it: no more records */
+	L7_IGNORE = 1, /* unwanted: no more records */
 	L7_WANTED = 2,
-	L7_RAW = 3, /* wanted, also if it looks like TLS: its ciphertext */
+	L7_RAW = 3, /* wanted even if it looks like TLS: then records have its ciphertext */
 };
 
 struct l7_verdict {
 	__u32 verdict;	     /* enum l7_verdict_word */
-	__u32 capture_bytes; /* of each call, 0 for those of the settings */
+	__u32 capture_bytes; /* bytes to capture of each call, 0 for those of the settings */
 };
 
-/* Verdicts about ciphertext (or what was never encrypted) and about plaintext of one connection are two. */
+/* Bit in the key of verdicts about plaintext of a TLS library. A connection has two verdicts: that one, and one about its bytes on the
+ * wire. */
 #define L7_PLAINTEXT (1ULL << 63)
 
-/* By connection, for plaintext of a TLS library with L7_PLAINTEXT. Read until there is one, then remembered in the socket. */
+/* Verdicts by connection, for plaintext of a TLS library with L7_PLAINTEXT. Looked up until there is one, then stored in the socket. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
@@ -53,7 +54,7 @@ struct {
 	__type(value, struct l7_verdict);
 } l7_verdicts SEC(".maps");
 
-/* A verdict, remembered. All zero: none yet. */
+/* A stored verdict. All zero: none yet. */
 struct l7_opinion {
 	__u32 epoch;
 	__u16 capture_bytes;
@@ -61,9 +62,9 @@ struct l7_opinion {
 	__u8 spare;
 };
 
-/* === what a socket remembers === */
+/* === the state of a socket === */
 
-/* Who talks to whom. From `family` on as in struct l7_record, so that it is copied at once. */
+/* The ends of a connection. From `family` on as in struct l7_record, so that it is copied at once. */
 struct l7_identity {
 	__u64 connection;
 	__u16 family;
@@ -74,32 +75,32 @@ struct l7_identity {
 	__u8 role;
 	__u8 transport;
 	__u8 flags;
-	__u8 spare[5]; /* stays 0: `opposite` of the record, unless it is set after */
+	__u8 spare[5]; /* stays 0: copied to `opposite` of the record, which may be set later */
 	__u8 local_address[16];
 	__u8 remote_address[16];
 };
 
 enum l7_marks {
 	L7_KNOWN = 1,	 /* `identity` is filled in */
-	L7_UNWANTED = 2, /* the kernel's own, or of a port that was not asked for: never a record */
+	L7_UNWANTED = 2, /* a socket of the kernel, or of another port than `l7_ports`: never a record */
 	L7_CIPHER = 4,	 /* speaks TLS: no more records of its raw bytes */
-	L7_SPOKEN = 8,	 /* has had a record, so it gets an end */
-	L7_CLEAR = 16,	 /* has had a record of plaintext of a TLS library, so it gets an end of that as well */
-	L7_ENDING = 32,	 /* closed, but there is something to read yet */
+	L7_SPOKEN = 8,	 /* has had a record, so it also gets a record of its end */
+	L7_CLEAR = 16,	 /* has had a record of plaintext of a TLS library, so it also gets one of that end */
+	L7_ENDING = 32,	 /* closed, but with bytes left to read */
 	L7_BOUND = 64,	 /* tls.bpf.h has saved the identity */
-	L7_CALLED = 128, /* its first call is over */
+	L7_CALLED = 128, /* its first call was handled */
 };
 
-/* What heads look like. */
+/* Formats of heads. */
 enum l7_head_kind {
 	L7_LINES = 0,  /* HTTP/1: lines, the last one empty */
-	L7_FRAMES = 1, /* HTTP/2: frames, whose lengths are known */
+	L7_FRAMES = 1, /* HTTP/2: frames, which state their lengths */
 };
 
-/* The head that one direction is in: see head.bpf.h. */
+/* The unfinished head of one direction: see head.bpf.h. */
 struct l7_head {
-	__u32 last; /* the last three bytes of lines, the first of them lowest */
-	__u16 left; /* bytes that may still belong to it; 0: it is in none */
+	__u32 last; /* L7_LINES: the last three bytes, the first of them lowest */
+	__u16 left; /* maximum of bytes that still belong to it; 0: no unfinished head */
 	__u8 kind;  /* enum l7_head_kind */
 	__u8 spare;
 };
@@ -107,20 +108,20 @@ struct l7_head {
 struct l7_socket {
 	struct l7_identity identity;
 	struct l7_opinion opinion; /* about the raw bytes */
-	__u16 generation;	   /* times that the socket was connected again */
+	__u16 generation;	   /* number of times that the socket was connected again */
 	__u8 marks;		   /* enum l7_marks */
 	__u8 spare;
-	__u32 fd;		   /* by which it was last called, in this table of files */
+	__u32 fd;		   /* its descriptor at the last call, in the table `files` */
 	__u64 files;
-	__u32 pid; /* of the last record, for the end */
+	__u32 pid; /* this and the next three: of the last record, for the record of the end */
 	__u32 uid;
 	__u64 cgroup_id;
 	__u64 comm[2];
-	__u32 tls_epoch; /* when it last looked whether it carries TLS: tls.bpf.h */
-	__u8 numbered;	 /* its beginning was seen, so `first` is filled in */
-	__u8 later[2];	 /* whether the first bytes of a direction are past */
+	__u32 tls_epoch; /* tls_epoch when it last checked whether it carries TLS: tls.bpf.h */
+	__u8 numbered;	 /* whether its beginning was seen, so that `first` is filled in */
+	__u8 later[2];	 /* by direction: whether its first bytes have passed */
 	__u8 unused;
-	__u32 first[2];	 /* sequence numbers that the directions began with */
+	__u32 first[2];	 /* by direction: its first sequence number */
 	struct l7_head heads[2]; /* by direction */
 };
 
@@ -136,7 +137,7 @@ static __always_inline bool l7_is_mapped(const __be32 *address)
 	return !address[0] && !address[1] && address[2] == bpf_htonl(0xffff);
 }
 
-/* All but the connection and the role. `sk` may come from anywhere. */
+/* Reads all but the connection and the role. `sk` need not be a pointer that the verifier trusts. */
 static __noinline int l7_read_identity(struct l7_identity *identity, struct sock *sk)
 {
 	__u16 protocol = BPF_CORE_READ(sk, sk_protocol);
@@ -164,9 +165,9 @@ static __noinline int l7_read_identity(struct l7_identity *identity, struct sock
 	return 0;
 }
 
-/* === where a record is built === */
+/* === buffers in which records are built === */
 
-/* Programs that cannot interrupt themselves on one CPU have a place of their own; others claim one. */
+/* Index of a buffer. Programs that cannot interrupt themselves on one CPU have a buffer of their own; others claim one. */
 enum l7_place {
 	L7_PLACE_SEND,
 	L7_PLACE_RECEIVE,
@@ -182,12 +183,12 @@ struct l7_segment { /* struct iovec */
 	__u64 length;
 };
 
-/* More room than is used, because the verifier does not see that what is left shrinks as more is there. */
+/* A buffer, larger than is ever used: the verifier does not see that the room shrinks as bytes are appended. */
 struct l7_scratch {
 	__u64 busy;
-	__u32 place; /* its own */
+	__u32 place; /* its own index */
 	__u32 spare;
-	struct l7_head head; /* of the direction that the record is of */
+	struct l7_head head; /* of the direction of the record */
 	struct l7_segment segments[L7_SEGMENTS_MAX];
 	union {
 		struct l7_record record;
@@ -207,7 +208,7 @@ static __always_inline struct l7_scratch *l7_scratch(__u32 place)
 	return bpf_map_lookup_elem(&l7_scratches, &place);
 }
 
-/* That of a program that has one of its own. */
+/* Returns the buffer of a program that has one of its own. */
 static __always_inline struct l7_scratch *l7_owned(__u32 place)
 {
 	struct l7_scratch *scratch = l7_scratch(place);
@@ -217,8 +218,8 @@ static __always_inline struct l7_scratch *l7_owned(__u32 place)
 	return scratch;
 }
 
-/* For programs that another task may interrupt within them (uprobes): a place that nobody uses, or NULL, which is counted. Give it
- * back with l7_release(). */
+/* Returns an unused buffer, or NULL, which is counted: for programs that another task may interrupt (uprobes). Return it with
+ * l7_release(). */
 static __always_inline struct l7_scratch *l7_claim(void)
 {
 	struct l7_scratch *scratch;
@@ -239,7 +240,7 @@ static __always_inline void l7_release(struct l7_scratch *scratch)
 
 /* === impl l7_opinion === */
 
-/* How many bytes of a call to capture, or -1 for no record. `key` is a connection, with L7_PLAINTEXT or without. */
+/* Returns the number of bytes of a call to capture, or -1 for no record. `key` is a connection, with L7_PLAINTEXT or without. */
 static __always_inline int l7_decide(struct l7_opinion *opinion, __u64 key)
 {
 	volatile struct l7_settings *settings = &l7_settings;
@@ -262,17 +263,17 @@ static __always_inline int l7_decide(struct l7_opinion *opinion, __u64 key)
 	return capture > L7_CAPTURE_MAX ? L7_CAPTURE_MAX : capture;
 }
 
-/* Global, as l7_gather() is: the verifier goes on with one state instead of one for each way through here. Plain programs cannot: a
- * global function takes pointers from Linux 5.12 on. */
+/* Global, as l7_gather() is: after it the verifier has one state instead of one for each path through here. Plain programs cannot call
+ * it: global functions accept pointers from Linux 5.12 on. */
 __noinline int l7_capture(struct l7_opinion *opinion, __u64 key)
 {
 	return l7_decide(opinion, key);
 }
 
-/* === whose call it is === */
+/* === the task that makes the call === */
 
-/* By name and by plan. A plan can only deny as a whole here: half of a conversation tells nothing, so thresholds below the highest are
- * not obeyed. */
+/* Whether a task passes by name and by plan. A plan can only drop all of its calls here: half of a conversation is useless, so thresholds
+ * below the highest have no effect. */
 static __always_inline bool l7_admits(struct task_struct *task, const bool plain)
 {
 	struct filter_owner owner = {.pid = KERNEL_READ(plain, task, tgid)};
@@ -286,13 +287,13 @@ static __always_inline bool l7_admits(struct task_struct *task, const bool plain
 	return filter_planned_threshold(&owner) < 1ULL << 56;
 }
 
-/* The same for the current task. Global, as l7_capture() is: see current_task(). */
+/* Same for the current task. Global, as l7_capture() is: see current_task(). */
 __noinline int l7_admits_current(void)
 {
 	return l7_admits(current_task(false), false);
 }
 
-/* Filters and plan, for the current task. */
+/* Whether the current task passes the filters and the plan. */
 static __always_inline bool l7_passes(struct task_struct *task, const bool plain)
 {
 	if (!filter_pid(KERNEL_READ(plain, task, tgid)) || !filter_task_cgroup(plain))
@@ -304,7 +305,7 @@ static __always_inline bool l7_passes(struct task_struct *task, const bool plain
 
 /* === records === */
 
-/* L7_LATER, if bytes of this direction came before those at `sequence`; those behind them are later than they. */
+/* Returns L7_LATER if bytes of this direction came before those at `sequence`; marks all that follow as later. */
 static __always_inline __u8 l7_later(struct l7_socket *socket, __u8 direction, __u32 sequence)
 {
 	bool later = socket->later[direction] || (__s32)(sequence - socket->first[direction]) > 0;
@@ -313,7 +314,7 @@ static __always_inline __u8 l7_later(struct l7_socket *socket, __u8 direction, _
 	return later && socket->numbered ? L7_LATER : 0;
 }
 
-/* Both are aligned to 8 from `family` on; clang does not see it and would copy by two. */
+/* Copies the identity. Both structs are aligned to 8 from `family` on; clang does not see it and would copy by two. */
 static __always_inline void l7_identify(struct l7_record *record, const struct l7_identity *identity)
 {
 	record->connection = identity->connection;
@@ -321,14 +322,14 @@ static __always_inline void l7_identify(struct l7_record *record, const struct l
 			 sizeof(*identity) - __builtin_offsetof(struct l7_identity, family));
 }
 
-/* Where the kernel keeps whose call it is. */
+/* The kernel's objects that identify the caller. */
 struct l7_caller {
 	struct kernfs_node *cgroup;
 	struct cred *cred;
 	struct task_struct *leader;
 };
 
-/* Of a task. To be asked for before the ways part: see current_task(). The barriers keep clang from asking later. */
+/* Returns the caller of a task. Call it before the code branches: see current_task(). The barriers keep clang from reading later. */
 static __always_inline struct l7_caller l7_caller(struct task_struct *task, const bool plain)
 {
 	struct l7_caller caller = {
@@ -364,7 +365,7 @@ static __always_inline void l7_fill(struct l7_record *record, const struct l7_id
 	read_comm((__u64 *)record->comm, leader, plain);
 }
 
-/* Appends up to L7_CAPTURE_MAX bytes of user memory to the `at` that are there already; returns how many are there then, or -1. */
+/* Appends up to L7_CAPTURE_MAX bytes of user memory to the `at` bytes in the buffer; returns the new number of bytes, or -1. */
 static __always_inline int l7_append(struct l7_scratch *scratch, __u32 at, const void *from, __u32 length)
 {
 	/* The masks are for the verifier, the barriers keep clang from proving them redundant. */
@@ -380,7 +381,7 @@ static __always_inline int l7_append(struct l7_scratch *scratch, __u32 at, const
 	return at + length;
 }
 
-/* Copies so many bytes of user memory, up to L7_HEAD_MAX; as l7_append(). */
+/* Copies `wanted` bytes of user memory, up to L7_HEAD_MAX; returns the same as l7_append(). */
 static __always_inline int l7_copy(struct l7_scratch *scratch, const void *from, __u32 wanted)
 {
 	int there = 0;
@@ -393,14 +394,14 @@ static __always_inline int l7_copy(struct l7_scratch *scratch, const void *from,
 	return there;
 }
 
-/* The same number, of which the verifier knows nothing any more: it goes on with one state instead of one for each way to it. */
+/* Returns the same number, of which the verifier then knows nothing: it has one state instead of one for each path to here. */
 __noinline int l7_number(int number)
 {
 	barrier_var(number);
 	return number;
 }
 
-/* Hands the record and `payload` bytes behind it to the host; less than nothing: they could not be read. */
+/* Writes the record and `payload` bytes after it into the ring; if negative, the bytes could not be read. */
 static __always_inline void l7_write(struct l7_scratch *scratch, int payload)
 {
 	if (payload < 0) {

@@ -1,13 +1,14 @@
-/* The same from the return of every system call, for kernels that have neither the hooks nor fexit: before 5.15, or before 6.3 on arm64;
- * and for those without BTF of their own. The socket is found by its descriptor. The programs know it by its address and its addresses,
- * not by storage in it, and pay for every system call of every task. Included by probe.bpf.c at its end. */
+/* The same records from the return of every system call, for kernels that have neither the hooks nor fexit: before 5.15, or before 6.3 on
+ * arm64; and for those without BTF of their own. The socket is found by its descriptor, and identified by the address of its struct and
+ * its network addresses instead of storage in it. These programs cost time in every system call of every task. Included by probe.bpf.c
+ * at its end. */
 #pragma once
 
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
-#define OLD_MESSAGES_MAX 8 /* of a sendmmsg or recvmmsg; those behind are counted as missed */
+#define OLD_MESSAGES_MAX 8 /* maximum of messages of a sendmmsg or recvmmsg; further ones are counted as missed */
 
-/* By address of the struct sock; forgotten when a connection closes, or another has come to the same address. */
+/* State by address of the struct sock; deleted when the connection closes or another has the same address. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
@@ -28,7 +29,7 @@ static __always_inline struct l7_socket *old_socket(struct sock *sk, bool create
 	return bpf_map_lookup_elem(&fallback2_sockets, &key);
 }
 
-/* There are no cookies for programs there: the time, which no two sockets that a CPU meets share. */
+/* Creates a connection id from the time, as these programs have no cookies: no two sockets of one CPU have the same time. */
 static __always_inline void old_name(struct l7_socket *socket)
 {
 	socket->identity.connection = (bpf_ktime_get_ns() << 8 | (bpf_get_smp_processor_id() & 255)) & ~(3ULL << 62);
@@ -70,7 +71,7 @@ static __always_inline __u32 old_opposite(struct sock *sk, __u8 role)
 /* One message, or all that a call moved. */
 struct old_call {
 	struct sock *sk;
-	__u64 from; /* as `shape` says */
+	__u64 from; /* by `shape` */
 	__u64 length;
 	__u32 bytes;
 	__u32 shape;
@@ -78,7 +79,7 @@ struct old_call {
 	__u64 name;
 };
 
-/* Two addresses of 16 bytes. There is no memcmp here, and clang makes one of a loop. */
+/* Compares two addresses of 16 bytes. BPF has no memcmp, and clang turns a loop into one. */
 static __always_inline bool old_is_same(const __u8 *one, const __u8 *other)
 {
 	const volatile __u32 *a = (const volatile __u32 *)one, *b = (const volatile __u32 *)other;
@@ -103,7 +104,7 @@ static __noinline int old_meet(struct l7_socket *socket, struct sock *sk, __u32 
 		now.role = socket->marks & L7_KNOWN ? L7_ROLE_UNKNOWN : socket->identity.role;
 		if (now.transport == IPPROTO_UDP)
 			now.role = direction == L7_SENT || now.remote_port ? L7_ROLE_CLIENT : L7_ROLE_SERVER;
-		/* A new one may have been told where its directions begin. */
+		/* Without L7_KNOWN the state is new, and `first` may be filled in already. */
 		if (socket->marks & L7_KNOWN)
 			__builtin_memset(socket, 0, sizeof(*socket));
 		old_name(socket);
@@ -118,7 +119,7 @@ static __noinline int old_meet(struct l7_socket *socket, struct sock *sk, __u32 
 	return 0;
 }
 
-/* A message becomes its vector; false: it cannot be read. */
+/* Replaces a message by its vector; returns false if it cannot be read. */
 static __noinline bool old_open(struct old_call *call)
 {
 	struct user_message message;
@@ -133,7 +134,7 @@ static __noinline bool old_open(struct old_call *call)
 	return true;
 }
 
-/* As l7_payload(). */
+/* Same as l7_payload(). */
 static __noinline int old_payload(struct l7_scratch *scratch, const struct old_call *call, __u32 wanted)
 {
 	if (!scratch || !call)
@@ -219,7 +220,7 @@ static __always_inline __u32 old_flags(const struct l7_syscall *call)
 	return 0;
 }
 
-/* Twice, so that each program has its own. */
+/* Two functions, so that each variant of the program has its own. */
 static __noinline int old_record(struct old_call *call)
 {
 	return old_write(call, false);

@@ -1,10 +1,10 @@
 /* Plaintext of OpenSSL. Included by tls.bpf.h.
  *
- * A call is remembered by its thread from where it begins to where it returns, and there may be calls within it. Places to stand at:
+ * A call is stored in its thread from its entry to its return, and may have nested calls. Offsets of the uprobes:
  * host/kernel/src/uprobe/code.rs. */
 #pragma once
 
-/* Whether this is the beginning of ciphertext: TLS within TLS. The header of a record is read and written first. */
+/* Whether the buffer begins with a TLS record: TLS within TLS. The header of a record is read and written first. */
 static __always_inline bool tls_is_cipher(__u64 buffer)
 {
 	__u8 head[3] = {};
@@ -24,8 +24,8 @@ static __always_inline bool tls_writes(__u32 site)
 	return site == TLS_WRITE || site == TLS_WRITE_EX;
 }
 
-/* Whether this call is how a library makes the call that it is in: LibreSSL's SSL_read_ex calls SSL_read, BoringSSL's SSL_read
- * SSL_do_handshake. */
+/* Whether this call is made by the library to implement the outer one: LibreSSL's SSL_read_ex calls SSL_read, BoringSSL's SSL_read
+ * calls SSL_do_handshake. */
 static __always_inline bool tls_is_part(const struct tls_frame *outer, const struct tls_frame *frame)
 {
 	if (outer->ssl != frame->ssl)
@@ -36,7 +36,7 @@ static __always_inline bool tls_is_part(const struct tls_frame *outer, const str
 						  (tls_writes(outer->site) && tls_writes(frame->site)));
 }
 
-/* A place for a call that begins at this depth of the stack, or TLS_FRAMES. Calls that were left by a jump are forgotten on the way. */
+/* Returns a free frame for a call that begins at this stack address, or TLS_FRAMES. Also frees calls that were left by a jump. */
 static __always_inline __u32 tls_free_frame(struct tls_thread *thread, __u64 stack)
 {
 	__u32 found = TLS_FRAMES, elsewhere = TLS_FRAMES;
@@ -111,8 +111,8 @@ int tls_enter(struct pt_regs *ctx)
 	return 0;
 }
 
-/* Programs that move the ciphertext themselves (memory BIOs: Python's asyncio, Node.js) read it and give it to OpenSSL next. A call that
- * touched no socket, by a thread that has just read from one whose session nobody knows, was about that. */
+/* Programs that move the ciphertext themselves (memory BIOs: Python's asyncio, Node.js) read it and pass it to OpenSSL next. So a call that
+ * used no socket, by a thread that has just read from one whose session is not known, belongs to that socket. */
 static __always_inline void tls_claim(struct tls_thread *thread, struct tls_key *key)
 {
 	struct tls_key by_socket = {.object = thread->read};
@@ -122,7 +122,7 @@ static __always_inline void tls_claim(struct tls_thread *thread, struct tls_key 
 	if (!session || session->bound || session->named)
 		return;
 	tls_identify(session, &thread->read_identity);
-	/* So that the socket learns of it. */
+	/* The socket finds the session by this entry. */
 	tls_session(&by_socket);
 	tls_by_socket = 1;
 }
@@ -163,7 +163,7 @@ int tls_return(struct pt_regs *ctx)
 	if (!session)
 		return 0;
 	if (frame.within && (frame.carrier || tls_is_cipher(frame.buffer))) {
-		/* Told by the session whose ciphertext it is. */
+		/* The session whose ciphertext this is writes the records. */
 		session->carrier = 1;
 		session->sequence[tls_reads(frame.site) ? L7_RECEIVED : L7_SENT] += total;
 		return 0;

@@ -1,7 +1,7 @@
 /* Payload of TCP and UDP sockets: one record for each call that moved bytes, and one when a connection ends.
  *
- * The hooks are called for socket calls only, after they succeeded or failed, with the socket. What was sent or received is read from
- * where the task's system call says that it is, so nothing has to be remembered from its beginning. */
+ * The hooks are called for socket calls only, after they succeeded or failed, with the socket. The bytes are read from the addresses in
+ * the arguments of the task's system call, so no state has to be kept from its entry. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
@@ -25,9 +25,9 @@ RING_RECORD(l7_record);
 #define MSG_ERRQUEUE 0x2000
 #define PF_IO_WORKER 0x10
 #define PF_KTHREAD 0x200000
-#define SOCK_DONE 1 /* bit of sk_flags: the peer's FIN has come */
+#define SOCK_DONE 1 /* bit of sk_flags: the peer's FIN was received */
 #define SHUTDOWN_MASK 3
-#define TLS_HEAD 8 /* bytes that a beginning of TLS is looked for in */
+#define TLS_HEAD 8 /* number of bytes that suffice to recognise the start of TLS */
 
 enum tcp_state {
 	TCP_ESTABLISHED = 1,
@@ -53,11 +53,11 @@ static __always_inline bool port_passes(__u16 local, __u16 remote)
 
 static __always_inline void name(struct l7_socket *socket, struct sock *sk)
 {
-	/* A socket that is connected again has the same cookie. */
+	/* A socket that is connected again keeps its cookie; the generation makes the id unique. */
 	socket->identity.connection = bpf_get_socket_cookie(sk) + ((__u64)socket->generation << 48);
 }
 
-/* The first call on a socket. */
+/* Sets the identity of a socket at its first call. */
 static __noinline int meet(struct l7_socket *socket, struct sock *sk, __u8 direction)
 {
 	struct l7_identity *identity;
@@ -77,7 +77,7 @@ static __noinline int meet(struct l7_socket *socket, struct sock *sk, __u8 direc
 	return 0;
 }
 
-/* Everything that came before the FIN has been read; the FIN itself counts as a byte. */
+/* Whether everything before the FIN has been read; the FIN itself counts as a byte. */
 static __always_inline bool is_drained(struct tcp_sock *tcp)
 {
 	bool fin_received = tcp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1 << SOCK_DONE);
@@ -85,7 +85,7 @@ static __always_inline bool is_drained(struct tcp_sock *tcp)
 	return tcp->copied_seq == tcp->rcv_nxt || (fin_received && tcp->copied_seq + 1 == tcp->rcv_nxt);
 }
 
-/* Sequence number of the first of `bytes` that were just moved. */
+/* Returns the sequence number of the first of `bytes` that were just moved. */
 static __always_inline __u32 sequence(struct sock *sk, __u8 direction, __u32 bytes)
 {
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
@@ -99,8 +99,8 @@ static __always_inline __u32 sequence(struct sock *sk, __u8 direction, __u32 byt
 	return tcp->copied_seq - fin_read - bytes;
 }
 
-/* Where the other direction is when something is received. On a fast path (loopback) the answer can be read by one thread before the
- * call of another, which sent the question, has returned and been seen: this tells. What servers answer they have read before. */
+/* Returns the position of the other direction when bytes are received. On a fast path (loopback) one thread can read the response before
+ * the call of another, which sent the request, has returned and was traced: this shows it. Servers read a request before they respond. */
 static __always_inline __u32 opposite(struct sock *sk, __u8 role)
 {
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
@@ -148,8 +148,8 @@ static __always_inline void end(struct l7_socket *socket)
 
 /* === calls === */
 
-/* The header of a TLS record, perhaps the only thing that was read. The first call of a connection is believed on three bytes; later
- * ones (STARTTLS, connections older than the probe) need a length that makes sense, and a hello or a whole header. */
+/* Whether a call begins with the header of a TLS record, which may be all that was read. For the first call of a connection three bytes
+ * suffice; later ones (STARTTLS, connections older than the probe) need a plausible length, and a hello or a whole header. */
 static __always_inline bool begins_tls(const __u8 *bytes, int there, __u32 total, bool first)
 {
 	__u16 length = bytes[3] << 8 | bytes[4];
@@ -165,7 +165,7 @@ static __always_inline bool begins_tls(const __u8 *bytes, int there, __u32 total
 	return bytes[0] == 0x16 && there > 5 && (bytes[5] == 1 || bytes[5] == 2);
 }
 
-/* The address that a datagram goes to, where its socket is not connected. */
+/* Reads the destination address of a datagram whose socket is not connected. */
 static __noinline int read_name(struct l7_record *record, const void *name)
 {
 	struct {
@@ -175,7 +175,7 @@ static __noinline int read_name(struct l7_record *record, const void *name)
 		__be32 v6[4];
 	} address = {};
 
-	/* A name of IPv4 is 16 bytes long; what is behind it is not looked at. */
+	/* An IPv4 address is 16 bytes long; the bytes after it are not used. */
 	if (bpf_probe_read_user(&address, sizeof(address), name) && bpf_probe_read_user(&address, 16, name)) {
 		ring_count(faults);
 		return 0;
@@ -192,8 +192,8 @@ static __noinline int read_name(struct l7_record *record, const void *name)
 	return 0;
 }
 
-/* Where a datagram goes; whether its ports are wanted. What is received on a socket that is not connected comes from an unknown
- * address: it is wanted if something was sent from there before. */
+/* Sets the destination of a datagram, and returns whether its ports pass. A datagram received on a socket that is not connected has an
+ * unknown source: it passes if the socket has had a record before. */
 static __noinline bool complete_datagram(struct l7_record *record, const struct l7_socket *socket, const void *name)
 {
 	if (name && record->direction == L7_SENT)
@@ -258,7 +258,7 @@ static __always_inline int on_call(struct sock *sk, int ret, int flags, __u8 dir
 		false);
 	if (tcp && direction == L7_RECEIVED)
 		scratch->record.opposite = opposite(sk, socket->identity.role);
-	/* MSG_TRUNC throws bytes of a stream away; a worker of io_uring is in no system call. */
+	/* MSG_TRUNC discards bytes of a stream; an io_uring worker is not in a system call. */
 	if (!(tcp && flags & MSG_TRUNC) && !(task->flags & PF_IO_WORKER))
 		l7_locate(&at, task, sk, socket, direction, ret, &name);
 	wanted = capture < 0 ? TLS_HEAD : capture;
@@ -270,7 +270,7 @@ static __always_inline int on_call(struct sock *sk, int ret, int flags, __u8 dir
 	socket->marks |= L7_CALLED;
 	if (news || (tcp && socket->marks & L7_CIPHER))
 		tls_on_call(task, sk, socket, direction);
-	/* Nobody wants it, but for what TLS may have in it. */
+	/* Without a capture the call was read only to detect TLS. */
 	if (capture < 0)
 		goto filtered;
 	if (!tcp && !complete_datagram(&scratch->record, socket, name))
@@ -301,7 +301,7 @@ int BPF_PROG(l7_receive, struct sock *sk, int ret, int flags)
 	return on_call(sk, ret, flags, L7_RECEIVED, L7_PLACE_RECEIVE);
 }
 
-/* === the same where those hooks do not exist: before Linux 6.3; where this does not exist either, see old.bpf.h === */
+/* === the same if those hooks do not exist: before Linux 6.3; if these do not exist either, see old.bpf.h === */
 
 SEC("fexit/inet_sendmsg")
 int BPF_PROG(fallback_send, struct socket *socket, void *message, __u64 size, int ret)
@@ -354,7 +354,7 @@ static __always_inline void begin(struct sock *sk, __u8 role)
 	name(socket, sk);
 }
 
-/* Where its directions begin; of a fast open perhaps behind what was sent or read with its first packets. */
+/* Stores the first sequence numbers of both directions; with TCP fast open perhaps those after the data of the first packets. */
 static __always_inline void number(struct l7_socket *socket, struct sock *sk)
 {
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
@@ -377,7 +377,7 @@ static __always_inline int on_state(struct sock *sk, int before, int now)
 	case TCP_SYN_SENT:
 		begin(sk, L7_ROLE_CLIENT);
 		return 0;
-	case TCP_SYN_RECV: /* a packet made this socket; or both ends connect at once */
+	case TCP_SYN_RECV: /* a packet created this socket; or both ends connect at once */
 		begin(sk, L7_ROLE_SERVER);
 		return 0;
 	case TCP_ESTABLISHED:
@@ -390,7 +390,7 @@ static __always_inline int on_state(struct sock *sk, int before, int now)
 		if (!socket || !(socket->marks & (L7_SPOKEN | L7_CLEAR)))
 			return 0;
 		tcp = bpf_skc_to_tcp_sock(sk);
-		/* After a reset what has come before it can still be read, unless the process has closed. */
+		/* After a reset the data received before it can still be read, unless the process has closed. */
 		if (tcp && !is_drained(tcp) && (sk->sk_shutdown & SHUTDOWN_MASK) != SHUTDOWN_MASK)
 			socket->marks |= L7_ENDING;
 		else

@@ -1,53 +1,54 @@
 /* Plaintext of TLS libraries: OpenSSL, and crypto/tls of Go. Included by probe.bpf.c after l7.bpf.h.
  *
- * A library's functions know the plaintext but not the socket; the hooks of sockets know the socket but not the plaintext. For
- * OpenSSL they meet in the thread: what it sends or receives while it is inside SSL_read or SSL_write belongs to that SSL, the innermost
- * if there are several. Goroutines move between threads, but from the receiver of (*tls.Conn).Read it is a short walk to the socket. Host: host/kernel/src/uprobe. */
+ * A library's functions have the plaintext but not the socket; the hooks of sockets have the socket but not the plaintext. OpenSSL's are
+ * matched by thread: bytes that it sends or receives inside SSL_read or SSL_write belong to that SSL, the innermost if there are several.
+ * Goroutines move between threads, but a few pointers lead from the receiver of (*tls.Conn).Read to the socket.
+ * Host: host/kernel/src/uprobe. */
 #pragma once
 
-/* Cookies of the places that the host attaches to. */
+/* Cookies of the places to which the host attaches. */
 enum tls_site {
 	TLS_READ = 1,	   /* SSL_read(ssl, buffer, size) */
 	TLS_WRITE = 2,	   /* SSL_write(ssl, buffer, size) */
 	TLS_READ_EX = 3,   /* SSL_read_ex(ssl, buffer, size, &bytes) */
 	TLS_WRITE_EX = 4,  /* SSL_write_ex(ssl, buffer, size, &bytes) */
-	TLS_HANDSHAKE = 5, /* SSL_do_handshake(ssl): no plaintext, but the socket */
+	TLS_HANDSHAKE = 5, /* SSL_do_handshake(ssl): no plaintext, but it leads to the socket */
 	TLS_FORGET = 6,	   /* SSL_free(ssl), SSL_clear(ssl) */
 	TLS_GO_READ = 16,  /* (*Conn).Read(buffer) */
 	TLS_GO_READ_DONE = 17,
-	TLS_GO_WRITE = 18, /* (*Conn).Write(buffer): all of it or an error, so its beginning suffices */
+	TLS_GO_WRITE = 18, /* (*Conn).Write(buffer): writes all or fails, so its entry suffices */
 	TLS_GO_HANDSHAKE = 19,
 };
 
-/* Calls that a thread is in at once at most: of one SSL* within itself (OpenSSL calls back when a handshake is done, and Node.js writes
- * from there), of another SSL* within that, and TLS within TLS. */
+/* Maximum number of nested calls of a thread: of one SSL* within itself (OpenSSL calls back when a handshake is done, and Node.js writes
+ * in the callback), of another SSL* within that, and TLS within TLS. */
 #define TLS_FRAMES 4
 
-/* A call within a call is no deeper in the stack than this, JavaScript in between or not; what is farther away is another stack. */
+/* Maximum distance of nested calls on one stack, JavaScript in between included; calls farther apart are on different stacks. */
 #define TLS_STACK_BYTES (256 << 10)
 
-/* Connections without a socket that we know of have a number of their own. */
+/* Bit of the ids that are generated for connections whose socket is not known. */
 #define TLS_NAMELESS (1ULL << 62)
 
 #define TLS_SESSIONS_MAX 16384
 
-/* A call of OpenSSL that the thread is in. */
+/* An OpenSSL call that the thread is in. */
 struct tls_frame {
 	__u64 ssl; /* 0: none */
 	__u64 stack;
 	__u64 buffer;
-	__u64 bytes; /* where the _ex functions write how many */
+	__u64 bytes; /* where the _ex functions write the number of bytes */
 	__u32 site;
-	__u8 bound;   /* its session knows its socket */
-	__u8 within;  /* a call of another SSL* */
-	__u8 carrier; /* what it moves is the ciphertext of that one */
+	__u8 bound;   /* whether the socket of its session is known */
+	__u8 within;  /* whether it is within a call of another SSL* */
+	__u8 carrier; /* whether its plaintext is the ciphertext of that other one */
 	__u8 spare;
 };
 
 struct tls_thread {
 	struct tls_frame frames[TLS_FRAMES];
 	__u64 owner;
-	/* The socket of ciphertext that the thread has read from last, while nobody knows its session: 0, or its cookie. */
+	/* Cookie of the socket from which the thread read ciphertext last, while its session is not known; 0 for none. */
 	__u64 read;
 	struct l7_identity read_identity;
 };
@@ -59,7 +60,7 @@ struct {
 	__type(value, struct tls_thread);
 } tls_threads SEC(".maps");
 
-/* OpenSSL: a process and its SSL*. Go: 0 and the cookie of the socket, or, without a socket, a process and its *tls.Conn. */
+/* Key of a session. OpenSSL: a process and its SSL*. Go: 0 and the socket's cookie; without a socket a process and its *tls.Conn. */
 struct tls_key {
 	__u64 owner;
 	__u64 object;
@@ -69,12 +70,12 @@ struct tls_key {
 struct tls_session {
 	struct l7_identity identity;
 	struct l7_opinion opinion;
-	__u64 pending; /* a Go write whose socket is known once it is used */
+	__u64 pending; /* buffer of a Go write whose socket gets its id with its first use */
 	__u32 pending_bytes;
-	__u32 sequence[2]; /* bytes of plaintext so far, by direction */
-	__u8 bound;	   /* the socket has told who it is */
-	__u8 named;	   /* `identity.connection` has been used and will not change */
-	__u8 carrier;	   /* what calls within those of another SSL* move is the ciphertext of that one */
+	__u32 sequence[2]; /* number of bytes of plaintext so far, by direction */
+	__u8 bound;	   /* whether the addresses of the socket are known */
+	__u8 named;	   /* whether `identity.connection` was used, so that it must not change */
+	__u8 carrier;	   /* whether its plaintext is the ciphertext of another SSL*, within whose calls it is called */
 	struct l7_head heads[2]; /* by direction */
 };
 
@@ -85,14 +86,14 @@ struct {
 	__type(value, struct tls_session);
 } tls_sessions SEC(".maps");
 
-/* How a session begins; too large for the stack. */
+/* Initial state of a session; too large for the stack. */
 const volatile struct tls_session tls_no_session SEC(".rodata.tls");
 
-/* Whether there are sessions that are found by the cookie of their socket: without, sockets need not ask. */
+/* Whether any session has the cookie of a socket as its key: if not, sockets need not look one up. */
 __u32 tls_by_socket SEC(".data.tls");
 
-/* Goes up with every call of a session that does not know its socket yet. A socket that is not known to speak TLS looks whether it is
- * meant when this has changed since its last look: so no number of calls is too many to begin TLS after. */
+/* Counts calls of sessions whose socket is not known yet. A socket that is not known to carry TLS checks whether it belongs to one when
+ * this has changed since its last check: so TLS may begin after any number of calls. */
 __u32 tls_epoch SEC(".data.tls");
 
 /* === registers === */
@@ -100,7 +101,7 @@ __u32 tls_epoch SEC(".data.tls");
 #if defined(__TARGET_ARCH_x86)
 #define TLS_RETURNED(ctx) ((ctx)->ax)
 #define TLS_STACK(ctx) ((ctx)->sp)
-#define TLS_STACK_AT_RETURN(ctx) (TLS_STACK(ctx) - 8) /* the return address is gone */
+#define TLS_STACK_AT_RETURN(ctx) (TLS_STACK(ctx) - 8) /* the return address was popped */
 #define TLS_GO_RECEIVER(ctx) ((ctx)->ax)
 #define TLS_GO_BUFFER(ctx) ((ctx)->bx)
 #define TLS_GO_LENGTH(ctx) ((ctx)->cx)
@@ -117,7 +118,7 @@ __u32 tls_epoch SEC(".data.tls");
 
 /* === impl tls_session === */
 
-/* A process: its number may come again, but not with the same beginning. */
+/* Returns an id of a process: its pid may be reused, but not with the same start time. */
 static __always_inline __u64 tls_owner(struct task_struct *task)
 {
 	return (__u64)task->tgid << 32 | (__u32)(task->group_leader->start_time >> 10);
@@ -136,7 +137,7 @@ static __always_inline struct tls_session *tls_session(struct tls_key *key)
 	return session;
 }
 
-/* A number for a connection whose socket nobody knows: it is made once and stays, whatever is learnt later. */
+/* Generates an id for a connection whose socket is not known: it stays the same even if the socket becomes known later. */
 static __always_inline void tls_name(struct tls_session *session, const struct tls_key *key)
 {
 	__u64 hash = key->owner * 0x9e3779b97f4a7c15ULL ^ key->object;
@@ -161,7 +162,7 @@ static __noinline int tls_emit(struct tls_session *session, __u8 direction, __u3
 	sequence = session->sequence[direction];
 	session->sequence[direction] = sequence + total;
 	capture = l7_capture(&session->opinion, session->identity.connection | L7_PLAINTEXT);
-	/* Without a socket there are no ports to ask for. */
+	/* Without a socket the ports are not known. */
 	if (capture < 0 || (l7_ports.count && !session->bound)) {
 		ring_count(filtered);
 		return 0;
@@ -175,7 +176,7 @@ static __noinline int tls_emit(struct tls_session *session, __u8 direction, __u3
 	return 0;
 }
 
-/* Its end, if no socket will tell it. */
+/* Deletes a session; writes its end if no socket will do so. */
 static __always_inline void tls_forget(struct tls_key *key)
 {
 	struct tls_session *session = bpf_map_lookup_elem(&tls_sessions, key);
@@ -208,7 +209,7 @@ static __always_inline void tls_identify(struct tls_session *session, const stru
 	session->bound = 1;
 }
 
-/* This socket carries that session. */
+/* Binds a session to the socket that carries it. */
 static __always_inline void tls_bind(struct tls_session *session, struct l7_socket *socket, struct task_struct *task)
 {
 	tls_identify(session, &socket->identity);
@@ -223,7 +224,7 @@ static __always_inline void tls_bind(struct tls_session *session, struct l7_sock
 	}
 }
 
-/* The frame that this place in the stack is in, the innermost of them, or TLS_FRAMES. One that was left by a jump does not return. */
+/* Returns the innermost frame that encloses this stack address, or TLS_FRAMES. One that was left by a jump never returns. */
 static __always_inline __u32 tls_innermost(struct tls_thread *thread, __u64 stack)
 {
 	__u64 nearest = TLS_STACK_BYTES;
@@ -232,7 +233,7 @@ static __always_inline __u32 tls_innermost(struct tls_thread *thread, __u64 stac
 	for (__u32 i = 0; i < TLS_FRAMES; i++) {
 		__u64 above = thread->frames[i].stack - stack;
 
-		/* What lies below is far above, in these numbers. */
+		/* The subtraction wraps: frames below have large values. */
 		if (thread->frames[i].ssl && above && above < nearest) {
 			nearest = above;
 			found = i;
@@ -241,8 +242,8 @@ static __always_inline __u32 tls_innermost(struct tls_thread *thread, __u64 stac
 	return found;
 }
 
-/* Whether the thread, which moves ciphertext itself and has some for a session that has no socket yet, calls another socket from a callback:
- * JavaScript that runs when a handshake is done may write to any. */
+/* Whether the thread, which moves ciphertext itself and has read some for a session without a socket, calls another socket from a
+ * callback: JavaScript that runs when a handshake is done may write to any. */
 static __always_inline bool tls_is_aside(struct tls_thread *thread, struct sock *sk, struct l7_socket *socket)
 {
 	bool taken = !(socket->marks & L7_CIPHER) || socket->marks & L7_BOUND;
@@ -250,7 +251,7 @@ static __always_inline bool tls_is_aside(struct tls_thread *thread, struct sock 
 	return thread->read && taken && bpf_get_socket_cookie(sk) != thread->read;
 }
 
-/* This socket was called from within the frame. */
+/* Binds the session of a frame to the socket that was called within it. */
 static __noinline int tls_bind_frame(struct task_struct *task, struct tls_thread *thread, __u32 index, struct l7_socket *socket)
 {
 	struct tls_session *session;
@@ -260,21 +261,21 @@ static __noinline int tls_bind_frame(struct task_struct *task, struct tls_thread
 	if (!thread || !socket || index >= TLS_FRAMES)
 		return 0;
 	frame = &thread->frames[index];
-	/* Callbacks of a handshake may ask a cache or a directory, on a socket of theirs. */
+	/* Callbacks of a handshake may query a cache or a directory, on another socket. */
 	if (frame->bound || (frame->site == TLS_HANDSHAKE && !(socket->marks & L7_CIPHER)))
 		return 0;
 	key.owner = thread->owner;
 	key.object = frame->ssl;
 	session = tls_session(&key);
-	/* The socket may have been another session's: of the process before a fork, or before a second handshake. */
+	/* The socket may have carried another session: of the process before a fork, or before a second handshake. */
 	if (session && !session->bound)
 		tls_bind(session, socket, task);
 	frame->bound = 1;
 	return 0;
 }
 
-/* The frame's ciphertext is what another session has as its plaintext, and that one has the socket: both have the same addresses, and
- * this one a number of its own. */
+/* Identifies a frame's session whose ciphertext is the plaintext of another session, which has the socket: both have the same addresses,
+ * and this one an id of its own. */
 static __noinline int tls_carry_frame(struct tls_thread *thread, __u32 index, struct l7_socket *socket)
 {
 	struct tls_session *session;
@@ -348,7 +349,7 @@ static __noinline int tls_learn(struct task_struct *task, struct sock *sk, struc
 	return 0;
 }
 
-/* Whether the socket should look, because a session without one has been at work since it last did. */
+/* Whether the socket should check, because a session without a socket made calls since its last check. */
 static __always_inline bool tls_news(struct l7_socket *socket)
 {
 	__u32 epoch = *(volatile __u32 *)&tls_epoch;
@@ -359,8 +360,8 @@ static __always_inline bool tls_news(struct l7_socket *socket)
 	return true;
 }
 
-/* Called with every call on a socket that speaks TLS, and on any other where there are tls_news(): the place to learn which socket belongs
- * to the TLS session that the current task is in. `socket->identity` may be saved; the pointer itself ends with the program. */
+/* Called at every call on a socket that carries TLS, and on others if tls_news(): finds out whether the socket belongs to the TLS session
+ * that the current task is in. `socket->identity` may be saved; the pointer itself is invalid after the program. */
 static __always_inline void tls_on_call(struct task_struct *task, struct sock *sk, struct l7_socket *socket, __u8 direction)
 {
 	if (socket->identity.transport == IPPROTO_TCP)

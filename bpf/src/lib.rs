@@ -1,6 +1,6 @@
-//! Where an event is born: the BPF objects of the built-in probes, for the architecture that is built for.
+//! The BPF objects of the built-in probes, for the target architecture.
 //!
-//! `build.rs` compiles them; the host's `host-kernel` loads them. Their sources and what they hook: `bpf/README.md`.
+//! `build.rs` compiles them; the host's `host-kernel` loads them. Their sources and hooks: `bpf/README.md`.
 
 #![forbid(unsafe_code)]
 
@@ -9,7 +9,7 @@
 pub struct Object {
     /// The probe's name: its folder, its record (`<name>_record`) and its decoder (`decoder-<name>`).
     pub name: &'static str,
-    /// The ELF file, aligned to 8 bytes as libbpf wants it.
+    /// The ELF file, aligned to 8 bytes as libbpf requires.
     pub bytes: &'static [u8],
 }
 

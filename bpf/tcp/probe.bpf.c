@@ -3,7 +3,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_endian.h>
-#define RING_BYTES (2 << 20) /* 15,000 connections between two naps of the reader */
+#define RING_BYTES (2 << 20) /* 15,000 connections between two wake-ups of the reader */
 #include "ring.h"
 #include "filter.h"
 #include "record.h"
@@ -15,7 +15,7 @@ RING_RECORD(tcp_record);
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
-#define SOCK_DONE 1 /* bit of sk_flags: the peer's FIN has come */
+#define SOCK_DONE 1 /* bit of sk_flags: the peer's FIN was received */
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 
@@ -33,8 +33,8 @@ enum tcp_state {
 	TCP_CLOSING,
 };
 
-/* What a socket remembers. A listener's is cloned into each connection that it accepts, so a server's connection knows its
- * process although packets, not the process, make it. Lives and ends with the socket. */
+/* State of a socket, freed with the socket. A listener's is cloned into each connection that it accepts, so that a server's connection
+ * has its process although packets, not the process, create it. */
 struct end {
 	__u64 time_ns;	      /* 0 if the connection is older than the probe */
 	__u64 established_ns; /* 0 if never */
@@ -51,9 +51,9 @@ struct {
 	__type(value, struct end);
 } ends SEC(".maps");
 
-#define PLAIN_ENDS_MAX 32768 /* connections and listeners at the same moment; 4 MiB */
+#define PLAIN_ENDS_MAX 32768 /* maximum number of connections and listeners at the same moment; 4 MiB */
 
-/* By address of the socket; goes when it closes. */
+/* State by address of the socket; deleted when the socket closes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, PLAIN_ENDS_MAX);
@@ -63,7 +63,7 @@ struct {
 
 const struct end plain_none;
 
-/* The listener of a socket that is just being made, which is still its copy, so that an empty list in it points to the listener's. */
+/* Returns the listener of a socket that is being created: it is still a copy of the listener, so an empty list in it points there. */
 static __always_inline struct sock *plain_listener(struct sock *sk)
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)sk;
@@ -92,7 +92,7 @@ static __always_inline struct end *end_of(struct sock *sk, __u64 flags, const bo
 	return end;
 }
 
-/* What storage does by itself: a connection begins with what its listener knows. */
+/* Copies the listener's state to a new connection, as cloned storage does by itself. */
 static __always_inline void plain_inherit(struct sock *sk)
 {
 	__u64 key = (__u64)sk, listener = (__u64)plain_listener(sk);
@@ -153,7 +153,7 @@ static __always_inline void read_addresses(struct tcp_record *record, struct soc
 	*(__be32 *)record->remote_address = KERNEL_READ(plain, sk, __sk_common.skc_daddr);
 }
 
-/* The SYN and the FIN count as a byte each in the kernel's sums; here they do not. */
+/* The kernel counts the SYN and the FIN as a byte each; they are subtracted here. */
 static __always_inline void read_account(struct tcp_record *record, struct tcp_sock *tcp, __u64 acked_before, int last_state,
 					 const bool plain)
 {
@@ -176,7 +176,7 @@ static __always_inline struct tcp_sock *tcp_of(struct sock *sk, const bool plain
 	return plain ? (struct tcp_sock *)sk : bpf_skc_to_tcp_sock(sk);
 }
 
-/* The end of one end: the only place where a record is made, and where the owner is known for sure. */
+/* Handles the close of one end: the only place that writes a record, as only here the owner is certain. */
 static __always_inline int closed(struct sock *sk, int last_state, const bool plain)
 {
 	struct cgroup *cgroup = cgroup_of(sk);
@@ -262,7 +262,7 @@ static __always_inline int on_state(struct sock *sk, int oldstate, int newstate,
 			end->time_ns = bpf_ktime_get_ns();
 		}
 		return 0;
-	case TCP_SYN_RECV: /* a packet made this socket, from the listener; or both ends connect at once */
+	case TCP_SYN_RECV: /* a packet created this socket, from the listener; or both ends connect at once */
 		if (plain && oldstate == TCP_LISTEN)
 			plain_inherit(sk);
 		end = end_of(sk, BPF_LOCAL_STORAGE_GET_F_CREATE, plain);
@@ -281,7 +281,7 @@ static __always_inline int on_state(struct sock *sk, int oldstate, int newstate,
 		}
 		return 0;
 	case TCP_FIN_WAIT1:
-	case TCP_LAST_ACK: /* the process closes: it tells who it is, where nobody saw it listen or connect */
+	case TCP_LAST_ACK: /* the process closes: it is the owner if no listen or connect was seen */
 		end = end_of(sk, BPF_LOCAL_STORAGE_GET_F_CREATE, plain);
 		if (end && !end->pid)
 			own(end);
@@ -308,7 +308,7 @@ int BPF_PROG(plain_state, struct sock *sk, int oldstate, int newstate)
 	return on_state(sk, oldstate, newstate, true);
 }
 
-/* === sockets that are older than the probe: once after attaching, whoever holds one owns it === */
+/* === sockets that are older than the probe: once after attaching, a task that has one open is its owner === */
 
 static __always_inline void adopt(struct end *end, struct task_struct *task, __u8 state)
 {
@@ -359,7 +359,7 @@ int plain_adopt(struct bpf_iter__task_file *ctx)
 	if ((family != AF_INET && family != AF_INET6) || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || state == TCP_CLOSE)
 		return 0;
 	adopt(end_of(sk, BPF_LOCAL_STORAGE_GET_F_CREATE, true), task, state);
-	/* It may have closed meanwhile. */
+	/* The socket may have closed meanwhile. */
 	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE)
 		plain_forget(sk);
 	return 0;

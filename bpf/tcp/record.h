@@ -1,5 +1,5 @@
-/* What probe `tcp` writes: one record per end of a TCP connection, when it closes. A connection whose both ends are on this
- * node makes two: one client, one server. Its decoder: plugins/decoder-tcp. */
+/* Records of probe `tcp`: one per end of a TCP connection, when it closes. A connection with both ends on this node has two: one
+ * client, one server. Its decoder: plugins/decoder-tcp. */
 #pragma once
 
 enum tcp_role {
@@ -15,7 +15,7 @@ struct tcp_record {
 	__u64 threshold;	/* of the kernel plan that let it through, 0 to 2^56; 0 for none */
 	__u64 bytes_sent;	/* acknowledged by the peer */
 	__u64 bytes_received;
-	__u32 pid;		/* thread group that connected, or that listened */
+	__u32 pid;		/* thread group that connected or listened */
 	__u32 uid;
 	__u32 srtt_us;		/* smoothed round trip at the close, microseconds */
 	__u32 retransmits;	/* segments sent again */
