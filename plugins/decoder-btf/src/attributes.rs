@@ -6,13 +6,13 @@ use crate::member::{self, Reading};
 use crate::roles::Roles;
 use crate::settings::Settings;
 
-/// Most members: the host takes 256 fields, and up to two are added here.
+/// Maximum number of members: the host accepts 256 fields, and up to two are added here.
 const MAX_MEMBERS: usize = 254;
 
 /// The attributes and metrics of a row.
 ///
 /// # Errors
-/// The struct has too many members, or a setting names one that is not there.
+/// The struct has too many members, or a setting names a member that does not exist.
 pub(crate) fn table(probe: &str, layout: &RecordLayout, settings: Settings) -> Result<Table<Raw>, String> {
     if layout.members.len() > MAX_MEMBERS {
         let has = layout.members.len();
@@ -40,7 +40,7 @@ pub(crate) fn table(probe: &str, layout: &RecordLayout, settings: Settings) -> R
     Ok(table.at_least(least(layout)).counter(&format!("{event}.count"), "Records of the probe."))
 }
 
-/// The least bytes of a record: a flexible array may start within the padding at the end of the struct.
+/// Returns the minimum length of a record: a flexible array may start within the padding at the end of the struct.
 fn least(layout: &RecordLayout) -> usize {
     let flexible = layout.members.iter().find(|member| member.size == 0);
     flexible.map_or(layout.size, |member| member.offset) as usize

@@ -1,5 +1,5 @@
-//! Decoder of any flat record: its fields are the members of the C struct, by the layout that the host read from the object's
-//! BTF. It serves probes of the user's own without a line of code.
+//! Decoder of any flat record: its fields are the members of the C struct, by the layout that the host read from the object's BTF. It
+//! serves a user's own probes without additional code.
 
 mod settings;
 mod member;

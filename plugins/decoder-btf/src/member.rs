@@ -1,8 +1,8 @@
-//! Members of the struct, and how each is read and called.
+//! Members of the struct: how each is read, and its field name.
 
 use plugin_sdk::{Member, MemberKind, Raw, RecordLayout, Table};
 
-/// Names that the semantic conventions have for what C programs call so.
+/// Names of the semantic conventions for members that C programs name so.
 const CONVENTIONAL_NAMES: [(&str, &str); 9] = [
     ("tgid", "process.pid"),
     ("pid", "process.pid"),
@@ -26,16 +26,16 @@ pub(crate) enum Reading {
     I16(usize),
     I32(usize),
     I64(usize),
-    /// Where it starts, and its size; 0 for what is left of the record.
+    /// Text at this offset, of this size; 0 for the rest of the record.
     Chars(usize, usize),
-    /// As `Chars`.
+    /// Bytes, with the arguments of `Chars`.
     Bytes(usize, usize),
 }
 
 // === impl Reading ===
 
 impl Reading {
-    /// How to read a member. What has no number's size is bytes.
+    /// Returns how to read a member. A member whose size is not that of a number is bytes.
     pub(crate) fn of(member: &Member) -> Self {
         let (at, size) = (member.offset as usize, member.size as usize);
         match (member.kind, size) {
@@ -52,7 +52,7 @@ impl Reading {
         }
     }
 
-    /// Adds the member's field to a table. The match is here and not within the closures, so that none is made per row.
+    /// Adds the member's field to a table. The match is here and not within the closures, so that it is not done for each row.
     pub(crate) fn add_field(self, table: Table<Raw>, name: &str) -> Table<Raw> {
         match self {
             Self::U8(at) => table.u32(name, move |record| u32::from(u8::from_le_bytes(read_bytes(record, at)))),
@@ -65,7 +65,7 @@ impl Reading {
         }
     }
 
-    /// The member as a signed number; 0 for text and bytes.
+    /// Returns the member as a signed number; 0 for text and bytes.
     pub(crate) fn number(self, record: &[u8]) -> i64 {
         match self {
             Self::U8(at) => i64::from(u8::from_le_bytes(read_bytes(record, at))),
@@ -81,13 +81,13 @@ impl Reading {
     }
 }
 
-/// The field names of all members: by convention where there is one, else the C name in lower case. No two are equal.
+/// Returns the field names of all members: by convention if there is one, else the C name in lower case. No two are equal.
 pub(crate) fn names(layout: &RecordLayout) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(layout.members.len());
     let has = |c_name: &str| layout.members.iter().any(|member| member.name == c_name);
     for member in &layout.members {
         let own = name(&member.name);
-        // Where there is a thread group as well, `pid` is the thread.
+        // If there is a thread group as well, `pid` is the thread.
         let c_name = if member.name == "pid" && has("tgid") { "tid" } else { &member.name };
         let convention = CONVENTIONAL_NAMES.iter().find(|(known, _)| *known == c_name).map(|(_, field)| (*field).to_owned());
         let mut field = convention.filter(|field| !names.contains(field)).unwrap_or_else(|| own.clone());
@@ -101,14 +101,14 @@ pub(crate) fn names(layout: &RecordLayout) -> Vec<String> {
     names
 }
 
-/// A C name as a field name: lower case, and `_` for what may not be in one.
+/// Returns the field name for a C name: lower case, and `_` for characters that are not allowed in one.
 pub(crate) fn name(c_name: &str) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
     let name: String = c_name.chars().map(allowed).take(100).collect();
     if name.is_empty() { "unnamed".into() } else { name }
 }
 
-/// N bytes at an offset; 0 for a record that is shorter than its layout.
+/// Reads N bytes at an offset; returns 0 for a record that is shorter than its layout.
 fn read_bytes<const N: usize>(record: &[u8], at: usize) -> [u8; N] {
     record.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
 }

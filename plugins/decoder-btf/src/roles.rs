@@ -1,4 +1,4 @@
-//! Which member is the time, the duration, the error.
+//! Determines which member is the time, the duration, the error.
 
 use plugin_sdk::{FieldUse, Member, MemberKind, RecordLayout, errno};
 
@@ -8,11 +8,11 @@ use crate::settings::Settings;
 const TIMES: [&str; 7] = ["time_ns", "timestamp_ns", "ktime_ns", "start_ns", "ts_ns", "timestamp", "ts"];
 const DURATIONS: [&str; 5] = ["duration_ns", "latency_ns", "delta_ns", "elapsed_ns", "lifetime_ns"];
 const ERRORS: [&str; 5] = ["error", "err", "errno", "ret", "retval"];
-/// Of `ERRORS`, those that hold a return value: only what is negative is an error.
+/// Members of `ERRORS` that hold a return value: only negative values are errors.
 const RETURNS: [&str; 2] = ["ret", "retval"];
 const THRESHOLD: &str = "threshold";
 
-/// What members are, by their place in the layout.
+/// The roles of members, by their index in the layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Roles {
     pub time: Option<usize>,
@@ -22,7 +22,7 @@ pub(crate) struct Roles {
     dimensions: Vec<usize>,
 }
 
-/// How to tell failure from success.
+/// How failure is distinguished from success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Failure {
     reading: Reading,
@@ -32,10 +32,10 @@ pub(crate) struct Failure {
 // === impl Roles ===
 
 impl Roles {
-    /// What the settings say, and else what the names say.
+    /// Returns the roles by the settings, else by the names.
     ///
     /// # Errors
-    /// A setting names a member that is not there, or cannot be what it is said to be.
+    /// A setting names a member that does not exist, or cannot have this role.
     pub(crate) fn of(layout: &RecordLayout, settings: &Settings) -> Result<Self, String> {
         let find_member = |setting: &str, member: &String| find_member(layout, setting, member);
         settings.sensitive.iter().try_for_each(|member| find_member("sensitive", member).map(drop))?;
@@ -51,7 +51,7 @@ impl Roles {
         })
     }
 
-    /// The use of the member in this place.
+    /// Returns the use of the member with this index.
     pub(crate) fn field_use(&self, place: usize) -> FieldUse {
         let place = Some(place);
         if place == self.time {
@@ -71,7 +71,7 @@ impl Roles {
 // === impl Failure ===
 
 impl Failure {
-    /// The name of a record's errno; empty if it is no failure.
+    /// Returns the name of a record's errno; empty for success.
     pub(crate) fn error_name(self, record: &[u8]) -> &'static str {
         let value = self.reading.number(record);
         if self.negative_only && value >= 0 {

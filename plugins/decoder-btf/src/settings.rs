@@ -3,27 +3,27 @@
 use plugin_sdk::Signal;
 use serde::Deserialize;
 
-/// What the operator may set. Members are named as in the C struct; what is not set is recognised by its name.
+/// The operator's settings. Members are named as in the C struct; roles that are not set are recognised by the members' names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// The member that is the time.
+    /// The member with the time.
     pub time: Option<String>,
-    /// The member that is the duration.
+    /// The member with the duration.
     pub duration: Option<String>,
-    /// The member that is an errno or a return value.
+    /// The member with an errno or a return value.
     pub error: Option<String>,
     /// The name of the event.
     pub event: Option<String>,
-    /// What a row becomes.
+    /// The signal of a row.
     pub signal: Option<Becomes>,
-    /// Members that tell metric series apart.
+    /// Members that are dimensions of metrics.
     pub dimensions: Vec<String>,
-    /// Members that reveal what a program sent, read or was given.
+    /// Members that may reveal data that a program sent, read or received.
     pub sensitive: Vec<String>,
 }
 
-/// What a row becomes.
+/// The signal of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Becomes {
@@ -31,7 +31,7 @@ pub enum Becomes {
     Span,
     /// A log record.
     Log,
-    /// Nothing; only the metrics leave.
+    /// None; only metrics are exported.
     None,
 }
 

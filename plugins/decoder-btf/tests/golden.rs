@@ -1,4 +1,4 @@
-//! Structs as BTF describes them, and the rows that their records become.
+//! Structs as BTF describes them, and the rows of their records.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -6,7 +6,7 @@ use decoder_btf::Decoder;
 use plugin_sdk::testing::{Draft, decode_all, header_layout, run};
 use plugin_sdk::{Config, Decoder as _, EventSchema, FieldUse, Instrument, MemberKind, RecordLayout, Sensitivity, Signal};
 
-/// A probe of a user's own.
+/// A user's own probe.
 const HEADER: &str = "struct query_event {
     __u64 time_ns;
     __u64 duration_ns;

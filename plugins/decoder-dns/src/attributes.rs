@@ -8,13 +8,13 @@ use crate::vocabulary;
 /// One question, and its answer if there was one: the protocol's part of a row.
 #[derive(Debug, Clone, Copy)]
 pub struct Exchange {
-    /// As asked; empty if `route` is the same.
+    /// The name as asked; empty if `route` is the same.
     pub(crate) name: Kept,
     /// The name, or `*`.
     pub(crate) route: Kept,
     pub(crate) question: u16,
     pub(crate) opcode: u8,
-    /// None if there was no answer.
+    /// The response code; None without an answer.
     pub(crate) code: Option<u16>,
     pub(crate) answers: u16,
     pub(crate) retransmits: u16,

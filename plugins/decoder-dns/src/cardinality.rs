@@ -1,4 +1,4 @@
-//! Names that are dimensions: as many as there is room for, and `*` for all others.
+//! Names as dimensions: up to a maximum number of names, and `*` for all others.
 
 use std::collections::HashSet;
 
@@ -8,15 +8,14 @@ pub(crate) struct CountedNames {
     known: HashSet<u64>,
 }
 
-/// Maximum number of names that have a series of their own. More would drive out types, codes, programs: they share the
-/// cardinality.
+/// Maximum number of names that have a series of their own. More would displace types, codes and programs, which share the cardinality.
 const MAX_NAMES: usize = 256;
 
 // === impl CountedNames ===
 
 impl CountedNames {
-    /// Whether this name is counted by itself. It is, while there is room, once it is `earned` by an answer without an error,
-    /// so that made-up names do not fill the set.
+    /// Whether this name is counted separately. It is, while there is room, once an answer without an error has `earned` it, so that
+    /// invented names do not fill the set.
     pub(crate) fn is_counted(&mut self, name: u64, earned: bool) -> bool {
         self.known.contains(&name) || (earned && self.known.len() < MAX_NAMES && self.known.insert(name))
     }

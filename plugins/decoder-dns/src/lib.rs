@@ -1,6 +1,6 @@
 //! Decoder of DNS: every question with its answer, over UDP and TCP.
 
-// What a message says.
+// The content of messages.
 mod vocabulary;
 mod name;
 mod message;
@@ -8,11 +8,11 @@ mod message;
 // How connections are recognised.
 mod recognise;
 
-// What a row has.
+// The fields of a row.
 mod attributes;
 mod cardinality;
 
-// Questions, and the answers that belong to them.
+// Questions, and their answers.
 mod waiting;
 mod matching;
 
@@ -41,7 +41,7 @@ pub struct Dns {
 const MAX_UNREADABLE: u8 = 16;
 
 impl Protocol for Dns {
-    /// Resolvers ask again after a few seconds, and give up after some more.
+    /// Timeout of a question: resolvers ask again after a few seconds, and give up after some more.
     const TIMEOUT_S: u64 = 30;
     const STATE_VERSION: u16 = 2;
 
@@ -135,7 +135,7 @@ impl Dns {
         let key = message.key();
         let mut began = data.began(start);
         if data.transport == Transport::Udp {
-            // The same at both ends, and hardly ever the same for two questions.
+            // The same at both ends, and rarely the same for two questions.
             began.sequence = (key >> 32) as u32 | 1;
         }
         if lookups.needs_room(data.time_ns) {
@@ -168,7 +168,7 @@ impl Dns {
         };
         match found {
             Some(lookup) => self.emit_answered(&lookup, answer, rows),
-            // Over TCP they come in order.
+            // Over TCP, records come in order.
             None if !is_server && data.transport == Transport::Udp => lookups.keep_early(message.key(), answer),
             None => {}
         }
@@ -182,7 +182,7 @@ impl Dns {
         let Lookup { question, opcode, retransmits, .. } = *lookup;
         let exchange = Exchange { name, route, question, opcode, code: Some(code), answers, retransmits, is_truncated };
         let mut row = rows.row(lookup.began, time_ns, exchange);
-        // As with HTTP: to have asked for what is not there is an error of the one who asked, not of the server.
+        // As with HTTP: a question for a name that does not exist is an error of the client, not of the server.
         match (vocabulary::response_code(code), is_server) {
             ("NOERROR", _) | ("NXDOMAIN" | "REFUSED" | "FORMERR" | "NOTAUTH" | "BADVERS" | "BADCOOKIE", true) => {}
             (code, _) => {
@@ -191,7 +191,7 @@ impl Dns {
         }
     }
 
-    /// The name of a row where it is not counted by itself, and the name or `*` that it is counted by.
+    /// Returns the name of a row if it is not counted separately, and the name or `*` by which it is counted.
     #[inline]
     fn counted_name(&mut self, name: &[u8], is_earned: bool, rows: &mut Emit<'_, Exchange>) -> (Kept, Kept) {
         if self.counted.is_counted(message::digest(0, name), is_earned) {
@@ -207,7 +207,7 @@ impl Dns {
     }
 }
 
-/// Counts bytes that are no message: another protocol, unless they come between messages.
+/// Counts bytes that are not a message: another protocol, unless they come between messages.
 #[cold]
 fn count_unreadable(lookups: &mut Lookups) -> Result<(), Foreign> {
     lookups.unreadable = lookups.unreadable.saturating_add(1);

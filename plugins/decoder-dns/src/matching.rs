@@ -1,4 +1,4 @@
-//! Questions, and the answers that belong to them. Answers come in any order, or never.
+//! Matches answers to questions. Answers come in any order, or never.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::waiting::{Answer, Lookup};
 
-/// The waiting questions of one connection, or of one socket of a server, by what they have in common with their answers.
+/// The waiting questions of one connection, or of one socket of a server, by the key that they share with their answers.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Lookups {
     waiting: HashMap<u64, Lookup, BuildHasherDefault<IdentityHasher>>,
@@ -17,9 +17,9 @@ pub struct Lookups {
     early: Vec<(u64, Answer)>,
     /// Time of the last sweep for old questions.
     swept_ns: u64,
-    /// Whether a message was parsed: the connection does speak DNS.
+    /// Whether a message was parsed, which proves that the connection speaks DNS.
     pub(crate) is_confirmed: bool,
-    /// Calls in a row that could not be parsed.
+    /// Number of consecutive calls that could not be parsed.
     pub(crate) unreadable: u8,
 }
 
@@ -35,7 +35,7 @@ const MAX_EARLY: usize = 64;
 const EARLY_NS: u64 = 100_000_000;
 /// Maximum number of waiting questions that are searched for an answer that does not repeat its question.
 const MAX_SEARCHED: usize = 256;
-/// Minimum interval between sweeps for old questions: each looks at all of them.
+/// Minimum interval between sweeps for old questions: each sweep visits all of them.
 const SWEEP_INTERVAL_NS: u64 = 100_000_000;
 /// Age from which a question is dropped in a sweep: resolvers ask again sooner.
 const OLD_NS: u64 = 2_000_000_000;
@@ -43,12 +43,12 @@ const OLD_NS: u64 = 2_000_000_000;
 // === impl Lookups ===
 
 impl Lookups {
-    /// Adds a question, sent to or by this peer. Returns it if there is no room for it: see [`forget_old`](Self::forget_old).
+    /// Adds a question, sent to or by this peer. Returns it if the maximum is reached: see [`forget_old`](Self::forget_old).
     #[inline]
     pub(crate) fn add_question(&mut self, key: u64, peer: u64, is_server: bool, mut lookup: Lookup) -> Result<(), Lookup> {
         let has_room = self.waiting.len() < MAX_WAITING;
         match self.waiting.entry(key) {
-            // No client asks the same again when the answer is overdue: another question has got its id.
+            // Clients do not repeat a question whose answer is overdue: another question has the same id.
             Entry::Occupied(mut known) if known.get().began.is_given_up => {
                 lookup.sent = [(peer, 1), (0, 0), (0, 0)];
                 *known.get_mut() = lookup;
@@ -67,7 +67,7 @@ impl Lookups {
         Ok(())
     }
 
-    /// Whether there is no room for another question, and a sweep for old ones is due.
+    /// Whether the maximum of waiting questions is reached, and a sweep for old ones is due.
     pub(crate) fn needs_room(&mut self, now_ns: u64) -> bool {
         let is_due = self.waiting.len() >= MAX_WAITING && now_ns.saturating_sub(self.swept_ns) >= SWEEP_INTERVAL_NS;
         if is_due {
@@ -76,8 +76,8 @@ impl Lookups {
         is_due
     }
 
-    /// Takes the question of this answer. To a client, one that was sent again is still one question; to a server it may be
-    /// that of another client, and each is answered.
+    /// Removes and returns the question of this answer. At a client, a question that was sent again is one question; at a server the
+    /// repeated one may be that of another client, and each is answered.
     #[inline]
     pub(crate) fn take_answered(&mut self, key: u64, is_server: bool) -> Option<Lookup> {
         if is_server
@@ -86,7 +86,7 @@ impl Lookups {
         {
             let answered = Lookup { retransmits: 0, ..known.clone() };
             known.began.time_ns = known.last_ns;
-            // Each has a place of its own.
+            // Each gets a sequence number of its own.
             known.began.sequence = known.began.sequence.wrapping_add(2);
             known.retransmits -= 1;
             known.is_answered = true;
@@ -95,7 +95,7 @@ impl Lookups {
         self.waiting.remove(&key)
     }
 
-    /// Keeps an answer to a client whose question was not seen: it may be seen yet.
+    /// Stores an answer to a client whose question was not seen, because the question may still come.
     #[cold]
     pub(crate) fn keep_early(&mut self, key: u64, answer: Answer) {
         if self.early.len() >= MAX_EARLY {
@@ -104,7 +104,7 @@ impl Lookups {
         self.early.push((key, answer));
     }
 
-    /// Takes the answer that came before this question was seen.
+    /// Removes and returns the answer that came before this question was seen.
     #[inline]
     pub(crate) fn take_early(&mut self, key: u64, now_ns: u64) -> Option<Answer> {
         if self.early.is_empty() {
@@ -115,7 +115,7 @@ impl Lookups {
         Some(self.early.remove(at).1)
     }
 
-    /// Takes the question of an answer that does not repeat it. It is searched only among few: a peer may send many such
+    /// Removes and returns the question of an answer that does not repeat it. Only a few questions are searched: a peer may send many such
     /// answers.
     #[cold]
     pub(crate) fn take_by_id(&mut self, id: u16) -> Option<Lookup> {
@@ -126,12 +126,12 @@ impl Lookups {
         self.waiting.remove(&key)
     }
 
-    /// Returns the questions that are given up, in the order in which they were asked. Those whose answers may still come stay
-    /// for as long again. One that was asked again and answered once is none: the answer was for both.
+    /// Returns the questions that have timed out, in the order in which they were asked. Those whose answers may still come stay for the
+    /// same time again. A question that was asked again and answered once is not returned: the answer was for both.
     pub(crate) fn give_up(&mut self, why: &Ending) -> Vec<Lookup> {
         let mut given_up = Vec::new();
         self.waiting.retain(|_, lookup| {
-            // What was given up before is silent since then.
+            // A question that timed out before has been silent since then.
             let silent_since = Began { time_ns: lookup.last_ns, ..Began::default() };
             if !why.gives_up_silent(silent_since, lookup.last_ns) {
                 return true;
@@ -146,7 +146,7 @@ impl Lookups {
         sorted(given_up)
     }
 
-    /// Removes old questions; returns those that have no row yet.
+    /// Removes old questions; returns those without a row.
     #[cold]
     pub(crate) fn forget_old(&mut self, now_ns: u64) -> Vec<Lookup> {
         let is_old = |lookup: &Lookup| now_ns.saturating_sub(lookup.began.time_ns) >= OLD_NS;
@@ -154,7 +154,7 @@ impl Lookups {
         sorted(old.filter(|lookup| !lookup.is_answered && !lookup.began.is_given_up).collect())
     }
 
-    /// Bytes on the heap.
+    /// Returns the number of bytes on the heap.
     pub(crate) fn weight(&self) -> usize {
         self.waiting.capacity() * (size_of::<(u64, Lookup)>() + 1) + self.early.capacity() * size_of::<(u64, Answer)>()
     }

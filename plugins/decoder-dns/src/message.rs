@@ -8,19 +8,19 @@ pub(crate) struct Message {
     pub id: u16,
     pub is_response: bool,
     pub opcode: u8,
-    /// Not all answers are in it.
+    /// Whether answers are missing in it.
     pub is_truncated: bool,
-    /// Of a response; with EDNS up to 4095.
+    /// Code of a response; with EDNS up to 4095.
     pub code: u16,
     /// Number of answer records, as the header claims.
     pub answers: u16,
     /// Type and class of its first question; None if it has none.
     pub question: Option<(u16, u16)>,
-    /// Hash of all questions; 0 without.
+    /// Hash of all questions; 0 if there are none.
     pub digest: u64,
 }
 
-/// Bytes of a header.
+/// Length of the header.
 pub(crate) const HEADER: usize = 12;
 /// Maximum number of questions in a message; servers refuse more than one.
 const MAX_QUESTIONS: u16 = 8;
@@ -31,7 +31,7 @@ const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 // === impl Message ===
 
 impl Message {
-    /// Reads the beginning of a message, and puts the name of its first question into `name`, in lower case.
+    /// Parses the beginning of a message, and puts the name of its first question into `name`, in lower case.
     #[inline(always)]
     pub(crate) fn read(bytes: &[u8], name: &mut Vec<u8>) -> Result<Self, ParseError> {
         name.clear();
@@ -73,20 +73,20 @@ impl Message {
             }
         }
         let records = u32::from(number(n_high, n_low)) + u32::from(number(x_high, x_low));
-        // The upper bits of a code are in a record behind the others; messages that have such a code answer nothing.
+        // The upper bits of a code are in a record behind the others; messages with such a code have no answers.
         if message.is_response && message.answers == 0 && records > 0 {
             message.code |= extended_code(bytes, at, records).unwrap_or(0);
         }
         Ok(message)
     }
 
-    /// The key that a question and its answer have in common. The same at both ends.
+    /// Returns the key that a question and its answer share, the same at both ends.
     pub(crate) fn key(&self) -> u64 {
         mix(self.digest, u64::from(self.id))
     }
 }
 
-/// The upper bits of the code, if EDNS is spoken and its record was captured.
+/// Returns the upper bits of the code, if the message has an EDNS record and it was captured.
 fn extended_code(bytes: &[u8], mut at: usize, records: u32) -> Option<u16> {
     for _ in 0..records {
         at = name::skip(bytes, at)?;
@@ -117,7 +117,7 @@ pub(crate) fn mix(hash: u64, value: u64) -> u64 {
 mod tests {
     use super::{Message, ParseError};
 
-    /// A message with these flags, counts and what follows.
+    /// Returns a message with these flags, counts and remaining bytes.
     pub(crate) fn message(flags: u16, counts: [u16; 4], rest: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0x12, 0x34];
         bytes.extend(flags.to_be_bytes());

@@ -1,19 +1,19 @@
-//! Names: labels, and pointers to labels that were written before.
+//! Names: labels, and pointers to earlier labels.
 
-/// Why a message, or a name in it, is not read.
+/// Why a message, or a name in it, cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ParseError {
-    /// The question goes beyond the bytes.
+    /// The question exceeds the captured bytes.
     Truncated,
-    /// This is no message.
+    /// The bytes are not a message.
     Malformed,
 }
 
 /// Maximum number of bytes of a name, its lengths included.
 const MAX_NAME: usize = 255;
 
-/// Appends the name at `at` in lower case; returns the offset behind it. The root is `.`, and what is not printable is `\DDD`,
-/// as zone files have it.
+/// Appends the name at `at` in lower case; returns the offset behind it. The root is `.`, and bytes that are not printable are `\DDD`, as
+/// in zone files.
 #[inline(always)]
 pub(crate) fn read(bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Result<usize, ParseError> {
     let (mut at, mut part, mut behind, mut length) = (at, at, None, 0);
@@ -23,7 +23,7 @@ pub(crate) fn read(bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Result<usize,
             Label::End => break,
             Label::Pointer(to) => {
                 behind.get_or_insert(at + 2);
-                // Each points to before the part that it ends, so that there is an end.
+                // Each pointer must lead to before the part that it ends, so that the chain terminates.
                 if to >= part {
                     return Err(ParseError::Malformed);
                 }
@@ -48,7 +48,7 @@ pub(crate) fn read(bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Result<usize,
     Ok(behind.unwrap_or(at + 1))
 }
 
-/// Returns the offset behind the name at `at`, which is not read; None if it goes beyond the bytes, or is malformed.
+/// Returns the offset behind the name at `at` without reading it; None if it exceeds the bytes, or is malformed.
 pub(crate) fn skip(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match read_label(bytes, at).ok()? {
@@ -79,7 +79,7 @@ fn read_label(bytes: &[u8], at: usize) -> Result<Label<'_>, ParseError> {
     }
 }
 
-/// Appends a label: eight bytes at a time, as long as they are nothing but text.
+/// Appends a label, eight bytes at a time while they need no escape.
 #[inline]
 fn append_label(label: &[u8], text: &mut Vec<u8>) {
     let mut rest = label;
@@ -100,7 +100,7 @@ fn append_label(label: &[u8], text: &mut Vec<u8>) {
     }
 }
 
-/// Letters, to fill a word with.
+/// A word filled with a letter.
 const LETTERS: u64 = u64::from_le_bytes(*b"aaaaaaaa");
 
 /// Returns eight bytes in lower case; None if one of them needs an escape.
@@ -111,12 +111,12 @@ const fn lower_case(word: u64) -> Option<u64> {
     const fn all(byte: u8) -> u64 {
         ONES * byte as u64
     }
-    /// The high bit is set in some byte if one of these is that byte.
+    /// Returns a word with a high bit set in some byte if one of these bytes equals `byte`.
     const fn has(word: u64, byte: u8) -> u64 {
         let zero_if = word ^ all(byte);
         zero_if.wrapping_sub(ONES) & !zero_if
     }
-    // Without high bits, no sum goes over into the next byte.
+    // Without high bits, a sum does not carry into the next byte.
     let low = word & !HIGH;
     let below = !(low + all(0x80 - b'!'));
     let above = low + all(0x7f - b'~');
@@ -178,7 +178,7 @@ mod tests {
         let long = [b"\x3f".as_slice(), &[b'a'; 63]].concat().repeat(4);
         assert_eq!(read(&[&long[..], b"\0"].concat(), 0, &mut Vec::new()), Err(ParseError::Malformed));
         assert_eq!(read(&long[..128], 0, &mut Vec::new()), Err(ParseError::Truncated));
-        // Two that point at each other, and a chain that goes back as far as it can.
+        // Two pointers that point at each other, and a chain that goes back as far as it can.
         assert_eq!(read(b"\x01a\xc0\x04\xc0\x02", 4, &mut Vec::new()), Err(ParseError::Malformed));
         let chain: Vec<u8> = std::iter::once(0)
             .chain((0..8000).flat_map(|n| {

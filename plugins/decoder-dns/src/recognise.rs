@@ -1,4 +1,4 @@
-//! Whether a connection speaks DNS, by its first bytes.
+//! Decides by its first bytes whether a connection speaks DNS.
 
 use plugin_sdk::conversation::{Beginning, Description, Opinion, Signature, Transport};
 
@@ -8,14 +8,14 @@ use crate::vocabulary;
 
 /// The port of DNS.
 const PORT: u16 = 53;
-/// Bytes of a call that are captured: the longest name, and the code behind it.
+/// Number of bytes of a call that are captured: the longest name, and the code behind it.
 const CAPTURE_BYTES: u32 = 512;
 /// Ports of protocols that look like DNS: NetBIOS names, multicast DNS, LLMNR.
 const LOOKALIKE_PORTS: [u16; 3] = [137, 5353, 5355];
 
 /// The ports and signatures by which the host finds connections.
 pub(crate) fn description() -> Description {
-    // One question that is no answer, of the usual kind, and nothing else that is none of EDNS.
+    // One question of the usual kind, not an answer, with at most the record of EDNS behind it.
     const QUERY: [u8; 9] = [0, 0, 0, 1, 0, 0, 0, 0, 0];
     const QUERY_MASK: [u8; 9] = [0xf8, 0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
     // One question that is answered.
@@ -52,7 +52,7 @@ pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
             false => Opinion::FromClient,
             true => Opinion::FromServer,
         },
-        // Its length came by itself.
+        // Its length came in a separate call.
         Err(ParseError::Truncated)
             if beginning.transport == Transport::Tcp && (bytes.is_empty() || beginning.server_port == PORT) =>
         {
@@ -62,7 +62,7 @@ pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
     }
 }
 
-/// Whether nothing in the header is unusual: other protocols may have any bytes there.
+/// Whether the header has only usual values: other protocols may have any bytes there.
 fn is_likely(message: &Message, bytes: &[u8]) -> bool {
     let Some((question, class)) = message.question else { return false };
     let Some(&[_, _, flags, more, q_high, q, _, _, n_high, n, x_high, x]) = bytes.first_chunk::<HEADER>() else { return false };

@@ -1,7 +1,6 @@
-//! The names of types, response codes and opcodes; a number without one is `OTHER`, because it comes from the wire and is a
-//! dimension.
+//! The names of types, response codes and opcodes; a number without a name is `OTHER`, because it comes from the wire and is a dimension.
 
-/// The name of a question's type.
+/// Returns the name of a question's type.
 pub(crate) fn question_type(number: u16) -> &'static str {
     match number {
         1 => "A",
@@ -46,7 +45,7 @@ pub(crate) fn question_type(number: u16) -> &'static str {
     }
 }
 
-/// The name of a response code; with EDNS up to 4095.
+/// Returns the name of a response code; with EDNS up to 4095.
 pub(crate) fn response_code(number: u16) -> &'static str {
     match number {
         0 => "NOERROR",
@@ -73,7 +72,7 @@ pub(crate) fn response_code(number: u16) -> &'static str {
     }
 }
 
-/// The name of an opcode.
+/// Returns the name of an opcode.
 pub(crate) fn opcode(number: u8) -> &'static str {
     match number {
         0 => "QUERY",

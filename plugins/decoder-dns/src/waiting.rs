@@ -11,9 +11,9 @@ pub(crate) struct Lookup {
     pub name: Short,
     pub question: u16,
     pub opcode: u8,
-    /// Number of times that it was sent again, to a server that had it before.
+    /// Number of times that it was sent again, to the same server.
     pub retransmits: u16,
-    /// The servers that it was sent to, as hashes, and how many times to each.
+    /// The servers that it was sent to, as hashes, and the number of transmissions to each.
     pub(crate) sent: [(u64, u16); MAX_SERVERS],
     /// Time of the last transmission.
     pub(crate) last_ns: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Lookup {
     pub(crate) is_answered: bool,
 }
 
-/// What an answer says.
+/// The content of an answer.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Answer {
     pub time_ns: u64,
@@ -36,13 +36,13 @@ const MAX_SERVERS: usize = 3;
 // === impl Lookup ===
 
 impl Lookup {
-    /// A question that was just asked.
+    /// Returns a question that was just sent.
     pub(crate) fn new(id: u16, began: Began, name: &[u8], question: u16, opcode: u8) -> Self {
         let (name, last_ns) = (Short::lossy(name), began.time_ns);
         Self { id, began, name, question, opcode, retransmits: 0, sent: Default::default(), last_ns, is_answered: false }
     }
 
-    /// Counts a repeated question. A server is asked by many, a client may ask several servers at once.
+    /// Counts a repeated question. A server has many clients, and a client may ask several servers at once.
     pub(crate) fn count_repeat(&mut self, peer: u64, is_server: bool) {
         if is_server {
             self.retransmits = self.retransmits.saturating_add(1);

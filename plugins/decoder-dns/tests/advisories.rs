@@ -1,4 +1,4 @@
-//! What such parsers have been attacked with.
+//! Attacks on parsers of this protocol.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first wrong answer")]
 
@@ -10,7 +10,7 @@ fn udp() -> Talk {
     Talk::udp("10.0.0.7:40000", 53)
 }
 
-/// A question with this id and these bytes for its name.
+/// A question with this id and these bytes as its name.
 fn question(id: u16, name: &[u8]) -> Vec<u8> {
     [&id.to_be_bytes()[..], b"\x01\0\0\x01\0\0\0\0\0\0", name, b"\0\x01\0\x01"].concat()
 }
@@ -23,7 +23,7 @@ fn names_that_point_at_themselves_and_at_each_other_end() {
     }
 }
 
-/// Counts that are claimed, and loops over them (CVE-2026-45680 of other parsers).
+/// Claimed counts, and loops over them (CVE-2026-45680 of other parsers).
 #[test]
 fn counts_are_not_believed() {
     let mut claims = question(1, b"\x01a\0");

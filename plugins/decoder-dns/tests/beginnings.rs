@@ -1,4 +1,4 @@
-//! Bytes that are lost at the beginning of a direction of DNS over TCP: answers find their questions all the same.
+//! Bytes lost at the beginning of a direction of DNS over TCP: answers are still matched with their questions.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first wrong answer")]
 

@@ -1,4 +1,4 @@
-//! Lookups at a real server, and the rows they become.
+//! Lookups at a real server, and their rows.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -7,7 +7,7 @@ use plugin_sdk::testing::Talk;
 
 const UDP: &str = include_str!("conversations/udp.txt");
 const TCP: &str = include_str!("conversations/tcp.txt");
-/// A question for the address of `www.example.test`, its answer, and an answer that there is none.
+/// A question for the address of `www.example.test`, its answer, and an answer that there is no address.
 const QUERY: &str =
     "> Lo\\x01\\x00\\x00\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x03www\\x07example\\x04test\\x00\\x00\\x01\\x00\\x01\n";
 const ANSWER: &str =
@@ -19,13 +19,13 @@ fn udp() -> Talk {
     Talk::udp("10.0.0.7:40000", 53)
 }
 
-/// The fields of all rows that are asked for, in the order of the rows.
+/// Returns a field of all rows, in the order of the rows.
 fn column(talk: &Talk, field: &str) -> Vec<String> {
     let value = |row: &Vec<(String, String)>| row.iter().find(|(name, _)| name == field).unwrap().1.clone();
     talk.fields::<Dns>().iter().map(value).collect()
 }
 
-/// Spans' names, with code and answers.
+/// Returns the spans' names, with code and answers.
 fn brief(talk: &Talk) -> Vec<String> {
     let (codes, answers) = (column(talk, "dns.response_code"), column(talk, "dns.answer.count"));
     let parts = column(talk, "name").into_iter().zip(codes).zip(answers);
@@ -98,7 +98,7 @@ fn over_tcp_messages_have_lengths_and_come_in_pieces() {
     };
     let talk = said(1).iter().fold(tcp().client(&said(0)), |talk, byte| talk.server(&[*byte]));
     assert_eq!(brief(&talk), expected);
-    // An answer that is longer than what is captured of it hides none of those behind it.
+    // An answer that exceeds the capture does not hide those behind it.
     let cut = tcp().cut(40).script(TCP).end();
     assert_eq!(brief(&cut), expected);
 }

@@ -12,7 +12,7 @@ fn a_hundred_thousand_mutated_conversations_are_survived() {
         Talk::tcp("10.0.0.7:40000", 53).script(tcp).end(),
         Talk::tcp("10.0.0.7:40000", 53).cut(30).script(tcp).end(),
     ];
-    // Without optimisation a tenth is what fits into some seconds.
+    // Without optimisation a tenth takes some seconds.
     let count = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
     let sum = mutated::<Dns>(&talks, count, 4711);
     assert!(sum.conversations == count && sum.rows > count, "{sum:?}");

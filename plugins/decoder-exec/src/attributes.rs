@@ -5,7 +5,7 @@ use plugin_sdk::{FieldUse, Sensitivity, Signal, Table};
 use crate::record::{EXEC, EXIT, ExecRecord};
 use crate::{exit, program};
 
-/// The attributes and metrics of a row.
+/// Returns the attributes and metrics of a row.
 pub(crate) fn table() -> Table<ExecRecord<'static>> {
     Table::<ExecRecord<'static>>::new("process", Signal::Log)
         .valid_if(|process| matches!(process.kind(), EXEC | EXIT) && program::is_whole(process))

@@ -4,7 +4,7 @@ use plugin_sdk::Text;
 
 use crate::record::ExecRecord;
 
-/// `error.type`: the signal that killed it, or an exit code that is not 0.
+/// Writes `error.type`: the signal that killed the process, or an exit code that is not 0.
 pub(crate) fn error_type(process: ExecRecord<'_>, text: &mut Text) {
     match (process.exit_signal(), process.exit_code()) {
         (0, 0) => {}
@@ -13,7 +13,7 @@ pub(crate) fn error_type(process: ExecRecord<'_>, text: &mut Text) {
     }
 }
 
-/// The body of an exit: `exited with 1`, `killed by SIGKILL`.
+/// Writes the body of an exit: `exited with 1`, `killed by SIGKILL`.
 pub(crate) fn describe(process: ExecRecord<'_>, text: &mut Text) {
     match process.exit_signal() {
         0 => drop(text.str("exited with ").number(u64::from(process.exit_code().unsigned_abs()))),
@@ -21,13 +21,13 @@ pub(crate) fn describe(process: ExecRecord<'_>, text: &mut Text) {
     }
 }
 
-/// The name of a signal; empty for 0, and the same for all that have none of their own.
+/// Returns the name of a signal; empty for 0, and one name for all signals without a name.
 pub(crate) fn signal_name(number: u32) -> &'static str {
     let real_time = if number < 65 { "SIGRT" } else { "_OTHER" };
     SIGNALS.get(number as usize).copied().unwrap_or(real_time)
 }
 
-/// By number, as on every architecture that this runs on (asm-generic/signal.h).
+/// Names by number, as on every architecture that this runs on (asm-generic/signal.h).
 #[rustfmt::skip]
 const SIGNALS: [&str; 32] = [
     "", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS",

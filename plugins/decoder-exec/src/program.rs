@@ -1,4 +1,4 @@
-//! What was executed, and with which arguments.
+//! The executed program and its arguments.
 
 use plugin_sdk::Text;
 
@@ -9,17 +9,17 @@ pub(crate) fn is_whole(process: ExecRecord<'_>) -> bool {
     process.filename_len() as usize <= process.data().len()
 }
 
-/// Whether the arguments were longer than what was captured.
+/// Whether the arguments exceed the captured bytes.
 pub(crate) fn is_cut(process: ExecRecord<'_>) -> bool {
     process.args_len() as usize > process.args().len()
 }
 
-/// The last part of a path.
+/// Returns the last part of a path.
 pub(crate) fn file_name(path: &[u8]) -> &[u8] {
     path.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
 }
 
-/// The arguments, with spaces between them.
+/// Writes the arguments, separated by spaces.
 pub(crate) fn command_line(process: ExecRecord<'_>, text: &mut Text) {
     let args = process.args();
     let args = args.strip_suffix(b"\0").unwrap_or(args);

@@ -1,4 +1,4 @@
-//! What probe `exec` writes: `struct exec_record` of `bpf/exec/record.h`.
+//! The records of probe `exec`: `struct exec_record` of `bpf/exec/record.h`.
 
 use plugin_sdk::{Chars, Rest};
 

@@ -1,4 +1,4 @@
-//! Records as the BPF program lays them out, and the rows they become.
+//! Records as the BPF program lays them out, and their rows.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 

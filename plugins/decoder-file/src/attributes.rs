@@ -16,7 +16,7 @@ pub(crate) fn table() -> Table<FileRecord<'static>> {
         .used(FieldUse::Error)
         .u64("kernel.threshold", |open| open.threshold())
         .used(FieldUse::Threshold)
-        // A line on a screen is short: what was opened, and by whom, comes first.
+        // A line on a screen is short: the file and the process that opened it come first.
         .chars("file.path", |open| open.path())
         .omit_zero()
         .label("file.open.access", |open| access_name(open.flags()))
@@ -32,7 +32,7 @@ pub(crate) fn table() -> Table<FileRecord<'static>> {
         .histogram("file.open.duration", "How long openat and openat2 take.", "duration")
 }
 
-/// What the file was opened for: the lowest two bits of the flags, the same on every architecture.
+/// Returns the access mode: the lowest two bits of the flags, the same on every architecture.
 fn access_name(flags: u32) -> &'static str {
     match flags & 3 {
         0 => "read",
@@ -41,7 +41,7 @@ fn access_name(flags: u32) -> &'static str {
     }
 }
 
-/// The permissions that a created file was to have, `0644`; nothing if none was to be created.
+/// Writes the requested permissions of a created file, `0644`; nothing if no file was to be created.
 fn write_mode(mode: u32, flags: u32, text: &mut Text) {
     const CREATES: u32 = 0o100 | 0o20_000_000;
     if flags & CREATES != 0 {

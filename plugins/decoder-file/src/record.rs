@@ -1,4 +1,4 @@
-//! What probe `file` writes: `struct file_record` of `bpf/file/record.h`.
+//! The records of probe `file`: `struct file_record` of `bpf/file/record.h`.
 
 use plugin_sdk::{Chars, Rest};
 

@@ -1,4 +1,4 @@
-//! The attributes of a request's row, its metrics, and how a request with its response becomes a row.
+//! The attributes and metrics of a request's row, and how a request with its response becomes a row.
 
 use plugin_sdk::conversation::{Emit, Ending, Evidence, Kept, Kind, Routes, Sheet};
 use plugin_sdk::{FieldUse, Sensitivity, Signal};
@@ -10,9 +10,9 @@ use crate::waiting::{Request, Response};
 #[derive(Debug, Clone, Copy)]
 pub struct Exchange {
     method: Method,
-    /// The name of a method that is none of the usual.
+    /// The name of an unusual method.
     method_name: Kept,
-    /// 0 for none.
+    /// 0 if there was no response.
     status: u16,
     route: Kept,
     path: Kept,
@@ -63,7 +63,7 @@ pub(crate) fn sheet() -> Sheet<Exchange> {
         .only_kind(Kind::Client)
 }
 
-/// Adds the row of a response that is complete, or of which no more will be known; returns the buffer of its request.
+/// Adds the row of a response that is complete, or of which no more will be seen; returns the buffer of its request.
 pub(crate) fn emit_answered(response: Response, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) -> Vec<u8> {
     let Some(request) = response.request else { return Vec::new() };
     let is_error = response.status >= if rows.kind() == Kind::Server { 500 } else { 400 };
@@ -77,13 +77,13 @@ pub(crate) fn emit_answered(response: Response, routes: &mut Routes, rows: &mut 
     request.into_buffer()
 }
 
-/// Adds the row of a request that has no response.
+/// Adds the row of a request without a response.
 pub(crate) fn emit_unanswered(request: &Request, why: &Ending, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) {
     let exchange = exchange(request, 0, 0, routes, rows);
     rows.row(request.began, why.time_ns(), exchange).unfinished(why).trace_parent(request.trace_parent());
 }
 
-/// Adds the row of a response of which nothing comes any more, while its connection lives.
+/// Adds the row of a response that has stalled while its connection is open.
 pub(crate) fn emit_stalled(
     (request, response): (&Request, &Response),
     why: &Ending,
@@ -95,7 +95,7 @@ pub(crate) fn emit_stalled(
     row.protocol_version(if response.minor == 0 { "1.0" } else { "1.1" }).trace_parent(request.trace_parent()).unfinished(why);
 }
 
-/// Adds the row of a request for which there is no room any more: a client that asks and never listens must not fill the memory.
+/// Adds the row of a request that is dropped because the queue is full: a client that sends and never reads must not fill the memory.
 #[cold]
 pub(crate) fn emit_forgotten(request: &Request, time_ns: u64, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) {
     if !request.began.is_given_up {

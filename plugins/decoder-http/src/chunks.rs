@@ -9,7 +9,7 @@ pub(crate) enum Chunks {
     /// At the line with a size.
     #[default]
     Size,
-    /// In a chunk: the bytes that are left of it, its line end included.
+    /// In a chunk: number of its remaining bytes, with its line end.
     Data(u64),
     /// At the fields that may follow the last chunk.
     Trailer,
@@ -18,11 +18,11 @@ pub(crate) enum Chunks {
 /// The outcome of reading some bytes of a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// This many bytes are done with, and there are more to come.
+    /// This many bytes are consumed, and the body continues.
     Continue(usize),
     /// The body ends behind this many bytes.
     End(usize),
-    /// This is no chunked body.
+    /// The bytes are not a chunked body.
     Malformed,
 }
 
@@ -32,8 +32,8 @@ const MAX_LINE: usize = 4096;
 // === impl Chunks ===
 
 impl Chunks {
-    /// Reads these bytes. `size` counts the bytes of the body. Less than a line is left for the next time; of a chunk all
-    /// bytes are done with, also those that are not there yet: [`gone_by`](Self::gone_by) follows them.
+    /// Reads these bytes. `size` counts the bytes of the body. An incomplete line is left for the next call; of a chunk all bytes are
+    /// consumed, also those that have not come yet: [`gone_by`](Self::gone_by) follows them.
     pub(crate) fn advance(&mut self, bytes: &[u8], size: &mut u64) -> Step {
         let mut at = 0;
         loop {
@@ -68,7 +68,7 @@ impl Chunks {
         }
     }
 
-    /// Skips bytes that cannot be read. Returns whether all of them are of this chunk: what is behind it is not known.
+    /// Skips bytes that cannot be read. Returns whether all of them are within this chunk: the bytes behind it are unknown.
     pub(crate) const fn unread(&mut self, bytes: u64) -> bool {
         match *self {
             Self::Data(left) if bytes <= left => {
@@ -79,7 +79,7 @@ impl Chunks {
         }
     }
 
-    /// Handles that the bytes that were counted beyond a call have gone by.
+    /// Accounts for the bytes that were consumed beyond a call, once they have passed.
     pub(crate) fn gone_by(&mut self) {
         if *self == Self::Data(0) {
             *self = Self::Size;
@@ -91,7 +91,7 @@ const fn too_long(rest: &[u8], at: usize) -> Step {
     if rest.len() > MAX_LINE { Step::Malformed } else { Step::Continue(at) }
 }
 
-/// A size, up to an extension; None if it is none, or no u64.
+/// Parses a size, up to an extension; returns None if it is invalid, or exceeds a u64.
 fn parse_hexadecimal(text: &[u8]) -> Option<u64> {
     let mut number = 0;
     for (place, &byte) in text.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What clients send: requests.
+//! Handles the client's bytes: requests.
 
 use plugin_sdk::conversation::{Began, Data, Emit, Foreign, Sender};
 
@@ -11,7 +11,7 @@ use crate::waiting::Request;
 use crate::{Exchange, Http};
 
 impl Http {
-    /// Reads requests; returns how many bytes are done with.
+    /// Reads requests; returns how many bytes are consumed.
     pub(crate) fn read_requests(
         &mut self,
         connection: &mut Connection,
@@ -51,7 +51,7 @@ impl Http {
                 }
                 Position::Lost | Position::Endless if at > 0 || !data.call_start => return Ok(all),
                 Position::Head | Position::Lost | Position::Endless => {
-                    // An empty line before a request is put up with (RFC 9112, 2.2).
+                    // An empty line before a request is accepted (RFC 9112, 2.2).
                     if let [b'\r' | b'\n', ..] = bytes {
                         at += 1;
                         continue;
@@ -109,7 +109,7 @@ impl Http {
         }
     }
 
-    /// Handles a request of which only this part of the head was captured.
+    /// Handles a request of which only the first part of the head was captured.
     #[cold]
     #[inline(never)]
     fn handle_partial_request(
@@ -124,13 +124,13 @@ impl Http {
     }
 }
 
-/// Decides whether bytes of the client, behind a head that announced a body, are the body. Where the server has answered, they
-/// may be the next request instead. Returns false where there are too few bytes to tell.
+/// Decides whether bytes of the client behind a head that announced a body are the body. If the server has answered, they may be the next
+/// request instead. Returns false if there are too few bytes to decide.
 #[cold]
 #[inline(never)]
 fn decide_body(connection: &mut Connection, bytes: &[u8], data: &Data<'_>) -> bool {
     if connection.body == Body::Doubtful {
-        // Of two requests the second may begin with an empty line.
+        // The next request may begin with an empty line.
         let begin = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
         match parse_request(bytes.get(begin..).unwrap_or_default()) {
             Parsed::Complete(..) => connection.client = Position::Head,
@@ -151,19 +151,19 @@ fn expects_continue(head: &[u8]) -> bool {
     head.split(|&byte| byte == b'\n').any(|line| line.get(..FIELD.len()).is_some_and(|name| name.eq_ignore_ascii_case(FIELD)))
 }
 
-/// Handles bytes that are no request.
+/// Handles bytes that are not a request.
 #[cold]
 #[inline(never)]
 fn handle_no_request(connection: &mut Connection, (bytes, at): (&[u8], usize)) -> Result<(), Foreign> {
     if bytes.starts_with(HTTP2) {
-        // The record of the server's consent to an upgrade came later than what the client made of it.
+        // The record of the server's 101 response came later than the bytes that the client sent after it.
         return Err(if connection.is_confirmed { Foreign::Behind(at) } else { Foreign::Whole });
     }
     connection.client = Position::Lost;
     count_unreadable(connection)
 }
 
-/// How the body of a request ends.
+/// Returns the position behind the head of a request: in its body, if it has one.
 fn body_position(connection: &mut Connection, head: &RequestHead<'_>) -> Position {
     if head.fields.is_chunked {
         return Position::Chunks(Default::default());

@@ -1,4 +1,4 @@
-//! What is remembered of one connection.
+//! The state of one connection.
 
 use plugin_sdk::conversation::{Foreign, Queue, Sender};
 use serde::{Deserialize, Serialize};
@@ -6,30 +6,30 @@ use serde::{Deserialize, Serialize};
 use crate::chunks::Chunks;
 use crate::waiting::{Request, Response};
 
-/// What is remembered of one connection.
+/// The state of one connection.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Connection {
     /// Requests whose response has not begun.
     pub(crate) waiting: Queue<Request, 128>,
-    /// The response that is under way.
+    /// The response that has begun and not ended.
     pub(crate) response: Option<Response>,
-    /// Responses that came before their requests: of two threads of a client, one writes and one reads.
+    /// Responses that came before their requests: a client may write in one thread and read in another.
     pub(crate) early: Vec<Response>,
     pub(crate) client: Position,
     pub(crate) server: Position,
-    /// What is known of the body that the client announced.
+    /// State of the body that the client announced.
     pub(crate) body: Body,
     /// Time of the server's last call.
     pub(crate) answered_ns: u64,
-    /// Whether a request was seen: the connection does speak this protocol.
+    /// Whether a request was seen, which proves that the connection speaks this protocol.
     pub(crate) is_confirmed: bool,
     /// Whether more than one request came at once.
     pub(crate) is_pipelined: bool,
-    /// Whether bytes of the server were lost, and no response began since.
+    /// Whether bytes of the server were lost, and no response has begun since.
     pub(crate) has_lost_responses: bool,
-    /// Calls in a row that could not be parsed.
+    /// Number of consecutive calls that could not be parsed.
     pub(crate) unreadable: u8,
-    /// Text buffer of a request that is complete, reused for the next.
+    /// Text buffer of a completed request, reused for the next.
     #[serde(skip)]
     pub(crate) spare_buffer: Vec<u8>,
 }
@@ -40,35 +40,35 @@ pub(crate) enum Position {
     /// At the start of a message.
     #[default]
     Head,
-    /// In a body: the bytes that are left of it, less those that go by.
+    /// In a body: number of its remaining bytes, without those that are being skipped.
     Body(u64),
     /// In a chunked body.
     Chunks(Chunks),
     /// In a body that ends with the connection.
     Endless,
-    /// Lost: the next call that begins like a message begins one.
+    /// Lost: the next call that begins like a message is taken for one.
     Lost,
-    /// In what is not HTTP any more.
+    /// In bytes that are not HTTP any more.
     Tunnel,
 }
 
-/// What is known of the body that a request announced.
+/// State of the body that a request announced.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Body {
-    /// There is none, or some of it was seen.
+    /// There is no body, or some of it was seen.
     #[default]
     Begun,
-    /// Nothing of it was seen. A request with `Expect: 100-continue` waits for the server before it sends any.
+    /// No byte of it was seen. A request with `Expect: 100-continue` waits for the server before it sends any.
     Due { is_asked_for: bool },
-    /// The response began before it did. A client that expected to be asked for it may leave it out and send its next request; others
-    /// send it all the same (RFC 9110, 10.1.1).
+    /// The response began before the body. A client that waited for a 100 response may omit the body and send its next request; others send
+    /// it all the same (RFC 9110, 10.1.1).
     Doubtful,
 }
 
-/// Where bytes are that cannot be read.
+/// The position of bytes that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unread {
-    /// All within a body, which goes on.
+    /// All within a body, which continues.
     Within,
     /// A body ends with the last of them.
     Last,
@@ -92,7 +92,7 @@ impl Connection {
         };
         match (&*position, size) {
             (Position::Tunnel | Position::Endless, _) => return,
-            // The sum of some chunks is no size of a body.
+            // The sum of some chunks is not the size of a body.
             (Position::Chunks(_), Some(size)) => *size = 0,
             _ => {}
         }
@@ -136,18 +136,18 @@ impl Position {
     }
 }
 
-/// Counts a call that could not be parsed. Too many of them, and the connection speaks another protocol.
+/// Counts a call that could not be parsed. After too many of them the connection is taken to speak another protocol.
 pub(crate) fn count_unreadable(connection: &mut Connection) -> Result<(), Foreign> {
     connection.unreadable = connection.unreadable.saturating_add(1);
     if connection.unreadable >= MAX_UNREADABLE && !connection.is_confirmed { Err(Foreign::Whole) } else { Ok(()) }
 }
 
-/// Takes bytes of a body of which `left` are to come; returns how many are done with, None if it ends among these.
+/// Consumes bytes of a body of which `left` are to come; returns how many are consumed, None if it ends within these bytes.
 pub(crate) fn take_body(left: &mut u64, there: usize) -> Option<usize> {
     if *left <= there as u64 {
         return None;
     }
-    // More at once than Wasm can count would not go by.
+    // A larger number would overflow the count of skipped bytes in Wasm.
     let asked = (*left).min(1 << 30).max(there as u64);
     *left -= asked;
     Some(asked as usize)

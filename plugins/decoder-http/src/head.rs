@@ -1,18 +1,18 @@
-//! The head of a message: its first line, and the few fields that matter.
+//! The head of a message: its first line, and the few fields that are used.
 
 use plugin_sdk::conversation::Target;
 use plugin_sdk::scan::{find, line};
 
 use crate::vocabulary::Method;
 
-/// The outcome of parsing the bytes that a message should begin with.
+/// The result of parsing the first bytes of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parsed<H> {
-    /// A whole head, and its length.
+    /// A complete head, and its length.
     Complete(H, usize),
     /// The first part of a head.
     Partial(H),
-    /// Too few bytes to tell.
+    /// Too few bytes to decide.
     TooShort,
     /// Another protocol.
     Other,
@@ -23,7 +23,7 @@ pub(crate) enum Parsed<H> {
 pub(crate) struct RequestHead<'a> {
     pub method: Method,
     pub method_name: &'a [u8],
-    /// As it was sent: mostly a path and a query.
+    /// The target as sent: mostly a path and a query.
     pub target: &'a [u8],
     pub fields: Fields<'a>,
 }
@@ -35,7 +35,7 @@ pub(crate) struct ResponseHead<'a> {
     pub fields: Fields<'a>,
 }
 
-/// The fields that matter.
+/// The fields that are used.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fields<'a> {
     /// The second digit of the version: 0 or 1.
@@ -47,7 +47,7 @@ pub(crate) struct Fields<'a> {
     pub trace_parent: &'a [u8],
 }
 
-/// Maximum number of fields of a head; Apache and nginx allow 100 and fewer. The rest of the head then counts as lost.
+/// Maximum number of fields of a head; Apache and nginx allow 100 and fewer. The rest of the head counts as lost.
 const MAX_FIELDS: usize = 256;
 
 /// Parses the head of a request.
@@ -61,12 +61,12 @@ pub(crate) fn parse_request(bytes: &[u8]) -> Parsed<RequestHead<'_>> {
     let Some((first, len)) = line(behind) else {
         return match partial_target(method, behind) {
             Some(target) => Parsed::Partial(head(target, Fields { minor: 1, ..Fields::default() })),
-            // It may be a target of another form, and a version behind it says so.
+            // It may be a target of another form if a version follows it.
             None if method != Method::Other && behind.iter().all(u8::is_ascii_graphic) => Parsed::TooShort,
             None => Parsed::Other,
         };
     };
-    // Whatever stands between a method and a version is a target: its server answers it, if only with 400.
+    // Any bytes between a method and a version are a target: the server answers the request, if only with 400.
     let Some((target, version)) = first.split_last_chunk::<9>() else { return Parsed::Other };
     let minor = match version {
         b" HTTP/1.0" => 0,
@@ -80,15 +80,15 @@ pub(crate) fn parse_request(bytes: &[u8]) -> Parsed<RequestHead<'_>> {
     }
 }
 
-/// Judges bytes that have no space where a method ends.
+/// Handles bytes that have no space where a method ends.
 #[cold]
 #[inline(never)]
 fn without_space<H>(bytes: &[u8]) -> Parsed<H> {
     if bytes.len() < 24 && bytes.iter().all(u8::is_ascii_uppercase) { Parsed::TooShort } else { Parsed::Other }
 }
 
-/// The target, where its line is cut, without a segment that is cut: it might be the beginning of anything. None if no target begins
-/// so.
+/// Returns the target of a line that is cut, without a segment that is cut, which might be the beginning of anything. None if it cannot be
+/// the beginning of a target.
 #[cold]
 #[inline(never)]
 fn partial_target(method: Method, behind: &[u8]) -> Option<&[u8]> {
@@ -102,10 +102,10 @@ fn partial_target(method: Method, behind: &[u8]) -> Option<&[u8]> {
     is_target.then_some(if is_whole { target } else { Target::whole_segments(target) })
 }
 
-/// Whether an absolute URL can begin so: with any scheme (RFC 3986, 3.1), or with a part of one that is asked for over HTTP.
+/// Whether an absolute URL can begin with these bytes: with any scheme (RFC 3986, 3.1), or with a part of one that is requested over HTTP.
 fn is_absolute(target: &[u8]) -> bool {
     const SCHEMES: [&[u8]; 6] = [b"http:/", b"https:/", b"ftp:/", b"ftps:/", b"ws:/", b"wss:/"];
-    /// No scheme that is in use is longer.
+    /// Maximum length of a scheme: none in use is longer.
     const LONGEST: usize = 16;
     let is_of_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     let len = target.iter().position(|byte| !is_of_scheme(byte)).unwrap_or(target.len());
@@ -139,7 +139,7 @@ pub(crate) fn parse_response(bytes: &[u8]) -> Parsed<ResponseHead<'_>> {
 // === impl Fields ===
 
 impl<'a> Fields<'a> {
-    /// Reads lines up to the empty one; how many bytes they take, None if it is not there.
+    /// Reads lines up to the empty one; returns their length, None if the empty line is not there.
     #[inline(never)]
     fn read_lines(&mut self, bytes: &'a [u8]) -> Option<usize> {
         let mut at = 0;
@@ -176,7 +176,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// What the fields that matter begin with, and what is empty, by the lower six bits: NUL for nothing, CR, and letters of both cases.
+/// The first bytes of the fields that are used and of an empty line, by the lower six bits: NUL for nothing, CR, and letters of both cases.
 const FIRST_LETTERS: u64 = {
     let mut bits = 1 | 1 << b'\r';
     let mut letters: &[u8] = b"cChHtTuU";
@@ -187,7 +187,7 @@ const FIRST_LETTERS: u64 = {
     bits
 };
 
-/// The value of a field, if it is the one of this name, which is of small letters and dashes.
+/// Returns the value of a field if it has this name, which consists of lower-case letters and dashes.
 #[inline(always)]
 fn value<'a, const N: usize>(field: &'a [u8], name: &[u8; N]) -> Option<&'a [u8]> {
     let (own, behind) = field.split_first_chunk::<N>()?;
@@ -196,9 +196,9 @@ fn value<'a, const N: usize>(field: &'a [u8], name: &[u8; N]) -> Option<&'a [u8]
     is.then(|| value.trim_ascii())
 }
 
-/// A number without sign; None if it is none, or no u64.
+/// Parses a number without sign; returns None if it is invalid, or exceeds a u64.
 fn parse_number(text: &[u8]) -> Option<u64> {
-    /// Of so many digits, all are numbers. A product that is checked is made of 128 bits in Wasm.
+    /// Maximum number of digits that always fit. A checked product takes 128-bit arithmetic in Wasm.
     const SURE: usize = 19;
     let digit = |byte: &u8| byte.is_ascii_digit().then_some(u64::from(byte & 15));
     match text {
@@ -208,7 +208,7 @@ fn parse_number(text: &[u8]) -> Option<u64> {
     }
 }
 
-/// A number of so many digits that a u64 may not hold it.
+/// Parses a number whose digits may exceed a u64.
 #[cold]
 #[inline(never)]
 fn parse_long_number(text: &[u8]) -> Option<u64> {
@@ -266,7 +266,7 @@ mod tests {
             let line = format!("{method} {target} HTTP/1.1\r\n\r\n");
             let parsed = parse_request(line.as_bytes());
             assert!(matches!(parsed, Parsed::Complete(head, _) if head.target == target.as_bytes()), "{target}: {parsed:?}");
-            // Whoever sees the first part of it alone does not say that it is none.
+            // A decoder that sees only the first part must not conclude that it is another protocol.
             for len in method.len() + 1..line.len() - 4 {
                 let is_behind_target = len > method.len() + 1 + target.len();
                 let is_odd = matches!(target, "x" | "example.com:80") && is_behind_target;

@@ -1,6 +1,6 @@
 //! Decoder of protocol `http`: HTTP/1.0 and HTTP/1.1, a span for every request.
 
-// What a message says.
+// The content of messages.
 mod vocabulary;
 mod head;
 mod chunks;
@@ -8,16 +8,16 @@ mod chunks;
 // How connections are recognised.
 mod recognise;
 
-// What an operator may set.
+// The settings of an operator.
 mod settings;
 
-// Requests, and the responses that belong to them.
+// Requests, and their responses.
 mod waiting;
 mod connection;
 mod attributes;
 mod matching;
 
-// What each end sends.
+// The bytes that each end sends.
 mod client;
 mod server;
 
@@ -34,7 +34,7 @@ pub struct Http {
     routes: Routes,
 }
 
-/// Silence of the server after which a response is complete whose position is lost.
+/// Silence of the server after which a response whose position is lost counts as complete.
 const SILENCE_NS: u64 = 1_000_000_000;
 
 // === impl Http ===
@@ -113,7 +113,7 @@ impl Protocol for Http {
         }
         connection.has_lost_responses |= sender == Sender::Server && connection.response.is_none();
         if sender == Sender::Client && connection.is_pipelined {
-            // Which response is whose is known again when all have come.
+            // Responses can be matched with requests again once all of them have come.
             connection.waiting.drain().for_each(drop);
         }
     }
@@ -126,7 +126,7 @@ impl Protocol for Http {
         };
         if response.as_ref().is_some_and(is_over) {
             if matches!(server, Position::Body(_) | Position::Chunks(_)) {
-                // It was still coming.
+                // The response was still coming.
                 *answered_ns = why.time_ns();
             }
             self.finish_response(connection, rows);
@@ -142,7 +142,7 @@ impl Protocol for Http {
         waiting.give_up(
             why,
             |request| &mut request.began,
-            // One whose response may be among the bytes that were lost has no row.
+            // A request whose response may be among the lost bytes has no row.
             |request| {
                 if !has_lost_responses {
                     attributes::emit_unanswered(request, why, routes, rows);

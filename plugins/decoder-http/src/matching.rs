@@ -1,4 +1,4 @@
-//! Requests, and the responses that belong to them: in the order in which they were asked.
+//! Matches responses to requests, in the order of the requests.
 
 use plugin_sdk::conversation::{Data, Emit, Kind};
 
@@ -7,8 +7,8 @@ use crate::connection::{Body, Connection, Position};
 use crate::waiting::{Request, Response};
 use crate::{Exchange, Http};
 
-/// Maximum time by which a response may be seen before its request, of a client whose threads are recorded in another order than
-/// they worked. 5 ms: a few turns of a scheduler; more, and it would be another request's.
+/// Maximum time by which a response may be seen before its request, if the records of a client's threads come in another order than their
+/// calls. 5 ms: a few time slices of the scheduler; a larger gap would belong to another request.
 const EARLY_NS: u64 = 5_000_000;
 /// Maximum number of responses that are held until their requests are seen.
 const MAX_EARLY: usize = 4;
@@ -16,7 +16,7 @@ const MAX_EARLY: usize = 4;
 // === impl Http: requests ===
 
 impl Http {
-    /// Completes the response under way: a client that sends another request has read it, though its end was not seen.
+    /// Completes the response that has begun: a client that sends another request has read it, though its end was not seen.
     #[cold]
     #[inline(never)]
     pub(crate) fn finish_unseen_response(&mut self, connection: &mut Connection, rows: &mut Emit<'_, Exchange>) {
@@ -24,7 +24,7 @@ impl Http {
         self.finish_response(connection, rows);
     }
 
-    /// Matches a request with the response that came before it, if it is its own.
+    /// Matches a request with the response that came before it, if it belongs to it.
     #[cold]
     #[inline(never)]
     pub(crate) fn match_early(&mut self, connection: &mut Connection, request: Request, rows: &mut Emit<'_, Exchange>) {
@@ -56,7 +56,7 @@ impl Http {
 // === impl Http: responses ===
 
 impl Http {
-    /// Completes what stands before a response that begins.
+    /// Completes the exchanges before a response that begins.
     pub(crate) fn begin_response(&mut self, connection: &mut Connection, rows: &mut Emit<'_, Exchange>) {
         connection.unreadable = 0;
         self.finish_response(connection, rows);
@@ -72,7 +72,7 @@ impl Http {
         self.finish_response(connection, rows);
     }
 
-    /// Emits the response under way with what is known of it, or keeps it for a request that was not seen yet.
+    /// Emits the response that has begun with the known data, or stores it for a request that was not seen yet.
     #[inline(always)]
     pub(crate) fn finish_response(&mut self, connection: &mut Connection, rows: &mut Emit<'_, Exchange>) {
         let Some(mut response) = connection.response.take() else { return };
@@ -85,7 +85,7 @@ impl Http {
     }
 }
 
-/// Forgets the waiting requests of a client that sends another: they were answered by bytes that were lost.
+/// Drops the waiting requests of a client that sends another: they were answered by bytes that were lost.
 #[cold]
 #[inline(never)]
 pub(crate) fn close_answered(connection: &mut Connection) {
@@ -104,7 +104,7 @@ pub(crate) fn answered_before_end(connection: &mut Connection, request: Option<&
     if let Some(request) = request
         && (is_left_out || matches!(connection.client, Position::Chunks(_)))
     {
-        // Nothing of it came, or not all of its chunks.
+        // The body did not come, or not all of its chunks.
         request.size = 0;
     }
     if connection.body != Body::Begun {
@@ -112,7 +112,7 @@ pub(crate) fn answered_before_end(connection: &mut Connection, request: Option<&
     }
 }
 
-/// Keeps a response whose request was not seen: it may still be.
+/// Stores a response whose request was not seen, because the request may still come.
 #[cold]
 #[inline(never)]
 fn keep_early(connection: &mut Connection, response: Response, kind: Kind) {
@@ -121,7 +121,7 @@ fn keep_early(connection: &mut Connection, response: Response, kind: Kind) {
     }
 }
 
-/// Restores the order of requests and responses with a response that begins.
+/// Restores the order of requests and responses when a response begins.
 #[cold]
 #[inline(never)]
 fn restore_order(connection: &mut Connection) {

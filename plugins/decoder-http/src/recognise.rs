@@ -1,4 +1,4 @@
-//! Whether a connection speaks HTTP/1, by its first bytes.
+//! Decides by its first bytes whether a connection speaks HTTP/1.
 
 use plugin_sdk::conversation::{Beginning, Description, Opinion, Signature, Transport};
 

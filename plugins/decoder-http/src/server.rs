@@ -1,4 +1,4 @@
-//! What servers send: responses.
+//! Handles the server's bytes: responses.
 
 use plugin_sdk::conversation::{Data, Emit, Foreign, Sender};
 
@@ -11,7 +11,7 @@ use crate::waiting::Response;
 use crate::{Exchange, Http};
 
 impl Http {
-    /// Reads responses; returns how many bytes are done with.
+    /// Reads responses; returns how many bytes are consumed.
     pub(crate) fn read_responses(
         &mut self,
         connection: &mut Connection,
@@ -84,7 +84,7 @@ impl Http {
         self.begin_response(connection, rows);
         connection.server = Position::Head;
         if head.status / 100 == 1 && head.status != 101 {
-            // The response itself is still to come.
+            // An interim response: the final one follows.
             return Ok(());
         }
         let mut request = connection.waiting.pop();
@@ -95,7 +95,7 @@ impl Http {
         let fields = head.fields;
         let size = if fields.is_chunked { 0 } else { fields.content_length.unwrap_or(0) };
         connection.response = Some(Response { request, status: head.status, minor: fields.minor, size, ended_ns: 0 });
-        // So far it has come, and as much of its body as cannot be read.
+        // Time of its last bytes, including body bytes that cannot be read.
         connection.answered_ns = data.time_ns;
         let is_bodyless = method == Method::Head || matches!(head.status, 101 | 204 | 304);
         let is_tunnel = head.status == 101 || (method == Method::Connect && head.status / 100 == 2);
@@ -108,13 +108,13 @@ impl Http {
                 (connection.client, connection.server) = (Position::Tunnel, Position::Tunnel);
             }
             return match (is_tunnel, method) {
-                // HTTP/2 begins with the request that asked for it: its answer is on stream 1. If others came before it, then with
-                // the consent.
+                // HTTP/2 begins with the request for the upgrade, whose response is on stream 1. If other requests came before it, HTTP/2
+                // begins behind the 101 response.
                 (true, _) if fields.is_h2c && is_first => Err(Foreign::Whole),
                 (true, _) if fields.is_h2c => Err(Foreign::Behind(start)),
-                // What goes through a tunnel may be anything, HTTP among it.
+                // A tunnel may carry any protocol, also HTTP.
                 (true, Method::Connect) => Err(Foreign::Behind(behind)),
-                // What follows a WebSocket's consent belongs to no decoder.
+                // No decoder reads the bytes behind the 101 response of a WebSocket.
                 _ => Ok(()),
             };
         }
@@ -127,7 +127,7 @@ impl Http {
         Ok(())
     }
 
-    /// Handles a response that begins where what was captured ends within its head.
+    /// Handles a response whose captured bytes end within its head.
     #[cold]
     #[inline(never)]
     fn handle_partial_response(
@@ -153,7 +153,7 @@ impl Http {
     }
 }
 
-/// Handles bytes that are no response.
+/// Handles bytes that are not a response.
 #[cold]
 #[inline(never)]
 fn handle_no_response(connection: &mut Connection) -> Result<(), Foreign> {

@@ -8,14 +8,14 @@ use serde::Deserialize;
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Settings {
-    /// Routes in which `{x}` stands for a segment, and `*` at the end for all that follows.
+    /// Routes in which `{x}` stands for a segment, and `*` at the end for the rest of the path.
     routes: Vec<String>,
 }
 
-/// The routes of these settings.
+/// Returns the routes of these settings.
 ///
 /// # Errors
-/// What is wrong and the cure, for the operator.
+/// The invalid setting and its cure, for the operator.
 pub(crate) fn routes(config: Config<'_>) -> Result<Routes, String> {
     let settings: Settings = config.parse()?;
     Routes::new(settings.routes)

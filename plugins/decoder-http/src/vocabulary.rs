@@ -1,4 +1,4 @@
-//! Request methods by their names; all others are `_OTHER`, because they come from the wire and are dimensions.
+//! Names of request methods; all others are `_OTHER`, because they come from the wire and are dimensions.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ pub(crate) enum Method {
     Options,
     Trace,
     Patch,
-    /// Its name is kept beside it.
+    /// Another method, whose name is stored separately.
     Other,
 }
 
@@ -25,7 +25,7 @@ const MAX_NAME: usize = 20;
 // === impl Method ===
 
 impl Method {
-    /// The method of this name; None if it cannot be one.
+    /// Returns the method of this name; None if it cannot be a method.
     pub(crate) fn named(name: &[u8]) -> Option<Self> {
         Some(match name {
             b"GET" => Self::Get,
@@ -42,7 +42,7 @@ impl Method {
         })
     }
 
-    /// As `http.request.method` has it.
+    /// Returns the value of `http.request.method`.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",

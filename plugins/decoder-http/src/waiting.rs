@@ -14,10 +14,10 @@ use crate::vocabulary::Method;
 pub(crate) struct Request {
     pub began: Began,
     pub method: Method,
-    /// Name of a method that is none of the usual, path, query, host and `traceparent`, one behind the other.
+    /// Name of an unusual method, path, query, host and `traceparent`, one behind the other.
     text: Vec<u8>,
     ends: [u16; 4],
-    /// Of the body, as it was announced, or of its chunks so far; 0 where it is not known.
+    /// Size of the body as announced, or of its chunks so far; 0 if it is not known.
     pub size: u64,
 }
 
@@ -28,13 +28,13 @@ pub(crate) struct Response {
     pub request: Option<Request>,
     pub status: u16,
     pub minor: u8,
-    /// Of the body.
+    /// Size of the body.
     pub size: u64,
     /// Time at which it was complete; 0 until then.
     pub ended_ns: u64,
 }
 
-/// The ranges of a request's texts among those that its row keeps.
+/// The ranges of a request's texts within the texts of its row.
 #[derive(Debug, Clone)]
 pub(crate) struct TextRanges {
     pub method: Range<usize>,
@@ -43,7 +43,7 @@ pub(crate) struct TextRanges {
     pub host: Range<usize>,
 }
 
-/// Maximum number of bytes of a text that are kept. 1 KiB: more is rarely captured.
+/// Maximum number of bytes of a text that are stored. 1 KiB: more is rarely captured.
 const MAX_TEXT: usize = 1024;
 
 // === impl Request ===
@@ -64,13 +64,13 @@ impl Request {
         Self { began, method: head.method, text, ends, size: 0 }
     }
 
-    /// The texts that a row keeps, one behind the other.
+    /// Returns the texts of a row, one behind the other.
     pub(crate) fn kept_text(&self) -> &[u8] {
         let [.., host] = self.ends.map(usize::from);
         self.text.get(..host).unwrap_or_default()
     }
 
-    /// The ranges of the texts.
+    /// Returns the ranges of the texts.
     pub(crate) fn ranges(&self) -> TextRanges {
         let [method, path, query, host] = self.ends.map(usize::from);
         TextRanges { method: 0..method, path: method..path, query: path..query, host: query..host }
@@ -85,7 +85,7 @@ impl Request {
         self.text.get(host..).unwrap_or_default()
     }
 
-    /// The buffer of its texts.
+    /// Returns the buffer of its texts.
     pub(crate) fn into_buffer(self) -> Vec<u8> {
         self.text
     }

@@ -1,4 +1,4 @@
-//! Bytes that are lost at the beginning of a direction: the exchange that they belong to has no status, all others have their own.
+//! Bytes lost at the beginning of a direction: the exchange that they belong to has no status, all others have their own.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first wrong answer")]
 
@@ -13,7 +13,7 @@ fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes()
 }
 
-/// Path and status of each row, at the server and at the client.
+/// Returns path and status of each row, at the server and at the client.
 fn told(talk: impl Fn(Talk) -> Talk) -> [Vec<String>; 2] {
     let start = || Talk::tcp("10.0.0.7:40000", 80);
     [start(), start().at_client()].map(|start| {
@@ -23,7 +23,7 @@ fn told(talk: impl Fn(Talk) -> Talk) -> [Vec<String>; 2] {
     })
 }
 
-/// Those of a conversation whose rest is all right, without the status of the first.
+/// Checks that all exchanges but the first have their status.
 fn others(talk: impl Fn(Talk) -> Talk) {
     for rows in told(|start| talk(start).client(&get("/bad")).server(NO).client(&get("/third")).server(CREATED)) {
         let first = rows.iter().filter(|row| !row.starts_with("/bad") && !row.starts_with("/third"));

@@ -1,4 +1,4 @@
-//! Where bodies end: those that nobody can read, and those that were announced and did not come.
+//! Ends of bodies: of those that cannot be read, and of those that were announced and did not come.
 
 use decoder_http::Http;
 use plugin_sdk::testing::Talk;
@@ -12,7 +12,7 @@ fn talk() -> Talk {
     Talk::tcp("10.0.0.7:40000", 80)
 }
 
-/// Duration in ms, method, status, size of the request's body and of the response's.
+/// Returns duration in ms, method, status, size of the request's body and of the response's.
 fn brief(talk: &Talk) -> Vec<String> {
     let row = |row: String| {
         let value = |name: &str| {

@@ -1,4 +1,4 @@
-//! What conversations become, word by word.
+//! The rows of conversations, field by field.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -14,7 +14,7 @@ fn talk() -> Talk {
     Talk::tcp("10.0.0.7:40000", 80)
 }
 
-/// What distinguishes the rows: duration in ms, error, method, status, route.
+/// Returns the fields that distinguish the rows: duration in ms, error, method, status, route.
 fn brief(talk: &Talk) -> Vec<String> {
     let wanted = ["duration=", "error.type=", "http.request.method=", "http.response.status_code=", "http.route="];
     let brief = |row: String| {
@@ -71,7 +71,7 @@ fn what_fails_depends_on_whose_fault_it_is() {
 fn a_trace_parent_is_taken_over_and_nothing_that_only_looks_like_one() {
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let request = |parent: &str| format!("GET / HTTP/1.1\r\nTraceparent: {parent}\r\n\r\n").into_bytes();
-    // Its flags are passed on as they are, those of a caller that was not sampled as well.
+    // Its flags are passed on unchanged, also those of an unsampled caller.
     for parent in [parent, &parent.replace("-01", "-00")] {
         assert!(talk().client(&request(parent)).server(OK).rows::<Http>()[0].contains(&format!("trace_parent={parent}")));
     }
@@ -175,7 +175,7 @@ fn http2_is_disowned_with_prior_knowledge_and_by_upgrade() {
     assert!(decoder.disowned().is_empty());
 }
 
-/// From where on the one connection of a talk is given back.
+/// Returns the position from which the one connection of a talk is disowned.
 fn given_back(talk: &Talk, rows: usize) -> Option<(u32, u32)> {
     let mut decoder = decoder::<Http>("{}");
     assert_eq!(talk.rows_of(&mut decoder).len(), rows);
@@ -190,7 +190,7 @@ fn an_upgrade_behind_other_requests_is_given_back_with_the_consent() {
     let together = [&switch[..], b"\0\0\0\x04\0\0\0\0\0"].concat();
     assert_eq!(given_back(&before().server(switch).client(GET), 2), Some((3, 0)));
     assert_eq!(given_back(&before().server(&together).client(GET), 2), Some((3, 0)));
-    // The preface is told of before the consent: of two threads of a server.
+    // The record of the preface comes before that of the 101 response: a server may read and write in two threads.
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     let early = before().client(preface).server(switch);
     assert_eq!(given_back(&early, 2), Some((3, 0)));
@@ -226,7 +226,7 @@ fn requests_without_response_are_told_of_when_they_are_given_up() {
     assert_eq!(brief(&slow.end()), ["3600002ms connection_closed GET /users/{id}"]);
 }
 
-/// The rows with a timeout of half a second, with `late` where a row says so.
+/// Returns the rows with a timeout of half a second, with `late` if a row timed out.
 fn impatient(talk: &Talk) -> Vec<String> {
     let mark = |row: &String| if row.contains("response.late=1") { "late " } else { "" };
     let rows = talk.rows_with::<Http>(r#"{"timeout": "500ms"}"#);

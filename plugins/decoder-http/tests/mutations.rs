@@ -1,4 +1,4 @@
-//! Conversations that go wrong, and inputs that broke other parsers.
+//! Mutated conversations, and inputs that broke other parsers.
 
 use decoder_http::Http;
 use plugin_sdk::testing::{Talk, mutated};
@@ -33,7 +33,7 @@ fn a_hundred_thousand_mutated_conversations_do_no_harm() {
     assert!(sum.rows > 50_000, "most of them are still worth something: {sum:?}");
 }
 
-/// Lengths that overflow (CVE-2026-45686), that are negative, and sizes of chunks that wrap around.
+/// Lengths that overflow (CVE-2026-45686), negative lengths, and sizes of chunks that wrap around.
 #[test]
 fn lengths_that_no_body_can_have_are_survived() {
     let request = b"GET / HTTP/1.1\r\n\r\n";

@@ -1,4 +1,4 @@
-//! Which routes there are: those that services have, and not what they are asked for.
+//! Which paths become routes: those of a service, not the values in its requests.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -8,7 +8,7 @@ use plugin_sdk::testing::{Talk, decoder};
 
 const OK: &str = "200 OK";
 
-/// A service on this port, and a client that asks it for these paths over one connection.
+/// A service on this port, and a client that requests these paths over one connection.
 fn asked(port: u16, paths: impl IntoIterator<Item = String>, status: &str) -> Talk {
     static NEXT: AtomicU16 = AtomicU16::new(1024);
     let talk = Talk::tcp(&format!("10.0.0.7:{}", NEXT.fetch_add(1, Ordering::Relaxed)), port);
@@ -18,7 +18,7 @@ fn asked(port: u16, paths: impl IntoIterator<Item = String>, status: &str) -> Ta
     paths.into_iter().fold(talk, ask)
 }
 
-/// The routes of a talk's rows.
+/// Returns the routes of a talk's rows.
 fn routes(decoder: &mut Conversations<Http>, talk: &Talk) -> Vec<String> {
     let route = |row: String| row.split(' ').find_map(|word| word.strip_prefix("http.route=")).unwrap_or("").to_string();
     talk.rows_of(decoder).into_iter().map(route).collect()
@@ -28,7 +28,7 @@ fn one(path: &str) -> [String; 1] {
     [path.into()]
 }
 
-/// So many words that nobody has.
+/// Returns words that occur only once.
 fn words(count: usize) -> impl Iterator<Item = String> {
     let letter = |number: usize| char::from(b'a' + (number % 26) as u8);
     (0..count).map(move |n| format!("/o{}a{}e{}o", letter(n), letter(n / 26), letter(n / 676)))

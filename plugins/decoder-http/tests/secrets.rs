@@ -1,5 +1,5 @@
-//! Secrets in all places where a request or a response can have one: by default none of them leaves. What is not public is withheld by
-//! the host, so that what is looked at here are the fields that are.
+//! Secrets in every place where a request or a response can have one: by default none of them is exported. The host withholds fields that
+//! are not public, so these tests check the public ones.
 
 use decoder_http::Http;
 use plugin_sdk::testing::{Talk, decoder};
@@ -7,7 +7,7 @@ use plugin_sdk::{Decoder, Sensitivity};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
-/// Where a secret is never public, even if it looks like a word: `@` stands for it.
+/// Places in which a secret is never public, even if it looks like a word: `@` stands for it.
 const ANYWHERE: [(&str, &str); 61] = [
     ("query", "GET /a?token=@ HTTP/1.1\r\n\r\n"),
     ("query without a path", "GET ?@ HTTP/1.1\r\n\r\n"),
@@ -72,7 +72,7 @@ const ANYWHERE: [(&str, &str); 61] = [
     ("trailer", "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: @\r\nHost: @\r\n\r\n"),
 ];
 
-/// The same of responses.
+/// The same for responses.
 const ANSWERS: [(&str, &str); 9] = [
     ("reason", "HTTP/1.1 200 @\r\nContent-Length: 0\r\n\r\n"),
     ("reason of a status without a name", "HTTP/1.1 599 @\r\nContent-Length: 0\r\n\r\n"),
@@ -85,7 +85,7 @@ const ANSWERS: [(&str, &str); 9] = [
     ("trailer", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: @\r\n\r\n"),
 ];
 
-/// What is no word, wherever it is: keys in the forms of those who give them out, and what identifies people.
+/// Values that are not public in any place: keys in the forms of their issuers, and data that identifies people.
 const KEYS: [(&str, &str); 38] = [
     ("Amazon, long-lived", "AKIAIOSFODNN7EXAMPLE"),
     ("Amazon, temporary", "ASIAQWERTYUIOPASDFGH"),
@@ -127,7 +127,7 @@ const KEYS: [(&str, &str); 38] = [
     ("percent signs", "%61%62%63%64"),
 ];
 
-/// The public fields of what becomes of a conversation, each as `name=value`.
+/// Returns the public fields of a conversation's rows, each as `name=value`.
 fn public(talk: &Talk) -> Vec<String> {
     let schema = decoder::<Http>("{}").schema().clone();
     let is_public =
@@ -136,7 +136,7 @@ fn public(talk: &Talk) -> Vec<String> {
     fields.filter(|(name, _)| is_public(name)).map(|(name, value)| format!("{name}={value}")).collect()
 }
 
-/// All ways in which a call is seen.
+/// Returns all ways in which a call can be captured.
 fn talks() -> [Talk; 3] {
     let talk = || Talk::tcp("10.0.0.7:40000", 80);
     [talk(), talk().at_client(), talk().cut(40)]
@@ -155,7 +155,7 @@ fn withheld(what: &str, secret: &str, request: &str, answer: &str) {
 fn no_secret_leaves_from_where_none_is_public() {
     for (what, request) in ANYWHERE {
         for secret in ["swordfish", "SWORDFISH", "AKIAIOSFODNN7EXAMPLE"] {
-            // In `@@` the second is a sign.
+            // In `@@` the second is a literal character.
             let request = request.replace("@@", "\u{1}").replace('@', secret).replace('\u{1}', &format!("{secret}@"));
             withheld(what, secret, &request, OK);
         }

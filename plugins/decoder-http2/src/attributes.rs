@@ -1,4 +1,4 @@
-//! The attributes of a request's row, its metrics, and how a request that ended becomes a row.
+//! The attributes and metrics of a request's row, and how an ended request becomes a row.
 
 use plugin_sdk::conversation::{Emit, Ending, Evidence, Kept, Kind, Routes, Sheet, Target};
 use plugin_sdk::{FieldUse, Sensitivity, Signal};
@@ -7,7 +7,7 @@ use crate::grpc;
 use crate::vocabulary::{OTHER, reset_reason};
 use crate::waiting::Call;
 
-/// One request and its response: the protocol's part of a row. Of what is of gRPC and what is of HTTP, the other is empty.
+/// One request and its response: the protocol's part of a row. The fields of gRPC are empty for HTTP, and the other way round.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Exchange {
     pub(crate) method: &'static str,
@@ -29,11 +29,11 @@ pub(crate) enum End<'a> {
     Whole,
     /// One end reset the stream, for this reason.
     Reset(u32),
-    /// The server went away without looking at it.
+    /// The server went away without processing the request.
     Refused,
-    /// Its end was missed.
+    /// The end was not seen.
     Unseen,
-    /// There was no room to wait for it.
+    /// The request was dropped, because too many were waiting.
     Forgotten,
     Unfinished(&'a Ending),
 }
@@ -43,18 +43,18 @@ pub(crate) enum End<'a> {
 pub(crate) struct Ended<'a> {
     pub end: End<'a>,
     pub ended_ns: u64,
-    /// Whether others of its connection are gRPC.
+    /// Whether other calls of the connection are gRPC.
     pub speaks_grpc: bool,
 }
 
-/// Two of the reasons.
+/// Error codes of a reset stream: RFC 9113, section 7.
 const REFUSED_STREAM: u32 = 7;
 const CANCEL: u32 = 8;
-/// The status of a gRPC call that ended with one that could not be read: no success, and no error either.
+/// Status of a gRPC call whose status was sent but could not be read: neither a success nor an error.
 const UNSEEN: &str = "_UNSEEN";
 
-/// The names are those of the OpenTelemetry conventions for HTTP and for RPC, both stable. `rpc.service` is older than these: it
-/// is part of `rpc.method` there, and its own field here, because it is what a table of requests is ordered by.
+/// The attributes. Names are those of the OpenTelemetry conventions for HTTP and for RPC, both stable. `rpc.service` is older than these:
+/// there it is part of `rpc.method`, here a field of its own, because tables of requests are sorted by it.
 pub(crate) fn sheet() -> Sheet<Exchange> {
     let sheet = Sheet::<Exchange>::new("http2", Signal::Span)
         .protocol_name("http")
@@ -63,7 +63,7 @@ pub(crate) fn sheet() -> Sheet<Exchange> {
                 out.chars(texts.of(row.rpc));
                 return;
             }
-            // The conventions want `HTTP` where the method is none of the known.
+            // The conventions require `HTTP` for a method that is not known.
             out.str(if row.method == OTHER { "HTTP" } else { row.method });
             if !texts.of(row.route).is_empty() {
                 out.str(" ").chars(texts.of(row.route));
@@ -118,19 +118,19 @@ pub(crate) fn sheet() -> Sheet<Exchange> {
 /// Adds the row of a request that ended.
 pub(crate) fn emit(call: &Call, ended: &Ended<'_>, routes: &mut Routes, rows: &mut Emit<'_, Exchange>) {
     let &Ended { end, ended_ns, speaks_grpc } = ended;
-    // A response alone is no request: it was asked before anybody looked.
+    // A response alone is not a request: the request was sent before the host started.
     if !call.is_asked {
         return;
     }
     let end = match end {
-        // A stream may be reset when its response is complete; where that may have been missed, it tells nothing. But nobody cancels
-        // a call whose status is there.
+        // A stream may be reset after its response is complete. Where the end may have been missed, a reset therefore proves nothing. But
+        // clients do not cancel a call whose status has arrived.
         End::Reset(CANCEL) if call.is_grpc == Some(true) => end,
         End::Reset(_) | End::Forgotten if call.gap_ns.is_some() => End::Unseen,
         _ => end,
     };
     if call.began.is_given_up && matches!(end, End::Unseen | End::Forgotten | End::Unfinished(_)) {
-        // It has this row already.
+        // The row was already emitted.
         return;
     }
     let to_server = rows.kind() == Kind::Server;
@@ -178,12 +178,12 @@ pub(crate) fn emit(call: &Call, ended: &Ended<'_>, routes: &mut Routes, rows: &m
     };
 }
 
-/// The status that was sent, or what stands for it; None where it may have been sent and was not seen.
+/// Returns the status that was sent, or its replacement; None if it may have been sent without being seen.
 fn grpc_status(call: &Call, &Ended { end, ended_ns, .. }: &Ended<'_>) -> Option<u8> {
     let elapsed_ns = ended_ns.saturating_sub(call.began.time_ns);
     let is_too_late = call.timeout_ns.is_some_and(|timeout_ns| grpc::is_over_deadline(timeout_ns, elapsed_ns));
     call.grpc_status.or(match end {
-        // The client gave up: it says which of the two it was to its program, but not to the server.
+        // The client gave up: it reports to its program whether it cancelled or the deadline passed, but not to the server.
         End::Reset(CANCEL) if is_too_late => Some(grpc::DEADLINE_EXCEEDED),
         End::Unfinished(why) if is_too_late && why.is_final() => Some(grpc::DEADLINE_EXCEEDED),
         End::Whole if !matches!(call.status, 0 | 200) => Some(grpc::of_http(call.status)),
@@ -194,7 +194,7 @@ fn grpc_status(call: &Call, &Ended { end, ended_ns, .. }: &Ended<'_>) -> Option<
     })
 }
 
-/// A status of three digits.
+/// Writes a status of three digits.
 fn write_decimal(status: u16, digits: &mut [u8; 3]) -> &str {
     *digits = [status / 100 % 10, status / 10 % 10, status % 10].map(|digit| b'0' + digit as u8);
     std::str::from_utf8(digits).unwrap_or_default()

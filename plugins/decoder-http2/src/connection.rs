@@ -1,4 +1,4 @@
-//! What is remembered of one connection.
+//! The state of one connection.
 
 use plugin_sdk::conversation::{Data, Foreign, Routes, Sender};
 use serde::{Deserialize, Serialize};
@@ -8,23 +8,23 @@ use crate::frame::{self, Head};
 use crate::hpack::{Scratch, table::Table};
 use crate::waiting::Calls;
 
-/// What is remembered of one connection.
+/// The state of one connection.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Connection {
     pub(crate) client: Direction,
     pub(crate) server: Direction,
     pub(crate) calls: Calls,
-    /// The highest stream on which something was asked; they only rise.
+    /// The highest stream that carried a request; stream numbers only rise.
     pub(crate) last_stream: u32,
     /// Whether there were gRPC calls on it.
     pub(crate) speaks_grpc: bool,
-    /// Whether frames were parsed: the connection does speak this protocol.
+    /// Whether frames were parsed, which proves that the connection speaks this protocol.
     pub(crate) is_confirmed: bool,
-    /// Calls in a row that could not be parsed.
+    /// Number of consecutive calls that could not be parsed.
     pub(crate) unreadable: u8,
 }
 
-/// What all connections share.
+/// State that all connections share.
 #[derive(Debug, Default)]
 pub(crate) struct Tools {
     pub scratch: Scratch,
@@ -39,7 +39,7 @@ const MAX_STREAM_JUMP: u32 = 1 << 16;
 // === impl Connection ===
 
 impl Connection {
-    /// About how many bytes it takes on the heap.
+    /// Returns the approximate number of bytes on the heap.
     pub(crate) fn weight(&self) -> usize {
         self.client.weight() + self.server.weight() + self.calls.weight()
     }
@@ -57,17 +57,17 @@ impl Connection {
             Sender::Server => &self.server,
         };
         let last = self.last_stream;
-        // Streams that are not known yet are the next ones; where none is known, any may be.
+        // Unknown streams are expected to be the next ones; if none is known, any stream is accepted.
         direction.find_frame(data, from, |stream| last == 0 || stream <= last.saturating_add(MAX_STREAM_JUMP))
     }
 
-    /// Whether a frame may stand here. One that is longer than allowed may not, unless what was allowed was not seen.
+    /// Whether a frame may occur here. A frame over the maximum length may not, unless the SETTINGS with that maximum were not seen.
     pub(crate) fn is_expected(&mut self, sender: Sender, head: Head) -> bool {
         let is_short = head.length <= self.direction(sender).longest;
         head.is_legal() && (is_short || head.kind == frame::DATA && self.calls.is_open(head.stream))
     }
 
-    /// Begins a connection: both tables are empty, and of the usual size.
+    /// Begins a connection: both tables are empty and have the initial size.
     pub(crate) fn begin_connection(&mut self) {
         self.client.table = Table::initial();
         if !self.server.is_synced {
@@ -75,13 +75,13 @@ impl Connection {
         }
     }
 
-    /// Counts a call that could not be parsed. Too many of them, and the connection speaks another protocol.
+    /// Counts a call that could not be parsed. After too many of them the connection is taken to speak another protocol.
     pub(crate) fn count_unreadable(&mut self) -> Result<(), Foreign> {
         self.unreadable = self.unreadable.saturating_add(1);
         if self.unreadable >= MAX_UNREADABLE && !self.is_confirmed { Err(Foreign::Whole) } else { Ok(()) }
     }
 
-    /// Marks the position of one end as lost, and since when ends of responses may have been missed.
+    /// Marks the position of one end as lost, and records the time from which ends of responses may have been missed.
     pub(crate) fn handle_gap(&mut self, sender: Sender, since_ns: u64) {
         self.direction(sender).lose_position();
         if sender == Sender::Server {

@@ -1,4 +1,4 @@
-//! What is remembered of the bytes of one end.
+//! The state of one direction of a connection.
 
 use plugin_sdk::conversation::{Began, Data, Sender};
 use serde::{Deserialize, Serialize};
@@ -9,17 +9,17 @@ use crate::hpack::table::Table;
 /// One end's half of a connection.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Direction {
-    /// The fields that this end may refer to by number.
+    /// The fields that this end may refer to by index.
     pub table: Table,
-    /// Whether it is known where the next frame begins.
+    /// Whether the position of the next frame is known.
     pub is_synced: bool,
-    /// A header block that goes on in the next frame.
+    /// A header block that continues in the next frame.
     pub block: Option<Block>,
-    /// The response on this stream is complete when what is going by has gone by.
+    /// The stream whose response is complete once the bytes that are skipped now have passed.
     pub tail: Option<u32>,
     /// Maximum length of a frame.
     pub longest: u32,
-    /// Time at which something of it was last seen.
+    /// Time at which bytes of this direction were last seen.
     pub seen_ns: u64,
 }
 
@@ -28,28 +28,28 @@ pub(crate) struct Direction {
 pub(crate) struct Block {
     pub began: Began,
     pub stream: u32,
-    /// The frame type it began with.
+    /// The type of its first frame.
     pub kind: u8,
     /// Whether no DATA follows.
     pub is_last: bool,
-    /// Whether a part of it was not seen, or it is longer than what is read.
+    /// Whether a part was not seen, or it is longer than [`BLOCK_BYTES`].
     pub is_broken: bool,
     pub bytes: Vec<u8>,
 }
 
-/// Where the next frame begins.
+/// The position of the next frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// A connection begins, and its first frame is here.
+    /// A connection begins, with its first frame at this position.
     Beginning(usize),
-    /// A frame is here.
+    /// A frame begins at this position.
     Frame(usize),
-    /// More bytes will tell.
+    /// More bytes are needed to decide.
     Wait,
     Nowhere,
 }
 
-/// Maximum number of bytes of a header block that are read.
+/// Maximum number of bytes that are read of a header block.
 pub(crate) const BLOCK_BYTES: usize = 16 * 1024;
 
 // === impl Direction ===
@@ -62,21 +62,21 @@ impl Default for Direction {
 }
 
 impl Direction {
-    /// Marks the position as lost: where the next frame begins, and what was added to the table, is not known.
+    /// Marks the position as lost: the start of the next frame and the additions to the table are unknown.
     pub(crate) fn lose_position(&mut self) {
         self.table.lose_position();
         self.block = None;
         self.is_synced = false;
     }
 
-    /// About how many bytes it takes on the heap.
+    /// Returns the approximate number of bytes on the heap.
     pub(crate) fn weight(&self) -> usize {
         self.table.weight() + self.block.as_ref().map_or(0, |block| block.bytes.capacity())
     }
 
-    /// Finds the first frame in bytes that need not begin with one. `is_known` says of a stream whether frames on it are expected.
+    /// Finds the first frame in bytes that need not begin with one. `is_known` returns whether frames on a stream are expected.
     ///
-    /// A call mostly begins with a frame. Where it does not, one is looked for that is followed by others up to the end.
+    /// A call mostly begins with a frame. Otherwise this finds a frame that is followed by others up to the end of the bytes.
     pub(crate) fn find_frame(&self, data: &Data<'_>, from: usize, is_known: impl Fn(u32) -> bool) -> Found {
         let bytes = data.bytes.get(from..).unwrap_or_default();
         if data.sender == Sender::Client {
@@ -106,7 +106,7 @@ impl Direction {
 // === impl Block ===
 
 impl Block {
-    /// Adds what the next frame has of it.
+    /// Adds the part in the next frame.
     pub(crate) fn add_part(&mut self, part: &[u8]) {
         let room = BLOCK_BYTES - self.bytes.len().min(BLOCK_BYTES);
         self.bytes.extend_from_slice(part.get(..room).unwrap_or(part));

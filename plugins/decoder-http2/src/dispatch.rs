@@ -1,4 +1,4 @@
-//! Finds the frames in the bytes of both ends, and gives each to what handles it.
+//! Finds the frames in the bytes of both ends, and passes each to its handler.
 
 use plugin_sdk::conversation::{Data, Emit, Foreign, Sender};
 
@@ -12,24 +12,24 @@ use crate::recover;
 use crate::upgrade::{self, Upgrade};
 use crate::waiting::Call;
 
-/// A frame on its way through a connection.
+/// A frame that is being handled.
 struct Frame<'a> {
     head: Head,
-    /// The part of the payload that is there.
+    /// The captured part of the payload.
     payload: &'a [u8],
-    /// Where it begins.
+    /// Its offset in the call.
     at: usize,
-    /// Whether all of it is there.
+    /// Whether the whole payload was captured.
     is_whole: bool,
 }
 
-/// The stream on which the request is answered that came before the upgrade from HTTP/1.1: RFC 7540, section 3.2.
+/// The stream that carries the response to the request that came before the upgrade from HTTP/1.1: RFC 7540, section 3.2.
 const UPGRADED: u32 = 1;
 
 // === impl Connection: bytes ===
 
 impl Connection {
-    /// Reads the bytes of one end; returns how many of them, and of what follows them, are done with.
+    /// Reads the bytes of one end; returns how many bytes, of these and of those that follow, are consumed.
     pub(crate) fn read_data(
         &mut self,
         data: &Data<'_>,
@@ -86,7 +86,7 @@ impl Connection {
                 if end <= data.bytes.len() {
                     self.close_stream(head.stream, End::Whole, data.time_ns, tools, rows);
                 } else {
-                    // With its last byte the response ends.
+                    // The response ends with the last byte of this frame.
                     self.server.tail = Some(head.stream);
                 }
             }
@@ -97,7 +97,7 @@ impl Connection {
         Ok(at)
     }
 
-    /// Completes the response whose last bytes have gone by.
+    /// Completes the response whose last bytes have passed.
     pub(crate) fn gone_by(&mut self, sender: Sender, time_ns: u64, tools: &mut Tools, rows: &mut Emit<'_, Exchange>) {
         if let Some(stream) = self.direction(sender).tail.take() {
             self.close_stream(stream, End::Whole, time_ns, tools, rows);
@@ -111,9 +111,9 @@ impl Connection {
         self.handle_gap(sender, seen_ns);
     }
 
-    /// What stands before the first frame where HTTP/1.1 was spoken first: a request that is answered on stream 1, and the server's
-    /// consent. The place behind it, or nowhere. A connection may be given to this decoder from the consent on: who asked, and for
-    /// what, is not known then, but how it ends is.
+    /// Handles the bytes before the first frame if HTTP/1.1 was spoken first: a request that is answered on stream 1, and the server's 101
+    /// response. Returns the position behind it, if any. A connection may be handed to this decoder after the 101 response: then the
+    /// request is not known, but how it ends is.
     #[cold]
     fn handle_upgrade(&mut self, data: &Data<'_>, tools: &mut Tools, rows: &mut Emit<'_, Exchange>) -> Result<Found, Foreign> {
         let is_asked = self.calls.is_open(UPGRADED);
@@ -134,14 +134,14 @@ impl Connection {
                     (Fields::unknown(), behind)
                 }
                 Upgrade::Wait => return Ok(Found::Wait),
-                // It goes on with HTTP/1.1.
+                // The connection continues with HTTP/1.1.
                 Upgrade::No if is_asked => return Err(Foreign::Whole),
                 Upgrade::No => return Ok(Found::Nowhere),
             },
         };
         let mut call = Call::default();
         let mut began = data.began(0);
-        // The request of HTTP/1.1 has a row of its own, which begins in the same place and ends with the consent.
+        // The HTTP/1.1 request has its own row, which begins at the same place and ends with the 101 response.
         began.sequence = began.sequence.wrapping_add(1);
         call.set_request(began, data.time_ns, fields);
         self.last_stream = UPGRADED;
@@ -166,7 +166,7 @@ impl Connection {
                 }
             }
             frame::HEADERS | frame::PUSH_PROMISE => {
-                // One that was begun and not ended: the peer would be refused for it.
+                // A header block was begun and not ended: a real peer would fail the connection.
                 if self.direction(data.sender).block.take().is_some() {
                     self.direction(data.sender).table.lose_position();
                 }
@@ -188,7 +188,7 @@ impl Connection {
             }
             frame::CONTINUATION => {
                 let Some(mut block) = self.direction(data.sender).block.take() else {
-                    // It continues what was not seen.
+                    // It continues a block whose beginning was not seen.
                     self.direction(data.sender).table.lose_position();
                     return;
                 };
@@ -217,8 +217,7 @@ impl Connection {
         }
     }
 
-    /// Handles SETTINGS, which the other end keeps to. The size of the table is not needed: the other end says what it makes of
-    /// it.
+    /// Handles SETTINGS, which apply to the other end. The size of the table is not needed: the other end announces the size that it uses.
     fn handle_settings(&mut self, sender: Sender, payload: &[u8]) {
         const MAX_FRAME_SIZE: u16 = 5;
         for setting in payload.as_chunks::<6>().0 {
@@ -229,7 +228,7 @@ impl Connection {
         }
     }
 
-    /// Handles a header block, complete or as much of it as there will be.
+    /// Handles a header block, complete or cut.
     #[inline(always)]
     fn handle_block(&mut self, block: &Block, bytes: &[u8], data: &Data<'_>, tools: &mut Tools, rows: &mut Emit<'_, Exchange>) {
         let table = &mut self.direction(data.sender).table;
@@ -241,7 +240,7 @@ impl Connection {
         }
         self.speaks_grpc |= fields.is_grpc == Some(true);
         match data.sender {
-            // What is promised has no request.
+            // A promised response has no request.
             _ if block.kind == frame::PUSH_PROMISE => {}
             Sender::Client => self.handle_request(block, fields, data.time_ns, tools, rows),
             Sender::Server => self.handle_response(block, &fields, data.time_ns, tools, rows),

@@ -1,4 +1,4 @@
-//! What a header block says of a request or of a response.
+//! The fields of a header block of a request or a response.
 
 use plugin_sdk::conversation::{Short, Target};
 
@@ -6,62 +6,62 @@ use crate::grpc;
 use crate::hpack::fields::Name;
 use crate::vocabulary::{Method, Scheme};
 
-/// The fields of a block that rows are made of.
+/// The fields of a block that are used for rows.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
     pub method: Method,
     /// The path with its query.
     pub target: Short,
     pub scheme: Scheme,
-    /// 0 if there was none.
+    /// 0 if the block has none.
     pub status: u16,
-    /// Whether the content type is that of gRPC, if there was one.
+    /// Whether the content type is that of gRPC; None without a content type.
     pub is_grpc: Option<bool>,
     pub grpc_status: Option<u8>,
-    /// For how long a client of gRPC waits.
+    /// The timeout that a gRPC client set.
     pub timeout_ns: Option<u64>,
-    /// Numbers of one digit or two whose names are not known, and the last of them.
+    /// Number of values of one or two digits whose names are not known, and the last of them.
     pub digits: (u32, u8),
     pub content_length: Option<u64>,
     pub trace_parent: Option<TraceParent>,
-    /// There was a pseudo-header: it is no trailer.
+    /// Whether the block has a pseudo-header, so that it is not a trailer.
     pub has_pseudo: bool,
-    /// Fields that are not known: what is not here may have been there.
+    /// Number of unknown fields: each may be one of the fields that are missing here.
     pub unknown: u32,
     order: Order,
 }
 
-/// What tells whether a block makes sense.
+/// The state that decides whether a block is well-formed.
 #[derive(Debug, Default)]
 struct Order {
     methods: u32,
     paths: u32,
     content_types: u32,
     grpc_statuses: u32,
-    /// A field that is no pseudo-header.
+    /// Whether there was a regular field.
     has_regular: bool,
-    /// A pseudo-header behind one that is none.
+    /// Whether a pseudo-header followed a regular field.
     is_mixed: bool,
 }
 
 /// The text of a `traceparent`, checked where it is used.
 pub(crate) type TraceParent = Box<[u8]>;
 
-/// Maximum number of bytes of a target that are kept.
+/// Maximum number of bytes of a target that are stored.
 const TARGET_BYTES: usize = 512;
-/// The length of a `traceparent`.
+/// Length of a `traceparent` in bytes.
 pub(crate) const TRACE_PARENT_BYTES: usize = 55;
 
 // === impl Fields ===
 
 impl Fields {
-    /// Of a request of HTTP/1.1 that is answered over HTTP/2.
+    /// Returns the fields of an HTTP/1.1 request that is answered over HTTP/2.
     pub(crate) fn upgraded(method: &[u8], target: &[u8]) -> Self {
         let (method, target) = (Method::of(method), Short::cut(target, TARGET_BYTES));
         Self { method, target, scheme: Scheme::Http, has_pseudo: true, ..Self::default() }
     }
 
-    /// Of a request of which nothing was seen.
+    /// Returns the fields of a request that was not seen.
     pub(crate) fn unknown() -> Self {
         Self { unknown: 1, ..Self::default() }
     }
@@ -118,19 +118,19 @@ impl Fields {
         }
     }
 
-    /// The status of a gRPC call, where its value was seen and its name was not: no other number is there.
+    /// Returns the status of a gRPC call whose value was seen without its name, if no other number is there.
     pub(crate) fn likely_grpc_status(&self) -> Option<u8> {
         let (count, digits) = self.digits;
         (count == 1 && self.grpc_status.is_none() && grpc::is_status(digits)).then_some(digits)
     }
 
-    /// Whether this is a request as it should be: pseudo-headers first, and one of each.
+    /// Whether this is a valid request: pseudo-headers first, and one of each.
     pub(crate) const fn is_request(&self) -> bool {
         let Order { methods, paths, content_types, is_mixed, .. } = self.order;
         methods == 1 && paths == 1 && content_types <= 1 && !is_mixed
     }
 
-    /// Whether this is a response as it should be, with a content type; or trailers with a status of gRPC.
+    /// Whether this is a valid response with a content type, or trailers with a status of gRPC.
     pub(crate) const fn is_response(&self) -> bool {
         let Order { content_types, grpc_statuses, is_mixed, .. } = self.order;
         let is_head = self.status != 0 && content_types == 1;

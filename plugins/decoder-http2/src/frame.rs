@@ -2,22 +2,22 @@
 
 use plugin_sdk::conversation::Sender;
 
-/// The 9 bytes that a frame begins with.
+/// The frame header: the first 9 bytes of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
-    /// Bytes of the payload, which follows.
+    /// Length of the payload, which follows.
     pub length: u32,
     pub kind: u8,
     pub flags: u8,
-    /// With the reserved bit, which is 0.
+    /// Stream number, with the reserved bit, which is 0.
     pub stream: u32,
 }
 
-/// What a client begins with; a SETTINGS frame follows.
+/// The first bytes of a client; a SETTINGS frame follows.
 pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Bytes before the payload.
+/// Length of the frame header.
 pub(crate) const HEAD_BYTES: usize = 9;
-/// How long a frame may be where nothing else was agreed on.
+/// Default maximum length of a frame.
 pub(crate) const FRAME_BYTES: u32 = 16 * 1024;
 
 pub(crate) const DATA: u8 = 0;
@@ -37,15 +37,15 @@ const ORIGIN: u8 = 12;
 /// RFC 9218.
 const PRIORITY_UPDATE: u8 = 16;
 
-/// Of DATA and HEADERS.
+/// Flag of DATA and HEADERS.
 pub(crate) const END_STREAM: u8 = 0x1;
-/// Of HEADERS, PUSH_PROMISE and CONTINUATION.
+/// Flag of HEADERS, PUSH_PROMISE and CONTINUATION.
 pub(crate) const END_HEADERS: u8 = 0x4;
-/// Of DATA, HEADERS and PUSH_PROMISE.
+/// Flag of DATA, HEADERS and PUSH_PROMISE.
 const PADDED: u8 = 0x8;
-/// Of HEADERS.
+/// Flag of HEADERS.
 const WITH_PRIORITY: u8 = 0x20;
-/// Of SETTINGS and PING.
+/// Flag of SETTINGS and PING.
 const ACK: u8 = 0x1;
 
 /// The bit before a stream's number.
@@ -54,14 +54,14 @@ const RESERVED: u32 = 1 << 31;
 // === impl Head ===
 
 impl Head {
-    /// The head at the start of these bytes; None if there are fewer than 9.
+    /// Parses the frame header at the start of these bytes; None if there are fewer than 9.
     #[inline]
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let &[a, b, c, kind, flags, stream @ ..] = bytes.first_chunk::<HEAD_BYTES>()?;
         Some(Self { length: u32::from_be_bytes([0, a, b, c]), kind, flags, stream: u32::from_be_bytes(stream) })
     }
 
-    /// Bytes of head and payload.
+    /// Returns the length of header and payload.
     pub(crate) const fn total(self) -> usize {
         HEAD_BYTES + self.length as usize
     }
@@ -70,12 +70,12 @@ impl Head {
         self.flags & flag != 0
     }
 
-    /// Whether its payload says something; others are stepped over.
+    /// Whether the decoder reads the payload; other frames are skipped.
     pub(crate) const fn is_read(self) -> bool {
         matches!(self.kind, HEADERS | PUSH_PROMISE | CONTINUATION | RST_STREAM | GOAWAY | SETTINGS)
     }
 
-    /// Whether a peer may send this: lengths and streams are those of the type. Of unknown types anything is.
+    /// Whether a peer may send this frame: length and stream are allowed for its type. Frames of unknown types may have any.
     pub(crate) const fn is_legal(self) -> bool {
         let (on_stream, length) = (self.stream & !RESERVED != 0, self.length);
         match self.kind {
@@ -91,8 +91,8 @@ impl Head {
         }
     }
 
-    /// Whether this is a frame, where that is not known: legal, of a type that has a name, with no bit set that has none, and on a
-    /// stream of the right end.
+    /// Whether bytes at an unknown position look like a frame header: legal, of a known type, with no unknown flag, and on a stream that
+    /// this end may use.
     pub(crate) fn is_plausible(self, sender: Option<Sender>, longest: u32) -> bool {
         let (flags, longest) = match self.kind {
             DATA => (END_STREAM | PADDED, longest),
@@ -107,15 +107,15 @@ impl Head {
         };
         let is_possible = match (self.kind, sender) {
             (PUSH_PROMISE, Some(Sender::Client)) => false,
-            // Clients speak on streams of their own only; these have odd numbers.
+            // Clients send only on streams that they open; these have odd numbers.
             (HEADERS | DATA, Some(Sender::Client)) | (PUSH_PROMISE, _) => self.stream % 2 == 1,
             _ => true,
         };
         self.is_legal() && is_possible && self.flags & !flags == 0 && self.stream & RESERVED == 0 && self.length <= longest
     }
 
-    /// The header block, or the part of it, that is in the payload of HEADERS, PUSH_PROMISE or CONTINUATION, without padding. The
-    /// payload may be cut.
+    /// Returns the header block, or its part, in the payload of HEADERS, PUSH_PROMISE or CONTINUATION, without padding. The payload may be
+    /// cut.
     pub(crate) fn block(self, payload: &[u8]) -> &[u8] {
         let mut before = match self.kind {
             HEADERS if self.has(WITH_PRIORITY) => 5,
@@ -131,19 +131,19 @@ impl Head {
     }
 }
 
-/// What a chain of frames at the start of some bytes looks like.
+/// A chain of frames at the start of some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Chain {
-    /// Frames whose heads are there.
+    /// Number of frames whose headers are there.
     pub heads: usize,
-    /// The last of them ends where the bytes end.
+    /// Whether the last frame ends where the bytes end.
     pub is_even: bool,
 }
 
-/// Maximum number of frames in a row that are followed: more make it no surer.
+/// Maximum number of frames in a row that are followed: more do not make the result more certain.
 const MAX_CHAIN: usize = 8;
 
-/// Follows frames from the start of these bytes; None where something is no frame. `missing` bytes follow that are not there.
+/// Follows frames from the start of these bytes; None at bytes that are not a frame. `missing` bytes follow that were not captured.
 pub(crate) fn follow_chain(bytes: &[u8], missing: u32, mut is_frame: impl FnMut(Head) -> bool) -> Option<Chain> {
     let mut at = 0_usize;
     let mut chain = Chain { heads: 0, is_even: false };

@@ -1,4 +1,4 @@
-//! gRPC over HTTP/2: what its status is called, and what stands for it where a call ended without one.
+//! gRPC over HTTP/2: the names of its status codes, and the status of a call that ended without one.
 
 use plugin_sdk::conversation::Evidence;
 
@@ -30,7 +30,7 @@ const PERMISSION_DENIED: u8 = 7;
 const RESOURCE_EXHAUSTED: u8 = 8;
 const UNIMPLEMENTED: u8 = 12;
 const INTERNAL: u8 = 13;
-/// What clients say of calls that never reached the server.
+/// The status that clients report for calls that never reached the server.
 pub(crate) const UNAVAILABLE: u8 = 14;
 const UNAUTHENTICATED: u8 = 16;
 
@@ -39,7 +39,7 @@ pub(crate) fn is_content_type(value: &[u8]) -> bool {
     value.strip_prefix(b"application/grpc").is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
 }
 
-/// The value of `grpc-status`.
+/// Parses the value of `grpc-status`.
 pub(crate) fn parse_status(value: &[u8]) -> Option<u8> {
     let is_number = !value.is_empty() && value.len() <= 2 && value.iter().all(u8::is_ascii_digit);
     is_number.then(|| value.iter().fold(0, |number, digit| number * 10 + (digit - b'0')))
@@ -50,7 +50,7 @@ pub(crate) fn is_status(status: u8) -> bool {
     usize::from(status) < NAMES.len()
 }
 
-/// The value of `grpc-timeout`, in nanoseconds: at most eight digits and a unit.
+/// Parses the value of `grpc-timeout`, at most eight digits and a unit; returns nanoseconds.
 pub(crate) fn parse_timeout(value: &[u8]) -> Option<u64> {
     let (unit, digits) = value.split_last()?;
     let unit = match unit {
@@ -66,8 +66,8 @@ pub(crate) fn parse_timeout(value: &[u8]) -> Option<u64> {
     is_number.then(|| digits.iter().fold(0_u64, |number, digit| number * 10 + u64::from(digit - b'0')).saturating_mul(unit))
 }
 
-/// Whether a client that gives a call up after so long does so because its deadline has passed. Its clock began to run before the
-/// call was seen, so that a little may be missing.
+/// Whether a client that cancels a call after this time does so because its deadline has passed. Its clock began to run before the call was
+/// seen, so the time may be slightly too short.
 pub(crate) fn is_over_deadline(timeout_ns: u64, elapsed_ns: u64) -> bool {
     const LEAST_NS: u64 = 2_000_000;
     const MOST_NS: u64 = 50_000_000;
@@ -75,7 +75,7 @@ pub(crate) fn is_over_deadline(timeout_ns: u64, elapsed_ns: u64) -> bool {
     elapsed_ns.saturating_add(missing_ns) >= timeout_ns
 }
 
-/// Whether the payload of a DATA frame is one message of gRPC: a flag, a length, and so many bytes.
+/// Whether the payload of a DATA frame is exactly one message of gRPC: a flag, a length, and as many bytes.
 pub(crate) fn is_message(payload: &[u8], length: u32) -> bool {
     const PREFIX: u32 = 5;
     let Some(&[flag, size @ ..]) = payload.first_chunk::<5>() else { return false };
@@ -87,14 +87,15 @@ pub(crate) fn status_name(status: u8) -> &'static str {
     NAMES.get(usize::from(status)).copied().unwrap_or("UNKNOWN")
 }
 
-/// Whether a status is an error of the row: to a client everything but OK is, to a server only what is its own fault.
+/// Whether a status is an error of the row: for a client every status but OK, for a server only statuses that it caused.
 pub(crate) const fn is_error(status: u8, to_server: bool) -> bool {
     // UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS; numbers without a name count as UNKNOWN.
     if to_server { matches!(status, 2 | 4 | 12 | 13 | 14 | 15 | 17..) } else { status != 0 }
 }
 
-/// What a status says of the method that was called. UNIMPLEMENTED comes from a server that has none such: to the server it is what
-/// somebody made up, to the client what its own program calls. Without a status, or with one that proxies make as well, nothing is sure.
+/// Returns the evidence that a status gives for the method that was called. A server sends UNIMPLEMENTED for a method that it does not
+/// have: for the server the name may be invented, for the client it is one that its own program calls. Without a status, or with one that
+/// proxies send as well, the evidence is unsure.
 pub(crate) const fn evidence(status: Option<u8>, to_server: bool) -> Evidence {
     match status {
         Some(UNIMPLEMENTED) if to_server => Evidence::Absent,
@@ -104,7 +105,7 @@ pub(crate) const fn evidence(status: Option<u8>, to_server: bool) -> Evidence {
     }
 }
 
-/// The status of a call that was answered without one: of the HTTP status, as the gRPC project maps it.
+/// Returns the status of a call that was answered without one: the HTTP status, as the gRPC project maps it.
 pub(crate) const fn of_http(status: u16) -> u8 {
     match status {
         400 => INTERNAL,
@@ -116,7 +117,7 @@ pub(crate) const fn of_http(status: u16) -> u8 {
     }
 }
 
-/// The status of a call whose stream was reset, as the gRPC project maps it.
+/// Returns the status of a call whose stream was reset, as the gRPC project maps it.
 pub(crate) const fn of_reset(code: u32) -> u8 {
     match code {
         7 => UNAVAILABLE,
@@ -127,7 +128,7 @@ pub(crate) const fn of_reset(code: u32) -> u8 {
     }
 }
 
-/// Service and method of a path, and both as one: `/pkg.Service/Method`. None of another path.
+/// Returns service and method of a path `/pkg.Service/Method`; None for another path.
 pub(crate) fn parse_method(path: &str) -> Option<(&str, &str)> {
     let full = path.strip_prefix('/')?;
     let (service, method) = full.split_once('/')?;

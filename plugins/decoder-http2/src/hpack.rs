@@ -1,4 +1,4 @@
-//! Header blocks: HPACK, RFC 7541. Only the fields that a row is made of are read, the others are stepped over.
+//! Header blocks: HPACK, RFC 7541. Only the fields that rows use are read; the others are skipped.
 
 pub(crate) mod fields;
 pub(crate) mod huffman;
@@ -7,7 +7,7 @@ pub(crate) mod table;
 use fields::{FIXED_ENTRIES, Name, fixed_at};
 use table::Table;
 
-/// Room for values that are written in the Huffman code; the same for all connections.
+/// Buffer for values in the Huffman code, shared by all connections.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     name: Vec<u8>,
@@ -18,19 +18,18 @@ pub(crate) struct Scratch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Block {
     Whole,
-    /// In the middle of a field: it was cut, or is no header block.
+    /// In the middle of a field: the block was cut, or this is not a header block.
     Broken,
 }
 
-/// All fields of a block may count for this much together; what follows is stepped over. A byte of a block can stand for a field
-/// of 64 KiB.
+/// Maximum total size of the fields of a block; the rest is skipped. A byte of a block can stand for a field of 64 KiB.
 const LIST_BYTES: u32 = 16 * 1024;
-/// Bytes of a value that are decoded.
+/// Maximum number of bytes of a value that are decoded.
 const VALUE_BYTES: usize = 4096;
 
-/// Reads a block: `take` gets the fields whose names matter with their values, and names that do not, or are not known, without.
+/// Reads a block: `take` gets the fields whose names matter with their values; names that do not matter, or are not known, come without.
 ///
-/// A block that is broken leaves an unknown number of entries unread: the table has lost its place.
+/// A broken block leaves an unknown number of entries unread, so the positions of the table are lost.
 pub(crate) fn read(block: &[u8], table: &mut Table, scratch: &mut Scratch, mut take: impl FnMut(Name, &[u8])) -> Block {
     let mut reader = Reader { rest: block };
     let mut list = 0_u32;
@@ -55,12 +54,12 @@ pub(crate) fn read(block: &[u8], table: &mut Table, scratch: &mut Scratch, mut t
     Block::Whole
 }
 
-/// What is left of a block. Its methods give nothing where it is broken.
+/// The rest of a block. Its methods return None if the block is broken.
 struct Reader<'a> {
     rest: &'a [u8],
 }
 
-/// Text as it stands in a block.
+/// A text as encoded in a block.
 #[derive(Clone, Copy)]
 struct Coded<'a> {
     bytes: &'a [u8],
@@ -70,7 +69,7 @@ struct Coded<'a> {
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
-    /// A field that is in a table.
+    /// Reads a field that is in a table.
     #[inline]
     fn read_indexed(&mut self, table: &Table, give: &mut impl FnMut(Name, &[u8])) -> Option<()> {
         let index = self.read_number(7)? as usize;
@@ -86,7 +85,7 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// A field that is written out, at least its value.
+    /// Reads a literal field; at least its value is written out.
     fn read_literal(
         &mut self,
         bits: u32,
@@ -122,7 +121,7 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// A number whose first byte has so many bits of it: RFC 7541, section 5.1.
+    /// Reads a number with a prefix of `bits` bits: RFC 7541, section 5.1.
     #[inline]
     fn read_number(&mut self, bits: u32) -> Option<u32> {
         let most = (1_u32 << bits) - 1;
@@ -133,7 +132,7 @@ impl<'a> Reader<'a> {
             loop {
                 let (&byte, behind) = rest.split_first()?;
                 rest = behind;
-                // Four bytes more make 28 bits: more than any number that means something here.
+                // Four bytes more make 28 bits: more than any number that has a use here.
                 if shift > 21 {
                     return None;
                 }
@@ -148,7 +147,7 @@ impl<'a> Reader<'a> {
         Some(number)
     }
 
-    /// A text: RFC 7541, section 5.2.
+    /// Reads a text: RFC 7541, section 5.2.
     #[inline]
     fn read_text(&mut self) -> Option<Coded<'a>> {
         let is_huffman = self.rest.first()? & 0x80 != 0;
@@ -162,7 +161,7 @@ impl<'a> Reader<'a> {
 // === impl Coded ===
 
 impl<'a> Coded<'a> {
-    /// The text, and its length, which may be more than was decoded of it. Empty if it is none.
+    /// Returns the text, and its length, which may exceed the decoded part. Empty if it is invalid.
     #[inline]
     fn decode<'s>(self, scratch: &'s mut Vec<u8>) -> (&'s [u8], u32)
     where
@@ -185,14 +184,14 @@ impl<'a> Coded<'a> {
         (scratch, length)
     }
 
-    /// Whether it is one digit, or two.
+    /// Whether the text is one or two digits.
     #[cold]
     fn is_digits(self, scratch: &mut Vec<u8>) -> bool {
         let (text, length) = if self.bytes.len() <= 2 { self.decode(scratch) } else { (self.bytes, 3) };
         (1..=2).contains(&length) && text.iter().all(u8::is_ascii_digit)
     }
 
-    /// The least length that the text may have. Of an entry whose value is not looked at this is enough: see [`Table`].
+    /// Returns the minimum length of the text. For an entry whose value is not read this is enough: see [`Table`].
     const fn least(self) -> u32 {
         let bytes = self.bytes.len() as u32;
         if self.is_huffman { bytes * 8 / huffman::LONGEST as u32 } else { bytes }
@@ -206,13 +205,13 @@ mod tests {
     use super::table::{LARGEST, Table};
     use super::{Block, Scratch, read};
 
-    /// The bytes of these hexadecimal digits.
+    /// Decodes hexadecimal digits.
     fn hex(digits: &str) -> Vec<u8> {
         let digits: Vec<u8> = digits.bytes().filter(u8::is_ascii_hexdigit).collect();
         digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
     }
 
-    /// What is taken of a block, in words: values of fields that matter, and how the block ended.
+    /// Describes the result of reading a block: values of fields that matter, and how the block ended.
     fn words(block: &[u8], table: &mut Table) -> String {
         let mut words = Vec::new();
         let end = read(block, table, &mut Scratch::default(), |name, value| {
@@ -247,7 +246,7 @@ mod tests {
             ];
             for (entries, (block, (says, size))) in (1..).zip(blocks.into_iter().zip(expected)) {
                 assert_eq!((&*words(&hex(block), &mut table), table.entries()), (says, entries));
-                // Of coded values that do not matter, only the least size is known.
+                // For coded values that do not matter, only the minimum size is known.
                 assert!(if is_coded { table.size() < size } else { table.size() == size }, "{}", table.size());
             }
         }
@@ -303,13 +302,13 @@ mod tests {
     #[test]
     fn after_a_gap_what_was_added_since_is_known_and_what_stood_before_is_not() {
         let mut table = Table::initial();
-        // `:path: /old`, then a gap in which nobody knows what was added, then `:path: /new`.
+        // `:path: /old`, then a gap with an unknown number of additions, then `:path: /new`.
         words(b"\x44\x04/old", &mut table);
         assert_eq!(words(b"\xbe", &mut table), "Path=/old");
         table.lose_position();
         assert_eq!(words(b"\xbe", &mut table), "Unknown", "it may be 70 by now");
         assert_eq!(words(b"\x44\x04/new\xbe\xbf", &mut table), "Path=/new Path=/new Unknown");
-        // A name that is not known, with a value that is: it takes a place in the table, so that the others are found.
+        // An unknown name with a known value takes a place in the table, so that the others are found.
         assert_eq!(words(b"\x7f\x05\x03abc\xbe\xbf", &mut table), "Unknown Unknown Path=/new");
     }
 
@@ -319,7 +318,7 @@ mod tests {
         for entry in 0..200 {
             words(format!("\x44\x04/{entry:03}").as_bytes(), &mut table);
         }
-        // 200 entries of 41 bytes; a table of the usual size has 99 of them.
+        // 200 entries of 41 bytes; a table of the initial size holds 99 of them.
         let mut index = vec![0xff];
         index.extend([(62 + 199 - 127) as u8 | 0x80, 0]);
         index[1] = ((62 + 199 - 127) & 0x7f) as u8 | 0x80;
@@ -330,7 +329,7 @@ mod tests {
     #[test]
     fn a_table_is_no_larger_than_64_kib_whatever_a_peer_claims() {
         let mut table = Table::initial();
-        // 2^28 - 1, and then as much of it as goes into a block.
+        // 2^28 - 1, and then as many of its bytes as fit into a block.
         words(&[0x3f, 0xe0, 0xff, 0xff, 0x7f], &mut table);
         for _ in 0..10_000 {
             words(b"\x44\x28/0123456789012345678901234567890123456789", &mut table);

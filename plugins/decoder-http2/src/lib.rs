@@ -1,6 +1,6 @@
-//! Decoder of HTTP/2, and of gRPC over it: every stream on which something is asked becomes a span.
+//! Decoder of HTTP/2, and of gRPC over it: every stream that carries a request becomes a span.
 
-// What a message says.
+// The content of messages.
 mod vocabulary;
 mod frame;
 mod hpack;
@@ -11,10 +11,10 @@ mod upgrade;
 // How connections are recognised.
 mod recognise;
 
-// What an operator may set.
+// The settings of an operator.
 mod settings;
 
-// Requests, and the responses that belong to them.
+// Requests, and their responses.
 mod recover;
 mod waiting;
 mod direction;
@@ -22,7 +22,7 @@ mod attributes;
 mod connection;
 mod matching;
 
-// What each end sends.
+// The bytes that each end sends.
 mod dispatch;
 
 pub use attributes::Exchange;

@@ -1,4 +1,4 @@
-//! Requests, and the responses that belong to them: by the streams that they are on.
+//! Matches responses to requests, by their streams.
 
 use plugin_sdk::conversation::{Emit, Ending, Kind, Sender};
 
@@ -9,10 +9,10 @@ use crate::fields::Fields;
 use crate::frame;
 use crate::waiting::Call;
 
-/// Silence after which a response is complete whose end may have been missed; but not one of gRPC, which may be a stream
-/// of events, and whose end says how it went.
+/// Silence after which a response whose end may have been missed counts as complete. Not for gRPC, which may be a stream of events, and
+/// whose status is in its end.
 const SILENCE_NS: u64 = 1_000_000_000;
-/// The same where it may be a stream of events, or a slow one.
+/// The same for a response that may be a stream of events, or a slow one.
 const LONG_SILENCE_NS: u64 = 30_000_000_000;
 
 // === impl Connection ===
@@ -75,7 +75,7 @@ impl Connection {
             self.open_stream(stream, Call::default(), time_ns, tools, rows);
         }
         let Some(call) = self.calls.get(stream) else { return };
-        // An interim response, such as 103: the response is yet to come.
+        // An interim response, such as 103: the final response follows.
         if (100..200).contains(&fields.status) && !block.is_last {
             return;
         }
@@ -105,7 +105,7 @@ impl Connection {
         }
     }
 
-    /// Completes the responses whose announced bodies fit into bytes of the server that cannot be read.
+    /// Completes the responses whose announced bodies fit into the unreadable bytes of the server.
     pub(crate) fn finish_unread_bodies(
         &mut self,
         sender: Sender,
@@ -136,7 +136,7 @@ impl Connection {
         }
     }
 
-    /// Gives up requests.
+    /// Ends requests without waiting for their responses.
     pub(crate) fn end(&mut self, why: &Ending, tools: &mut Tools, rows: &mut Emit<'_, Exchange>) {
         let speaks_grpc = self.speaks_grpc;
         let silence_ns = |since_ns: u64| why.time_ns().saturating_sub(since_ns);
@@ -148,7 +148,7 @@ impl Connection {
         for call in self.calls.close_if(|_, call| is_over(call)) {
             emit(&call, &unfinished(&call, why, speaks_grpc), &mut tools.routes, rows);
         }
-        // Those of which something may come yet have another row when it does.
+        // Calls that may continue get another row when they do.
         for call in self.calls.all() {
             let may_be_over = call.gap_ns.is_some_and(|since_ns| silence_ns(since_ns) > LONG_SILENCE_NS);
             if may_be_over && !call.began.is_given_up || why.gives_up_silent(call.began, call.seen_ns) {
@@ -159,7 +159,7 @@ impl Connection {
     }
 }
 
-/// How a request ended that is given up.
+/// Returns how a request ended whose response is not waited for any more.
 fn unfinished<'a>(call: &Call, why: &'a Ending, speaks_grpc: bool) -> Ended<'a> {
     let (end, ended_ns) = match call.gap_ns {
         Some(gap_ns) => (End::Unseen, gap_ns),

@@ -1,4 +1,4 @@
-//! Whether a connection speaks HTTP/2, by its first bytes. Connections that are older than the host begin in the middle.
+//! Decides by its first bytes whether a connection speaks HTTP/2. Connections that are older than the host begin in the middle.
 
 use plugin_sdk::conversation::{Beginning, Description, Opinion, Sender, Signature, Transport};
 
@@ -7,12 +7,12 @@ use crate::frame::{self, FRAME_BYTES, HEAD_BYTES, Head, PREFACE, follow_chain};
 use crate::hpack::{self, Scratch, table::Table};
 use crate::upgrade::{self, Upgrade};
 
-/// Bytes of a call that are captured: many responses stand in one.
+/// Number of bytes of a call that are captured: one call holds many responses.
 const CAPTURE_BYTES: u32 = 4096;
 
 /// The ports and signatures by which the host finds connections.
 pub(crate) fn description() -> Description {
-    // SETTINGS on stream 0, shorter than 256 bytes: what a server begins with. Which nine bytes come by chance as well.
+    // SETTINGS on stream 0, shorter than 256 bytes: the first frame of a server. These nine bytes can also occur by chance.
     let settings = Signature::server(&[0, 0, 0, frame::SETTINGS, 0, 0, 0, 0, 0])
         .masked(&[0xff, 0xff, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])
         .tcp();
@@ -50,15 +50,15 @@ pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
         Some(Sender::Client) => Opinion::FromClient,
         Some(Sender::Server) => Opinion::FromServer,
         None if frames.is_even || frames.heads > 1 => Opinion::Yes,
-        // One frame that goes on behind what was captured: any nine bytes look like it once in a while.
+        // One frame that continues behind the captured bytes: nine arbitrary bytes look like one now and then.
         None => Opinion::Unsure,
     }
 }
 
-/// The end that sends such a frame as its first, if that is certain.
+/// Returns the end that sends such a frame as its first, if that is certain.
 fn sender_of(head: Head, payload: &[u8]) -> Option<Sender> {
     match head.kind {
-        // The client's first come with the preface, or right behind it.
+        // The client's first SETTINGS come with the preface, or right behind it.
         frame::SETTINGS if !head.has(1) && payload.len() >= head.length as usize => Some(Sender::Server),
         frame::PUSH_PROMISE => Some(Sender::Server),
         frame::HEADERS => {

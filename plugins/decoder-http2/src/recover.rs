@@ -1,8 +1,8 @@
-//! Header blocks after a gap: finds out by how many places the entries of the table have moved.
+//! Header blocks after a gap: determines by how many positions the entries of the table have moved.
 //!
-//! Most gaps hide nothing but bodies, and then they have not moved. A block tells: it has one method and one path, pseudo-headers
-//! come first, a response has one content type. Read with entries that moved by another number, it would not look like this: what
-//! stands beside a path in a table is none. What a block like this says is believed; what does not make sense stays unknown.
+//! Most gaps hide only bodies, and the entries have not moved. A block proves that: it has one method and one path, pseudo-headers come
+//! first, a response has one content type. Read with entries at wrong positions it would not, because the neighbours of a path in a table
+//! are not paths. A block that is well-formed is accepted; the others stay unknown.
 
 use plugin_sdk::conversation::Sender;
 
@@ -10,12 +10,12 @@ use crate::fields::Fields;
 use crate::hpack::table::Table;
 use crate::hpack::{self, Block, Scratch};
 
-/// Maximum number of hidden entries that are tried: about what one request adds.
+/// Maximum number of hidden entries that are tried: about as many as one request adds.
 const MAX_HIDDEN: usize = 8;
-/// Minimum number of fields of a request that must become known at once, so that it is no chance.
+/// Minimum number of fields of a request that must become known at once, to exclude chance.
 const MIN_RECOVERED: u32 = 2;
 
-/// Reads a block with what is known of the table, and where that is not enough, with what may be known.
+/// Reads a block with the known entries of the table, and if they are not enough, with assumed ones.
 #[inline(always)]
 pub(crate) fn read_block(block: &[u8], table: &mut Table, is_broken: bool, sender: Sender, scratch: &mut Scratch) -> Fields {
     if !table.is_sure() {
@@ -24,7 +24,7 @@ pub(crate) fn read_block(block: &[u8], table: &mut Table, is_broken: bool, sende
     try_block(block, table, scratch).0
 }
 
-/// The same with a table of which not all is known.
+/// Reads a block with a table that is only partly known.
 #[cold]
 fn guess_block(block: &[u8], table: &mut Table, is_broken: bool, sender: Sender, scratch: &mut Scratch) -> Fields {
     let before = table.clone();
@@ -45,7 +45,7 @@ fn guess_block(block: &[u8], table: &mut Table, is_broken: bool, sender: Sender,
             return recovered;
         }
     }
-    // With none of them the request can be read: it does not refer to these entries.
+    // No assumed position makes the request readable, so it does not refer to these entries.
     if sender == Sender::Client && fields.unknown >= MIN_RECOVERED {
         table.forget_unsure();
     }
@@ -74,7 +74,7 @@ mod tests {
         read_block(block, table, false, sender, &mut Scratch::default())
     }
 
-    /// A request has put `:authority`, `:path: /a`, `te` and the content type into the table, in this order; then bytes are missing.
+    /// A request has added `:authority`, `:path: /a`, `te` and the content type to the table, in this order; then bytes are missing.
     fn lost() -> Table {
         let mut table = Table::initial();
         let fields = of(Sender::Client, b"\x83\x86\x41\x04host\x44\x02/a\x40\x02te\x01x\x5f\x10application/grpc", &mut table);
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_path_that_was_hidden_is_not_taken_for_another() {
-        // `:path: /b` was added: all others are one further.
+        // `:path: /b` was added: all others have moved by one.
         let fields = of(Sender::Client, b"\x83\x86\xbe\xc2\xc0\xbf", &mut lost());
         assert_eq!((&*fields.target, fields.is_grpc), ("", None));
         let fields = of(Sender::Client, b"\x83\x86\xc1\xc2\xc0\xbf", &mut lost());

@@ -1,28 +1,28 @@
-//! The upgrade from HTTP/1.1 to HTTP/2 over plaintext: RFC 7540, section 3.2. What was asked before it is answered on stream 1.
+//! The upgrade from HTTP/1.1 to HTTP/2 over plaintext: RFC 7540, section 3.2. The request before it is answered on stream 1.
 
 use plugin_sdk::scan;
 
 use crate::fields::{Fields, TRACE_PARENT_BYTES};
 
-/// The head of a message of HTTP/1.1.
+/// The head of an HTTP/1.1 message.
 #[derive(Debug)]
 pub(crate) enum Upgrade<T> {
-    /// What it says, and its bytes; of a request, with those of its body.
+    /// Its content and its length; for a request including the body.
     Here(T, usize),
-    /// More bytes will tell.
+    /// More bytes are needed to decide.
     Wait,
-    /// This is none that has to do with an upgrade.
+    /// The message does not belong to an upgrade.
     No,
 }
 
 /// Maximum length of a head.
 const MAX_HEAD: usize = 8 * 1024;
-/// What the first line of a request ends with.
+/// The last bytes of the first line of a request.
 const VERSION: &[u8] = b" HTTP/1.1";
-/// What the first line of the server's consent begins with.
+/// The first bytes of the server's 101 response.
 const SWITCHING: &[u8] = b"HTTP/1.1 101";
 
-/// A request that asks for the upgrade.
+/// Parses a request that asks for the upgrade.
 pub(crate) fn parse_request(bytes: &[u8], missing: u32) -> Upgrade<Fields> {
     let Some((line, first)) = scan::line(bytes) else { return wait_or_refuse(bytes, missing) };
     let Some(line) = line.strip_suffix(VERSION) else { return Upgrade::No };
@@ -46,7 +46,7 @@ pub(crate) fn parse_request(bytes: &[u8], missing: u32) -> Upgrade<Fields> {
     }
 }
 
-/// The server's consent.
+/// Parses the server's 101 response.
 pub(crate) fn parse_consent(bytes: &[u8], missing: u32) -> Upgrade<()> {
     let start = bytes.get(..SWITCHING.len()).unwrap_or(bytes);
     if !SWITCHING.starts_with(start) {
@@ -61,13 +61,13 @@ pub(crate) fn parse_consent(bytes: &[u8], missing: u32) -> Upgrade<()> {
     }
 }
 
-/// A head whose end is not there: it may come with the next call, unless it is too long or was not captured.
+/// Handles a head without its end: the end may come with the next call, unless the head is too long or was not captured.
 fn wait_or_refuse<T>(bytes: &[u8], missing: u32) -> Upgrade<T> {
     let is_text = bytes.iter().take(16).all(|byte| (b' '..0x7f).contains(byte) || matches!(byte, b'\r' | b'\n'));
     if missing == 0 && bytes.len() < MAX_HEAD && is_text { Upgrade::Wait } else { Upgrade::No }
 }
 
-/// Gives the fields of a head from `at` on; the length of the head, or None if its end is not there.
+/// Passes the fields of a head from `at` on to `take`; returns the length of the head, or None if its end is not there.
 fn read_head(bytes: &[u8], mut at: usize, mut take: impl FnMut(&[u8], &[u8])) -> Option<usize> {
     while at < MAX_HEAD {
         let (line, length) = scan::line(bytes.get(at..)?)?;
@@ -87,7 +87,7 @@ fn is_h2c(value: &[u8]) -> bool {
     value.split(|&byte| byte == b',').any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"h2c"))
 }
 
-/// A length; 0 for what is none, or is longer than what is sent before an upgrade.
+/// Parses a length; returns 0 if it is invalid, or longer than a body before an upgrade.
 fn parse_digits(value: &[u8]) -> usize {
     let digit = |number: usize, byte: &u8| byte.is_ascii_digit().then(|| number * 10 + usize::from(byte - b'0'));
     if value.len() > 8 { 0 } else { value.iter().try_fold(0, digit).unwrap_or(0) }

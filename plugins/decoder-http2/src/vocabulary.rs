@@ -1,9 +1,9 @@
-//! Request methods, schemes and reasons for a reset by their names; all others are `_OTHER` or nothing, because they come from
-//! the wire and are dimensions.
+//! Names of request methods, schemes and reset reasons. All others become `_OTHER` or empty, because they come from the wire and are
+//! dimensions.
 
 use serde::{Deserialize, Serialize};
 
-/// A request method: its place among the names. 0 is any other, or one that was not seen.
+/// A request method: its index in the list of names. 0 is any other, or one that was not seen.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Method(u8);
 
@@ -15,9 +15,9 @@ pub(crate) enum Scheme {
     Https,
 }
 
-/// The methods that have a name in metrics; so the conventions want it.
+/// The methods that have a name in metrics, as the conventions require.
 const METHODS: [&str; 11] = ["_OTHER", "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY"];
-/// The names of the reasons: RFC 9113, section 7.
+/// The names of the reset reasons: RFC 9113, section 7.
 const RESETS: [&str; 14] = [
     "NO_ERROR",
     "PROTOCOL_ERROR",
@@ -34,7 +34,7 @@ const RESETS: [&str; 14] = [
     "INADEQUATE_SECURITY",
     "HTTP_1_1_REQUIRED",
 ];
-/// What a method is called that was not seen, or is none.
+/// The name of a method that was not seen or is not known.
 pub(crate) const OTHER: &str = "_OTHER";
 
 // === impl Method ===
@@ -45,7 +45,7 @@ impl Method {
         Self(place as u8)
     }
 
-    /// `_OTHER` for one that has no name.
+    /// Returns the name; `_OTHER` for an unknown method.
     pub(crate) fn name(self) -> &'static str {
         METHODS.get(usize::from(self.0)).copied().unwrap_or("_OTHER")
     }
@@ -54,7 +54,7 @@ impl Method {
 // === impl Scheme ===
 
 impl Scheme {
-    /// Empty if it is not known.
+    /// Returns the name; empty if it is not known.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Unknown => "",
@@ -64,7 +64,7 @@ impl Scheme {
     }
 }
 
-/// The name of a reason for which a stream was reset.
+/// Returns the name of the reason for which a stream was reset.
 pub(crate) fn reset_reason(code: u32) -> &'static str {
     RESETS.get(code as usize).copied().unwrap_or(OTHER)
 }

@@ -1,4 +1,4 @@
-//! A request that waits for its response, and what has come of it so far: one stream.
+//! Requests that wait for their responses, one per stream.
 
 use plugin_sdk::conversation::{Began, Short};
 use serde::{Deserialize, Serialize};
@@ -10,38 +10,37 @@ use crate::vocabulary::{Method, Scheme};
 /// A request that waits for the end of its response.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Call {
-    /// Whether the request itself was seen. A client may have one thread that writes and one that reads, whose record comes
-    /// first.
+    /// Whether the request itself was seen. A client may write in one thread and read in another, whose record arrives first.
     pub is_asked: bool,
     pub began: Began,
     pub method: Method,
     pub scheme: Scheme,
-    /// With its query.
+    /// The target with its query.
     pub target: Short,
     pub trace_parent: Option<TraceParent>,
-    /// What a content type said, the request's or the response's.
+    /// Whether a content type, the request's or the response's, is that of gRPC.
     pub is_grpc: Option<bool>,
-    /// 0 as long as no response was seen.
+    /// 0 until a response is seen.
     pub status: u16,
     pub grpc_status: Option<u8>,
-    /// For how long its client waits, if it is of gRPC and says so.
+    /// The timeout that a gRPC client set, if any.
     pub timeout_ns: Option<u64>,
     /// Bytes of the response's body that were announced and not seen yet.
     pub left: Option<u64>,
-    /// Time at which something of it was last seen.
+    /// Time at which a frame of this stream was last seen.
     pub seen_ns: u64,
     /// Time since which its end may have been missed, because of a gap.
     pub gap_ns: Option<u64>,
-    /// Whether there were fields that are not known: what is missing may have been among them.
+    /// Whether there were unknown fields, which may be those that are missing.
     pub has_unknown_fields: bool,
-    /// Time at which it ended, and the reason if it was reset, where the end was seen before the request.
+    /// Time at which it ended, and the reason if it was reset, if the end was seen before the request.
     pub ended: Option<(u64, Option<u32>)>,
 }
 
 /// The requests of a connection that have not ended, at most [`MAX`](Self::MAX).
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Calls {
-    /// The numbers of their streams; apart from `calls`, because they are searched.
+    /// Their stream numbers; separate from `calls`, because they are searched.
     streams: Vec<u32>,
     calls: Vec<Call>,
 }
@@ -49,7 +48,7 @@ pub(crate) struct Calls {
 // === impl Call ===
 
 impl Call {
-    /// Sets what the request says.
+    /// Sets the fields of the request.
     pub(crate) fn set_request(&mut self, began: Began, time_ns: u64, fields: Fields) {
         self.is_asked = true;
         self.began = began;
@@ -63,7 +62,7 @@ impl Call {
         self.has_unknown_fields |= fields.unknown > 0;
     }
 
-    /// Sets what the response says, or its trailers.
+    /// Sets the fields of the response, or of its trailers.
     pub(crate) fn set_response(&mut self, time_ns: u64, fields: &Fields) {
         self.seen_ns = time_ns;
         self.gap_ns = None;
@@ -76,10 +75,10 @@ impl Call {
         self.grpc_status = fields.grpc_status.or(self.grpc_status);
     }
 
-    /// The response ends with this block, of which not all is known: is it the end of a gRPC call, and how did that go?
+    /// Decides, for a response that ends with an incompletely known block, whether it is a gRPC call and with which status.
     #[cold]
     pub(crate) fn guess_grpc(&mut self, fields: &Fields, speaks_grpc: bool) {
-        // Hardly anything else has trailers.
+        // Trailers hardly occur outside of gRPC.
         let is_trailer = !fields.has_pseudo && self.method.name() == "POST";
         let is_grpc = *self.is_grpc.get_or_insert(is_trailer || speaks_grpc);
         if is_grpc && self.grpc_status.is_none() {
@@ -87,7 +86,7 @@ impl Call {
         }
     }
 
-    /// Adds a part of a body. Where the content type is not known, a message tells that it is of gRPC; returns whether it did.
+    /// Adds a part of a body. If the content type is unknown, a message of gRPC in it identifies gRPC; returns whether it did.
     #[inline]
     pub(crate) fn add_body(&mut self, payload: &[u8], length: u32, time_ns: u64) -> bool {
         self.seen_ns = time_ns;
@@ -105,7 +104,7 @@ impl Calls {
     /// Maximum number of requests. Servers of HTTP allow 100 to 250 at once, those of gRPC any number.
     pub(crate) const MAX: usize = 1024;
 
-    /// Adds a request. Over the cap the oldest is given back.
+    /// Adds a request. Above the maximum, returns the oldest one.
     pub(crate) fn open(&mut self, stream: u32, call: Call) -> Option<Call> {
         let oldest = if self.streams.len() >= Self::MAX { self.oldest() } else { None };
         self.streams.push(stream);
@@ -113,7 +112,7 @@ impl Calls {
         oldest
     }
 
-    /// The request on a stream.
+    /// Returns the request on a stream.
     #[inline]
     pub(crate) fn get(&mut self, stream: u32) -> Option<&mut Call> {
         let place = self.place(stream)?;
@@ -125,20 +124,20 @@ impl Calls {
         self.place(stream).is_some()
     }
 
-    /// Takes the request on a stream out.
+    /// Removes the request on a stream, and returns it.
     #[inline]
     pub(crate) fn close(&mut self, stream: u32) -> Option<Call> {
         let place = self.place(stream)?;
         self.streams.swap_remove(place);
         let call = self.calls.swap_remove(place);
-        // A burst must not hold its room for the life of the connection.
+        // The memory of a burst must not be held for the life of the connection.
         if self.streams.is_empty() && self.streams.capacity() > 16 {
             *self = Self::default();
         }
         Some(call)
     }
 
-    /// Takes all out for which this holds, the oldest first.
+    /// Removes all requests that satisfy the condition, the oldest first.
     pub(crate) fn close_if(&mut self, mut is_over: impl FnMut(u32, &Call) -> bool) -> Vec<Call> {
         let over = self.streams.iter().zip(&self.calls).filter(|&(&stream, call)| is_over(stream, call));
         let mut over: Vec<u32> = over.map(|(&stream, _)| stream).collect();
@@ -146,12 +145,12 @@ impl Calls {
         over.into_iter().filter_map(|stream| self.close(stream)).collect()
     }
 
-    /// All of them.
+    /// Iterates over all requests.
     pub(crate) fn all(&mut self) -> impl Iterator<Item = &mut Call> {
         self.calls.iter_mut()
     }
 
-    /// About how many bytes they take on the heap.
+    /// Returns the approximate number of bytes on the heap.
     pub(crate) fn weight(&self) -> usize {
         // A target and a `traceparent` have 80 bytes on the heap, most of the time.
         self.calls.capacity() * (size_of::<Call>() + 80)
@@ -162,7 +161,7 @@ impl Calls {
         self.close(oldest)
     }
 
-    /// From the end: the youngest are answered most.
+    /// Searched from the end: the newest are answered most often.
     #[inline]
     fn place(&self, stream: u32) -> Option<usize> {
         self.streams.iter().rposition(|&known| known == stream)

@@ -1,4 +1,4 @@
-//! What is sent to break those who read it.
+//! Attacks on decoders that published advisories describe.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -24,7 +24,7 @@ fn begun() -> Talk {
     Talk::tcp("10.0.0.7:40000", 8080).client(&preface()).server(&frame(SETTINGS, 0, 0, b""))
 }
 
-/// Bytes that a decoder holds for all its connections, about: those of its state.
+/// Returns the approximate number of bytes that a decoder holds for all its connections: those of its state.
 fn held(talk: &Talk) -> usize {
     use plugin_sdk::Handover;
     let mut decoder = decoder::<Http2>("{}");
@@ -34,7 +34,7 @@ fn held(talk: &Talk) -> usize {
 
 #[test]
 fn continuation_flood_fills_nothing() {
-    // CVE-2024-27316 and its kin: a header block that never ends.
+    // CVE-2024-27316 and similar: a header block that never ends.
     let mut talk = begun().client(&frame(HEADERS, END_STREAM, 1, &block(&[(":method", "GET"), (":path", "/")])));
     let part = frame(CONTINUATION, 0, 1, &[0; 4000]);
     for _ in 0..1000 {
@@ -56,7 +56,7 @@ fn empty_continuations_cost_no_more_than_reading_them() {
     let run = talk.run();
     let begun = Instant::now();
     decoder::<Http2>("{}").decode(&run, &[]).unwrap();
-    // 400,000 frames: seconds would be a loop over all that came before. The bound is that of a busy machine.
+    // 400,000 frames: a loop over all earlier ones would take seconds. The bound is that of a busy machine.
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
@@ -86,7 +86,7 @@ fn a_bomb_of_references_is_one_request() {
 
 #[test]
 fn rapid_reset_is_a_row_for_every_request_and_nothing_else() {
-    // CVE-2023-44487: asked and taken back.
+    // CVE-2023-44487: requests that are reset at once.
     let mut talk = begun();
     for n in 0..5000 {
         let stream = 2 * n + 1;
@@ -107,7 +107,7 @@ fn requests_that_nobody_answers_are_rows_when_there_are_too_many() {
 
 #[test]
 fn hostile_connections_together_have_a_bound() {
-    // Each has a table of 64 KiB, and requests that nobody answers.
+    // Each has a table of 64 KiB, and requests that are not answered.
     let fields: Vec<u8> = (0..300).flat_map(|n| format!("\x44\x23/{n:034}").into_bytes()).collect();
     let update = [[0x3f, 0xe1, 0xff, 0x03].as_slice(), &fields].concat();
     let requests = |talk: Talk, n: u32| talk.client(&frame(HEADERS, END_HEADERS | END_STREAM, 2 * n + 1, &update));

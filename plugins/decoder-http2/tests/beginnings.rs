@@ -1,4 +1,4 @@
-//! Bytes that are lost at the beginning of a direction: the stream that they belong to has no status, all others have their own.
+//! Bytes lost at the beginning of a direction: the stream that they belong to has no status, all others have their own.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -9,7 +9,7 @@ use plugin_sdk::testing::Talk;
 
 use wire::{answer, frame, get, preface};
 
-/// Of a connection whose rest is all right, the others have their responses, at both ends.
+/// Checks that the other requests of the connection have their responses, at both ends.
 fn others(talk: impl Fn(Talk) -> Talk) {
     let start = || Talk::tcp("10.0.0.7:40000", 8080);
     for start in [start(), start().at_client()] {

@@ -1,4 +1,4 @@
-//! What becomes of conversations between real clients and servers.
+//! The rows of conversations between real clients and servers.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -11,13 +11,13 @@ use decoder_http2::Http2;
 use plugin_sdk::testing::Talk;
 use wire::{CAPTURED, Call, conversation, say, talk};
 
-/// The rows without their durations.
+/// Returns the rows without their durations.
 fn rows(talk: Talk) -> Vec<String> {
     let rows = talk.end().rows::<Http2>();
     rows.iter().map(|row| row.split_once(' ').unwrap().1.to_owned()).collect()
 }
 
-/// The values of these fields in each row.
+/// Returns the values of these fields in each row.
 fn of(rows: &[String], fields: &[&str]) -> Vec<String> {
     let value = |row: &str, field: &str| {
         let found = row.split(' ').find_map(|word| word.strip_prefix(field)?.strip_prefix('=').map(str::to_owned));
@@ -26,7 +26,7 @@ fn of(rows: &[String], fields: &[&str]) -> Vec<String> {
     rows.iter().map(|row| fields.iter().map(|field| value(row, field)).collect::<Vec<_>>().join(" ")).collect()
 }
 
-/// What is called in the conversation in `grpc.calls`.
+/// Returns the methods that the conversation in `grpc.calls` calls.
 fn grpc_methods() -> Vec<String> {
     let mut methods = ["Get"; 4].to_vec();
     methods.extend(["Missing", "Watch", "Add", "Slow", "Crash", "Nowhere"]);
@@ -43,7 +43,7 @@ fn grpc_of_python_is_calls_with_the_status_of_their_trailers() {
     expected.extend(["Missing NOT_FOUND ", "Watch OK ", "Add OK "]);
     expected.extend(errors);
     expected.extend(["Get OK "; 8]);
-    // What the server does not have is no name of a method.
+    // A method that the server does not have does not become a name.
     let name = |call: &str| format!("shop.v1.Cart/{call}").replace("shop.v1.Cart/Nowhere", "_OTHER");
     assert_eq!(says, expected.iter().map(|call| name(call)).collect::<Vec<_>>());
     assert_eq!(
@@ -128,7 +128,7 @@ fn a_connection_that_is_older_than_the_host_has_all_requests_that_begin_later() 
         let rows = rows(talk(&calls[first..]));
         let methods = of(&rows, &["rpc.method"]);
         let all = grpc_methods();
-        // Those that began before are not there; those that began later all are, though not all have a name.
+        // Requests that began before are missing; those that began later are all there, though not all have a name.
         let begun = begun(&calls[first..]);
         assert_eq!(rows.len(), begun, "{first}: {rows:#?}");
         for (method, expected) in methods.iter().rev().zip(all.iter().rev()) {
@@ -149,13 +149,13 @@ fn a_lost_call_costs_no_request_but_those_in_it() {
             assert_eq!(rows.len(), whole - begun(&calls[lost..=lost]), "{lost}: {rows:#?}");
             let mut errors = of(&rows, &["error.type"]);
             errors.retain(|error| !error.is_empty() && error.chars().any(char::is_lowercase));
-            // Of an answer that was lost with the connection's last bytes, nobody knows that it was lost.
+            // The loss of a response at the very end of the connection cannot be detected.
             assert!(errors.len() <= begun(&calls[lost..=lost]).max(8), "{lost}: {errors:?}");
         }
     }
 }
 
-/// What is said of each request, by the number that it has whatever is lost of the conversation: path and status.
+/// Returns path and status of each request, by the number that it has whatever is lost of the conversation.
 fn by_number(talk: Talk) -> HashMap<String, (String, String)> {
     let rows = talk.end().fields::<Http2>();
     let of = |row: &[(String, String)], names: &[&str]| {
@@ -193,7 +193,7 @@ fn nothing_that_is_said_after_a_gap_is_wrong() {
             for (number, (name, status)) in by_number(talk) {
                 let (true_name, true_status) = &whole[&number];
                 assert!(name.is_empty() || name == *true_name, "{name} {true_name}");
-                // Without any content type it is HTTP; and what is reset before a gap can be noticed was cancelled.
+                // Without any content type it counts as HTTP; a reset before a gap can be noticed counts as cancelled.
                 let is_cancelled = status == "CANCELLED" && true_status == "DEADLINE_EXCEEDED";
                 assert!(["", "200", "_UNSEEN", true_status].contains(&&*status) || is_cancelled, "{status} {true_status}");
             }
@@ -204,7 +204,7 @@ fn nothing_that_is_said_after_a_gap_is_wrong() {
 #[test]
 fn names_are_found_again_after_a_gap() {
     let calls = conversation!("grpc");
-    // Of the first request, the last fields of its header block were not captured: they went into the table.
+    // The last fields of the first request's header block, which were added to the table, were not captured.
     let first = rows(say(Talk::tcp("10.0.0.7:40000", 8080).cut(256), &calls[..20]));
     let first = of(&first, &["rpc.method", "rpc.response.status_code"]);
     assert_eq!(
@@ -212,7 +212,7 @@ fn names_are_found_again_after_a_gap() {
         [["shop.v1.Cart/Get OK"; 4].as_slice(), &["shop.v1.Cart/Missing NOT_FOUND", "shop.v1.Cart/Watch OK"]].concat()
             [..first.len()]
     );
-    // A call of the client is lost, and nothing was added by it.
+    // A call of the client is lost that added nothing to the table.
     let lost = talk(&calls[..6]).lost_client(calls[6].bytes.len() as u32);
     let rows = rows(say(lost, &calls[7..]));
     let methods = of(&rows, &["rpc.method", "rpc.response.status_code"]);
@@ -220,7 +220,7 @@ fn names_are_found_again_after_a_gap() {
     assert!(methods.iter().all(is_known), "{rows:#?}");
 }
 
-/// Requests that begin in these calls, each of which begins with a frame: HEADERS of the client.
+/// Returns the number of requests that begin in these calls, each of which begins with a frame: HEADERS of the client.
 fn begun(calls: &[Call]) -> usize {
     let mut begun = 0;
     for call in calls.iter().filter(|call| !call.is_server) {

@@ -1,4 +1,4 @@
-//! What becomes a route or the name of a method, and what does not.
+//! Which paths become a route or the name of a method, and which do not.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -25,13 +25,13 @@ fn begin(talk: Talk) -> Talk {
     talk.client(&preface()).server(&frame(SETTINGS, 0, 0, b""))
 }
 
-/// Streams of a connection, and words that nobody has.
+/// Returns streams of a connection, and words that occur once.
 fn streams(count: u32) -> impl Iterator<Item = (u32, String)> {
     let letter = |number: u32| char::from(b'a' + (number % 26) as u8);
     (0..count).map(move |n| (2 * n + 1, format!("O{}a{}e{}o", letter(n), letter(n / 26), letter(n / 676))))
 }
 
-/// The values of a field, of all rows.
+/// Returns the values of a field, of all rows.
 fn values(decoder: &mut Conversations<Http2>, talk: &Talk, name: &str) -> Vec<String> {
     let value =
         |row: String| row.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('=')).unwrap_or("").to_string();

@@ -1,4 +1,4 @@
-//! What becomes of streams that do not go the usual way.
+//! The rows of streams with an unusual course.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -23,7 +23,7 @@ fn begun() -> Talk {
     Talk::tcp("10.0.0.7:40000", 8080).client(&preface()).server(&frame(SETTINGS, 0, 0, b""))
 }
 
-/// The rows without what is the same in all of them.
+/// Returns the rows without the fields that are the same in all of them.
 fn rows(talk: &Talk) -> Vec<String> {
     let rows = talk.rows::<Http2>();
     rows.iter()
@@ -120,7 +120,7 @@ fn header_blocks_may_go_on_in_any_number_of_frames_of_any_number_of_calls() {
 
 #[test]
 fn a_pushed_response_is_no_request_but_its_fields_are_in_the_table() {
-    // `:path: /pushed` into the table, then a response that names a field behind it.
+    // Adds `:path: /pushed` to the table, then sends a response that refers to a field behind it.
     let promise = frame(PUSH_PROMISE, END_HEADERS, 1, b"\0\0\0\x02\x44\x07/pushed");
     let talk = begun()
         .client(&get(1, "/a"))
@@ -234,7 +234,7 @@ fn a_server_that_does_not_agree_goes_on_with_http_1() {
     assert_eq!(decoder.disowned().len(), 1);
 }
 
-/// A gRPC call of which all fields are numbers that were given before anybody looked, and the server's trailers.
+/// A gRPC call whose fields are all indices of entries that were added before the host started, and the server's trailers.
 fn older(first: u32, trailers: &[u8]) -> Talk {
     let talk = Talk::tcp("10.0.0.7:40000", 8080);
     let head = frame(HEADERS, END_HEADERS, first, b"\x83\x86\xc0\xc1\xc2\xc3\xc4");
@@ -249,7 +249,7 @@ fn a_grpc_call_whose_status_is_not_known_is_no_success() {
         rows(&unknown),
         ["duration=1ms name=_OTHER rpc.system.name=grpc rpc.method=_OTHER rpc.response.status_code=_UNSEEN is_grpc=1"]
     );
-    // Its status is written out behind a name that is a number, and goes into the table for the next ones.
+    // Its status is a literal with an indexed name, and is added to the table for the next ones.
     let literal = older(77, b"\x88\xc0\x7f\x05\x015").client(&frame(HEADERS, END_HEADERS, 79, b"\x83\x86\xc0"));
     let next = literal.server(&frame(HEADERS, END_HEADERS | END_STREAM, 79, b"\x88\xc0\xbe"));
     for row in rows(&next) {
@@ -287,7 +287,7 @@ fn a_response_whose_end_was_lost_ends_when_nothing_comes_of_it() {
     let lost = begun().client(&[get(1, "/a"), get(3, "/b")].concat()).server(&answer(1, "200", false)).lost_server(100);
     let later = lost.clone().after_ms(1500).server(&frame(SETTINGS, 1, 0, b"")).tick();
     assert_eq!(rows(&later), ["duration=1ms name=GET /a request.method=GET route=/a response.status_code=200 url.path=/a"]);
-    // Nothing was heard of the other one: it may be slow, or its response was lost as well.
+    // Nothing of the other one was seen: it may be slow, or its response was lost as well.
     assert_eq!(rows(&later.clone().end())[1], "duration=1ms name=GET /b request.method=GET route=/b url.path=/b");
     assert!(rows(&later.server(&answer(3, "500", true)))[1].contains("error.type=500 "));
     let goes_on = lost.server(&frame(DATA, 0, 1, b"more")).after_ms(1500).tick();
@@ -326,7 +326,7 @@ fn frames_are_found_again_where_a_call_does_not_begin_with_one() {
     let talk = begun()
         .client(&get(1, "/a"))
         .server(&[answer(1, "200", false), frame(DATA, 0, 1, &[b'x'; 500])].concat()[..300])
-        // What is lost hides a frame, and the next call begins in the middle of one.
+        // The lost bytes hide a frame, and the next call begins in the middle of one.
         .lost_server(1000)
         .client(&get(3, "/b"))
         .server(&[b"xxxxxxxx".as_slice(), &frame(DATA, END_STREAM, 1, b"end"), &answer(3, "500", true)].concat());
@@ -338,7 +338,7 @@ fn frames_are_found_again_where_a_call_does_not_begin_with_one() {
 
 #[test]
 fn a_request_whose_fields_are_not_known_is_counted_without_a_name() {
-    // By numbers that were given before anybody looked.
+    // By indices of entries that were added before the host started.
     let talk = Talk::tcp("10.0.0.7:40000", 8080)
         .client(&frame(HEADERS, END_HEADERS | END_STREAM, 77, &[0xc0, 0xc1, 0xc2]))
         .server(&frame(HEADERS, END_HEADERS | END_STREAM, 77, &[0xc0, 0x88]));

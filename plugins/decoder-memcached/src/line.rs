@@ -6,20 +6,20 @@ use plugin_sdk::scan::find;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// Maximum length of a value: a server refuses larger ones, and reads what follows as commands. It also keeps offsets within 32
-/// bits.
+/// Maximum length of a value: a server refuses larger ones, and reads the bytes behind the line as commands. It also keeps offsets within
+/// 32 bits.
 pub(crate) const MAX_LENGTH: u32 = i32::MAX as u32 - 2;
 
-/// Maximum length of a line; a `get` may be longer, but its keys are not kept.
+/// Maximum length of a line; a `get` may be longer, but its keys are not stored.
 pub(crate) const MAX_LINE: usize = 8192;
 
-/// The words of a line.
+/// Returns the words of a line.
 #[inline(always)]
 pub(crate) const fn words(line: &[u8]) -> Words<'_> {
     Words(line)
 }
 
-/// What is left of a line, as words.
+/// The rest of a line, as words.
 #[derive(Debug, Clone)]
 pub(crate) struct Words<'a>(&'a [u8]);
 
@@ -38,7 +38,7 @@ impl<'a> Iterator for Words<'a> {
     }
 }
 
-/// The length that a word says; None for what is none, or is one that a server refuses.
+/// Parses a length; returns None if it is invalid, or one that a server refuses.
 #[inline]
 pub(crate) fn parse_length(word: &[u8]) -> Option<u32> {
     let digit = |value: u32, &byte: &u8| match byte {
@@ -49,7 +49,7 @@ pub(crate) fn parse_length(word: &[u8]) -> Option<u32> {
     value.filter(|length| *length <= MAX_LENGTH)
 }
 
-/// A number for the opaque of a meta command: the word among `words` that begins with `O`; 0 without.
+/// Hashes the opaque of a meta command, which is the word among `words` that begins with `O`; 0 without one.
 pub(crate) fn hash_opaque<'a>(words: impl Iterator<Item = &'a [u8]>) -> u32 {
     let Some(word) = words.into_iter().find(|word| word.first() == Some(&b'O')) else { return 0 };
     word.iter().fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)).max(1)
@@ -59,7 +59,7 @@ pub(crate) fn hash_opaque<'a>(words: impl Iterator<Item = &'a [u8]>) -> u32 {
 mod tests {
     use super::{hash_opaque, parse_length, words};
 
-    /// CVE-2026-45686: the largest number there is, and then two more bytes.
+    /// CVE-2026-45686: the largest number, and then two more bytes.
     #[test]
     fn lengths_that_a_server_refuses_are_none() {
         assert_eq!((parse_length(b"0"), parse_length(b"2147483645")), (Some(0), Some(2_147_483_645)));

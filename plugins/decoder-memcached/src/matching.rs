@@ -1,4 +1,4 @@
-//! Commands, and the replies that belong to them.
+//! Matches replies to commands.
 
 use plugin_sdk::conversation::{Data, Emit, Ending, Foreign, Sender};
 
@@ -17,8 +17,7 @@ const QUIET_NS: u64 = 30_000_000_000;
 // === impl Connection ===
 
 impl Connection {
-    /// Reads what the client sent. Not inlined, as its counterpart: a loop in Wasm is faster the fewer variables are live in
-    /// it.
+    /// Reads the client's bytes. Not inlined, like its counterpart: a loop in Wasm is faster the fewer variables are live in it.
     #[inline(never)]
     pub(crate) fn read_commands(&mut self, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> Result<usize, Foreign> {
         let missing = data.missing as usize;
@@ -26,7 +25,7 @@ impl Connection {
             if self.gap.is_some() {
                 self.close_answered(time_ns, rows);
             }
-            // Those that would have been answered by now, if they were.
+            // Quiet commands whose reply would have come by now, if there were one.
             while self.waiting.front().is_some_and(|waiting| waiting.answer == ReplyMode::Unusual) {
                 self.waiting.pop().into_iter().for_each(|waiting| emit(&waiting, None, time_ns, rows));
             }
@@ -46,7 +45,7 @@ impl Connection {
         }
     }
 
-    /// Reads what the server sent; returns how many bytes are done with.
+    /// Reads the server's bytes; returns how many bytes are consumed.
     #[inline(never)]
     pub(crate) fn read_replies(&mut self, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> Result<usize, Foreign> {
         let missing = data.missing as usize;
@@ -70,9 +69,8 @@ impl Connection {
         }
     }
 
-    /// Whether this call, after missing bytes of the server, has exactly the replies that the client waits for. A client that
-    /// does not pipeline has sent its last commands since the others were answered, and gets as many replies, from first to
-    /// last byte of a call.
+    /// Whether this call, after missing bytes of the server, has exactly the replies that the client waits for. A client that does not
+    /// pipeline has sent its last commands after the others were answered, and gets as many replies, from first to last byte of a call.
     #[cold]
     fn is_resynced(&mut self, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> bool {
         let Some(last_ns) = self.waiting.iter().last().map(|waiting| waiting.began.time_ns) else { return false };
@@ -96,7 +94,7 @@ impl Connection {
         true
     }
 
-    /// Gives up commands: the connection ended, or time has passed.
+    /// Ends commands without waiting for their replies: the connection ended, or they timed out.
     pub(crate) fn end(&mut self, why: &Ending, rows: &mut Emit<'_, Exchange>) {
         if self.gap.is_some()
             && let Some(time_ns) = self.answered_ns
@@ -131,7 +129,7 @@ impl Connection {
         }
     }
 
-    /// Matches a reply with the command that it belongs to.
+    /// Matches a reply with its command.
     #[inline]
     fn match_reply(&mut self, reply: &Reply, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         (self.is_confirmed, self.unreadable) = (true, 0);
@@ -159,12 +157,12 @@ impl Connection {
         }
         if let Some(lost) = self.gap.as_mut().and_then(|gap| gap.lost_commands.as_mut()) {
             rows.row(*lost, time_ns, Exchange::default());
-            // Each has a place of its own, somewhere in what is missing.
+            // Each gets a position of its own within the missing bytes.
             lost.sequence = lost.sequence.wrapping_add(1);
         }
     }
 
-    /// Whether no waiting command can have such a reply: an error, or a quiet command, was matched with another.
+    /// Whether no waiting command can have this reply, because an error, or a quiet command, was matched with the wrong one.
     fn is_unmatched(&self, reply: &Reply) -> bool {
         let is_its = |waiting: &Waiting| match waiting.answer {
             ReplyMode::Unusual => waiting.accepts_unusual(reply),
@@ -173,7 +171,7 @@ impl Connection {
         self.gap.is_none() && !self.waiting.front().is_some_and(is_its) && !self.waiting.iter().any(is_its)
     }
 
-    /// Completes all waiting commands: they were answered, unseen.
+    /// Completes all waiting commands: they were answered, but the replies were not seen.
     #[cold]
     fn close_answered(&mut self, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         self.gap = None;
@@ -182,7 +180,7 @@ impl Connection {
     }
 }
 
-/// Emits the row of a command for which there is no room any more.
+/// Emits the row of a command that is dropped because the queue is full.
 #[cold]
 fn emit_forgotten(waiting: &Waiting, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
     match waiting.answer {
@@ -190,16 +188,16 @@ fn emit_forgotten(waiting: &Waiting, time_ns: u64, rows: &mut Emit<'_, Exchange>
             rows.row(waiting.began, time_ns, waiting.exchange(None)).forgotten();
         }
         ReplyMode::Always => {}
-        // Most of them get no reply.
+        // Most quiet commands get no reply.
         _ => emit(waiting, None, time_ns, rows),
     }
 }
 
-/// Emits the row of a command that is complete; without a reply its outcome is not known.
+/// Emits the row of a completed command; without a reply its outcome is unknown.
 #[inline]
 fn emit(waiting: &Waiting, reply: Option<&Reply>, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
     if reply.is_none() && waiting.began.is_given_up {
-        // It has a row already.
+        // The row was already emitted.
         return;
     }
     let exchange = waiting.exchange(reply);

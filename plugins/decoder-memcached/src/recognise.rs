@@ -1,4 +1,4 @@
-//! Whether a connection speaks memcached, by its first bytes.
+//! Decides by its first bytes whether a connection speaks memcached.
 
 use plugin_sdk::conversation::{Beginning, Description, Opinion, Sender, Signature, Transport};
 use plugin_sdk::scan;
@@ -8,10 +8,10 @@ use crate::reply::Replies;
 use crate::request::{self, Style};
 use crate::vocabulary::Name;
 
-/// The usual port.
+/// The default port.
 const PORT: u16 = 11211;
 
-/// Bytes of a call that are captured: a `get` of many keys, or the heads of some values.
+/// Number of bytes of a call that are captured: a `get` of many keys, or the heads of some values.
 const CAPTURE_BYTES: u32 = 2048;
 
 /// The ports and signatures by which the host finds connections.
@@ -62,7 +62,7 @@ fn recognise_client(bytes: &[u8], is_usual: bool) -> Opinion {
     };
     let Some(command) = request::first_command(bytes) else { return Opinion::No };
     let words = line.split(|&byte| byte == b' ').count();
-    // Redis takes typed commands as well, `get` and `set` among them; what is unlike it there are the numbers.
+    // Redis accepts inline commands as well, `get` and `set` among them; the numbers distinguish memcached.
     let is_telling = match command.name.text() {
         "set" | "add" | "replace" | "append" | "prepend" => words >= 5,
         "cas" => words >= 6,

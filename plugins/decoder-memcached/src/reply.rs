@@ -1,4 +1,4 @@
-//! What a server sends: replies, of one line or of many.
+//! The server's bytes: replies of one or more lines.
 
 use plugin_sdk::scan;
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,9 @@ use crate::vocabulary::{Code, Name};
 /// The position in a server's bytes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Replies {
-    /// Values of the current reply so far.
+    /// Number of values of the current reply so far.
     values: u32,
-    /// A reply of which the last byte is still to come.
+    /// A reply whose last byte is still to come.
     ending: Option<Reply>,
 }
 
@@ -21,12 +21,12 @@ pub(crate) struct Replies {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reply {
     pub code: Code,
-    /// That it gave.
+    /// Number of values in it.
     pub values: u32,
     pub style: Style,
-    /// As in the command.
+    /// The opaque of its command.
     pub opaque: u32,
-    /// Of a binary message: its command, and whether that is a quiet one.
+    /// For a binary message: its command, and whether that is a quiet one.
     pub command: (Name, bool),
 }
 
@@ -38,9 +38,9 @@ impl Replies {
         *self = Self::default();
     }
 
-    /// The next reply that ends in this call, of which `missing` bytes behind `bytes` were not captured. `at` moves over what is
-    /// done with, and beyond the end of the bytes where a length says what is still to come. None: the rest of the bytes has to
-    /// come again, with more behind it.
+    /// Returns the next reply that ends in this call, of which `missing` bytes behind `bytes` were not captured. `at` moves over consumed
+    /// bytes, and beyond the end of the bytes if a length covers bytes that are still to come. None: the rest of the bytes must be passed
+    /// again, with more behind it.
     #[inline(always)]
     pub(crate) fn next(&mut self, bytes: &[u8], missing: usize, at: &mut usize) -> Result<Option<Reply>, Malformed> {
         if *at < bytes.len()
@@ -71,7 +71,7 @@ impl Replies {
             }
             part.reply.values += std::mem::take(&mut self.values);
             if *at > bytes.len() + missing {
-                // It ends in a later call, and so does the command: its last byte is waited for.
+                // The reply ends in a later call, and so does the command: its last byte is waited for.
                 *at -= 1;
                 self.ending = Some(part.reply);
                 return Ok(None);
@@ -83,18 +83,18 @@ impl Replies {
 
 /// A line or a message of a reply.
 struct Part {
-    /// The reply that it ends.
+    /// The reply that it belongs to.
     reply: Reply,
-    /// It ends one.
+    /// Whether it ends the reply.
     is_last: bool,
-    /// With the data behind it.
+    /// Length with the data behind it.
     length: usize,
 }
 
 // === impl Part ===
 
 impl Part {
-    /// Reads a line, whose length is known.
+    /// Reads a line whose length is known.
     #[inline(always)]
     fn read_line(&mut self, line: &[u8]) -> Result<(), Malformed> {
         let end = scan::find(line, b' ').unwrap_or(line.len());
@@ -117,7 +117,7 @@ impl Part {
             }
             _ => {
                 self.reply.code = Code::of(word);
-                // A number, the version, a word that is new.
+                // A number, the version, or a new word.
                 let is_word = |is_part: fn(&u8) -> bool| !word.is_empty() && word.iter().all(is_part);
                 if self.reply.code == Code::NONE
                     && !is_word(u8::is_ascii_digit)
@@ -130,14 +130,14 @@ impl Part {
         Ok(())
     }
 
-    /// Adds the data behind the line, of which this word is the length.
+    /// Adds the length of the data behind the line, which this word gives.
     #[inline(always)]
     fn add_data(&mut self, length: Option<&[u8]>) -> Result<(), Malformed> {
         self.length += length.and_then(line::parse_length).ok_or(Malformed)? as usize + 2;
         Ok(())
     }
 
-    /// Reads a binary message; false if its header has not come.
+    /// Reads a binary message; returns false if its header has not come.
     fn read_binary(&mut self, rest: &[u8]) -> Result<bool, Malformed> {
         let Some(header) = Header::read(rest) else { return Ok(false) };
         if !header.is_sound() {
@@ -157,7 +157,7 @@ impl Part {
 // === impl Reply ===
 
 impl Reply {
-    /// As text, before anything is read of it.
+    /// A text reply before its line is parsed.
     const TEXT: Self = Self { code: Code::NONE, values: 0, style: Style::Text, opaque: 0, command: (Name::NONE, false) };
 }
 

@@ -1,4 +1,4 @@
-//! What a client sends: commands.
+//! The client's bytes: commands.
 
 use plugin_sdk::scan;
 use serde::{Deserialize, Serialize};
@@ -10,14 +10,14 @@ use crate::vocabulary::Name;
 /// The position in a client's bytes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Requests {
-    /// Whether the position is lost: the next command has to be found.
+    /// Whether the position is lost: the next command must be searched.
     is_lost: bool,
 }
 
 /// One command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Command {
-    /// Where in the bytes it starts.
+    /// Its offset in the bytes.
     pub start: usize,
     pub name: Name,
     pub keys: u16,
@@ -25,11 +25,11 @@ pub(crate) struct Command {
     pub answer: ReplyMode,
     /// Whether a meta command creates what does not exist; its reply is sent even if it is quiet.
     pub creates: bool,
-    /// What its reply repeats, so that they find each other; 0 for nothing.
+    /// An identifier that the reply repeats, for matching; 0 for none.
     pub opaque: u32,
 }
 
-/// How a command is written.
+/// The encoding of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Style {
     Text,
@@ -54,9 +54,9 @@ impl Requests {
         self.is_lost = true;
     }
 
-    /// The next command that starts at `at` or behind, in a call of which `missing` bytes behind `bytes` were not captured. `at`
-    /// moves over what is done with, and beyond the end of the bytes where a length says what is still to come. None: the rest of
-    /// the bytes has to come again, with more behind it.
+    /// Returns the next command that starts at `at` or behind, in a call of which `missing` bytes behind `bytes` were not captured. `at`
+    /// moves over consumed bytes, and beyond the end of the bytes if a length covers bytes that are still to come. None: the rest of the
+    /// bytes must be passed again, with more behind it.
     #[inline(always)]
     pub(crate) fn next(&mut self, bytes: &[u8], missing: usize, at: &mut usize) -> Result<Option<Command>, Malformed> {
         if self.is_lost && !self.find_command(bytes, at) {
@@ -69,7 +69,7 @@ impl Requests {
         }
         let (line, length) = match scan::line(rest) {
             Some((line, length)) => (line, Some(length)),
-            // All of the line but a command's name may be keys.
+            // All words of the line behind the command's name may be keys.
             None if missing > 0 && rest.contains(&b' ') => (rest, None),
             None => return if rest.len() > line::MAX_LINE || !is_text(rest) { Err(Malformed) } else { Ok(None) },
         };
@@ -82,7 +82,7 @@ impl Requests {
         Ok(Some(command))
     }
 
-    /// Moves to where the next command starts: the first line that begins with the name of one.
+    /// Moves to the start of the next command: the first line that begins with the name of a command.
     #[cold]
     fn find_command(&mut self, bytes: &[u8], at: &mut usize) -> bool {
         let is_start = |&start: &usize| {
@@ -100,14 +100,14 @@ impl Requests {
     }
 }
 
-/// The command that these bytes begin with, if its line is there and its name is known.
+/// Returns the command at the start of these bytes, if its line is complete and its name is known.
 pub(crate) fn first_command(bytes: &[u8]) -> Option<Command> {
     let (line, _) = scan::line(bytes)?;
     let (command, _) = parse_text(line).ok()?;
     (command.name != Name::default()).then_some(command)
 }
 
-/// The command on a line, as if it began at 0, and the length of the data behind the line.
+/// Parses the command on a line, as if it began at 0; also returns the length of the data behind the line.
 #[inline(always)]
 fn parse_text(line: &[u8]) -> Result<(Command, Option<u32>), Malformed> {
     let end = scan::find(line, b' ').unwrap_or(line.len());
@@ -126,7 +126,7 @@ fn parse_text(line: &[u8]) -> Result<(Command, Option<u32>), Malformed> {
         b"get" | b"gets" => command.keys = count_keys(rest, 0),
         b"gat" | b"gats" => command.keys = count_keys(rest, 1),
         b"set" | b"add" | b"replace" | b"append" | b"prepend" => data = words(rest).nth(3).and_then(line::parse_length),
-        // Without its last number it is refused, and what follows is no value.
+        // Without its last number it is refused, and no value follows.
         b"cas" => data = words(rest).nth(4).and_then(|_| words(rest).nth(3)).and_then(line::parse_length),
         b"mg" | b"ms" | b"md" | b"ma" | b"mn" | b"me" => {
             command.style = Style::Meta;
@@ -134,7 +134,7 @@ fn parse_text(line: &[u8]) -> Result<(Command, Option<u32>), Malformed> {
                 data = words(rest).nth(1).and_then(line::parse_length);
             }
             let flags = words(rest).skip(if name == b"ms" { 2 } else { 1 });
-            // Of `mn` and `me` there is no quiet form: servers take the flag and answer all the same.
+            // `mn` and `me` have no quiet form: servers accept the flag and reply all the same.
             if !matches!(name, b"mn" | b"me") && flags.clone().any(|flag| flag == b"q") {
                 command.answer = ReplyMode::Unusual;
                 command.creates = flags.clone().any(|flag| flag.first() == Some(&b'N'));
@@ -170,12 +170,12 @@ fn parse_binary(rest: &[u8], at: &mut usize) -> Result<Option<Command>, Malforme
     Ok(Some(command))
 }
 
-/// How many words there are behind the first few.
+/// Counts the words behind the first `behind` ones.
 fn count_keys(line: &[u8], behind: usize) -> u16 {
     words(line).skip(behind).count().try_into().unwrap_or(u16::MAX)
 }
 
-/// Whether a server would take this for a line at all.
+/// Whether a server would accept this as a line at all.
 fn is_text(line: &[u8]) -> bool {
     line.iter().take(256).all(|&byte| (b' '..0x7f).contains(&byte) || byte == b'\r' || byte == b'\t' || byte >= 0x80)
         && line.first() != Some(&b' ')
@@ -186,7 +186,7 @@ mod tests {
     use super::{ReplyMode, Requests, Style};
     use crate::line::Malformed;
 
-    /// All commands in some pieces of a stream, in words, and what is left of the last piece.
+    /// Describes all commands in the pieces of a stream; also returns the rest of the last piece.
     fn read(pieces: &[&[u8]]) -> Result<(Vec<String>, usize), Malformed> {
         let (mut requests, mut told, mut bytes, mut skip) = (Requests::default(), Vec::new(), Vec::new(), 0_usize);
         for piece in pieces {

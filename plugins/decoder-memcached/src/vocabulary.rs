@@ -1,31 +1,30 @@
-//! Commands and answers that are called by their names; all others are `OTHER` or nothing, because they come from the wire and are
-//! dimensions.
+//! Names of commands and replies; all others are `OTHER` or empty, because they come from the wire and are dimensions.
 
 use plugin_sdk::scan::same;
 use serde::{Deserialize, Serialize};
 
-/// A command, by its place among [`NAMES`].
+/// A command, by its index in [`NAMES`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Name(u8);
 
-/// An answer, by its place among [`CODES`].
+/// The code of a reply, by its index in [`CODES`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Code(u8);
 
 // === impl Name ===
 
 impl Name {
-    /// None that is known.
+    /// An unknown command.
     pub(crate) const NONE: Self = Self(0);
 
-    /// The command that a line begins with; `OTHER` if it is not known. Small letters only, as the server has it.
+    /// Returns the command that a line begins with; `OTHER` if it is unknown. Only lower-case letters, as in the server.
     #[inline]
     pub(crate) fn of(word: &[u8]) -> Self {
         let place = NAMES.iter().position(|name| same(name.as_bytes(), word));
         Self(place.unwrap_or_default() as u8)
     }
 
-    /// The command of a binary message, and whether it is a quiet one.
+    /// Returns the command of a binary message, and whether it is a quiet one.
     pub(crate) fn of_opcode(opcode: u8) -> (Self, bool) {
         let (name, is_quiet) = match opcode {
             0x00 | 0x0c => ("get", false),
@@ -65,7 +64,7 @@ impl Name {
         (Self::of(name.as_bytes()), is_quiet)
     }
 
-    /// The name, as the protocol has it.
+    /// Returns the name, as the protocol defines it.
     pub(crate) fn text(self) -> &'static str {
         NAMES.get(usize::from(self.0)).copied().unwrap_or_default()
     }
@@ -74,17 +73,17 @@ impl Name {
 // === impl Code ===
 
 impl Code {
-    /// Nothing is known.
+    /// No known code.
     pub(crate) const NONE: Self = Self(0);
 
-    /// The answer that a line begins with. What follows it is the server's own, and goes nowhere.
+    /// Returns the code that a line begins with. The rest of the line is written by the server, and is not exported.
     #[inline]
     pub(crate) fn of(word: &[u8]) -> Self {
         let place = CODES.iter().position(|(code, _)| same(code.as_bytes(), word));
         Self(place.unwrap_or_default() as u8)
     }
 
-    /// The status of a binary message.
+    /// Returns the code for the status of a binary message.
     pub(crate) fn of_status(status: u16) -> Self {
         let code = match status {
             0x00 => "SUCCESS",
@@ -108,18 +107,18 @@ impl Code {
         Self::of(code.as_bytes())
     }
 
-    /// The word; empty for none.
+    /// Returns the word; empty for none.
     pub(crate) fn text(self) -> &'static str {
         CODES.get(usize::from(self.0)).map_or("", |(code, _)| code)
     }
 
-    /// Whether this is an error. That a key does not exist is none.
+    /// Whether this is an error. A key that does not exist is not an error.
     pub(crate) fn is_error(self) -> bool {
         CODES.get(usize::from(self.0)).is_some_and(|(_, is_error)| *is_error)
     }
 }
 
-/// First what all others are, then the usual ones.
+/// First `OTHER`, then the usual ones.
 #[rustfmt::skip]
 const NAMES: &[&str] = &[
     "OTHER", "get", "set", "gets", "mg", "ms", "mn", "delete", "add", "incr", "decr", "touch", "cas", "replace", "append", "prepend",
@@ -127,7 +126,7 @@ const NAMES: &[&str] = &[
     "lru_crawler", "misbehave", "shutdown", "slabs", "sasl_auth", "sasl_list_mechs", "sasl_step", "watch",
 ];
 
-/// First none, then the usual ones, with whether something went wrong.
+/// First none, then the usual ones, each with whether it is an error.
 #[rustfmt::skip]
 const CODES: &[(&str, bool)] = &[
     ("", false), ("END", false), ("STORED", false), ("HD", false), ("VA", false), ("EN", false), ("NOT_FOUND", false),

@@ -38,8 +38,8 @@ impl Waiting {
             }
             (Style::Meta, Style::Meta) if self.opaque != reply.opaque => false,
             (Style::Meta, Style::Meta) => match (self.name.text(), code) {
-                // A miss is what is usual of these, and success of the others. That something is not there to be deleted or counted is
-                // told by servers of 1.6; where one does not, the reply is that of a later command, and looks the same.
+                // A miss is usual for `mg`, and success for the others. Servers of 1.6 report that a key to delete or count does not exist;
+                // if a server does not, the reply is that of a later command, and looks the same.
                 ("mg", "EN") | ("ms" | "md", "HD") => false,
                 ("ma", "HD") => self.creates,
                 ("ma", "VA") => false,
@@ -50,7 +50,7 @@ impl Waiting {
         }
     }
 
-    /// Whether a command can have such a reply at all. It matters for the replies to meta commands, where quiet ones stand between
+    /// Whether a command can have such a reply at all. It matters for the replies to meta commands, of which quiet ones may come between
     /// others.
     pub(crate) fn accepts(&self, reply: &Reply) -> bool {
         match (self.style, reply.style) {

@@ -1,4 +1,4 @@
-//! What such parsers have been attacked with.
+//! Attacks on parsers of this protocol.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -10,7 +10,7 @@ fn talk(script: &str) -> Talk {
     Talk::tcp("10.0.0.7:40000", 11211).script(script)
 }
 
-/// CVE-2026-45686: `<bytes>` is the largest number there is, and two are added.
+/// CVE-2026-45686: `<bytes>` is the largest number, and two are added.
 #[test]
 fn lengths_that_nothing_can_have_are_none() {
     for length in
@@ -32,7 +32,7 @@ fn lengths_that_nothing_can_have_are_none() {
     }
 }
 
-/// What a server would wait for as well: the rest of a value of 2 GiB.
+/// A server would wait for it as well: the rest of a value of 2 GiB.
 #[test]
 fn the_largest_value_costs_no_memory() {
     let mut claim = talk("> set k 0 0 2147483645\\r\\n\n");

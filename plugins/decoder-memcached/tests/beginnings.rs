@@ -1,11 +1,11 @@
-//! Bytes that are lost at the beginning of a direction: the command that they belong to has no reply, all others have their own.
+//! Bytes lost at the beginning of a direction: the command that they belong to has no reply, all others have their own.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first wrong answer")]
 
 use decoder_memcached::Memcached;
 use plugin_sdk::testing::Talk;
 
-/// Of a conversation whose rest is all right, the others have their replies, at both ends.
+/// Checks that the other commands of the conversation have their replies, at both ends.
 fn others(talk: impl Fn(Talk) -> Talk) {
     let start = || Talk::tcp("10.0.0.7:40000", 11211);
     for start in [start(), start().at_client()] {

@@ -1,4 +1,4 @@
-//! Conversations with a real server, and the rows they become.
+//! Conversations with a real server, and their rows.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -14,13 +14,13 @@ fn talk(script: &str) -> Talk {
     Talk::tcp("10.0.0.7:40000", 11211).script(script)
 }
 
-/// The fields of all rows that are asked for, in the order of the rows.
+/// Returns a field of all rows, in the order of the rows.
 fn column(talk: &Talk, field: &str) -> Vec<String> {
     let value = |row: &Vec<(String, String)>| row.iter().find(|(name, _)| name == field).unwrap().1.clone();
     talk.fields::<Memcached>().iter().map(value).collect()
 }
 
-/// The names of the commands with their status and what they returned; `!` where that is an error.
+/// Returns the names of the commands with their status and number of values; `!` marks an error.
 fn brief(talk: &Talk) -> String {
     let columns = ["db.operation.name", "db.response.status_code", "db.response.returned_rows", "error.type"];
     let [names, codes, values, errors] = columns.map(|field| column(talk, field));
@@ -87,7 +87,7 @@ fn values_of_any_size_are_passed_by_their_length() {
     let whole = "set STORED, get END*1, mg VA*1, set STORED, set STORED, get END*1, get END*2, get END";
     assert_eq!(brief(&talk(LARGE).end()), whole);
     let cut = Talk::tcp("10.0.0.7:40000", 11211).cut(2048).script(LARGE).end();
-    // What stands behind a value that was not captured is known by its replies, and what is not captured of those is not.
+    // Commands behind a value that was not captured are known by their replies, unless those were not captured either.
     assert_eq!(brief(&cut), "set STORED, get, mg VA*1, set STORED, OTHER, get, get END");
 }
 
@@ -120,7 +120,7 @@ fn after_lost_records_commands_meet_their_own_replies_again() {
         talk(set).cut(20).client(&b"get nothing\r\n".repeat(50)).server(&b"END\r\n".repeat(50)).cut(usize::MAX),
     ];
     for broken in broken {
-        // A reply that is lost is missed when the next one comes.
+        // A lost reply is noticed when the next one comes.
         let rows = brief(&broken.script(get).script(get).script(set).script(get).end());
         assert!(rows.ends_with("get END, set NOT_STORED, get END"), "{rows}");
     }

@@ -14,7 +14,7 @@ fn a_hundred_thousand_mutated_conversations_are_survived() {
     let mut talks: Vec<Talk> = scripts.iter().map(|script| talk(2048, script).end()).collect();
     talks.push(talk(256, include_str!("conversations/large.txt")).end());
     talks.push(talk(20, include_str!("conversations/text.txt")).tick());
-    // Without optimisation a tenth is what fits into some seconds.
+    // Without optimisation a tenth takes some seconds.
     let count = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
     let sum = mutated::<Memcached>(&talks, count, 4711);
     assert!(sum.conversations == count && sum.rows > count, "{sum:?}");

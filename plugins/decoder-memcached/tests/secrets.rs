@@ -1,11 +1,11 @@
-//! Secrets that are planted wherever a client or a server can write one: none is in any field of any row.
+//! Secrets in every place where a client or a server can write one: no field of any row has one.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
 use decoder_memcached::Memcached;
 use plugin_sdk::testing::Talk;
 
-/// What no field may have, in any case of letters.
+/// The text that must not be in any field, in any case of letters.
 const SECRET: &str = "HUNTER";
 
 const COMMANDS: &[&str] = &[
@@ -13,7 +13,7 @@ const COMMANDS: &[&str] = &[
     "gets hunter2 hunter3\r\n",
     "gat 0 hunter2\r\n",
     "set hunter 0 0 7\r\nhunter2\r\n",
-    // How clients of the text protocol log in: as the value of a key.
+    // Login of the text protocol: credentials as the value of a key.
     "set hunter 0 0 14\r\nhunter hunter2\r\n",
     "set hunter 0 0 3\r\nhunter2 is longer\r\n",
     "cas hunter 0 0 7 9\r\nhunter2\r\n",

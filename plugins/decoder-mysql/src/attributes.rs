@@ -1,5 +1,4 @@
-//! The attributes of a statement's row, its metrics, and how a command that was answered becomes a row. They are those of all
-//! SQL databases: [`sql::sheet`].
+//! The attributes and metrics of a statement's row, and how an answered command becomes a row: those of all SQL databases, [`sql::sheet`].
 
 use std::rc::Rc;
 
@@ -21,7 +20,7 @@ pub(crate) fn sheet() -> Sheet<Exchange> {
 // === impl Connection ===
 
 impl Connection {
-    /// Emits the row of a command for which there is no room any more.
+    /// Emits the row of a command that is dropped because the queue is full.
     #[cold]
     pub(crate) fn emit_forgotten(&self, waiting: Waiting, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         if !waiting.is_emitted && !waiting.began.is_given_up && waiting.command != PREPARE {
@@ -31,7 +30,7 @@ impl Connection {
     }
 
     pub(crate) fn emit(&self, waiting: &mut Waiting, ended_ns: u64, rows: &mut Emit<'_, Exchange>) {
-        // A statement that was only to be prepared has a row if that failed.
+        // A prepared statement has a row only if preparing it failed.
         if waiting.is_emitted || (waiting.command == PREPARE && waiting.code.is_none()) {
             return;
         }

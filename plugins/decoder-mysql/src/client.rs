@@ -1,4 +1,4 @@
-//! What clients send: logins and commands.
+//! Handles the client's bytes: logins and commands.
 
 use std::rc::Rc;
 
@@ -11,16 +11,16 @@ use crate::packet::{CLIENT_MYSQL, HEADER, Packet, SSL, parse_changed_user, parse
 use crate::vocabulary::{self, Answer};
 use crate::waiting::Waiting;
 
-/// Maximum length of a packet that is waited for where it comes in parts; of a longer one the first part is enough.
+/// Maximum length of a packet that is reassembled; of a longer one the first part is enough.
 const MAX_REASSEMBLED: usize = 4096;
 
 /// Whether to wait for the rest of a packet.
 pub(crate) fn needs_whole(packet: &Packet<'_>) -> bool {
-    // The number of a prepared statement stands in the first bytes.
+    // The number of a prepared statement is in the first bytes.
     packet.length <= MAX_REASSEMBLED || packet.body.len() < 5
 }
 
-/// Handles a packet of a client that is not logged in yet, which begins at `at`. What follows may be encrypted.
+/// Handles a packet at `at` of a client that is not logged in yet. The bytes behind it may be encrypted.
 pub(crate) fn handle_login(connection: &mut Connection, packet: &Packet<'_>, at: usize) -> Result<(), Foreign> {
     let Some(login) = parse_login(packet.body).filter(|_| matches!(packet.number, 1 | 2)) else { return Ok(()) };
     if login.capabilities & SSL != 0 && packet.length == HEADER + 32 {
@@ -28,7 +28,7 @@ pub(crate) fn handle_login(connection: &mut Connection, packet: &Packet<'_>, at:
     }
     connection.agreed = login.capabilities;
     connection.modes.set_client_collation(login.collation);
-    // Only clients of MariaDB leave this out, and only to its servers.
+    // Only clients of MariaDB omit this flag, and only to its servers.
     connection.is_mariadb |= login.capabilities & CLIENT_MYSQL == 0;
     connection.database = database_name(login.database);
     connection.stage = Stage::Login;
@@ -100,12 +100,12 @@ pub(crate) fn handle_command(
     }
 }
 
-/// The name of a database, if it has one.
+/// Returns the name of a database; None if it is empty.
 fn database_name(name: &[u8]) -> Option<Rc<str>> {
     Some(String::from_utf8_lossy(name).into()).filter(|name: &Rc<str>| !name.is_empty())
 }
 
-/// The database that a statement makes that of the session.
+/// Returns the database that a statement selects for the session.
 fn used_database(statement: &sql::Statement) -> Option<Rc<str>> {
     let name = statement.text.get(3..).filter(|_| statement.operation.name() == "USE" && statement.statements == 1)?;
     database_name(name.trim_matches([' ', '`']).as_bytes()).filter(|name| &**name != "?")

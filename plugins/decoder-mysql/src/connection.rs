@@ -1,4 +1,4 @@
-//! What is remembered of one connection.
+//! The state of one connection.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -12,12 +12,12 @@ use crate::packet::{HEADER, Packet, QUERY_ATTRIBUTES};
 use crate::vocabulary::CHANGE_USER;
 use crate::waiting::{AnswerState, Waiting};
 
-/// What is remembered of one connection.
+/// The state of one connection.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Connection {
     pub(crate) stage: Stage,
     pub(crate) is_mariadb: bool,
-    /// Capabilities that the server offered; None if that was not seen.
+    /// Capabilities that the server offered; None if they were not seen.
     pub(crate) offered: Option<u32>,
     /// Capabilities that the client agreed to.
     pub(crate) agreed: u32,
@@ -30,37 +30,37 @@ pub struct Connection {
     pub(crate) client: Side,
     pub(crate) server: Side,
     pub(crate) statements: BTreeMap<u32, Rc<Statement>>,
-    /// MariaDB lets the last one that was prepared be executed before its number is known.
+    /// The last prepared statement: MariaDB accepts its execution before its number is known.
     pub(crate) last_prepared: Option<Rc<Statement>>,
     pub(crate) waiting: VecDeque<Waiting>,
-    /// Whether something of either end was parsed: the connection does speak this protocol.
+    /// Whether a packet of either end was parsed, which proves that the connection speaks this protocol.
     pub(crate) is_confirmed: bool,
-    /// Whether not all of the server's last call was captured.
+    /// Whether the server's last call was captured only in part.
     pub(crate) is_cut: bool,
     /// Time of the server's last call.
     pub(crate) answered_ns: u64,
 }
 
-/// How far a session has come.
+/// The phase of a session.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Stage {
-    /// Nothing is known of it.
+    /// No bytes were seen yet.
     #[default]
     New,
-    /// The server has not yet let the client in.
+    /// The server has not yet accepted the login.
     Login,
-    /// Commands and answers.
+    /// Commands and responses.
     Open,
 }
 
 /// The position in the bytes of one end.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Side {
-    /// Whether it is known where the next packet begins.
+    /// Whether the position of the next packet is known.
     pub is_synced: bool,
     /// Whether packets are missing that a command may wait for.
     pub has_gap: bool,
-    /// Calls in a row that could not be parsed.
+    /// Number of consecutive calls that could not be parsed.
     pub unreadable: u8,
     /// Whether the next packet continues the body of the last.
     pub goes_on: bool,
@@ -68,14 +68,14 @@ pub(crate) struct Side {
     pub number: u8,
 }
 
-/// Maximum number of prepared statements of a session. With 16 bytes for each, all sessions of a full table have 32 MiB.
+/// Maximum number of prepared statements of a session. With 16 bytes for each, all sessions of a full table take 32 MiB.
 const MAX_STATEMENTS: usize = 256;
-/// The number by which MariaDB knows the last statement that was prepared.
+/// The number that stands for the last prepared statement, in MariaDB.
 const LAST_PREPARED: u32 = u32::MAX;
 // === impl Connection: statements ===
 
 impl Connection {
-    /// How the server will read what the client says now. What is asked and not yet answered may change it.
+    /// Returns how the server will read the client's text. Commands that are not answered yet may change it.
     pub(crate) fn dialect(&self) -> Dialect {
         let may_set = |waiting: &Waiting| {
             waiting.change != Change::None || waiting.statement.as_ref().is_none_or(|statement| statement.may_set)
@@ -83,7 +83,7 @@ impl Connection {
         self.modes.dialect(!self.client.has_gap && !self.waiting.iter().any(may_set))
     }
 
-    /// Whether queries have attributes; None if that was not seen.
+    /// Whether queries have attributes; None if the capabilities were not seen.
     pub(crate) fn has_attributes(&self) -> Option<bool> {
         match (self.agreed, self.offered) {
             (0, _) => None,
@@ -96,7 +96,7 @@ impl Connection {
         self.last_prepared = Some(statement);
     }
 
-    /// Stores a prepared statement by the number that the server gave it.
+    /// Stores a prepared statement by the number that the server assigned.
     pub(crate) fn add_prepared(&mut self, id: u32, statement: Rc<Statement>) {
         self.statements.insert(id, statement);
         if self.statements.len() > MAX_STATEMENTS {
@@ -132,20 +132,20 @@ impl Connection {
         }
     }
 
-    /// Forgets how texts are read: what is missing may have changed it. `is_cut` if it is no more than the end of a call.
+    /// Forgets how texts are read, because missing bytes may have changed it. `is_cut` if only the end of a call is missing.
     pub(crate) fn forget_modes(&mut self, sender: Sender, is_cut: bool) {
         let may_set = |waiting: &Waiting| waiting.statement.as_ref().is_none_or(|statement| statement.may_set);
         match sender {
-            // All of a file is a file.
+            // All missing bytes belong to the file.
             Sender::Client if self.in_file => {}
             Sender::Client => self.modes.forget_collation(),
-            // The end of a long result says nothing, unless something was set.
+            // The end of a long result changes nothing, unless a command was to set something.
             Sender::Server if is_cut && !self.waiting.iter().any(may_set) => {}
             Sender::Server => self.modes.forget_status(),
         }
     }
 
-    /// Counts a call that could not be parsed. Too many of them, and the connection speaks another protocol.
+    /// Counts a call that could not be parsed. After too many of them the connection is taken to speak another protocol.
     pub(crate) const fn count_unreadable(&mut self, sender: Sender, most: u8) -> Result<(), Foreign> {
         let is_confirmed = self.is_confirmed;
         let side = self.side(sender);
@@ -160,22 +160,22 @@ impl Connection {
         }
     }
 
-    /// Bytes that it has on the heap; statements are counted where they are kept.
+    /// Returns the number of bytes on the heap, without those of statements, which are counted where they are stored.
     pub(crate) fn weight(&self) -> usize {
-        // Twice what lies in a tree: its nodes are half full.
+        // Twice the size of the entries of a tree: its nodes are half full.
         self.waiting.capacity() * size_of::<Waiting>() + self.statements.len() * 2 * size_of::<(u32, Rc<Statement>)>()
     }
 }
 
-// === impl Connection: packets of a client that are no commands ===
+// === impl Connection: packets of a client that are not commands ===
 
 impl Connection {
-    /// Whether a packet of the client counts on from the one before.
+    /// Whether a packet of the client has the number behind the packet before.
     pub(crate) const fn continues(&self, packet: &Packet<'_>) -> bool {
         packet.number == self.client.number.wrapping_add(1)
     }
 
-    /// Whether it belongs to a file that the client sends. Numbers begin anew behind 255, so a number says nothing.
+    /// Whether a packet belongs to a file that the client sends. Numbers wrap around after 255, so a number alone proves nothing.
     pub(crate) const fn is_of_file(&self, packet: &Packet<'_>) -> bool {
         self.in_file && self.continues(packet)
     }
@@ -185,7 +185,7 @@ impl Connection {
         self.in_file = packet.length > HEADER;
     }
 
-    /// Notes a call of the server. Where in a file the client is may not be known; an answer says that it is over.
+    /// Records a call of the server. The position of the client in a file may not be known; a response proves that the file has ended.
     pub(crate) fn note_server_call(&mut self) {
         if self.in_file && !self.waiting.iter().any(|waiting| waiting.answer_state == AnswerState::File) {
             self.is_file_answered = true;
@@ -193,19 +193,19 @@ impl Connection {
         }
     }
 
-    /// Begins a file: the server asks for it, in a packet of this number.
+    /// Begins a file: the server requests it, in a packet of this number.
     pub(crate) const fn begin_file(&mut self, number: u8) {
         self.in_file = true;
         self.is_file_answered = false;
         self.client.number = number;
     }
 
-    /// Handles a packet that continues a command, a password, or a file for which the server was not seen to ask. `went_on` if
-    /// the packet before was as long as they get.
+    /// Handles a packet that continues a command, a password, or a file whose request by the server was not seen. `went_on` if the packet
+    /// before had the maximum length.
     pub(crate) fn continue_command(&mut self, packet: &Packet<'_>, went_on: bool) {
         let is_password = self.waiting.back().is_some_and(|last| last.command == CHANGE_USER);
         if went_on || is_password {
-            // The answer has the number behind it.
+            // The response has the next number.
             if let Some(AnswerState::Before(number)) = self.waiting.back_mut().map(|waiting| &mut waiting.answer_state) {
                 *number = packet.number.wrapping_add(1);
             }
@@ -213,7 +213,7 @@ impl Connection {
         }
         self.read_file_packet(packet);
         self.is_file_answered = false;
-        // What seemed to be a command was a packet of the file, whose number came round to 0.
+        // The supposed command was a packet of the file, whose number wrapped around to 0.
         if packet.number == 1 {
             self.waiting.pop_back();
         }

@@ -1,6 +1,6 @@
-//! Decoder of the protocol of MySQL and MariaDB: every statement that was executed becomes a span.
+//! Decoder of the protocol of MySQL and MariaDB: every executed statement becomes a span.
 
-// What a message says.
+// The content of messages.
 mod vocabulary;
 pub mod packet;
 mod resync;
@@ -9,14 +9,14 @@ mod resync;
 mod recognise;
 mod mariadb;
 
-// Commands, and the answers that belong to them.
+// Commands, and their responses.
 mod modes;
 mod waiting;
 mod connection;
 mod attributes;
 mod matching;
 
-// What each end sends.
+// The bytes that each end sends.
 mod client;
 mod server;
 
@@ -84,7 +84,7 @@ impl Protocol for MySql {
             connection.close_asked_again(rows);
         }
         if sender == Sender::Server {
-            // Of a call that could not be read, too: who asks again has read it.
+            // Also for a call that could not be parsed: a client that sends its next command has read it.
             connection.answered_ns = rows.time_ns();
         }
         connection.lose_position(sender);
@@ -96,7 +96,7 @@ impl Protocol for MySql {
 }
 
 impl MySql {
-    /// Reads the packets in these bytes; returns how many bytes are done with.
+    /// Reads the packets in these bytes; returns how many bytes are consumed.
     fn read_packets(
         &mut self,
         connection: &mut Connection,
@@ -163,7 +163,7 @@ impl MySql {
     ) -> Result<(), Foreign> {
         if connection.stage != Stage::Open {
             match data.sender {
-                // A command: whatever was missed, the client is let in.
+                // A command: whatever was missed, the login was accepted.
                 Sender::Client if packet.number == 0 => {
                     if connection.stage == Stage::New {
                         connection.is_mariadb |= self.servers.is_mariadb(data.connection, data.server_port);
@@ -197,7 +197,7 @@ impl MySql {
 }
 
 impl MySql {
-    /// Handles a packet of a client that is not logged in yet, as far as was seen.
+    /// Handles a packet of a client that, as far as was seen, is not logged in yet.
     fn handle_login(
         &mut self,
         connection: &mut Connection,
@@ -217,7 +217,7 @@ impl MySql {
 }
 
 impl Connection {
-    /// Whether a packet may stand here.
+    /// Whether a packet may occur here.
     fn expects(&self, sender: Sender, packet: &Packet<'_>) -> bool {
         let answer_state = self.waiting.front().map(|waiting| waiting.answer_state);
         match sender {
@@ -225,7 +225,7 @@ impl Connection {
             Sender::Client if self.is_of_file(packet) => true,
             Sender::Client if packet.number == 0 => packet.body.first().is_none_or(|code| vocabulary::answer(*code).is_some()),
             Sender::Client => true,
-            // Within a result packets are counted on.
+            // Within a result the packet numbers continue.
             Sender::Server if matches!(answer_state, Some(AnswerState::Columns(_) | AnswerState::Line | AnswerState::Rows)) => {
                 packet.number == self.server.number.wrapping_add(1)
             }

@@ -1,19 +1,19 @@
-//! Which servers are MariaDB: of sessions that do not say it, by those that do.
+//! Which servers are MariaDB: for sessions without a greeting, derived from those with one.
 
 use std::collections::{BTreeMap, VecDeque};
 
 /// Whether servers are MariaDB, by their greetings.
 #[derive(Debug, Default)]
 pub(crate) struct Servers {
-    /// Connections that went on encrypted: their plaintext begins behind the greeting. Whether it was one of MariaDB.
+    /// Whether the server is MariaDB, for connections that became encrypted: their plaintext begins behind the greeting.
     encrypted: VecDeque<(u64, bool)>,
-    /// By the port of the server; None where both were heard of.
+    /// By the port of the server; None if both kinds were seen.
     ports: BTreeMap<u16, Option<bool>>,
 }
 
-/// Maximum number of connections that are remembered until their plaintext is seen, which is soon.
+/// Maximum number of connections that are stored until their plaintext is seen, which is soon.
 const MAX_ENCRYPTED: usize = 1024;
-/// Maximum number of ports that are remembered.
+/// Maximum number of ports that are stored.
 const MAX_PORTS: usize = 64;
 
 // === impl Servers ===
@@ -38,7 +38,8 @@ impl Servers {
         self.encrypted.push_back((connection, is_mariadb));
     }
 
-    /// Whether a session is with MariaDB whose greeting was not seen: by that of the same connection, else by those of its port.
+    /// Whether the server of a session whose greeting was not seen is MariaDB: by a greeting of the same connection, else by those of its
+    /// port.
     pub(crate) fn is_mariadb(&mut self, connection: u64, port: u16) -> bool {
         let place = self.encrypted.iter().rposition(|(known, _)| *known == connection);
         let said = place.and_then(|place| self.encrypted.remove(place)).map(|(_, is_mariadb)| is_mariadb);

@@ -1,4 +1,4 @@
-//! Commands, and the answers that belong to them: in the order in which they were asked.
+//! Matches responses to commands, in the order of the commands.
 
 use plugin_sdk::conversation::{Emit, Ending};
 use sql::Exchange;
@@ -9,7 +9,7 @@ use crate::modes::Change;
 use crate::vocabulary::PREPARE;
 use crate::waiting::{AnswerState, Waiting};
 
-/// Maximum number of waiting commands; the protocol knows of one, some drivers send a few ahead.
+/// Maximum number of waiting commands; the protocol allows one, some drivers send a few ahead.
 const MAX_WAITING: usize = 1024;
 
 // === impl Connection ===
@@ -24,7 +24,7 @@ impl Connection {
         self.waiting.push_back(waiting);
     }
 
-    /// Completes what the client asked before, if answers are missing: it asks anew, so that it does not wait for them.
+    /// Completes the earlier commands of the client if responses are missing: a client that sends a new command has read them.
     pub(crate) fn close_answered(&mut self, rows: &mut Emit<'_, Exchange>) {
         let streams = |waiting: &Waiting| waiting.answer_state == AnswerState::Stream;
         let has_gap = std::mem::take(&mut self.server.has_gap);
@@ -33,7 +33,7 @@ impl Connection {
         }
     }
 
-    /// Completes what was answered in a lost record of the server: what the client has followed with another command since.
+    /// Completes the commands that were answered in a lost record of the server: those that the client has followed with another command.
     pub(crate) fn close_asked_again(&mut self, rows: &mut Emit<'_, Exchange>) {
         while let (Some(first), Some(next)) = (self.waiting.front(), self.waiting.get(1)) {
             let asked_ns = next.began.time_ns;
@@ -44,7 +44,7 @@ impl Connection {
         }
     }
 
-    /// Completes the command that waits longest: it is answered.
+    /// Completes the oldest waiting command, which is answered.
     pub(crate) fn finish_front(&mut self, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         let Some(mut waiting) = self.waiting.pop_front() else { return };
         let is_sure = waiting.code.is_none() && !self.server.has_gap;
@@ -63,7 +63,7 @@ impl Connection {
         }
     }
 
-    /// Emits the command that waits longest as granted: from now on it streams.
+    /// Emits the oldest waiting command as granted: from now on it streams.
     pub(crate) fn emit_granted(&mut self, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         let Some(front) = self.waiting.front_mut() else { return };
         let mut granted = Waiting { statement: front.statement.take(), ..Waiting::new(front.began, front.command) };
@@ -71,7 +71,7 @@ impl Connection {
         self.emit(&mut granted, time_ns, rows);
     }
 
-    /// Gives up commands. Those that are not over stay, because their answers may still come.
+    /// Ends commands without waiting for their responses. Those that are not over stay, because their responses may still come.
     pub(crate) fn give_up(&mut self, why: &Ending, rows: &mut Emit<'_, Exchange>) {
         for index in 0..self.waiting.len() {
             let Some(waiting) = self.waiting.get_mut(index).filter(|waiting| why.gives_up(waiting.began)) else { continue };

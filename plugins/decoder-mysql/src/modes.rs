@@ -1,39 +1,39 @@
-//! What is known of how a server reads text: the SQL mode, and the client's character set.
+//! How a server reads text, as far as it is known: the SQL mode, and the client's character set.
 
 use serde::{Deserialize, Serialize};
 use sql::{Backslash, Dialect, Statement};
 
 use crate::packet::{NO_BACKSLASH_ESCAPES, is_wide};
 
-/// How the server reads what the client says.
+/// How the server reads the client's text.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Modes {
-    /// A backslash is a backslash: `NO_BACKSLASH_ESCAPES`; None if no status was seen that says so.
+    /// Whether a backslash is an ordinary character: `NO_BACKSLASH_ESCAPES`; None if no status with it was seen.
     is_plain: Option<bool>,
-    /// Characters may end in an ASCII sign; None if the character set is not known.
+    /// Whether characters may end in an ASCII byte; None if the character set is not known.
     is_wide: Option<bool>,
-    /// The same of the server's own character set, which it may insist on.
+    /// The same for the server's own character set, which it may enforce.
     server_is_wide: Option<bool>,
 }
 
-/// What a command does to the character set.
+/// The change that a command makes to the character set.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Change {
-    /// Nothing.
+    /// No change.
     #[default]
     None,
-    /// It becomes one in which all signs are what they seem.
+    /// The new one has no characters that end in an ASCII byte.
     Narrow,
-    /// It becomes another, or one that is not known.
+    /// The new one is another, or not known.
     Unknown,
-    /// It becomes that of the server.
+    /// The server's own.
     Reset,
 }
 
 // === impl Modes ===
 
 impl Modes {
-    /// How a text is read. `is_sure` if nothing that may change that is on its way.
+    /// Returns how a text is read. `is_sure` if no command that may change it is waiting.
     pub(crate) fn dialect(&self, is_sure: bool) -> Dialect {
         let backslash = match self.is_plain.filter(|_| is_sure) {
             Some(true) => Backslash::Plain,
@@ -53,7 +53,7 @@ impl Modes {
         self.is_wide = Some(is_wide(collation)).filter(|_| self.server_is_wide != Some(true));
     }
 
-    /// Sets what the status of an answer says.
+    /// Sets the mode from the status of a response.
     pub(crate) const fn set_status(&mut self, status: u16) {
         self.is_plain = Some(status & NO_BACKSLASH_ESCAPES != 0);
     }
@@ -68,12 +68,12 @@ impl Modes {
         }
     }
 
-    /// Forgets the status: an answer was missed; the next one says it.
+    /// Forgets the status because a response was missed; the next response has it.
     pub(crate) const fn forget_status(&mut self) {
         self.is_plain = None;
     }
 
-    /// Forgets the character set: a command was missed that may have changed it, and no answer says so.
+    /// Forgets the character set because a command was missed that may have changed it, which no response reports.
     pub(crate) const fn forget_collation(&mut self) {
         self.is_wide = None;
     }
@@ -82,18 +82,18 @@ impl Modes {
 // === impl Change ===
 
 impl Change {
-    /// What a user's change does, by the number of the collation.
+    /// Returns the change that a change of user makes, by the number of the collation.
     pub(crate) fn of_user(collation: Option<u8>) -> Self {
         if collation.is_some_and(|collation| !is_wide(collation)) { Self::Narrow } else { Self::Unknown }
     }
 
-    /// What a text does. `may_set` if it is more than a query.
+    /// Returns the change that a text makes. `may_set` if it may be more than a query.
     pub(crate) fn of(sql: &[u8], is_cut: bool, may_set: bool) -> Self {
-        /// What stands in a statement that sets a character set, or runs another that does.
+        /// Words in statements that set a character set, or run another statement that does.
         const MARKS: [&[u8]; 4] = [b"names", b"char", b"execute", b"call"];
-        /// Character sets, by how their names begin, in which all signs are what they seem.
+        /// Prefixes of character sets in which no character ends in an ASCII byte.
         const NARROW: [&[u8]; 9] = [b"utf8", b"latin", b"ascii", b"binary", b"ujis", b"euc", b"cp125", b"koi8", b"gb2312"];
-        /// What says nothing, or the contrary.
+        /// Words that leave the character set unknown, or change it to a wide one.
         const DOUBTFUL: [&[u8]; 9] = [b"gbk", b"gb18030", b"big5", b"sjis", b"cp932", b"default", b"@", b"execute", b"call"];
         let has =
             |words: &[&[u8]]| words.iter().any(|word| sql.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word)));
@@ -106,7 +106,7 @@ impl Change {
         }
     }
 
-    /// What the execution of a prepared statement does.
+    /// Returns the change that the execution of a prepared statement makes.
     pub(crate) fn of_prepared(statement: Option<&Statement>) -> Self {
         match statement {
             Some(statement) => Self::of(statement.text.as_bytes(), false, statement.may_set),

@@ -1,56 +1,56 @@
-//! Packets on the wire: three bytes of length, a number, a body. And the few bodies that are read.
+//! Packets on the wire: three bytes of length, a number, a body; and the few bodies that are parsed.
 
 use plugin_sdk::conversation::is_trace_parent;
 
-/// A packet, or as much of it as there is.
+/// A packet, as far as it was captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet<'a> {
-    /// 0 in the first packet of a command; each that follows, of either end, has the next.
+    /// 0 in the first packet of a command; each following packet, of either end, has the next number.
     pub number: u8,
-    /// The bytes of the body that are there.
+    /// The captured bytes of the body.
     pub body: &'a [u8],
-    /// Bytes of the whole packet, with its header.
+    /// Length of the whole packet, with its header.
     pub length: usize,
 }
 
-/// What a server says first.
+/// The first packet of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Greeting<'a> {
     /// `8.0.36`, `5.5.5-10.11.6-MariaDB`
     pub version: &'a [u8],
-    /// What it can do.
+    /// Capabilities that it offers.
     pub capabilities: u32,
-    /// Number of the collation that it has by default.
+    /// Number of its default collation.
     pub collation: u8,
 }
 
-/// What a client answers.
+/// The client's response to the greeting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Login<'a> {
-    /// What both can do.
+    /// Capabilities of both ends.
     pub capabilities: u32,
-    /// Number of a collation: the client's characters are of its character set.
+    /// Number of the collation that defines the client's character set.
     pub collation: u8,
     /// The database of the session; empty for none.
     pub database: &'a [u8],
 }
 
-/// Bytes of a header.
+/// Length of a header.
 pub const HEADER: usize = 4;
-/// A body of so many bytes goes on in the next packet.
+/// Length of a body that continues in the next packet.
 pub const FULL: usize = 0xff_ffff;
 
-/// The client begins TLS behind this packet.
+/// Capability: the client begins TLS behind this packet.
 pub const SSL: u32 = 1 << 11;
-/// What follows the login is compressed, with zlib or with zstd.
+/// Capability: the bytes behind the login are compressed, with zlib or with zstd.
 pub const COMPRESSED: u32 = 1 << 5 | 1 << 26;
-/// The client speaks to MySQL; one that speaks to MariaDB, and knows that, leaves it out.
+/// Capability: the client expects MySQL; a client that knows that the server is MariaDB omits it.
 pub const CLIENT_MYSQL: u32 = 1;
 const CONNECT_WITH_DB: u32 = 1 << 3;
 const PROTOCOL_41: u32 = 1 << 9;
 const SECURE_CONNECTION: u32 = 1 << 15;
 const LENENC_AUTH: u32 = 1 << 21;
-/// Queries may have attributes, and say how many.
+/// Capability: queries may have attributes, and give their number.
 pub const QUERY_ATTRIBUTES: u32 = 1 << 27;
 /// Maximum number of attributes of a query that are read.
 const MAX_ATTRIBUTES: usize = 32;
@@ -59,10 +59,10 @@ const MAX_ATTRIBUTES: usize = 32;
 pub const MORE_RESULTS: u16 = 1 << 3;
 /// Status: rows wait for `COM_STMT_FETCH`.
 pub const CURSOR_EXISTS: u16 = 1 << 6;
-/// Status: a backslash is a backslash.
+/// Status: a backslash is an ordinary character.
 pub const NO_BACKSLASH_ESCAPES: u16 = 1 << 9;
 
-/// What begins these bytes; None if that takes more of them.
+/// Parses the packet at the start of these bytes; None if more bytes are needed.
 #[inline]
 #[must_use]
 pub fn parse_packet(bytes: &[u8]) -> Option<Packet<'_>> {
@@ -71,7 +71,7 @@ pub fn parse_packet(bytes: &[u8]) -> Option<Packet<'_>> {
     Some(Packet { number, body: rest.get(..length).unwrap_or(rest), length: length + HEADER })
 }
 
-/// Reads a greeting.
+/// Parses a greeting.
 #[must_use]
 pub fn parse_greeting(body: &[u8]) -> Option<Greeting<'_>> {
     let (version, rest) = split_text(body.strip_prefix(&[10])?)?;
@@ -83,7 +83,7 @@ pub fn parse_greeting(body: &[u8]) -> Option<Greeting<'_>> {
     is_version.then_some(Greeting { version, capabilities, collation: *collation })
 }
 
-/// Reads a login, as far as it is there.
+/// Parses a login, as far as it was captured.
 #[must_use]
 pub fn parse_login(body: &[u8]) -> Option<Login<'_>> {
     let (capabilities, rest) = body.split_first_chunk::<4>()?;
@@ -106,7 +106,7 @@ fn parse_login_database(rest: &[u8], capabilities: u32) -> Option<&[u8]> {
     Some(split_text(rest)?.0)
 }
 
-/// The database that `COM_CHANGE_USER` asks for, and the number of the collation, if that was captured.
+/// Returns the database that `COM_CHANGE_USER` requests, and the number of the collation, if that was captured.
 #[must_use]
 pub fn parse_changed_user(body: &[u8]) -> Option<(&[u8], Option<u8>)> {
     let (_, rest) = split_text(body)?;
@@ -115,17 +115,17 @@ pub fn parse_changed_user(body: &[u8]) -> Option<(&[u8], Option<u8>)> {
     Some((database, rest.first().copied()))
 }
 
-/// Whether this collation is of a character set in which characters may end in an ASCII sign: Big5, Shift-JIS, GBK and GB 18030.
+/// Whether the character set of this collation has characters that end in an ASCII byte: Big5, Shift-JIS, GBK and GB 18030.
 #[must_use]
 pub const fn is_wide(collation: u8) -> bool {
     matches!(collation, 1 | 13 | 28 | 84 | 87 | 88 | 95 | 96 | 248..=250)
 }
 
-/// The text of a query, and the `traceparent` among its attributes. `has_attributes` is whether both ends agreed on them, None if that
-/// was not seen. None if there are some that are not understood.
+/// Returns the text of a query, and the `traceparent` among its attributes; None if there are attributes that cannot be parsed.
+/// `has_attributes` is whether both ends agreed on attributes, None if that was not seen.
 #[must_use]
 pub fn parse_query(body: &[u8], has_attributes: Option<bool>) -> Option<(&[u8], Option<&str>)> {
-    // No text has such a second byte.
+    // A text has no such second byte.
     let has_attributes = has_attributes.unwrap_or(matches!(body, [0, ..] | [_, 1, ..]));
     if !has_attributes {
         return Some((body, None));
@@ -168,20 +168,20 @@ pub fn parse_query(body: &[u8], has_attributes: Option<bool>) -> Option<(&[u8], 
     Some((rest, parent.and_then(|parent| std::str::from_utf8(parent).ok())))
 }
 
-/// Bytes that have their length in front, and what follows.
+/// Splits off bytes that are preceded by their length.
 fn split_counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = parse_number(bytes)?;
     rest.split_at_checked(usize::try_from(length).ok()?)
 }
 
-/// The text up to the NUL that must end it, and what follows.
+/// Splits the text at its final NUL, which is required, from the rest.
 #[must_use]
 pub fn split_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|&byte| byte == 0)?;
     Some((bytes.get(..end)?, bytes.get(end + 1..)?))
 }
 
-/// A number of one to nine bytes, and what follows.
+/// Splits off a number of one to nine bytes.
 #[must_use]
 pub fn parse_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let (&first, rest) = bytes.split_first()?;
@@ -196,7 +196,7 @@ pub fn parse_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     Some((digits.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)), rest.get(width..)?))
 }
 
-/// The status in a packet that ends a result or stands for one: `OK`, or the older `EOF` of five bytes.
+/// Returns the status in a packet that ends a result or stands for one: `OK`, or the older `EOF` of five bytes.
 #[must_use]
 pub fn parse_status(body: &[u8]) -> Option<u16> {
     if let &[0xfe, _, _, low, high] = body {
@@ -207,7 +207,8 @@ pub fn parse_status(body: &[u8]) -> Option<u16> {
     rest.first_chunk().map(|status| u16::from_le_bytes(*status))
 }
 
-/// The number in an error, which is all of it that leaves: the rest may quote values. `ffff` is how far MariaDB has come.
+/// Returns the number in an error, the only part that leaves the decoder: the rest may quote values. `ffff` is a progress report of
+/// MariaDB.
 #[must_use]
 pub fn parse_error(body: &[u8]) -> Option<u16> {
     match body {

@@ -1,4 +1,4 @@
-//! Whether a connection speaks MySQL, by its first bytes.
+//! Decides by its first bytes whether a connection speaks MySQL.
 
 use plugin_sdk::conversation::{Beginning, Description, Opinion, Sender, Signature};
 use sql::Operation;
@@ -6,14 +6,14 @@ use sql::Operation;
 use crate::packet::{HEADER, Packet, parse_greeting, parse_login, parse_packet, parse_query};
 use crate::vocabulary::{EXECUTE, PREPARE, QUERY};
 
-/// Bytes of a call that are captured: a result is 16 KiB of rows, which say nothing more than their length; a statement is
-/// mostly shorter.
+/// Number of bytes of a call that are captured: a result is 16 KiB of rows, of which only the length matters; a statement is mostly
+/// shorter.
 const CAPTURE_BYTES: u32 = 1024;
 
 /// The ports and signatures by which the host finds connections.
 pub(crate) fn description() -> Description {
     let greeting = Signature::server(&[0, 0, 0, 0, 10]).masked(&[0, 255, 255, 255, 255]);
-    // The plaintext of a session that is encrypted begins with the login, in which 19 bytes are 0.
+    // The plaintext of an encrypted session begins with the login, in which 19 bytes are 0.
     let login = Signature::client(&[0; 19]).at(13);
     let mut description = Description::new("mysql").on_port(3306).capture_bytes(CAPTURE_BYTES);
     for signature in [greeting, login] {
@@ -30,7 +30,7 @@ pub(crate) fn description() -> Description {
 pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
     let may_be = |sender| beginning.sender.is_none_or(|known| known == sender);
     let Some(packet) = parse_packet(beginning.payload) else { return Opinion::Unsure };
-    // Servers read a header by itself, and then the rest.
+    // Servers read a header separately, and then the rest.
     if packet.body.is_empty() && packet.length > HEADER && packet.number <= 2 {
         return Opinion::Unsure;
     }
@@ -57,7 +57,7 @@ pub(crate) fn is_command(packet: &Packet<'_>) -> bool {
             let word = sql.split(|byte| !byte.is_ascii_alphabetic()).next().unwrap_or_default();
             sql.starts_with(b"/*") || !matches!(Operation::named(word).name(), "" | "_OTHER")
         }
-        // Behind statement and flags: once.
+        // Behind statement and flags: the iteration count, which is 1.
         EXECUTE => body.get(5..9) == Some(&[1, 0, 0, 0]),
         _ => false,
     }

@@ -1,4 +1,4 @@
-//! Finding the beginning of a packet again, after bytes went missing.
+//! Finds the start of a packet after missing bytes.
 
 use plugin_sdk::conversation::Sender;
 
@@ -9,15 +9,15 @@ use crate::vocabulary;
 /// Maximum number of headers that are tried in one call: bounds the time for bytes that nearly fit everywhere.
 const MAX_STEPS: usize = 2048;
 
-/// Maximum length that a header by itself may claim, a megabyte: any four bytes would do without it.
+/// Maximum length that a separate header may claim, a megabyte: without it any four bytes would be accepted.
 const LONGEST_READ: usize = 1 << 20;
 
-/// Where in a call packets begin again: at its start if they do there, else the first place from which packets of a server reach
-/// exactly to its end and the last of them may end an answer, which takes that the whole call was captured. `missing` bytes follow
-/// that were not.
+/// Returns the position in a call at which packets begin again: its start if they fit there, else the first position from which packets of
+/// a server reach exactly its end and the last of them may end a response, which requires that the whole call was captured. `missing` bytes
+/// follow that were not.
 pub(crate) fn resync(sender: Sender, bytes: &[u8], missing: u32) -> Option<usize> {
     let mut steps = MAX_STEPS;
-    // Servers read a header by itself, and then the rest.
+    // Servers read a header separately, and then the rest.
     if missing == 0
         && bytes.len() == HEADER
         && parse_packet(bytes).is_some_and(|packet| (1..LONGEST_READ).contains(&packet.length))
@@ -38,7 +38,7 @@ pub(crate) fn resync(sender: Sender, bytes: &[u8], missing: u32) -> Option<usize
     })
 }
 
-/// The last of the packets that follow each other in these bytes to exactly their end, or beyond what was captured if there are
+/// Returns the last of the packets that follow each other in these bytes exactly up to their end, or beyond the captured part if there are
 /// three of them.
 fn follow_packets<'a>(sender: Sender, bytes: &'a [u8], missing: u32, steps: &mut usize) -> Option<Packet<'a>> {
     let mut rest = bytes;
@@ -64,7 +64,7 @@ fn follow_packets<'a>(sender: Sender, bytes: &'a [u8], missing: u32, steps: &mut
     None
 }
 
-/// Whether a packet may stand behind this one: commands begin anew, all else counts on.
+/// Whether a packet may follow this one: commands begin at 0, all others continue the numbers.
 fn fits(sender: Sender, last: Option<Packet<'_>>, packet: &Packet<'_>) -> bool {
     let counts_on = last.is_none_or(|last| packet.number == last.number.wrapping_add(1));
     match sender {

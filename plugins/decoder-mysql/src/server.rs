@@ -1,4 +1,4 @@
-//! What servers send: greetings and answers.
+//! Handles the server's packets: greetings and responses.
 
 use plugin_sdk::conversation::{Emit, Foreign};
 use sql::Exchange;
@@ -10,18 +10,17 @@ use crate::packet::{
 use crate::vocabulary::{self, Answer};
 use crate::waiting::AnswerState;
 
-/// Maximum length of a packet that is waited for where it comes in parts: ends of results, and errors. Of rows the first byte
-/// is enough.
+/// Maximum length of a packet that is reassembled: ends of results, and errors. Of rows the first byte is enough.
 const MAX_REASSEMBLED: usize = 512;
 /// First byte of an `OK`.
 const OK: u8 = 0;
-/// First byte of what ends rows.
+/// First byte of a packet that ends rows.
 const END: u8 = 0xfe;
 /// First byte of an error.
 const ERROR: u8 = 0xff;
-/// First byte where a file of the client is asked for.
+/// First byte of a request for a file of the client.
 const FILE: u8 = 0xfb;
-/// An error of this number says how far MariaDB has come.
+/// The number of an error that is a progress report of MariaDB.
 const PROGRESS: u16 = 0xffff;
 
 /// Whether to wait for the rest of a packet.
@@ -29,7 +28,7 @@ pub(crate) const fn needs_whole(packet: &Packet<'_>) -> bool {
     packet.length <= MAX_REASSEMBLED || packet.body.is_empty()
 }
 
-/// Handles a packet to a client that is not logged in yet, which begins at `at`. What follows may be compressed.
+/// Handles a packet at `at` to a client that is not logged in yet. The bytes behind it may be compressed.
 pub(crate) fn handle_login_answer(connection: &mut Connection, packet: &Packet<'_>, at: usize) -> Result<(), Foreign> {
     if packet.number == 0
         && let Some(greeting) = parse_greeting(packet.body)
@@ -51,7 +50,7 @@ pub(crate) fn handle_login_answer(connection: &mut Connection, packet: &Packet<'
     Ok(())
 }
 
-/// Handles a packet of a session. `is_last` says that nothing of the same call stands behind it.
+/// Handles a packet of a session. `is_last` if it is the last of its call.
 pub(crate) fn handle_packet(
     connection: &mut Connection,
     packet: &Packet<'_>,
@@ -75,7 +74,7 @@ pub(crate) fn handle_packet(
             _ => AnswerState::Result,
         };
     }
-    // A packet as long as they get is no end of anything.
+    // A packet of the maximum length does not end a result.
     let is_short = packet.length < FULL + HEADER;
     if first == ERROR && is_short {
         let Some(code) = parse_error(packet.body).filter(|code| *code != PROGRESS) else { return };
@@ -98,7 +97,7 @@ pub(crate) fn handle_packet(
             front.answer_state = AnswerState::Rows;
             front.rows = front.rows.saturating_add(1);
         }
-        // A line with packets behind it is that before the rows.
+        // An EOF packet with packets behind it is the one before the rows.
         AnswerState::Lost if is_end && (is_last || !is_line) => {
             end_result(connection, parse_status(packet.body), time_ns, rows)
         }
@@ -107,7 +106,7 @@ pub(crate) fn handle_packet(
     }
 }
 
-/// Handles the packet that says what a result is.
+/// Handles the first packet of a result, which gives its kind.
 fn begin_result(
     connection: &mut Connection,
     packet: &Packet<'_>,
@@ -133,7 +132,7 @@ fn begin_result(
             };
             let columns = u32::from(u16::from_le_bytes([columns_low, columns_high]));
             let parameters = u32::from(u16::from_le_bytes([parameters_low, parameters_high]));
-            // That it was prepared is no row; that it could not be is one.
+            // A successful preparation has no row; a failed one has.
             front.is_emitted = true;
             front.answer_state = AnswerState::Columns(columns + parameters);
             if let Some(statement) = front.statement.clone() {
@@ -144,13 +143,13 @@ fn begin_result(
             }
         }
         (_, OK | END) => end_result(connection, parse_status(packet.body), time_ns, rows),
-        // The client sends the file, then the server says how that went.
+        // The client sends the file, then the server reports the outcome.
         (_, FILE) => {
             front.answer_state = AnswerState::File;
             connection.begin_file(packet.number);
         }
         _ => {
-            // Clients that keep what they know of columns are told, in one more byte, whether it holds.
+            // For clients that cache the columns' metadata, one more byte says whether it is still valid.
             let (columns, is_known) = match parse_number(packet.body) {
                 Some((columns, [0])) => (columns, true),
                 Some((columns, _)) => (columns, false),
@@ -162,7 +161,7 @@ fn begin_result(
     }
 }
 
-/// Ends a result, and with it the answer unless another follows.
+/// Ends a result, and with it the response unless another result follows.
 fn end_result(connection: &mut Connection, status: Option<u16>, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
     match connection.waiting.front_mut() {
         Some(front) if status.is_some_and(|status| status & MORE_RESULTS != 0) => front.answer_state = AnswerState::Result,

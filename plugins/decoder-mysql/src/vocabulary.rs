@@ -1,50 +1,50 @@
-//! Commands by their codes: how each is answered, and the operation that a row names.
+//! Commands by their codes: the form of the response to each, and the operation of its row.
 
 use sql::Operation;
 
-/// How a command is answered.
+/// The form of the response to a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Without an answer.
+    /// No response.
     Nothing,
-    /// With one packet.
+    /// One packet.
     One,
-    /// With one packet, before which others may be asked for: a change of user.
+    /// One packet, before which the server may request others: a change of user.
     Login,
-    /// With results, each an `OK`, an error, or columns and rows.
+    /// Results, each an `OK`, an error, or columns and rows.
     Results,
-    /// With rows alone.
+    /// Rows alone.
     Rows,
-    /// With the shape of a statement.
+    /// The parameters and columns of a statement.
     Prepared,
-    /// Without end.
+    /// An endless stream.
     Stream,
 }
 
-/// A session ends.
+/// Ends a session.
 pub(crate) const QUIT: u8 = 0x01;
-/// Another database.
+/// Selects another database.
 pub(crate) const INIT_DB: u8 = 0x02;
-/// SQL.
+/// Executes SQL.
 pub(crate) const QUERY: u8 = 0x03;
-/// Another user.
+/// Changes the user.
 pub(crate) const CHANGE_USER: u8 = 0x11;
-/// SQL to be prepared.
+/// Prepares SQL.
 pub(crate) const PREPARE: u8 = 0x16;
-/// A prepared statement.
+/// Executes a prepared statement.
 pub(crate) const EXECUTE: u8 = 0x17;
-/// A part of a value.
+/// Sends a part of a value.
 pub(crate) const LONG_DATA: u8 = 0x18;
-/// A prepared statement is not needed any more.
+/// Closes a prepared statement.
 pub(crate) const CLOSE: u8 = 0x19;
-/// Rows of a cursor.
+/// Fetches rows of a cursor.
 pub(crate) const FETCH: u8 = 0x1c;
-/// The session begins anew, for the same user.
+/// Resets the session, for the same user.
 pub(crate) const RESET: u8 = 0x1f;
-/// A prepared statement with many values, MariaDB.
+/// Executes a prepared statement with many values, MariaDB.
 pub(crate) const BULK_EXECUTE: u8 = 0xfa;
 
-/// How this command is answered; None for what is none.
+/// Returns the form of the response to this command; None for an unknown command.
 pub(crate) const fn answer(command: u8) -> Option<Answer> {
     Some(match command {
         QUIT | LONG_DATA | CLOSE => Answer::Nothing,
@@ -59,7 +59,7 @@ pub(crate) const fn answer(command: u8) -> Option<Answer> {
     })
 }
 
-/// What a command does that brings no SQL; empty for what servers do not count as a question either.
+/// Returns the operation of a command without SQL; empty for commands that servers do not count as a question either.
 pub(crate) fn operation(command: u8) -> Operation {
     Operation::named(match command {
         INIT_DB => b"USE",

@@ -1,4 +1,4 @@
-//! Bytes that are lost at the beginning of a direction: the statement that they belong to has no answer, all others have their own.
+//! Bytes lost at the beginning of a direction: the statement that they belong to has no response, all others have their own.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first wrong answer")]
 
@@ -32,7 +32,7 @@ fn login() -> Vec<u8> {
     p(1, &[&head[..], b"app\0\x03abcshop\0mysql_native_password\0"].concat())
 }
 
-/// Of a session whose rest is all right, the others have their answers, at both ends.
+/// Checks that the other statements of the session have their responses, at both ends.
 fn others(talk: impl Fn(Talk) -> Talk) {
     let start = || Talk::tcp("10.0.0.7:40000", 3306);
     for start in [start(), start().at_client()] {

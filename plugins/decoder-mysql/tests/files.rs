@@ -1,4 +1,4 @@
-//! Files that a client sends, and other packets of it that are no commands.
+//! Files that a client sends, and other packets of it that are not commands.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -9,25 +9,25 @@ use wire::{OK, answer, c, column, execute, p, query, session, start, told};
 
 const LOAD: &str = "LOAD DATA LOCAL INFILE 'a' INTO TABLE t";
 
-/// The server asks for the file.
+/// Appends the server's request for the file.
 fn ask(talk: Talk) -> Talk {
     talk.client(&query(LOAD)).server(&p(1, b"\xfba"))
 }
 
-/// So many packets of a file, numbered from this, each beginning as a command does.
+/// Returns the packets of a file, numbered from `first`, each beginning as a command does.
 fn file(first: u8, packets: usize) -> Vec<Vec<u8>> {
     let number = |index: usize| first.wrapping_add(index as u8);
     (0..packets).map(|index| p(number(index), b"\x03SELECT hunter2 FROM secrets\n")).collect()
 }
 
-/// A file, and what the server says of it.
+/// Appends a file, and the server's response to it.
 fn loaded(packets: usize, talk: Talk) -> Talk {
     let talk = file(2, packets).iter().fold(ask(talk), |talk, packet| talk.client(packet));
     let last = 2_u8.wrapping_add(packets as u8);
     talk.client(&p(last, b"")).server(&p(last.wrapping_add(1), OK))
 }
 
-/// Each of these has its own result, if what is before them has.
+/// Appends commands, each of which has its own result if those before it have.
 fn then(talk: Talk) -> Vec<String> {
     let refused = answer(&[b"\xff\x7a\x04#42S02no"]);
     let talk = talk.client(&query("SELECT a FROM first")).after_ms(10).server(&answer(&[OK]));

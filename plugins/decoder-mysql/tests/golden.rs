@@ -1,4 +1,4 @@
-//! Conversations of real clients with a real server, and the rows they become.
+//! Conversations of real clients with a real server, and their rows.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -76,7 +76,7 @@ fn whatever_call_of_a_server_is_lost_each_statement_is_counted_once() {
         // The first calls are those of the login, which has no rows.
         for lost in (3..calls.len()).filter(|lost| !calls[*lost].0) {
             let rows = recording.said_without(talk(), lost).end().rows::<MySql>();
-            // What could not be prepared is told by its answer alone.
+            // The response alone shows that a statement could not be prepared.
             let was_refused = calls[lost].1.get(4) == Some(&0xff);
             let fewest = all.len() - usize::from(was_refused);
             assert!((fewest..=all.len()).contains(&rows.len()), "{name} without call {lost}: {rows:#?}");

@@ -1,4 +1,4 @@
-//! How texts are read in sessions whose modes are known, change, or were never seen; and whose they are.
+//! How texts are read in sessions whose modes are known, change, or were never seen, and with which kind of server.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -7,7 +7,7 @@ mod wire;
 use plugin_sdk::testing::Talk;
 use wire::{OK, SSL, answer, c, column, greeting, login, p, query, result, session, start};
 
-/// A server that escapes, and one that does not, end these strings in different places.
+/// A server with backslash escapes, and one without, end these strings in different places.
 const DOUBTFUL: &str = r"SELECT 'x\', ''hunter2', a";
 
 /// `OK` with this status.
@@ -24,7 +24,7 @@ fn text(talk: Talk, sql: &[u8]) -> String {
     column(ask(talk, sql), "db.query.text").pop().unwrap()
 }
 
-/// A session whose client is of this collation.
+/// A session whose client has this collation.
 fn of(collation: u8, server: u8) -> Talk {
     let (mut hello, mut login) = (greeting("8.0.36", u32::MAX), login(1, 0));
     let place = hello.windows(3).position(|three| three == [0xff, 0xff, 2]).unwrap() + 1;

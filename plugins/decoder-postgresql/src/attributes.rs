@@ -1,5 +1,5 @@
-//! The attributes of a statement's row, its metrics, and how what was answered becomes a row. They are those of all SQL
-//! databases, [`sql::sheet`], and one more.
+//! The attributes and metrics of a statement's row, and how an answered statement becomes a row: those of all SQL databases,
+//! [`sql::sheet`], and one more.
 
 use std::rc::Rc;
 
@@ -28,7 +28,7 @@ impl Connection {
         }
         match request {
             Request::Execute | Request::Query => {}
-            // None of them is a statement, unless it failed.
+            // None of these is a statement; they have a row only if they failed.
             Request::Parse | Request::Sync if code.is_some() => {}
             Request::Unread(unread) => return self.emit_unread(began, &unread, ended_ns, rows),
             Request::Parse | Request::Sync | Request::CopyEnd => return,
@@ -45,7 +45,7 @@ impl Connection {
         }
     }
 
-    /// Emits the row of what was asked in bytes that were not captured, if the server did something for it, or may have.
+    /// Emits the row of bytes that were not captured, if the server executed something in them, or may have.
     fn emit_unread(&self, began: Began, unread: &Unread, ended_ns: u64, rows: &mut Emit<'_, Exchange>) {
         let is_answered = unread.answers > 0 || unread.code.is_some();
         if !(is_answered || self.server.has_gap && unread.bytes > 0) {

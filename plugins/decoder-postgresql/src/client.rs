@@ -1,4 +1,4 @@
-//! What clients send: the first packet, and messages.
+//! Handles the client's bytes: the first packet, and messages.
 
 use plugin_sdk::conversation::{Data, Emit, Foreign};
 use sql::{Exchange, Library, Operation};
@@ -6,11 +6,10 @@ use sql::{Exchange, Library, Operation};
 use crate::connection::{Connection, Stage};
 use crate::message::{Message, Opening, parse_database, parse_opening, split_text};
 
-/// Maximum length of a message that is waited for where it comes in parts and its text matters; of a longer one the first part
-/// is enough.
+/// Maximum length of a message that is reassembled because its text matters; of a longer one the first part is enough.
 const MAX_REASSEMBLED: usize = 4096;
 
-/// Handles the first packet, which has no type; returns its length, 0 if it takes more bytes to tell.
+/// Handles the first packet, which has no type; returns its length, 0 if more bytes are needed to decide.
 pub(crate) fn handle_opening(connection: &mut Connection, data: &Data<'_>) -> Result<usize, Foreign> {
     match parse_opening(data.bytes) {
         Opening::Short => Ok(0),
@@ -30,7 +29,7 @@ pub(crate) fn handle_opening(connection: &mut Connection, data: &Data<'_>) -> Re
             connection.is_confirmed = true;
             Ok(length)
         }
-        // What is in the middle of a session when it is first seen has no packet of this kind, and no message begins with 0.
+        // A session that is first seen in the middle has no packet of this kind, and messages do not begin with 0.
         Opening::Other if data.bytes.first() == Some(&0) && !connection.client.has_gap => Err(Foreign::Whole),
         Opening::Other => {
             connection.stage = Stage::Open;

@@ -1,4 +1,4 @@
-//! What is remembered of one connection.
+//! The state of one connection.
 
 use std::rc::Rc;
 
@@ -9,66 +9,66 @@ use sql::{Backslash, Dialect, Statement};
 use crate::statements::NamedStatements;
 use crate::waiting::WaitQueue;
 
-/// What is remembered of one connection.
+/// The state of one connection.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Connection {
-    /// How far the client has come.
+    /// The client's phase of the session.
     pub(crate) stage: Stage,
-    /// The database that it asked for.
+    /// The database that the client requested.
     pub(crate) database: Option<Rc<str>>,
     pub(crate) modes: Modes,
     pub(crate) client: Side,
     pub(crate) server: Side,
     pub(crate) statements: NamedStatements,
     pub(crate) portals: NamedStatements,
-    /// The next execution, as far as it was sent.
+    /// The next execution, as far as its messages were sent.
     pub(crate) next_execution: NextExecution,
     pub(crate) waiting: WaitQueue,
-    /// Whether the server answers nothing until the next `Sync`, after an error.
+    /// Whether the server skips messages until the next `Sync`, after an error.
     pub(crate) is_aborting: bool,
-    /// Whether something of either end was parsed: the connection does speak this protocol.
+    /// Whether a message of either end was parsed, which proves that the connection speaks this protocol.
     pub(crate) is_confirmed: bool,
-    /// Whether not all of the server's last call was captured.
+    /// Whether the server's last call was captured only in part.
     pub(crate) is_cut: bool,
     /// Time of the server's last call.
     pub(crate) answered_ns: u64,
 }
 
-/// How the server reads text, by what it has said.
+/// How the server reads text, as far as it has reported that.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Modes {
-    /// `standard_conforming_strings`; None if that was not seen.
+    /// Value of `standard_conforming_strings`; None if it was not seen.
     pub is_conforming: Option<bool>,
-    /// `client_encoding` is one in which characters may end in an ASCII sign; None if that was not seen.
+    /// Whether in `client_encoding` characters may end in an ASCII byte; None if it was not seen.
     pub is_wide: Option<bool>,
-    /// Whether what was answered may have changed them: the server says so before it is ready again.
+    /// Whether an answered statement may have changed the modes: the server reports that before it is ready again.
     pub may_have_changed: bool,
 }
 
-/// How far a client has come.
+/// The client's phase of the session.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Stage {
-    /// Nothing of it was seen.
+    /// No bytes were seen yet.
     #[default]
     New,
-    /// It asked for encryption, and the server has not answered.
+    /// The client asked for encryption, and the server has not answered.
     Asking,
-    /// Messages.
+    /// Messages are exchanged.
     Open,
 }
 
 /// The position in the bytes of one end.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Side {
-    /// Whether it is known where the next message begins.
+    /// Whether the position of the next message is known.
     pub is_synced: bool,
     /// Whether messages are missing that a request may wait for.
     pub has_gap: bool,
-    /// Calls in a row that could not be parsed.
+    /// Number of consecutive calls that could not be parsed.
     pub unreadable: u8,
 }
 
-/// What `Parse` and `Bind` said, for the `Execute` to come.
+/// Content of `Parse` and `Bind`, for the `Execute` that follows.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct NextExecution {
     pub began: Option<Began>,
@@ -79,7 +79,7 @@ pub(crate) struct NextExecution {
 // === impl Connection: how texts are read ===
 
 impl Connection {
-    /// How the server will read what the client says now. What is asked and not yet answered may change it.
+    /// Returns how the server will read the client's text. Statements that are not answered yet may change it.
     pub(crate) fn dialect(&self) -> Dialect {
         let Modes { is_conforming, is_wide, may_have_changed } = self.modes;
         let is_known = !may_have_changed && !self.client.has_gap && !self.waiting.may_set();
@@ -93,7 +93,7 @@ impl Connection {
 
     /// Sets a parameter that the server reports.
     pub(crate) fn set_parameter(&mut self, name: &[u8], value: &[u8]) {
-        /// Of these a character may end in a backslash.
+        /// Encodings in which a character may end in a backslash.
         const WIDE: [&str; 7] = ["SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "UHC", "GB18030", "JOHAB"];
         match name {
             b"standard_conforming_strings" => self.modes.is_conforming = Some(value != b"off"),
@@ -104,8 +104,8 @@ impl Connection {
         }
     }
 
-    /// Forgets how texts are read: missing bytes of the server may have changed it. `is_cut` if they are no more than the
-    /// end of a call: the end of a long result says nothing, unless something was set.
+    /// Forgets how texts are read, because missing bytes of the server may have changed it. `is_cut` if only the end of a call is missing:
+    /// the end of a long result changes nothing, unless a parameter was set.
     pub(crate) fn forget_modes(&mut self, is_cut: bool) {
         let is_result = is_cut && !self.modes.may_have_changed && !self.waiting.may_set() && !self.client.has_gap;
         if !is_result {
@@ -127,7 +127,7 @@ impl Connection {
         }
     }
 
-    /// Counts a call that could not be parsed. Too many of them, and the connection speaks another protocol.
+    /// Counts a call that could not be parsed. After too many of them the connection is taken to speak another protocol.
     pub(crate) const fn count_unreadable(&mut self, sender: Sender, most: u8) -> Result<(), Foreign> {
         let is_confirmed = self.is_confirmed;
         let side = self.side(sender);
@@ -142,7 +142,7 @@ impl Connection {
         }
     }
 
-    /// Bytes that it has on the heap; statements are counted where they are kept.
+    /// Returns the number of bytes on the heap, without those of statements, which are counted where they are stored.
     pub(crate) fn weight(&self) -> usize {
         self.waiting.weight() + self.statements.weight() + self.portals.weight()
     }

@@ -1,20 +1,20 @@
-//! Decoder of the PostgreSQL protocol, version 3: every statement that was executed becomes a span.
+//! Decoder of the PostgreSQL protocol, version 3: every executed statement becomes a span.
 
-// What a message says.
+// The content of messages.
 pub mod message;
 mod resync;
 
 // How connections are recognised.
 mod recognise;
 
-// What clients ask, and the answers that belong to it.
+// Requests, and their responses.
 mod statements;
 mod waiting;
 mod connection;
 mod attributes;
 mod matching;
 
-// What each end sends.
+// The bytes that each end sends.
 mod client;
 mod server;
 
@@ -80,7 +80,7 @@ impl Protocol for PostgreSql {
             Sender::Client => {}
         }
         let done = self.read_messages(connection, (data, at), rows)?;
-        // Of what follows in the same call the messages that were read claim so much.
+        // Number of missing bytes of the call that the messages already read claim.
         let claimed = done.saturating_sub(data.bytes.len()).min(data.missing as usize) as u32;
         if sender == Sender::Client && data.missing > claimed {
             connection.add_unread(data.began(0), data.missing - claimed, rows);
@@ -99,7 +99,7 @@ impl Protocol for PostgreSql {
             if !is_cut {
                 connection.close_asked_again(rows);
             }
-            // Of a call that could not be read, too: who asks again has read it.
+            // Also for a call that could not be parsed: a client that sends its next request has read it.
             connection.answered_ns = rows.time_ns();
         }
         connection.lose_position(sender);
@@ -111,7 +111,7 @@ impl Protocol for PostgreSql {
 }
 
 impl PostgreSql {
-    /// Reads the messages from `at`; returns how many bytes are done with.
+    /// Reads the messages from `at`; returns how many bytes are consumed.
     fn read_messages(
         &mut self,
         connection: &mut Connection,

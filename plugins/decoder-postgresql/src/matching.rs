@@ -1,4 +1,4 @@
-//! Requests, and the answers that belong to them: in the order in which they were asked.
+//! Matches responses to requests, in the order of the requests.
 
 use std::rc::Rc;
 
@@ -10,10 +10,10 @@ use crate::connection::{Connection, Stage};
 use crate::message::{parse_operation, parse_returned_rows};
 use crate::waiting::{Request, Unread, Waiting};
 
-/// `error.type` of what was not executed because something before it failed.
+/// `error.type` of statements that were not executed because an earlier one failed.
 pub(crate) const ABORTED: &str = "aborted";
 
-// === impl Connection: what clients ask ===
+// === impl Connection: requests of clients ===
 
 impl Connection {
     pub(crate) fn add_query(
@@ -41,7 +41,7 @@ impl Connection {
         );
     }
 
-    /// Adds a `Sync`. While the client copies into a table the server waits for the end of that, and answers none.
+    /// Adds a `Sync`. While the client copies into a table, the server waits for the end of the copy, and answers none.
     pub(crate) fn add_sync(&mut self, began: Began, rows: &mut Emit<'_, Exchange>) {
         if self.waiting.is_copying() {
             return;
@@ -53,8 +53,7 @@ impl Connection {
         );
     }
 
-    /// Ends a copy: the client has copied all, or gives up. If it was not yet seen that the server lets it copy, this is
-    /// remembered.
+    /// Ends a copy: the client has copied all rows, or aborts. If the server's consent was not seen yet, the end is remembered.
     pub(crate) fn end_copy(&mut self, began: Began) {
         self.waiting.end_copy(began);
     }
@@ -67,7 +66,7 @@ impl Connection {
         self.waiting.push(waiting);
     }
 
-    /// Adds bytes of the client that were not captured: the requests in them will be known by their answers alone.
+    /// Adds bytes of the client that were not captured: the requests in them are known by their responses alone.
     pub(crate) fn add_unread(&mut self, began: Began, bytes: u32, rows: &mut Emit<'_, Exchange>) {
         if self.is_confirmed && self.stage == Stage::Open && !self.waiting.is_copying() && !self.waiting.add_unread(bytes) {
             self.add_request(
@@ -77,9 +76,9 @@ impl Connection {
         }
     }
 
-    /// Completes what the client asked before, if answers are missing: it asks anew, so that it does not wait for them.
+    /// Completes the earlier requests of the client if responses are missing: a client that sends a new request has read them.
     pub(crate) fn close_answered(&mut self, rows: &mut Emit<'_, Exchange>) {
-        // What comes behind others and belongs to the same unit is not asked anew.
+        // A request of the same unit as those before it is not a new one.
         if !self.server.has_gap || !self.waiting.ends_a_unit() {
             return;
         }
@@ -89,7 +88,7 @@ impl Connection {
         self.server.has_gap = false;
     }
 
-    /// Completes what was answered in a lost record of the server: what the client has followed with another request since.
+    /// Completes the requests that were answered in a lost record of the server: those that the client has followed with another request.
     pub(crate) fn close_asked_again(&mut self, rows: &mut Emit<'_, Exchange>) {
         while let Some((end, asked_ns)) = self.waiting.asked_again() {
             (0..=end).for_each(|_| self.finish_front(asked_ns, "", rows));
@@ -97,7 +96,7 @@ impl Connection {
     }
 }
 
-// === impl Connection: what servers answer ===
+// === impl Connection: responses of servers ===
 
 impl Connection {
     /// Handles `ParseComplete`: a statement was prepared.
@@ -113,12 +112,12 @@ impl Connection {
         self.waiting.begin_copy();
     }
 
-    /// Handles the end of a statement. The `tag` of a `CommandComplete` says what it did, and how many rows it returned; empty
-    /// where the server says no more.
+    /// Handles the end of a statement. The `tag` of a `CommandComplete` names the operation and the number of rows; it is empty if the
+    /// server reports neither.
     pub(crate) fn handle_command_complete(&mut self, tag: &[u8], time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         let returned = parse_returned_rows(tag);
         let has_gap = self.client.has_gap;
-        // Nothing is done for a `Sync`: if all was seen, this one is one that the server has not answered.
+        // A `Sync` executes nothing: if all bytes were seen, the server has not answered this one.
         self.waiting
             .skip(|request| matches!(request, Request::Parse | Request::CopyEnd) || (*request == Request::Sync && !has_gap));
         let Some(front) = self.waiting.front_mut() else {
@@ -175,13 +174,13 @@ impl Connection {
                 front.code = Some(code);
                 front.is_copying = false;
             }
-            // What was to be bound or described before it, or what is checked at the end of a transaction.
+            // A failed bind or describe before it, or a check at the end of a transaction.
             Request::Sync => front.code = Some(code),
             Request::CopyEnd => {}
         }
     }
 
-    /// Fails the `Parse` at the front. If what it prepares is executed in the same unit, that fails.
+    /// Fails the `Parse` at the front. If its statement is executed in the same unit, that execution fails.
     fn fail_parse(&mut self, code: Box<str>, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         self.undo();
         let Some(mut parse) = self.waiting.pop() else { return };
@@ -193,14 +192,14 @@ impl Connection {
         if let Some(execution) = execution.and_then(|index| self.waiting.remove(index)) {
             parse = execution;
         } else {
-            // The client asked for no more in this unit: what is half-read of it fails with it.
+            // The client sent no more in this unit: an execution of which only a part was read fails with it.
             self.next_execution = Default::default();
         }
         parse.code = Some(code);
         self.emit(parse, time_ns, "", rows);
     }
 
-    /// Undoes what was to be prepared in this unit: names stand for what they stood for.
+    /// Undoes the preparations of this unit: names have their earlier statements again.
     fn undo(&mut self) {
         let end = self.waiting.iter().position(|waiting| waiting.request == Request::Sync).unwrap_or(self.waiting.len());
         let mut undone: Vec<_> = self.waiting.iter_mut().take(end).filter_map(|waiting| waiting.undo.take()).collect();
@@ -209,7 +208,7 @@ impl Connection {
         }
     }
 
-    /// Handles `ReadyForQuery`: all up to the end of the unit is done.
+    /// Handles `ReadyForQuery`: all requests up to the end of the unit are complete.
     pub(crate) fn handle_ready(&mut self, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         let is_aborted = std::mem::take(&mut self.is_aborting);
         let (has_gap, server_missed) = (self.client.has_gap, self.server.has_gap);
@@ -225,14 +224,15 @@ impl Connection {
         self.waiting.skip(|request| matches!(request, Request::Parse | Request::CopyEnd));
         while let Some(front) = self.waiting.front() {
             match &front.request {
-                // All queries are answered before the server is ready for another: this answers a `Sync` that it has not forgotten.
+                // All queries are answered before the server is ready for another, so this answers a `Sync` that the server has not
+                // skipped.
                 Request::Query if is_seen && front.done == 0 && front.code.is_none() && !front.is_emitted => break,
                 Request::Unread(_) => unread = merge_unread(unread, self.waiting.pop()),
                 Request::Execute => {
                     executed += 1;
                     self.finish_front(time_ns, if is_aborted { ABORTED } else { "" }, rows);
                 }
-                // It was not looked at.
+                // The server skipped it.
                 Request::Query if is_aborted => self.finish_front(time_ns, ABORTED, rows),
                 Request::Query | Request::Sync => {
                     self.finish_front(time_ns, "", rows);
@@ -243,7 +243,7 @@ impl Connection {
         }
         if let Some(mut unread) = unread {
             if let Request::Unread(of) = &mut unread.request {
-                // The rest are answers to what was captured behind it.
+                // The other responses belong to bytes that were captured behind it.
                 of.answers = of.answers.saturating_sub(executed);
             }
             self.emit(unread, time_ns, "", rows);
@@ -255,7 +255,7 @@ impl Connection {
         }
     }
 
-    /// Handles `CopyBothResponse`: what was asked is granted, and from now on both ends stream.
+    /// Handles `CopyBothResponse`: the request is granted, and both ends stream from now on.
     pub(crate) fn handle_copy_both(&mut self, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         if let Some(front) = self.waiting.front_mut().filter(|front| front.request.is_executed()) {
             let granted = front.take();
@@ -263,7 +263,7 @@ impl Connection {
         }
     }
 
-    /// Completes an execution that was not seen to be asked for: the `Execute` is among the bytes that are missing.
+    /// Completes an execution whose `Execute` is among the missing bytes.
     fn complete_unseen_execute(&mut self, time_ns: u64, returned: u32, code: Option<Box<str>>, rows: &mut Emit<'_, Exchange>) {
         let Some(began) = self.next_execution.began.filter(|_| self.next_execution.statement.is_some()) else { return };
         let next_execution = std::mem::take(&mut self.next_execution);
@@ -272,7 +272,7 @@ impl Connection {
     }
 }
 
-// === impl Connection: what is over ===
+// === impl Connection: ends of requests ===
 
 impl Connection {
     pub(crate) fn finish_front(&mut self, time_ns: u64, error: &str, rows: &mut Emit<'_, Exchange>) {
@@ -281,7 +281,7 @@ impl Connection {
         }
     }
 
-    /// Forgets the request that waits longest: there is no room for it any more.
+    /// Drops the oldest waiting request, because the queue is full.
     #[cold]
     fn forget_oldest(&mut self, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         let Some(waiting) = self.waiting.pop() else { return };
@@ -293,7 +293,7 @@ impl Connection {
         }
     }
 
-    /// Gives up requests. Those that are not over stay, because their answers may still come.
+    /// Ends requests without waiting for their responses. Those that are not over stay, because their responses may still come.
     pub(crate) fn give_up(&mut self, why: &Ending, rows: &mut Emit<'_, Exchange>) {
         for index in 0..self.waiting.len() {
             let was_answered = |began: Began| self.server.has_gap && began.time_ns < self.answered_ns;
@@ -322,7 +322,7 @@ impl Connection {
     }
 }
 
-/// Merges what was not captured in two places of a unit into one.
+/// Merges two gaps of a unit into one.
 fn merge_unread(first: Option<Waiting>, next: Option<Waiting>) -> Option<Waiting> {
     let Some(mut first) = first else { return next };
     if let (Request::Unread(first), Some(Request::Unread(next))) = (&mut first.request, next.map(|next| next.request)) {

@@ -4,58 +4,58 @@ use plugin_sdk::conversation::Sender;
 use plugin_sdk::scan::find;
 use sql::Operation;
 
-/// What stands at the beginning of some bytes.
+/// The result of parsing the start of some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framed<'a> {
-    /// Too few bytes to tell.
+    /// Too few bytes to decide.
     Short,
-    /// No message begins so.
+    /// Not the start of a message.
     Broken,
-    /// Handles a message.
+    /// A message.
     Message(Message<'a>),
 }
 
-/// A message, or as much of it as there is.
+/// A message, as far as it was captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// The first byte: `Q` for a query.
+    /// The type, its first byte: `Q` for a query.
     pub tag: u8,
-    /// The bytes of the body that are there.
+    /// The captured bytes of the body.
     pub body: &'a [u8],
-    /// Bytes of the whole message, with its header.
+    /// Length of the whole message, with its header.
     pub length: usize,
 }
 
 /// The first packet of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opening<'a> {
-    /// Too few bytes to tell.
+    /// Too few bytes to decide.
     Short,
-    /// A session begins: its parameters, as far as they are there, and the bytes of the whole packet.
+    /// Begins a session: its parameters, as far as they were captured, and the length of the whole packet.
     Startup {
         /// Names and values, each ended by NUL.
         parameters: &'a [u8],
-        /// With its header.
+        /// Length with the header.
         length: usize,
     },
     /// The client asks whether it may encrypt; the server answers with one byte.
     Encryption,
-    /// Another connection's query is to be cancelled.
+    /// Cancels another connection's query.
     Cancel,
     /// None of these.
     Other,
 }
 
-/// Type and length.
+/// Length of the header: type and length.
 const HEADER: usize = 5;
-/// No message of PostgreSQL is longer: a gigabyte, and what stands around it.
+/// Maximum length of a message of PostgreSQL: a gigabyte and its frame.
 const LONGEST: usize = (1 << 30) + (1 << 16);
-/// Messages with a name and little more.
+/// Maximum length of messages with a name and little more.
 const LONGEST_SMALL: usize = 1 << 14;
 /// `MAX_STARTUP_PACKET_LENGTH` of the server.
 const LONGEST_STARTUP: usize = 10_000;
 
-/// What begins the bytes that this end sends.
+/// Parses the start of the bytes that this end sends.
 #[inline]
 pub fn parse_message(sender: Sender, bytes: &[u8]) -> Framed<'_> {
     let Some((&[tag, a, b, c, d], rest)) = bytes.split_first_chunk::<HEADER>() else {
@@ -72,7 +72,7 @@ pub fn parse_message(sender: Sender, bytes: &[u8]) -> Framed<'_> {
     }
 }
 
-/// The lengths that a message of this type may claim, none for types that this end does not send.
+/// Returns the minimum and maximum length of a message of this type; None for types that this end does not send.
 #[inline]
 const fn lengths(sender: Sender, tag: u8) -> Option<(usize, usize)> {
     match sender {
@@ -104,7 +104,7 @@ const fn lengths(sender: Sender, tag: u8) -> Option<(usize, usize)> {
     }
 }
 
-/// What begins the bytes of a client that has said nothing yet.
+/// Parses the first bytes of a client.
 pub fn parse_opening(bytes: &[u8]) -> Opening<'_> {
     let Some((&[a, b, c, d, e, f, g, h], rest)) = bytes.split_first_chunk::<8>() else {
         return if bytes.first() == Some(&0) { Opening::Short } else { Opening::Other };
@@ -120,7 +120,7 @@ pub fn parse_opening(bytes: &[u8]) -> Opening<'_> {
     }
 }
 
-/// The text up to the NUL that ends it, and what follows; all there is if no NUL does, which only a message that was cut may have.
+/// Splits the text at its final NUL from the rest; returns all bytes as text if there is no NUL, which only a cut message may lack.
 #[must_use]
 pub fn split_text(bytes: &[u8]) -> (&[u8], &[u8]) {
     match find(bytes, 0) {
@@ -129,7 +129,7 @@ pub fn split_text(bytes: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// The database that the parameters of a session name, or else the user, whose name is then that of the database.
+/// Returns the database that the parameters of a session name, else the user, whose name is then that of the database.
 #[must_use]
 pub fn parse_database(mut parameters: &[u8]) -> &[u8] {
     let mut user: &[u8] = b"";
@@ -146,7 +146,7 @@ pub fn parse_database(mut parameters: &[u8]) -> &[u8] {
     }
 }
 
-/// The SQLSTATE of an `ErrorResponse`, which is all of it that leaves: the rest may quote values.
+/// Returns the SQLSTATE of an `ErrorResponse`, the only part that leaves the decoder: the rest may quote values.
 #[must_use]
 pub fn parse_sqlstate(mut fields: &[u8]) -> Option<&str> {
     while let Some((&code, rest)) = fields.split_first() {
@@ -160,7 +160,7 @@ pub fn parse_sqlstate(mut fields: &[u8]) -> Option<&str> {
     None
 }
 
-/// How many rows a `CommandComplete` says were returned: `SELECT 5`.
+/// Returns the number of rows in a `CommandComplete`: `SELECT 5`.
 #[must_use]
 pub fn parse_returned_rows(tag: &[u8]) -> u32 {
     let count = tag.strip_prefix(b"SELECT ").or_else(|| tag.strip_prefix(b"FETCH ")).unwrap_or_default();
@@ -171,7 +171,7 @@ pub fn parse_returned_rows(tag: &[u8]) -> u32 {
         .map_or(0, |rows| rows.min(u64::from(u32::MAX)) as u32)
 }
 
-/// What a `CommandComplete` says was done: `SELECT 5`.
+/// Returns the operation in a `CommandComplete`: `SELECT 5`.
 #[must_use]
 pub fn parse_operation(tag: &[u8]) -> Operation {
     Operation::named(tag.split(|byte| !byte.is_ascii_alphabetic()).next().unwrap_or_default())

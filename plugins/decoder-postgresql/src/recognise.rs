@@ -1,16 +1,15 @@
-//! Whether a connection speaks PostgreSQL, by its first bytes.
+//! Decides by its first bytes whether a connection speaks PostgreSQL.
 
 use plugin_sdk::conversation::{Beginning, Description, Opinion, Sender, Signature};
 
 use crate::message::{Framed, Message, Opening, parse_message, parse_opening};
 
-/// Bytes of a call that are captured: a result is 8 KiB of rows, which say nothing more than their length; a statement is
-/// mostly shorter.
+/// Number of bytes of a call that are captured: a result is 8 KiB of rows, of which only the length matters; a statement is mostly shorter.
 const CAPTURE_BYTES: u32 = 1024;
 
 /// The ports and signatures by which the host finds connections.
 pub(crate) fn description() -> Description {
-    // The first packet has no type: its length is under 64 KiB, then comes version 3. Kafka begins alike, so it is looked at.
+    // The first packet has no type: its length is under 64 KiB, then comes version 3. Kafka begins alike, so the decoder checks the rest.
     let startup = Signature::client(&[0, 0, 0, 0, 0, 3, 0]).masked(&[255, 255, 0, 0, 255, 255, 255]);
     let encryption = [0x2f, 0x30].map(|code| Signature::client(&[0, 0, 0, 8, 4, 0xd2, 0x16, code]).certain());
     let cancel = Signature::client(&[0, 0, 0, 16, 4, 0xd2, 0x16, 0x2e]).certain();
@@ -18,7 +17,7 @@ pub(crate) fn description() -> Description {
     for signature in [startup].into_iter().chain(encryption).chain([cancel]) {
         description = description.signature(signature.tcp());
     }
-    // Sessions older than the host begin anywhere.
+    // Sessions older than the host begin with any message.
     for tag in [b"Q\0", b"P\0", b"B\0"] {
         description = description.signature(Signature::client(tag).tcp());
     }
@@ -47,29 +46,29 @@ pub(crate) fn recognise(beginning: &Beginning<'_>) -> Opinion {
     Opinion::No
 }
 
-/// Every client names its user; libpq does so first.
+/// Whether the parameters are those of a session: every client names its user, and libpq does so first.
 fn is_session(parameters: &[u8]) -> bool {
     parameters.split(|&byte| byte == 0).step_by(2).any(|name| name == b"user")
 }
 
-/// Whether the payload begins with messages that a session may be found at: two of them, or one that is a statement.
+/// Whether the payload begins with messages that identify a session: two of them, or one that is a statement.
 pub(crate) fn begins_session(sender: Sender, payload: &[u8]) -> bool {
     let Framed::Message(first) = parse_message(sender, payload) else { return false };
     match sender {
         Sender::Client if first.tag == b'Q' => is_text(&first),
-        // Passwords, copied data and the end of a session could be anyone's.
+        // Passwords, copied data and the end of a session have no certain form.
         Sender::Client if !matches!(first.tag, b'P' | b'B') => false,
-        // Alone at the start of what a server says: it is done with what it was asked before.
+        // Alone at the start of the server's bytes: it has answered all earlier requests.
         Sender::Server if first.tag == b'Z' && payload.len() == 6 => payload.last().is_some_and(|state| b"ITE".contains(state)),
         _ => match payload.get(first.length..) {
             Some(behind) if !behind.is_empty() => matches!(parse_message(sender, behind), Framed::Message(_)),
-            // One message that goes beyond the payload says too little, but for a statement to be prepared.
+            // One message that exceeds the payload proves too little, unless it prepares a statement.
             _ => first.tag == b'P' && is_text(&first),
         },
     }
 }
 
-/// Text, ended by NUL if all of it is there.
+/// Whether the body is text, ended by NUL if all of it was captured.
 fn is_text(message: &Message<'_>) -> bool {
     let is_whole = message.body.len() + 5 == message.length;
     let bytes = if is_whole { message.body.strip_suffix(b"\0") } else { Some(message.body) };

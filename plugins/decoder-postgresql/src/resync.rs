@@ -1,4 +1,4 @@
-//! Finding the beginning of a message again, after bytes went missing.
+//! Finds the start of a message after missing bytes.
 
 use plugin_sdk::conversation::Sender;
 
@@ -8,8 +8,8 @@ use crate::recognise::begins_session;
 /// Maximum number of headers that are tried in one call: bounds the time for bytes that nearly fit everywhere.
 const MAX_STEPS: usize = 2048;
 
-/// Where in a call messages begin again: at its start if they do there, else the first place from which messages reach exactly to
-/// its end, which takes that the whole call was captured. `missing` bytes follow that were not.
+/// Returns the position in a call at which messages begin again: its start if they fit there, else the first position from which messages
+/// reach exactly its end, which requires that the whole call was captured. `missing` bytes follow that were not.
 #[must_use]
 pub(crate) fn resync(sender: Sender, bytes: &[u8], missing: u32) -> Option<usize> {
     let mut steps = MAX_STEPS;
@@ -26,7 +26,7 @@ pub(crate) fn resync(sender: Sender, bytes: &[u8], missing: u32) -> Option<usize
     })
 }
 
-/// Whether messages follow each other in these bytes to exactly their end, or two of them beyond what was captured.
+/// Whether messages follow each other in these bytes exactly up to their end, or two of them beyond the captured part.
 fn follow_messages(sender: Sender, bytes: &[u8], missing: u32, steps: &mut usize) -> bool {
     let mut rest = bytes;
     let mut headers = 0;
@@ -38,7 +38,7 @@ fn follow_messages(sender: Sender, bytes: &[u8], missing: u32, steps: &mut usize
                 match rest.get(message.length..) {
                     Some([]) => return true,
                     Some(behind) => rest = behind,
-                    // The last one ends in what is missing, or with it.
+                    // The last message ends in the missing bytes, or with them.
                     None => {
                         let over = message.length - rest.len();
                         return missing > 0 && (headers > 1 || over == missing as usize);

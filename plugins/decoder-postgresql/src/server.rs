@@ -1,4 +1,4 @@
-//! What servers send: answers.
+//! Handles the server's responses.
 
 use plugin_sdk::conversation::{Data, Emit, Foreign};
 use sql::Exchange;
@@ -6,17 +6,17 @@ use sql::Exchange;
 use crate::connection::{Connection, Stage};
 use crate::message::{Message, parse_sqlstate, split_text};
 
-/// Maximum length of an error that is waited for where it comes in parts: its code stands near the start.
+/// Maximum length of an error that is reassembled: its code is near the start.
 const MAX_REASSEMBLED: usize = 1024;
 
-/// Handles the byte that answers a client who asked for encryption.
+/// Handles the byte that answers a client that asked for encryption.
 pub(crate) fn handle_encryption_answer(connection: &mut Connection, first: u8) -> Result<usize, Foreign> {
     connection.stage = Stage::New;
     match first {
-        // From here on it is TLS, or GSSAPI: whoever can read that brings the plaintext as a conversation of its own.
+        // TLS or GSSAPI follows: its plaintext, if it can be read, comes as a conversation of its own.
         b'S' | b'G' => Err(Foreign::Behind(1)),
         b'N' => Ok(1),
-        // Servers older than that question answer with an error.
+        // Servers older than this request answer with an error.
         _ => Ok(0),
     }
 }

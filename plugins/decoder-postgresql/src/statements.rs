@@ -6,28 +6,28 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use sql::Statement;
 
-/// Statements by the names that a session gave them. Of the names only a hash is kept.
+/// Statements by the names that a session gave them. Only a hash of each name is stored.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct NamedStatements {
     unnamed: Option<Rc<Statement>>,
     named: BTreeMap<u64, Rc<Statement>>,
 }
 
-/// A name that was given anew, and what it stood for.
+/// A name that was assigned again, and its earlier statement.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ReplacedName {
     hash: u64,
     statement: Option<Rc<Statement>>,
 }
 
-/// Maximum number of names of a session that are remembered; drivers keep up to 256 statements. With 16 bytes for each, all
-/// connections of a full table have 32 MiB. The execution of a forgotten one is counted, without its operation.
+/// Maximum number of names of a session that are stored; drivers hold up to 256 statements. With 16 bytes for each, all connections of a
+/// full table take 32 MiB. The execution of a dropped one is counted, without its operation.
 const MAX_NAMES: usize = 256;
 
 // === impl NamedStatements ===
 
 impl NamedStatements {
-    /// Gives a statement a name; returns what the name stood for before, None for the unnamed one.
+    /// Assigns a name to a statement; returns the name's earlier statement, None for the unnamed one.
     pub(crate) fn put(&mut self, name: &[u8], statement: Rc<Statement>) -> Option<ReplacedName> {
         if name.is_empty() {
             self.unnamed = Some(statement);
@@ -36,13 +36,13 @@ impl NamedStatements {
         let hash = hash(name);
         let before = self.named.insert(hash, statement);
         if self.named.len() > MAX_NAMES {
-            // Which one it is says nothing: hashes have no order.
+            // The choice is arbitrary: hashes have no order.
             self.named.pop_first();
         }
         Some(ReplacedName { hash, statement: before })
     }
 
-    /// Restores what a name stood for.
+    /// Restores a name's earlier statement.
     pub(crate) fn restore(&mut self, name: ReplacedName) {
         match name.statement {
             Some(statement) => drop(self.named.insert(name.hash, statement)),
@@ -50,12 +50,12 @@ impl NamedStatements {
         }
     }
 
-    /// The statement of this name.
+    /// Returns the statement of this name.
     pub(crate) fn get(&self, name: &[u8]) -> Option<Rc<Statement>> {
         if name.is_empty() { self.unnamed.clone() } else { self.named.get(&hash(name)).cloned() }
     }
 
-    /// Bytes on the heap, with what a tree of them wastes.
+    /// Returns the number of bytes on the heap, with the overhead of a tree.
     pub(crate) fn weight(&self) -> usize {
         self.named.len() * 2 * size_of::<(u64, Rc<Statement>)>()
     }
@@ -70,7 +70,7 @@ impl NamedStatements {
     }
 }
 
-/// FNV-1a: a session with two names of the same hash confuses nobody but itself.
+/// FNV-1a: a session with two names of the same hash affects only its own rows.
 fn hash(name: &[u8]) -> u64 {
     name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -1,4 +1,4 @@
-//! Requests that wait for their answers, in the order in which they were asked.
+//! Requests that wait for their responses, in the order in which they were sent.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -9,15 +9,15 @@ use sql::{Operation, Statement};
 
 use crate::statements::ReplacedName;
 
-/// The requests that wait for their answers, oldest first.
+/// The requests that wait for their responses, oldest first.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct WaitQueue {
     all: VecDeque<Waiting>,
-    /// Number of those that may change how the server reads texts.
+    /// Number of requests that may change how the server reads texts.
     setting: usize,
 }
 
-/// A request that waits for its answer. In Wasm it has 64 bytes: what is larger is moved by a call.
+/// A request that waits for its response. In Wasm it has 64 bytes: larger ones are moved by a call.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Waiting {
     pub began: Began,
@@ -25,14 +25,14 @@ pub(crate) struct Waiting {
     pub statement: Option<Rc<Statement>>,
     pub parent: Option<Box<str>>,
     pub rows: u32,
-    /// Number of its statements that the server has done.
+    /// Number of its statements that the server has completed.
     pub done: u32,
     pub code: Option<Box<str>>,
-    /// Whether its row is out already; only its answer is still to come.
+    /// Whether its row was emitted; only its response is still to come.
     pub is_emitted: bool,
-    /// Whether the server lets the client copy, and waits for the end of that.
+    /// Whether the server accepts a copy, and waits for its end.
     pub is_copying: bool,
-    /// What its name stood for before a `Parse`.
+    /// The earlier statement of its name, before a `Parse`.
     pub undo: Option<Box<ReplacedName>>,
 }
 
@@ -43,51 +43,51 @@ const _: () = assert!(size_of::<Waiting>() <= 64);
 pub(crate) enum Request {
     /// Answered by `ParseComplete`.
     Parse,
-    /// Answered by `CommandComplete` or its kind.
+    /// Answered by `CommandComplete` or a similar message.
     Execute,
-    /// Answered by `ReadyForQuery`, after all that was asked before.
+    /// Answered by `ReadyForQuery`, after all earlier requests.
     Query,
-    /// As a query, but nothing was asked.
+    /// As a query, but without a statement.
     Sync,
-    /// The end of what is copied. Never answered; a `Sync` before it is not either, if the server lets the client copy.
+    /// The end of a copy. Never answered; a `Sync` before it is not either, if the server accepts the copy.
     CopyEnd,
     /// Bytes that were not captured.
     Unread(Box<Unread>),
 }
 
-/// What is known of what was asked in bytes that were not captured.
+/// Facts about requests in bytes that were not captured.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Unread {
-    /// How many; 0 of a record that was lost.
+    /// Number of bytes; 0 for a record that was lost.
     pub bytes: u32,
-    /// Statements that were done, as the server says.
+    /// Number of statements that the server has reported as complete.
     pub answers: u32,
-    /// What the first of them did.
+    /// Operation of the first of them.
     pub operation: Operation,
     /// The error of one of them.
     pub code: Option<Box<str>>,
 }
 
-/// Maximum number of waiting requests. Over that the oldest is forgotten, with a row: a client that asks and never listens must
-/// not fill the memory.
+/// Maximum number of waiting requests. Above it the oldest is dropped, with a row: a client that sends and never reads must not fill the
+/// memory.
 const MAX_WAITING: usize = 4096;
 
 // === impl WaitQueue ===
 
 impl WaitQueue {
-    /// Whether there is no room for another.
+    /// Whether the maximum is reached.
     pub(crate) fn is_full(&self) -> bool {
         self.all.len() >= MAX_WAITING
     }
 
-    /// Adds one.
+    /// Adds a request.
     #[inline]
     pub(crate) fn push(&mut self, waiting: Waiting) {
         self.setting += usize::from(waiting.may_set());
         self.all.push_back(waiting);
     }
 
-    /// Adds bytes that were not captured to those that were asked last; returns whether there are such.
+    /// Adds bytes that were not captured to the last request if it is of this kind; returns whether it is.
     pub(crate) fn add_unread(&mut self, bytes: u32) -> bool {
         let Some(Waiting { request: Request::Unread(unread), .. }) = self.all.back_mut() else { return false };
         unread.bytes = unread.bytes.saturating_add(bytes);
@@ -137,17 +137,17 @@ impl WaitQueue {
         self.all.is_empty()
     }
 
-    /// Bytes on the heap.
+    /// Returns the number of bytes on the heap.
     pub(crate) fn weight(&self) -> usize {
         self.all.capacity() * size_of::<Waiting>()
     }
 
-    /// Whether something of it may change how the server reads texts.
+    /// Whether a waiting request may change how the server reads texts.
     pub(crate) const fn may_set(&self) -> bool {
         self.setting > 0
     }
 
-    /// Where the first unit ends that was followed by a later one, and when that was asked.
+    /// Returns the end of the first unit that was followed by a later one, and the time of that one.
     pub(crate) fn asked_again(&self) -> Option<(usize, u64)> {
         let end = self.all.iter().position(|waiting| waiting.request.ends_a_unit())?;
         let last_ns = self.all.get(end)?.began.time_ns;
@@ -155,7 +155,7 @@ impl WaitQueue {
         (asked_ns != last_ns).then_some((end, asked_ns))
     }
 
-    /// Removes from the front what the server does not answer, or has answered unseen, up to the next statement.
+    /// Removes from the front the requests that the server does not answer, or has answered unseen, up to the next statement.
     pub(crate) fn skip(&mut self, is_skipped: impl Fn(&Request) -> bool) {
         while self.all.front().is_some_and(|waiting| is_skipped(&waiting.request)) {
             self.pop();
@@ -166,13 +166,13 @@ impl WaitQueue {
 // === impl WaitQueue: copying ===
 
 impl WaitQueue {
-    /// Whether the server waits for the end of what is copied.
+    /// Whether the server waits for the end of a copy.
     pub(crate) fn is_copying(&self) -> bool {
         self.all.front().is_some_and(|waiting| waiting.is_copying)
     }
 
-    /// Begins the copy of the statement at the front. All `Sync` up to the end of that, which may have been sent
-    /// already, are read and forgotten.
+    /// Begins the copy of the statement at the front. All `Sync` up to the end of the copy, which may already have been sent, are read and
+    /// dropped.
     pub(crate) fn begin_copy(&mut self) {
         self.skip(|request| matches!(request, Request::Parse | Request::CopyEnd));
         let Some(front) = self.all.front_mut().filter(|front| front.request.is_executed()) else { return };
@@ -218,7 +218,7 @@ impl Request {
         matches!(self, Self::Execute | Self::Query)
     }
 
-    /// Whether the server says that it is ready once this is done.
+    /// Whether the server reports that it is ready once this is complete.
     pub(crate) const fn ends_a_unit(&self) -> bool {
         matches!(self, Self::Query | Self::Sync)
     }
@@ -247,7 +247,7 @@ impl Waiting {
         }
     }
 
-    /// Whether it may change how the server reads texts.
+    /// Whether the request may change how the server reads texts.
     fn may_set(&self) -> bool {
         match &self.request {
             Request::Execute | Request::Query => self.statement.as_ref().is_none_or(|statement| statement.may_set),
@@ -256,7 +256,7 @@ impl Waiting {
         }
     }
 
-    /// Takes what its row says now; it stays, because its answer may still come.
+    /// Takes the data of its row; the request stays, because its response may still come.
     pub(crate) fn take(&mut self) -> Self {
         let mut taken = Self::new(self.began, self.request.clone(), self.statement.clone(), self.parent.take());
         (taken.rows, taken.done) = (self.rows, self.done);

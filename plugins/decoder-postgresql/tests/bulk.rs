@@ -1,4 +1,4 @@
-//! Pipelines of which not all is captured, and statements that could not be prepared.
+//! Pipelines that were captured in part, and statements that could not be prepared.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -22,7 +22,7 @@ fn many(answers: &[u8]) -> Talk {
     talk.cut(200).client(&[run().repeat(100), sync()].concat()).cut(usize::MAX).server(answers)
 }
 
-/// All that was not captured, but for the end of a message of which the beginning was.
+/// Whether this is the number of bytes that were not captured, without the end of a message whose beginning was.
 fn is_rest(unread: u64) -> bool {
     let missing = run().len() as u64 * 100 + 5 - 200;
     (missing - run().len() as u64..=missing).contains(&unread)

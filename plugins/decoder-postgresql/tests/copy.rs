@@ -1,4 +1,4 @@
-//! Copies, and what the server leaves unanswered during one.
+//! Copies, and the messages that the server does not answer during one.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -7,7 +7,7 @@ mod wire;
 use plugin_sdk::testing::Talk;
 use wire::{READY, bind, done, execute, failed, m, parse, query, session, sync, told};
 
-/// All that asks for a copy, up to the first `Sync`.
+/// The messages that ask for a copy, up to the first `Sync`.
 fn ask() -> Vec<u8> {
     [parse("", "COPY t FROM STDIN"), bind("", ""), execute(""), sync()].concat()
 }
@@ -20,12 +20,12 @@ fn data() -> Vec<u8> {
     m(b'd', b"1\thunter2\n")
 }
 
-/// The end of what is copied, and the `Sync` that is answered.
+/// The end of the copy, and the `Sync` that is answered.
 fn end() -> Vec<u8> {
     [m(b'c', b""), sync()].concat()
 }
 
-/// Each of these statements has its own result, if those before it have.
+/// Appends statements, each of which has its own result if those before it have.
 fn then(mut talk: Talk) -> Vec<String> {
     for table in ["first", "second", "third"] {
         let answer = if table == "second" { [failed("22012"), READY.to_vec()].concat() } else { done("SELECT 1") };

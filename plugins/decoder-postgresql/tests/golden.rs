@@ -1,4 +1,4 @@
-//! Conversations of real clients with a real server, and the rows they become.
+//! Conversations of real clients with a real server, and their rows.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -78,7 +78,7 @@ fn a_lost_call_of_a_client_costs_its_own_statement_and_no_other() {
         let calls = recording.calls();
         for lost in (8..calls.len()).filter(|lost| calls[*lost].0) {
             let rows = recording.said_without(talk(), lost).end().rows::<PostgreSql>();
-            // A statement may be prepared in a call of its own, and the last call says goodbye.
+            // A statement may be prepared in a call of its own, and the last call ends the session.
             let is_execution = calls[lost].1.windows(5).any(|bytes| bytes == b"E\0\0\0\x09" || bytes[..4] == *b"Q\0\0\0");
             assert_eq!(rows.len(), all - usize::from(is_execution), "{name} without {lost}: {rows:#?}");
         }

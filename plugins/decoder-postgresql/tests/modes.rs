@@ -7,7 +7,7 @@ mod wire;
 use plugin_sdk::testing::Talk;
 use wire::{READY, bind, column, done, execute, m, parse, query, says, session, sync};
 
-/// What a server in each mode reads in its own way, and how that is told.
+/// A text that servers read differently in each mode, so that the row shows the mode.
 const DOUBTFUL: &str = r"SELECT 'x\', ''y', a -- '";
 const ON: &str = "SELECT ?, ?y?";
 const OFF: &str = "SELECT ?, a";

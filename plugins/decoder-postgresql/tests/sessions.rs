@@ -1,4 +1,4 @@
-//! Sessions as drivers lead them, and as nobody should.
+//! Sessions as drivers conduct them, and invalid ones.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 

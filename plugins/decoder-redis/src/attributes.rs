@@ -10,9 +10,9 @@ use crate::vocabulary::{Code, Name};
 pub struct Exchange {
     pub(crate) name: Name,
     pub(crate) database: u16,
-    /// Behind the name.
+    /// Number of arguments behind the name.
     pub(crate) arguments: u32,
-    /// `EXEC`: the commands that it ran.
+    /// Number of commands that an `EXEC` ran.
     pub(crate) batch: u32,
     pub(crate) code: Code,
 }
@@ -48,7 +48,7 @@ pub(crate) fn sheet() -> Sheet<Exchange> {
         .only_kind(Kind::Server)
 }
 
-/// The command as it would be typed, with `?` for each argument: `SET ? ?`.
+/// Writes the command as typed, with `?` for each argument: `SET ? ?`.
 fn write_query(command: &Exchange, text: &mut Text) {
     text.str(command.name.text());
     for _ in 0..command.arguments.min(ARGUMENTS_SHOWN) {

@@ -1,4 +1,4 @@
-//! What is remembered of one connection, and what commands change of it.
+//! The state of one connection, and how commands change it.
 
 use plugin_sdk::conversation::{Began, Foreign, Queue, Sender};
 use serde::{Deserialize, Serialize};
@@ -10,43 +10,43 @@ use crate::transaction::{Change, Outcome, Transaction};
 use crate::vocabulary::{Code, Kind};
 use crate::waiting::{EarlyReply, Waiting};
 
-/// What is remembered of one connection.
+/// The state of one connection.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Connection {
     pub(crate) requests: Requests,
     pub(crate) replies: Replies,
     pub(crate) waiting: Queue<Waiting, MAX_WAITING>,
-    /// Replies that came before their commands did.
+    /// Replies that came before their commands.
     pub(crate) early: Queue<EarlyReply, MAX_EARLY>,
     /// Index of the database that commands run in.
     pub(crate) database: u16,
-    /// What was queued since `MULTI`.
+    /// The commands queued since `MULTI`.
     pub(crate) transaction: Option<Transaction>,
-    /// Whether the client has sent `MULTI`, and not what ends it.
+    /// Whether the client has sent `MULTI`, and no command that ends it.
     pub(crate) is_queueing: bool,
-    /// Confirmations of the last subscription that are still to come.
+    /// Number of confirmations of the last subscription that are still to come.
     pub(crate) confirmations: u32,
     pub(crate) silence: Silence,
     pub(crate) gap: Option<Gap>,
-    /// Time of the server's last call, if that was after the client's last one.
+    /// Time of the server's last call, if it came after the client's last one.
     pub(crate) answered_ns: Option<u64>,
-    /// Where the client's last call ended, as far as it was captured.
+    /// The end of the client's last call, as far as it was captured.
     pub(crate) client_end: Began,
     pub(crate) is_subscribed: bool,
     pub(crate) is_monitor: bool,
-    /// Whether what follows is replicated data.
+    /// Whether the following bytes are replicated data.
     pub(crate) is_stream: bool,
-    /// Whether a command or a reply was parsed: the connection does speak this protocol.
+    /// Whether a command or a reply was parsed, which proves that the connection speaks this protocol.
     pub(crate) is_confirmed: bool,
-    /// Whether there was a gap before: a reply without a command may be that of one that was given up.
+    /// Whether there was a gap before: a reply without a command may be that of a command that timed out.
     pub(crate) had_gap: bool,
-    /// Whether the client sends commands before the ones before are answered.
+    /// Whether the client sends commands before the earlier ones are answered.
     pub(crate) is_pipelined: bool,
-    /// Calls in a row that could not be parsed.
+    /// Number of consecutive calls that could not be parsed.
     pub(crate) unreadable: u8,
 }
 
-/// What `CLIENT REPLY` turned off.
+/// The replies that `CLIENT REPLY` turned off.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Silence {
     #[default]
@@ -55,36 +55,36 @@ pub(crate) enum Silence {
     On,
 }
 
-/// Bytes that are missing, so that it is not known which reply belongs to which command. Clients that pipeline read all replies
-/// before they write again: when the client writes after the server did, everything before has been answered.
+/// Missing bytes, because of which replies cannot be assigned to commands. Clients that pipeline read all replies before they write again:
+/// when the client writes after the server did, all earlier commands have been answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Gap {
     /// Number of waiting commands that were sent before the missing bytes: their replies still match in order.
     pub answerable: u32,
-    /// Where commands are missing; replies without a waiting command are replies to these.
+    /// The position of missing commands; replies without a waiting command are replies to these.
     pub lost_commands: Option<Began>,
     /// Whether replies are missing, so that the start of the next one is not known.
     pub has_lost_replies: bool,
 }
 
-/// Maximum number of waiting commands, 400 KiB of a connection. Pipelines of 10,000 are usual, and of each call that they
-/// are written with only the first commands are captured.
+/// Maximum number of waiting commands, 400 KiB of a connection. Pipelines of 10,000 are usual, and of each of their calls only the first
+/// commands are captured.
 const MAX_WAITING: usize = 8192;
-/// Maximum number of early replies that are kept.
+/// Maximum number of early replies that are held.
 const MAX_EARLY: usize = 64;
 /// Number of unreadable calls in a row after which a connection speaks another protocol.
 const MAX_UNREADABLE: u8 = 16;
-/// The same where nothing was parsed yet.
+/// The same before a command or a reply was parsed.
 const MAX_UNREADABLE_AT_FIRST: u8 = 4;
 
 // === impl Connection ===
 
 impl Connection {
-    /// Handles bytes that are missing before those of a call, or a call that could not be read.
+    /// Handles missing bytes before those of a call, or a call that could not be parsed.
     #[cold]
     pub(crate) fn handle_gap(&mut self, sender: Sender, time_ns: u64) {
         match sender {
-            // Nothing of it was heard before.
+            // No bytes of the client were seen before.
             Sender::Client if self.client_end.time_ns == 0 => self.client_end.time_ns = time_ns,
             Sender::Client => {}
             Sender::Server => self.answered_ns = Some(time_ns),
@@ -109,18 +109,18 @@ impl Connection {
         }
     }
 
-    /// Bytes on the heap.
+    /// Returns the number of bytes on the heap.
     pub(crate) fn weight(&self) -> usize {
         self.waiting.len() * size_of::<Waiting>() + self.early.len() * size_of::<EarlyReply>()
     }
 
-    /// Notes that something was parsed.
+    /// Records that a command or a reply was parsed.
     #[inline]
     pub(crate) fn confirm(&mut self) {
         (self.is_confirmed, self.unreadable) = (true, 0);
     }
 
-    /// Counts a call that could not be parsed. Too many of them, and the connection speaks another protocol.
+    /// Counts a call that could not be parsed. After too many of them the connection is taken to speak another protocol.
     #[cold]
     pub(crate) fn count_unreadable(&mut self) -> Result<(), Foreign> {
         self.unreadable = self.unreadable.saturating_add(1);
@@ -129,13 +129,13 @@ impl Connection {
     }
 }
 
-// === impl Connection: what commands change ===
+// === impl Connection: effects of commands ===
 
 impl Connection {
     /// Whether this command gets no reply.
     pub(crate) fn is_silent(&mut self, kind: Kind, detail: u16) -> bool {
         let before = self.silence;
-        // In a transaction it is queued, as all others are.
+        // In a transaction it is queued like all others.
         let kind = if self.is_queueing && kind == Kind::Reply { Kind::Plain } else { kind };
         if kind == Kind::Reset && before == Silence::On {
             self.silence = Silence::Off;
@@ -153,7 +153,7 @@ impl Connection {
         }
     }
 
-    /// Whether this is out of band: no reply to a command.
+    /// Whether this is out of band, not a reply to a command.
     pub(crate) fn is_out_of_band(&mut self, shape: Shape) -> bool {
         match shape {
             Shape::Push => true,
@@ -177,7 +177,7 @@ impl Connection {
         }
     }
 
-    /// Applies what a command changes for those after it.
+    /// Applies the changes that a command makes for those after it.
     pub(crate) fn apply(&mut self, waiting: &Waiting, reply: Reply, outcome: Outcome, exchange: &mut Exchange) {
         let &Waiting { kind, detail, arguments, .. } = waiting;
         let is_done = reply.code == Code::NONE;
@@ -202,12 +202,12 @@ impl Connection {
                 (self.database, self.transaction, self.confirmations) = (0, None, 0);
                 (self.is_subscribed, self.is_monitor) = (false, false);
             }
-            // It ran, so that there is none: what ended it was not seen.
+            // It succeeded, so the transaction has ended: the command that ended it was not seen.
             _ => self.transaction = None,
         }
     }
 
-    /// Applies what a command changes that ran within a transaction.
+    /// Applies the change of a command that ran within a transaction.
     pub(crate) fn apply_queued(&mut self, change: Change) {
         match change.kind {
             Kind::Select => self.database = change.detail,

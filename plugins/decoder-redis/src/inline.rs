@@ -1,10 +1,10 @@
-//! Commands that are typed as words on a line, without lengths.
+//! Inline commands: words on a line, without lengths.
 
 /// The words of a line, as Redis reads them: in double quotes with escapes, in single quotes without, or without quotes.
 #[derive(Debug, Clone)]
 pub(crate) struct Words<'a> {
     rest: &'a [u8],
-    /// A quote has no end, or something follows it: Redis answers with an error.
+    /// Whether a quote has no end, or is followed by another character: Redis answers with an error.
     pub is_unbalanced: bool,
 }
 
@@ -14,12 +14,12 @@ const MAX_WORD: usize = 64;
 // === impl Words ===
 
 impl<'a> Words<'a> {
-    /// The words of this line.
+    /// Returns the words of this line.
     pub(crate) const fn new(line: &'a [u8]) -> Self {
         Self { rest: line, is_unbalanced: false }
     }
 
-    /// The next word: its first bytes into `word`. False if there is none.
+    /// Puts the first bytes of the next word into `word`. Returns false if there is no next word.
     pub(crate) fn next(&mut self, word: &mut Vec<u8>) -> bool {
         word.clear();
         self.rest = self.rest.trim_ascii_start();
@@ -36,7 +36,7 @@ impl<'a> Words<'a> {
                 }
                 (None, byte) if byte.is_ascii_whitespace() => return true,
                 (Some(open), byte) if byte == open => {
-                    // Only the end of a word may follow.
+                    // A quote must be followed by the end of the word.
                     self.is_unbalanced = rest.first().is_some_and(|next| !next.is_ascii_whitespace());
                     return true;
                 }
@@ -52,7 +52,7 @@ impl<'a> Words<'a> {
         true
     }
 
-    /// What stands behind a backslash between double quotes.
+    /// Returns the character for an escape between double quotes.
     fn take_escaped(&mut self) -> u8 {
         let digit = |byte: &u8| char::from(*byte).to_digit(16).map(|digit| digit as u8);
         if let [b'x', high, low, rest @ ..] = self.rest
@@ -82,7 +82,7 @@ impl<'a> Words<'a> {
 mod tests {
     use super::{MAX_WORD, Words};
 
-    /// The words, and `!` if Redis would not take them.
+    /// Returns the words, and `!` if Redis would reject them.
     fn words(line: &str) -> Vec<String> {
         let (mut words, mut word, mut all) = (Words::new(line.as_bytes()), Vec::new(), Vec::new());
         while words.next(&mut word) {

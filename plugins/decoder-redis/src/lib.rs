@@ -1,6 +1,6 @@
-//! Decoder of Redis: every command, with the reply that belongs to it.
+//! Decoder of Redis: every command, with its reply.
 
-// What the client sends, what the server sends.
+// The bytes that the client sends, and those that the server sends.
 mod line;
 mod vocabulary;
 mod inline;
@@ -10,10 +10,10 @@ mod reply;
 // How connections are recognised.
 mod recognise;
 
-// What a row has.
+// The fields of a row.
 mod attributes;
 
-// Commands, and the replies that belong to them.
+// Commands, and their replies.
 mod waiting;
 mod transaction;
 mod connection;

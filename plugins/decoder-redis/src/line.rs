@@ -6,13 +6,13 @@ use plugin_sdk::scan;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// Maximum length or count that is believed: Redis refuses larger ones as well. It also keeps offsets within 32 bits.
+/// Maximum length or count that is accepted: Redis refuses larger ones as well. It also keeps offsets within 32 bits.
 pub(crate) const MAX_LENGTH: u32 = i32::MAX as u32;
 
-/// The number on the line that starts with a type byte, and the length of the line; None if its end has not come yet. -1 is "null".
+/// Returns the number on the line that starts with a type byte, and the length of the line; None if its end has not come yet. -1 is "null".
 #[inline(always)]
 pub(crate) fn parse_number(line: &[u8]) -> Result<Option<(Option<u32>, usize)>, Malformed> {
-    // One or two digits: nearly all there are.
+    // One or two digits: nearly all numbers.
     match *line {
         [_, a @ b'0'..=b'9', b'\r', b'\n', ..] => Ok(Some((Some(u32::from(a - b'0')), 4))),
         [_, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] => {
@@ -23,7 +23,7 @@ pub(crate) fn parse_number(line: &[u8]) -> Result<Option<(Option<u32>, usize)>, 
 }
 
 fn parse_long_number(line: &[u8]) -> Result<Option<(Option<u32>, usize)>, Malformed> {
-    /// A type byte, the ten digits of [`MAX_LENGTH`], and the end.
+    /// Maximum length of the line: a type byte, the ten digits of [`MAX_LENGTH`], and the line end.
     const LONGEST: usize = 13;
     let Some(end) = line.iter().take(LONGEST).position(|&byte| byte == b'\n') else {
         let digits = line.get(1..).unwrap_or_default();
@@ -44,7 +44,7 @@ fn parse_long_number(line: &[u8]) -> Result<Option<(Option<u32>, usize)>, Malfor
     }
 }
 
-/// Where the line ends, its end included; None if that has not come yet.
+/// Returns the length of the line with its line end; None if that has not come yet.
 #[inline]
 pub(crate) fn end(line: &[u8]) -> Option<usize> {
     scan::find(line, b'\n').map(|place| place + 1)

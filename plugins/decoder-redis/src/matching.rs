@@ -1,4 +1,4 @@
-//! Commands, and the replies that belong to them.
+//! Matches replies to commands.
 
 use plugin_sdk::conversation::{Data, Emit, Ending, Foreign, Kind as Side, Sender};
 
@@ -11,7 +11,7 @@ use crate::transaction::Outcome;
 use crate::vocabulary::{Code, Kind, Vocabulary};
 use crate::waiting::{EarlyReply, Waiting};
 
-/// Maximum time by which a reply may be early: from the end of a call to its record.
+/// Maximum time by which a reply may precede its command: from the end of a call to its record.
 const EARLY_NS: u64 = 1_000_000;
 /// Silence of the server after which no more replies are expected.
 const SETTLED_NS: u64 = 1_000_000_000;
@@ -19,7 +19,7 @@ const SETTLED_NS: u64 = 1_000_000_000;
 // === impl Connection ===
 
 impl Connection {
-    /// Reads what the client sent; returns how many bytes are done with.
+    /// Reads the client's bytes; returns how many bytes are consumed.
     pub(crate) fn read_commands(
         &mut self,
         words: &Vocabulary,
@@ -50,7 +50,7 @@ impl Connection {
         }
     }
 
-    /// Reads what the server sent; returns how many bytes are done with.
+    /// Reads the server's bytes; returns how many bytes are consumed.
     pub(crate) fn read_replies(&mut self, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> Result<usize, Foreign> {
         let all = data.bytes.len() + data.missing as usize;
         self.answered_ns = Some(data.time_ns);
@@ -82,9 +82,8 @@ impl Connection {
         }
     }
 
-    /// Whether this call, after missing bytes of the server, has exactly the replies that the client waits for. A client that
-    /// does not pipeline has sent its last commands since the others were answered, and gets as many replies, from first to
-    /// last byte of a call.
+    /// Whether this call, after missing bytes of the server, has exactly the replies that the client waits for. A client that does not
+    /// pipeline has sent its last commands after the others were answered, and gets as many replies, from first to last byte of a call.
     #[cold]
     fn is_resynced(&mut self, data: &Data<'_>, rows: &mut Emit<'_, Exchange>) -> bool {
         let Some(last_ns) = self.waiting.iter().last().map(|waiting| waiting.began.time_ns) else { return false };
@@ -108,7 +107,7 @@ impl Connection {
         true
     }
 
-    /// Gives up commands: the connection ended, or time has passed.
+    /// Ends commands without waiting for their replies: the connection ended, or they timed out.
     pub(crate) fn end(&mut self, why: &Ending, rows: &mut Emit<'_, Exchange>) {
         if self.gap.is_some()
             && let Some(time_ns) = self.answered_ns
@@ -122,7 +121,7 @@ impl Connection {
             if waiting.kind != Kind::Ends {
                 row.unfinished(why);
             }
-            // Its reply may come yet.
+            // Its reply may still come.
             waiting.began.is_given_up = true;
         }
     }
@@ -156,7 +155,7 @@ impl Connection {
         }
     }
 
-    /// Emits the row of a command for which there is no room any more.
+    /// Emits the row of a command that is dropped because the queue is full.
     #[cold]
     fn emit_forgotten(&self, waiting: &Waiting, rows: &mut Emit<'_, Exchange>, time_ns: u64) {
         if !waiting.began.is_given_up {
@@ -164,7 +163,7 @@ impl Connection {
         }
     }
 
-    /// Handles a reply, or what stands between replies.
+    /// Handles a reply, or a message between replies.
     #[inline]
     fn handle_reply(&mut self, reply: &Reply, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         self.confirm();
@@ -174,7 +173,7 @@ impl Connection {
         self.match_reply(reply, time_ns, rows);
     }
 
-    /// Matches a reply with the command that waits longest.
+    /// Matches a reply with the oldest waiting command.
     #[inline(always)]
     fn match_reply(&mut self, reply: &Reply, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         let is_certain = self.gap.is_none_or(|gap| gap.answerable > 0);
@@ -193,7 +192,7 @@ impl Connection {
     fn handle_unmatched(&mut self, reply: &Reply, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         if let Some(lost) = self.gap.as_mut().and_then(|gap| gap.lost_commands.as_mut()) {
             let began = *lost;
-            // Each has a place of its own, somewhere in what is missing.
+            // Each gets a position of its own within the missing bytes.
             lost.sequence = lost.sequence.wrapping_add(1);
             let exchange = Exchange { database: self.database, ..Exchange::default() };
             rows.row(began, time_ns, exchange);
@@ -222,13 +221,13 @@ impl Connection {
         let reply = Reply { shape: if is_queued { Shape::Queued } else { Shape::Value }, ..Reply::VALUE };
         let mut exchange = waiting.exchange(self.database, Code::NONE);
         self.apply(waiting, reply, Outcome::default(), &mut exchange);
-        // One that was given up has a row, and there is nothing more to tell.
+        // A command that timed out already has a row, and there is nothing to add to it.
         if !waiting.began.is_given_up {
             rows.row(waiting.began, time_ns, exchange);
         }
     }
 
-    /// Completes all waiting commands: they were answered, unseen.
+    /// Completes all waiting commands: they were answered, but the replies were not seen.
     #[cold]
     fn close_answered(&mut self, time_ns: u64, rows: &mut Emit<'_, Exchange>) {
         (self.gap, self.had_gap) = (None, true);

@@ -1,4 +1,4 @@
-//! Whether a connection speaks Redis, by its first bytes.
+//! Decides by its first bytes whether a connection speaks Redis.
 
 use plugin_sdk::conversation::{Beginning, Description, Opinion, Sender, Signature, Transport};
 
@@ -10,7 +10,7 @@ use crate::vocabulary::{Name, Vocabulary};
 /// The usual ports of Redis and its sentinels.
 const PORTS: [u16; 3] = [6379, 6380, 26379];
 
-/// Bytes of a call that are captured: pipelines are of many small commands, and what is not captured of them cannot be counted.
+/// Number of bytes of a call that are captured: pipelines consist of many small commands, and those beyond it cannot be counted.
 const CAPTURE_BYTES: u32 = 4096;
 /// The ports and signatures by which the host finds connections.
 pub(crate) fn description() -> Description {
@@ -21,7 +21,7 @@ pub(crate) fn description() -> Description {
         .on_port(6380)
         .on_port(26379)
         .capture_bytes(CAPTURE_BYTES)
-        // `*`, and a digit but 0.
+        // `*`, and a digit other than 0.
         .signature(client(b"*0", b"\xff\xf0"))
         .signature(server(b"+PONG\r\n"))
         .signature(server(b"+OK\r\n"))
@@ -49,7 +49,7 @@ pub(crate) fn recognise(words: &Vocabulary, beginning: &Beginning<'_>) -> Opinio
 
 fn recognise_client(words: &Vocabulary, payload: &[u8], is_usual: bool) -> Opinion {
     match request::first_command(words, payload) {
-        // Typed commands look like those of other protocols, such as memcached's `get`.
+        // Inline commands look like those of other protocols, such as memcached's `get`.
         Some(command) if payload.first() == Some(&b'*') => match command.name == Name::default() && !is_usual {
             true => Opinion::Unsure,
             false => Opinion::FromClient,
@@ -71,7 +71,7 @@ fn recognise_server(payload: &[u8], is_usual: bool) -> Opinion {
         Err(_) => Opinion::No,
         Ok(Some(reply)) if is_usual && reply.shape != Shape::Line => Opinion::FromServer,
         Ok(Some(_)) if TYPICAL.iter().any(|start| payload.starts_with(start)) => Opinion::FromServer,
-        // A number, an `OK`: servers of mail say so as well.
+        // A number or an `OK`: mail servers send these as well.
         Ok(_) => Opinion::Unsure,
     }
 }

@@ -1,4 +1,4 @@
-//! What a server sends: replies, and what it pushes between them.
+//! The server's bytes: replies, and messages that it pushes between them.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,32 +9,32 @@ use crate::vocabulary::Code;
 /// The position in a server's bytes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Replies {
-    /// Elements of the current reply that are still to come: nesting needs no more than their number.
+    /// Number of elements of the current reply that are still to come; nesting needs no more state.
     left: u64,
-    /// The current one, as soon as its first element is known.
+    /// The current reply, once its first element is known.
     current: Option<Reply>,
-    /// The end of a line is still to come.
+    /// Whether the end of a line is still to come.
     in_line: bool,
-    /// Of the reply to `EXEC`: results that are still to come, and how many there are in all.
+    /// For the reply to `EXEC`: number of results that are still to come, and their total.
     results: (u64, u64),
-    /// What has failed of them.
+    /// Which of them have failed.
     outcome: Outcome,
 }
 
-/// One reply, or something that is none.
+/// One reply, or an out-of-band message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reply {
     pub shape: Shape,
-    /// What kind of error; empty if it is none.
+    /// The kind of error; empty if it is not an error.
     pub code: Code,
 }
 
-/// What matters of a reply.
+/// The kinds of replies that are distinguished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Shape {
     /// Any value.
     Value,
-    /// No array at all: what `EXEC` says when a key has changed.
+    /// A null array: the reply to `EXEC` when a key has changed.
     Null,
     /// `+QUEUED`: a command of a transaction.
     Queued,
@@ -46,13 +46,13 @@ pub(crate) enum Shape {
     Confirmation,
     /// A RESP3 push of any other kind.
     Push,
-    /// The same, and a confirmation.
+    /// A RESP3 push that is a confirmation.
     PushedConfirmation,
 }
 
-/// Maximum length of a line that is kept until its end has come.
+/// Maximum length of a line that is reassembled.
 const MAX_LINE: usize = 256;
-/// Maximum length of a word that tells pushes and confirmations from values; see [`first_string`].
+/// Maximum length of a word that distinguishes pushes and confirmations from values; see [`first_string`].
 const MAX_WORD: usize = 12;
 
 // === impl Replies ===
@@ -63,11 +63,11 @@ impl Replies {
         *self = Self::default();
     }
 
-    /// The next reply that ends in this call, of which `missing` bytes behind `bytes` were not captured. `at` moves over what is
-    /// done with, and beyond the end of the bytes where a length says what is still to come. None: the rest of the bytes has to
-    /// come again, with more behind it.
+    /// Returns the next reply that ends in this call, of which `missing` bytes behind `bytes` were not captured. `at` moves over consumed
+    /// bytes, and beyond the end of the bytes if a length covers bytes that are still to come. None: the rest of the bytes must be passed
+    /// again, with more behind it.
     ///
-    /// `exec` is what was queued, if the next reply is that to `EXEC`.
+    /// `exec` is the queued transaction, if the next reply is that to `EXEC`.
     #[inline(always)]
     pub(crate) fn next(
         &mut self,
@@ -84,7 +84,7 @@ impl Replies {
                 && let Some(reply) = self.current
             {
                 if *at > bytes.len() + missing {
-                    // It ends in a later call, and so does the command: the end of that string is waited for.
+                    // The reply ends in a later call, and so does the command: its last two bytes are waited for.
                     *at -= 2;
                     self.in_line = true;
                     return Ok(None);
@@ -113,12 +113,12 @@ impl Replies {
         }
     }
 
-    /// What has failed of the transaction that was replied to last.
+    /// Returns which commands of the last answered transaction have failed.
     pub(crate) const fn outcome(&self) -> Outcome {
         self.outcome
     }
 
-    /// Passes one element. False if it has to come again, with more behind it.
+    /// Consumes one element. Returns false if it must be passed again, with more behind it.
     #[inline(always)]
     fn read_element(&mut self, rest: &[u8], at: &mut usize) -> Result<bool, Malformed> {
         let Some(&kind) = rest.first() else { return Ok(false) };
@@ -148,7 +148,7 @@ impl Replies {
                 Ok(true)
             }
             b'*' | b'~' | b'%' | b'>' | b'|' => self.read_aggregate(kind, rest, at),
-            // A server that prepares a replica says so that it lives.
+            // Keep-alive of a server that prepares a replica.
             b'\n' if self.is_first() => {
                 *at += 1;
                 Ok(true)
@@ -157,7 +157,7 @@ impl Replies {
         }
     }
 
-    /// An element that is a line.
+    /// Reads an element that is a line.
     #[inline(always)]
     fn read_line(&mut self, kind: u8, rest: &[u8], at: &mut usize) -> Result<bool, Malformed> {
         let end = line::end(rest);
@@ -181,7 +181,7 @@ impl Replies {
         Ok(!self.in_line)
     }
 
-    /// An element that says how many others follow.
+    /// Reads an element that announces a number of others.
     fn read_aggregate(&mut self, kind: u8, rest: &[u8], at: &mut usize) -> Result<bool, Malformed> {
         let Some((count, header)) = line::parse_number(rest)? else { return Ok(false) };
         let elements = match kind {
@@ -189,7 +189,7 @@ impl Replies {
             _ => u64::from(count.unwrap_or(0)),
         };
         if kind == b'|' {
-            // Attributes stand before the element that they are about, and do not count as one.
+            // Attributes precede their element, and do not count as one.
             self.left = self.left.saturating_add(elements);
             *at += header;
             return Ok(true);
@@ -224,7 +224,7 @@ impl Replies {
         self.left == 1 && self.current.is_none()
     }
 
-    /// Skips this many elements; the first of all says what the reply is.
+    /// Skips this many elements; the first of all defines the kind of the reply.
     #[inline]
     fn skip(&mut self, elements: u64, reply: Reply) {
         if self.is_first() {
@@ -239,7 +239,7 @@ impl Replies {
         self.left = self.left.saturating_sub(elements);
     }
 
-    /// Looks for the end of a long line.
+    /// Searches the end of a long line.
     #[cold]
     fn skip_line_end(&mut self, bytes: &[u8], at: &mut usize) -> bool {
         let end = line::end(bytes.get(*at..).unwrap_or_default());
@@ -249,7 +249,7 @@ impl Replies {
     }
 }
 
-/// The string that an array begins with, empty if it begins with something else or something long. None if it has not come.
+/// Returns the first string of an array; empty if the array begins with another type or a long string, None if it has not come yet.
 fn first_string(rest: &[u8]) -> Option<&[u8]> {
     match rest.first()? {
         b'$' => match line::parse_number(rest) {
@@ -277,7 +277,7 @@ mod tests {
     use super::{Replies, Shape};
     use crate::line::Malformed;
 
-    /// What all replies in some pieces of a stream are, and what is left of the last piece.
+    /// Describes all replies in the pieces of a stream; also returns the rest of the last piece.
     fn read(pieces: &[&[u8]]) -> Result<(Vec<String>, usize), Malformed> {
         let (mut replies, mut told, mut bytes, mut skip) = (Replies::default(), Vec::new(), Vec::new(), 0_usize);
         for piece in pieces {

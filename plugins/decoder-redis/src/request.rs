@@ -1,4 +1,4 @@
-//! What a client sends: commands.
+//! The client's bytes: commands.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,22 +9,22 @@ use crate::vocabulary::{Kind, Name, Vocabulary};
 /// The position in a client's bytes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Requests {
-    /// Arguments of the last command that are still to come.
+    /// Number of arguments of the last command that are still to come.
     left: u32,
-    /// Whether the position is lost: the next command has to be found.
+    /// Whether the position is lost: the next command must be searched.
     is_lost: bool,
 }
 
-/// One command, as soon as its name is known.
+/// One command, once its name is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Command {
-    /// Where in the bytes it starts.
+    /// Its offset in the bytes.
     pub start: usize,
     pub name: Name,
     pub kind: Kind,
-    /// Behind the name.
+    /// Number of arguments behind the name.
     pub arguments: u32,
-    /// The database of `SELECT`; one of [`ON`], [`OFF`] and [`SKIP`] of `CLIENT REPLY`.
+    /// For `SELECT` the database; for `CLIENT REPLY` one of [`ON`], [`OFF`] and [`SKIP`].
     pub detail: u16,
 }
 
@@ -35,21 +35,21 @@ pub(crate) const OFF: u16 = 1;
 /// `CLIENT REPLY SKIP`
 pub(crate) const SKIP: u16 = 2;
 
-/// Maximum length of a command's name; the longest that is known has 21 bytes.
+/// Maximum length of a command's name; the longest known one has 21 bytes.
 const MAX_NAME: u32 = 64;
-/// Maximum length of an inline command. Redis takes 64 KiB, but what is typed is shorter.
+/// Maximum length of an inline command. Redis accepts 64 KiB, but typed commands are shorter.
 const MAX_INLINE: usize = 1024;
 
 // === impl Requests ===
 
 impl Requests {
-    /// Marks the position as lost: the next command has to be found.
+    /// Marks the position as lost: the next command must be searched.
     pub(crate) fn lose_position(&mut self) {
         *self = Self { left: 0, is_lost: true };
     }
 
-    /// The next command that starts at `at` or behind. `at` moves over what is done with, and beyond the end of the bytes where a
-    /// length says what is still to come. None: the rest of the bytes has to come again, with more behind it.
+    /// Returns the next command that starts at `at` or behind. `at` moves over consumed bytes, and beyond the end of the bytes if a length
+    /// covers bytes that are still to come. None: the rest of the bytes must be passed again, with more behind it.
     #[inline(always)]
     pub(crate) fn next(&mut self, words: &Vocabulary, bytes: &[u8], at: &mut usize) -> Result<Option<Command>, Malformed> {
         if self.is_lost && !self.find_command(words, bytes, at) {
@@ -87,7 +87,7 @@ impl Requests {
         }
     }
 
-    /// Moves to where the next command starts. What looks like one behind other bytes counts only if its name is known.
+    /// Moves to the start of the next command. A match behind other bytes counts only if its name is known.
     #[cold]
     fn find_command(&mut self, words: &Vocabulary, bytes: &[u8], at: &mut usize) -> bool {
         let is_start = |&start: &usize| {
@@ -106,7 +106,7 @@ impl Requests {
     }
 }
 
-/// The command that these bytes begin with, if its name has come.
+/// Returns the command at the start of these bytes, if its name has come.
 pub(crate) fn first_command(words: &Vocabulary, bytes: &[u8]) -> Option<Command> {
     match (bytes.first()?, line::parse_number(bytes)) {
         (b'*', Ok(Some((Some(count @ 1..), length)))) => {
@@ -118,8 +118,8 @@ pub(crate) fn first_command(words: &Vocabulary, bytes: &[u8]) -> Option<Command>
     }
 }
 
-/// A command of `count` strings, the first of which is `header` bytes behind `start`; the place behind the strings that were looked
-/// at, and how many are left. None if one of those has not come.
+/// Parses a command of `count` strings, the first of which is `header` bytes behind `start`; returns it with the offset behind the parsed
+/// strings and the number of remaining ones. None if one of the strings has not come yet.
 #[inline(always)]
 fn parse_command(
     words: &Vocabulary,
@@ -143,12 +143,12 @@ fn parse_command(
     Ok(Some((command, at, left)))
 }
 
-/// Whether a word can begin so.
+/// Whether a word can begin with this byte.
 const fn is_word(byte: &u8) -> bool {
     byte.is_ascii_alphabetic() || matches!(byte, b'"' | b'\'')
 }
 
-/// A command typed as words on a line, and the length of the line.
+/// Parses an inline command; also returns the length of the line.
 #[cold]
 fn parse_inline(words: &Vocabulary, rest: &[u8], start: usize) -> Result<Option<(Command, usize)>, Malformed> {
     let Some(length) = line::end(rest) else {
@@ -159,7 +159,7 @@ fn parse_inline(words: &Vocabulary, rest: &[u8], start: usize) -> Result<Option<
     let (mut parts, mut part) = (Words::new(text), Vec::new());
     parts.next(&mut part);
     let name = words.command(&part);
-    // An HTTP request is no `GET`: Redis closes such a connection as well.
+    // An HTTP request is not the command `GET`: Redis closes such a connection as well.
     if name == Name::default() || text.ends_with(b" HTTP/1.1\r\n") {
         return Err(Malformed);
     }
@@ -169,14 +169,14 @@ fn parse_inline(words: &Vocabulary, rest: &[u8], start: usize) -> Result<Option<
         command.arguments += 1;
         wants_more = wants_more && command.read_argument(words, &part) && command.needs_argument();
     }
-    // Whatever it says, it is answered with an error.
+    // Such a line is always answered with an error.
     if parts.is_unbalanced {
         command.kind = Kind::Plain;
     }
     Ok(Some((command, length)))
 }
 
-/// The string at `at`, which moves behind it; an empty one instead of what is too long for a name. None if it has not come.
+/// Returns the string at `at`, and moves `at` behind it; an empty string if it is too long for a name. None if it has not come yet.
 #[inline]
 fn parse_string<'a>(bytes: &'a [u8], at: &mut usize) -> Result<Option<&'a [u8]>, Malformed> {
     let rest = bytes.get(*at..).unwrap_or_default();
@@ -193,7 +193,7 @@ fn parse_string<'a>(bytes: &'a [u8], at: &mut usize) -> Result<Option<&'a [u8]>,
     }
 }
 
-/// Moves `at` behind the string there, whose bytes may still be to come. False if its length has not come.
+/// Moves `at` behind the string there, whose bytes may still be to come. Returns false if its length has not come yet.
 #[inline]
 fn skip_string(bytes: &[u8], at: &mut usize) -> Result<bool, Malformed> {
     let rest = bytes.get(*at..).unwrap_or_default();
@@ -206,7 +206,7 @@ fn skip_string(bytes: &[u8], at: &mut usize) -> Result<bool, Malformed> {
     Ok(true)
 }
 
-/// How long a string is, and its header. None if that has not come.
+/// Returns the length of a string and that of its header; None if they have not come yet.
 #[inline(always)]
 fn parse_string_header(rest: &[u8]) -> Result<Option<(u32, usize)>, Malformed> {
     match rest.first() {
@@ -223,13 +223,13 @@ fn parse_string_header(rest: &[u8]) -> Result<Option<(u32, usize)>, Malformed> {
 // === impl Command ===
 
 impl Command {
-    /// Whether its next argument says what it is.
+    /// Whether its name or its effect depends on the next argument.
     #[inline]
     fn needs_argument(&self) -> bool {
         matches!(self.kind, Kind::Container | Kind::Select | Kind::Reply)
     }
 
-    /// Takes the next argument; whether the one behind it is of interest, too.
+    /// Applies the next argument; returns whether the one behind it is needed, too.
     fn read_argument(&mut self, words: &Vocabulary, argument: &[u8]) -> bool {
         match self.kind {
             Kind::Container => {
@@ -262,7 +262,7 @@ mod tests {
     use crate::line::Malformed;
     use crate::vocabulary::{Kind, Vocabulary};
 
-    /// The names of all commands in some pieces of a stream, with their arguments, and what is left of the last piece.
+    /// Returns the names of all commands in the pieces of a stream, with their number of arguments, and the rest of the last piece.
     fn read(pieces: &[&[u8]]) -> Result<(Vec<(String, u32)>, usize), Malformed> {
         let (words, mut requests) = (Vocabulary::new(), Requests::default());
         let (mut names, mut bytes, mut skip) = (Vec::new(), Vec::new(), 0_usize);
@@ -340,7 +340,7 @@ mod tests {
         for bytes in bad {
             assert_eq!(read(&[bytes]).map(drop), Err(Malformed), "{:?}", String::from_utf8_lossy(bytes));
         }
-        // The largest that may be claimed: nothing is kept for it, and places stay within 32 bits.
+        // The largest values that may be claimed: nothing is allocated for them, and offsets stay within 32 bits.
         let (names, kept) = read(&[b"*2147483647\r\n$2147483647\r\n", b"x"]).unwrap();
         assert_eq!((names, kept), (named(&[("OTHER", 2_147_483_646)]), 0));
     }

@@ -1,25 +1,25 @@
-//! `MULTI` to `EXEC`: what commands change takes place when they run, not when they are queued.
+//! `MULTI` to `EXEC`: the changes of commands take effect when the commands run, not when they are queued.
 
 use serde::{Deserialize, Serialize};
 
 use crate::request::{OFF, ON, SKIP};
 use crate::vocabulary::Kind;
 
-/// Commands that were queued.
+/// The queued commands.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Transaction {
-    /// How many.
+    /// Number of commands.
     pub queued: u32,
-    /// What `EXEC` will answer with: a result for each, but as many as channels for a `SUBSCRIBE`, and none for those behind a
+    /// Number of results in the reply to `EXEC`: one for each command, but one per channel for a `SUBSCRIBE`, and none for those behind a
     /// `CLIENT REPLY` that turns them off, though the reply announces one.
     results: u64,
-    /// Results are turned off.
+    /// Whether results are turned off.
     is_off: bool,
-    /// Those that change the conversation, by the places of their results, the first of [`MAX_CHANGES`].
+    /// Changes of the connection's state by the positions of their results, the first [`MAX_CHANGES`].
     changes: Vec<(u64, Change)>,
 }
 
-/// What a command changes once it runs.
+/// The change that a command makes once it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Change {
     pub kind: Kind,
@@ -27,17 +27,17 @@ pub(crate) struct Change {
     pub arguments: u32,
 }
 
-/// What has failed of the commands that `EXEC` ran: of the first 64, a bit for each.
+/// Which of the commands that `EXEC` ran have failed: a bit for each of the first 64.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outcome(u64);
 
-/// Maximum number of changes that are remembered of one transaction.
+/// Maximum number of changes that are stored of one transaction.
 const MAX_CHANGES: usize = 32;
 
 // === impl Transaction ===
 
 impl Transaction {
-    /// One more command is queued.
+    /// Queues one more command.
     pub(crate) fn queue(&mut self, change: Change) {
         let Change { kind, detail, arguments } = change;
         let is_change = matches!(kind, Kind::Select | Kind::Subscribe | Kind::Unsubscribe | Kind::Reply | Kind::Monitor);
@@ -56,12 +56,12 @@ impl Transaction {
         };
     }
 
-    /// How many results come, where the reply announces so many.
+    /// Returns the number of results that come if the reply announces this number.
     pub(crate) fn results(&self, announced: u64) -> u64 {
         if announced == u64::from(self.queued) { self.results } else { announced }
     }
 
-    /// What changes when all have run.
+    /// Returns the changes that are in effect after all commands have run.
     pub(crate) fn changes(&self, outcome: Outcome) -> impl Iterator<Item = Change> + '_ {
         self.changes.iter().filter(move |(place, _)| !outcome.has_failed(*place)).map(|(_, change)| *change)
     }
@@ -70,7 +70,7 @@ impl Transaction {
 // === impl Outcome ===
 
 impl Outcome {
-    /// The result in this place is an error.
+    /// Marks the result at this position as an error.
     pub(crate) fn mark_failed(&mut self, place: u64) {
         self.0 |= bit(place);
     }
@@ -80,7 +80,7 @@ impl Outcome {
     }
 }
 
-/// 0 of a place that is not remembered.
+/// Returns the bit of a position; 0 beyond the first 64.
 fn bit(place: u64) -> u64 {
     u32::try_from(place).ok().and_then(|place| 1_u64.checked_shl(place)).unwrap_or(0)
 }

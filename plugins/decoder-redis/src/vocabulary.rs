@@ -1,16 +1,15 @@
-//! The commands and the errors that are called by their names; all others are `OTHER`, because a name comes from the wire and
-//! is a dimension.
+//! Names of commands and errors. All others become `OTHER`, because a name comes from the wire and is a dimension.
 
 use std::fmt;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A command that is known, by its place among [`NAMES`].
+/// A known command, by its index in [`NAMES`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Name(u16);
 
-/// What a command does to the conversation itself.
+/// The effect of a command on the conversation itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
     /// One command, one reply.
@@ -20,60 +19,60 @@ pub(crate) enum Kind {
     Container,
     /// Waits on purpose: no timeout applies.
     Blocks,
-    /// Chooses the database.
+    /// Selects the database.
     Select,
-    /// As many confirmations as channels.
+    /// Gets one confirmation per channel.
     Subscribe,
-    /// The same, but without arguments for all that there are.
+    /// As `Subscribe`, but without arguments it applies to all channels.
     Unsubscribe,
     /// `CLIENT REPLY`: turns replies off and on.
     Reply,
-    /// What follows is queued.
+    /// Commands behind it are queued.
     Multi,
-    /// Runs what was queued.
+    /// Runs the queued commands.
     Exec,
-    /// Forgets what was queued.
+    /// Drops the queued commands.
     Discard,
-    /// Back to the beginning.
+    /// Resets the connection to its initial state.
     Reset,
     /// Allowed while subscribed.
     Ping,
-    /// What follows the reply are no replies.
+    /// The server's bytes behind the reply are not replies.
     Monitor,
-    /// What follows is a stream of another kind.
+    /// A stream of another kind follows.
     Replicate,
-    /// The connection ends with it.
+    /// Ends the connection.
     Ends,
 }
 
 /// Finds names, without an allocation.
 #[derive(Debug, Clone)]
 pub(crate) struct Vocabulary {
-    /// Places among [`NAMES`] by hash, 0 where there is none; a power of two.
+    /// Indices in [`NAMES`] by hash, 0 for an empty slot; the length is a power of two.
     slots: Vec<u16>,
     kinds: Vec<Kind>,
 }
 
-/// The first word of an error. The rest of its text is the server's own, may hold keys and values, and goes nowhere.
+/// The first word of an error. The rest of its text is written by the server, may hold keys and values, and is not exported.
 ///
 /// `ERR`, `WRONGTYPE`, `MOVED`: one of [`ERRORS`]; anything else is `_OTHER`, because a script can make any word an error.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Code {
-    /// Zeros behind the word. No length: what is one number is copied as one.
+    /// The word, filled with zeros. No length field: a single number is copied as one.
     bytes: [u8; CODE_BYTES],
 }
 
-/// Twice as many as names and a bit: nearly all are found at the first look.
+/// Number of slots: more than twice the number of names, so nearly all are found at the first probe.
 const SLOTS: usize = 1024;
-/// Bytes of a [`Code`].
+/// Length of a [`Code`] in bytes.
 const CODE_BYTES: usize = 16;
-/// An error that begins with none of [`ERRORS`].
+/// Stands for an error that does not begin with one of [`ERRORS`].
 const OTHER_ERROR: &[u8] = b"_OTHER";
 
 // === impl Name ===
 
 impl Name {
-    /// The name in capitals.
+    /// Returns the name in capitals.
     pub(crate) fn text(self) -> &'static str {
         NAMES.get(usize::from(self.0)).copied().unwrap_or_default()
     }
@@ -83,7 +82,7 @@ impl Name {
     }
 }
 
-/// By its text: another version may have others in its place.
+/// Serialised as text: the index may differ in another version.
 impl Serialize for Name {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.text())
@@ -100,7 +99,7 @@ impl<'de> Deserialize<'de> for Name {
 // === impl Vocabulary ===
 
 impl Vocabulary {
-    /// All names.
+    /// Returns a vocabulary of all names.
     pub(crate) fn new() -> Self {
         let mut words = Self { slots: vec![0; SLOTS], kinds: NAMES.iter().map(|name| kind_of(name)).collect() };
         for (place, name) in (0..).zip(NAMES).filter(|(_, name)| !name.contains(' ')) {
@@ -112,7 +111,7 @@ impl Vocabulary {
         words
     }
 
-    /// The command of this name in any case; `OTHER` if it is unknown.
+    /// Returns the command of this name in any case; `OTHER` if it is unknown.
     #[inline]
     pub(crate) fn command(&self, name: &[u8]) -> Name {
         for slot in self.probe(name) {
@@ -125,7 +124,7 @@ impl Vocabulary {
         Name::default()
     }
 
-    /// The subcommand of a container; the container if it is unknown.
+    /// Returns the subcommand of a container; the container if it is unknown.
     pub(crate) fn subcommand(&self, container: Name, name: &[u8]) -> Name {
         let behind = usize::from(container.0) + 1;
         let of_it = NAMES.iter().enumerate().skip(behind);
@@ -134,13 +133,13 @@ impl Vocabulary {
         found.and_then(|(place, _)| u16::try_from(place).ok()).map_or(container, Name)
     }
 
-    /// What a command does to the conversation.
+    /// Returns the effect of a command on the conversation.
     #[inline]
     pub(crate) fn kind(&self, name: Name) -> Kind {
         self.kinds.get(usize::from(name.0)).copied().unwrap_or_default()
     }
 
-    /// The slots in which a name may be, the likeliest first.
+    /// Returns the slots in which a name may be, the most likely first.
     #[inline]
     fn probe(&self, name: &[u8]) -> impl Iterator<Item = usize> + use<> {
         let first = hash(name);
@@ -152,7 +151,7 @@ fn is_named(known: Name, name: &[u8]) -> bool {
     known.text().as_bytes().eq_ignore_ascii_case(name)
 }
 
-/// Letters differ from their capitals in one bit, which does not count here.
+/// Hashes a name. Upper and lower case of a letter differ in one bit, which is ignored.
 #[inline]
 fn hash(name: &[u8]) -> usize {
     const CAPITALS: u64 = 0xdfdf_dfdf_dfdf_dfdf;
@@ -189,10 +188,10 @@ fn kind_of(name: &str) -> Kind {
 // === impl Code ===
 
 impl Code {
-    /// Of a reply that is no error.
+    /// The code of a reply that is not an error.
     pub(crate) const NONE: Self = Self { bytes: [0; CODE_BYTES] };
 
-    /// Of an error's text.
+    /// Returns the code of an error's text.
     pub(crate) fn of(text: &[u8]) -> Self {
         let end = text.iter().position(|byte| !byte.is_ascii_uppercase()).unwrap_or(text.len());
         let ends = text.get(end).is_none_or(u8::is_ascii_whitespace);
@@ -205,7 +204,7 @@ impl Code {
         Self { bytes }
     }
 
-    /// The word; empty for none.
+    /// Returns the word; empty for no error.
     pub(crate) fn text(&self) -> &str {
         let length = CODE_BYTES - u128::from_le_bytes(self.bytes).leading_zeros() as usize / 8;
         let word = self.bytes.get(..length).unwrap_or_default();
@@ -225,7 +224,7 @@ impl fmt::Debug for Code {
     }
 }
 
-/// What Redis, Valkey and Sentinel begin their errors with.
+/// The first words of errors of Redis, Valkey and Sentinel.
 #[rustfmt::skip]
 const ERRORS: [&str; 36] = [
     "ERR", "WRONGTYPE", "NOAUTH", "NOPERM", "WRONGPASS", "MOVED", "ASK", "REDIRECT", "CROSSSLOT", "CLUSTERDOWN", "TRYAGAIN",
@@ -234,7 +233,7 @@ const ERRORS: [&str; 36] = [
     "UNBLOCKED", "DENIED", "NOPROTO", "IOERR", "INVALIDOBJ", "SYNTAX",
 ];
 
-/// First what all others are, then the commands of Redis and of its usual modules. Subcommands stand behind their container.
+/// First `OTHER`, then the commands of Redis and of its usual modules. Subcommands stand behind their container.
 #[rustfmt::skip]
 const NAMES: &[&str] = &[
     "OTHER",

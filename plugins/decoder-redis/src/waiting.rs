@@ -17,7 +17,7 @@ pub(crate) struct Waiting {
     pub arguments: u32,
 }
 
-/// A reply without a command yet: where one thread of a client writes and another reads, the record of the write may come second.
+/// A reply without a command yet: if a client writes in one thread and reads in another, the record of the write may come second.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct EarlyReply {
     pub time_ns: u64,

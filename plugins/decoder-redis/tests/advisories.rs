@@ -1,4 +1,4 @@
-//! What such parsers have been attacked with.
+//! Attacks on parsers of this protocol.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first wrong answer")]
 
@@ -11,7 +11,7 @@ fn talk(script: &str) -> Talk {
     Talk::tcp("10.0.0.7:40000", 6379).script(script)
 }
 
-/// All public text of all rows.
+/// Returns all public text of all rows.
 fn public(talk: &Talk) -> String {
     let schema = plugin_sdk::Decoder::schema(&decoder::<Redis>("{}")).clone();
     let is_public =
@@ -20,7 +20,7 @@ fn public(talk: &Talk) -> String {
     rows.filter(|(name, _)| is_public(name)).map(|(_, value)| value).collect::<Vec<_>>().join("\n")
 }
 
-/// CVE-2026-45679: the text of an error was told as it was, with the passwords and control characters in it.
+/// CVE-2026-45679: the text of an error was exported unchanged, with the passwords and control characters in it.
 #[test]
 fn the_text_of_an_error_goes_nowhere() {
     let secrets = [
@@ -49,7 +49,7 @@ fn neither_keys_nor_values_nor_names_that_are_not_known_are_told() {
     assert!(!public(&typed).contains("hunter2"));
 }
 
-/// Counts and lengths that are claimed, and loops over them (CVE-2026-45680, CVE-2026-45686 of other parsers).
+/// Claimed counts and lengths, and loops over them (CVE-2026-45680, CVE-2026-45686 of other parsers).
 #[test]
 fn claims_cost_neither_time_nor_memory() {
     let claims = [

@@ -1,4 +1,4 @@
-//! Bytes that are lost at the beginning of a direction: the command that they belong to has no reply, all others have their own.
+//! Bytes lost at the beginning of a direction: the command that they belong to has no reply, all others have their own.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first wrong answer")]
 
@@ -10,7 +10,7 @@ const DEL: &[u8] = b"*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n";
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 const WRONG: &[u8] = b"-WRONGTYPE no\r\n";
 
-/// Of a conversation whose rest is all right, the first command has no error, and the others have theirs, at both ends.
+/// Checks that the first command of the conversation has no error, and that the others have theirs, at both ends.
 fn others(talk: impl Fn(Talk) -> Talk) {
     let start = || Talk::tcp("10.0.0.7:40000", 6379);
     for start in [start(), start().at_client()] {

@@ -1,11 +1,11 @@
-//! What is missing: pipelines that are longer than the capture, and records that are lost.
+//! Missing bytes: pipelines that are longer than the capture, and lost records.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
 use decoder_redis::Redis;
 use plugin_sdk::testing::Talk;
 
-/// What is captured of a call.
+/// Number of bytes of a call that are captured.
 const CAPTURE: usize = 4096;
 const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$16\r\nkey:__rand_int__\r\n";
 const VALUE: &[u8] = b"$3\r\nVXK\r\n";
@@ -20,7 +20,7 @@ fn count(rows: &[String], name: &str) -> usize {
     rows.iter().filter(|row| row.contains(&format!("db.operation.name={name} "))).count()
 }
 
-/// After whatever happened, three commands meet their own replies.
+/// Checks that three further commands are matched with their own replies.
 fn is_right_again(talk: &Talk) -> Vec<String> {
     let after = talk.clone().client(PING).server(b"+PONG\r\n").client(PING).server(OTHER_ERROR).client(GET).server(VALUE);
     let mut rows = after.rows::<Redis>();
@@ -35,7 +35,7 @@ fn is_right_again(talk: &Talk) -> Vec<String> {
 
 #[test]
 fn a_pipeline_that_is_cut_is_counted_by_its_replies() {
-    // 300 commands are 10,800 bytes, and 300 replies 2,700: all that are not seen have replies that are.
+    // 300 commands are 10,800 bytes, and 300 replies 2,700: all commands that are not captured have replies that are.
     let rows = is_right_again(&talk().client(&GET.repeat(300)).server(&VALUE.repeat(300)));
     let seen = CAPTURE / GET.len() + 1;
     assert_eq!((count(&rows, "GET"), count(&rows, "OTHER")), (seen, 300 - seen));
@@ -44,7 +44,7 @@ fn a_pipeline_that_is_cut_is_counted_by_its_replies() {
 
 #[test]
 fn replies_that_are_cut_were_replies_all_the_same() {
-    // 100 commands are 3,600 bytes, and what they get is 200,000.
+    // 100 commands are 3,600 bytes, and their replies 200,000.
     let value = [b"$2000\r\n".as_slice(), &[b'x'; 2000], b"\r\n"].concat();
     let rows = is_right_again(&talk().client(&GET.repeat(100)).server(&value.repeat(100)));
     assert_eq!(count(&rows, "GET"), 100);

@@ -1,4 +1,4 @@
-//! Conversations with a real server, and the rows they become.
+//! Conversations with a real server, and their rows.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -13,13 +13,13 @@ fn talk(script: &str) -> Talk {
     Talk::tcp("10.0.0.7:40000", 6379).script(script)
 }
 
-/// The fields of all rows that are asked for, in the order of the rows.
+/// Returns a field of all rows, in the order of the rows.
 fn column(talk: &Talk, field: &str) -> Vec<String> {
     let value = |row: &Vec<(String, String)>| row.iter().find(|(name, _)| name == field).unwrap().1.clone();
     talk.fields::<Redis>().iter().map(value).collect()
 }
 
-/// The names of the commands, and what went wrong with them.
+/// Returns the names of the commands, and their errors.
 fn brief(talk: &Talk) -> String {
     let pairs = column(talk, "db.operation.name").into_iter().zip(column(talk, "error.type"));
     let brief = |(name, error): (String, String)| if error.is_empty() { name } else { format!("{name}!{error}") };
@@ -125,7 +125,7 @@ fn values_of_any_size_are_passed_by_their_length() {
     assert_eq!(brief(&talk(LARGE).end()), "SET, GET, MSET, GET, MGET, GET");
     for cut in [256, 4096] {
         let cut = Talk::tcp("10.0.0.7:40000", 6379).cut(cut).script(LARGE).end();
-        // What stands behind two large values was not captured, and is known by its reply.
+        // The commands behind two large values were not captured, and are known by their replies.
         assert_eq!(brief(&cut), "SET, GET, MSET, OTHER, MGET, GET");
         assert!(column(&cut, "duration").iter().all(|duration| duration == "1000000"));
     }

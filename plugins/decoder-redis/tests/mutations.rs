@@ -20,7 +20,7 @@ fn a_hundred_thousand_mutated_conversations_are_survived() {
     let mut talks: Vec<Talk> = scripts.iter().map(talk).collect();
     talks.push(Talk::tcp("10.0.0.7:40000", 6379).cut(256).script(include_str!("conversations/large.txt")));
     talks.push(Talk::tcp("10.0.0.7:40000", 6379).cut(100).script(include_str!("conversations/pipeline.txt")).tick());
-    // Without optimisation a tenth is what fits into some seconds.
+    // Without optimisation a tenth takes some seconds.
     let count = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
     let sum = mutated::<Redis>(&talks, count, 4711);
     assert!(sum.conversations == count && sum.rows > count, "{sum:?}");

@@ -1,14 +1,14 @@
-//! Secrets that are planted wherever a client or a server can write one: none is in any field of any row.
+//! Secrets in every place where a client or a server can write one: no field of any row has one.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
 use decoder_redis::Redis;
 use plugin_sdk::testing::Talk;
 
-/// What no field may have, in any case of letters.
+/// The text that must not be in any field, in any case of letters.
 const SECRET: &str = "HUNTER";
 
-/// Commands with the secret in every argument that is somebody's own.
+/// Commands with the secret in every argument that a user chooses.
 const COMMANDS: &[&[&str]] = &[
     &["AUTH", "hunter2"],
     &["AUTH", "hunter", "hunter2"],
@@ -38,7 +38,7 @@ const COMMANDS: &[&[&str]] = &[
     &["ECHO", "hunter2"],
 ];
 
-/// What a server may say to any of them.
+/// Replies that a server may send to any of them.
 const REPLIES: &[&str] = &[
     "+OK\r\n",
     "+HUNTER2\r\n",
@@ -60,7 +60,7 @@ fn counted(command: &[&str]) -> Vec<u8> {
     format!("*{}\r\n{strings}", command.len()).into_bytes()
 }
 
-/// A command as it is typed: without quotes, and with each kind.
+/// An inline command: without quotes, and with each kind.
 fn typed(command: &[&str]) -> [Vec<u8>; 3] {
     let line = |quote: &str| {
         let words: Vec<String> = command.iter().map(|word| format!("{quote}{}{quote}", word.replace('\'', "\\'"))).collect();

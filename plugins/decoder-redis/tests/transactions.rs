@@ -5,7 +5,7 @@
 use decoder_redis::Redis;
 use plugin_sdk::testing::Talk;
 
-/// Commands that are typed one after the other, each with what the server answers.
+/// Commands that are sent one by one, each with the server's reply.
 fn typed(calls: &[(&str, &str)]) -> Talk {
     let talk = Talk::tcp("10.0.0.7:40000", 6379);
     calls.iter().fold(talk, |talk, (command, reply)| {
@@ -21,7 +21,7 @@ fn pipelined(calls: &[(&str, &str)]) -> Talk {
     Talk::tcp("10.0.0.7:40000", 6379).client(commands.as_bytes()).server(replies.as_bytes())
 }
 
-/// Command, database, error and size of each row.
+/// Returns command, database, error and size of each row.
 fn told(talk: &Talk) -> Vec<String> {
     let row = |row: Vec<(String, String)>| {
         let of = |name: &str| row.iter().find(|(known, _)| known == name).unwrap().1.clone();
@@ -37,7 +37,7 @@ const OK: &str = "+OK\r\n";
 const QUEUED: &str = "+QUEUED\r\n";
 const NIL: &str = "$-1\r\n";
 
-/// The last row, whether the commands come one by one or at once.
+/// Returns the last row, which must be the same if the commands come one by one or at once.
 fn last(calls: &[(&str, &str)]) -> String {
     let (one_by_one, at_once) = (told(&typed(calls)), told(&pipelined(calls)));
     assert_eq!(one_by_one.last(), at_once.last(), "{calls:?}");

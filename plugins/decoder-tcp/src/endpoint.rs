@@ -1,4 +1,4 @@
-//! The two ends of a connection, and which of them this is.
+//! The two ends of a connection, and the role of this one.
 
 use std::fmt::Write;
 use std::net::Ipv6Addr;
@@ -10,7 +10,7 @@ use crate::record::{CLIENT, IPV4, SERVER, TcpRecord};
 /// One end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Endpoint<'a> {
-    /// In host order.
+    /// Port in host byte order.
     pub port: u16,
     address: &'a [u8; 16],
     is_ipv4: bool,
@@ -34,17 +34,17 @@ impl Endpoint<'_> {
     }
 }
 
-/// This end.
+/// Returns this end.
 pub(crate) fn local(tcp: TcpRecord<'_>) -> Endpoint<'_> {
     Endpoint { port: tcp.local_port(), address: tcp.local_address(), is_ipv4: tcp.family() == IPV4 }
 }
 
-/// The other end.
+/// Returns the other end.
 pub(crate) fn remote(tcp: TcpRecord<'_>) -> Endpoint<'_> {
     Endpoint { port: tcp.remote_port(), address: tcp.remote_address(), is_ipv4: tcp.family() == IPV4 }
 }
 
-/// The end that listened, if it is known.
+/// Returns the end that listened, if it is known.
 pub(crate) fn server(tcp: TcpRecord<'_>) -> Option<Endpoint<'_>> {
     match tcp.role() {
         CLIENT => Some(remote(tcp)),
@@ -53,7 +53,7 @@ pub(crate) fn server(tcp: TcpRecord<'_>) -> Option<Endpoint<'_>> {
     }
 }
 
-/// The end that connected, if it is known.
+/// Returns the end that connected, if it is known.
 pub(crate) fn client(tcp: TcpRecord<'_>) -> Option<Endpoint<'_>> {
     match tcp.role() {
         CLIENT => Some(local(tcp)),
@@ -62,7 +62,7 @@ pub(crate) fn client(tcp: TcpRecord<'_>) -> Option<Endpoint<'_>> {
     }
 }
 
-/// What this end is.
+/// Returns the name of this end's role.
 pub(crate) fn role_name(tcp: TcpRecord<'_>) -> &'static str {
     match tcp.role() {
         CLIENT => "client",
@@ -71,7 +71,7 @@ pub(crate) fn role_name(tcp: TcpRecord<'_>) -> &'static str {
     }
 }
 
-/// The OpenTelemetry span kind: client, server, or internal where the role is not known.
+/// Returns the OpenTelemetry span kind: client, server, or internal if the role is not known.
 pub(crate) fn span_kind(tcp: TcpRecord<'_>) -> u32 {
     match tcp.role() {
         CLIENT => 3,
@@ -80,7 +80,7 @@ pub(crate) fn span_kind(tcp: TcpRecord<'_>) -> u32 {
     }
 }
 
-/// The name of a TCP state, as `network.connection.state` has it.
+/// Returns the name of a TCP state, as defined for `network.connection.state`.
 pub(crate) fn state_name(number: u8) -> &'static str {
     match number {
         1 => "established",

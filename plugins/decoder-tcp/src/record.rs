@@ -1,4 +1,4 @@
-//! What probe `tcp` writes: `struct tcp_record` of `bpf/tcp/record.h`.
+//! The records of probe `tcp`: `struct tcp_record` of `bpf/tcp/record.h`.
 
 use plugin_sdk::{Bytes, Chars};
 

@@ -1,17 +1,17 @@
-//! Which header fields a decoder of requests cares for, and the static table: RFC 7541, appendix A.
+//! The header fields that the decoder reads, and the static table: RFC 7541, appendix A.
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a header field. The values of those that are not looked at are not remembered either.
+/// The name of a header field. Values of names that do not matter are not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Name {
-    /// It stood in a part of the connection that was not seen.
+    /// The name is in a part of the connection that was not seen.
     Unknown,
-    /// The same, but its value was seen, and has one digit or two: the status of a gRPC call may look so.
+    /// As `Unknown`, but the value was seen and has one or two digits, like the status of a gRPC call.
     Digits,
-    /// Seen, and of no interest.
+    /// The name was seen and does not matter.
     Other,
-    /// `:authority`, `:protocol`: their values are of no interest, but that they are there.
+    /// `:authority`, `:protocol`: only their presence matters.
     Pseudo,
     Method,
     Path,
@@ -28,7 +28,7 @@ pub(crate) enum Name {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fixed {
     pub name: Name,
-    /// Bytes of the name.
+    /// Length of the name in bytes.
     pub length: u32,
     pub value: &'static str,
 }
@@ -119,18 +119,18 @@ impl Name {
         }
     }
 
-    /// Whether the value is looked at.
+    /// Whether the value is read.
     pub(crate) const fn matters(self) -> bool {
         !matches!(self, Self::Unknown | Self::Other | Self::Pseudo)
     }
 }
 
-/// An entry of the static table, counted from 1.
+/// Returns an entry of the static table, counted from 1.
 pub(crate) fn fixed_at(index: usize) -> Option<&'static Fixed> {
     FIXED.get(index.checked_sub(1)?)
 }
 
-/// Entries of the static table.
+/// Number of entries of the static table.
 pub(crate) const FIXED_ENTRIES: usize = NAMES.len();
 
 #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses a wrong place")]

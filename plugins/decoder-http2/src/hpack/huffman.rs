@@ -1,10 +1,10 @@
 //! The Huffman code of HPACK: RFC 7541, section 5.2 and appendix B.
 //!
-//! The code is canonical: codes rise with their length, and within a length with the symbol. So the lengths alone are the code,
-//! and the tables below are computed from them by the compiler. Symbols of up to eight bits, which is what header text is made of,
-//! take one look into a table; the others are found by their length.
+//! The code is canonical: codes rise with their length, and within a length with the symbol. The lengths alone therefore define the code,
+//! and the compiler computes the tables below from them. Symbols of up to eight bits, of which header text is made, take one lookup; the
+//! others are found by their length.
 
-/// Bits of the code of each byte, and of EOS, which no text has.
+/// Length in bits of the code of each byte, and of EOS, which does not occur in a text.
 const LENGTHS: [u8; 257] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28,
     28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12, 10, 13, 6, 7, 7,
@@ -15,16 +15,16 @@ const LENGTHS: [u8; 257] = [
     27, 26, 24, 25, 19, 21, 26, 27, 27, 26, 27, 24, 21, 21, 26, 26, 28, 27, 27, 27, 20, 24, 20, 21, 22, 21, 21, 23, 22, 22, 25,
     25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
 ];
-/// Bits of the longest code.
+/// Length of the longest code, in bits.
 pub(crate) const LONGEST: usize = 30;
-/// Bits that the first look takes.
+/// Number of bits of the first lookup.
 const LOOK: u32 = 8;
 
-/// By the next eight bits: the symbol and the length of its code; length 0 where the code is longer.
+/// By the next eight bits: the symbol and the length of its code; length 0 if the code is longer.
 static SHORT: [(u8, u8); 1 << LOOK] = CODE.short;
-/// By length: where its symbols begin in `SORTED`, its first code, and how many there are.
+/// By length: the index of its first symbol in `SORTED`, its first code, and the number of its symbols.
 static LONG: [Length; LONGEST + 1] = CODE.lengths;
-/// The symbols by their codes.
+/// The symbols in the order of their codes.
 static SORTED: [u16; 257] = CODE.sorted;
 
 const CODE: Code = code();
@@ -42,11 +42,11 @@ struct Length {
     first: u32,
 }
 
-/// Calls `take` with each byte of a text. False: it is no text; what was taken is not worth anything then.
+/// Calls `take` with each byte of a text. Returns false if the text is invalid; then the bytes already passed must be discarded.
 #[inline]
 pub(crate) fn decode(coded: &[u8], mut take: impl FnMut(u8)) -> bool {
     let mut rest = coded;
-    // The next bits, from the highest down; `have` of them are real.
+    // The next bits, from the highest down; the first `have` of them are from the text.
     let mut bits = 0_u64;
     let mut have = 0_u32;
     loop {
@@ -63,7 +63,7 @@ pub(crate) fn decode(coded: &[u8], mut take: impl FnMut(u8)) -> bool {
                 rest = &[];
             }
         }
-        // Past the end come ones: so a code that needs them is padding.
+        // Behind the end the bits are ones, so a code that needs them is padding.
         let ahead = if have < 64 { bits | u64::MAX >> have } else { bits };
         let (symbol, length) = match SHORT.get((ahead >> (64 - LOOK)) as usize) {
             Some(&(symbol, length)) if length != 0 => (u16::from(symbol), u32::from(length)),
@@ -82,7 +82,7 @@ pub(crate) fn decode(coded: &[u8], mut take: impl FnMut(u8)) -> bool {
     }
 }
 
-/// The symbol of a code of more than eight bits, and its length.
+/// Returns the symbol of a code of more than eight bits, and its length.
 #[cold]
 fn find_long(ahead: u64) -> Option<(u16, u32)> {
     (LOOK + 1..).zip(LONG.iter().skip(LOOK as usize + 1)).find_map(|(bits, length)| {
@@ -92,7 +92,7 @@ fn find_long(ahead: u64) -> Option<(u16, u32)> {
     })
 }
 
-/// The tables, from the lengths.
+/// Computes the tables from the lengths.
 #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses a wrong place")]
 const fn code() -> Code {
     let nothing = Length { begin: 0, count: 0, first: 0 };
@@ -131,13 +131,13 @@ const fn code() -> Code {
 pub(crate) mod tests {
     use super::{LENGTHS, LONG, SORTED, decode};
 
-    /// The text of a code.
+    /// Decodes a text.
     fn text(coded: &[u8]) -> Option<Vec<u8>> {
         let mut text = Vec::new();
         decode(coded, |byte| text.push(byte)).then_some(text)
     }
 
-    /// The code of a text.
+    /// Encodes a text.
     pub(crate) fn encode(text: &[u8]) -> Vec<u8> {
         let mut bits = Vec::new();
         for &byte in text {

@@ -1,12 +1,11 @@
 //! The dynamic table of one direction: RFC 7541, section 2.3.2. It need not have seen all of the connection.
 //!
-//! Entries are found by counting back from the newest one. So what was added since the last gap is found rightly whatever stood
-//! before. What was added before it has moved by an unknown number of places, so it is not found any more, but it is kept until the
-//! next gap: [`recover`](crate::recover) may find out by how many. An index that reaches behind what is known is an unknown field,
-//! never an error.
+//! Entries are found by counting back from the newest one, so entries added since the last gap are found whatever came before. Entries
+//! added before the gap have moved by an unknown number of positions: they are not found any more, but are retained until the next gap,
+//! because [`recover`](crate::recover) may determine that number. An index behind the known entries is an unknown field, never an error.
 //!
-//! An entry that is dropped too late does no harm, because no peer refers to what it has dropped itself. So the size of a table
-//! whose beginning was not seen is taken to be the largest, and that of an entry of unknown size the least it may be.
+//! An entry that is dropped too late is harmless, because a peer does not refer to entries that it has dropped itself. A table whose
+//! beginning was not seen is therefore assumed to have the maximum size, and an entry of unknown size the minimum.
 
 use std::collections::VecDeque;
 
@@ -14,18 +13,18 @@ use serde::{Deserialize, Serialize};
 
 use super::fields::Name;
 
-/// The fields that a peer may refer to by number, as far as they are known.
+/// The fields that a peer may refer to by index, as far as they are known.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Table {
-    /// The newest last.
+    /// Oldest first.
     entries: VecDeque<Entry>,
-    /// What the entries count for.
+    /// Total size of the entries, as RFC 7541 counts it.
     size: u32,
-    /// How much they may count for.
+    /// Maximum size of the entries.
     limit: u32,
     /// Bytes of their values on the heap.
     kept: u32,
-    /// How many were added since bytes were missing; the places of the others are not known. None if no bytes were.
+    /// Number of entries added since bytes were missing; the positions of the others are not known. None if no bytes were missing.
     since: Option<u32>,
 }
 
@@ -33,44 +32,44 @@ pub(crate) struct Table {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Entry {
     pub name: Name,
-    /// Bytes of the name, as far as known.
+    /// Length of the name, as far as known.
     pub name_length: u32,
-    /// What it counts for.
+    /// Its size, as RFC 7541 counts it.
     size: u32,
     /// Empty unless the name matters.
     value: Value,
 }
 
-/// A value: those that come with every message are short, and need no heap.
+/// A value. Short values, which come with every message, need no heap.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Value {
     Here { length: u8, bytes: [u8; HERE] },
     Heap(Box<[u8]>),
 }
 
-/// Bytes of a value that need no heap: a content type, a length.
+/// Maximum length of a value without heap: a content type, a length.
 const HERE: usize = 22;
 
-/// A peer may claim any size for its table; no more than this is remembered of it.
+/// Maximum size of a table that is stored; a peer may claim any size.
 pub(crate) const LARGEST: u32 = 64 * 1024;
-/// The size of a table at the beginning of a connection.
+/// Size of a table at the beginning of a connection.
 const INITIAL: u32 = 4096;
-/// Entries that are kept while their places are not known: twice what a table of the usual size has.
+/// Maximum number of entries retained while their positions are unknown: twice the number in a table of the initial size.
 const UNSURE: usize = 256;
-/// What each entry counts for, besides its bytes.
+/// Size that RFC 7541 adds to each entry besides its bytes.
 const OVERHEAD: u32 = 32;
-/// Bytes of a value that are kept. Longer than any path worth a name.
+/// Maximum number of bytes of a value that are stored: longer than any path that becomes a route.
 const KEPT: usize = 512;
 
 // === impl Table ===
 
 impl Table {
-    /// The table at the beginning of a connection.
+    /// Returns the table at the beginning of a connection.
     pub(crate) fn initial() -> Self {
         Self { limit: INITIAL, ..Self::default() }
     }
 
-    /// An entry, counted from 0 at the newest.
+    /// Returns an entry, counted from 0 at the newest.
     pub(crate) fn get(&self, place: usize) -> Option<&Entry> {
         if self.since.is_some_and(|since| place >= since as usize) {
             return None;
@@ -82,7 +81,7 @@ impl Table {
     pub(crate) fn add(&mut self, name: Name, name_length: u32, value: &[u8], value_length: u32) {
         let size = OVERHEAD.saturating_add(name_length).saturating_add(value_length);
         self.shrink(self.limit.saturating_sub(size));
-        // Larger than the table: the table is empty then, and that is no error.
+        // An entry larger than the table empties it, which is not an error.
         if size <= self.limit {
             let value = Value::new(if name.matters() { value.get(..KEPT).unwrap_or(value) } else { &[] });
             self.kept += value.on_heap();
@@ -90,19 +89,19 @@ impl Table {
             self.size += size;
             self.since = self.since.map(|since| since + 1);
             if self.since.is_some_and(|since| since as usize >= UNSURE) {
-                // There are enough others by now.
+                // Enough entries with known positions by now.
                 self.forget_unsure();
             }
         }
     }
 
-    /// The peer changed the size.
+    /// Applies a size that the peer announced.
     pub(crate) fn resize(&mut self, limit: u32) {
         self.limit = limit.min(LARGEST);
         self.shrink(self.limit);
     }
 
-    /// Marks the places of all entries as lost: an unknown number may have been added, and the size may have changed.
+    /// Marks the positions of all entries as lost: an unknown number may have been added, and the size may have changed.
     pub(crate) fn lose_position(&mut self) {
         // Only entries inserted between the two gaps are retained; earlier ones cannot be recovered.
         let keep = self.since.filter(|&since| since > 0).map_or(UNSURE, |since| UNSURE.min(since as usize));
@@ -113,12 +112,12 @@ impl Table {
         self.since = Some(0);
     }
 
-    /// The places of all entries are known.
+    /// Whether the positions of all entries are known.
     pub(crate) const fn is_sure(&self) -> bool {
         self.since.is_none()
     }
 
-    /// As it would be if so many entries had been added while bytes were missing.
+    /// Returns the table as it would be if `hidden` entries had been added while bytes were missing.
     pub(crate) fn assuming(&self, hidden: usize) -> Self {
         let mut table = self.clone();
         let place = table.entries.len() - table.entries.len().min(self.since.unwrap_or(0) as usize);
@@ -131,7 +130,7 @@ impl Table {
         table
     }
 
-    /// Forgets the entries whose places are not known.
+    /// Drops the entries whose positions are not known.
     pub(crate) fn forget_unsure(&mut self) {
         if let Some(since) = self.since.take() {
             while self.entries.len() > since as usize {
@@ -140,12 +139,12 @@ impl Table {
         }
     }
 
-    /// About how many bytes it takes on the heap.
+    /// Returns the approximate number of bytes on the heap.
     pub(crate) fn weight(&self) -> usize {
         self.entries.capacity() * size_of::<Entry>() + self.kept as usize
     }
 
-    /// Drops the oldest entries until the rest counts for no more than this.
+    /// Drops the oldest entries until the total size is at most `size`.
     fn shrink(&mut self, size: u32) {
         while self.size > size && !self.entries.is_empty() {
             self.drop_oldest();
@@ -160,13 +159,13 @@ impl Table {
         self.since = self.since.map(|since| since.min(left));
     }
 
-    /// What it counts for.
+    /// Returns the total size of the entries.
     #[cfg(test)]
     pub(crate) const fn size(&self) -> u32 {
         self.size
     }
 
-    /// Entries.
+    /// Returns the number of entries.
     #[cfg(test)]
     pub(crate) fn entries(&self) -> usize {
         self.entries.len()
@@ -176,7 +175,7 @@ impl Table {
 // === impl Entry ===
 
 impl Entry {
-    /// Empty unless the name matters.
+    /// Returns the value; empty unless the name matters.
     pub(crate) fn value(&self) -> &[u8] {
         match &self.value {
             Value::Here { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! What sessions are made of.
+//! Parts of sessions.
 
 #![allow(dead_code, reason = "each test needs some of it")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
@@ -33,7 +33,7 @@ pub(crate) fn answer(bodies: &[&[u8]]) -> Vec<u8> {
     bodies.iter().enumerate().flat_map(|(index, body)| p(index as u8 + 1, body)).collect()
 }
 
-/// A result of one column: with lines around the rows as older servers draw them, or without.
+/// A result of one column: with EOF packets around the rows as older servers send them, or without.
 pub(crate) fn result(rows: &[&[u8]], is_old: bool) -> Vec<u8> {
     let column = b"\x03def\0\0\0\x01a\0\x0c\x3f\0\x01\0\0\0\x03\x81\0\0\0\0";
     let mut bodies: Vec<&[u8]> = vec![&[1], column];
@@ -59,12 +59,12 @@ pub(crate) fn start() -> Talk {
     Talk::tcp("10.0.0.7:40000", 3306)
 }
 
-/// A session that is let in.
+/// A session whose login was accepted.
 pub(crate) fn session() -> Talk {
     start().server(&greeting("8.0.36", u32::MAX)).client(&login(1, 0)).server(&p(2, OK))
 }
 
-/// Name, error and calls of each row.
+/// Returns name, error and calls of each row.
 pub(crate) fn told(talk: Talk) -> Vec<String> {
     let of = |row: &Vec<(String, String)>, name: &str| row.iter().find(|(known, _)| known == name).unwrap().1.clone();
     let told = |row| {
@@ -83,14 +83,14 @@ pub(crate) fn disowns(talk: &Talk) -> bool {
     disowned_from(talk).is_some()
 }
 
-/// From which byte of which record on a connection is given back; `Some(None)` for all of it.
+/// Returns the record and byte from which a connection is disowned; `Some(None)` for all of it.
 pub(crate) fn disowned_from(talk: &Talk) -> Option<Option<(u32, u32)>> {
     let mut decoder = plugin_sdk::testing::decoder::<MySql>("{}");
     let _ = talk.rows_of(&mut decoder);
     decoder.disowned().first().map(|of| of.from)
 }
 
-/// One field of each row.
+/// Returns one field of each row.
 pub(crate) fn column(talk: Talk, name: &str) -> Vec<String> {
     let of = |row: &Vec<(String, String)>| row.iter().find(|(known, _)| known == name).unwrap().1.clone();
     talk.end().fields::<MySql>().iter().map(of).collect()

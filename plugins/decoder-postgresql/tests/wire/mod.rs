@@ -1,4 +1,4 @@
-//! What sessions are made of.
+//! Parts of sessions.
 
 #![allow(dead_code, reason = "each test needs some of it")]
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first wrong answer")]
@@ -44,7 +44,7 @@ pub(crate) fn session() -> Talk {
     Talk::tcp("10.0.0.7:40000", 5432).client(&startup).server(&[&m(b'R', &[0; 4])[..], READY].concat())
 }
 
-/// Operation or error of each row, and how long it took in calls.
+/// Returns operation or error of each row, and its duration in calls.
 pub(crate) fn told(talk: Talk) -> Vec<String> {
     let rows = talk.end().fields::<PostgreSql>();
     let of = |row: &Vec<(String, String)>, name: &str| row.iter().find(|(known, _)| known == name).unwrap().1.clone();
@@ -56,17 +56,17 @@ pub(crate) fn told(talk: Talk) -> Vec<String> {
     rows.iter().map(told).collect()
 }
 
-/// A server's error.
+/// Returns an error of the server.
 pub(crate) fn failed(code: &str) -> Vec<u8> {
     m(b'E', format!("SERROR\0C{code}\0Mno\0\0").as_bytes())
 }
 
-/// A setting, as the server tells it.
+/// Returns a setting, as the server reports it.
 pub(crate) fn says(name: &str, value: &str) -> Vec<u8> {
     m(b'S', format!("{name}\0{value}\0").as_bytes())
 }
 
-/// One field of each row.
+/// Returns one field of each row.
 pub(crate) fn column(talk: Talk, name: &str) -> Vec<String> {
     let of = |row: &Vec<(String, String)>| row.iter().find(|(known, _)| known == name).unwrap().1.clone();
     talk.end().fields::<PostgreSql>().iter().map(of).collect()
