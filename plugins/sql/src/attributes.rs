@@ -7,27 +7,27 @@ use plugin_sdk::{FieldUse, Signal};
 
 use crate::statement::Statement;
 
-/// One execution and its answer: the part of a row that decoders of SQL databases have in common.
+/// One execution and its response: the part of a row that decoders of SQL databases share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
     /// `db.system.name`
     pub system: &'static str,
-    /// None if it was not seen, or is forgotten.
+    /// The statement; None if it was not seen, or was dropped.
     pub statement: Option<Rc<Statement>>,
     /// The database of the session; None if that was not seen.
     pub database: Option<Rc<str>>,
-    /// The server's code of the error; None if nothing failed.
+    /// The server's code of the error; None without an error.
     pub code: Option<Box<str>>,
-    /// How many rows the server says that it returned; 0 also where it does not say.
+    /// Number of rows that the server reports as returned; 0 also if it reports none.
     pub rows: u32,
-    /// How many statements were answered, where that is more than were read.
+    /// Number of answered statements, if it exceeds the number that were read.
     pub answered: u32,
-    /// Bytes of the client that were not captured, in which statements may be that this row stands for.
+    /// Number of bytes of the client that were not captured and may hold the statements of this row.
     pub unread: u32,
 }
 
-/// The fields and metrics of such rows, by the semantic conventions for SQL databases. Decoders add nothing but what their
-/// protocol alone has.
+/// Returns the fields and metrics of such rows, by the semantic conventions for SQL databases. Decoders add only fields that are specific
+/// to their protocol.
 #[must_use]
 pub fn sheet(event: &str) -> Sheet<Exchange> {
     let sheet = Sheet::<Exchange>::new(event, Signal::Span)
@@ -83,7 +83,7 @@ pub fn sheet(event: &str) -> Sheet<Exchange> {
 // === impl Exchange ===
 
 impl Exchange {
-    /// Emits it, named after its summary, with its code as error.
+    /// Emits the row, named after its summary, with its code as error.
     pub fn row<'a>(self, began: Began, ended_ns: u64, rows: &'a mut Emit<'_, Self>) -> RowRef<'a, Self> {
         let (statement, code, system) = (self.statement.clone(), self.code.clone(), self.system);
         let mut row = rows.row(began, ended_ns, self);

@@ -1,24 +1,24 @@
-//! Words that may be values, and are withheld as values are.
+//! Detects words that may be values, which are withheld as values are.
 //!
-//! Most statements say by their form what is a value. Those that set something do not (`SET a = b`, `ALTER USER a PASSWORD b`), and what
-//! begins with no word that servers know may be anything.
+//! In most statements the syntax identifies the values. In statements that set something it does not (`SET a = b`, `ALTER USER a PASSWORD
+//! b`), and a text that begins with an unknown word may hold values anywhere.
 
 use crate::lexer::Token;
 use crate::name::{is_word, word_length};
 use crate::operation::Operation;
 
-/// What becomes of a token.
+/// How a token is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is written as it is.
+    /// The token is written unchanged.
     Keep,
-    /// It is a value.
+    /// The token is a value.
     Value,
-    /// It is a value, and so is all that was written from this byte on.
+    /// The token is a value, and so is all text written from this byte on.
     ValueFrom(usize),
-    /// It belongs to a value that was written.
+    /// The token belongs to a value that was already written.
     Drop,
-    /// It begins another statement, and the one before may change how that is read.
+    /// The token begins another statement, and the previous one may change how that is read.
     NewStatement,
 }
 
@@ -27,17 +27,17 @@ pub(crate) enum Verdict {
 pub(crate) struct Guard {
     is_postgres: bool,
     state: State,
-    /// Parentheses that are open in a value.
+    /// Number of open parentheses in a value.
     depth: u32,
-    /// The statement may change how the next is read.
+    /// Whether the statement may change how the next is read.
     may_change_modes: bool,
-    /// How far what was written was searched for `VALUES`.
+    /// The position up to which the written text was searched for `VALUES`.
     looked_at: usize,
-    /// Where the last one ends; 0 without one.
+    /// The end of the last `VALUES`; 0 without one.
     values: usize,
-    /// `COPY .. FROM STDIN`: what a client writes behind it in the same text is data.
+    /// Whether this is `COPY .. FROM STDIN`: the client's text behind it is data.
     has_data: bool,
-    /// `SET STATEMENT a = b FOR SELECT ..`
+    /// Whether this is `SET STATEMENT a = b FOR SELECT ..`.
     is_for_one: bool,
 }
 
@@ -46,27 +46,27 @@ pub(crate) struct Guard {
 enum State {
     /// Before its first word.
     Start,
-    /// Where all words are names.
+    /// In a part where all words are names.
     Plain,
     /// The same in a `COPY`.
     Copy,
-    /// Where it is said what kind of thing is created, altered or dropped.
+    /// Before the kind of object that is created, altered or dropped.
     Kind { is_alter: bool },
-    /// In the options of a function, among which settings are.
+    /// In the options of a function, which include settings.
     Function,
     /// Before a password.
     Grants,
-    /// Before a channel, then before what is sent to it.
+    /// Before a channel, then before its message.
     Channel,
     /// Before the name of a setting.
     Name,
-    /// In it; it begins at this byte. `is_whole` if it does not end in a dot.
+    /// In the name of a setting, which begins at this byte. `is_whole` if it does not end in a dot.
     Named { start: usize, is_whole: bool },
-    /// In what a setting is set to, of which nothing or all was written.
+    /// In the value of a setting, of which nothing or all was written.
     Value { is_written: bool },
-    /// In what is written as one value, to the end of the statement.
+    /// In text that is written as one value, to the end of the statement.
     Over { is_written: bool },
-    /// Behind what is written.
+    /// Behind the text that is written.
     Gone,
 }
 
@@ -86,15 +86,15 @@ impl Guard {
         }
     }
 
-    /// What becomes of the next token. `written` is what was written before it; `is_qualified` says whether a dot stands behind it. Nearly all
-    /// tokens are written as they are: the rest is elsewhere.
+    /// Returns how the next token is written. `written` is the text before it; `is_qualified` is whether a dot follows it. Nearly all
+    /// tokens are written unchanged: the others are handled separately.
     #[inline(always)]
     pub(crate) fn judge(&mut self, token: Token<'_>, written: &[u8], is_qualified: impl FnOnce() -> bool) -> Verdict {
         if self.state != State::Plain {
             return self.judge_word(token, written.len());
         }
         match token {
-            // A string between the wrong quotes stands where a value does, or has in it what names have not.
+            // A name between quotes at the place of a value, or with bytes that names do not have, is a string between the wrong quotes.
             Token::Quoted(name) if !is_name(name) || (self.is_postgres && self.is_operand(written) && !is_qualified()) => {
                 Verdict::Value
             }
@@ -102,7 +102,7 @@ impl Guard {
         }
     }
 
-    /// Whether what stands behind this is compared, assigned or stored.
+    /// Whether the next token is compared, assigned or stored.
     fn is_operand(&mut self, written: &[u8]) -> bool {
         let written = written.trim_ascii_end();
         match written.last() {
@@ -113,7 +113,7 @@ impl Guard {
         }
     }
 
-    /// Whether this ends within a row behind `VALUES`.
+    /// Whether the written text ends within a row behind `VALUES`.
     fn is_in_values(&mut self, written: &[u8]) -> bool {
         const VALUES: &[u8] = b"values";
         let start = self.looked_at.min(written.len());
@@ -132,7 +132,7 @@ impl Guard {
             match byte {
                 b'(' => depth += 1,
                 b')' => depth = depth.saturating_sub(1),
-                // Something else follows the rows.
+                // A clause follows the rows.
                 byte if depth == 0 && byte.is_ascii_alphabetic() => return false,
                 _ => {}
             }
@@ -140,7 +140,7 @@ impl Guard {
         depth > 0
     }
 
-    /// A statement is over.
+    /// Ends a statement.
     pub(crate) fn end(&mut self) -> Verdict {
         if self.state == State::Gone {
             return Verdict::Drop;
@@ -194,17 +194,17 @@ impl Guard {
         Verdict::Keep
     }
 
-    /// The first token of a statement.
+    /// Handles the first token of a statement.
     fn begin(&mut self, token: Token<'_>) -> Verdict {
         let Token::Word(word) = token else {
-            // All but a parenthesis begins no statement.
+            // Of the signs only a parenthesis begins a statement.
             if token == Token::Sign(b'(') {
                 return Verdict::Keep;
             }
             self.state = State::Over { is_written: true };
             return Verdict::Value;
         };
-        // Nearly all are one of these.
+        // Nearly all statements begin with one of these.
         if is(word, &["SELECT", "UPDATE", "INSERT", "DELETE"]) {
             self.state = State::Plain;
             return Verdict::Keep;
@@ -226,7 +226,7 @@ impl Guard {
         if self.state == (State::Over { is_written: true }) { Verdict::Value } else { Verdict::Keep }
     }
 
-    /// What is created or altered.
+    /// Handles the kind of object that is created or altered.
     fn kind(&mut self, token: Token<'_>, is_alter: bool) {
         let Token::Word(word) = token else { return };
         self.state =
@@ -243,7 +243,7 @@ impl Guard {
             };
     }
 
-    /// Up to a `=` or `TO`.
+    /// Handles a token of a name, up to `=` or `TO`.
     fn name(&mut self, token: Token<'_>, written: usize) -> Verdict {
         if let State::Named { start, is_whole } = self.state {
             match token {
@@ -253,7 +253,7 @@ impl Guard {
                 Token::Sign(b'=') => self.state = State::Value { is_written: false },
                 Token::Word(word) if is(word, &["TO"]) => self.state = State::Value { is_written: false },
                 _ => {
-                    // What was taken for a name is none.
+                    // The supposed name was a value.
                     self.state = State::Value { is_written: true };
                     self.count(token);
                     return Verdict::ValueFrom(start);
@@ -280,7 +280,7 @@ impl Guard {
         Verdict::Keep
     }
 
-    /// Of a text that ends in a name: where that begins, for it may be a value.
+    /// Returns the start of the name that a text ends in, because it may be a value.
     pub(crate) const fn open_name(&self) -> Option<usize> {
         if let State::Named { start, .. } = self.state { Some(start) } else { None }
     }
@@ -288,7 +288,7 @@ impl Guard {
     fn value(&mut self, token: Token<'_>, is_written: bool) -> Verdict {
         if self.depth == 0 {
             match token {
-                // Another setting; PostgreSQL sets one, to a list.
+                // Another setting; in PostgreSQL the list is the value of the one setting.
                 Token::Sign(b',') if !self.is_postgres => {
                     self.state = State::Name;
                     return Verdict::Keep;
@@ -314,11 +314,12 @@ impl Guard {
     }
 }
 
-/// Words of statements that change no mode for the one behind them in the same text; so do the four that read and write rows.
+/// First words of statements that change no mode for the statements behind them in the same text, besides the four that read and write
+/// rows.
 const HARMLESS: [&str; 13] =
     ["BEGIN", "COMMIT", "WITH", "REPLACE", "VALUES", "START", "ROLLBACK", "CREATE", "DROP", "TRUNCATE", "COPY", "LOCK", "SHOW"];
 
-/// Words of `SET` behind which a value stands.
+/// Words of `SET` that are followed by a value.
 const BEFORE_VALUES: [&str; 9] = ["NAMES", "CHARSET", "SET", "ROLE", "AUTHORIZATION", "ZONE", "SCHEMA", "SNAPSHOT", "PASSWORD"];
 
 /// Words of `SET` that are neither names nor values.
@@ -351,14 +352,14 @@ const BEFORE_NAMES: [&str; 26] = [
     "DEFAULT",
 ];
 
-/// Maximum length of a name between quotes that is written.
+/// Maximum length of a quoted name that is written.
 const NAME_BYTES: usize = 130;
 
-/// Whether this may be a name, with its quotes: letters, and little else.
+/// Whether a quoted token may be a name: mostly letters.
 #[inline(always)]
 fn is_name(quoted: &[u8]) -> bool {
     let inside = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
-    // Nearly all are words.
+    // Nearly all names are plain words.
     inside.first().is_some_and(|first| is_word(*first)) && inside.len() <= NAME_BYTES && word_length(inside) == inside.len()
         || may_be_name(quoted)
 }

@@ -1,36 +1,36 @@
-//! SQL as tokens, as far as it takes to tell names from values.
+//! Splits SQL into tokens, in sufficient detail to distinguish names from values.
 
 use crate::name::{is_word, word_length};
 
-/// Whose SQL it is, and what is known of how that server reads what stands between quotes just now.
+/// The server's SQL dialect, and how the server currently reads quoted text, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// PostgreSQL: double quotes hold names, comments nest, strings may stand between dollars.
     PostgreSql {
-        /// In strings without a letter in front: `standard_conforming_strings` says so.
+        /// Meaning in strings without a letter before them, by `standard_conforming_strings`.
         backslash: Backslash,
-        /// As [`MySql`](Self::MySql) has it: what `client_encoding` says.
+        /// As in [`MySql`](Self::MySql), by `client_encoding`.
         is_wide: bool,
     },
-    /// MySQL and MariaDB: double quotes hold strings, or names if the SQL mode has `ANSI_QUOTES`, which servers do not tell; backticks
+    /// MySQL and MariaDB: double quotes hold strings, or names if the SQL mode has `ANSI_QUOTES`, which servers do not report; backticks
     /// hold names.
     MySql {
-        /// The SQL mode says so, by `NO_BACKSLASH_ESCAPES`.
+        /// By the SQL mode `NO_BACKSLASH_ESCAPES`.
         backslash: Backslash,
-        /// The client's character set may have characters that end in an ASCII sign: Shift-JIS, GBK, Big5 and their kind, or it is
-        /// not known.
+        /// Whether the client's character set may have characters that end in an ASCII byte: Shift-JIS, GBK, Big5 and similar, or an
+        /// unknown one.
         is_wide: bool,
     },
 }
 
-/// What a backslash between quotes is.
+/// The meaning of a backslash between quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backslash {
-    /// It takes its meaning from the byte behind it.
+    /// It escapes the byte behind it.
     Escapes,
-    /// A byte like others.
+    /// It is an ordinary byte.
     Plain,
-    /// Nobody has said.
+    /// Not known.
     Unknown,
 }
 
@@ -45,22 +45,22 @@ pub(crate) enum Token<'a> {
     Literal,
     /// A parameter by number: `$1`.
     Parameter(&'a [u8]),
-    /// A comment, with its marks.
+    /// A comment, with its delimiters.
     Comment(&'a [u8]),
     /// Any other byte.
     Sign(u8),
 }
 
-/// The tokens of a statement, each with whether space stands before it. Where two servers that may be meant would read on in different
-/// ways there are no more tokens: what one of them takes for a name may be a value to the other.
+/// The tokens of a statement, each with whether space precedes it. The tokens end where two possible servers would read on differently: a
+/// name for one of them may be a value for the other.
 #[derive(Debug, Clone)]
 pub(crate) struct Lexer<'a> {
     sql: &'a [u8],
     at: usize,
     dialect: Dialect,
-    /// The text may be read on in more than one way.
+    /// Whether the rest of the text can be read in more than one way.
     is_unsure: bool,
-    /// The text ended within a string, a name or a comment.
+    /// Whether the text ended within a string, a name or a comment.
     pub(crate) is_open: bool,
 }
 
@@ -71,17 +71,17 @@ impl<'a> Lexer<'a> {
         Self { sql, at: 0, dialect, is_unsure: false, is_open: false }
     }
 
-    /// Whether the last token reaches to the end of the text: it may have been cut.
+    /// Whether the last token ends with the text, so that it may have been cut.
     pub(crate) const fn is_at_end(&self) -> bool {
         self.at >= self.sql.len()
     }
 
-    /// Whether what follows is withheld, because it may be read in more than one way.
+    /// Whether the rest is withheld, because it may be read in more than one way.
     pub(crate) const fn is_unsure(&self) -> bool {
         self.is_unsure
     }
 
-    /// A statement was read that may change how the next is read.
+    /// Forgets the modes after a statement that may change how the next is read.
     pub(crate) const fn forget_modes(&mut self) {
         if let Dialect::MySql { backslash, is_wide } = &mut self.dialect {
             *backslash = Backslash::Unknown;
@@ -89,7 +89,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Whether a dot follows, behind space at most.
+    /// Whether a dot follows, with at most space before it.
     pub(crate) fn is_before_dot(&self) -> bool {
         self.rest().iter().find(|byte| !is_space(**byte)) == Some(&b'.')
     }
@@ -102,7 +102,7 @@ impl<'a> Lexer<'a> {
         self.sql.get(self.at..).unwrap_or_default()
     }
 
-    /// Moves behind the bytes for which this holds; those bytes.
+    /// Consumes the bytes that satisfy the condition, and returns them.
     #[inline]
     fn take_while(&mut self, holds: impl Fn(u8) -> bool) -> &'a [u8] {
         let rest = self.rest();
@@ -122,7 +122,7 @@ impl<'a> Lexer<'a> {
         rest.get(..length).unwrap_or_default()
     }
 
-    /// Moves this far; the bytes passed.
+    /// Consumes this number of bytes, and returns them.
     fn take(&mut self, length: usize) -> &'a [u8] {
         let rest = self.rest();
         let length = length.min(rest.len());
@@ -146,7 +146,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The same where only one of two readings knows of backslashes.
+    /// Returns the meaning of a backslash if only one of two readings has escapes.
     const fn doubtful_backslash(&self) -> Backslash {
         match self.backslash() {
             Backslash::Plain => Backslash::Plain,
@@ -154,14 +154,14 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Within [`next`](Iterator::next), as that is within its callers: what is made in one place and moved to another is written by
-    /// the byte and read by the word, for which a processor has to wait.
+    /// Inlined into [`next`](Iterator::next), as that is into its callers: a token that is created in one place and moved to another is
+    /// written by the byte and read by the word, which stalls the processor.
     #[inline(always)]
     fn token(&mut self, first: u8) -> Token<'a> {
         match first {
             b'\'' => self.string(self.backslash()),
             b'"' if self.is_postgres() => Token::Quoted(self.quoted(b'"', Backslash::Plain)),
-            // A string, or with `ANSI_QUOTES` a name, in which backslashes are nothing.
+            // A string, or with `ANSI_QUOTES` a name, in which backslashes are ordinary.
             b'"' => {
                 self.quoted(b'"', self.doubtful_backslash());
                 Token::Literal
@@ -181,14 +181,15 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// MySQL wants space, a control character or the end behind the two dashes; what is a space beyond ASCII its character sets say.
+    /// Whether a comment begins. MySQL requires space, a control character or the end behind the two dashes; which bytes beyond ASCII are
+    /// space depends on its character sets.
     fn is_line_comment(&mut self) -> bool {
         let behind = self.peek(2).filter(|_| !self.is_postgres());
         self.is_unsure |= behind.is_some_and(|byte| byte >= 0x80);
         behind.is_none_or(|byte| byte <= b' ' || byte >= 0x7f)
     }
 
-    /// To the end of the line. PostgreSQL ends it at a carriage return too, MySQL at a NUL.
+    /// Consumes a comment to the end of the line. PostgreSQL also ends it at a carriage return, MySQL at a NUL.
     fn line_comment(&mut self) -> &'a [u8] {
         let is_postgres = self.is_postgres();
         let comment = self.take_while(|byte| byte != b'\n' && byte != 0 && !(is_postgres && byte == b'\r'));
@@ -197,14 +198,14 @@ impl<'a> Lexer<'a> {
         comment
     }
 
-    /// A keyword or name; or a string that has a letter in front: `E'..'`, `X'..'`, `U&'..'`, `_utf8'..'`.
+    /// Reads a keyword or name; or a string that has a letter before it: `E'..'`, `X'..'`, `U&'..'`, `_utf8'..'`.
     #[inline(always)]
     fn word(&mut self) -> Token<'a> {
         let word = self.take(word_length(self.rest()));
         if matches!(self.peek(0), Some(b'\'' | b'&' | b'`')) { self.before_quote(word) } else { Token::Word(word) }
     }
 
-    /// The same, of a word behind which a quote may stand.
+    /// The same for a word that may be followed by a quote.
     #[cold]
     fn before_quote(&mut self, word: &'a [u8]) -> Token<'a> {
         match self.peek(0) {
@@ -213,13 +214,13 @@ impl<'a> Lexer<'a> {
                 match prefix {
                     b'e' if self.is_postgres() => return self.string(Backslash::Escapes),
                     b'n' => return self.string(self.backslash()),
-                    // Digits, in which nothing escapes anything; what else they have in them is an error, read in any way.
+                    // Digits, without escapes; any other content is an error in every reading.
                     b'b' | b'x' => return self.string(self.doubtful_backslash()),
                     _ if !self.is_postgres() && word.starts_with(b"_") => return self.string(self.backslash()),
                     _ => {}
                 }
             }
-            // Refused where backslashes escape.
+            // Servers refuse it if backslashes escape.
             Some(b'&') if self.is_postgres() && word.eq_ignore_ascii_case(b"u") && self.peek(1) == Some(b'\'') => {
                 self.at += 1;
                 return self.string(self.doubtful_backslash());
@@ -240,8 +241,8 @@ impl<'a> Lexer<'a> {
         Token::Literal
     }
 
-    /// Moves to the next part of a string of PostgreSQL, if it has one: behind space and comments, with the end of a line among
-    /// them, another quote goes on with it in the same way.
+    /// Moves to the next part of a string of PostgreSQL, if it has one: behind space and comments that include the end of a line, another
+    /// quote continues it in the same way.
     fn goes_on(&mut self) -> bool {
         let rest = self.rest();
         let (mut length, mut has_line) = (0, false);
@@ -258,7 +259,7 @@ impl<'a> Lexer<'a> {
                     self.at += length;
                     return true;
                 }
-                // Refused, so nobody says how it is read.
+                // Servers refuse it, so its reading is not defined.
                 b'\'' => {
                     self.is_unsure = true;
                     return false;
@@ -270,17 +271,18 @@ impl<'a> Lexer<'a> {
         false
     }
 
-    /// From quote to quote, or to the end; a doubled quote is none. If it ends in more than one place nothing behind it is sure.
+    /// Reads from quote to quote, or to the end; a doubled quote does not end the token. If it may end in more than one place, all text
+    /// behind it is unsure.
     #[inline]
     fn quoted(&mut self, quote: u8, backslash: Backslash) -> &'a [u8] {
         let rest = self.rest();
         let end = rest.iter().skip(1).position(|byte| *byte == quote || *byte == b'\\').map_or(rest.len(), |place| place + 1);
-        // Mostly nothing is in it that needs a second look.
+        // Mostly it contains no byte that needs a closer look.
         let is_simple = rest.get(end) == Some(&quote) && rest.get(end + 1) != Some(&quote) && quote != b'`';
         if is_simple { self.take(end + 1) } else { self.quoted_from(end, quote, backslash) }
     }
 
-    /// The same, where up to this byte nothing but the first is a quote or a backslash.
+    /// The same, if up to this byte only the first is a quote or a backslash.
     #[inline(never)]
     fn quoted_from(&mut self, mut length: usize, quote: u8, backslash: Backslash) -> &'a [u8] {
         let rest = self.rest();
@@ -295,7 +297,7 @@ impl<'a> Lexer<'a> {
                 // The first may be the last byte of a character.
                 let may_be_less = self.is_wide() && rest.get(length - 1).is_some_and(|before| *before >= 0x80);
                 length += run;
-                // Only before a quote it matters what they are.
+                // Their meaning only matters before a quote.
                 if rest.get(length) == Some(&quote) {
                     let is_odd = run % 2 == 1;
                     if may_be_less || (is_odd && backslash == Backslash::Unknown) {
@@ -308,7 +310,7 @@ impl<'a> Lexer<'a> {
             }
             length += 1;
             if byte == quote {
-                // So may a backtick be.
+                // A backtick may be the last byte of a character, too.
                 let may_be_less = quote == b'`' && self.is_wide() && rest.get(length - 2).is_some_and(|before| *before >= 0x80);
                 self.is_unsure |= may_be_less;
                 if rest.get(length) != Some(&quote) || may_be_less {
@@ -326,7 +328,7 @@ impl<'a> Lexer<'a> {
         comment
     }
 
-    /// In PostgreSQL, where comments may hold others.
+    /// Reads a comment of PostgreSQL, in which comments nest.
     fn nested_comment(&mut self) -> &'a [u8] {
         let rest = self.rest();
         let (mut length, mut depth) = (2, 1);
@@ -347,8 +349,8 @@ impl<'a> Lexer<'a> {
         self.take(length)
     }
 
-    /// In MySQL. What is in a comment of some kinds is executed, depending on the version, or is a hint; then strings in it may hold
-    /// what ends it.
+    /// Reads a comment of MySQL. Comments of some kinds are executed, depending on the version, or are hints; strings in them may hold the
+    /// end of a comment.
     fn plain_comment(&mut self) -> &'a [u8] {
         let comment = self.take_while_not_ended();
         if is_read(comment)
@@ -368,7 +370,7 @@ impl<'a> Lexer<'a> {
         self.take(end.map_or(rest.len(), |end| end + 4))
     }
 
-    /// A parameter, `$1`; a string between dollars, `$tag$..$tag$`; or a lone sign.
+    /// Reads a parameter, `$1`; a string between dollars, `$tag$..$tag$`; or a single sign.
     fn dollar(&mut self) -> Token<'a> {
         let rest = self.rest();
         if self.is_postgres() && self.peek(1).is_some_and(|next| next.is_ascii_digit()) {
@@ -378,7 +380,7 @@ impl<'a> Lexer<'a> {
         let tag = rest.iter().skip(1).take_while(|byte| is_word(**byte) || byte.is_ascii_digit()).count();
         match rest.get(tag + 1) {
             Some(b'$') => {
-                // To MySQL they are signs, or since version 9 a string.
+                // For MySQL they are signs, or since version 9 a string.
                 self.is_unsure |= !self.is_postgres();
                 let mark = self.take(tag + 2);
                 let body = self.rest();
@@ -387,7 +389,7 @@ impl<'a> Lexer<'a> {
                 self.take(end.map_or(body.len(), |end| end + mark.len()));
                 Token::Literal
             }
-            // Cut in the tag: what follows would be a value.
+            // Cut in the tag: the text behind it would be a value.
             None if self.is_postgres() => {
                 self.take(rest.len());
                 Token::Literal
@@ -424,7 +426,7 @@ impl<'a> Iterator for Lexer<'a> {
         if is_spaced {
             self.at += 1;
             first = self.peek(0)?;
-            // Mostly it is one.
+            // Mostly it is exactly one space.
             if is_space(first) {
                 self.take_while(is_space);
                 first = self.peek(0)?;
@@ -434,7 +436,7 @@ impl<'a> Iterator for Lexer<'a> {
     }
 }
 
-/// Whether MySQL or MariaDB may read what is in this comment: `/*!50000 .. */`, `/*M! .. */`, `/*+ .. */`.
+/// Whether MySQL or MariaDB may execute the content of this comment: `/*!50000 .. */`, `/*M! .. */`, `/*+ .. */`.
 pub(crate) fn is_read(comment: &[u8]) -> bool {
     [&b"/*!"[..], b"/*M!", b"/*+"].iter().any(|mark| comment.starts_with(mark))
 }
@@ -443,7 +445,7 @@ fn has(bytes: &[u8], pair: &[u8; 2]) -> bool {
     bytes.windows(2).any(|window| window == pair)
 }
 
-/// Space, and what would draw on a terminal.
+/// Whether a byte is space, or a control character that could affect a terminal.
 #[inline]
 const fn is_space(byte: u8) -> bool {
     byte <= b' ' || byte == 0x7f

@@ -1,9 +1,9 @@
-//! What may leave of an SQL statement: its operation, its tables, and its text without the values in it; and the rows that
-//! decoders of SQL databases make of that.
+//! The public parts of an SQL statement: its operation, its tables, and its text without the values in it; and the rows that decoders of
+//! SQL databases make of these.
 //!
-//! A [`Library`] reads statements as they were sent, whole or cut, and gives back a shared [`Statement`]. Nothing of the
-//! original text is kept. The lexer knows where the two families of servers differ, because a quote that is read wrongly turns
-//! text inside out, and values would leave as if they were names.
+//! A [`Library`] reads statements as they were sent, complete or cut, and returns a shared [`Statement`]. The original text is not stored.
+//! The lexer handles the differences between the two families of servers, because a misread quote swaps strings with the text between them,
+//! and values would be exported as if they were names.
 
 #![forbid(unsafe_code)]
 

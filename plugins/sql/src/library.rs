@@ -1,4 +1,4 @@
-//! Statements that are known, each once, however many connections use it.
+//! Stores known statements, each once, regardless of the number of connections that use it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -11,49 +11,49 @@ use crate::operation::Operation;
 use crate::sanitise::{Found, sanitise};
 use crate::statement::Statement;
 
-/// Reads statements, and keeps each once.
+/// Reads statements, and stores each once.
 #[derive(Debug)]
 pub struct Library {
     known: HashMap<u64, Rc<Statement>, BuildHasherDefault<Hashed>>,
-    /// What is left of statements when there is room for no more: what they do.
+    /// Statements of which only the operation is stored, because the maximum is reached.
     bare: Vec<Rc<Statement>>,
     collections: BTreeSet<Box<str>>,
     text: Vec<u8>,
 }
 
-/// Keys that are hashes already.
+/// A hasher for keys that are hashes already.
 #[derive(Debug, Default)]
 struct Hashed(u64);
 
-/// What was read.
+/// The result of reading a statement.
 #[derive(Debug)]
 pub struct Reading<'a> {
     /// The statement.
     pub statement: Rc<Statement>,
-    /// The `traceparent` that a comment in it brought along.
+    /// The `traceparent` in a comment of it.
     pub trace_parent: Option<&'a str>,
-    /// Comments in it that are executed may set something that its text does not tell.
+    /// Whether comments that are executed may set something that its text does not show.
     pub may_set: bool,
 }
 
-/// Maximum number of statements that are remembered. An application has hundreds; of texts that do not fit only the
-/// operation is kept. Times a statement's few KiB this is the memory that SQL may take.
+/// Maximum number of statements that are stored. An application has hundreds; of further texts only the operation is stored. Times a
+/// statement's few KiB this is the maximum memory for SQL.
 const STATEMENTS: usize = 2048;
-/// Maximum number of names of tables that metrics are separated by; more become [`OTHER`].
+/// Maximum number of table names that metrics distinguish; further ones become [`OTHER`].
 const COLLECTIONS: usize = 512;
-/// The name of all tables beyond those.
+/// The name of all further tables.
 const OTHER: &str = "_OTHER";
 
 // === impl Library ===
 
 impl Library {
-    /// An empty one.
+    /// Returns an empty library.
     #[must_use]
     pub fn new() -> Self {
         Self { known: HashMap::default(), bare: Vec::new(), collections: BTreeSet::new(), text: Vec::new() }
     }
 
-    /// Reads a statement. `is_cut` says that its end was not captured.
+    /// Reads a statement. `is_cut` is whether its end was not captured.
     pub fn read<'a>(&mut self, sql: &'a [u8], dialect: Dialect, is_cut: bool) -> Reading<'a> {
         let mut text = std::mem::take(&mut self.text);
         let Found { trace_parent, may_set } = sanitise(sql, dialect, is_cut, &mut text);
@@ -62,13 +62,13 @@ impl Library {
         Reading { statement, trace_parent, may_set }
     }
 
-    /// The statement of which only the operation is known.
+    /// Returns the statement of which only the operation is known.
     pub fn bare(&mut self, operation: Operation) -> Rc<Statement> {
         if let Some(known) = self.bare.iter().find(|known| known.operation == operation) {
             return Rc::clone(known);
         }
         let statement = Rc::new(Statement::bare(operation));
-        // There are as many as there are operations.
+        // At most one per operation.
         self.bare.push(Rc::clone(&statement));
         statement
     }
@@ -118,7 +118,7 @@ impl Default for Library {
     }
 }
 
-/// Eight bytes at a time. Whoever makes two texts meet gets one of them read anew each time.
+/// Hashes eight bytes at a time. If a client makes two texts collide, one of them is read anew each time.
 fn hash(text: &[u8]) -> u64 {
     let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     let (words, rest) = text.as_chunks::<8>();

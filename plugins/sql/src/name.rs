@@ -1,14 +1,14 @@
-//! The bytes that names and keywords are made of.
+//! The bytes of names and keywords.
 
 use plugin_sdk::scan::{HIGH, ONES, eight};
 
-/// A byte that a name may begin with: all that is not ASCII is a letter to both servers.
+/// Whether a name may begin with this byte: both servers take bytes beyond ASCII as letters.
 #[inline]
 pub(crate) const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }
 
-/// How many of these bytes a name may go on with: letters, digits, `_`, `$` and what is not ASCII; eight at a time.
+/// Returns the number of leading bytes that may continue a name: letters, digits, `_`, `$` and bytes beyond ASCII; eight at a time.
 #[inline(always)]
 pub(crate) fn word_length(bytes: &[u8]) -> usize {
     let mut length = 0;
@@ -22,11 +22,11 @@ pub(crate) fn word_length(bytes: &[u8]) -> usize {
     }
 }
 
-/// The high bit of each byte that a name cannot go on with. Each byte is looked at by itself: its lower seven bits and a number below
-/// 128 carry into its own high bit and no further.
+/// Returns the high bit of each byte that cannot continue a name. Each byte is independent: the sum of its lower seven bits and a number
+/// below 128 carries only into its own high bit.
 #[inline(always)]
 const fn outside_words(word: u64) -> u64 {
-    /// Where the lower seven bits are at least this.
+    /// Returns the high bit of each byte whose lower seven bits are at least `least`.
     const fn at_least(low: u64, least: u8) -> u64 {
         low + ONES * (128 - least as u64)
     }

@@ -1,18 +1,18 @@
-//! What a statement does: its first word, if it is one that servers know.
+//! The operation of a statement: its first word, if servers know it.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The name of an operation, such as `SELECT`; empty where nothing is known. One of a few, so that a peer cannot make metrics
-/// grow with words of its own.
+/// The name of an operation, such as `SELECT`; empty if it is unknown. One of a fixed set, so that a peer cannot increase the cardinality
+/// of metrics with invented words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Operation(&'static str);
 
-/// A word that is none of [`KNOWN`].
+/// The name of a word that is not in [`KNOWN`].
 const OTHER: &str = "_OTHER";
 
-/// The words that statements begin with, of both servers, and the commands that are not SQL; sorted.
+/// The first words of statements, of both servers, and the commands that are not SQL; sorted.
 #[rustfmt::skip]
 const KNOWN: [&str; 73] = [
     "ABORT", "ALTER", "ANALYZE", "BEGIN", "BINLOG", "CACHE", "CALL", "CHANGE", "CHECK", "CHECKPOINT", "CHECKSUM", "CLOSE",
@@ -27,7 +27,7 @@ const KNOWN: [&str; 73] = [
 // === impl Operation ===
 
 impl Operation {
-    /// The operation that this word, in any case, begins.
+    /// Returns the operation that begins with this word, in any case.
     #[must_use]
     pub fn named(word: &[u8]) -> Self {
         if word.is_empty() {
@@ -38,19 +38,19 @@ impl Operation {
         Self(place.and_then(|place| KNOWN.get(place)).unwrap_or(&OTHER))
     }
 
-    /// Its name in capitals; `_OTHER` for words of no known operation, empty for none.
+    /// Returns its name in capitals; `_OTHER` for a word that begins no known operation, empty if it is unknown.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.0
     }
 
-    /// Whether nothing is known.
+    /// Whether the operation is unknown.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether it is a word that begins no known operation.
+    /// Whether the word begins no known operation.
     #[must_use]
     pub fn is_other(self) -> bool {
         self.0 == OTHER

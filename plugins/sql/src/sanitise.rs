@@ -6,27 +6,27 @@ use plugin_sdk::scan::append;
 use crate::guard::{Guard, Verdict};
 use crate::lexer::{Dialect, Lexer, Token, is_read};
 
-/// Bytes of a sanitised text: more than nearly all statements have, and as many as a capture usually shows.
+/// Maximum length of a sanitised text: more than nearly all statements have, and as many bytes as a capture usually has.
 pub const TEXT_BYTES: usize = 1024;
 
-/// Bytes of a `traceparent`.
+/// Length of a `traceparent` in bytes.
 const TRACE_PARENT: usize = 55;
-/// How a comment of sqlcommenter names it.
+/// How a comment of sqlcommenter begins it.
 const KEY: &[u8] = b"traceparent='";
 
-/// What was found while a text was read.
+/// The results of reading a text besides the sanitised one.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Found<'a> {
-    /// The `traceparent` that a comment brings along.
+    /// The `traceparent` in a comment.
     pub trace_parent: Option<&'a str>,
     /// Whether comments that MySQL executes, which are not written, may set something.
     pub may_set: bool,
 }
 
-/// Writes the statement into `out`, as bytes: values become `?`, lists of values become one, comments go, space shrinks. A name
-/// at the end of a statement that was cut goes too, because it may be the first half of another; and all that stands behind a place
-/// from which servers in different modes read on in different ways; and what stands behind the first value of a whole statement that ends within
-/// a string.
+/// Writes the statement into `out`, as bytes: values become `?`, lists of values become one, comments are removed, space is reduced. Also
+/// removed are a name at the end of a statement that was cut, because it may be the first half of another; all text behind a place from
+/// which servers in different modes read on differently; and all text behind the first value of a complete statement that ends within a
+/// string.
 pub(crate) fn sanitise<'a>(sql: &'a [u8], dialect: Dialect, is_cut: bool, out: &mut Vec<u8>) -> Found<'a> {
     out.clear();
     let is_mysql = matches!(dialect, Dialect::MySql { .. });
@@ -38,7 +38,7 @@ pub(crate) fn sanitise<'a>(sql: &'a [u8], dialect: Dialect, is_cut: bool, out: &
         was_spaced |= is_spaced;
         ends_in_comment = matches!(token, Token::Comment(_));
         if let Token::Comment(comment) = token {
-            // What may be read in two ways says nothing.
+            // A comment that may be read in two ways is not used.
             found.trace_parent = found.trace_parent.or_else(|| trace_parent(comment).filter(|_| !lexer.is_unsure()));
             if is_mysql && is_read(comment) && sets(comment) {
                 found.may_set = true;
@@ -48,7 +48,7 @@ pub(crate) fn sanitise<'a>(sql: &'a [u8], dialect: Dialect, is_cut: bool, out: &
             continue;
         }
         let is_half = is_cut && lexer.is_at_end() && matches!(token, Token::Word(_) | Token::Quoted(_));
-        // Of what is longer the rest is read for its comments alone: sqlcommenter writes at the end.
+        // Of a longer text the rest is read for its comments alone: sqlcommenter writes at the end.
         if is_half || out.len() >= TEXT_BYTES {
             continue;
         }
@@ -69,7 +69,7 @@ pub(crate) fn sanitise<'a>(sql: &'a [u8], dialect: Dialect, is_cut: bool, out: &
         put(token, dialect, out);
     }
     close(&guard, out);
-    // Who wrote it quoted for other modes than those that are known: words behind its first value may be values.
+    // The client quoted for other modes than the known ones: words behind the first value may be values.
     if lexer.is_open && !is_cut && !ends_in_comment {
         out.truncate(out.iter().position(|&byte| byte == b'?').map_or(out.len(), |first| first + 1));
     }
@@ -78,7 +78,7 @@ pub(crate) fn sanitise<'a>(sql: &'a [u8], dialect: Dialect, is_cut: bool, out: &
     found
 }
 
-/// Does with a token what is not done with nearly all; whether what follows is spaced, whatever stands before it.
+/// Handles a token that is not written unchanged; returns whether a space is due before the next token in any case.
 #[cold]
 fn withhold(verdict: Verdict, was_spaced: bool, token: Token<'_>, lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> bool {
     let mut was_spaced = was_spaced;
@@ -101,7 +101,7 @@ fn withhold(verdict: Verdict, was_spaced: bool, token: Token<'_>, lexer: &mut Le
     false
 }
 
-/// What was taken for the name of a setting, and is followed by no value, is one.
+/// Replaces the supposed name of a setting by `?` if no value follows: it is a value itself.
 fn close(guard: &Guard, out: &mut Vec<u8>) {
     if let Some(start) = guard.open_name() {
         out.truncate(start);
@@ -120,7 +120,7 @@ fn put(token: Token<'_>, dialect: Dialect, out: &mut Vec<u8>) {
         Token::Literal => value(out),
         Token::Sign(b'?') if matches!(dialect, Dialect::MySql { .. }) => value(out),
         Token::Sign(b')') => {
-            // Rows of values become one row.
+            // Several rows of values become one row.
             if let Some(shorter) = without(out, &[b", (?", b",(?"]).filter(|&end| ends(out, end, b"(?)")) {
                 out.truncate(shorter);
             } else {
@@ -132,7 +132,7 @@ fn put(token: Token<'_>, dialect: Dialect, out: &mut Vec<u8>) {
             let word = room(word, out);
             append(out, word);
         }
-        // A byte below a space would let a name draw on a terminal.
+        // A control character would let a name affect a terminal.
         Token::Quoted(name) => {
             let shown = room(name, out).iter().map(|&byte| if byte < b' ' || byte == 0x7f { b' ' } else { byte });
             out.extend(shown);
@@ -141,12 +141,12 @@ fn put(token: Token<'_>, dialect: Dialect, out: &mut Vec<u8>) {
     }
 }
 
-/// As much of a name as there is room for.
+/// Returns the part of a name that fits into the maximum length.
 fn room<'a>(name: &'a [u8], out: &[u8]) -> &'a [u8] {
     name.get(..TEXT_BYTES.saturating_sub(out.len())).unwrap_or(name)
 }
 
-/// A value. A second one in a list is as good as none, and its sign belongs to it.
+/// Writes a value. A second one in a list is omitted, with the sign before it.
 fn value(out: &mut Vec<u8>) {
     if out.last() == Some(&b'-') {
         let before = out.iter().rev().skip(1).find(|byte| **byte != b' ');
@@ -160,7 +160,7 @@ fn value(out: &mut Vec<u8>) {
     }
 }
 
-/// The length of `out` without the first of these endings that it has.
+/// Returns the length of `out` without the first of these endings that it has.
 fn without(out: &[u8], endings: &[&[u8]]) -> Option<usize> {
     endings.iter().find_map(|ending| Some(out.strip_suffix(*ending)?.len()))
 }
@@ -169,7 +169,7 @@ fn ends(out: &[u8], at: usize, ending: &[u8]) -> bool {
     out.get(..at).is_some_and(|before| before.ends_with(ending))
 }
 
-/// What a comment says of its caller: `/*traceparent='00-..-..-01'*/`.
+/// Returns the `traceparent` in a comment: `/*traceparent='00-..-..-01'*/`.
 fn trace_parent(comment: &[u8]) -> Option<&str> {
     let start = comment.windows(KEY.len()).position(|window| window == KEY)? + KEY.len();
     let (value, behind) = comment.get(start..)?.split_first_chunk::<TRACE_PARENT>()?;

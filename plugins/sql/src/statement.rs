@@ -6,73 +6,73 @@ use crate::lexer::{Backslash, Dialect, Lexer, Token};
 use crate::operation::Operation;
 use crate::sanitise::TEXT_BYTES;
 
-/// What may leave of a statement.
+/// The public parts of a statement.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Statement {
-    /// What it does; of several statements in one text what the first does.
+    /// Its operation; if the text holds several statements, that of the first.
     pub operation: Operation,
-    /// How many statements the text holds; 0 where nothing is known.
+    /// Number of statements in the text; 0 if it is unknown.
     pub statements: u16,
-    /// Whether all of them do the same.
+    /// Whether all of them have the same operation.
     pub is_uniform: bool,
-    /// The first table, as it is written but without quotes; empty if there is none.
+    /// The first table, as written but without quotes; empty if there is none.
     pub collection: Box<str>,
     /// Operations and tables in their order, at most 255 bytes: `SELECT orders customers`.
     pub summary: Box<str>,
     /// The text without values.
     pub text: Box<str>,
-    /// It may change how its session reads what comes after it: it sets something, ends a transaction in which something was set, or is
-    /// not known well enough.
+    /// Whether it may change how its session reads later statements: it sets something, ends a transaction in which something was set, or
+    /// is not sufficiently known.
     pub may_set: bool,
 }
 
-/// Bytes of the longest name of a table, with its schema; the rest is cut.
+/// Maximum length of a table's name with its schema; the rest is cut.
 const NAME_BYTES: usize = 128;
-/// What the semantic conventions allow a summary to have.
+/// Maximum length of a summary, by the semantic conventions.
 const SUMMARY_BYTES: usize = 255;
 /// Maximum depth of parentheses that is counted.
 const DEPTH: usize = 64;
 
-/// What a word asks for.
+/// The meaning of a keyword for the words behind it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cue {
     /// It begins a query: `SELECT`.
     Verb,
     /// A table follows: `INTO`.
     Table,
-    /// A table follows if this is a clause of a query: `FROM`. In `extract(year FROM day)` it is none.
+    /// A table follows if this is a clause of a query: `FROM`. In `extract(year FROM day)` none follows.
     From,
-    /// Stands between a cue and its table: `ONLY`.
+    /// Occurs between a cue and its table: `ONLY`.
     Filler,
     /// Ends a list of tables: `WHERE`.
     Clause,
 }
 
-/// Reads the words of a statement one after the other.
+/// Reads the words of a statement in order.
 struct Reader<'a> {
     tokens: std::iter::Peekable<Lexer<'a>>,
-    /// For each open parenthesis whether a query stands in it.
+    /// For each open parenthesis, whether it contains a query.
     queries: Vec<bool>,
     statement: Statement,
     summary: String,
     collection: String,
     last_word: &'a [u8],
-    /// The last thing was a table, so a comma has another behind it.
+    /// Whether the last item was a table, so that a comma is followed by another.
     in_tables: bool,
-    /// The statement began with `WITH`: its operation is behind the names.
+    /// Whether the statement began with `WITH`: its operation is behind the names.
     awaits_verb: bool,
-    /// What follows `FROM` is none: `FETCH ALL FROM cursor`.
+    /// Whether `FROM` is not followed by a table: `FETCH ALL FROM cursor`.
     is_without_tables: bool,
-    /// The rest says nothing of what the statement does now.
+    /// Whether the rest does not affect the operation and the tables.
     is_over: bool,
-    /// All of them read or write rows, and do nothing else.
+    /// Whether all statements only read or write rows.
     is_harmless: bool,
 }
 
 // === impl Statement ===
 
 impl Statement {
-    /// Reads a sanitised text, in which no string is left that could be read in different ways.
+    /// Reads a sanitised text, which has no string that could be read in different ways.
     pub(crate) fn read(text: &str, dialect: Dialect) -> Self {
         let (backslash, is_wide) = (Backslash::Plain, false);
         let dialect = match dialect {
@@ -98,14 +98,14 @@ impl Statement {
         Self { collection: collection.into(), summary: summary.into(), text: text.into(), may_set, ..statement }
     }
 
-    /// A statement of which no more is known than what it does.
+    /// Returns a statement of which only the operation is known.
     #[must_use]
     pub fn bare(operation: Operation) -> Self {
         let statements = u16::from(!operation.is_empty());
         Self { operation, statements, is_uniform: true, summary: operation.name().into(), may_set: true, ..Self::default() }
     }
 
-    /// Operation and whether there are several: `SELECT`, `BATCH SELECT`, `BATCH`, as two words of which either may be empty.
+    /// Returns the operation, and whether there are several: `SELECT`, `BATCH SELECT`, `BATCH`, as two words of which either may be empty.
     #[must_use]
     pub const fn operation_words(&self) -> (&'static str, &'static str) {
         match (self.statements > 1, self.is_uniform) {
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
                 Token::Sign(b')') => {
                     self.queries.pop();
                 }
-                // It began with nothing that is known.
+                // The statement began with an unknown word.
                 Token::Sign(b'?') if at_start && self.queries.is_empty() => {
                     self.begin(b"?");
                     at_start = false;
@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
             Some(Cue::Verb) => {
                 self.in_tables = false;
                 let operation = Operation::named(word);
-                // `WITH a AS (..) UPDATE b`: what counts is behind the names.
+                // `WITH a AS (..) UPDATE b`: the operation is behind the names.
                 if self.queries.is_empty() && std::mem::take(&mut self.awaits_verb) {
                     self.statement.operation = operation;
                 }
@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
         self.queries.last().is_none_or(|is_query| *is_query) && !is(self.last_word, &["DISTINCT"]) && !self.is_without_tables
     }
 
-    /// The first word of a statement.
+    /// Handles the first word of a statement.
     fn begin(&mut self, word: &'a [u8]) {
         let operation = Operation::named(word);
         let is_first = self.statement.statements == 0;
@@ -205,7 +205,7 @@ impl<'a> Reader<'a> {
         }
         self.tell(operation.name());
         if is(word, &["CREATE", "DROP", "ALTER"]) {
-            // What it is about: a table, an index. `CREATE UNIQUE INDEX` is one of an index.
+            // The kind of object: a table, an index. `CREATE UNIQUE INDEX` creates an index.
             while let Some(Token::Word(kind)) = self.peek() {
                 if is(kind, &["TABLE", "INDEX", "VIEW", "DATABASE", "SCHEMA", "SEQUENCE", "FUNCTION", "PROCEDURE", "TRIGGER"]) {
                     let kind = String::from_utf8_lossy(kind).to_ascii_uppercase();
@@ -228,7 +228,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A table, if that is what follows. Where a function may stand as well, a parenthesis behind the name tells.
+    /// Reads a table, if one follows. If a function may follow as well, a parenthesis behind the name identifies it.
     fn table(&mut self, may_be_function: bool) {
         self.in_tables = false;
         while matches!(self.peek(), Some(Token::Word(word)) if cue(word) == Some(Cue::Filler)) {
@@ -275,13 +275,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether a function is called that does what `SET` does.
+/// Whether the text calls a function with the effect of `SET`.
 fn has_call_that_sets(text: &str) -> bool {
     const NAME: &[u8] = b"set_config";
     text.as_bytes().windows(NAME.len()).any(|window| window.eq_ignore_ascii_case(NAME))
 }
 
-/// Adds a part of a name, as far as there is room.
+/// Adds a part of a name, up to the maximum length.
 fn push(name: &mut String, part: &[u8]) {
     let room = NAME_BYTES.saturating_sub(name.len());
     let part = String::from_utf8_lossy(part);

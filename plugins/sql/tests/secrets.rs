@@ -1,4 +1,4 @@
-//! Values that must not leave, in every way in which servers read them.
+//! Values that must not be exported, in every way in which servers read them.
 
 #![allow(clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -6,10 +6,10 @@ use sql::{Backslash, Dialect, Library};
 
 use Backslash::{Escapes, Plain, Unknown};
 
-/// What is planted.
+/// The secret in each statement.
 const SECRET: &str = "hunter2";
 
-/// Sessions of which all is known, and one of which nothing is.
+/// Sessions whose modes are all known, and one in which none is.
 const PG: Dialect = Dialect::PostgreSql { backslash: Plain, is_wide: false };
 const PG_OFF: Dialect = Dialect::PostgreSql { backslash: Escapes, is_wide: false };
 const PG_SJIS: Dialect = Dialect::PostgreSql { backslash: Plain, is_wide: true };
@@ -19,9 +19,9 @@ const MY_PLAIN: Dialect = Dialect::MySql { backslash: Plain, is_wide: false };
 const MY_GBK: Dialect = Dialect::MySql { backslash: Escapes, is_wide: true };
 const MY_OLD: Dialect = Dialect::MySql { backslash: Unknown, is_wide: true };
 
-/// In sessions that are known.
+/// Statements in sessions whose modes are known.
 const KNOWN: &[(Dialect, &[u8])] = &[
-    // PostgreSQL: strings with a letter in front go on behind the end of the line as they began.
+    // PostgreSQL: strings with a letter before them continue behind the end of the line in the same way.
     (PG, b"SELECT E'a'\n'b\\' hunter2', c"),
     (PG, b"SELECT e'a' \t\r\n  'b\\' hunter2', c"),
     (PG, b"SELECT E'a' -- why\n'b\\' hunter2', c"),
@@ -43,7 +43,7 @@ const KNOWN: &[(Dialect, &[u8])] = &[
     (PG, b"SELECT x'1F'\n'2\\', 'hunter2'"),
     (PG, b"SELECT X'1\\', 'hunter2'"),
     (PG, b"SELECT N'hunter2', n'it''s hunter2'"),
-    // Comments: a carriage return ends a line, others hold others.
+    // Comments: a carriage return ends a line, and comments nest.
     (PG, b"SELECT 1 -- it's\r, 'hunter2'"),
     (PG, b"SELECT 1 -- '\r\n, 'hunter2' -- '"),
     (PG, b"SELECT 1 /* a /* b */ ' */, 'hunter2'"),
@@ -64,7 +64,7 @@ const KNOWN: &[(Dialect, &[u8])] = &[
     (PG, b"SELECT 1$a$ hunter2 $a$"),
     (PG, b"DO $do$ BEGIN PERFORM 'hunter2'; END $do$"),
     (PG, b"CREATE FUNCTION f() RETURNS text AS $$ SELECT 'hunter2' $$ LANGUAGE sql"),
-    // Strings between the quotes of names, and names that are none.
+    // Strings between the quotes of names, and quoted text that is not a name.
     (PG, b"SELECT a FROM t WHERE b = \"hunter2\""),
     (PG, b"SELECT a FROM t WHERE b LIKE \"hunter2%\""),
     (PG, b"INSERT INTO t (a) VALUES (\"hunter2\", 1)"),
@@ -140,14 +140,14 @@ const KNOWN: &[(Dialect, &[u8])] = &[
     (MY, b"SELECT 1 --\xa0 it's\n, 'hunter2' -- '"),
     (MY, b"SELECT 1 # it's \0 , 'a\n hunter2'"),
     (MY, b"SELECT $$it's hunter2$$"),
-    // One text, several statements: what the first sets holds for the second.
+    // One text, several statements: the modes that the first sets apply to the second.
     (MY, b"SET sql_mode = 'NO_BACKSLASH_ESCAPES'; SELECT 'a\\', 'hunter2'"),
     (MY_PLAIN, b"SET sql_mode = ''; SELECT 'a\\', ' hunter2'"),
     (MY, b"SET NAMES gbk; SELECT '\xbf\\' , ' hunter2'"),
     (MY, b"/*!40101 SET NAMES gbk */; SELECT '\xbf\\', ' hunter2'"),
     (MY, b"EXECUTE s; SELECT 'a\\', 'hunter2'"),
     (MY, b"DELETE FROM t; INSERT INTO t VALUES ('it\\'s hunter2')"),
-    // Characters that end in a sign.
+    // Characters that end in an ASCII byte.
     (MY_GBK, b"SELECT '\x95\\', 'hunter2'"),
     (MY_GBK, b"SELECT '\x95\\\\', ' hunter2', b"),
     (MY_GBK, b"SELECT '\xbf\\'hunter2'"),
@@ -155,7 +155,7 @@ const KNOWN: &[(Dialect, &[u8])] = &[
     (MY_GBK, b"SELECT a\x95` = 'x', ` hunter2"),
     (PG_SJIS, b"SELECT E'\x95\\', 'hunter2'"),
     (PG_SJIS, b"SELECT E'\xb1\\' hunter2'"),
-    // No SQL at all.
+    // Text that is not SQL.
     (PG, b"hunter2"),
     (MY, b"1\thunter2\n2\thunter2"),
     (MY, b"'hunter2' x"),
@@ -163,7 +163,7 @@ const KNOWN: &[(Dialect, &[u8])] = &[
     (MY, b"SELECT 1; hunter2 x"),
 ];
 
-/// In sessions older than the host: each is read in two ways by servers in different modes.
+/// Statements in sessions older than the host: servers in different modes read each of them in two ways.
 const UNKNOWN: &[(Dialect, &[u8])] = &[
     (PG_OLD, b"SELECT 'a\\', 'hunter2'"),
     (PG_OLD, b"SELECT 'a\\' hunter2', b"),
@@ -183,7 +183,7 @@ const UNKNOWN: &[(Dialect, &[u8])] = &[
     (MY_OLD, b"SELECT `\xbf`, `hunter2 `"),
 ];
 
-/// All that is told of a statement, in lower case.
+/// Returns all exported text of a statement, in lower case.
 fn told(dialect: Dialect, sql: &[u8], is_cut: bool) -> String {
     let mut library = Library::new();
     let reading = library.read(sql, dialect, is_cut);
@@ -192,7 +192,7 @@ fn told(dialect: Dialect, sql: &[u8], is_cut: bool) -> String {
     words.join("\n").to_ascii_lowercase()
 }
 
-/// Those of which a value is told, with what is.
+/// Returns the statements that leak a value, with the exported text.
 fn leaks<'a>(of: impl Iterator<Item = (Dialect, &'a [u8], bool)>) -> Vec<String> {
     let of = of.map(|(dialect, sql, is_cut)| (dialect, sql, told(dialect, sql, is_cut)));
     let leaks = of.filter(|(_, _, all)| all.contains(SECRET) || all.contains("hunter"));
@@ -272,10 +272,10 @@ fn ordinary_statements_keep_their_text_where_nothing_is_known_of_the_session() {
     }
 }
 
-/// Strings as servers in each mode write them, with anything in them.
+/// Strings as servers in each mode write them, with any content.
 #[test]
 fn a_string_of_any_bytes_is_a_value_to_whoever_knows_less_than_the_server() {
-    /// What strings are made of.
+    /// Parts of the strings.
     const PARTS: [&[u8]; 20] = [
         b"'",
         b"''",
@@ -306,7 +306,7 @@ fn a_string_of_any_bytes_is_a_value_to_whoever_knows_less_than_the_server() {
     for round in 0..60_000 {
         let content: Vec<u8> = (0..1 + below(6)).flat_map(|_| PARTS[below(PARTS.len())]).copied().chain(*b"hunter2").collect();
         let (server, is_postgres) = [(PG, true), (PG_OFF, true), (MY, false), (MY_PLAIN, false), (MY_GBK, false)][round % 5];
-        // In the server's own character set, what ends in a sign is one character.
+        // In the server's own character set, bytes that end in an ASCII byte are one character.
         let is_escaping =
             matches!(server, Dialect::PostgreSql { backslash: Escapes, .. } | Dialect::MySql { backslash: Escapes, .. });
         let quoted = quoted(&content, is_escaping, server == MY_GBK);
@@ -321,7 +321,7 @@ fn a_string_of_any_bytes_is_a_value_to_whoever_knows_less_than_the_server() {
     }
 }
 
-/// These bytes between quotes.
+/// Returns these bytes between quotes.
 fn quoted(content: &[u8], is_escaping: bool, is_wide: bool) -> Vec<u8> {
     let mut quoted = vec![b'\''];
     let mut rest = content;
