@@ -1,6 +1,6 @@
 //! Makes a component of a core module: `component CORE.wasm COMPONENT.wasm`.
 //!
-//! The module says in its custom sections which world it lives in; `export!` put them there.
+//! The custom sections of the module define its world; `export!` wrote them.
 
 use std::error::Error;
 use std::{env, fs};

@@ -1,4 +1,4 @@
-//! The columns that the host hands to a sampler or an enricher.
+//! The columns that the host passes to a sampler or an enricher.
 
 use crate::wit::{Column, Values};
 
@@ -28,22 +28,22 @@ macro_rules! numbers {
 // === impl Columns ===
 
 impl Columns {
-    /// Columns of this many rows.
+    /// Returns columns of this many rows.
     #[must_use]
     pub const fn new(rows: usize, columns: Vec<Column>) -> Self {
         Self { rows, columns }
     }
 
-    /// How many rows there are; right also when there is no column.
+    /// Returns the number of rows, which is valid also without columns.
     #[must_use]
     pub const fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Any column.
+    /// Returns the column with this index, of any type.
     ///
     /// # Errors
-    /// There is no such column.
+    /// The column does not exist.
     pub fn get(&self, column: usize) -> Result<&Column, String> {
         self.columns.get(column).ok_or_else(|| format!("there is no column {column}: {} were asked for", self.columns.len()))
     }
@@ -61,10 +61,10 @@ impl Columns {
         f64: f64 => F64,
     }
 
-    /// The values of a `text` or `bytes` column.
+    /// Returns the values of a `text` or `bytes` column.
     ///
     /// # Errors
-    /// There is no such column, or it has another type.
+    /// The column does not exist, or has another type.
     pub fn text(&self, column: usize) -> Result<&Values, String> {
         match self.get(column)? {
             Column::Text(values) | Column::Bytes(values) => Ok(values),
@@ -76,7 +76,7 @@ impl Columns {
 // === impl Column ===
 
 impl Column {
-    /// How many values it has.
+    /// Returns the number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -89,7 +89,7 @@ impl Column {
         }
     }
 
-    /// Whether it has none.
+    /// Whether it has no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -112,30 +112,30 @@ impl Column {
 // === impl Values ===
 
 impl Values {
-    /// How many there are.
+    /// Returns the number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.offsets.len().saturating_sub(1)
     }
 
-    /// Whether there are none.
+    /// Whether there are no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The values, as bytes.
+    /// Iterates over the values, as bytes.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         let ends = self.offsets.iter().skip(1);
         self.offsets.iter().zip(ends).map(|(&start, &end)| self.bytes.get(start as usize..end as usize).unwrap_or_default())
     }
 
-    /// The values, as text; empty where one is not UTF-8, which the host does not let through in a text column.
+    /// Iterates over the values, as text; a value that is not UTF-8, which the host does not accept in a text column, is empty.
     pub fn strs(&self) -> impl ExactSizeIterator<Item = &str> {
         self.iter().map(|bytes| std::str::from_utf8(bytes).unwrap_or_default())
     }
 
-    /// Whether each value is empty, without touching its bytes.
+    /// Iterates over whether each value is empty, without reading its bytes.
     pub fn empties(&self) -> impl ExactSizeIterator<Item = bool> {
         self.offsets.iter().zip(self.offsets.iter().skip(1)).map(|(start, end)| start == end)
     }

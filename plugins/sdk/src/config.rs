@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-/// The configuration that a plugin is bound with: a JSON object, `{}` when there is none.
+/// The configuration that a plugin is bound with: a JSON object, `{}` if there is none.
 ///
 /// ```
 /// #[derive(Default, serde::Deserialize)]
@@ -20,35 +20,35 @@ pub struct Config<'a> {
     json: &'a str,
 }
 
-/// Characters of a configuration that an error shows.
+/// Maximum number of characters of a configuration that an error shows.
 const SHOWN: usize = 100;
 
 // === impl Config ===
 
 impl<'a> Config<'a> {
-    /// A configuration out of JSON text.
+    /// Wraps JSON text.
     #[must_use]
     pub const fn new(json: &'a str) -> Self {
         Self { json }
     }
 
-    /// The JSON text.
+    /// Returns the JSON text.
     #[must_use]
     pub const fn json(self) -> &'a str {
         self.json
     }
 
-    /// The settings. Give the type `#[serde(deny_unknown_fields, default)]`, so that a misspelt key is an error that names the
-    /// known ones.
+    /// Parses the settings. Give the type `#[serde(deny_unknown_fields, default)]`, so that a misspelt key is an error that names the known
+    /// ones.
     ///
     /// # Errors
-    /// Where the text is not what the type wants, for the operator.
+    /// The position at which the text does not match the type, for the operator.
     pub fn parse<T: DeserializeOwned>(self) -> Result<T, String> {
         let json = if self.json.trim().is_empty() { "{}" } else { self.json };
         serde_json::from_str(json).map_err(|error| format!("configuration: {error}"))
     }
 
-    /// For plugins without settings. It knows `{}` without a JSON parser, which such a plugin need not carry.
+    /// Checks the configuration of a plugin without settings. It recognises `{}` without a JSON parser, which such a plugin does not need.
     ///
     /// # Errors
     /// There is a setting.

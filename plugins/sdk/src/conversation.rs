@@ -1,8 +1,8 @@
-//! Decoders of protocols that are spoken over connections.
+//! Decoders of protocols over connections.
 //!
-//! A protocol is a type that implements [`Protocol`]: it sees the bytes of each end in order, remembers per connection what it
-//! must, and emits a row for every exchange. Everything around it is here: the table of connections with its cap, sequence
-//! numbers, bytes that are missing, timeouts, the handover to a successor, and the fields that all protocols have.
+//! A protocol is a type that implements [`Protocol`]: it sees the bytes of each end in order, stores state per connection, and emits a row
+//! for every exchange. This module does the rest: the table of connections with its maximum, sequence numbers, missing bytes, timeouts, the
+//! handover to a successor, and the fields that all protocols have.
 //!
 //! ```
 //! use plugin_sdk::conversation::{
@@ -78,18 +78,18 @@
 // How the host finds connections.
 mod description;
 
-// What a protocol works with.
+// The parts of a protocol.
 mod queue;
 mod route;
 mod rows;
 mod short;
 mod target;
 
-// Its rows.
+// The rows of a protocol.
 mod shared;
 mod sheet;
 
-// What is around it, in the order in which a record passes.
+// The code that calls it, in the order in which a record passes.
 pub mod record;
 mod table;
 mod link;
@@ -115,34 +115,34 @@ use crate::config::Config;
 
 /// A protocol. [`Conversations<Self>`](Conversations) is the decoder, `export!(protocol: Self)` makes a component of it.
 ///
-/// What peers send is hostile: a parser never panics, never goes on without progress, and never allocates by a length that a peer
-/// claims. What it remembers of a connection is bounded, because there are thousands of them.
+/// The bytes of peers are hostile: a parser never panics, never loops without progress, and never allocates by a length that a peer claims.
+/// The state of a connection is bounded, because there are thousands of connections.
 pub trait Protocol: Sized + 'static {
-    /// Version of [`Connection`](Self::Connection) as it is handed over. Raise it when the type changes: a successor that reads
-    /// another version meets all connections anew.
+    /// Version of [`Connection`](Self::Connection) as it is handed over. Raise it when the type changes: a successor with another version
+    /// starts all connections anew.
     const STATE_VERSION: u16 = 1;
 
-    /// After how many seconds of silence a request is given up while its connection lives, unless the setting `timeout` says
-    /// otherwise. A day: a watch, a long poll or a slow statement is no error, and what never gets a response is told when its
-    /// connection ends. Where peers are known to give up sooner, as with DNS, it is less.
+    /// Seconds of silence after which a request times out while its connection is open, unless the setting `timeout` overrides it. A day: a
+    /// watch, a long poll or a slow statement is not an error, and a request that never gets a response is reported when its connection
+    /// ends. It is less if peers are known to give up sooner, as with DNS.
     const TIMEOUT_S: u64 = 86_400;
 
-    /// What is remembered of one connection.
+    /// The state of one connection.
     type Connection: Default + Serialize + DeserializeOwned + 'static;
 
     /// The protocol's own part of a row.
     type Exchange: 'static;
 
-    /// How the host finds connections.
+    /// Returns how the host finds connections.
     fn description() -> Description;
 
-    /// Called once, before all others, with the settings that are not common to all protocols.
+    /// Creates the protocol from the settings that are not common to all protocols. Called once, before all others.
     ///
     /// # Errors
-    /// What is wrong and the cure, for the operator.
+    /// The invalid setting and its cure, for the operator.
     fn bind(config: Config<'_>) -> Result<Self, String>;
 
-    /// The fields of a row; called once.
+    /// Returns the fields of a row; called once.
     fn sheet(&self) -> Sheet<Self::Exchange>;
 
     /// Whether a connection that no signature decided speaks this protocol.
@@ -152,20 +152,21 @@ pub trait Protocol: Sized + 'static {
         Opinion::No
     }
 
-    /// Bytes that what is remembered of a connection has on the heap. Over `buffer_bytes` for all connections together, half messages
-    /// included, those that were silent longest are forgotten. Asked after each call: count, do not walk.
+    /// Returns the number of bytes on the heap of a connection's state. If all connections together, with half messages, exceed
+    /// `buffer_bytes`, those that were silent longest are dropped. Called after each call of a connection: keep a count, do not traverse
+    /// the state.
     #[must_use]
     fn weight(connection: &Self::Connection) -> usize {
         let _ = connection;
         0
     }
 
-    /// Bytes of one end, in order. With `Ok(n)`, `n` of them are done with. `n` may be more than there are (a body, by its
-    /// length): that many bytes of what follows go by unseen, whether they were captured or lost. If it is less, the rest is
-    /// kept, up to 16 KiB, and comes again with more; so make all the progress there is.
+    /// Handles bytes of one end, in order, and returns the number of consumed bytes. It may exceed the number of bytes (a body, by its
+    /// length): then as many of the following bytes are skipped, captured or lost. If it is less, the rest is stored, up to 16 KiB, and is
+    /// passed again with more behind it; so consume all that can be parsed.
     ///
     /// # Errors
-    /// This is another protocol, or from some byte on: the host takes the connection away. See [`Foreign`].
+    /// This is another protocol, entirely or from some byte on: the host takes the connection away. See [`Foreign`].
     fn data(
         &mut self,
         connection: &mut Self::Connection,
@@ -173,7 +174,8 @@ pub trait Protocol: Sized + 'static {
         rows: &mut Emit<'_, Self::Exchange>,
     ) -> Result<usize, Foreign>;
 
-    /// The last of the bytes that [`data`](Self::data) counted beyond those it had has gone by, then: a body is complete.
+    /// Called when the last of the bytes that [`data`](Self::data) consumed beyond those it had has passed, at this time: a body is
+    /// complete.
     fn gone_by(
         &mut self,
         connection: &mut Self::Connection,
@@ -184,9 +186,9 @@ pub trait Protocol: Sized + 'static {
         let _ = (connection, sender, time_ns, rows);
     }
 
-    /// Bytes of this end that nobody can read, and that [`data`](Self::data) did not count: a call of `sendfile`, `splice` or
-    /// `io_uring` moved them. Whether it is known what they are, such as a part of a body whose length was announced; if not, they
-    /// are a [`gap`](Self::gap).
+    /// Handles bytes of this end that cannot be read, and that [`data`](Self::data) did not consume: a call of `sendfile`, `splice` or
+    /// `io_uring` moved them. Returns whether the protocol can account for them, for example as a part of a body whose length was
+    /// announced; if not, they are a [`gap`](Self::gap).
     fn unread(
         &mut self,
         connection: &mut Self::Connection,
@@ -199,116 +201,116 @@ pub trait Protocol: Sized + 'static {
         false
     }
 
-    /// Bytes of this end are missing: a record was lost, or a call was longer than what is captured of it. What is half-read of it
-    /// is void; the next data starts with the first byte of a call, which need not be the first of a message.
+    /// Handles missing bytes of this end: a record was lost, or a call exceeded the capture. Half-read messages of this end are void; the
+    /// next data starts with the first byte of a call, which need not be the first of a message.
     fn gap(&mut self, connection: &mut Self::Connection, sender: Sender, rows: &mut Emit<'_, Self::Exchange>);
 
-    /// The connection ended, or time has passed: requests for which [`why.gives_up(began)`](Ending::gives_up) are to be emitted,
-    /// and marked with [`unfinished(why)`](RowRef::unfinished). A request that was given up because time has passed still waits, with
-    /// [`Began::is_given_up`] set, as [`Queue::give_up`] does it: its response may come, and is told as a late one.
+    /// Ends requests, because the connection ended or time has passed: emit those for which [`why.gives_up(began)`](Ending::gives_up),
+    /// marked with [`unfinished(why)`](RowRef::unfinished). A request that timed out stays waiting, with [`Began::is_given_up`] set, as in
+    /// [`Queue::give_up`]: its response may come, and is reported as a late one.
     fn end(&mut self, connection: &mut Self::Connection, why: &Ending, rows: &mut Emit<'_, Self::Exchange>);
 }
 
 /// An end of a connection, by its role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Sender {
-    /// It connected.
+    /// The end that connected.
     Client,
-    /// It listened.
+    /// The end that listened.
     Server,
 }
 
-/// What carries a protocol.
+/// The transport of a protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Transport {
     /// A stream.
     Tcp = 6,
-    /// Datagrams: each comes by itself, and nothing of it is kept.
+    /// Datagrams: each is passed separately, and no rest of it is stored.
     Udp = 17,
 }
 
-/// Which end of a connection a row is of; the numbers are those of the OpenTelemetry span kind.
+/// The end of a connection that a row is of; the numbers are those of the OpenTelemetry span kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {
-    /// The process that was asked.
+    /// The process that received the request.
     Server = 2,
-    /// The process that asked.
+    /// The process that sent the request.
     Client = 3,
 }
 
-/// Bytes of one end: those that were kept, then those of a call.
+/// Bytes of one end: those that were stored, then those of a call.
 #[derive(Debug, Clone, Copy)]
 pub struct Data<'a> {
-    /// Whose.
+    /// The end that sent them.
     pub sender: Sender,
     /// The bytes; never empty.
     pub bytes: &'a [u8],
-    /// Bytes of the call behind `bytes` that were not captured. A parser that knows how long its message is counts them as done.
+    /// Number of bytes of the call behind `bytes` that were not captured. A parser that knows the length of its message consumes them.
     pub missing: u32,
-    /// When the call returned, nanoseconds of CLOCK_MONOTONIC.
+    /// Time at which the call returned, in nanoseconds of CLOCK_MONOTONIC.
     pub time_ns: u64,
-    /// What carries them.
+    /// Their transport.
     pub transport: Transport,
-    /// The first of the bytes is the first of a call, or of a datagram.
+    /// Whether the first of the bytes is the first of a call, or of a datagram.
     pub call_start: bool,
     /// Port of the server.
     pub server_port: u16,
-    /// The identity of the connection. What is said on it encrypted, and before that in plain, has the same.
+    /// The identity of the connection, which its plaintext and its encrypted bytes share.
     pub connection: u64,
-    /// On the wire they were encrypted.
+    /// Whether they were encrypted on the wire.
     pub is_tls: bool,
-    /// A number of the address that a datagram was sent to or came from: a socket may speak with many. 0 for a stream, and where the
-    /// address is not known.
+    /// A number for the address that a datagram was sent to or came from: a socket may have many peers. 0 for a stream, and if the address
+    /// is not known.
     pub peer: u64,
     earlier: usize,
     earlier_ns: u64,
     sequence: u32,
 }
 
-/// When and where an exchange began.
+/// Time and place of an exchange's beginning.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Began {
     /// Nanoseconds of CLOCK_MONOTONIC.
     pub time_ns: u64,
-    /// Sequence number of its first byte: what both ends of the connection know it by. A protocol over datagrams puts a number
-    /// of its own here, such as the id of a DNS message, or leaves 0.
+    /// Sequence number of its first byte, which identifies it at both ends of the connection. A protocol over datagrams sets a number of
+    /// its own, such as the id of a DNS message, or leaves 0.
     pub sequence: u32,
-    /// A row says already that the exchange has a timeout. What becomes of it after all is a row as well: it has the same place,
-    /// and so the same span, `response.late` is set, and metrics do not count it again.
+    /// Whether a row has already reported a timeout of the exchange. If the exchange ends after all, that is a row as well: it has the same
+    /// place, and so the same span, `response.late` is set, and metrics do not count it again.
     pub is_given_up: bool,
 }
 
-/// This is another protocol: the host asks other decoders.
+/// Returned when bytes are another protocol: the host asks other decoders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Foreign {
-    /// It has been from the start: whoever gets the connection sees it from its beginning.
+    /// The connection has been foreign from the start: the next decoder sees it from its beginning.
     Whole,
-    /// From here on: behind so many of the bytes that [`Protocol::data`] was given, and in what the other end sends from now on.
-    /// So begins TLS after a question in plaintext, HTTP/2 after an upgrade, anything at all after a CONNECT. Requests that
-    /// wait are told as unfinished.
+    /// Foreign from here on: behind this many of the bytes passed to [`Protocol::data`], and in all later bytes of the other end. This is
+    /// how TLS begins after a request in plaintext, HTTP/2 after an upgrade, any protocol after a CONNECT. Waiting requests are reported as
+    /// unfinished.
     Behind(usize),
 }
 
 /// A conversation that turned out to speak another protocol: see [`Conversations::disowned`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disowned {
-    /// The connection, as its records name it.
+    /// The connection, as in its records.
     pub connection: u64,
-    /// The plaintext of a TLS library, not what went over the wire.
+    /// Whether it is the plaintext of a TLS library, not the bytes on the wire.
     pub is_tls: bool,
-    /// What is the first that speaks it: the index of a record in the run, and how many bytes of that call come before. None: all
-    /// since the beginning.
+    /// The beginning of the foreign protocol: the index of a record in the run, and the number of bytes of that call before it. None: since
+    /// the beginning of the connection.
     pub from: Option<(u32, u32)>,
 }
 
-/// Why requests are given up.
+/// Why requests end without a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ending {
     reason: Reason,
     time_ns: u64,
-    /// Requests of which something was heard later are not given up.
+    /// Requests with activity after this time stay waiting.
     until_ns: u64,
-    /// When something was last heard on the connection, from either end.
+    /// Time of the last activity on the connection, from either end.
     heard_ns: u64,
 }
 
@@ -316,17 +318,17 @@ pub struct Ending {
 enum Reason {
     Closed,
     Timeout,
-    /// The host ends, or more is remembered than there is room for.
+    /// The host ends, or the state exceeds its maximum.
     Forgotten,
 }
 
-/// `error.type` of what nobody looks at any more.
+/// `error.type` of requests that are not followed any more.
 const FORGOTTEN: &str = "unfinished";
 
 // === impl Sender ===
 
 impl Sender {
-    /// The other end.
+    /// Returns the other end.
     #[must_use]
     pub const fn other(self) -> Self {
         match self {
@@ -339,7 +341,7 @@ impl Sender {
 // === impl Transport ===
 
 impl Transport {
-    /// As `network.transport` has it.
+    /// Returns the value of `network.transport`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -352,7 +354,7 @@ impl Transport {
 // === impl Data ===
 
 impl Data<'_> {
-    /// When and where a request began that starts at `bytes[offset]`.
+    /// Returns time and place of a request that starts at `bytes[offset]`.
     #[must_use]
     #[inline]
     pub const fn began(&self, offset: usize) -> Began {
@@ -380,45 +382,45 @@ impl Ending {
         Self { reason: Reason::Timeout, time_ns, until_ns: time_ns.saturating_sub(timeout_ns), heard_ns: 0 }
     }
 
-    /// The same for a connection on which something was last heard then.
+    /// Returns the same for a connection whose last activity was at this time.
     pub(crate) const fn heard(self, heard_ns: u64) -> Self {
         Self { heard_ns, ..self }
     }
 
-    /// Whether a request that began then is given up now: the connection is over, or nothing was heard on it for the timeout, from
-    /// either end. One that was given up before is not.
+    /// Whether a request that began then ends now: the connection is over, or had no activity for the timeout, from either end. False for
+    /// one that has already timed out.
     #[must_use]
     pub const fn gives_up(&self, began: Began) -> bool {
         self.gives_up_silent(began, self.heard_ns)
     }
 
-    /// The same for a protocol that has several exchanges on a connection at once, each with a silence of its own: something of this
-    /// one was last heard then.
+    /// The same for a protocol that has several exchanges on a connection at once, each with a silence of its own: `heard_ns` is the time
+    /// of this one's last activity.
     #[must_use]
     pub const fn gives_up_silent(&self, began: Began, heard_ns: u64) -> bool {
         let last_ns = if heard_ns > began.time_ns { heard_ns } else { began.time_ns };
         !began.is_given_up && (self.is_final() || last_ns <= self.until_ns)
     }
 
-    /// For how long nothing was heard on the connection, from either end.
+    /// Returns the time since the last activity on the connection, from either end.
     #[must_use]
     pub const fn silence_ns(&self) -> u64 {
         self.time_ns.saturating_sub(self.heard_ns)
     }
 
-    /// Whether the connection is over: what arrives next on it, if anything does, is met anew.
+    /// Whether the connection is over: later bytes on it, if any, start a new connection.
     #[must_use]
     pub const fn is_final(&self) -> bool {
         !matches!(self.reason, Reason::Timeout)
     }
 
-    /// When, nanoseconds of CLOCK_MONOTONIC: the end of what is given up.
+    /// Returns the end time of the requests, in nanoseconds of CLOCK_MONOTONIC.
     #[must_use]
     pub const fn time_ns(&self) -> u64 {
         self.time_ns
     }
 
-    /// As `error.type` has it.
+    /// Returns the value of `error.type`.
     const fn error(&self) -> &'static str {
         match self.reason {
             Reason::Closed => "connection_closed",

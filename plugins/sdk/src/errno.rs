@@ -1,6 +1,6 @@
-//! Names of errors, as `error.type` has them.
+//! Names of errors, for `error.type`.
 
-/// The name of a Linux errno, `ENOENT` for 2; empty for 0 and `_OTHER` for a number without a name.
+/// Returns the name of a Linux errno, `ENOENT` for 2; empty for 0 and `_OTHER` for a number without a name.
 ///
 /// ```
 /// assert_eq!(plugin_sdk::errno::name(2), "ENOENT");
@@ -12,7 +12,7 @@ pub fn name(errno: i32) -> &'static str {
     usize::try_from(errno).ok().and_then(|errno| NAMES.get(errno)).copied().unwrap_or("_OTHER")
 }
 
-/// By number, as on every architecture that this runs on (asm-generic/errno.h).
+/// Names by number, as on every architecture that this runs on (asm-generic/errno.h).
 #[rustfmt::skip]
 const NAMES: [&str; 134] = [
     "", "EPERM", "ENOENT", "ESRCH", "EINTR", "EIO", "ENXIO", "E2BIG", "ENOEXEC", "EBADF",

@@ -4,10 +4,10 @@
 /// more than one role, separated by commas. `export!(sampler: T; handover)` also exports the [`Handover`](crate::Handover) of
 /// the first role's type.
 ///
-/// `export!(protocol: T)` makes the decoder of a [`Protocol`](crate::conversation::Protocol), with what the host asks of one and the
-/// handover of its connections.
+/// `export!(protocol: T)` exports the decoder of a [`Protocol`](crate::conversation::Protocol), with the functions that the host calls on
+/// protocols and the handover of its connections.
 ///
-/// The plugin's name and version, by which the host knows it, are those of the crate. Nothing of this exists outside of Wasm.
+/// The plugin's name and version, by which the host identifies it, are those of the crate. The exports exist only in Wasm.
 #[macro_export]
 macro_rules! export {
     (protocol : $protocol:ty $(,)?) => {

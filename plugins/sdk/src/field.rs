@@ -1,4 +1,4 @@
-//! Words of the contract, made easy to write.
+//! Constructors for types of the contract.
 
 use crate::wit::{Column, ColumnType, Decisions, EventSchema, Field, FieldUse, Sensitivity};
 
@@ -7,7 +7,7 @@ pub const ALWAYS: u64 = 0;
 /// The threshold that no randomness reaches: 2^56.
 pub const NEVER: u64 = 1 << 56;
 
-/// The threshold that keeps rows with this probability, 0.0 to 1.0.
+/// Returns the threshold that keeps rows with this probability, 0.0 to 1.0.
 #[must_use]
 pub fn threshold(ratio: f64) -> u64 {
     ((1.0 - ratio.clamp(0.0, 1.0)) * NEVER as f64) as u64
@@ -16,7 +16,7 @@ pub fn threshold(ratio: f64) -> u64 {
 // === impl Field ===
 
 impl Field {
-    /// A plain public attribute without unit.
+    /// Returns a plain public attribute without unit.
     #[must_use]
     pub fn new(name: &str, column_type: ColumnType) -> Self {
         Self {
@@ -33,13 +33,13 @@ impl Field {
 // === impl EventSchema ===
 
 impl EventSchema {
-    /// The index of the field with this name.
+    /// Returns the index of the field with this name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<u32> {
         self.position(|field| field.name == name)
     }
 
-    /// The index of the field with this use.
+    /// Returns the index of the field with this use.
     #[must_use]
     pub fn used(&self, field_use: FieldUse) -> Option<u32> {
         self.position(|field| field.use_ == field_use)
@@ -53,13 +53,13 @@ impl EventSchema {
 // === impl Decisions ===
 
 impl Decisions {
-    /// One threshold for all rows.
+    /// Returns one threshold for all rows.
     #[must_use]
     pub fn all(threshold: u64) -> Self {
         Self { thresholds: vec![threshold], randomness: Vec::new() }
     }
 
-    /// A threshold per row.
+    /// Returns a threshold per row.
     #[must_use]
     pub const fn each(thresholds: Vec<u64>) -> Self {
         Self { thresholds, randomness: Vec::new() }
@@ -69,7 +69,7 @@ impl Decisions {
 // === impl ColumnType ===
 
 impl ColumnType {
-    /// A column of this type with nothing known: 0 or empty in every row.
+    /// Returns a column of this type with unknown values: 0 or empty in every row.
     #[must_use]
     pub fn unknown(self, rows: usize) -> Column {
         let values = || crate::wit::Values { offsets: vec![0; rows + 1], bytes: Vec::new() };

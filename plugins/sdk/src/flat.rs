@@ -1,4 +1,4 @@
-//! Decoders of flat records: one record, one row, every field read from its own place.
+//! Decoders of flat records: one record, one row, each field at a fixed position.
 
 use crate::config::Config;
 use crate::record::Record;
@@ -8,8 +8,8 @@ use crate::wit::{Column, Decoded, EventSchema, RecordLayout};
 
 /// A decoder that is a [`Table`]. `Rows<Self>` is the [`Decoder`].
 ///
-/// Late materialisation comes with it: `decode` makes only the columns that were asked for, `complete` the others for the rows
-/// that were kept, out of the bytes of the run.
+/// It includes late materialisation: `decode` makes only the columns that were asked for, `complete` the others for the rows that were
+/// kept, from the bytes of the run.
 ///
 /// ```
 /// use plugin_sdk::{Config, FieldUse, Flat, RecordLayout, Rest, Rows, Sensitivity, Signal, Table};
@@ -48,10 +48,10 @@ pub trait Flat: 'static {
     /// The record.
     type Record: Record;
 
-    /// The table for a probe whose records have this layout.
+    /// Returns the table for a probe whose records have this layout.
     ///
     /// # Errors
-    /// What is wrong with the configuration or the layout, and the cure, for the operator.
+    /// The fault of the configuration or the layout, and its cure, for the operator.
     fn table(probe: &str, layout: &RecordLayout, config: Config<'_>) -> Result<Table<Self::Record>, String>;
 }
 

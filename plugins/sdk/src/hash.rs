@@ -1,4 +1,4 @@
-//! Numbers out of the values of fields.
+//! Hashes of the values of fields.
 
 use std::hash::Hasher;
 use std::ops::Range;
@@ -6,18 +6,18 @@ use std::ops::Range;
 use crate::columns::Columns;
 use crate::wit::Column;
 
-/// Hashes keys of tables by mixing. What is in the tables is bounded, so that nobody gains by keys that meet.
+/// Hashes keys of tables by mixing. The tables are bounded, so that a peer gains nothing by colliding keys.
 #[derive(Debug, Default)]
 pub(crate) struct Mixed(u64);
 
-/// Where each row's hash begins.
+/// Initial value of each row's hash.
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// One number per row, of the columns in these places: rows with equal values have equal numbers, here and in every other
-/// instance. It never changes: what one version of a plugin counted by it, the next can go on with.
+/// Returns one number per row, of the columns with these indices: rows with equal values have equal numbers, here and in every other
+/// instance. The function never changes: the next version of a plugin can continue the counts of this one.
 ///
 /// # Errors
-/// A column is not there.
+/// A column does not exist.
 pub fn hashes(columns: &Columns, places: Range<usize>) -> Result<Vec<u64>, String> {
     let mut hashes = vec![SEED; columns.rows()];
     for place in places {
@@ -66,7 +66,7 @@ impl Hasher for Mixed {
     }
 }
 
-/// One number for bytes of any length.
+/// Hashes bytes of any length.
 pub(crate) fn digest(bytes: &[u8]) -> u64 {
     let mut rest = bytes;
     let mut hash = bytes.len() as u64;

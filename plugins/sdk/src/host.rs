@@ -1,13 +1,13 @@
-//! What the host offers to those who are granted it.
+//! The imports of the host that need a grant.
 
 use crate::wit::{Column, tables};
 
-/// Tables with a key: those of the host, or in tests anything that answers.
+/// Tables with a key: those of the host, or in tests any implementation.
 pub trait Lookup {
-    /// For every key one value of every column.
+    /// Returns one value of every column for every key.
     ///
     /// # Errors
-    /// Why there is no answer, and what the operator can do about it.
+    /// Why the lookup failed, and its cure for the operator.
     fn lookup(&self, table: &str, keys: &[u64], columns: &[String]) -> Result<Vec<Column>, String>;
 }
 

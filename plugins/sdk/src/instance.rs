@@ -1,4 +1,4 @@
-//! The one instance of a plugin inside its component, and what the exported functions do with it. For [`export!`](crate::export!).
+//! The one instance of a plugin inside its component, and the implementation of the exported functions. For [`export!`](crate::export!).
 
 use std::cell::RefCell;
 
@@ -23,7 +23,7 @@ struct Bound<T> {
 // === impl Instance ===
 
 impl<T> Instance<T> {
-    /// Nothing yet.
+    /// Returns an instance that is not bound.
     #[must_use]
     pub const fn new() -> Self {
         Self { bound: RefCell::new(None) }

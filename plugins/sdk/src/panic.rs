@@ -1,7 +1,7 @@
-//! What a plugin says before it ends.
+//! Reports a plugin's panic.
 
-/// From now on the message of a panic goes to the host's log, and from there into the fault that follows: a component has no
-/// other place for it.
+/// Sends the message of each later panic to the host's log, and from there into the fault that follows: a component has no other way to
+/// report it.
 pub(crate) fn to_the_log() {
     #[cfg(target_family = "wasm")]
     std::panic::set_hook(Box::new(|panic| {

@@ -1,4 +1,4 @@
-//! What is said of a field or a metric after it was declared, for everything that has a `schema`.
+//! Methods that qualify a field or a metric after its declaration, for every type with a `schema`.
 
 /// Gives a type with a field `schema: EventSchema` the methods that qualify its last field, and those that declare metrics.
 macro_rules! qualified {

@@ -1,23 +1,23 @@
-//! Records: a C struct of a BPF program, read without copying it.
+//! Records: C structs of a BPF program, read without a copy.
 
 use crate::wit::{Member, MemberKind, RecordLayout};
 
 /// A record of known layout; [`record!`](crate::record!) implements it.
 pub trait Record: 'static {
-    /// The bytes of one record.
+    /// A view of the bytes of one record.
     type View<'a>: Copy;
 
-    /// The least bytes a record has: `sizeof` the struct, or where its flexible array starts.
+    /// Minimum length of a record: `sizeof` the struct, or the offset of its flexible array.
     const SIZE: usize;
 
-    /// A view of these bytes; none if there are too few.
+    /// Returns a view of these bytes; None if there are too few.
     fn view(bytes: &[u8]) -> Option<Self::View<'_>>;
 
-    /// What the host is to compare with the object's BTF; none if any record will do.
+    /// Returns the layout that the host compares with the object's BTF; None if any record is accepted.
     fn layout() -> Option<RecordLayout>;
 }
 
-/// A record whose layout is known only once a decoder is bound: a view is its bytes.
+/// A record whose layout is only known when a decoder is bound: a view is its bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Raw;
 
@@ -29,18 +29,18 @@ pub struct Chars<const N: usize>;
 #[derive(Debug, Clone, Copy)]
 pub struct Bytes<const N: usize>;
 
-/// A member `char name[]` at the end: what is left of the record.
+/// A member `char name[]` at the end: the rest of the record.
 #[derive(Debug, Clone, Copy)]
 pub struct Rest;
 
-/// A member `__u8 name[]` at the end: what is left of the record.
+/// A member `__u8 name[]` at the end: the rest of the record.
 #[derive(Debug, Clone, Copy)]
 pub struct Tail;
 
-/// What may be a member: integers, [`Chars`], [`Bytes`], [`Rest`] and [`Tail`].
+/// A type of a member: integers, [`Chars`], [`Bytes`], [`Rest`] and [`Tail`].
 #[doc(hidden)]
 pub trait Read {
-    /// What reading gives.
+    /// The type of the value that is read.
     type Value<'a>;
     /// Size, alignment and kind in C.
     const SHAPE: Shape;
@@ -54,16 +54,16 @@ pub trait Read {
 pub struct Shape {
     /// The name in the struct.
     pub name: &'static str,
-    /// In bytes.
+    /// Size in bytes.
     pub size: usize,
-    /// In bytes.
+    /// Alignment in bytes.
     pub align: usize,
     /// How it is read.
     pub kind: MemberKind,
 }
 
-/// Declares a record as its C struct has it: members in order, C's own rules of alignment. Integers are read as
-/// little-endian, wherever they lie; a record that is too short is no record, so that nothing here can panic.
+/// Declares a record like its C struct: members in order, with C's alignment. Integers are read as little-endian, at any address; bytes
+/// that are too short are not a record, so that reading cannot panic.
 ///
 /// ```
 /// use plugin_sdk::Rest;
@@ -153,15 +153,15 @@ impl Record for Raw {
 // === impl Shape ===
 
 impl Shape {
-    /// This shape with a name.
+    /// Returns this shape with a name.
     #[must_use]
     pub const fn named(mut self, name: &'static str) -> Self {
         self.name = name;
         self
     }
 
-    /// The offset of a member, by the rules of C. A name that is not there, or a member behind the flexible one, does not
-    /// compile: this runs in constants only.
+    /// Returns the offset of a member, by the rules of C. An unknown name, or a member behind the flexible one, does not compile: this runs
+    /// in constants only.
     #[must_use]
     #[allow(clippy::panic, clippy::indexing_slicing, reason = "evaluated by the compiler, where a panic is an error message")]
     pub const fn offset(shapes: &[Self], name: &str) -> usize {
@@ -180,7 +180,7 @@ impl Shape {
         panic!("no member of this name")
     }
 
-    /// `sizeof` the struct.
+    /// Returns `sizeof` the struct.
     #[must_use]
     #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, where a panic is an error message")]
     pub const fn end(shapes: &[Self]) -> usize {
@@ -198,7 +198,7 @@ impl Shape {
         end.next_multiple_of(align)
     }
 
-    /// The least bytes that a record has: a flexible array may start within the padding at the end of the struct.
+    /// Returns the minimum length of a record: a flexible array may start within the padding at the end of the struct.
     #[must_use]
     #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, where a panic is an error message")]
     pub const fn least(shapes: &[Self]) -> usize {
@@ -206,7 +206,7 @@ impl Shape {
         if last.size == 0 { Self::offset(shapes, last.name) } else { Self::end(shapes) }
     }
 
-    /// The layout of a struct of these members.
+    /// Returns the layout of a struct of these members.
     #[must_use]
     pub fn layout(name: &str, shapes: &[Self]) -> RecordLayout {
         let member = |shape: &Self| Member {
@@ -251,7 +251,7 @@ macro_rules! integers {
 
 integers!(u8: Unsigned, u16: Unsigned, u32: Unsigned, u64: Unsigned, i8: Signed, i16: Signed, i32: Signed, i64: Signed);
 
-/// What an absent array reads as; a constant size never lets it happen.
+/// Returns the value of an absent array; a constant size excludes this case.
 const fn zeros<const N: usize>() -> &'static [u8; N] {
     const { &[0; N] }
 }

@@ -1,4 +1,4 @@
-//! The roles: what a plugin does on the path. `wit/v0.1` says who calls what, when.
+//! The roles: the functions of a plugin on the path. `wit/v0.1` defines when each is called.
 
 use crate::columns::Columns;
 use crate::config::Config;
@@ -6,53 +6,53 @@ use crate::wit::{Column, Decisions, Decoded, EventSchema, Field, KernelPlan, Rec
 
 /// Turns records into rows. For flat records implement [`Flat`](crate::Flat) instead.
 pub trait Decoder: Sized + 'static {
-    /// The record that this decoder was written for; none if it reads any.
+    /// Returns the record that this decoder was written for; None if it reads any.
     #[must_use]
     fn expects(probe: &str) -> Option<RecordLayout> {
         let _ = probe;
         None
     }
 
-    /// Called once, before all others. `layout` is the one that the object really has.
+    /// Creates the decoder. Called once, before all others. `layout` is the actual one of the object.
     ///
     /// # Errors
-    /// What is wrong and the cure, for the operator.
+    /// The fault and its cure, for the operator.
     fn bind(probe: &str, layout: &RecordLayout, config: Config<'_>) -> Result<Self, String>;
 
-    /// What the rows mean; the same in every call.
+    /// Returns the schema of the rows, the same in every call.
     fn schema(&self) -> &EventSchema;
 
-    /// The rows of a run, with the columns of `fields`. [`Records`](crate::Records) walks a run.
+    /// Returns the rows of a run, with the columns of `fields`. [`Records`](crate::Records) iterates over a run.
     ///
     /// # Errors
     /// Why the whole run cannot be read.
     fn decode(&mut self, run: &[u8], fields: &[u32]) -> Result<Decoded, String>;
 
-    /// The columns of other fields, for rows of the last `decode` that were kept. `run` is what that `decode` was given.
+    /// Returns the columns of other fields, for rows of the last `decode` that were kept. `run` is that of the last `decode`.
     ///
     /// # Errors
-    /// Why not.
+    /// Why the columns cannot be made.
     fn complete(&mut self, run: &[u8], rows: &[u32], fields: &[u32]) -> Result<Vec<Column>, String>;
 }
 
 /// Decides which rows are kept.
 pub trait Sampler: Sized + 'static {
-    /// Called once, before all others.
+    /// Creates the sampler. Called once, before all others.
     ///
     /// # Errors
-    /// What is wrong and the cure, for the operator.
+    /// The fault and its cure, for the operator.
     fn bind(schema: &EventSchema, config: Config<'_>) -> Result<Self, String>;
 
-    /// Indices of the fields that `decide` reads. Each is copied for every batch: ask for few.
+    /// Returns the indices of the fields that `decide` reads. Each is copied for every batch: ask for few.
     fn wanted(&self) -> Vec<u32>;
 
-    /// A threshold for each row, or one for all.
+    /// Returns a threshold for each row, or one for all.
     ///
     /// # Errors
-    /// Why not; the batch is kept.
+    /// Why there is no decision; the batch is kept.
     fn decide(&mut self, columns: &Columns) -> Result<Decisions, String>;
 
-    /// Called about once a second: a plan for the kernel, or none to leave it as it is.
+    /// Called about once a second: returns a plan for the kernel, or None to leave it unchanged.
     fn tune(&mut self, stats: Stats) -> Option<KernelPlan> {
         let _ = stats;
         None
@@ -61,36 +61,36 @@ pub trait Sampler: Sized + 'static {
 
 /// Adds columns to rows that were kept.
 pub trait Enricher: Sized + 'static {
-    /// Called once, before all others.
+    /// Creates the enricher. Called once, before all others.
     ///
     /// # Errors
-    /// What is wrong and the cure, for the operator.
+    /// The fault and its cure, for the operator.
     fn bind(schema: &EventSchema, config: Config<'_>) -> Result<Self, String>;
 
-    /// Indices of the fields that `enrich` reads.
+    /// Returns the indices of the fields that `enrich` reads.
     fn wanted(&self) -> Vec<u32>;
 
-    /// The fields that it adds.
+    /// Returns the fields that it adds.
     fn added(&self) -> Vec<Field>;
 
-    /// One column per added field, each with as many values as there are rows.
+    /// Returns one column per added field, each with as many values as there are rows.
     ///
     /// # Errors
-    /// Why not; the rows go on without the columns.
+    /// Why the columns cannot be made; the rows go on without them.
     fn enrich(&mut self, columns: &Columns) -> Result<Vec<Column>, String>;
 }
 
 /// Hands state to a successor in the same slot.
 pub trait Handover {
-    /// The state, as the last call of this instance.
+    /// Returns the state, as the last call of this instance.
     ///
     /// # Errors
-    /// Why there is none; the successor starts cold.
+    /// Why there is no state; the successor starts cold.
     fn export_state(&mut self) -> Result<State, String>;
 
-    /// Takes the state of the predecessor, after `bind`.
+    /// Imports the state of the predecessor, after `bind`.
     ///
     /// # Errors
-    /// Why it cannot be used; this instance starts cold.
+    /// Why the state cannot be used; this instance starts cold.
     fn import_state(&mut self, state: State) -> Result<(), String>;
 }

@@ -1,8 +1,8 @@
-//! The framing of a run: where each record starts and ends.
+//! The framing of a run: the bounds of each record.
 
 /// Length of the header before each record.
 const HEADER: usize = 8;
-/// Set on a record that its program discarded.
+/// Flag of a record that its program discarded.
 const DISCARDED: u32 = 1 << 30;
 
 /// The records of a run, without the discarded ones.
@@ -18,7 +18,7 @@ pub struct Records<'a> {
     broken: bool,
 }
 
-/// Where one record is in its run.
+/// The range of one record in its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
     start: u32,
@@ -28,19 +28,19 @@ pub(crate) struct Span {
 // === impl Records ===
 
 impl<'a> Records<'a> {
-    /// The records of this run. A run of 4 GiB or more is broken from there on.
+    /// Returns the records of this run. A run of 4 GiB or more is broken from there on.
     #[must_use]
     pub const fn new(run: &'a [u8]) -> Self {
         Self { run, at: 0, broken: false }
     }
 
-    /// True once a header was met whose record goes past the end of the run; the records before it were good.
+    /// Whether a header was read whose record exceeds the run; the records before it are valid.
     #[must_use]
     pub const fn broken(&self) -> bool {
         self.broken
     }
 
-    /// Where the next record is.
+    /// Returns the range of the next record.
     pub(crate) fn next_span(&mut self) -> Option<Span> {
         while self.at < self.run.len() {
             let header = self.run.get(self.at..).and_then(|rest| rest.first_chunk::<HEADER>());
@@ -76,13 +76,13 @@ impl<'a> Iterator for Records<'a> {
 // === impl Span ===
 
 impl Span {
-    /// Bytes of the record.
+    /// Returns the length of the record.
     #[inline(always)]
     pub(crate) const fn len(self) -> usize {
         self.len as usize
     }
 
-    /// The record, in the run that the span came from.
+    /// Returns the record, in the run of the span.
     #[inline(always)]
     pub(crate) fn of(self, run: &[u8]) -> Option<&[u8]> {
         run.get(self.start as usize..)?.get(..self.len as usize)

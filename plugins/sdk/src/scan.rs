@@ -1,16 +1,16 @@
-//! Looking for bytes and copying a few, eight at a time: a loop in Wasm pays for each turn, and a copy whose length the compiler does
-//! not know leaves the sandbox.
+//! Searches bytes and copies a few, eight at a time: in Wasm each iteration of a loop has a cost, and a copy whose length the compiler does
+//! not know is a call out of the sandbox.
 
 /// One in each byte.
 pub const ONES: u64 = 0x0101_0101_0101_0101;
 /// The high bit of each byte.
 pub const HIGH: u64 = 0x8080_8080_8080_8080;
-/// So many times eight bytes are looked at without a loop: most of what is looked for is near.
+/// Number of eight-byte steps without a loop: most searched bytes are near.
 const STEPS: usize = 4;
-/// So many bytes are few: copied by eight they cost what leaving the sandbox would.
+/// Maximum length of a copy by eights: at this length it costs as much as the call out of the sandbox.
 const FEW: usize = 64;
 
-/// Where the first such byte is.
+/// Returns the position of the first such byte.
 ///
 /// ```
 /// assert_eq!(plugin_sdk::scan::find(b"GET / HTTP/1.1\r\n", b'\n'), Some(15));
@@ -26,7 +26,7 @@ pub fn find(bytes: &[u8], byte: u8) -> Option<usize> {
             let done = bytes.len() - rest.len();
             let word = match bytes.last_chunk::<8>() {
                 _ if rest.is_empty() => return None,
-                // Those that were seen already are shifted out.
+                // The bytes that were already searched are shifted out.
                 Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * rest.len()),
                 None => short(bytes),
             };
@@ -41,7 +41,7 @@ pub fn find(bytes: &[u8], byte: u8) -> Option<usize> {
     Some(8 * STEPS + find_far(rest, byte)).filter(|&at| at < bytes.len())
 }
 
-/// Where the first such byte is, or the end.
+/// Returns the position of the first such byte, or the end.
 #[inline(never)]
 fn find_far(bytes: &[u8], byte: u8) -> usize {
     let pattern = u64::from(byte) * ONES;
@@ -51,7 +51,7 @@ fn find_far(bytes: &[u8], byte: u8) -> usize {
     far.unwrap_or_else(|| 8 * eights.len() + rest.iter().position(|&other| other == byte).unwrap_or(rest.len()))
 }
 
-/// The line that `bytes` begin with, without its end (LF, or CR LF), and its length with it; None if it does not end.
+/// Returns the first line of `bytes`, without its end (LF, or CR LF), and its length with the end; None if it does not end.
 ///
 /// ```
 /// assert_eq!(plugin_sdk::scan::line(b"+OK\r\n+"), Some((b"+OK".as_slice(), 5)));
@@ -65,7 +65,7 @@ pub fn line(bytes: &[u8]) -> Option<(&[u8], usize)> {
     Some((line.strip_suffix(b"\r").unwrap_or(line), end + 1))
 }
 
-/// Adds bytes to others, few of them without leaving the sandbox.
+/// Appends bytes, short ones without a call out of the sandbox.
 #[inline(always)]
 pub fn append(all: &mut Vec<u8>, bytes: &[u8]) {
     if bytes.len() > FEW {
@@ -82,7 +82,7 @@ pub fn append(all: &mut Vec<u8>, bytes: &[u8]) {
         all.extend_from_slice(sixteen);
         rest = behind;
     }
-    // What is left is written with bytes before it that are there already.
+    // The rest is written together with bytes before it that are already there.
     match (rest.len(), bytes.last_chunk::<16>()) {
         (0, _) => {}
         (left, Some(sixteen)) => {
@@ -97,7 +97,7 @@ pub fn append(all: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// Adds the lowest bytes of a word.
+/// Appends the lowest bytes of a word.
 #[inline(always)]
 fn pad(all: &mut Vec<u8>, word: u64, len: usize) {
     all.extend_from_slice(&word.to_le_bytes());
@@ -120,7 +120,7 @@ pub fn same(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
-/// The first eight bytes as a number, the first the lowest; NUL for those that are not there.
+/// Returns the first eight bytes as a little-endian number; NUL for missing ones.
 ///
 /// ```
 /// assert_eq!(plugin_sdk::scan::eight(b"ab"), 0x6261);
@@ -131,7 +131,7 @@ pub fn eight(bytes: &[u8]) -> u64 {
     bytes.first_chunk().map_or_else(|| short(bytes), |eight| u64::from_le_bytes(*eight))
 }
 
-/// Up to seven bytes as a number, the first the lowest.
+/// Returns up to seven bytes as a little-endian number.
 #[inline(always)]
 fn short(bytes: &[u8]) -> u64 {
     match *bytes {
@@ -147,7 +147,7 @@ fn short(bytes: &[u8]) -> u64 {
     }
 }
 
-/// Which byte of a word is the first that is 0.
+/// Returns the index of the first byte of a word that is 0.
 #[inline(always)]
 fn first_zero(word: u64) -> Option<usize> {
     let zeros = word.wrapping_sub(ONES) & !word & HIGH;

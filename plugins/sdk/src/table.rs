@@ -6,7 +6,7 @@ use crate::run::{Records, Span};
 use crate::text::Text;
 use crate::wit::{Column, ColumnType, Decoded, EventSchema, Field, Signal};
 
-/// What one kind of record becomes: the event, its fields, and for each field how to read it from a record.
+/// The rows of one kind of record: the event, its fields, and for each field how to read it from a record.
 ///
 /// A field costs one call through a pointer per batch and nothing per row: the closure that reads it is compiled into the loop
 /// over the records.
@@ -32,12 +32,12 @@ use crate::wit::{Column, ColumnType, Decoded, EventSchema, Field, Signal};
 pub struct Table<R: Record> {
     schema: EventSchema,
     readers: Vec<Reader>,
-    /// Fewer bytes than this are no record.
+    /// Minimum length of a record.
     least: usize,
     refuse: Option<Refuse>,
     /// The records of the last run that are rows, in order.
     rows: Vec<Span>,
-    /// The rows that `complete` was asked for.
+    /// The rows of the last `complete`.
     chosen: Vec<Span>,
     record: std::marker::PhantomData<fn() -> R>,
 }
@@ -45,7 +45,7 @@ pub struct Table<R: Record> {
 /// Makes the column of one field from some records of a run.
 type Reader = Box<dyn Fn(&[u8], &[Span]) -> Column + Send>;
 
-/// Which of some records of a run are no rows after all: their places, rising.
+/// Returns the indices, rising, of records that are not rows.
 type Refuse = Box<dyn Fn(&[u8], &[Span]) -> Vec<usize> + Send>;
 
 qualified!(impl<R: Record> Table<R>);
@@ -66,7 +66,7 @@ macro_rules! numbers {
 }
 
 impl<R: Record> Table<R> {
-    /// An event without fields. Fields, and then what qualifies the field before, are added by the methods below.
+    /// Returns an event without fields. The methods below add fields, and then qualify the field before.
     #[must_use]
     pub fn new(event: &str, signal: Signal) -> Self {
         Self {
@@ -93,7 +93,7 @@ impl<R: Record> Table<R> {
         f64: f64 => F64,
     }
 
-    /// A field of text as the kernel wrote it: up to the first NUL, with U+FFFD for what is not UTF-8.
+    /// Adds a field of text as the kernel wrote it: up to the first NUL, with U+FFFD for invalid UTF-8.
     #[must_use]
     pub fn chars(self, name: &str, value: impl for<'a> Fn(&'a R::View<'a>) -> &'a [u8] + Send + 'static) -> Self {
         self.written(name, ColumnType::Text, Text::finish, move |record, text| {
@@ -101,13 +101,13 @@ impl<R: Record> Table<R> {
         })
     }
 
-    /// A field of text that the closure adds to the row.
+    /// Adds a field of text that the closure appends to the row.
     #[must_use]
     pub fn text(self, name: &str, write: impl for<'a> Fn(R::View<'a>, &mut Text) + Send + 'static) -> Self {
         self.written(name, ColumnType::Text, Text::finish, move |record, text| write(*record, text))
     }
 
-    /// A field of text that is one of a few.
+    /// Adds a field of text with a fixed set of values.
     #[must_use]
     pub fn label(self, name: &str, value: impl for<'a> Fn(R::View<'a>) -> &'static str + Send + 'static) -> Self {
         self.text(name, move |record, text| {
@@ -115,7 +115,7 @@ impl<R: Record> Table<R> {
         })
     }
 
-    /// A field of bytes.
+    /// Adds a field of bytes.
     #[must_use]
     pub fn bytes(self, name: &str, value: impl for<'a> Fn(&'a R::View<'a>) -> &'a [u8] + Send + 'static) -> Self {
         let finish = |bytes: Text| Column::Bytes(bytes.values());
@@ -124,7 +124,7 @@ impl<R: Record> Table<R> {
         })
     }
 
-    /// A field of which the closure writes a row, and what is made of all.
+    /// Adds a field from closures that write a row, and that make the column of all rows.
     fn written(
         self,
         name: &str,
@@ -159,14 +159,14 @@ impl<R: Record> Table<R> {
 // === impl Table: which records are rows ===
 
 impl<R: Record> Table<R> {
-    /// Records of fewer bytes than this cannot be read.
+    /// Sets the minimum length of a record; shorter ones are undecodable.
     #[must_use]
     pub fn at_least(mut self, bytes: usize) -> Self {
         self.least = bytes.max(R::SIZE);
         self
     }
 
-    /// Records for which this is false cannot be read.
+    /// Makes records undecodable for which this returns false.
     #[must_use]
     pub fn valid_if(mut self, valid: impl for<'a> Fn(R::View<'a>) -> bool + Send + 'static) -> Self {
         let refused = move |run: &[u8], row: &Span| !row.of(run).and_then(R::view).is_some_and(&valid);
@@ -181,10 +181,10 @@ impl<R: Record> Table<R> {
 // === impl Table: rows ===
 
 impl<R: Record> Table<R> {
-    /// The rows of a run: see `decode` in the contract.
+    /// Returns the rows of a run: see `decode` in the contract.
     ///
     /// # Errors
-    /// The framing of the run is broken, or there is no such field.
+    /// The framing of the run is broken, or a field does not exist.
     pub fn decode(&mut self, run: &[u8], fields: &[u32]) -> Result<Decoded, String> {
         let mut undecodable = Vec::new();
         self.rows.clear();
@@ -210,10 +210,10 @@ impl<R: Record> Table<R> {
         Ok(Decoded { rows: self.rows.len() as u32, columns, undecodable })
     }
 
-    /// The columns of other fields, for the rows that were kept. `run` is that of the last `decode`.
+    /// Returns the columns of other fields, for the rows that were kept. `run` is that of the last `decode`.
     ///
     /// # Errors
-    /// There is no such row or field.
+    /// A row or a field does not exist.
     pub fn complete(&mut self, run: &[u8], rows: &[u32], fields: &[u32]) -> Result<Vec<Column>, String> {
         if rows.len() == self.rows.len() {
             return self.columns(run, &self.rows, fields);
@@ -260,7 +260,7 @@ impl<R: Record> Table<R> {
     }
 }
 
-/// One value per row. Eight at a time: a loop in Wasm pays for each turn, because each may be the one that is interrupted.
+/// Collects one value per row. Eight at a time: in Wasm each iteration of a loop has a cost, because it may be interrupted.
 pub(crate) fn gather<R: Copy, T>(rows: &[R], value: impl Fn(R) -> T) -> Vec<T> {
     let mut values = Vec::with_capacity(rows.len());
     let (eights, rest) = rows.as_chunks::<8>();

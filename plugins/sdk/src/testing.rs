@@ -1,4 +1,4 @@
-//! What the tests of a plugin need: runs, rows, and a look into the C header of a record. Not part of a component.
+//! Helpers for the tests of a plugin: runs, rows, and a parser for the C header of a record. Not part of a component.
 
 mod mutation;
 mod recording;
@@ -12,7 +12,7 @@ pub use talk::{Talk, decoder};
 use crate::role::Decoder;
 use crate::wit::{Column, MemberKind, RecordLayout};
 
-/// A run of these records, framed as the kernel frames them.
+/// Returns a run of these records, framed as the kernel frames them.
 pub fn run<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut run = Vec::new();
     for record in records {
@@ -24,7 +24,7 @@ pub fn run<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     run
 }
 
-/// The texts of a text column; none of another.
+/// Returns the texts of a text column; empty for another type.
 #[must_use]
 pub fn texts(column: &Column) -> Vec<String> {
     match column {
@@ -33,17 +33,17 @@ pub fn texts(column: &Column) -> Vec<String> {
     }
 }
 
-/// The bytes of a record, member by member. Members that are not put are 0.
+/// Builds the bytes of a record, member by member. Members that are not set are 0.
 #[derive(Debug, Clone)]
 pub struct Draft {
     layout: RecordLayout,
     bytes: Vec<u8>,
 }
 
-/// Every value of every row that `decode` makes of a run, as `name=value` in words; undecodable records follow as `#index`.
+/// Returns every value of every row that `decode` makes of a run, as `name=value`; undecodable records follow as `#index`.
 ///
 /// # Errors
-/// What the decoder says.
+/// The decoder's error.
 pub fn decode_all(decoder: &mut impl Decoder, run: &[u8]) -> Result<Vec<Vec<String>>, String> {
     let schema = decoder.schema().clone();
     let all: Vec<u32> = (0..).zip(&schema.fields).map(|(index, _)| index).collect();
@@ -58,7 +58,7 @@ pub fn decode_all(decoder: &mut impl Decoder, run: &[u8]) -> Result<Vec<Vec<Stri
     Ok(rows)
 }
 
-/// The values of a column in words.
+/// Returns the values of a column as text.
 #[must_use]
 pub fn words(column: &Column) -> Vec<String> {
     match column {
@@ -72,7 +72,8 @@ pub fn words(column: &Column) -> Vec<String> {
     }
 }
 
-/// The layout of `struct name` as its C header declares it, for headers as this project writes them: one member per line,
+/// Returns the layout of `struct name` in a C header, for headers as this project writes them: one member per line,
+/// `__u8` to `__s64`, `char` and byte arrays with sizes in digits.
 /// `__u8` to `__s64`, `char` and byte arrays with sizes in digits.
 #[must_use]
 pub fn header_layout(header: &str, name: &str) -> Option<RecordLayout> {
@@ -111,26 +112,26 @@ pub fn header_layout(header: &str, name: &str) -> Option<RecordLayout> {
 // === impl Draft ===
 
 impl Draft {
-    /// A record of this layout, all 0.
+    /// Returns a record of this layout, all 0.
     #[must_use]
     pub fn new(layout: RecordLayout) -> Self {
         let bytes = vec![0; layout.size as usize];
         Self { layout, bytes }
     }
 
-    /// Puts a number into a member.
+    /// Sets a member to a number.
     ///
     /// # Panics
-    /// There is no such member.
+    /// The member does not exist.
     #[must_use]
     pub fn put(self, member: &str, value: i128) -> Self {
         self.bytes(member, &value.to_le_bytes())
     }
 
-    /// Puts bytes into a member, cut to its size; a flexible one takes all.
+    /// Sets a member to bytes, cut to its size; a flexible one takes all.
     ///
     /// # Panics
-    /// There is no such member.
+    /// The member does not exist.
     #[must_use]
     #[allow(clippy::panic, reason = "a test that names a member that is not there is wrong")]
     pub fn bytes(mut self, member: &str, value: &[u8]) -> Self {
@@ -148,7 +149,7 @@ impl Draft {
         self
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
         self.bytes

@@ -1,11 +1,11 @@
-//! Building a column of text or bytes.
+//! Builds a column of text or bytes.
 
 use std::fmt;
 
 use crate::scan::{HIGH, ONES, append};
 use crate::wit::{Column, Values};
 
-/// A column of text while it grows, row by row: parts are added to the row, then the row ends.
+/// A column of text under construction, row by row: parts are added to the row, then the row ends.
 ///
 /// ```
 /// let mut text = plugin_sdk::Text::with_capacity(2, 16);
@@ -22,7 +22,7 @@ pub struct Text {
 // === impl Text ===
 
 impl Text {
-    /// An empty column with room for this many rows and bytes.
+    /// Returns an empty column with capacity for this many rows and bytes.
     #[must_use]
     pub fn with_capacity(rows: usize, bytes: usize) -> Self {
         let mut offsets = Vec::with_capacity(rows + 1);
@@ -30,13 +30,13 @@ impl Text {
         Self { offsets, bytes: Vec::with_capacity(bytes) }
     }
 
-    /// Adds a whole row.
+    /// Adds a complete row.
     #[inline]
     pub fn push(&mut self, text: &str) {
         self.str(text).end();
     }
 
-    /// Ends the row; what comes next belongs to the next one.
+    /// Ends the row; later parts belong to the next one.
     #[inline(always)]
     pub fn end(&mut self) {
         self.offsets.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
@@ -66,10 +66,10 @@ impl Text {
         self
     }
 
-    /// Adds text as the kernel wrote it: up to the first NUL, with U+FFFD for what is not UTF-8.
+    /// Adds text as the kernel wrote it: up to the first NUL, with U+FFFD for invalid UTF-8.
     #[inline(always)]
     pub fn chars(&mut self, chars: &[u8]) -> &mut Self {
-        // Nearly all of it is ASCII: copied eight bytes at a time, until a NUL or something else turns up.
+        // Nearly all of it is ASCII: copied eight bytes at a time, until a NUL or another byte occurs.
         let mut rest = chars;
         while let Some((eight, behind)) = rest.split_first_chunk::<8>() {
             let ascii = self.word(u64::from_le_bytes(*eight));
@@ -87,19 +87,19 @@ impl Text {
         self.behind_ascii(rest.get(ascii..).unwrap_or_default())
     }
 
-    /// The column.
+    /// Returns the column.
     #[must_use]
     pub fn finish(self) -> Column {
         Column::Text(self.values())
     }
 
-    /// The values, for a column of bytes.
+    /// Returns the values, for a column of bytes.
     #[must_use]
     pub fn values(self) -> Values {
         Values { offsets: self.offsets, bytes: self.bytes }
     }
 
-    /// Adds the bytes of a word up to the first that is NUL or not ASCII; how many those are.
+    /// Adds the bytes of a word up to the first that is NUL or not ASCII; returns their number.
     #[inline(always)]
     fn word(&mut self, word: u64) -> usize {
         let stop = (word.wrapping_sub(ONES) | word) & HIGH;
@@ -109,7 +109,7 @@ impl Text {
         ascii
     }
 
-    /// What follows ASCII: nothing, the end, or what is not ASCII.
+    /// Adds the rest behind ASCII: empty, a NUL, or other bytes.
     #[inline(always)]
     fn behind_ascii(&mut self, rest: &[u8]) -> &mut Self {
         match rest.first() {
@@ -150,7 +150,7 @@ mod tests {
     use super::Text;
     use crate::testing::texts;
 
-    /// What becomes of one piece of kernel text.
+    /// Returns the text for one piece of kernel text.
     fn chars(bytes: &[u8]) -> String {
         let mut text = Text::with_capacity(1, 0);
         text.chars(bytes).end();

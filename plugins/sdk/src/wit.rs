@@ -1,4 +1,4 @@
-//! The contract as Rust types: what `wit_bindgen` makes of `wit/v0.1`, one module per role, the shared types once.
+//! The contract as Rust types: the output of `wit_bindgen` for `wit/v0.1`, one module per role, the shared types once.
 
 #![allow(missing_docs, unreachable_pub, unsafe_code, reason = "generated from wit/v0.1, where the documentation is")]
 #![allow(clippy::all, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "generated")]

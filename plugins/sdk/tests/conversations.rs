@@ -1,4 +1,4 @@
-//! What is around every protocol: the table, gaps, time, the handover.
+//! The parts around every protocol: the table, gaps, time, the handover.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -9,13 +9,13 @@ use plugin_sdk::testing::{Talk, decoder};
 use plugin_sdk::{Config, Decoder, FieldUse, Handover, Signal, State};
 use serde::{Deserialize, Serialize};
 
-/// A line is asked, a line is answered; `=9` announces a body of nine bytes, `?` is another protocol, and so is what follows `!`.
+/// A request and its response are lines; `=9` announces a body of nine bytes, `?` is another protocol, and so are all bytes behind `!`.
 struct Lines;
 
 #[derive(Default, Serialize, Deserialize)]
 struct Connection {
     asked: Queue<(Began, Short), 4>,
-    /// What a body belongs to.
+    /// The request of a body.
     body: Option<(Began, Short)>,
     gaps: u32,
 }
@@ -102,7 +102,7 @@ fn talk(port: u16) -> Talk {
     Talk::tcp(&format!("10.0.0.7:{port}"), 7)
 }
 
-/// The error and the word of each row, and the number of gaps before it.
+/// Returns the error and the word of each row, and the number of gaps before it.
 fn brief(talk: &Talk, decoder: &mut Conversations<Lines>) -> Vec<String> {
     let word = |word: &str| {
         let (name, value) = word.split_once('=')?;
@@ -273,7 +273,7 @@ fn rows_that_were_kept_are_completed_alone() {
     assert!(decoder.complete(&run, &[0], &[999]).unwrap_err().contains("no field 999"));
 }
 
-/// Words of the rows.
+/// Returns the words of the rows.
 fn said(talk: Talk) -> Vec<String> {
     let word = |row: Vec<(String, String)>| row.into_iter().find(|(name, _)| name == "word").unwrap().1;
     talk.fields::<Lines>().into_iter().map(word).collect()

@@ -1,4 +1,4 @@
-//! The decoder that a protocol becomes.
+//! The decoder for a protocol.
 
 use super::description::{Beginning, Description, Opinion};
 use super::early::Early;
@@ -16,17 +16,17 @@ use crate::role::Decoder;
 use crate::run::Records;
 use crate::wit::{Column, Decoded, EventSchema, RecordLayout};
 
-/// The [`Decoder`] of a [`Protocol`]: it puts the bytes of each end in order, and remembers the connections.
+/// The [`Decoder`] of a [`Protocol`]: it puts the bytes of each end in order, and stores the connections.
 pub struct Conversations<P: Protocol> {
     pub(crate) protocol: P,
     sheet: Sheet<P::Exchange>,
     rows: Rows<P::Exchange>,
     pub(crate) connections: Connections<P::Connection>,
     pub(crate) settings: Settings,
-    /// Bytes that all connections have on the heap.
+    /// Number of bytes of all connections on the heap.
     pub(crate) weight: usize,
     disowned: Vec<Disowned>,
-    /// 0, 1, 2, ...: all rows of a batch.
+    /// 0, 1, 2, ...: the indices of all rows of a batch.
     all: Vec<u32>,
 }
 
@@ -86,20 +86,20 @@ impl<P: Protocol> Decoder for Conversations<P> {
 }
 
 impl<P: Protocol> Conversations<P> {
-    /// How the host finds connections of this protocol.
+    /// Returns how the host finds connections of this protocol.
     #[must_use]
     pub fn describe(&self) -> Description {
         P::description()
     }
 
-    /// Whether a connection that begins so speaks the protocol.
+    /// Whether a connection with this beginning speaks the protocol.
     #[must_use]
     pub fn recognise(&self, beginning: &Beginning<'_>) -> Opinion {
         self.protocol.recognise(beginning)
     }
 
-    /// The conversations that turned out to speak another protocol since the last time. They are forgotten: the host takes them
-    /// away, and if it should give one back, it is met anew.
+    /// Returns the conversations that turned out to speak another protocol since the last call. They are dropped: the host takes them away,
+    /// and if it gives one back, it starts anew.
     pub fn disowned(&mut self) -> Vec<Disowned> {
         let disowned = std::mem::take(&mut self.disowned);
         for &Disowned { connection, is_tls, .. } in &disowned {
@@ -110,7 +110,7 @@ impl<P: Protocol> Conversations<P> {
         disowned
     }
 
-    /// Takes a record in, the one of this index in the run; whether it is one.
+    /// Handles the record with this index in the run; returns whether it is valid.
     #[inline]
     fn take(&mut self, bytes: &[u8], index: u32) -> bool {
         let Some(record) = L7Record::new(bytes) else { return false };
@@ -149,7 +149,7 @@ impl<P: Protocol> Conversations<P> {
         }
     }
 
-    /// Forgets connections until the others have room.
+    /// Drops connections until the others fit.
     #[cold]
     fn make_lighter(&mut self, now_ns: u64) {
         while self.weight > self.settings.buffer_bytes
@@ -159,7 +159,7 @@ impl<P: Protocol> Conversations<P> {
         }
     }
 
-    /// A connection's first record.
+    /// Handles a connection's first record.
     #[cold]
     fn meet(&mut self, key: Key, record: L7Record<'_>) {
         if self.connections.is_full()
@@ -178,7 +178,7 @@ impl<P: Protocol> Conversations<P> {
         }
     }
 
-    /// A connection is remembered no longer.
+    /// Ends a connection that was removed from the table.
     fn over(&mut self, mut entry: Entry<P::Connection>, why: &Ending) {
         self.weight -= entry.weight;
         if !entry.is_foreign {
@@ -188,7 +188,7 @@ impl<P: Protocol> Conversations<P> {
         }
     }
 
-    /// Time has passed: requests of which nothing is heard any more are given up.
+    /// Handles the passing of time: requests without activity time out.
     fn passed(&mut self, now_ns: u64, index: u32) {
         let timeout_ns = self.settings.timeout_ns.unwrap_or(P::TIMEOUT_S.saturating_mul(1_000_000_000));
         let why = Ending::timeout(now_ns, timeout_ns);
@@ -210,7 +210,7 @@ impl<P: Protocol> Conversations<P> {
         }
     }
 
-    /// Nothing will follow.
+    /// Handles the end of all records.
     fn flush(&mut self, now_ns: u64) {
         let why = Ending::forgotten(now_ns);
         while let Some(entry) = self.connections.remove_oldest() {
@@ -219,12 +219,12 @@ impl<P: Protocol> Conversations<P> {
     }
 }
 
-/// Where a protocol stops being spoken.
+/// The place from which a connection speaks another protocol.
 #[derive(Debug, Clone, Copy)]
 enum Left {
-    /// It never was.
+    /// From its beginning.
     Whole,
-    /// So many bytes behind the beginning of the call that is at hand.
+    /// This many bytes behind the beginning of the current call.
     Behind(u32),
     /// At the next call.
     Next,
@@ -233,8 +233,8 @@ enum Left {
 // === impl Left ===
 
 impl Left {
-    /// The same, said of the call at hand, if the one it was found in had waited and comes before it. Others that waited with it
-    /// are not given back: their records are of earlier runs.
+    /// Returns the same relative to the current call, if it was found in a call that had waited and comes before it. Other calls that
+    /// waited with it are not given back: their records are of earlier runs.
     const fn before(self) -> Self {
         match self {
             Self::Whole => Self::Whole,
@@ -242,7 +242,7 @@ impl Left {
         }
     }
 
-    /// The same if the one it was found in comes behind the call at hand.
+    /// Returns the same if it was found in a call that comes behind the current call.
     const fn behind(self) -> Self {
         match self {
             Self::Whole => Self::Whole,
@@ -250,7 +250,7 @@ impl Left {
         }
     }
 
-    /// In words of the contract: the call at hand is this record, and has so many bytes.
+    /// Returns it in terms of the contract: the current call is this record, and has this many bytes.
     const fn at(self, index: u32, total: u32) -> Option<(u32, u32)> {
         match self {
             Self::Whole => None,
@@ -260,7 +260,7 @@ impl Left {
     }
 }
 
-/// A conversation that is another protocol's from now on, or has been all the time.
+/// Marks a conversation as another protocol's, from now on or from its beginning.
 #[cold]
 fn leave<P: Protocol>(
     protocol: &mut P,
@@ -279,7 +279,7 @@ fn leave<P: Protocol>(
     Disowned { connection: entry.key.connection, is_tls: entry.key.is_tls, from }
 }
 
-/// Gives a call's bytes to the protocol: answers after their questions, even if they were seen before them.
+/// Passes a call's bytes to the protocol: responses after their requests, even if they were seen before them.
 #[inline]
 fn in_turn<P: Protocol>(
     protocol: &mut P,
@@ -306,7 +306,7 @@ fn in_turn<P: Protocol>(
     each(protocol, entry, &after.unwrap_or_default(), rows).map_err(Left::behind)
 }
 
-/// Gives calls to the protocol that waited for their turn.
+/// Passes calls that waited for their turn to the protocol.
 #[cold]
 fn each<P: Protocol>(
     protocol: &mut P,
@@ -317,7 +317,7 @@ fn each<P: Protocol>(
     records.iter().filter_map(|record| L7Record::new(record)).try_for_each(|record| feed(protocol, entry, record, rows))
 }
 
-/// Gives a call's bytes to the protocol.
+/// Passes a call's bytes to the protocol.
 #[inline]
 fn feed<P: Protocol>(
     protocol: &mut P,

@@ -2,7 +2,7 @@
 
 use super::{Sender, Transport};
 
-/// What the host has to know to find the connections of a protocol.
+/// The data that the host needs to find the connections of a protocol.
 ///
 /// ```
 /// use plugin_sdk::conversation::{Description, Signature};
@@ -14,42 +14,42 @@ use super::{Sender, Transport};
 pub struct Description {
     /// Name of the protocol: of its path, and of its slot `decoder.NAME`. Lower-case letters, digits, `-`.
     pub name: String,
-    /// At most 64, the most telling first.
+    /// Signatures of the protocol, at most 64, the most distinctive first.
     pub signatures: Vec<Signature>,
-    /// Ports on which it is usual; they order whom the host asks first.
+    /// Its usual ports; they order the decoders that the host asks.
     pub ports: Vec<u16>,
-    /// How many bytes of each call are worth capturing, at most 4096; 0 for the host's default. The operator may want more, and heads of
-    /// HTTP are captured whole, up to 16 KiB of a call.
+    /// Number of bytes of each call to capture, at most 4096; 0 for the host's default. The operator may set more, and heads of HTTP are
+    /// captured completely, up to 16 KiB of a call.
     pub capture_bytes: u32,
 }
 
-/// A test that the host makes by itself on the first bytes that an end sends: it holds where every byte, masked, is equal.
+/// A test that the host itself applies to the first bytes that an end sent: it matches if every byte, masked, is equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
-    /// Whose bytes; None for either end's.
+    /// The end that sent the bytes; None for either.
     pub sender: Option<Sender>,
-    /// What carries them; None for either.
+    /// The transport; None for either.
     pub transport: Option<Transport>,
-    /// Where in the payload, at most 64.
+    /// Offset in the payload, at most 64.
     pub offset: u32,
-    /// 1 to 32 bytes.
+    /// The bytes to match, 1 to 32.
     pub bytes: Vec<u8>,
-    /// As long as `bytes`; empty for all ones.
+    /// A mask of the length of `bytes`; empty for all ones.
     pub mask: Vec<u8>,
-    /// Only where the server's port is this one; 0 for any.
+    /// Required port of the server; 0 for any.
     pub port: u16,
-    /// A match decides. Without it a match makes the connection one that [`recognise`](super::Protocol::recognise) is asked about.
+    /// Whether a match decides. Otherwise a match leads to a call of [`recognise`](super::Protocol::recognise).
     pub is_certain: bool,
 }
 
-/// What a connection begins with, for [`recognise`](super::Protocol::recognise).
+/// The beginning of a connection, for [`recognise`](super::Protocol::recognise).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Beginning<'a> {
-    /// 0 if it is not known which end is the server.
+    /// Port of the server; 0 if it is not known which end is the server.
     pub server_port: u16,
-    /// Who sent the payload; None if that is not known.
+    /// The end that sent the payload; None if that is not known.
     pub sender: Option<Sender>,
-    /// What carries it.
+    /// The transport.
     pub transport: Transport,
     /// The first bytes.
     pub payload: &'a [u8],
@@ -58,42 +58,42 @@ pub struct Beginning<'a> {
 /// Whether a connection speaks the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opinion {
-    /// It does not.
+    /// The connection does not speak it.
     No = 0,
-    /// Cannot tell yet: the question comes again when there is more.
+    /// Not decided yet: asked again when there is more.
     Unsure = 1,
-    /// It does.
+    /// The connection speaks it.
     Yes = 2,
-    /// It does, and the client sent this.
+    /// The connection speaks it, and the client sent the payload.
     FromClient = 3,
-    /// It does, and the server sent this.
+    /// The connection speaks it, and the server sent the payload.
     FromServer = 4,
 }
 
 // === impl Description ===
 
 impl Description {
-    /// A protocol that nothing is known of but its name.
+    /// Returns a description with only a name.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self { name: name.into(), signatures: Vec::new(), ports: Vec::new(), capture_bytes: 0 }
     }
 
-    /// One more signature.
+    /// Adds a signature.
     #[must_use]
     pub fn signature(mut self, signature: Signature) -> Self {
         self.signatures.push(signature);
         self
     }
 
-    /// One more port on which it is usual.
+    /// Adds a usual port.
     #[must_use]
     pub fn on_port(mut self, port: u16) -> Self {
         self.ports.push(port);
         self
     }
 
-    /// How many bytes of each call are worth capturing at least. Without it the host's default.
+    /// Sets the minimum number of bytes of each call to capture. Without it the host's default applies.
     #[must_use]
     pub const fn capture_bytes(mut self, bytes: u32) -> Self {
         self.capture_bytes = bytes;
@@ -104,60 +104,60 @@ impl Description {
 // === impl Signature ===
 
 impl Signature {
-    /// Bytes that either end may begin with.
+    /// Returns a signature for the first bytes of either end.
     #[must_use]
     pub fn either(bytes: &[u8]) -> Self {
         Self { sender: None, transport: None, offset: 0, bytes: bytes.to_vec(), mask: Vec::new(), port: 0, is_certain: false }
     }
 
-    /// Bytes that a client begins with.
+    /// Returns a signature for the first bytes of a client.
     #[must_use]
     pub fn client(bytes: &[u8]) -> Self {
         Self { sender: Some(Sender::Client), ..Self::either(bytes) }
     }
 
-    /// Bytes that a server begins with.
+    /// Returns a signature for the first bytes of a server.
     #[must_use]
     pub fn server(bytes: &[u8]) -> Self {
         Self { sender: Some(Sender::Server), ..Self::either(bytes) }
     }
 
-    /// Not at the start, but so many bytes behind it.
+    /// Sets the offset in the payload.
     #[must_use]
     pub const fn at(mut self, offset: u32) -> Self {
         self.offset = offset;
         self
     }
 
-    /// Which bits count, a byte for each byte.
+    /// Sets the bits that are compared, a byte for each byte.
     #[must_use]
     pub fn masked(mut self, mask: &[u8]) -> Self {
         self.mask = mask.to_vec();
         self
     }
 
-    /// Only where the server's port is this one.
+    /// Restricts it to this port of the server.
     #[must_use]
     pub const fn on_port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// Only over TCP.
+    /// Restricts it to TCP.
     #[must_use]
     pub const fn tcp(mut self) -> Self {
         self.transport = Some(Transport::Tcp);
         self
     }
 
-    /// Only over UDP.
+    /// Restricts it to UDP.
     #[must_use]
     pub const fn udp(mut self) -> Self {
         self.transport = Some(Transport::Udp);
         self
     }
 
-    /// A match decides, and nobody is asked.
+    /// Makes a match decide, without a call of `recognise`.
     #[must_use]
     pub const fn certain(mut self) -> Self {
         self.is_certain = true;

@@ -1,4 +1,4 @@
-//! Who talks to whom: what every row of a connection has.
+//! The two ends of a connection, which every row of it has.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -8,7 +8,7 @@ use super::record::{CLIENT, IPV4, IPV6, L7Record, PEER_LOCAL, SENT, SERVER, TLS,
 use super::{Kind, Sender, Service, Transport};
 use crate::hash::mix;
 
-/// A connection, and which end of it this is.
+/// A connection, and the end of it that the records are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Link {
     pub client: End,
@@ -16,7 +16,7 @@ pub(crate) struct Link {
     pub kind: Kind,
     pub transport: Transport,
     pub is_tls: bool,
-    /// The other end is on this node, and seen as well.
+    /// Whether the other end is on this node, and its records are captured as well.
     pub is_peer_local: bool,
     /// Thread group of the last call.
     pub pid: u32,
@@ -45,7 +45,7 @@ impl Link {
         let is_server = match record.role() {
             SERVER => true,
             CLIENT => false,
-            // Nobody knows: ports of clients are mostly the higher ones.
+            // Not known: ports of clients are mostly the higher ones.
             _ => local.port < remote.port,
         };
         let (client, server) = if is_server { (remote, local) } else { (local, remote) };
@@ -64,7 +64,7 @@ impl Link {
         }
     }
 
-    /// Takes over what differs in a later record; whether something did.
+    /// Updates it from a later record; returns whether it changed.
     #[inline]
     pub(crate) fn renew(&mut self, record: L7Record<'_>) -> bool {
         let is_peer_local = self.is_peer_local || record.flags() & PEER_LOCAL != 0;
@@ -78,13 +78,13 @@ impl Link {
         true
     }
 
-    /// Who answers: the server's end, and where it is on this node its cgroup, because two containers may have the same address.
+    /// Returns the service: the server's end, and its cgroup if it is on this node, because two containers may have the same address.
     pub(crate) fn service(&self) -> Service {
         let end = self.server.hash(u64::from(self.server.port)).unwrap_or(u64::from(self.server.port));
         Service(if self.kind == Kind::Server { mix(end, self.cgroup) } else { end })
     }
 
-    /// Whose bytes a record has.
+    /// Returns the end that sent the bytes of a record.
     #[inline]
     pub(crate) fn sender(&self, record: L7Record<'_>) -> Sender {
         match (self.kind, record.direction() == SENT) {
@@ -93,11 +93,11 @@ impl Link {
         }
     }
 
-    /// The number that a request has at both ends; 0 where none is due. `sequence` is where it began.
+    /// Returns the number that a request has at both ends; 0 if it has none. `sequence` is its beginning.
     #[inline]
     pub(crate) fn correlation(&self, sequence: u32) -> u64 {
         let is_due = self.kind == Kind::Client || self.is_peer_local;
-        // Datagrams have no place in a stream; a protocol may give them a number of its own.
+        // Datagrams have no position in a stream; a protocol may give them a number of its own.
         let is_told_apart = self.transport == Transport::Tcp || sequence != 0;
         if is_due && is_told_apart && self.tuple != 0 { mix(self.tuple, u64::from(sequence)).max(1) } else { 0 }
     }
@@ -110,7 +110,7 @@ impl End {
         let address = match (family, address) {
             (_, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]) => None,
             (IPV4, &[a, b, c, d, ..]) => Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d))),
-            // A socket of both families sees an IPv4 peer so, and the peer itself does not.
+            // A socket of both families has IPv4 peers in this form, and the peer itself does not.
             (IPV6, &address) => Some(Ipv6Addr::from(address).to_canonical()),
             _ => None,
         };
@@ -127,12 +127,12 @@ impl End {
     }
 }
 
-/// A number of the other end's address, as this record has it; 0 if it has none.
+/// Returns a number for the other end's address, as in this record; 0 if it has none.
 pub(crate) fn peer(record: L7Record<'_>) -> u64 {
     End::new(record.family(), record.remote_address(), record.remote_port()).hash(1).map_or(0, |hash| hash.max(1))
 }
 
-/// The same at both ends of a connection, in every version; 0 if an end has no address.
+/// Returns a number that is the same at both ends of a connection, in every version; 0 if an end has no address.
 fn tuple(client: End, server: End, transport: Transport) -> u64 {
     client.hash(transport as u64).and_then(|hash| server.hash(hash)).unwrap_or(0)
 }

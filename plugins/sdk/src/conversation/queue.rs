@@ -6,24 +6,24 @@ use serde::{Deserialize, Serialize};
 
 use super::{Began, Ending};
 
-/// What was asked and not yet answered, in order, at most `MOST` of it: a peer that asks and never listens must not fill the memory.
+/// Requests that wait for their responses, in order, at most `MOST`: a peer that sends and never reads must not fill the memory.
 ///
-/// Over the cap the oldest is forgotten, and so is its response when it comes: [`pop`](Self::pop) then gives nothing, so that the
-/// others still meet their own.
+/// Above the maximum the oldest is dropped, and so is its response when it comes: [`pop`](Self::pop) then returns None, so that the others
+/// are still matched with their own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Queue<T, const MOST: usize = 256> {
     waiting: VecDeque<T>,
-    /// Forgotten, and their responses still to come.
+    /// Number of dropped requests whose responses are still to come.
     forgotten: u32,
 }
 
-/// Requests whose room stays when none waits: one pipeline of a thousand must not hold room for as many ever after.
+/// Capacity that is retained when no request waits: a pipeline of a thousand must not hold its memory forever.
 const ROOM: usize = 64;
 
 // === impl Queue ===
 
 impl<T, const MOST: usize> Queue<T, MOST> {
-    /// Adds a request. What had to be forgotten for it is given back.
+    /// Adds a request. Returns the one that was dropped for it, if any.
     pub fn push(&mut self, request: T) -> Option<T> {
         let oldest = if self.waiting.len() >= MOST { self.waiting.pop_front() } else { None };
         self.forgotten = self.forgotten.saturating_add(u32::from(oldest.is_some()));
@@ -31,7 +31,7 @@ impl<T, const MOST: usize> Queue<T, MOST> {
         oldest
     }
 
-    /// The request that the next response belongs to; None if it was forgotten, or nothing was asked.
+    /// Removes and returns the request of the next response; None if it was dropped, or no request waits.
     pub fn pop(&mut self) -> Option<T> {
         if self.forgotten > 0 {
             self.forgotten -= 1;
@@ -44,30 +44,30 @@ impl<T, const MOST: usize> Queue<T, MOST> {
         oldest
     }
 
-    /// The request that the next response belongs to, without taking it.
+    /// Returns the request of the next response, without removing it.
     #[must_use]
     pub fn front(&self) -> Option<&T> {
         if self.forgotten > 0 { None } else { self.waiting.front() }
     }
 
-    /// As [`front`](Self::front), to change it.
+    /// As [`front`](Self::front), mutable.
     pub fn front_mut(&mut self) -> Option<&mut T> {
         if self.forgotten > 0 { None } else { self.waiting.front_mut() }
     }
 
-    /// The last request that was added.
+    /// Returns the last request that was added.
     pub fn back_mut(&mut self) -> Option<&mut T> {
         self.waiting.back_mut()
     }
 
-    /// Takes all that wait out, oldest first; responses of forgotten ones are not expected any more.
+    /// Removes all waiting requests, oldest first; responses of dropped ones are not expected any more.
     pub fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
         self.forgotten = 0;
         self.waiting.drain(..)
     }
 
-    /// Tells of those that are given up, oldest first. They go on waiting: a response that comes after all is theirs, and a row
-    /// that is made of it is a late one.
+    /// Calls a function for each request that times out, oldest first. They stay waiting: a response that comes after all is matched with
+    /// them, and its row is a late one.
     pub fn give_up(&mut self, why: &Ending, began: impl Fn(&mut T) -> &mut Began, mut tell: impl FnMut(&T)) {
         for request in &mut self.waiting {
             if why.gives_up(*began(request)) {
@@ -77,23 +77,23 @@ impl<T, const MOST: usize> Queue<T, MOST> {
         }
     }
 
-    /// Those that wait, oldest first.
+    /// Iterates over the waiting requests, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.waiting.iter()
     }
 
-    /// The same, to change them.
+    /// As [`iter`](Self::iter), mutable.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.waiting.iter_mut()
     }
 
-    /// How many wait.
+    /// Returns the number of waiting requests.
     #[must_use]
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether none waits.
+    /// Whether no request waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()

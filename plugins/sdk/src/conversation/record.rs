@@ -1,4 +1,4 @@
-//! What probe `l7` writes: `struct l7_record` of `bpf/l7/record.h`.
+//! The records of probe `l7`: `struct l7_record` of `bpf/l7/record.h`.
 
 use crate::record::{Bytes, Chars, Tail};
 

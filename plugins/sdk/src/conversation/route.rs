@@ -1,4 +1,4 @@
-//! Routes: paths without what differs from request to request, and what else services name what they do by.
+//! Routes: paths without the values that differ from request to request, and names of other operations of services.
 
 mod learnt;
 mod segment;
@@ -7,14 +7,14 @@ use crate::hash::{digest, mix};
 use crate::scan::{append, same};
 use learnt::{Learnt, Place};
 
-/// Makes routes of paths; `/*` stands for those that nothing shows to be one.
+/// Makes routes of paths; `/*` stands for paths without evidence of a route.
 ///
-/// A segment that is no word such as a programmer writes becomes `{id}`: a number, a UUID, a key, a name. Programs know their routes
-/// and this does not: an operator who wants others names them.
+/// A segment that does not look like a word in a program becomes `{id}`: a number, a UUID, a key, a name. This is a guess: an operator who
+/// wants other routes names them.
 ///
-/// What is asked for becomes a route of the service that answers as if it had it: see [`Evidence`]. A service has 256 of them at most
-/// (64 that it never confirmed), all together 2048. Where there is no more room, one that is asked for again and again takes the
-/// place of one that is not asked for any more, once in a thousand requests.
+/// A requested path becomes a route of a service if the service answers as if it had it: see [`Evidence`]. A service has at most 256 routes
+/// (64 that it never confirmed), all together 2048. When these are full, a path that is requested repeatedly replaces a route that is not
+/// requested any more, once in a thousand requests.
 ///
 /// ```
 /// use plugin_sdk::conversation::{Evidence, Routes, Service};
@@ -28,31 +28,31 @@ use learnt::{Learnt, Place};
 /// ```
 #[derive(Debug, Default)]
 pub struct Routes {
-    /// Those that the operator named, in their order.
+    /// The routes that the operator named, in their order.
     named: Vec<String>,
     learnt: Learnt,
-    /// Paths that were asked for lately, each in the place of its hash.
+    /// Recently requested paths, each at the index of its hash.
     recent: Vec<Recent>,
-    /// Room for the route of the path at hand.
+    /// Buffer for the route of the current path.
     room: Vec<u8>,
 }
 
-/// Who answers: the server's end of a connection, and of a server on this node its cgroup. See [`Emit::service`](super::Emit::service).
+/// A service: the server's end of a connection, and its cgroup if the server is on this node. See [`Emit::service`](super::Emit::service).
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Service(pub(super) u64);
 
-/// What an answer says of what was asked for.
+/// The evidence that a response gives for the requested name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
     /// The service has it.
     Found,
-    /// It may have it: it would not, or could not, do it.
+    /// The service may have it: it refused or failed.
     Unsure,
-    /// It does not, or did not look.
+    /// The service does not have it, or did not look.
     Absent,
 }
 
-/// A path, and what was made of it.
+/// A path, and its route.
 #[derive(Debug)]
 struct Recent {
     service: Service,
@@ -62,31 +62,31 @@ struct Recent {
 
 #[derive(Debug, Clone, Copy)]
 enum Route {
-    /// By the operator, in this place.
+    /// A route of the operator, with this index.
     Named(usize),
     Learnt(Place),
 }
 
-/// Paths whose routes are known without making them again: most requests are for a few.
+/// Number of paths whose routes are cached: most requests are for a few paths.
 const RECENT: usize = 256;
-/// Longer paths are not among them: together they take 32 KiB at most.
+/// Maximum length of a cached path: together they take 32 KiB at most.
 const PATH: usize = 128;
-/// What stands for all that is no route.
+/// The route of all other paths.
 const REST: &[u8] = b"/*";
-/// What stands for a segment that differs.
+/// Stands for a segment that differs.
 const ID: &[u8] = b"{id}";
-/// Segments of a route. Eight: deeper paths are trees of files.
+/// Maximum number of segments of a route. Eight: deeper paths are trees of files.
 const DEEPEST: usize = 8;
-/// Bytes of a name that is no path.
+/// Maximum length of a name that is not a path.
 const LONGEST_NAME: usize = 256;
 
 // === impl Routes ===
 
 impl Routes {
-    /// With routes that come before what is guessed: `{x}` in them stands for a segment, and `*` at the end for all that follows.
+    /// Creates it with routes that precede guessed ones: `{x}` in them stands for a segment, and `*` at the end for the rest of the path.
     ///
     /// # Errors
-    /// One of them does not begin with `/`.
+    /// A route does not begin with `/`.
     pub fn new(named: Vec<String>) -> Result<Self, String> {
         match named.iter().find(|route| !route.starts_with('/')) {
             Some(route) => Err(format!("configuration: route `{route}` does not begin with `/`")),
@@ -94,9 +94,9 @@ impl Routes {
         }
     }
 
-    /// The route of a path, which is without its query: see [`Target`](super::Target). Empty for what is no path.
+    /// Returns the route of a path without its query: see [`Target`](super::Target). Empty if it is not a path.
     pub fn route(&mut self, service: Service, path: &[u8], evidence: Evidence) -> &[u8] {
-        // Many ask for nothing but this.
+        // Many requests are for this path.
         if path == b"/" && self.named.is_empty() {
             return b"/";
         }
@@ -111,7 +111,7 @@ impl Routes {
             Some(Route::Learnt(place)) => self.learnt.text(place).unwrap_or_default(),
             None => match path {
                 [] => b"",
-                // They take nobody's place.
+                // These take no place in the table.
                 b"/" => b"/",
                 b"*" => b"*",
                 [b'/', ..] => REST,
@@ -120,8 +120,8 @@ impl Routes {
         }
     }
 
-    /// A name that is no path, as a service has it: a method of gRPC. None for what nothing shows to be one, and for what looks
-    /// like a key.
+    /// Returns a name that is not a path, such as a method of gRPC. None without evidence that the service has it, and if it looks like a
+    /// key.
     pub fn name<'a>(&mut self, service: Service, name: &'a str, evidence: Evidence) -> Option<&'a str> {
         let words = name.split(['.', '/']).map(str::as_bytes);
         let is_name = name.len() <= LONGEST_NAME && words.into_iter().all(segment::is_identifier);
@@ -129,7 +129,7 @@ impl Routes {
         self.learnt.place(service, name.as_bytes(), evidence).map(|_| name)
     }
 
-    /// Makes the route of a path; None for what is none.
+    /// Makes the route of a path; returns None without evidence of one.
     #[inline(never)]
     fn make(&mut self, service: Service, path: &[u8], evidence: Evidence, place: usize) -> Option<Route> {
         let is = match self.named.iter().position(|route| matches(route.as_bytes(), path)) {
@@ -154,7 +154,7 @@ impl Routes {
 }
 
 impl Default for Recent {
-    /// The route of no path: none that is looked for is empty.
+    /// An empty entry: no requested path is empty.
     fn default() -> Self {
         Self { service: Service::default(), path: Vec::new(), is: Route::Named(usize::MAX) }
     }
@@ -163,10 +163,10 @@ impl Default for Recent {
 // === impl Evidence ===
 
 impl Evidence {
-    /// What a status of HTTP says; 0 stands for no answer.
+    /// Returns the evidence of an HTTP status; 0 stands for no response.
     ///
-    /// 400, 404, 405, 410, 414, 421, 431, 501 and 505 come from a server that has no such thing or did not look for it. Redirects, 401,
-    /// 403, 407, 429, failures and silence may come from something before it, whatever is asked for.
+    /// 400, 404, 405, 410, 414, 421, 431, 501 and 505 come from a server that does not have the path or did not look for it. Redirects,
+    /// 401, 403, 407, 429, failures and missing responses may come from a proxy before it, for any path.
     #[must_use]
     #[inline]
     pub const fn of_http(status: u16) -> Self {
@@ -179,7 +179,7 @@ impl Evidence {
     }
 }
 
-/// Whether a path is one of this route, in which `{x}` is any segment, and `*` at the end is all that may follow.
+/// Whether a path matches this route, in which `{x}` is any segment, and `*` at the end is any rest.
 fn matches(route: &[u8], path: &[u8]) -> bool {
     let is_slash = |&byte: &u8| byte == b'/';
     let (mut wanted, mut is) = (route.split(is_slash), path.split(is_slash));
@@ -193,7 +193,7 @@ fn matches(route: &[u8], path: &[u8]) -> bool {
     }
 }
 
-/// Writes the route that a path looks like.
+/// Writes the guessed route of a path.
 fn template(path: &[u8], route: &mut Vec<u8>) {
     let mut before: &[u8] = b"";
     for (depth, segment) in path.strip_prefix(b"/").unwrap_or(path).split(|&byte| byte == b'/').enumerate() {
@@ -201,7 +201,7 @@ fn template(path: &[u8], route: &mut Vec<u8>) {
             route.extend_from_slice(REST);
             return;
         }
-        // What is behind `;` are parameters (RFC 3986, 3.3).
+        // The part behind `;` is parameters (RFC 3986, 3.3).
         let word = segment.split(|&byte| byte == b';').next().unwrap_or_default();
         route.push(b'/');
         append(route, if segment::is_public(word, before) { word } else { ID });

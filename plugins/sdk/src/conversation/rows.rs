@@ -1,4 +1,4 @@
-//! The rows of a batch, kept until the next: what a protocol found out, and the connection it was found on.
+//! The rows of a batch, kept until the next: the protocol's part, and the connection of each.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ pub(crate) struct Rows<X> {
     links: Vec<Link>,
     /// The texts of all rows, one behind the other.
     text: Vec<u8>,
-    /// Counts the batches.
+    /// Number of batches.
     batch: u32,
 }
 
@@ -21,7 +21,7 @@ pub(crate) struct Row<X> {
     pub began: Began,
     pub ended_ns: u64,
     pub exchange: X,
-    /// Where its connection is among the links.
+    /// Index of its connection among the links.
     link: u32,
     error: Kept,
     name: Kept,
@@ -29,44 +29,44 @@ pub(crate) struct Row<X> {
     trace_parent: Kept,
 }
 
-/// Text or bytes that a row keeps until the batch has gone on: see [`Emit::keep`].
+/// Text or bytes of a row, stored until the batch has been passed on: see [`Emit::keep`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Kept {
     start: u32,
     len: u32,
 }
 
-/// The texts that rows keep, for a field that is made of several.
+/// The stored texts of rows, for a field that is made of several.
 #[derive(Debug, Clone, Copy)]
 pub struct Texts<'a>(&'a [u8]);
 
-/// Where rows go to.
+/// Receives rows.
 pub struct Emit<'a, X> {
     rows: &'a mut Rows<X>,
     from: &'a mut Source,
 }
 
-/// A connection as rows name it: it is copied into a batch once, with its first row there.
+/// A connection as rows refer to it: it is copied into a batch once, with its first row there.
 pub(crate) struct Source {
     pub link: Link,
-    /// Who answers on it.
+    /// The service on it.
     service: Service,
-    /// When the last call was seen.
+    /// Time of the last call.
     pub seen_ns: u64,
-    /// The batch that has it, and its place there.
+    /// The batch that has it, and its index there.
     copied: Option<(u32, u32)>,
 }
 
-/// A row that was just added, to say more about it.
+/// A row that was just added, to set more of it.
 pub struct RowRef<'a, X> {
     rows: &'a mut Rows<X>,
 }
 
-/// Whether text is a `traceparent`: a version, a trace, a span and flags, in 2, 32, 16 and 2 digits, without capitals (W3C Trace
-/// Context, 3.2). Eight digits at a time.
+/// Whether text is a `traceparent`: a version, a trace, a span and flags, in 2, 32, 16 and 2 digits, in lower case (W3C Trace Context,
+/// 3.2). Checks eight digits at a time.
 #[must_use]
 pub fn is_trace_parent(text: &[u8]) -> bool {
-    /// No high bit is set if all are digits, `0` to `9` and `a` to `f`.
+    /// Returns a word with no high bit set if all bytes are digits, `0` to `9` and `a` to `f`.
     fn others(word: u64) -> u64 {
         let (digit, letter) = (word ^ (ONES * u64::from(b'0')), word ^ (ONES * u64::from(b'a' - 1)));
         let add = |word: u64, byte: u64| word.wrapping_add(ONES * byte);
@@ -87,8 +87,8 @@ impl<'a, X> Emit<'a, X> {
         Self { rows, from }
     }
 
-    /// Adds a row: an exchange that began there and then, and ended then, in nanoseconds of CLOCK_MONOTONIC. No two rows of a
-    /// connection begin in the same place: the identity of their spans comes from it.
+    /// Adds a row: an exchange with this beginning, and this end in nanoseconds of CLOCK_MONOTONIC. No two rows of a connection begin at
+    /// the same place: the identity of their spans is derived from it.
     #[inline]
     pub fn row(&mut self, began: Began, ended_ns: u64, exchange: X) -> RowRef<'_, X> {
         let link = self.from.place(self.rows);
@@ -98,26 +98,26 @@ impl<'a, X> Emit<'a, X> {
         RowRef { rows: self.rows }
     }
 
-    /// Keeps text or bytes for a row, until the batch has gone on, without an allocation of their own. A field of it is made with
-    /// [`Sheet::kept`](super::Sheet::kept).
+    /// Stores text or bytes for a row, until the batch has been passed on, without a separate allocation.
+    /// [`Sheet::kept`](super::Sheet::kept) makes a field of it.
     #[inline]
     pub fn keep(&mut self, bytes: &[u8]) -> Kept {
         self.rows.keep(bytes)
     }
 
-    /// When the call was seen that this is about: `CLOCK_MONOTONIC`, nanoseconds. 0 before the first.
+    /// Returns the time of the current call, in nanoseconds of CLOCK_MONOTONIC. 0 before the first.
     #[must_use]
     pub const fn time_ns(&self) -> u64 {
         self.from.seen_ns
     }
 
-    /// Which end of the connection this is: what a row will be.
+    /// Returns the end of the connection that the rows are of.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.from.link.kind
     }
 
-    /// Who answers on the connection: what [`Routes`](super::Routes) are learnt by.
+    /// Returns the service on the connection, for which [`Routes`](super::Routes) are learnt.
     #[must_use]
     pub const fn service(&self) -> Service {
         self.from.service
@@ -127,35 +127,35 @@ impl<'a, X> Emit<'a, X> {
 // === impl RowRef ===
 
 impl<X> RowRef<'_, X> {
-    /// It failed: `error.type`, one of a few. Without it, or with empty text, it did not.
+    /// Marks the row as failed: `error.type`, one of a few. Without it, or with empty text, it did not fail.
     #[inline]
     pub fn error(&mut self, error: &str) -> &mut Self {
         self.put(error.as_bytes(), |row| &mut row.error)
     }
 
-    /// There was no end to it: `error.type` says why.
+    /// Marks the row as without an end: `error.type` is the reason.
     pub fn unfinished(&mut self, why: &Ending) -> &mut Self {
         self.error(why.error())
     }
 
-    /// There was no room to wait for its end: `error.type` says that it was forgotten.
+    /// Marks the row as dropped while it waited for its end: `error.type` is that of dropped requests.
     pub fn forgotten(&mut self) -> &mut Self {
         self.error(FORGOTTEN)
     }
 
-    /// The name of its span.
+    /// Sets the name of its span.
     #[inline]
     pub fn name(&mut self, name: &str) -> &mut Self {
         self.put(name.as_bytes(), |row| &mut row.name)
     }
 
-    /// `network.protocol.version`
+    /// Sets `network.protocol.version`.
     #[inline]
     pub fn protocol_version(&mut self, version: &str) -> &mut Self {
         self.put(version.as_bytes(), |row| &mut row.version)
     }
 
-    /// The W3C `traceparent` that came with it. What is none is left out.
+    /// Sets the W3C `traceparent` of the request. Invalid text is omitted.
     pub fn trace_parent(&mut self, text: &[u8]) -> &mut Self {
         if is_trace_parent(text) {
             self.put(text, |row| &mut row.trace_parent);
@@ -180,7 +180,7 @@ impl Source {
         Self { link, service: link.service(), seen_ns: 0, copied: None }
     }
 
-    /// The connection is not what it was.
+    /// Records that the connection has changed.
     pub(crate) const fn changed(&mut self) {
         self.copied = None;
     }
@@ -206,7 +206,7 @@ impl<X> Rows<X> {
         Self { rows: Vec::new(), links: Vec::new(), text: Vec::new(), batch: 0 }
     }
 
-    /// Makes place for the next batch.
+    /// Clears it for the next batch.
     pub(crate) fn clear(&mut self) {
         self.rows.clear();
         self.links.clear();
@@ -223,7 +223,7 @@ impl<X> Rows<X> {
         self.rows.get(row as usize)
     }
 
-    /// The connection of a row.
+    /// Returns the connection of a row.
     #[inline]
     pub(crate) fn link(&self, row: &Row<X>) -> Option<&Link> {
         self.links.get(row.link as usize)
@@ -248,7 +248,7 @@ impl<X> Rows<X> {
 // === impl Texts ===
 
 impl<'a> Texts<'a> {
-    /// What was kept.
+    /// Returns a stored text.
     #[must_use]
     #[inline]
     pub fn of(self, kept: Kept) -> &'a [u8] {
@@ -259,7 +259,8 @@ impl<'a> Texts<'a> {
 // === impl Kept ===
 
 impl Kept {
-    /// A part of it, by its bytes: several texts that were kept at once, each for its own field. What goes beyond it is left out.
+    /// Returns a part of it, by its bytes: for several texts that were stored at once, each for its own field. The part beyond its end is
+    /// omitted.
     #[must_use]
     #[inline]
     pub fn part(self, bytes: Range<usize>) -> Self {
@@ -268,7 +269,7 @@ impl Kept {
         Self { start: self.start + start as u32, len: end.saturating_sub(start) as u32 }
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.len == 0

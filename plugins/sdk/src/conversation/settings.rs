@@ -4,23 +4,23 @@ use serde_json::{Map, Value};
 
 use crate::config::Config;
 
-/// They are taken out of the configuration before the protocol sees its own.
+/// They are removed from the configuration before the protocol sees its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// `timeout`: requests of which nothing is heard for so long are given up. None: what the protocol says.
+    /// `timeout`: time without activity after which requests time out. None: the default of the protocol.
     pub timeout_ns: Option<u64>,
-    /// `connections`: so many are remembered. 8192: with 500 bytes for each, 4 MiB.
+    /// `connections`: maximum number of connections that are stored. 8192: with 500 bytes for each, 4 MiB.
     pub connections: usize,
-    /// `buffer_bytes`: what all connections together may have on the heap, half messages and what protocols weigh. 8 MiB: 512
-    /// half messages at their cap, and far from the 32 MiB at which the host replaces an instance.
+    /// `buffer_bytes`: maximum heap of all connections, half messages and the state of protocols. 8 MiB: 512 half messages of the maximum
+    /// length, and far from the 32 MiB at which the host replaces an instance.
     pub buffer_bytes: usize,
 }
 
-/// More connections than this are not remembered: the table alone would fill the memory of an instance.
+/// Maximum of `connections`: with more, the table alone would fill the memory of an instance.
 const MOST_CONNECTIONS: u64 = 65_536;
-/// More is not kept, for the same reason.
+/// Maximum of `buffer_bytes`, for the same reason.
 const MOST_BYTES: u64 = 64 << 20;
-/// The longest timeout, a day.
+/// Maximum of `timeout`, a day.
 const LONGEST_NS: u64 = 24 * HOUR_NS;
 const HOUR_NS: u64 = 3_600_000_000_000;
 
@@ -33,7 +33,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// These settings, and the rest of the configuration as JSON.
+    /// Returns these settings, and the rest of the configuration as JSON.
     pub(crate) fn split(config: Config<'_>) -> Result<(Self, String), String> {
         let mut values: Map<String, Value> = config.parse()?;
         let mut settings = Self::default();
@@ -60,7 +60,7 @@ fn wrong(key: &str, wanted: &str, value: &Value) -> String {
     format!("configuration: `{key}` is {value}, not {wanted}")
 }
 
-/// Nanoseconds of `30s`, `1m`, `500ms`; none of what is no time, 0 or longer than a day.
+/// Parses `30s`, `1m`, `500ms` to nanoseconds; returns None for text that is not a time, 0, or longer than a day.
 fn duration(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(digits)?;

@@ -1,4 +1,4 @@
-//! The fields that rows of all protocols have: where every [`Sheet`] begins.
+//! The fields that rows of all protocols have, with which every [`Sheet`] begins.
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use crate::wit::{Column, ColumnType, Condition, FieldUse, Sensitivity, Signal};
 /// The field whose text is the protocol's name, the same in every row.
 pub(crate) const PROTOCOL_NAME: &str = "network.protocol.name";
 
-/// The field that is 1 in a row that comes after another one said that the exchange had a timeout.
+/// The field that is 1 in a row that follows one with a timeout of the same exchange.
 const LATE: &str = "response.late";
 
 /// Adds the fields that all protocols have.
@@ -87,14 +87,13 @@ fn process<X: 'static>(sheet: Sheet<X>) -> Sheet<X> {
 }
 
 impl<X: 'static> Sheet<X> {
-    /// An event with the fields that all protocols have. More of them, and then what qualifies the field before, are added by the
-    /// methods below.
+    /// Returns an event with the fields that all protocols have. The methods below add fields, and then qualify the field before.
     #[must_use]
     pub fn new(event: &str, signal: Signal) -> Self {
         columns(Self::bare(event, signal))
     }
 
-    /// A field of numbers, of a row and its connection.
+    /// Adds a field of numbers, of a row and its connection.
     fn of_rows<T: Default + 'static>(
         self,
         name: &str,
@@ -111,12 +110,12 @@ impl<X: 'static> Sheet<X> {
         })
     }
 
-    /// A field of text, of a connection.
+    /// Adds a field of text, of a connection.
     fn of_links(self, name: &str, write: impl Fn(&Link, &mut Text) + Send + 'static) -> Self {
         self.field(name, ColumnType::Text, texts(write))
     }
 
-    /// Says what `network.protocol.name` is, if the protocol did not.
+    /// Sets `network.protocol.name`, if the protocol did not.
     pub(crate) fn named(mut self, name: String) -> Self {
         let name = self.protocol.take().unwrap_or(name);
         self.remake(
@@ -130,7 +129,7 @@ impl<X: 'static> Sheet<X> {
 }
 
 impl<X> Sheet<X> {
-    /// No metric counts an exchange twice: once when it was given up, and once when it ended after all.
+    /// Restricts all metrics so that none counts an exchange twice: when it timed out, and when it ended after all.
     pub(crate) fn counted_once(mut self) -> Self {
         if let Some(field) = self.schema.named(LATE) {
             self.schema.metrics.iter_mut().for_each(|metric| metric.only.push(Condition { field, equals: 0 }));

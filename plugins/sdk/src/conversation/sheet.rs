@@ -7,9 +7,9 @@ use crate::table::gather;
 use crate::text::Text;
 use crate::wit::{Column, ColumnType, EventSchema, Field, Signal, Values};
 
-/// What the rows of a protocol are: the event, its fields, and for each field of its own how to read it from an exchange.
+/// The rows of a protocol: the event, its fields, and for each field of its own how to read it from an exchange.
 ///
-/// A field is made only when it is asked for: what neither metrics nor the sampler read, for kept rows alone.
+/// A field is made only when it is asked for: one that neither metrics nor the sampler read, for kept rows alone.
 ///
 /// ```
 /// use plugin_sdk::conversation::{Kind, Sheet, Short};
@@ -54,7 +54,7 @@ macro_rules! numbers {
 }
 
 impl<X: 'static> Sheet<X> {
-    /// An event without fields.
+    /// Returns an event without fields.
     pub(crate) fn bare(event: &str, signal: Signal) -> Self {
         let schema = EventSchema { event: event.into(), signal, fields: Vec::new(), metrics: Vec::new() };
         Self { schema, makers: Vec::new(), protocol: None }
@@ -73,7 +73,7 @@ impl<X: 'static> Sheet<X> {
         f64: f64 => F64,
     }
 
-    /// A field of text that the closure adds to the row.
+    /// Adds a field of text that the closure appends to the row.
     #[must_use]
     pub fn text(self, name: &str, write: impl Fn(&X, &mut Text) + Send + 'static) -> Self {
         self.field(name, ColumnType::Text, move |rows, chosen| {
@@ -88,7 +88,7 @@ impl<X: 'static> Sheet<X> {
         })
     }
 
-    /// A field of text that is one of a few.
+    /// Adds a field of text with a fixed set of values.
     #[must_use]
     pub fn label(self, name: &str, value: impl Fn(&X) -> &'static str + Send + 'static) -> Self {
         self.text(name, move |exchange, text| {
@@ -96,7 +96,7 @@ impl<X: 'static> Sheet<X> {
         })
     }
 
-    /// A field of text that was kept with the row: up to the first NUL, with U+FFFD for what is not UTF-8.
+    /// Adds a field of text that was stored with the row: up to the first NUL, with U+FFFD for invalid UTF-8.
     #[must_use]
     pub fn kept(self, name: &str, value: impl Fn(&X) -> Kept + Send + 'static) -> Self {
         self.field(name, ColumnType::Text, move |rows, chosen| {
@@ -104,7 +104,7 @@ impl<X: 'static> Sheet<X> {
         })
     }
 
-    /// The name of the row's span, unless the row was given [one of its own](super::RowRef::name): made for kept rows only.
+    /// Sets the name of the row's span, unless the row has [one of its own](super::RowRef::name): made for kept rows only.
     #[must_use]
     pub fn name(mut self, write: impl Fn(&X, Texts<'_>, &mut Text) + Send + 'static) -> Self {
         let name = move |row: &Row<X>, texts: Texts<'_>, text: &mut Text| match texts.of(row.name()) {
@@ -125,7 +125,7 @@ impl<X: 'static> Sheet<X> {
         self
     }
 
-    /// A field of bytes.
+    /// Adds a field of bytes.
     #[must_use]
     pub fn bytes(self, name: &str, value: impl Fn(&X) -> &[u8] + Send + 'static) -> Self {
         self.field(name, ColumnType::Bytes, move |rows, chosen| {
@@ -150,7 +150,7 @@ impl<X: 'static> Sheet<X> {
     }
 }
 
-/// A column of kept text.
+/// Makes a column of stored text.
 pub(crate) fn kept<X>(rows: &Rows<X>, chosen: &[u32], value: impl Fn(u32) -> Kept) -> Column {
     let mut text = Text::with_capacity(chosen.len(), chosen.len() * 16);
     for &row in chosen {
@@ -159,23 +159,23 @@ pub(crate) fn kept<X>(rows: &Rows<X>, chosen: &[u32], value: impl Fn(u32) -> Kep
     text.finish()
 }
 
-// === impl Sheet: what a protocol has, and rows ===
+// === impl Sheet: settings of a protocol, and rows ===
 
 impl<X> Sheet<X> {
-    /// `network.protocol.name`, if it is not the name in the protocol's description.
+    /// Sets `network.protocol.name`, if it is not the name in the protocol's description.
     #[must_use]
     pub fn protocol_name(mut self, name: &str) -> Self {
         self.protocol = Some(name.into());
         self
     }
 
-    /// The metric before counts only rows of this end.
+    /// Restricts the metric before to rows of this end.
     #[must_use]
     pub fn only_kind(self, kind: Kind) -> Self {
         self.only("kind", kind as u32)
     }
 
-    /// Replaces how a field is made.
+    /// Replaces the maker of a field.
     pub(crate) fn remake(&mut self, name: &str, maker: Maker<X>) {
         let place = self.schema.fields.iter().position(|field| field.name == name);
         if let Some(known) = place.and_then(|place| self.makers.get_mut(place)) {
@@ -183,7 +183,7 @@ impl<X> Sheet<X> {
         }
     }
 
-    /// The columns of these fields, for these rows.
+    /// Returns the columns of these fields, for these rows.
     pub(crate) fn columns(&self, rows: &Rows<X>, chosen: &[u32], fields: &[u32]) -> Result<Vec<Column>, String> {
         let column = |&field: &u32| match self.makers.get(field as usize) {
             Some(make) => Ok(make(rows, chosen)),

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Text that is kept in place up to 30 bytes, and on the heap above: methods, commands, names. As large as four words.
+/// Text that is stored inline up to 30 bytes, and on the heap above: methods, commands, names. As large as four words.
 ///
 /// ```
 /// let method = plugin_sdk::conversation::Short::new("PROPFIND");
@@ -21,13 +21,13 @@ enum Place {
     Heap(Box<str>),
 }
 
-/// Bytes that need no heap.
+/// Maximum length of a text without heap.
 const HERE: usize = 30;
 
 // === impl Short ===
 
 impl Short {
-    /// This text.
+    /// Returns this text.
     #[must_use]
     #[inline]
     pub fn new(text: &str) -> Self {
@@ -41,7 +41,7 @@ impl Short {
         }
     }
 
-    /// The text of these bytes, with U+FFFD for what is not UTF-8.
+    /// Returns the text of these bytes, with U+FFFD for invalid UTF-8.
     #[must_use]
     #[inline]
     pub fn lossy(bytes: &[u8]) -> Self {
@@ -51,13 +51,13 @@ impl Short {
         }
     }
 
-    /// As [`lossy`](Self::lossy), but no more than so many of the bytes: what a peer sends has no bound of its own.
+    /// As [`lossy`](Self::lossy), with at most this many of the bytes: a peer's text has no bound of its own.
     #[must_use]
     pub fn cut(bytes: &[u8], most: usize) -> Self {
         Self::lossy(bytes.get(..most).unwrap_or(bytes))
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     #[inline]
     pub fn as_str(&self) -> &str {
@@ -67,7 +67,7 @@ impl Short {
         }
     }
 
-    /// The bytes of the text: for less than the text itself, which is checked each time.
+    /// Returns the bytes of the text, at less cost than the text itself, which is checked each time.
     #[must_use]
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {

@@ -1,4 +1,4 @@
-//! The connections, handed to a successor in the same slot.
+//! Hands the connections over to a successor in the same slot.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,10 +12,10 @@ use super::table::{Entry, Key};
 use crate::role::Handover;
 use crate::wit::State;
 
-/// The format of what is around a protocol's own state. It makes the upper half of the version.
+/// The format of the state around a protocol's own. It is the upper half of the version.
 const FORMAT: u32 = 3;
 
-/// No more is handed over, the connections that were silent longest are left out. 4 MiB: what the host lets through by default.
+/// Maximum length of the state; the connections that were silent longest are omitted. 4 MiB: the host's default limit.
 const MOST: usize = 4 << 20;
 
 /// One connection.
@@ -67,7 +67,7 @@ impl<P: Protocol> Handover for Conversations<P> {
             saved.push(one);
             rest = behind;
         }
-        // The oldest were written last, and come first now.
+        // The oldest were written last, and are added first.
         for Saved { key, link, streams, early, is_foreign, heard_ns, state } in saved.into_iter().rev() {
             let gone =
                 [self.connections.remove(key), self.connections.is_full().then(|| self.connections.remove_oldest()).flatten()];

@@ -1,96 +1,96 @@
-//! The bytes of one end, put in order: what is missing, what is to be skipped, what is kept until more comes.
+//! The bytes of one end, put in order: missing bytes, bytes to skip, bytes stored until more come.
 
 use serde::{Deserialize, Serialize};
 
-/// One direction of a connection. Either bytes are kept or bytes are to be skipped, never both.
+/// One direction of a connection. Either bytes are stored or bytes are to be skipped, never both.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Stream {
     /// Sequence number of the next byte.
     next: u32,
     is_known: bool,
-    /// Calls in a row that came too late.
+    /// Number of consecutive calls that came too late.
     late: u8,
-    /// Bytes that the protocol wants to go by.
+    /// Number of bytes that the protocol skips.
     skip: u64,
     kept: Vec<u8>,
-    /// When the first of the kept bytes came.
+    /// Time of the first of the stored bytes.
     kept_ns: u64,
 }
 
-/// A call, as a record tells of it.
+/// A call, from a record.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call<'a> {
     /// The captured bytes, no more than `total`.
     pub payload: &'a [u8],
     pub total: u32,
-    /// Where in the stream; None for a datagram.
+    /// Position in the stream; None for a datagram.
     pub sequence: Option<u32>,
-    /// Bytes of the stream came before it, for sure.
+    /// Whether bytes of the stream certainly came before it.
     pub is_later: bool,
     pub time_ns: u64,
 }
 
-/// What came of a call.
+/// The result of receiving a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Arrival {
-    /// Bytes of this end are missing before it.
+    /// Whether bytes of this end are missing before it.
     pub is_gap: bool,
-    /// The last of what was to go by has gone by.
+    /// Whether the last of the bytes to skip has passed.
     pub is_by: bool,
-    /// What the protocol is to see; None for nothing.
+    /// The bytes for the protocol; None if there are none.
     pub offer: Option<Offer>,
-    /// So many bytes that cannot be read are behind it: they are a gap, unless the protocol knows what they are.
+    /// Number of bytes behind it that cannot be read: they are a gap, unless the protocol can account for them.
     pub unread: u32,
 }
 
-/// What came of what the protocol did.
+/// The result of the bytes that the protocol consumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Done {
-    /// The last of what was to go by was in the call.
+    /// Whether the last of the bytes to skip was in the call.
     pub is_by: bool,
-    /// Bytes are missing behind what is done with.
+    /// Whether bytes are missing behind the consumed ones.
     pub is_gap: bool,
 }
 
 /// Bytes for the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Offer {
-    /// How many bytes of the call were skipped.
+    /// Number of bytes of the call that were skipped.
     from: usize,
-    /// How many bytes were kept from earlier calls; they come first.
+    /// Number of bytes that were stored from earlier calls; they come first.
     pub earlier: usize,
-    /// Of the call, behind the payload.
+    /// Number of bytes of the call behind the payload.
     pub missing: u32,
     /// Sequence number of the first byte.
     pub sequence: u32,
-    /// When the kept bytes came.
+    /// Time of the stored bytes.
     pub earlier_ns: u64,
 }
 
-/// Bytes that are kept of one direction: half a message that is longer is given up. 16 KiB: the largest TLS record, HTTP/2 frame
-/// (by default) and DNS message over TCP that is worth a look.
+/// Maximum number of bytes stored of one direction: a longer half message is dropped. 16 KiB: the largest TLS record, HTTP/2 frame (by
+/// default) and DNS message over TCP of interest.
 pub(crate) const KEPT: usize = 16 << 10;
 
-/// Room that stays when nothing is kept any more: it saves the next call an allocation. All connections of a full table have 8 MiB.
+/// Capacity that is retained when no bytes are stored: it saves the next call an allocation. All connections of a full table have 8 MiB.
 const ROOM: usize = 512;
 
-/// So far behind, a call is late. Further behind, it counts anew.
+/// Maximum distance by which a call is late. One further behind counts anew.
 const LATE: u32 = 1 << 20;
 
-/// So many late calls in a row are no late calls.
+/// Number of consecutive late calls after which they are not late any more.
 const LATE_IN_A_ROW: u8 = 8;
 
 // === impl Stream ===
 
 impl Stream {
-    /// Takes a call in.
+    /// Receives a call.
     #[inline]
     pub(crate) fn arrive(&mut self, call: &Call<'_>) -> Arrival {
         let mut arrival = Arrival { is_gap: false, is_by: false, offer: None, unread: 0 };
         let was_skipping = self.skip > 0;
         if let Some(sequence) = call.sequence {
             if !self.is_known {
-                // What came before was lost, or told to somebody else.
+                // The bytes before it were lost, or went to another decoder.
                 arrival.is_gap = call.is_later;
             } else if sequence != self.next {
                 match self.out_of_order(call, sequence) {
@@ -114,7 +114,7 @@ impl Stream {
             }
         }
         let Some(bytes) = call.payload.get(from..).filter(|bytes| !bytes.is_empty()) else {
-            // Nothing of it can be read: it was not captured, or only what had to go by.
+            // None of its bytes can be read: it was not captured, or only the skipped part was.
             arrival.unread = if call.sequence.is_some() { call.total - from as u32 } else { 0 };
             self.clear();
             return arrival;
@@ -135,13 +135,13 @@ impl Stream {
         arrival
     }
 
-    /// The offered bytes.
+    /// Returns the offered bytes.
     #[inline]
     pub(crate) fn bytes<'a>(&'a self, offer: &Offer, call: &Call<'a>) -> &'a [u8] {
         if offer.earlier > 0 { &self.kept } else { call.payload.get(offer.from..).unwrap_or_default() }
     }
 
-    /// The protocol is done with `done` bytes of what it was offered.
+    /// Consumes `done` bytes of those offered to the protocol.
     #[inline]
     pub(crate) fn done(&mut self, offer: &Offer, call: &Call<'_>, done: usize) -> Done {
         let len = self.bytes(offer, call).len();
@@ -159,7 +159,7 @@ impl Stream {
         }
         if offer.missing > 0 || len - done > KEPT || call.sequence.is_none() {
             self.clear();
-            // A datagram has no rest that the next one could follow.
+            // The rest of a datagram is not continued by the next one.
             return Done { is_by: false, is_gap: call.sequence.is_some() };
         }
         if offer.earlier > 0 {
@@ -180,12 +180,12 @@ impl Stream {
         self.is_known && !is_before(self.next, sequence)
     }
 
-    /// How many bytes are kept.
+    /// Returns the number of stored bytes.
     pub(crate) const fn kept(&self) -> usize {
         self.kept.len()
     }
 
-    /// Forgets what is half-read.
+    /// Drops a half-read message.
     pub(crate) fn clear(&mut self) {
         self.skip = 0;
         if self.kept.capacity() > ROOM {
@@ -195,7 +195,7 @@ impl Stream {
         }
     }
 
-    /// A call that does not follow the one before: None if it is to be left out, else whether bytes are missing before it.
+    /// Handles a call that does not follow the one before: returns None if it is to be ignored, else whether bytes are missing before it.
     #[cold]
     fn out_of_order(&mut self, call: &Call<'_>, sequence: u32) -> Option<bool> {
         let ahead = sequence.wrapping_sub(self.next);
@@ -226,7 +226,7 @@ impl Offer {
         self.from == 0 && self.earlier == 0
     }
 
-    /// Where in the call the byte behind so many of the offered ones is. What was kept of earlier calls comes before it.
+    /// Returns the offset in the call behind this many of the offered bytes. Bytes stored from earlier calls precede it.
     #[cold]
     pub(crate) fn in_call(&self, bytes: usize) -> u32 {
         u32::try_from(self.from.saturating_add(bytes.saturating_sub(self.earlier))).unwrap_or(u32::MAX)
@@ -237,7 +237,7 @@ impl Offer {
 mod tests {
     use super::{Arrival, Call, KEPT, Stream};
 
-    /// A call of these bytes, of which so many more were not captured.
+    /// A call with these bytes, and with `missing` more that were not captured.
     fn call(sequence: u32, payload: &[u8], missing: u32) -> Call<'_> {
         Call {
             payload,
@@ -248,8 +248,8 @@ mod tests {
         }
     }
 
-    /// What a stream offers when the protocol is done with so much of each call: text of the bytes, `!` for each gap, `.` where
-    /// the last of what was to go by has gone by.
+    /// Returns the bytes that a stream offers when the protocol consumes `done` bytes of each call: text of the bytes, `!` for each gap,
+    /// `.` where the last of the bytes to skip has passed.
     fn told(stream: &mut Stream, call: &Call<'_>, done: usize) -> String {
         let Arrival { is_gap, is_by, offer, unread } = stream.arrive(call);
         let mark = |is_by: bool, is_gap: bool| [if is_by { "." } else { "" }, if is_gap { "!" } else { "" }].concat();

@@ -1,4 +1,4 @@
-//! The connections that are remembered, with a cap: the one that was silent longest goes first.
+//! The connections that are stored, up to a maximum: the one that was silent longest is removed first.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -23,27 +23,27 @@ pub(crate) struct Connections<C> {
     oldest: u32,
 }
 
-/// Plaintext and ciphertext of one socket are two conversations.
+/// Identifies a conversation: plaintext and ciphertext of one socket are two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Key {
     pub connection: u64,
     pub is_tls: bool,
 }
 
-/// What is known of one connection.
+/// The state of one connection.
 pub(crate) struct Entry<C> {
     pub key: Key,
     pub source: Source,
     pub state: C,
-    /// Of the client, of the server.
+    /// The client's stream, then the server's.
     pub streams: [Stream; 2],
-    /// Answers whose questions are still to come.
+    /// Responses whose requests are still to come.
     pub early: Early,
-    /// It speaks another protocol.
+    /// Whether it speaks another protocol.
     pub is_foreign: bool,
-    /// Bytes that it has on the heap, as they were counted last.
+    /// Number of its bytes on the heap, as last counted.
     pub weight: usize,
-    /// When something was last heard on it, from either end.
+    /// Time of the last activity on it, from either end.
     pub heard_ns: u64,
 }
 
@@ -59,22 +59,22 @@ const NONE: u32 = u32::MAX;
 // === impl Connections ===
 
 impl<C> Connections<C> {
-    /// An empty table for so many.
+    /// Returns an empty table for this many connections.
     pub(crate) fn new(most: usize) -> Self {
         Self { slots: Vec::new(), places: HashMap::default(), free: Vec::new(), most, newest: NONE, oldest: NONE }
     }
 
-    /// The entry of this connection, which becomes the newest.
+    /// Returns the entry of this connection, which becomes the newest.
     #[inline(always)]
     pub(crate) fn used(&mut self, key: Key) -> Option<&mut Entry<C>> {
-        // Most records are of the connection that the one before was of.
+        // Most records are of the same connection as the one before.
         if self.slot(self.newest).and_then(|slot| slot.entry.as_ref()).is_none_or(|entry| entry.key != key) {
             self.renew(key)?;
         }
         self.slots.get_mut(self.newest as usize)?.entry.as_mut()
     }
 
-    /// Makes a connection the newest; None if it is not here.
+    /// Makes a connection the newest; returns None if it is not in the table.
     #[inline(never)]
     fn renew(&mut self, key: Key) -> Option<()> {
         let place = *self.places.get(&key)?;
@@ -103,29 +103,29 @@ impl<C> Connections<C> {
         self.link(place);
     }
 
-    /// Whether one has to go before one can come.
+    /// Whether one must be removed before another is added.
     pub(crate) fn is_full(&self) -> bool {
         self.places.len() >= self.most
     }
 
-    /// Takes a connection out.
+    /// Removes and returns a connection.
     pub(crate) fn remove(&mut self, key: Key) -> Option<Entry<C>> {
         let place = self.places.remove(&key)?;
         self.take(place)
     }
 
-    /// Takes out the one that was silent longest.
+    /// Removes and returns the one that was silent longest.
     pub(crate) fn remove_oldest(&mut self) -> Option<Entry<C>> {
         let key = self.slot(self.oldest)?.entry.as_ref()?.key;
         self.remove(key)
     }
 
-    /// Every connection, in no order that means anything.
+    /// Iterates over all connections, in any order.
     pub(crate) fn each(&mut self) -> impl Iterator<Item = &mut Entry<C>> {
         self.slots.iter_mut().filter_map(|slot| slot.entry.as_mut())
     }
 
-    /// Every connection, the newest first.
+    /// Iterates over all connections, the newest first.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = &Entry<C>> {
         let mut place = self.newest;
         std::iter::from_fn(move || {
@@ -188,14 +188,14 @@ impl<C: Default> Entry<C> {
 }
 
 impl<C> Entry<C> {
-    /// Bytes of half messages, and of whole ones that wait, that it keeps.
+    /// Returns the number of bytes that it stores: of half messages, and of complete ones that wait.
     pub(crate) fn kept(&self) -> usize {
         let [client, server] = &self.streams;
         client.kept() + server.kept() + self.early.kept()
     }
 }
 
-/// Which of two streams has the bytes of this end.
+/// Returns the index of this end's stream.
 pub(crate) const fn place(sender: Sender) -> usize {
     match sender {
         Sender::Client => 0,

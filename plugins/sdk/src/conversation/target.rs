@@ -1,11 +1,11 @@
-//! What a request asks for: the path and the query of a target.
+//! The target of a request: its path and query.
 
 use crate::scan::find;
 
 /// The parts of a request's target, in any of its forms (RFC 9112, 3.2).
 ///
-/// Neither a fragment nor the name and password before a host is a part of either, and an absolute URL without a path has an empty
-/// one, whatever its query looks like.
+/// Neither a fragment nor the name and password before a host is a part of either, and an absolute URL without a path has an empty path,
+/// whatever its query looks like.
 ///
 /// ```
 /// use plugin_sdk::conversation::Target;
@@ -15,16 +15,16 @@ use crate::scan::find;
 /// ```
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Target<'a> {
-    /// Up to `?` or `#`: with the slash that it begins with, or `*`, or nothing.
+    /// The part up to `?` or `#`: with its leading slash, or `*`, or empty.
     pub path: &'a [u8],
-    /// Behind `?`, without it.
+    /// The part behind `?`, without it.
     pub query: &'a [u8],
 }
 
 // === impl Target ===
 
 impl<'a> Target<'a> {
-    /// The parts of a target as it was sent. That of `CONNECT`, a host and a port, has none.
+    /// Splits a target as it was sent. The target of `CONNECT`, a host and a port, has neither part.
     #[must_use]
     #[inline]
     pub fn of(target: &'a [u8]) -> Self {
@@ -39,8 +39,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Of the first bytes of a target, those before a segment that is cut: it might be the beginning of anything, and what is public of
-    /// a path is decided by whole segments.
+    /// Returns the first bytes of a target up to a segment that is cut: that might be the beginning of anything, and the public parts of a
+    /// path are decided by complete segments.
     #[must_use]
     pub fn whole_segments(first: &[u8]) -> &[u8] {
         let is_behind_path = first.iter().any(|byte| matches!(byte, b'?' | b'#'));
@@ -50,14 +50,14 @@ impl<'a> Target<'a> {
     }
 }
 
-/// What follows scheme and host of an absolute URL; nothing of what is none.
+/// Returns the part of an absolute URL behind scheme and host; empty for another target.
 #[cold]
 #[inline(never)]
 fn behind_host(target: &[u8]) -> &[u8] {
     let host = target.windows(3).position(|three| three == b"://").and_then(|at| target.get(at + 3..));
     let host = host.unwrap_or_default();
     let end = host.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\')).unwrap_or(host.len());
-    // Some servers read a backslash as a slash; whatever it was meant to be, it begins no path here.
+    // Some servers read a backslash as a slash; in any case it does not begin a path here.
     host.get(end..).filter(|rest| !rest.starts_with(b"\\")).unwrap_or_default()
 }
 

@@ -1,22 +1,22 @@
-//! Conversations that go wrong in every way that can be thought of.
+//! Mutated conversations.
 
 use super::Talk;
 use super::talk::decoder;
 use crate::conversation::{Conversations, Protocol};
 use crate::role::{Decoder, Handover};
 
-/// What a great many mutated conversations came to.
+/// The result of a run of mutated conversations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mutated {
-    /// Conversations.
+    /// Number of conversations.
     pub conversations: u64,
-    /// Their records.
+    /// Number of their records.
     pub records: u64,
-    /// Rows that came of them.
+    /// Number of their rows.
     pub rows: u64,
 }
 
-/// Mutations of conversations, without end.
+/// Mutations of conversations, an endless sequence.
 #[derive(Debug, Clone)]
 pub struct Mutations {
     originals: Vec<Vec<Vec<u8>>>,
@@ -24,11 +24,11 @@ pub struct Mutations {
     count: u64,
 }
 
-/// Random numbers that are the same each time.
+/// Pseudo-random numbers, the same in each run.
 #[derive(Debug, Clone)]
 struct Dice(u64);
 
-/// Offsets of `struct l7_record` that are worth changing.
+/// Offsets of `struct l7_record` that are mutated.
 const TIME: usize = 0;
 const CONNECTION: usize = 8;
 const SEQUENCE: usize = 24;
@@ -39,18 +39,18 @@ const ROLE: usize = 48;
 const FLAGS: usize = 50;
 const PAYLOAD: usize = 104;
 
-/// What numbers in text are replaced by.
+/// Replacements of numbers in text.
 const NUMBERS: [&[u8]; 8] =
     [b"0", b"-1", b"2147483647", b"4294967295", b"9223372036854775807", b"18446744073709551616", b"ffffffffffffffff", b"1e9"];
 
-/// What lengths in binary are replaced by.
+/// Replacements of binary lengths.
 const LENGTHS: [&[u8]; 4] = [&[0xff], &[0xff, 0x7f], &[0xff, 0xff, 0xff, 0x7f], &[0, 0, 0, 0x80]];
 
-/// Gives so many mutations of these conversations to a decoder, a batch for each, with all columns made. It stops at the first
-/// panic, as a test does; every so often the state is handed over to a new instance.
+/// Passes this many mutations of these conversations to a decoder, a batch for each, with all columns made. It stops at the first panic, as
+/// a test does; at intervals the state is handed over to a new instance.
 ///
 /// # Panics
-/// The protocol does, or what it says is not well-formed.
+/// The protocol panics, or its output is not well-formed.
 #[must_use]
 #[allow(clippy::panic, reason = "for tests, which are to end there")]
 pub fn mutated<P: Protocol>(talks: &[Talk], count: u64, seed: u64) -> Mutated {
@@ -84,14 +84,14 @@ pub fn mutated<P: Protocol>(talks: &[Talk], count: u64, seed: u64) -> Mutated {
 // === impl Mutations ===
 
 impl Mutations {
-    /// Mutations of these conversations, each the records of one. The same seed makes the same mutations.
+    /// Returns mutations of these conversations, each given as its records. The same seed makes the same mutations.
     #[must_use]
     pub const fn new(originals: Vec<Vec<Vec<u8>>>, seed: u64) -> Self {
         Self { originals, dice: Dice(seed | 1), count: 0 }
     }
 
-    /// The records of one more mutated conversation; none if there is no original. The connection is a new one, or now and then
-    /// the one before.
+    /// Returns the records of the next mutated conversation; empty without an original. The connection is a new one, or sometimes the one
+    /// before.
     #[must_use]
     #[allow(clippy::should_implement_trait, reason = "they have no end")]
     pub fn next(&mut self) -> Vec<Vec<u8>> {
@@ -110,7 +110,7 @@ impl Mutations {
     }
 }
 
-/// One thing goes wrong.
+/// Applies one mutation.
 fn mutate(records: &mut Vec<Vec<u8>>, others: &[Vec<Vec<u8>>], dice: &mut Dice) {
     let at = dice.below(records.len());
     let to = dice.below(records.len());
@@ -137,7 +137,7 @@ fn mutate(records: &mut Vec<Vec<u8>>, others: &[Vec<Vec<u8>>], dice: &mut Dice) 
     }
 }
 
-/// Some payload bytes change, go, or come twice.
+/// Changes, removes or doubles some payload bytes.
 fn bytes(record: &mut Vec<u8>, dice: &mut Dice) {
     if record.len() <= PAYLOAD {
         return;
@@ -156,7 +156,7 @@ fn bytes(record: &mut Vec<u8>, dice: &mut Dice) {
     }
 }
 
-/// A number in the payload becomes another.
+/// Replaces a number in the payload.
 fn number(record: &mut Vec<u8>, dice: &mut Dice) {
     let payload = record.get(PAYLOAD..).unwrap_or_default();
     let starts = payload.iter().enumerate().filter(|(_, byte)| byte.is_ascii_digit()).map(|(at, _)| at).collect::<Vec<_>>();
@@ -184,7 +184,7 @@ impl Dice {
         values.get(self.below(values.len())).copied().unwrap_or_default()
     }
 
-    /// A number below this one; 0 below 0.
+    /// Returns a number below `end`; 0 for 0.
     fn below(&mut self, end: usize) -> usize {
         ((self.next() >> 33) as usize).checked_rem(end).unwrap_or(0)
     }

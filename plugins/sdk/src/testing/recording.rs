@@ -1,4 +1,4 @@
-//! Conversations of real programs, from files.
+//! Recorded conversations of real programs, from files.
 
 use std::path::{Path, PathBuf};
 
@@ -6,22 +6,22 @@ use super::Talk;
 
 /// A conversation that was recorded between a client and a server.
 ///
-/// Its file, `NAME.talk`, has one call behind the other: `C` or `S` for who sent it, how many bytes it sent and how many of them the file
-/// has (each a u32, little-endian), and those bytes.
+/// Its file, `NAME.talk`, has one call behind the other: `C` or `S` for the sender, the number of bytes that it sent and the number of them
+/// that the file has (each a u32, little-endian), and those bytes.
 #[derive(Debug, Clone)]
 pub struct Recording {
     file: PathBuf,
-    /// Whether the client sent it, and all its bytes; NUL for those that the file does not have.
+    /// Whether the client sent it, and all its bytes; NUL for those that are not in the file.
     calls: Vec<(bool, Vec<u8>)>,
 }
 
 // === impl Recording ===
 
 impl Recording {
-    /// All that are in this folder, by name.
+    /// Returns all recordings in this directory, by name.
     ///
     /// # Errors
-    /// The folder or a file in it cannot be read, or is cut.
+    /// The directory or a file in it cannot be read, or is cut.
     pub fn all(folder: &Path) -> Result<Vec<Self>, String> {
         let problem = |error: std::io::Error| format!("{}: {error}", folder.display());
         let mut recordings = Vec::new();
@@ -35,7 +35,7 @@ impl Recording {
         Ok(recordings)
     }
 
-    /// The one in this file.
+    /// Returns the recording in this file.
     ///
     /// # Errors
     /// The file cannot be read, or is cut.
@@ -45,31 +45,31 @@ impl Recording {
         Ok(Self { file: file.to_owned(), calls })
     }
 
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub fn name(&self) -> &str {
         self.file.file_stem().and_then(|name| name.to_str()).unwrap_or_default()
     }
 
-    /// The file beside it that has another extension: what is expected of it.
+    /// Returns the path of the file beside it with another extension, which holds the expected result.
     #[must_use]
     pub fn beside(&self, extension: &str) -> PathBuf {
         self.file.with_extension(extension)
     }
 
-    /// Its calls: whether the client sent it, and its bytes.
+    /// Returns its calls: whether the client sent it, and its bytes.
     #[must_use]
     pub fn calls(&self) -> &[(bool, Vec<u8>)] {
         &self.calls
     }
 
-    /// Adds its calls to a talk.
+    /// Adds its calls to a conversation.
     #[must_use]
     pub fn said(&self, talk: Talk) -> Talk {
         self.said_without(talk, usize::MAX)
     }
 
-    /// As [`said`](Self::said), but the call of this number is lost.
+    /// As [`said`](Self::said), with this call lost.
     #[must_use]
     pub fn said_without(&self, talk: Talk, lost: usize) -> Talk {
         self.calls.iter().enumerate().fold(talk, |talk, (number, (is_client, bytes))| match (lost == number, is_client) {

@@ -1,9 +1,9 @@
-//! Conversations that were recorded, as files that can be read and changed by hand.
+//! Recorded conversations as text files that can be edited.
 
 use super::Talk;
 
 impl Talk {
-    /// What a script says: a line per call, `> ` and what the client sent, `< ` and what the server sent. In a line `\r`, `\n`, `\\`
+    /// Adds the calls of a script: a line per call, `> ` and the client's bytes, `< ` and the server's bytes. In a line `\r`, `\n`, `\\`
     /// and `\xff` stand for bytes, and `\(4000)x` for 4000 times the byte that follows. Other lines are remarks.
     ///
     /// ```

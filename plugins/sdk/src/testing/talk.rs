@@ -1,4 +1,4 @@
-//! Conversations to test a protocol with, as probe `l7` would tell of them.
+//! Conversations for tests of a protocol, as records of probe `l7`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,8 +11,8 @@ use crate::conversation::{Conversations, Protocol, Sender, Transport};
 use crate::record::Record;
 use crate::role::Decoder;
 
-/// What two ends say to each other, seen at the server unless it is said otherwise. Each call takes place a millisecond after the
-/// one before; nothing is cut unless it is said so.
+/// A conversation between two ends, by default captured at the server. Each call takes place a millisecond after the one before; calls are
+/// captured completely unless set otherwise.
 ///
 /// ```
 /// use plugin_sdk::testing::Talk;
@@ -34,7 +34,7 @@ pub struct Talk {
     now_ns: u64,
     /// Sequence numbers of the next bytes, of the client and of the server.
     next: [u32; 2],
-    /// With which of them the conversation began.
+    /// The initial sequence numbers of the conversation.
     first: [u32; 2],
     pid: u32,
 }
@@ -42,34 +42,34 @@ pub struct Talk {
 /// Sequence numbers of the first bytes, of the client and of the server.
 const FIRST: [u32; 2] = [1000, 5000];
 
-/// Fields that are left out of [`Talk::rows`], because they are the same in every row.
+/// Fields that [`Talk::rows`] omits, because they are the same in every row.
 const KNOWN: [&str; 6] = ["server.", "client.", "network.", "process.", "linux.", "tls."];
 
-// === impl Talk: who ===
+// === impl Talk: ends ===
 
 impl Talk {
-    /// A TCP connection of this client (`10.0.0.7:40000`) to port `server_port` of 10.0.0.1.
+    /// Returns a TCP connection of this client (`10.0.0.7:40000`) to port `server_port` of 10.0.0.1.
     ///
     /// # Panics
-    /// That is no address.
+    /// The text is not an address.
     #[must_use]
     pub fn tcp(client: &str, server_port: u16) -> Self {
         Self::between(client, &format!("10.0.0.1:{server_port}"))
     }
 
-    /// The same over UDP.
+    /// Returns the same over UDP.
     ///
     /// # Panics
-    /// That is no address.
+    /// The text is not an address.
     #[must_use]
     pub fn udp(client: &str, server_port: u16) -> Self {
         Self { transport: Transport::Udp, ..Self::tcp(client, server_port) }
     }
 
-    /// A TCP connection between two addresses.
+    /// Returns a TCP connection between two addresses.
     ///
     /// # Panics
-    /// They are none.
+    /// A text is not an address.
     #[must_use]
     #[allow(clippy::panic, reason = "a test whose addresses are none is wrong")]
     pub fn between(client: &str, server: &str) -> Self {
@@ -92,14 +92,14 @@ impl Talk {
         }
     }
 
-    /// What follows is seen at the client.
+    /// Captures later calls at the client.
     #[must_use]
     pub const fn at_client(mut self) -> Self {
         self.is_at_client = true;
         self
     }
 
-    /// What follows is encrypted on the wire.
+    /// Makes later calls encrypted on the wire.
     #[must_use]
     pub const fn tls(mut self) -> Self {
         self.flags |= TLS;
@@ -107,28 +107,28 @@ impl Talk {
         self
     }
 
-    /// The other end is on the same node.
+    /// Places the other end on the same node.
     #[must_use]
     pub const fn peer_local(mut self) -> Self {
         self.flags |= PEER_LOCAL;
         self
     }
 
-    /// The connection is older than the probe: what it said before is not known.
+    /// Makes the connection older than the probe: its earlier bytes are not known.
     #[must_use]
     pub const fn older(mut self) -> Self {
         self.is_older = true;
         self
     }
 
-    /// Another identity of the connection.
+    /// Sets another identity of the connection.
     #[must_use]
     pub const fn connection(mut self, connection: u64) -> Self {
         self.connection = connection;
         self
     }
 
-    /// What follows is done by this process.
+    /// Assigns later calls to this process.
     #[must_use]
     pub const fn pid(mut self, pid: u32) -> Self {
         self.pid = pid;
@@ -136,66 +136,65 @@ impl Talk {
     }
 }
 
-// === impl Talk: what ===
+// === impl Talk: calls ===
 
 impl Talk {
-    /// The client sends this, in one call.
+    /// Adds a call in which the client sends these bytes.
     #[must_use]
     pub fn client(self, bytes: &[u8]) -> Self {
         self.call(Sender::Client, bytes)
     }
 
-    /// The server sends this, in one call.
+    /// Adds a call in which the server sends these bytes.
     #[must_use]
     pub fn server(self, bytes: &[u8]) -> Self {
         self.call(Sender::Server, bytes)
     }
 
-    /// The client sends so many bytes, and the record of it is lost.
+    /// Adds a call in which the client sends this many bytes, and whose record is lost.
     #[must_use]
     pub fn lost_client(self, bytes: u32) -> Self {
         self.lost(Sender::Client, bytes)
     }
 
-    /// The server sends so many bytes, and the record of it is lost.
+    /// Adds a call in which the server sends this many bytes, and whose record is lost.
     #[must_use]
     pub fn lost_server(self, bytes: u32) -> Self {
         self.lost(Sender::Server, bytes)
     }
 
-    /// The client sends so many bytes that the probe cannot read.
+    /// Adds a call in which the client sends this many bytes that the probe cannot read.
     #[must_use]
     pub fn unread_client(self, bytes: u32) -> Self {
         self.unread(Sender::Client, bytes)
     }
 
-    /// The server sends so many bytes that the probe cannot read.
+    /// Adds a call in which the server sends this many bytes that the probe cannot read.
     #[must_use]
     pub fn unread_server(self, bytes: u32) -> Self {
         self.unread(Sender::Server, bytes)
     }
 
-    /// Of each call that follows, no more than so many bytes are captured.
+    /// Sets the maximum number of bytes that are captured of each later call.
     #[must_use]
     pub const fn cut(mut self, bytes: usize) -> Self {
         self.cut = bytes;
         self
     }
 
-    /// Time passes.
+    /// Lets time pass.
     #[must_use]
     pub const fn after_ms(mut self, ms: u64) -> Self {
         self.now_ns += ms * 1_000_000;
         self
     }
 
-    /// The last two calls were seen in the other order: another thread received the answer before the call returned that had sent
-    /// the question.
+    /// Swaps the last two records: another thread received the response before the call that had sent the request returned.
     #[must_use]
     pub fn swapped(mut self) -> Self {
         if let [.., one, other] = &mut *self.records {
             std::mem::swap(one, other);
-            // Each was seen when it came: the time is the first member.
+            // Each keeps its place in time: the time is the first member.
             if let (Some(one), Some(other)) = (one.first_chunk_mut::<8>(), other.first_chunk_mut::<8>()) {
                 std::mem::swap(one, other);
             }
@@ -203,25 +202,25 @@ impl Talk {
         self
     }
 
-    /// The connection is closed.
+    /// Closes the connection.
     #[must_use]
     pub fn end(self) -> Self {
         self.add(END, Sender::Client, &[], 0, 0)
     }
 
-    /// The host says what time it is.
+    /// Adds a tick of the host: the current time.
     #[must_use]
     pub fn tick(self) -> Self {
         Self { connection: 0, ..self.clone() }.add(TICK, Sender::Client, &[], 0, 0).connection(self.connection)
     }
 
-    /// The host says that nothing follows.
+    /// Adds a flush of the host: no records follow.
     #[must_use]
     pub fn flush(self) -> Self {
         Self { connection: 0, ..self.clone() }.add(FLUSH, Sender::Client, &[], 0, 0).connection(self.connection)
     }
 
-    /// All of another conversation follows.
+    /// Appends another conversation.
     #[must_use]
     pub fn then(mut self, other: &Self) -> Self {
         self.records.extend_from_slice(&other.records);
@@ -285,45 +284,45 @@ impl Talk {
     }
 }
 
-// === impl Talk: what comes of it ===
+// === impl Talk: results ===
 
 impl Talk {
-    /// The records.
+    /// Returns the records.
     #[must_use]
     pub fn records(&self) -> Vec<Vec<u8>> {
         self.records.clone()
     }
 
-    /// The records as a run.
+    /// Returns the records as a run.
     #[must_use]
     pub fn run(&self) -> Vec<u8> {
         run(self.records.iter().map(Vec::as_slice))
     }
 
-    /// The rows that a protocol makes of it, without settings: each as `name=value` in words, without what is 0 or empty, and
+    /// Returns the rows that a protocol makes of it, without settings: each as `name=value`, without values that are 0 or empty, and
     /// without time, correlation and the connection's own fields.
     ///
     /// # Panics
-    /// The protocol refuses.
+    /// The protocol returns an error.
     #[must_use]
     pub fn rows<P: Protocol>(&self) -> Vec<String> {
         self.rows_with::<P>("{}")
     }
 
-    /// The same with settings.
+    /// Returns the same with settings.
     ///
     /// # Panics
-    /// The protocol refuses.
+    /// The protocol returns an error.
     #[must_use]
     pub fn rows_with<P: Protocol>(&self, config: &str) -> Vec<String> {
         let mut decoder = decoder::<P>(config);
         self.rows_of(&mut decoder)
     }
 
-    /// The same of a decoder that is there already.
+    /// Returns the same of an existing decoder.
     ///
     /// # Panics
-    /// It refuses.
+    /// The decoder returns an error.
     #[must_use]
     pub fn rows_of<P: Protocol>(&self, decoder: &mut Conversations<P>) -> Vec<String> {
         let is_shown =
@@ -338,20 +337,20 @@ impl Talk {
         shown(all(decoder, &self.run()))
     }
 
-    /// All fields of all rows, by name.
+    /// Returns all fields of all rows, by name.
     ///
     /// # Panics
-    /// The protocol refuses.
+    /// The protocol returns an error.
     #[must_use]
     pub fn fields<P: Protocol>(&self) -> Vec<Vec<(String, String)>> {
         all(&mut decoder::<P>("{}"), &self.run())
     }
 }
 
-/// A decoder of this protocol.
+/// Returns a decoder of this protocol.
 ///
 /// # Panics
-/// It refuses its settings.
+/// The protocol refuses its settings.
 #[must_use]
 #[allow(clippy::panic, reason = "a test whose settings are refused is wrong")]
 pub fn decoder<P: Protocol>(config: &str) -> Conversations<P> {
@@ -372,7 +371,7 @@ fn all<P: Protocol>(decoder: &mut Conversations<P>, run: &[u8]) -> Vec<Vec<(Stri
     rows
 }
 
-/// As a record has an address.
+/// Returns an address in the form of a record.
 fn octets(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(address) => {

@@ -1,5 +1,5 @@
-//! The names that services were seen to have: routes of HTTP, methods of gRPC. What a caller asks for becomes a name only by the
-//! answer that it gets, and however many are asked for, few become names.
+//! Names that services were seen to have: routes of HTTP, methods of gRPC. A requested name is learnt only by its response, and the number
+//! of learnt names is bounded.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -8,24 +8,24 @@ use super::{Evidence, Service};
 use crate::hash::{Mixed, digest, mix};
 use crate::scan::same;
 
-/// Names of services, with a cap for each service and one for all.
+/// Names of services, with a maximum for each service and one for all.
 #[derive(Debug, Default)]
 pub(super) struct Learnt {
     names: Vec<Name>,
-    /// Where a name is, by the number of its service and its text.
+    /// Places of names, by the hash of their service and text.
     places: HashMap<u64, u32, BuildHasherDefault<Mixed>>,
     services: HashMap<Service, Known, BuildHasherDefault<Mixed>>,
-    /// What would be a name if there were room, each in the place of its number, and how often it was asked for lately.
+    /// Names that would be learnt if there were room, each at the index of its hash, with the number of recent requests.
     candidates: Vec<(u64, u8)>,
-    /// Counts what was looked up: the clock of this table.
+    /// Number of look-ups: the clock of this table.
     now: u32,
-    /// When a name last made room for one of another service.
+    /// Time at which a name was last replaced by one of another service.
     changed: u32,
-    /// Counts the names there ever were.
+    /// Number of names that were ever learnt.
     last: u32,
 }
 
-/// Where a name is, and which it is: its place may have been given to another since.
+/// The place of a name, and its identity: the place may belong to another name since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     at: u32,
@@ -41,34 +41,34 @@ struct Name {
     is_sure: bool,
 }
 
-/// How many names a service has.
+/// The names of a service.
 #[derive(Debug, Default)]
 struct Known {
     all: usize,
-    /// Of them, those that no answer has confirmed.
+    /// Number of names that no response has confirmed.
     unsure: usize,
-    /// When one of them last made room for another.
+    /// Time at which one of them was last replaced.
     changed: u32,
 }
 
-/// Names of one service: more than most have, and few enough for a metric.
+/// Maximum number of names of one service: more than most have, and few enough for a metric.
 pub(super) const MOST: usize = 256;
-/// Of them, those that no answer confirmed: whoever refuses, redirects or fails whatever it is asked has few names.
+/// Maximum number of unconfirmed ones: a server that refuses, redirects or fails every request has few names.
 pub(super) const MOST_UNSURE: usize = 64;
-/// Names of all services together, as many as a metric has series (`metrics.cardinality`). With their text about 300 KiB.
+/// Maximum number of names of all services, as many as a metric has series (`metrics.cardinality`). With their text about 300 KiB.
 pub(super) const MOST_OF_ALL: usize = 2048;
-/// Candidates that are counted.
+/// Number of candidates that are counted.
 const CANDIDATES: usize = 512;
-/// So often a candidate is asked for before a name makes room for it. A scanner asks for each once or twice.
+/// Number of requests for a candidate before it replaces a name. A scanner requests each once or twice.
 const OFTEN: u8 = 4;
-/// A name that was asked for among so many of all services does not make room, and within so many only one does: series of metrics
-/// are for ever.
+/// Number of look-ups, of all services, for which a requested name is safe from replacement, and in which at most one name is replaced:
+/// series of metrics are permanent.
 const RECENTLY: u32 = 1024;
 
 // === impl Learnt ===
 
 impl Learnt {
-    /// The place of a name, if it is one now.
+    /// Returns the place of a name, if it is known or is learnt by this request.
     pub(super) fn place(&mut self, service: Service, text: &[u8], evidence: Evidence) -> Option<Place> {
         let key = key(service, text);
         let known = self.places.get(&key).copied();
@@ -78,14 +78,14 @@ impl Learnt {
                 self.used(place, evidence);
                 Some(place)
             }
-            // Two names of one number: the second stays unknown.
+            // Two names with the same hash: the second stays unknown.
             Some(_) => None,
             None if evidence == Evidence::Absent => None,
             None => self.learn(service, key, text, evidence == Evidence::Found),
         }
     }
 
-    /// A name was asked for once more; None if it is not there any more.
+    /// Counts a request for a name; returns None if the name was replaced.
     #[inline]
     pub(super) fn used(&mut self, place: Place, evidence: Evidence) -> Option<()> {
         let name = self.names.get_mut(place.at as usize).filter(|name| name.id == place.id)?;
@@ -111,7 +111,7 @@ impl Learnt {
         }
     }
 
-    /// Makes a name of a text, if there is room, or if it is worth more than another.
+    /// Learns a text as a name, if there is room, or if it takes precedence over another.
     #[cold]
     fn learn(&mut self, service: Service, key: u64, text: &[u8], is_sure: bool) -> Option<Place> {
         self.now = self.now.wrapping_add(1);
@@ -136,8 +136,8 @@ impl Learnt {
         Some(Place { at: at as u32, id: self.last })
     }
 
-    /// The place of a name that is not asked for any more, for a candidate that is: one of the same service, unless that `has_room` and
-    /// all services together have none.
+    /// Returns the place of a name that is not requested any more, for a candidate that is: a name of the same service, unless that
+    /// `has_room` and all services together have none.
     fn make_room(&mut self, service: Service, key: u64, has_room: bool, is_sure: bool) -> Option<usize> {
         if !self.is_asked_often(key) {
             return None;
@@ -146,7 +146,7 @@ impl Learnt {
         let now = self.now;
         let is_recent = |then: u32| now.wrapping_sub(then) < RECENTLY;
         let names = self.names.iter().enumerate();
-        // What is not sure takes the place of nothing that is.
+        // An unconfirmed name does not replace a confirmed one.
         let others = names.filter(|(_, name)| (has_room || name.service == service) && (is_sure || !name.is_sure));
         let (at, name) = others.max_by_key(|(_, name)| now.wrapping_sub(name.used))?;
         if is_recent(name.used) || is_recent(changed) && changed != 0 {
@@ -168,7 +168,7 @@ impl Learnt {
         Some(at)
     }
 
-    /// Counts a candidate; whether it was asked for often. Another in its place is counted down first.
+    /// Counts a candidate; returns whether it was requested often. Another one at its index is counted down first.
     fn is_asked_often(&mut self, key: u64) -> bool {
         self.candidates.resize(CANDIDATES, (0, 0));
         let Some((known, times)) = self.candidates.get_mut(key as usize % CANDIDATES) else { return false };
@@ -199,7 +199,7 @@ mod tests {
         place.is_some()
     }
 
-    /// Asks a service for so many names, each `times` in a row; how many it has.
+    /// Requests this many names of a service, each `times` in a row; returns the number of its names.
     fn ask(learnt: &mut Learnt, service: u64, names: usize, times: usize, evidence: Evidence) -> usize {
         let asked = (0..names).map(|name| (0..times).map(|_| knows(learnt, service, &format!("/x{name}"), evidence)).last());
         asked.filter(|known| *known == Some(true)).count()

@@ -1,18 +1,18 @@
-//! Segments of paths: which of them a programmer wrote, and which are values that differ from request to request.
+//! Segments of paths: distinguishes words of a program from values that differ from request to request.
 //!
-//! A route is public, and a path may hold anything: keys, tokens, names of people. So a segment is a value unless it looks like the
-//! words of a program. What is wrongly taken for a value costs a route some detail; the other way round it costs somebody a secret.
+//! A route is public, and a path may hold anything: keys, tokens, names of people. So a segment is a value unless it looks like the words
+//! of a program. A word mistaken for a value costs some detail; a value mistaken for a word exposes a secret.
 
-/// Bytes of a segment that may be a word. `validatingwebhookconfigurations` has 31.
+/// Maximum length of a segment that may be a word. `validatingwebhookconfigurations` has 31.
 const LONGEST: usize = 32;
-/// Words in one segment, with `-` or `_` between them: more are a sentence, a title or a pass phrase.
+/// Maximum number of words in one segment, separated by `-` or `_`: more are a sentence, a title or a pass phrase.
 const WORDS: usize = 3;
-/// Capital letters that may be a word by themselves: `METADATA`. More are a key.
+/// Maximum number of capital letters that may be a word alone: `METADATA`. More are a key.
 const CAPITALS: usize = 8;
-/// Consonants in a row that hardly any word has: `lengths` has five.
+/// Number of consecutive consonants that words rarely have: `lengths` has five.
 const CONSONANTS: usize = 6;
 
-/// Words with digits in them that programs are made of.
+/// Words with digits that occur in programs.
 const TECHNICAL: [&[u8]; 44] = [
     b"2fa", b"3d", b"a11y", b"argon2", b"b2b", b"b2c", b"base32", b"base58", b"base64", b"crc32", b"ec2", b"ed25519", b"es256",
     b"h2", b"h264", b"h265", b"hs256", b"http2", b"http3", b"i18n", b"ipv4", b"ipv6", b"k8s", b"l10n", b"log4j", b"md5",
@@ -20,7 +20,7 @@ const TECHNICAL: [&[u8]; 44] = [
     b"utf8", b"web3", b"x509", b"xmlrpc", b"html5",
 ];
 
-/// Words behind which a value comes, whatever it looks like.
+/// Words that are followed by a value, whatever it looks like.
 const SECRETS: [&[u8]; 22] = [
     b"apikey",
     b"apikeys",
@@ -46,7 +46,7 @@ const SECRETS: [&[u8]; 22] = [
     b"tokens",
 ];
 
-/// Words that tell what is done with a value, and so are none.
+/// Words for operations on a value, which are not values themselves.
 const VERBS: [&[u8]; 28] = [
     b"accept",
     b"change",
@@ -78,12 +78,12 @@ const VERBS: [&[u8]; 28] = [
     b"verify",
 ];
 
-/// Whether a segment may be shown, behind the one before it.
+/// Whether a segment may be public, given the segment before it.
 pub(super) fn is_public(segment: &[u8], before: &[u8]) -> bool {
     is_word(segment) && (segment.is_empty() || !is_one_of(&SECRETS, before) || is_one_of(&VERBS, segment))
 }
 
-/// Whether a segment is made of words such as a programmer writes.
+/// Whether a segment consists of words of a program.
 pub(super) fn is_word(segment: &[u8]) -> bool {
     if segment.len() > LONGEST {
         return false;
@@ -94,7 +94,7 @@ pub(super) fn is_word(segment: &[u8]) -> bool {
             b'a'..=b'z' | b'A'..=b'Z' | b'.' => {}
             b'-' | b'_' => separators += 1,
             b'0'..=b'9' => digits += 1,
-            // Percent signs, mail addresses, anything else that was typed.
+            // Percent signs, mail addresses, other user input.
             _ => return false,
         }
     }
@@ -118,10 +118,9 @@ pub(super) fn is_word(segment: &[u8]) -> bool {
     words <= WORDS && pieces().all(is_piece)
 }
 
-/// Whether text is an identifier of a program, which is compiled and not typed: digits and cases may stand in it as they like. What is a
-/// key for sure is none.
+/// Whether text is an identifier of a program, which is compiled and not typed: digits and cases may be mixed. Certain keys are excluded.
 pub(super) fn is_identifier(text: &[u8]) -> bool {
-    /// Digits of all numbers in it.
+    /// Maximum number of digits in it.
     const DIGITS: usize = 4;
     let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
     let is_identifier = text.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_') && digits <= DIGITS;
@@ -139,7 +138,7 @@ fn is_version(piece: &[u8]) -> bool {
     (1..=3).contains(&major.len()) && is_rest
 }
 
-/// Whether letters are a word, or several if they are of both cases `as_words`: what a random key looks like is none.
+/// Whether letters are a word, or with letters of both cases several words by `as_words`: text that looks like a random key is not.
 fn is_letters(letters: &[u8], as_words: fn(&[u8]) -> bool) -> bool {
     let (mut upper, mut hex, mut vowels, mut rare, mut row, mut longest) = (0, 0, 0, 0, 0, 0);
     for letter in letters {
@@ -160,7 +159,7 @@ fn is_letters(letters: &[u8], as_words: fn(&[u8]) -> bool) -> bool {
     !is_hex && !is_noise && !is_key
 }
 
-/// Whether letters of both cases are words that begin with capitals: `getUserByID`, `HTMLParser`; not `dGhpcyBJcy`.
+/// Whether letters of both cases are words with initial capitals: `getUserByID`, `HTMLParser`; not `dGhpcyBJcy`.
 fn is_camel(letters: &[u8]) -> bool {
     let is_vowel = |letter: &u8| matches!(letter.to_ascii_lowercase(), b'a' | b'e' | b'i' | b'o' | b'u' | b'y');
     let (mut rest, mut groups, mut odd) = (letters, 0, 0);
@@ -182,7 +181,7 @@ fn is_camel(letters: &[u8]) -> bool {
     odd <= 1 && (groups < 3 || letters.len() * 2 >= groups * 5)
 }
 
-/// Whether a word is one of these, in capitals or not. Its first letter tells mostly that it is none.
+/// Whether a word is in the list, ignoring case. Mostly the first letter already excludes it.
 fn is_one_of(words: &[&[u8]], word: &[u8]) -> bool {
     let Some(first) = word.first().map(u8::to_ascii_lowercase) else { return false };
     words.iter().any(|known| known.first() == Some(&first) && known.eq_ignore_ascii_case(word))
