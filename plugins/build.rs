@@ -1,4 +1,4 @@
-//! Makes what the binary carries of the plugins: components, or, without feature `wasm`, code of them.
+//! Builds the plugins that the binary contains: as components, or, without feature `wasm`, as code.
 //!
 //! The nested cargo has its own target directory, because the outer one holds the lock of the other, and none of the outer
 //! build's flags, because they are meant for another machine.

@@ -1,4 +1,4 @@
-//! Has a `host` with a compiler make code of the components in it: the one that HOST_COMPILER names, or else one that it builds.
+//! Compiles the components to code with a `host` that has a compiler: the one that HOST_COMPILER names, or else one that is built here.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use super::{PLUGINS, inner_cargo, variable};
 
 /// The target of code that is interpreted, on any machine.
 const INTERPRETER: &str = "pulley64";
-/// Names a `host` of this source that has a compiler and runs on the machine of the build.
+/// Environment variable with the path of a `host` of this source that has a compiler and runs on the build machine.
 const COMPILER: &str = "HOST_COMPILER";
 
-/// Each plugin as code: for machines of the target, and for the interpreter.
+/// Compiles each plugin: for machines of the target, and for the interpreter.
 pub(crate) fn all() -> Result<(), Box<dyn Error>> {
     let (out, target) = (PathBuf::from(variable("OUT_DIR")?), variable("TARGET")?);
     println!("cargo::rerun-if-env-changed={COMPILER}");
@@ -32,14 +32,14 @@ pub(crate) fn all() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The code of all plugins for a target, as KIND.zst, and where each is in what it unpacks to, as KIND.rs. All in one, because their
-/// code is alike: together it packs to a seventh, each for itself to a third.
+/// Writes the code of all plugins for a target as KIND.zst, and the range of each in the unpacked data as KIND.rs. All in one file, because
+/// their code is similar: together it packs to a seventh, separately to a third.
 fn pack(compiler: &Path, target: &str, out: &Path, kind: &str) -> Result<(), Box<dyn Error>> {
     let (mut all, mut places) = (Vec::new(), String::new());
     let (one, whole) = (out.join("one.cwasm"), out.join(kind));
     for plugin in PLUGINS {
         let mut compile = Command::new(compiler);
-        // Where no folder has the name of a plugin.
+        // In a directory without a subdirectory named like a plugin.
         compile.current_dir(out).args(["plugin", "compile", plugin, "--target", target, "--output"]).arg(&one);
         run(compile)?;
         let start = all.len();
@@ -50,7 +50,7 @@ fn pack(compiler: &Path, target: &str, out: &Path, kind: &str) -> Result<(), Box
     }
     fs::write(&whole, &all)?;
     let mut zstd = Command::new("zstd");
-    // A window of 8 MiB: the unpacker takes as much memory.
+    // A window of 8 MiB: unpacking takes as much memory.
     zstd.args(["--quiet", "--force", "--ultra", "-22", "--long=23", "--output-dir-flat"]).arg(out).arg(&whole);
     run(zstd)?;
     Ok(fs::write(out.join(kind).with_extension("rs"), format!("[{places}]"))?)
@@ -66,7 +66,7 @@ fn run(mut command: Command) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A `host` with a compiler, of this source, for the machine that builds.
+/// Builds a `host` of this source with a compiler, for the build machine.
 fn build_compiler(target_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let here = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     for input in ["../host", "../bpf", "../wit", "../Cargo.lock", "../Cargo.toml", "."] {

@@ -1,4 +1,4 @@
-//! Builds the plugins for Wasm with a cargo of its own, and makes a component of each.
+//! Builds the plugins for Wasm with a separate cargo, and makes a component of each.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use wit_component::ComponentEncoder;
 use super::{PLUGINS, inner_cargo, variable};
 
 const TARGET: &str = "wasm32-unknown-unknown";
-/// A plugin uses little stack; the rest of linear memory is for its heap.
+/// Size of the stack. A plugin uses little; the rest of linear memory is for its heap.
 const STACK_BYTES: usize = 128 * 1024;
 
-/// A component of each plugin.
+/// Builds a component of each plugin.
 pub(crate) fn all() -> Result<(), Box<dyn Error>> {
     let here = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(variable("OUT_DIR")?);
@@ -54,7 +54,7 @@ fn refuse_without_target() -> Result<(), Box<dyn Error>> {
     .into())
 }
 
-/// Compiles one plugin; its core module.
+/// Compiles one plugin; returns its core module.
 fn build(here: &Path, plugin: &str, target_dir: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut cargo = inner_cargo()?;
     // `rustc --crate-type` and not a `crate-type` in the manifest: beside an rlib, a cdylib gets no link-time optimisation.
@@ -68,7 +68,7 @@ fn build(here: &Path, plugin: &str, target_dir: &Path) -> Result<Vec<u8>, Box<dy
     Ok(fs::read(module)?)
 }
 
-/// What rustc is told. Paths of this machine stay out of the components, so that the same source has the same digest anywhere.
+/// Returns the flags for rustc. Paths of this machine are kept out of the components, so that the same source has the same digest anywhere.
 fn flags(here: &Path) -> Vec<String> {
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
     let places = [(here.parent().map(PathBuf::from), "."), (cargo_home, "cargo")];
@@ -78,7 +78,7 @@ fn flags(here: &Path) -> Vec<String> {
     flags
 }
 
-/// The component of a core module, whose custom sections say which world it lives in.
+/// Makes a component of a core module, whose custom sections define its world.
 fn component(core: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(ComponentEncoder::default().validate(true).module(core)?.encode()?)
 }

@@ -6,7 +6,7 @@ pub type Code = &'static [u8];
 /// One component.
 #[derive(Debug, Clone, Copy)]
 pub struct Component {
-    /// The name of the plugin: its folder and its crate.
+    /// The name of the plugin, of its folder and of its crate.
     pub name: &'static str,
     /// The component.
     pub bytes: &'static [u8],
@@ -18,7 +18,7 @@ macro_rules! component {
     };
 }
 
-/// All of them, in the order in which an event meets them.
+/// All components, in the order of the path.
 pub static COMPONENTS: &[Component] = &[
     component!("decoder-exec"),
     component!("decoder-file"),
@@ -36,13 +36,13 @@ pub static COMPONENTS: &[Component] = &[
     component!("enricher-process"),
 ];
 
-/// The SHA-256 of all code that is in this binary: none, these are components.
+/// Returns the SHA-256 of all code in this binary: none, as it holds components.
 #[must_use]
 pub const fn digests() -> &'static [[u8; 32]] {
     &[]
 }
 
-/// The code of this SHA-256: there is none.
+/// Returns the code with this SHA-256: always None.
 #[must_use]
 pub const fn code(_digest: [u8; 32]) -> Option<Code> {
     None
@@ -51,7 +51,7 @@ pub const fn code(_digest: [u8; 32]) -> Option<Code> {
 // === impl Component ===
 
 impl Component {
-    /// What a host runs that has an interpreter instead of machine code, or has not: the component is for both.
+    /// Returns the component, which serves hosts with an interpreter and with machine code.
     #[must_use]
     #[allow(clippy::unnecessary_wraps, reason = "what is packed may not be there")]
     pub const fn code(&self, _interpreted: bool) -> Option<Code> {

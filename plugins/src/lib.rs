@@ -1,5 +1,5 @@
-//! The plugins that come with the host, inside the binary: as components, or, without feature `wasm`, as code of the target and
-//! of the interpreter, for a host that has no compiler.
+//! The plugins that come with the host, inside the binary: as components, or, without feature `wasm`, as code of the target and of the
+//! interpreter, for a host without a compiler.
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@ pub use components::{COMPONENTS, Code, Component, code, digests};
 #[cfg(not(feature = "wasm"))]
 pub use packed::{COMPONENTS, Code, Component, code, digests};
 
-/// The component of this name.
+/// Returns the component of this name.
 #[must_use]
 pub fn component(name: &str) -> Option<&'static Component> {
     COMPONENTS.iter().find(|component| component.name == name)

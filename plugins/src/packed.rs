@@ -1,5 +1,5 @@
-//! The plugins as code: of the target, and of the interpreter. Each of the two is packed as a whole, and unpacked for as long as
-//! somebody holds one of its plugins.
+//! The plugins as code: of the target, and of the interpreter. Each of the two is packed as a whole, and stays unpacked while one of its
+//! plugins is in use.
 
 use std::io::Read;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
@@ -9,19 +9,19 @@ use ruzstd::decoding::StreamingDecoder;
 /// One plugin.
 #[derive(Debug, Clone, Copy)]
 pub struct Component {
-    /// The name of the plugin: its folder and its crate.
+    /// The name of the plugin, of its folder and of its crate.
     pub name: &'static str,
     place: usize,
 }
 
-/// The code of a plugin. It keeps all that was unpacked with it.
+/// The code of a plugin. It holds all code that was unpacked with it.
 #[derive(Debug, Clone)]
 pub struct Code {
     all: Arc<Vec<u8>>,
     place: &'static Place,
 }
 
-/// Where the code of a plugin is in what is unpacked, and its SHA-256.
+/// The range of a plugin's code in the unpacked data, and its SHA-256.
 #[derive(Debug)]
 struct Place {
     name: &'static str,
@@ -33,7 +33,7 @@ struct Place {
 /// The code of all plugins for one kind of machine.
 struct Pack {
     packed: &'static [u8],
-    /// In the order in which an event meets them.
+    /// In the order of the path.
     places: &'static [Place],
     unpacked: Mutex<Weak<Vec<u8>>>,
 }
@@ -49,7 +49,7 @@ static INTERPRETED: Pack = Pack {
     unpacked: Mutex::new(Weak::new()),
 };
 
-/// All of them, in the order in which an event meets them.
+/// All plugins, in the order of the path.
 pub static COMPONENTS: LazyLock<Vec<Component>> = LazyLock::new(|| {
     let named = NATIVE.places.iter().enumerate();
     named.map(|(place, Place { name, .. })| Component { name, place }).collect()
@@ -58,13 +58,13 @@ pub static COMPONENTS: LazyLock<Vec<Component>> = LazyLock::new(|| {
 static DIGESTS: LazyLock<Vec<[u8; 32]>> =
     LazyLock::new(|| [&NATIVE, &INTERPRETED].iter().flat_map(|pack| pack.places).map(|place| place.digest).collect());
 
-/// The SHA-256 of all code that is in this binary: such code is as trustworthy as the binary itself.
+/// Returns the SHA-256 of all code in this binary: such code is as trustworthy as the binary itself.
 #[must_use]
 pub fn digests() -> &'static [[u8; 32]] {
     &DIGESTS
 }
 
-/// The code of this SHA-256, if it is in this binary.
+/// Returns the code with this SHA-256, if it is in this binary.
 #[must_use]
 pub fn code(digest: [u8; 32]) -> Option<Code> {
     [&NATIVE, &INTERPRETED].into_iter().find_map(|pack| pack.code(pack.places.iter().find(|place| place.digest == digest)?))
@@ -73,7 +73,7 @@ pub fn code(digest: [u8; 32]) -> Option<Code> {
 // === impl Component ===
 
 impl Component {
-    /// Its code, of the target or of the interpreter; None if it cannot be unpacked, which is a fault of the build.
+    /// Returns the code of the target or of the interpreter; None if it cannot be unpacked, which is a fault of the build.
     #[must_use]
     pub fn code(&self, interpreted: bool) -> Option<Code> {
         let pack = if interpreted { &INTERPRETED } else { &NATIVE };

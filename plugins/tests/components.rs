@@ -1,4 +1,4 @@
-//! What the host relies on before it instantiates a component.
+//! Properties of a component that the host requires before it instantiates the component.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use plugins::COMPONENTS;
 use wasmparser::{ComponentExternalKind, Parser, Payload};
 
-/// The names of the interfaces that a component exports and imports, types only included.
+/// Returns the names of the interfaces that a component exports and imports, including those with types only.
 fn interfaces(bytes: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut exports, mut imports) = (BTreeSet::new(), BTreeSet::new());
     let mut depth = 0;
@@ -31,7 +31,7 @@ fn interfaces(bytes: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
     (exports, imports)
 }
 
-/// The content of the custom section by which a plugin says who it is.
+/// Returns the content of the custom section that identifies a plugin.
 fn identity(bytes: &[u8]) -> Vec<Vec<u8>> {
     let sections = Parser::new(0).parse_all(bytes).filter_map(|payload| match payload.unwrap() {
         Payload::CustomSection(section) if section.name() == "probe:plugin" => Some(section.data().to_vec()),
@@ -56,7 +56,7 @@ fn every_component_exports_the_role_in_its_name_and_imports_only_what_it_uses() 
         assert!(exports.contains(&format!("probe:plugin/{role}@0.1.0")), "{} exports {exports:?}", component.name);
         let types = ["columns", "schema", "layout"].map(|name| format!("probe:plugin/{name}@0.1.0"));
         let functions: Vec<String> = imports.into_iter().filter(|import| !types.contains(import)).collect();
-        // The SDK's, for the message of a panic.
+        // An import of the SDK, for the message of a panic.
         let mut wanted = vec!["probe:plugin/log@0.1.0"];
         wanted.extend((component.name == "enricher-process").then_some("probe:plugin/tables@0.1.0"));
         assert_eq!(functions, wanted, "{}", component.name);
@@ -67,7 +67,7 @@ fn every_component_exports_the_role_in_its_name_and_imports_only_what_it_uses() 
 fn no_component_is_larger_than_it_must_be() {
     for component in COMPONENTS {
         let kib = component.bytes.len() / 1024;
-        // One of a protocol has a parser, its state, thirty fields, and words that it knows to be none of a value.
+        // A protocol's decoder has a parser, its state, thirty fields, and words that are known not to be part of a value.
         let most = if interfaces(component.bytes).0.contains("probe:plugin/protocol@0.1.0") { 420 } else { 150 };
         assert!(kib < most, "{} has {kib} KiB", component.name);
     }

@@ -1,4 +1,4 @@
-//! The columns of the host's table `process`, and the fields that they become.
+//! The columns of the host's table `process`, and the fields that are made of them.
 
 use plugin_sdk::{ColumnType, Field, Sensitivity};
 
@@ -7,13 +7,13 @@ use plugin_sdk::{ColumnType, Field, Sensitivity};
 pub struct ProcessColumn {
     /// Its name in the table, and in the settings.
     pub name: &'static str,
-    /// The field that it becomes.
+    /// The field that is made of it.
     pub field: &'static str,
     column_type: ColumnType,
     sensitivity: Sensitivity,
 }
 
-/// All of them.
+/// All columns.
 pub static PROCESS_COLUMNS: [ProcessColumn; 6] = [
     ProcessColumn::text("executable.path", "process.executable.path", Sensitivity::Public),
     ProcessColumn::text("command_line", "process.command_line", Sensitivity::Payload),
@@ -31,10 +31,10 @@ pub static PROCESS_COLUMNS: [ProcessColumn; 6] = [
 // === impl ProcessColumn ===
 
 impl ProcessColumn {
-    /// The column of this name.
+    /// Returns the column of this name.
     ///
     /// # Errors
-    /// There is none; which there are.
+    /// The column does not exist; the error lists those that do.
     pub fn named(name: &str) -> Result<&'static Self, String> {
         PROCESS_COLUMNS.iter().find(|column| column.name == name).ok_or_else(|| {
             let known: Vec<&str> = PROCESS_COLUMNS.iter().map(|column| column.name).collect();
@@ -42,7 +42,7 @@ impl ProcessColumn {
         })
     }
 
-    /// The field, which is left out where the host knows nothing.
+    /// Returns the field, which is omitted where the host does not know the value.
     #[must_use]
     pub fn field(&self) -> Field {
         let mut field = Field::new(self.field, self.column_type);

@@ -1,4 +1,4 @@
-//! Enricher that says more about the process of a row, out of the host's table of processes.
+//! Enricher that adds attributes of a row's process, from the host's table of processes.
 
 mod catalog;
 
@@ -17,13 +17,13 @@ struct Settings {
     columns: Vec<String>,
 }
 
-/// The enricher. Its tables are the host's, or in tests anything that answers.
+/// The enricher. Its tables are the host's, or in tests any implementation.
 pub struct Process<T = HostTables> {
     tables: T,
-    /// The place of the key in the schema.
+    /// The index of the key in the schema.
     key: Option<u32>,
     columns: Vec<&'static ProcessColumn>,
-    /// Their names in the table.
+    /// The names of the columns in the table.
     names: Vec<String>,
 }
 
@@ -60,10 +60,10 @@ impl<T: Lookup + Default + 'static> Enricher for Process<T> {
 }
 
 impl<T> Process<T> {
-    /// As `bind`, with these tables. A path without `process.pid` is left as it is, and a field that it already has too.
+    /// As `bind`, with these tables. A path without `process.pid` is left unchanged, and so is a field that it already has.
     ///
     /// # Errors
-    /// A column that the table does not have.
+    /// A column does not exist in the table.
     pub fn with_tables(tables: T, schema: &EventSchema, config: Config<'_>) -> Result<Self, String> {
         let settings: Settings = config.parse()?;
         let columns = settings.columns.iter().map(|name| ProcessColumn::named(name)).collect::<Result<Vec<_>, _>>()?;

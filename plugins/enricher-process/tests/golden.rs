@@ -1,4 +1,4 @@
-//! Rows with a pid, and what the table says about it.
+//! Rows with a pid, and the table's data about it.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -6,7 +6,7 @@ use enricher_process::Process;
 use plugin_sdk::testing::words;
 use plugin_sdk::{Column, ColumnType, Columns, Config, Enricher, EventSchema, Field, Lookup, Sensitivity, Signal, Text};
 
-/// A table that answers with the question.
+/// A table that returns the query.
 #[derive(Default)]
 struct Echo;
 

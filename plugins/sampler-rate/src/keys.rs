@@ -1,4 +1,4 @@
-//! All keys: at most so many, and what is handed over of them.
+//! All keys, up to a maximum, and the state that is handed over.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -7,28 +7,28 @@ use plugin_sdk::State;
 
 use crate::window::Window;
 
-/// The seconds of all keys.
+/// The windows of all keys.
 #[derive(Debug)]
 pub(crate) struct Keys {
     windows: HashMap<u64, Window, BuildHasherDefault<Hashed>>,
     most: usize,
-    /// Of those for which there is no room.
+    /// The window of keys beyond the maximum.
     others: Window,
-    /// The second in which room was made last.
+    /// The second of the last sweep.
     swept: u64,
 }
 
-/// Version of the state that is handed over: the hash of the key's name, then for every key its hash, second, rows and
-/// expected rows; all u64, little-endian.
+/// Version of the state that is handed over: the hash of the key's name, then for every key its hash, second, rows and expected rows; all
+/// u64, little-endian.
 pub(crate) const STATE_VERSION: u32 = 1;
 
-/// Bytes of one key in the state.
+/// Length of one key in the state, in bytes.
 const ENTRY: usize = 32;
 
-/// Seconds after which a key that was quiet may be forgotten.
+/// Seconds without rows after which a key may be dropped.
 const QUIET: u64 = 10;
 
-/// The keys are hashes already.
+/// A hasher for keys that are hashes already.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Hashed(u64);
 
@@ -39,7 +39,7 @@ impl Keys {
         Self { windows: HashMap::default(), most, others: Window::default(), swept: 0 }
     }
 
-    /// The second of a key, of which a row began in `second`.
+    /// Returns the window of a key, for a row that began in `second`.
     #[inline]
     pub(crate) fn window(&mut self, key: u64, second: u64) -> &mut Window {
         if self.windows.len() >= self.most && !self.windows.contains_key(&key) && !self.make_room(second) {
@@ -48,7 +48,7 @@ impl Keys {
         self.windows.entry(key).or_default()
     }
 
-    /// The state for a successor that counts by the same field.
+    /// Returns the state for a successor that counts by the same field.
     pub(crate) fn state(&self, field: u64) -> State {
         let mut bytes = Vec::with_capacity(8 + self.windows.len() * ENTRY);
         bytes.extend_from_slice(&field.to_le_bytes());
@@ -60,10 +60,10 @@ impl Keys {
         State { version: STATE_VERSION, bytes }
     }
 
-    /// Goes on from a predecessor's state; the latest keys, if there are more than it has room for.
+    /// Continues from a predecessor's state, with the latest keys if it exceeds the maximum.
     ///
     /// # Errors
-    /// The state is of another version or of another field, or is none.
+    /// The state is of another version or of another field, or is invalid.
     pub(crate) fn resume(&mut self, field: u64, state: &State) -> Result<(), String> {
         if state.version != STATE_VERSION {
             return Err(format!("state of version {}; this plugin knows version {STATE_VERSION}", state.version));
@@ -88,7 +88,7 @@ impl Keys {
         Ok(())
     }
 
-    /// Forgets keys that were quiet; at most once a second, because it looks at all of them. Whether there is room now.
+    /// Drops keys without recent rows, at most once a second, because it visits all of them. Returns whether there is room now.
     #[cold]
     fn make_room(&mut self, second: u64) -> bool {
         if second != self.swept {

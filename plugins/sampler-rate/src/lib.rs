@@ -1,4 +1,4 @@
-//! Sampler that keeps so many rows a second for each value of a field.
+//! Sampler that keeps a maximum number of rows per second for each value of a field.
 
 mod keys;
 mod settings;
@@ -12,14 +12,14 @@ use plugin_sdk::{Columns, Config, Decisions, EventSchema, FieldUse, Handover, Sa
 /// The sampler.
 pub struct Rate {
     wanted: Vec<u32>,
-    /// The hash of the key's name: what the state is about.
+    /// The hash of the key's name, which identifies the state.
     field: u64,
     per_second: u64,
-    /// Where the key is among the wanted columns; the time is the first. Empty if the path does not have it.
+    /// The range of the key among the wanted columns; the time is the first. Empty if the path does not have the key.
     key: std::ops::Range<usize>,
-    /// Where `error.type` is, if it is looked at.
+    /// The index of `error.type`, if it is used.
     failed: Option<usize>,
-    /// Where the duration is, and from how many nanoseconds on a row is slow.
+    /// The index of the duration, and the number of nanoseconds from which a row is slow.
     slow: Option<(usize, u64)>,
     keys: Keys,
 }
@@ -82,7 +82,7 @@ impl Handover for Rate {
 }
 
 impl Rate {
-    /// Which rows are kept whatever their key; None if there is no such row.
+    /// Returns which rows are kept whatever their key; None if there is no such row.
     fn spared(&self, columns: &Columns) -> Result<Option<Vec<bool>>, String> {
         let mut spared = None;
         if let Some(column) = self.failed {
@@ -102,7 +102,7 @@ impl Rate {
     }
 }
 
-/// The hash of a field's name.
+/// Returns the hash of a field's name.
 fn name(field: &str) -> u64 {
     let mut text = plugin_sdk::Text::with_capacity(1, field.len());
     text.push(field);

@@ -3,23 +3,23 @@
 use plugin_sdk::Config;
 use serde::Deserialize;
 
-/// What the operator may set; the README explains each.
+/// The operator's settings; the README explains each.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Rows a second that are kept for each key.
+    /// Number of rows per second that are kept for each key.
     pub per_second: u64,
     /// The field whose values are the keys.
     pub key: String,
     /// Whether failed rows are always kept.
     pub keep_failed: bool,
-    /// Rows that took at least this long are always kept; 0 for none.
+    /// Duration from which rows are always kept; 0 for none.
     pub slow_ms: u64,
-    /// Keys that are told apart.
+    /// Maximum number of keys that are distinguished.
     pub max_keys: usize,
 }
 
-/// With more, the state would be over what a host takes by default (4 MiB).
+/// Maximum of `max_keys`: with more, the state would exceed the host's default limit (4 MiB).
 const MOST_KEYS: usize = 100_000;
 
 impl Default for Settings {
@@ -29,10 +29,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The settings out of a slot's configuration.
+    /// Parses the settings from a slot's configuration.
     ///
     /// # Errors
-    /// Which setting is wrong, and what it may be.
+    /// The invalid setting, and its allowed values.
     pub fn parse(config: Config<'_>) -> Result<Self, String> {
         let settings: Self = config.parse()?;
         if settings.per_second == 0 {

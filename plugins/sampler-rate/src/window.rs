@@ -1,26 +1,26 @@
-//! One key: how many rows it had in this second, and how many it may keep.
+//! The window of one key: the number of its rows in this second, and the number that it may keep.
 
 use plugin_sdk::{NEVER, threshold};
 
-/// The second of one key.
+/// The current second of one key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Window {
-    /// Which second, of the rows' own time.
+    /// The second, in the rows' own time.
     pub(crate) second: u64,
-    /// Rows in it so far.
+    /// Number of rows in it so far.
     pub(crate) rows: u64,
-    /// Rows that are expected in it.
+    /// Number of rows that are expected in it.
     pub(crate) expected: u64,
 }
 
-/// Seconds that a row may be late and still be one of the current second: the rings of several processors are read one after
-/// the other. What is earlier comes from a clock that was wrong before.
+/// Seconds that a row may be late and still count for the current second: the rings of several processors are read one after the other. An
+/// earlier row comes from a clock that was wrong before.
 const LATE: u64 = 60;
 
 // === impl Window ===
 
 impl Window {
-    /// The threshold of a row that began in this second, with so many rows to keep in each.
+    /// Returns the threshold of a row that began in this second, with `per_second` rows to keep in each.
     #[inline]
     pub(crate) fn decide(&mut self, second: u64, per_second: u64) -> u64 {
         if second > self.second || second.saturating_add(LATE) < self.second {
@@ -37,7 +37,7 @@ impl Window {
         }
     }
 
-    /// Another second begins. What is expected rises at once, and falls by half a second; a clock that was wrong told nothing.
+    /// Begins another second. The expected number rises at once, and falls by half per second; the rows of a wrong clock are not used.
     fn turn(&mut self, second: u64) {
         let passed = second.checked_sub(self.second).map(|seconds| seconds.saturating_sub(1));
         let expected = passed.map_or(0, |quiet| self.rows.max(self.expected / 2) >> quiet.min(63));
@@ -50,7 +50,7 @@ mod tests {
     use super::Window;
     use plugin_sdk::{NEVER, threshold};
 
-    /// How many of so many rows of one second are kept, expected by their thresholds.
+    /// Returns how many of these rows of one second are kept on average, by their thresholds.
     fn kept(window: &mut Window, second: u64, rows: u64) -> f64 {
         let ratio = |threshold: u64| (NEVER - threshold) as f64 / NEVER as f64;
         (0..rows).map(|_| ratio(window.decide(second, 100))).sum()
@@ -70,7 +70,7 @@ mod tests {
         kept(&mut window, 1, 1000);
         assert_eq!(window.decide(2, 100), threshold(0.1));
         assert!((kept(&mut window, 2, 999) - 99.9).abs() < 0.001);
-        // More than expected: what is over it is dropped, and the next second knows.
+        // More than expected: the excess is dropped, and the next second adapts.
         assert!((kept(&mut window, 3, 5000) - 100.0).abs() < 0.001);
         assert_eq!(window.decide(4, 100), threshold(0.02));
     }

@@ -1,4 +1,4 @@
-//! Batches, and the thresholds that their rows get.
+//! Batches, and the thresholds of their rows.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -35,7 +35,7 @@ fn text(values: &[&str]) -> Column {
     text.finish()
 }
 
-/// So many rows of one second and of one process, without errors.
+/// Returns rows of one second and of one process, without errors.
 fn rows(second: u64, rows: usize, pid: u32) -> Columns {
     let times = Column::U64(vec![second * 1_000_000_000 + 5; rows]);
     Columns::new(rows, vec![times, Column::U32(vec![pid; rows]), text(&vec![""; rows])])

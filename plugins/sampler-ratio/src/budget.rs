@@ -1,14 +1,14 @@
-//! The budget: how the ratio follows the load, so that about as many rows are kept per second as were asked for.
+//! The budget: adapts the ratio to the load, so that about the requested number of rows is kept per second.
 
 use plugin_sdk::{KernelPlan, State, Stats, threshold};
 
 /// Version of the state that is handed over.
 pub(crate) const STATE_VERSION: u32 = 1;
-/// What the kernel lets through, in budgets: enough for this sampler to choose from.
+/// Rate that the kernel lets through, in budgets: enough for this sampler to choose from.
 const HEADROOM: f64 = 8.0;
-/// A ratio doubles at most per call when the load falls, and starts again from here.
+/// Minimum ratio from which it rises: it at most doubles per call when the load falls.
 const LEAST_STEP: f64 = 0.001;
-/// A kernel plan is replaced when its ratio is off by more than this share.
+/// Share by which a kernel plan's ratio may be off before the plan is replaced.
 const TOLERANCE: f64 = 0.2;
 
 /// A controller; called about once a second.
@@ -19,19 +19,19 @@ pub(crate) struct Budget {
     kernel: bool,
     ratio: f64,
     kernel_ratio: f64,
-    /// Rows since the last call that the ratio decides, and that are kept whatever it is.
+    /// Number of rows since the last call that are subject to the ratio, and of those that are kept regardless of it.
     subject: u64,
     spared: u64,
 }
 
 impl Budget {
-    /// A budget of rows per second, for a ratio of at most `most`.
+    /// Returns a budget of rows per second, for a ratio of at most `most`.
     pub(crate) const fn new(rows_per_second: u64, most: f64, kernel: bool) -> Self {
         let rows_per_second = rows_per_second as f64;
         Self { rows_per_second, most, kernel, ratio: most, kernel_ratio: 1.0, subject: 0, spared: 0 }
     }
 
-    /// The ratio now.
+    /// Returns the current ratio.
     pub(crate) const fn ratio(&self) -> f64 {
         self.ratio
     }
@@ -46,7 +46,7 @@ impl Budget {
         self.subject += (rows - spared) as u64;
     }
 
-    /// Follows the load: down at once, up by doubling. A plan where the kernel is to do something else than before.
+    /// Adapts to the load: down at once, up by doubling. Returns a plan if the kernel is to change its behaviour.
     pub(crate) fn tune(&mut self, stats: &Stats) -> Option<KernelPlan> {
         let seconds = stats.elapsed_ns as f64 / 1e9;
         let (subject, spared) = (std::mem::take(&mut self.subject) as f64, std::mem::take(&mut self.spared) as f64);
@@ -59,15 +59,15 @@ impl Budget {
         self.plan((stats.produced + stats.filtered_in_kernel) as f64 / seconds)
     }
 
-    /// The state for a successor: the ratio. The kernel plan is not handed over: it ends with its sampler.
+    /// Returns the state for a successor: the ratio. The kernel plan is not handed over: it ends with its sampler.
     pub(crate) fn state(&self) -> State {
         State { version: STATE_VERSION, bytes: self.ratio.to_le_bytes().to_vec() }
     }
 
-    /// Goes on from a predecessor's ratio. Empty: it had no budget.
+    /// Continues from a predecessor's ratio. An empty state is that of one without a budget.
     ///
     /// # Errors
-    /// The state is of another version, or is none.
+    /// The state is of another version, or is invalid.
     pub(crate) fn resume(&mut self, state: &State) -> Result<(), String> {
         if state.version != STATE_VERSION {
             return Err(format!("state of version {}; this plugin knows version {STATE_VERSION}", state.version));
@@ -104,7 +104,7 @@ mod tests {
     use super::{Budget, STATE_VERSION};
     use plugin_sdk::{KernelPlan, State, Stats};
 
-    /// A second under this load: rows subject to the ratio, rows spared, events in the kernel.
+    /// Simulates a second under this load: rows subject to the ratio, rows spared, events in the kernel.
     fn second(budget: &mut Budget, subject: usize, spared: usize) -> Option<KernelPlan> {
         let mut thresholds = vec![7; subject];
         thresholds.resize(subject + spared, 0);

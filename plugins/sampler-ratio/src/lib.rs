@@ -1,4 +1,4 @@
-//! Sampler that keeps a share of the rows, and all that failed or were slow.
+//! Sampler that keeps a share of the rows, and all failed or slow ones.
 
 mod budget;
 mod settings;
@@ -13,18 +13,18 @@ use plugin_sdk::{
 /// The sampler.
 pub struct Ratio {
     wanted: Vec<u32>,
-    /// Where `error.type` is among the wanted columns, if it is looked at.
+    /// The index of `error.type` among the wanted columns, if it is used.
     failed: Option<usize>,
-    /// Where the duration is, and from how many nanoseconds on a row is slow.
+    /// The index of the duration, and the number of nanoseconds from which a row is slow.
     slow: Option<(usize, u64)>,
-    /// Where the hashed columns begin; they are the last.
+    /// The index of the first hashed column; they are the last columns.
     hashed: usize,
-    /// Of rows that neither failed nor were slow.
+    /// The threshold of rows that neither failed nor were slow.
     threshold: u64,
     budget: Option<Budget>,
 }
 
-/// The low bits of a hash that randomness does not have: it is 56 bits.
+/// Number of low bits of a hash that are not used: randomness has 56 bits.
 const UNUSED_BITS: u32 = 8;
 
 // === impl Ratio ===
@@ -92,7 +92,7 @@ impl Handover for Ratio {
 }
 
 impl Ratio {
-    /// Asks for a field; its place among the columns.
+    /// Asks for a field; returns its index among the columns.
     fn want(&mut self, field: u32) -> usize {
         self.wanted.push(field);
         self.wanted.len() - 1
@@ -116,7 +116,7 @@ impl Ratio {
         Ok(())
     }
 
-    /// Keeps these rows whatever their randomness. Only now is there a threshold per row.
+    /// Keeps these rows whatever their randomness. From here on there is a threshold per row.
     fn spare(&self, rows: usize, thresholds: &mut Vec<u64>, spared: impl Iterator<Item = bool>) {
         if thresholds.len() == 1 {
             thresholds.resize(rows, self.threshold);

@@ -3,21 +3,21 @@
 use plugin_sdk::Config;
 use serde::Deserialize;
 
-/// What the operator may set; the README explains each.
+/// The operator's settings; the README explains each.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The share of rows that is kept, 0 to 1.
     pub ratio: f64,
-    /// Fields whose values decide, so that rows with equal values fare alike.
+    /// Fields whose values are hashed for the decision, so that rows with equal values are kept or dropped together.
     pub hash: Vec<String>,
     /// Whether failed rows are always kept.
     pub keep_failed: bool,
-    /// Rows that took at least this long are always kept; 0 for none.
+    /// Duration from which rows are always kept; 0 for none.
     pub slow_ms: u64,
-    /// Rows per second that the ratio is lowered to.
+    /// Maximum number of rows per second, to which the ratio is adapted.
     pub budget_per_second: Option<u64>,
-    /// Whether the kernel is asked to drop what is far over the budget.
+    /// Whether the kernel is asked to drop rows far over the budget.
     pub kernel: bool,
 }
 
@@ -28,10 +28,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The settings out of a slot's configuration.
+    /// Parses the settings from a slot's configuration.
     ///
     /// # Errors
-    /// Which setting is wrong, and what it may be.
+    /// The invalid setting, and its allowed values.
     pub fn parse(config: Config<'_>) -> Result<Self, String> {
         let settings: Self = config.parse()?;
         if !(0.0..=1.0).contains(&settings.ratio) {

@@ -1,4 +1,4 @@
-//! Batches, and the thresholds that their rows get.
+//! Batches, and the thresholds of their rows.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
