@@ -1,4 +1,4 @@
-//! The time that asking a decoder may take: it is asked on the router's thread, and all protocols wait meanwhile.
+//! Limits the time for asking decoders: that runs on the router's thread, and all protocols wait meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -6,21 +6,21 @@ use host_model::{Fault, FaultKind, Recogniser};
 
 /// Maximum time that may be spent at once.
 const BURST: Duration = Duration::from_millis(100);
-/// Share of the time that passes which may be spent: one part in twenty.
+/// Share of wall time that may be spent: one part in twenty.
 const SHARE: u32 = 20;
-/// Number of times in a row after which an overspending decoder is not asked any more.
+/// Number of times in a row after which an overspending decoder is no longer asked.
 const STRIKES: u32 = 5;
-/// Time without overspending after which the count begins anew.
+/// Time without overspending after which the count starts anew.
 const FORGIVEN: Duration = Duration::from_secs(60);
 
-/// The time that one decoder may take for being asked. Wall time: that is how long the others wait.
+/// The time that one decoder may take to answer questions. Wall time: that is how long the others wait.
 #[derive(Debug)]
 pub(crate) struct Allowance {
     /// The time that may be spent now.
     left: Duration,
     /// When `left` was computed.
     at: Instant,
-    /// Whether it was overspent, and is not half full again.
+    /// Whether the allowance was overspent and is not half full again.
     resting: bool,
     strikes: u32,
     struck: Instant,
@@ -31,7 +31,7 @@ pub(crate) struct Allowance {
 pub(crate) enum Overspent {
     /// The decoder is not asked for a while.
     Rests,
-    /// The decoder is not asked any more.
+    /// The decoder is no longer asked.
     Out,
 }
 
@@ -79,7 +79,7 @@ impl Allowance {
 // === impl Overspent ===
 
 impl Overspent {
-    /// The fault that the operator is shown.
+    /// Returns the fault that the operator sees.
     pub(crate) fn fault(self, recogniser: &dyn Recogniser, took: Duration) -> Fault {
         let what = match self {
             Self::Rests => "is not asked for a while",

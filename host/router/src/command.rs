@@ -1,4 +1,4 @@
-//! Commands to the router's thread, and what it answers.
+//! Commands to the router's thread, and its answers.
 
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;

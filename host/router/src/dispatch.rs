@@ -25,9 +25,9 @@ use crate::verdicts::Verdicts;
 /// How long the first records of a connection are retained after routing, so that they can be re-routed if the decoder rejects it. A
 /// second: a decoder has seen them by then, twenty times over.
 const TRIAL_NS: u64 = 1_000_000_000;
-/// Maximum time that a lane may take to make room in a replay: one that needs longer is not read at all.
+/// Maximum time for a lane to make room in a replay: a lane that needs longer is not read at all.
 const ROOM_TIMEOUT: Duration = Duration::from_secs(600);
-/// Interval at which the verdict on a connection that the kernel goes on sending is written again: the kernel forgets old ones.
+/// Interval at which the verdict on a connection that the kernel still sends is written again: the kernel forgets old ones.
 const TELL_AGAIN_NS: u64 = 1_000_000_000;
 
 /// The state of the router: connections, lanes, counters.
@@ -39,24 +39,24 @@ pub(crate) struct Dispatch {
     unknown_ports: UnknownPorts,
     pub(crate) counters: Arc<PathCounters>,
     pub(crate) observer: Arc<dyn Observer>,
-    /// Whether the time that decoders take for being asked is limited. Not in a replay, whose result must not depend on time.
+    /// Whether the time for asking decoders is limited. Not in a replay, whose result must not depend on time.
     pub(crate) is_timed: bool,
     tally: Tally,
     /// Connections that decoders are asked about after the run.
     due: Vec<ConnectionId>,
-    /// Routed connections whose first records are retained, oldest first, and since when.
+    /// Routed connections whose first records are retained, oldest first, each with the time since when.
     trials: VecDeque<(ConnectionId, u64)>,
-    /// Those of them that are retained longer, because little was seen of them so far.
+    /// Those of them that are retained longer, because few records were seen so far.
     short_trials: VecDeque<ConnectionId>,
     held_bytes: usize,
     /// Messages of lanes that are not handled yet.
     messages: VecDeque<Message>,
-    /// The number of conversations that change hands, and the bytes that are retained of them.
+    /// Number of conversations that change lanes, and the bytes retained of them.
     changing: usize,
     changing_bytes: usize,
-    /// Records that were handed to lanes which are gone.
+    /// Number of records that were handed to lanes that have ended.
     retired: u64,
-    /// Empty buffers for reuse; a connection holds one by a pointer because most have none.
+    /// Empty buffers for reuse; a connection holds one behind a pointer because most have none.
     #[expect(clippy::vec_box, reason = "the box is what is used again")]
     spare: Vec<Box<Held>>,
     /// The time of the newest record.
@@ -64,18 +64,18 @@ pub(crate) struct Dispatch {
     questions: Questions,
 }
 
-/// What happens to records for which a lane has no room.
+/// Treatment of records for which a lane has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Backpressure {
     /// They are dropped and counted: the ring must not wait.
     Live,
-    /// They wait for room until then: no records follow.
+    /// They wait for room until this time: no records follow.
     Draining(Instant),
-    /// They wait for room, and each lane works on what it got before the next gets anything.
+    /// They wait for room, and each lane finishes its records before the next lane gets any.
     InStep,
 }
 
-/// Records since they were last published.
+/// Counts of records since they were last published.
 #[derive(Default)]
 struct Tally {
     received: u64,
@@ -85,7 +85,7 @@ struct Tally {
     lost_in_change: u64,
     doubled: u64,
     notes: u64,
-    /// All that are held, not only those since then.
+    /// Records that are held: all of them, not only those since then.
     held: u64,
 }
 
@@ -124,7 +124,7 @@ impl Dispatch {
         }
     }
 
-    /// Finds the lane of every record of a run. [`Dispatch::deliver`] hands them over.
+    /// Finds the lane of every record of a run. [`Dispatch::deliver`] delivers them.
     pub(crate) fn route(&mut self, run: Run<'_>) {
         self.tally.received += u64::from(run.records);
         for (at, record) in walk(run) {
@@ -136,7 +136,7 @@ impl Dispatch {
         self.ask();
     }
 
-    /// Hands over what was routed.
+    /// Delivers the routed records.
     pub(crate) fn deliver(&mut self, run: &[u8], time: Time, backpressure: Backpressure) {
         let shape = self.shape;
         let until = match backpressure {
@@ -164,7 +164,7 @@ impl Dispatch {
         self.publish();
     }
 
-    /// Tells the lanes the time, and drops first records that were retained for long enough.
+    /// Sends the time to the lanes, and drops first records whose retention has ended.
     pub(crate) fn tick(&mut self, now_ns: u64) {
         self.now_ns = self.now_ns.max(now_ns);
         while let Some(&(id, since)) = self.trials.front()
@@ -196,7 +196,7 @@ impl Dispatch {
         }
     }
 
-    /// Ends routing: undecided connections become unknown, and the lanes are told that no records follow.
+    /// Ends routing: undecided connections become unknown, and each lane gets the note that no records follow.
     pub(crate) fn flush(&mut self) {
         for id in self.table.ids(|connection| connection.fate == Fate::Open) {
             self.mark_unknown(id);
@@ -223,7 +223,7 @@ impl Dispatch {
         for id in self.table.ids(|connection| connection.fate == Fate::Routed(lane)) {
             self.mark_unknown(id);
         }
-        // Its number may be another's soon.
+        // The number of the lane may be reused.
         for id in self.table.ids(|connection| (connection.not | connection.likely) & bit(lane) != 0) {
             if let Some(connection) = self.table.at(id) {
                 connection.not &= !bit(lane);
@@ -232,7 +232,7 @@ impl Dispatch {
         }
     }
 
-    /// Forgets connections of an unknown protocol, so that they are detected anew: there is a new decoder.
+    /// Forgets connections of an unknown protocol, so that they are detected anew with the new decoder.
     pub(crate) fn retry_unknown(&mut self) {
         let unknown = self.table.ids(|connection| matches!(connection.fate, Fate::Unknown(_)));
         for id in unknown {
@@ -247,7 +247,7 @@ impl Dispatch {
         self.unknown_ports.all()
     }
 
-    /// Moves the counters on.
+    /// Publishes the counters.
     pub(crate) fn publish(&mut self) {
         let Tally { received, routed, unrouted, taken_back, lost_in_change, doubled, notes, held } =
             std::mem::take(&mut self.tally);
@@ -426,13 +426,13 @@ impl Dispatch {
             let (key, fate) = (connection.key, connection.fate);
             let Fate::Routed(lane) = fate else { return };
             let capture_bytes = self.lanes.at(lane).map_or(0, |entry| entry.recogniser.description().capture_bytes);
-            // From here on the kernel need not look for a verdict any more.
+            // The kernel need not look for a verdict before this record.
             self.verdicts.want(key, capture_bytes);
         }
         self.make_room();
     }
 
-    /// Ends the conversation that a TLS library had over a connection that is closed.
+    /// Ends the conversation that a TLS library had over a closed connection.
     fn end_plaintext(&mut self, connection: u64, record: &[u8]) {
         let Some(id) = self.table.find(Key { connection, tls: true }) else { return };
         let Some(found) = self.table.at(id).filter(|found| !found.ended) else { return };

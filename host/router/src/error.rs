@@ -1,11 +1,11 @@
-//! Why records are not routed.
+//! The reasons why records are not routed.
 
 use std::sync::Arc;
 
-/// Why records are not routed.
+/// The reasons why records are not routed.
 #[derive(Debug, thiserror::Error)]
 pub enum RouteError {
-    /// The probe writes another record.
+    /// The probe writes a different record.
     #[error("its records are `struct {found}`, not `struct {expected}`")]
     Record {
         /// The struct that the probe writes.
@@ -33,7 +33,7 @@ pub enum RouteError {
         /// The maximum.
         max: usize,
     },
-    /// The system gave no thread.
+    /// The system did not create the thread.
     #[error("no thread for the router: {0}")]
     Thread(std::io::Error),
     /// The router has ended.

@@ -6,11 +6,11 @@ use crate::record::{Head, LATER, SENT, Shape};
 
 /// Number of calls after which the protocol of a connection counts as unknown.
 const CALLS: u32 = 8;
-/// Bytes of payload after which it does.
+/// Number of bytes of payload after which it counts as unknown.
 const BYTES: usize = 2048;
 /// Capacity that a buffer shrinks to when it is trimmed.
 const ROOMY: usize = 16 << 10;
-/// Maximum first bytes of an end that a recogniser is shown, if they came in pieces.
+/// Maximum number of first bytes of an end that a recogniser gets, if they came in pieces.
 const FIRST: usize = 256;
 
 /// The first records of one connection, both ends.
@@ -30,7 +30,7 @@ pub(crate) struct Held {
 #[derive(Debug, Default)]
 struct Beginning {
     bytes: Vec<u8>,
-    /// Whether nothing is missing in `bytes`, and more may follow.
+    /// Whether `bytes` has no gap, and more may follow.
     grows: bool,
     spoke: bool,
     /// Whether it changed since decoders were asked about it.
@@ -59,14 +59,14 @@ impl Held {
         self.calls >= CALLS || self.payload >= BYTES
     }
 
-    /// The bytes of all records.
+    /// The number of bytes of all records.
     pub(crate) fn size(&self) -> usize {
         self.bytes.len()
     }
 
     /// The records.
     pub(crate) fn records(&self) -> impl Iterator<Item = &[u8]> {
-        // Made by `push`, so that nothing is discarded; the count is not used.
+        // The bytes come from `push`, so nothing is discarded; the count is not used.
         crate::record::walk(Run { bytes: &self.bytes, records: 0 }).map(|(_, record)| record)
     }
 
@@ -83,7 +83,7 @@ impl Held {
         all.into_iter().filter_map(news).map(|direction| (direction, self.beginning(direction)))
     }
 
-    /// Makes the first record of each end the first of a conversation: what came before belongs to another.
+    /// Makes the first record of each end the first of a conversation: earlier bytes belong to another.
     pub(crate) fn begin_here(&mut self, shape: &Shape) {
         let mut firsts = [None; 2];
         for (at, record) in crate::record::walk(Run { bytes: &self.bytes, records: 0 }) {
@@ -99,7 +99,7 @@ impl Held {
         }
     }
 
-    /// Drops records beyond those that are enough.
+    /// Drops the records beyond the number that is enough.
     pub(crate) fn trim(&mut self, shape: &Shape) {
         let (mut length, mut calls, mut payload) = (0, 0, 0);
         for (at, record) in crate::record::walk(Run { bytes: &self.bytes, records: 0 }) {
@@ -113,12 +113,12 @@ impl Held {
         self.bytes.shrink_to(ROOMY);
     }
 
-    /// Says that all decoders were asked.
+    /// Notes that all decoders were asked.
     pub(crate) fn mark_asked(&mut self) {
         self.ends.iter_mut().for_each(|end| end.news = false);
     }
 
-    /// Has decoders asked about everything again.
+    /// Marks everything as new, so that decoders are asked about it again.
     pub(crate) fn mark_all_news(&mut self) {
         self.ends.iter_mut().for_each(|end| end.news = end.spoke);
     }
@@ -138,17 +138,17 @@ impl Held {
 // === impl Beginning ===
 
 impl Beginning {
-    /// Adds the bytes of a call. A later call begins anew if the first ones are not together: a connection that is older than the
-    /// probe begins anywhere.
+    /// Adds the bytes of a call. A later call starts anew if the first ones have a gap: a connection that is older than the probe starts
+    /// anywhere.
     fn add(&mut self, payload: &[u8], whole: bool) {
         if payload.is_empty() {
-            // What follows is not what it began with.
+            // The bytes after a gap do not belong to the beginning.
             self.grows = false;
             return;
         }
         let first = !std::mem::replace(&mut self.spoke, true);
         if !first && !self.grows {
-            // Decoders are asked about what is there first.
+            // Decoders are first asked about the bytes that are there.
             if self.news {
                 return;
             }

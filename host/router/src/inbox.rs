@@ -1,8 +1,8 @@
 //! Messages of the lanes to the router, about conversations that their decoders reject.
 //!
-//! Giving one back takes three messages. The lane says that it is disowned, and takes it out of what it reads from then on. The
-//! router stops handing its records over, keeps those that come, and tells the lane so, behind the last one that it handed over. When
-//! the lane has read that far, it returns what it took out: nothing is lost between the two, however much was under way.
+//! Returning one takes three messages. The lane reports that it is disowned, and from then on takes it out of its unread records. The
+//! router stops delivering its records, retains new ones, and sends the lane a stop behind the last one that it delivered. When the lane
+//! has read that far, it returns the records that it took out: nothing is lost between the two, however much was under way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use crate::record::Key;
 pub(crate) struct Inbox {
     messages: Lock<Messages>,
     arrived: Condvar,
-    /// Whether there are messages, so that a look costs one load.
+    /// Whether there are messages, so that a check costs one load.
     some: AtomicBool,
     /// The waker of the router.
     waker: Arc<dyn Waker>,
@@ -29,7 +29,7 @@ struct Messages {
     closed: bool,
 }
 
-/// The identity of a lane, whose number may be another's later.
+/// The identity of a lane, whose number may be reused later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket {
     pub(crate) lane: usize,
@@ -39,20 +39,20 @@ pub(crate) struct Ticket {
 /// A message of a lane.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// Its decoder disowns this conversation; since its beginning, if it is `whole`.
+    /// Its decoder disowns this conversation; from its beginning, if it is `whole`.
     Disowned { ticket: Ticket, key: Key, whole: bool },
-    /// All that it was handed of it and that belongs to another decoder.
+    /// The records of this conversation that the lane had and that belong to another decoder.
     Returned { ticket: Ticket, key: Key, returned: Returned },
 }
 
-/// Records that a lane gives back.
+/// Records that a lane returns.
 #[derive(Debug, Default)]
 pub(crate) struct Returned {
-    /// As in a run.
+    /// The records, framed as in a run.
     pub(crate) bytes: Vec<u8>,
-    /// How many they are.
+    /// Number of these records.
     pub(crate) records: u64,
-    /// Records for which there was no room.
+    /// Number of records for which there was no room.
     pub(crate) lost: u64,
 }
 
@@ -63,7 +63,7 @@ impl Inbox {
         Self { messages: Lock::default(), arrived: Condvar::new(), some: AtomicBool::new(false), waker }
     }
 
-    /// Sends messages. Returns whether the router takes them.
+    /// Sends messages. Returns whether the router accepts them.
     pub(crate) fn send(&self, messages: impl IntoIterator<Item = Message>) -> bool {
         let mut all = self.messages.lock();
         if all.closed {
@@ -90,14 +90,14 @@ impl Inbox {
         std::mem::take(&mut self.messages.lock().waiting)
     }
 
-    /// Waits for a message, at most for `most`.
+    /// Waits for a message, for at most `most`.
     pub(crate) fn wait(&self, most: Duration) {
         let messages = self.messages.lock();
         let empty = |messages: &mut Messages| messages.waiting.is_empty();
         drop(self.arrived.wait_timeout_while(messages, most, empty));
     }
 
-    /// Ends the inbox: no message is taken any more.
+    /// Closes the inbox: it accepts no more messages.
     pub(crate) fn close(&self) {
         self.messages.lock().closed = true;
     }

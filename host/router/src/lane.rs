@@ -1,5 +1,5 @@
-//! A lane: the records of one protocol on their way from the router to the path that decodes them. Two buffers: the router fills
-//! one, the path reads the other, and they change places when the path has read all.
+//! A lane: the records of one protocol on their way from the router to the path that decodes them. Two buffers: the router fills one, the
+//! path reads the other, and they are swapped when the path has read all.
 
 mod leaving;
 
@@ -18,14 +18,14 @@ pub(crate) use leaving::Leaving;
 const ROOM: usize = 4 << 20;
 /// Capacity that the read buffer shrinks to once it was read.
 const LARGE: usize = 1 << 20;
-/// Maximum sleep of an idle lane: its path looks at the clock then.
+/// Maximum sleep of an idle lane: its path checks the time then.
 const NAP: Duration = Duration::from_millis(500);
 
 /// The reading end of a lane: the source of a path.
 pub(crate) struct Lane {
     shared: Arc<Shared>,
     leaving: Leaving,
-    /// The name of the path, and of the probe that it shares.
+    /// The name of the path, and of the probe whose ring it shares.
     path: Arc<str>,
     trunk: Arc<str>,
     reading: Vec<u8>,
@@ -33,9 +33,9 @@ pub(crate) struct Lane {
     head: usize,
     /// Records in `reading` that were not released.
     unread: u64,
-    /// Records that went back before they were read.
+    /// Number of records that were returned before they were read.
     given_back: u64,
-    /// Bytes of the run that has been handed out, and its records.
+    /// The bytes and the number of records of the run that is being read.
     taken: (usize, u32),
     /// Whether nothing came since the last wait.
     idle: bool,
@@ -47,7 +47,7 @@ pub(crate) struct Outlet {
     parcels: Vec<Parcel>,
     /// Records that are not part of the trunk's run.
     stash: Vec<u8>,
-    /// Conversations of the records that had no room in the last delivery, one for each.
+    /// Conversations whose records had no room in the last delivery, each once.
     pub(crate) lost: Vec<Key>,
     /// Number of records that were handed over, or had no room.
     handed: u64,
@@ -56,20 +56,20 @@ pub(crate) struct Outlet {
 /// The clock of a trunk.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Time {
-    /// What turns the clock of the records into Unix time.
+    /// Offset from the clock of the records to Unix time.
     pub(crate) unix_offset_ns: u64,
-    /// When the last run was recorded, in a replay.
+    /// In a replay, when the last run was recorded.
     pub(crate) replayed_ns: Option<u64>,
 }
 
-/// A record that is to be delivered.
+/// A record to be delivered.
 #[derive(Debug, Clone, Copy)]
 struct Parcel {
     stashed: bool,
     at: usize,
     length: usize,
     role: u8,
-    /// Bits to be set in the record's flags.
+    /// The bits to set in the record's flags.
     flags: u8,
 }
 
@@ -77,13 +77,13 @@ struct Parcel {
 #[derive(Default)]
 pub(crate) struct Shared {
     filling: Lock<Filling>,
-    /// Notified when there is something to read or to do.
+    /// Notified when there are records or messages.
     filled: Condvar,
     /// Notified when records were read.
     drained: Condvar,
     /// Bytes in `filling`.
     waiting: AtomicUsize,
-    /// Bytes in the buffer that is read.
+    /// Bytes in the buffer that the path reads.
     left: AtomicUsize,
     unix_offset_ns: AtomicU64,
     /// The time of a replay; 0 for now.
@@ -96,20 +96,20 @@ struct Filling {
     records: u64,
     produced: u64,
     lost: u64,
-    /// Number of bytes from which on the reader is woken.
+    /// Number of bytes at which the reader is woken.
     wanted: usize,
     woken: bool,
-    /// Whether the router waits until all was read.
+    /// Whether the router waits until everything was read.
     urgent: bool,
     /// Whether no records follow.
     ended: bool,
     /// Whether the reader is gone.
     abandoned: bool,
-    /// Conversations of which nothing more is handed over, each with the place in `bytes` behind its last record.
+    /// Conversations whose delivery has stopped, each with the position in `bytes` behind its last record.
     stops: Vec<(Key, usize)>,
 }
 
-/// The two ends of a new lane.
+/// Makes the two ends of a lane.
 pub(crate) fn lane(path: Arc<str>, trunk: Arc<str>, leaving: Leaving) -> (Outlet, Lane) {
     let shared: Arc<Shared> = Arc::default();
     let outlet = Outlet { shared: Arc::clone(&shared), parcels: Vec::new(), stash: Vec::new(), lost: Vec::new(), handed: 0 };
@@ -147,7 +147,7 @@ impl Outlet {
         !self.parcels.is_empty()
     }
 
-    /// Hands all records over at once. Those without room are counted as lost; with `until` they wait for room until then.
+    /// Delivers all records at once. Those without room are counted as lost; with `until` they wait for room until then.
     pub(crate) fn deliver(&mut self, run: &[u8], shape: &Shape, until: Option<Instant>) {
         let Self { shared, parcels, stash, lost, handed } = self;
         lost.clear();
@@ -192,7 +192,7 @@ impl Outlet {
         self.shared.filled.notify_all();
     }
 
-    /// Tells the reader, behind what it was given, that no more records of this conversation follow.
+    /// Sends the reader, behind the records so far, that no more records of this conversation follow.
     pub(crate) fn stop(&self, key: Key) {
         let mut filling = self.shared.lock();
         let place = filling.bytes.len();
@@ -200,7 +200,7 @@ impl Outlet {
         self.shared.filled.notify_one();
     }
 
-    /// Records that were handed over, or had no room.
+    /// Number of records that were handed over, or had no room.
     pub(crate) const fn handed(&self) -> u64 {
         self.handed
     }
@@ -282,7 +282,7 @@ impl Waker for Shared {
 // === impl Lane ===
 
 impl Lane {
-    /// Waits until `wanted` bytes are there, the waker fires, or this much time has passed.
+    /// Waits until `wanted` bytes are there, the waker fires, or `most` has passed.
     fn sleep(&self, wanted: usize, most: Duration) -> MutexGuard<'_, Filling> {
         let mut filling = self.shared.lock();
         filling.wanted = wanted;
@@ -293,7 +293,7 @@ impl Lane {
         self.shared.filled.wait_timeout_while(filling, most, asleep)
     }
 
-    /// Takes the filled buffer, if the other was read.
+    /// Takes the filled buffer, if the other was read completely.
     fn refill(&mut self) {
         if self.head < self.reading.len() {
             return;
@@ -315,13 +315,13 @@ impl Lane {
             self.leaving.finish(&stops);
         }
         if !stops.is_empty() {
-            // Only now, so that whoever waits for it finds what was returned.
+            // Only now, so that a thread that waits for it finds the returned records.
             self.shared.lock().stops.drain(..stops.len());
             self.shared.drained.notify_all();
         }
     }
 
-    /// Discards records of leaving conversations in what is unread, from this place on.
+    /// Discards records of leaving conversations among the unread ones, from this position on.
     fn sift(&mut self, from: usize, stops: &[(Key, usize)]) {
         let removed = self.leaving.sift(self.reading.get_mut(from..).unwrap_or_default(), stops);
         self.unread -= removed;
@@ -334,7 +334,7 @@ impl Source for Lane {
         if self.head < self.reading.len() {
             return;
         }
-        // An idle lane wakes twice a second.
+        // Limits an idle lane to two wake-ups a second.
         let nap = if self.idle { timeout.max(NAP) } else { timeout };
         let mut filling = self.sleep(1, nap);
         let came = !filling.bytes.is_empty();
@@ -368,7 +368,7 @@ impl Source for Lane {
         let (length, records) = std::mem::take(&mut self.taken);
         self.head += length;
         self.unread -= u64::from(records);
-        // Under the lock, so that whoever waits for it cannot miss it.
+        // Under the lock, so that a waiting thread cannot miss it.
         let _filling = self.shared.lock();
         self.shared.left.store(self.reading.len() - self.head, Relaxed);
         self.shared.drained.notify_all();
@@ -437,7 +437,8 @@ impl Drop for Lane {
     }
 }
 
-/// The length of the longest prefix of framed records within the limits, and its records; at least one, if there is one.
+/// Returns the length of the longest prefix of framed records within the limits, and the number of its records; at least one, if there is
+/// one.
 fn prefix(bytes: &[u8], max_records: usize, max_bytes: usize) -> (usize, u32) {
     let (mut length, mut records) = (0, 0_u32);
     while let Some((header, _)) = bytes.get(length..).and_then(<[u8]>::split_first_chunk::<4>) {

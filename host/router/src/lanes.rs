@@ -24,14 +24,14 @@ pub(crate) struct Entry {
     pub(crate) connections: u64,
     /// Whether records were delivered since the last tick.
     pub(crate) touched: bool,
-    /// Whether a conversation was stopped that the reader may not know of yet.
+    /// Whether a conversation was stopped without the reader knowing yet.
     pub(crate) is_stopping: bool,
-    /// The time that asking its decoder may take.
+    /// The allowance for asking its decoder.
     pub(crate) allowance: Allowance,
     pub(crate) ticket: Ticket,
 }
 
-/// All lanes. The number of one that ended is used again.
+/// All lanes. The number of a lane that ended is reused.
 pub(crate) struct Lanes {
     entries: Vec<Option<Entry>>,
     /// Ports and the protocols that they are pinned to.
@@ -47,7 +47,7 @@ pub(crate) struct Lanes {
 pub(crate) struct Match {
     /// The lane of a certain signature, and who sent what matched.
     pub(crate) certain: Option<(usize, Option<Sender>)>,
-    /// Lanes of uncertain signatures.
+    /// The lanes of uncertain signatures, as bits.
     pub(crate) likely: u64,
 }
 
@@ -95,17 +95,17 @@ impl Lanes {
         self.entries.get_mut(index)?.as_mut()
     }
 
-    /// Those there are, with their numbers.
+    /// Returns the existing lanes with their numbers.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Entry)> {
         self.entries.iter_mut().enumerate().filter_map(|(index, entry)| Some((index, entry.as_mut()?)))
     }
 
-    /// One more than the last number.
+    /// Returns one more than the last number.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// The lane that a port is pinned to; none of `not`.
+    /// Returns the lane that a port is pinned to; never one of `not`.
     pub(crate) fn pinned(&self, head: &Head, role: u8, not: u64) -> Option<usize> {
         if self.pins.is_empty() {
             return None;
@@ -117,7 +117,7 @@ impl Lanes {
         }
     }
 
-    /// Whose signatures these first bytes bear. Of several for certain the one on whose usual port they come, else the first.
+    /// Returns the lanes whose signatures match these first bytes. Of several certain ones the lane whose usual port it is, else the first.
     pub(crate) fn matching(&self, head: &Head, role: u8, payloads: [&[u8]; 2], not: u64) -> Match {
         let mut found = Match::default();
         let mut at_home = false;
@@ -142,8 +142,8 @@ impl Lanes {
         found
     }
 
-    /// Whom to ask next about a connection: first those whose signatures speak for them, then those on whose usual ports it is, then
-    /// the rest. None of `not`.
+    /// Returns the lane to ask next about a connection: first those whose signatures match, then those whose usual port it is, then the
+    /// rest. Never one of `not`.
     pub(crate) fn candidate(&self, head: &Head, role: u8, likely: u64, not: u64) -> Option<usize> {
         let rank = |lane: usize, description: &Description| match () {
             () if likely & bit(lane) != 0 => 0,
@@ -154,12 +154,12 @@ impl Lanes {
         left.min_by_key(|(lane, description)| (rank(*lane, description), *lane)).map(|(lane, _)| lane)
     }
 
-    /// The lane of a ticket, if it is still there.
+    /// Returns the lane of a ticket, if it still exists.
     pub(crate) fn of(&mut self, ticket: Ticket) -> Option<&mut Entry> {
         self.at(ticket.lane).filter(|entry| entry.ticket == ticket)
     }
 
-    /// Lanes whose decoders are not to be asked for a while.
+    /// Returns the lanes whose decoders must not be asked for a while, as bits.
     pub(crate) fn resting(&mut self, now: Instant) -> u64 {
         let resting = self.iter_mut().filter_map(|(lane, entry)| (!entry.allowance.lets(now)).then_some(bit(lane)));
         resting.fold(0, |all, one| all | one)
@@ -184,7 +184,7 @@ pub(crate) const fn bit(lane: usize) -> u64 {
     if lane < MOST { 1 << lane } else { 0 }
 }
 
-/// Whether a signature may be looked for in this record.
+/// Whether a signature may be searched for in this record.
 fn suits(signature: &host_model::Signature, head: &Head, role: u8) -> bool {
     let carried = match signature.transport {
         Transport::Either => true,
@@ -196,7 +196,7 @@ fn suits(signature: &host_model::Signature, head: &Head, role: u8) -> bool {
     carried && sent && (signature.port == 0 || at_port(head, role, |port| port == signature.port))
 }
 
-/// Whether the connection is on a port on which this protocol is usual.
+/// Whether the connection is on a usual port of this protocol.
 fn usual(description: &Description, head: &Head, role: u8) -> bool {
     at_port(head, role, |port| description.ports.contains(&port))
 }

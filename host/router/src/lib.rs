@@ -1,12 +1,12 @@
-//! The router: records of many connections in, each to the path of the protocol that its connection speaks.
+//! The router: reads records of many connections, and delivers each to the path of the protocol of its connection.
 //!
-//! The *trunk* is the ring of a probe that sees connections. One thread reads it and gives each record to a *lane*, which is the
-//! [`Source`](host_model::Source) of a path like any other. Which lane a connection belongs to is decided by its first records: by
-//! a pinned port, by the signatures that decoders declare, by asking them. Connections of an unknown protocol are counted by port,
-//! and the kernel is told not to send them any more.
+//! The *trunk* is the ring of a probe that sees connections. One thread reads it and delivers each record to a *lane*, which is the
+//! [`Source`](host_model::Source) of a path like any other. The lane of a connection is decided by its first records: by a pinned port, by
+//! the signatures that decoders declare, or by asking the decoders. Connections of an unknown protocol are counted by port, and the kernel
+//! stops sending them.
 //!
-//! [`route`] starts the router of a [`Trunk`]; [`Router`] is its handle. The crate knows the traits in `host-model` and nothing
-//! behind them: no path, no kernel, no wasmtime. `record.rs` is the one room of the host that knows `struct l7_record`.
+//! [`route`] starts the router of a [`Trunk`]; [`Router`] is its handle. The crate knows the traits in `host-model` and nothing behind
+//! them: no path, no kernel, no wasmtime. `record.rs` is the one room of the host that knows `struct l7_record`.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What decoders are asked about connections that no signature decided: the first bytes of each, gathered for one decoder at a time.
+//! Questions to decoders about connections that no signature decided: the first bytes of each, gathered for one decoder at a time.
 
 use host_model::Beginnings;
 
@@ -6,25 +6,25 @@ use crate::lanes::{Lanes, bit, sender};
 use crate::record::{Head, Shape};
 use crate::table::{ConnectionId, Fate, Table};
 
-/// Maximum number of beginnings in one call: it bounds what a call costs the router.
+/// Maximum number of beginnings in one call: it bounds the time of a call on the router's thread.
 const AT_ONCE: usize = 256;
 
-/// The questions of one batch. Its buffers are kept for the next.
+/// The questions of one batch. Its buffers are reused for the next.
 #[derive(Default)]
 pub(crate) struct Questions {
     /// The questions for one decoder.
     pub(crate) beginnings: Beginnings,
-    /// For each beginning the index in `open`, and the record that stands for it.
+    /// For each beginning the index in `open`, and the record that represents it.
     pub(crate) of: Vec<(usize, Head)>,
     pub(crate) open: Vec<Open>,
-    /// Lanes that are not asked for a while.
+    /// Lanes that must not be asked for a while, as bits.
     pub(crate) resting: u64,
 }
 
 /// A connection that no decoder has recognised yet.
 pub(crate) struct Open {
     pub(crate) id: ConnectionId,
-    /// Lanes that were asked about it in this batch.
+    /// Lanes that were asked about it in this batch, as bits.
     asked: u64,
     pub(crate) decided: bool,
 }
@@ -32,7 +32,7 @@ pub(crate) struct Open {
 // === impl Questions ===
 
 impl Questions {
-    /// Begins a batch about these connections.
+    /// Starts a batch about these connections.
     pub(crate) fn begin(&mut self, due: &[ConnectionId], resting: u64) {
         self.resting = resting;
         self.open.clear();

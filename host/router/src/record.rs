@@ -11,23 +11,23 @@ pub(crate) const DATA: u8 = 0;
 pub(crate) const END: u8 = 1;
 /// About a second has passed.
 pub(crate) const TICK: u8 = 2;
-/// Nothing will follow.
+/// No records follow.
 pub(crate) const FLUSH: u8 = 3;
 
-/// Directions.
+/// The directions.
 pub(crate) const SENT: u8 = 1;
 
-/// Roles of the local end.
+/// The roles of the local end.
 pub(crate) const UNKNOWN: u8 = 0;
 pub(crate) const CLIENT: u8 = 1;
 pub(crate) const SERVER: u8 = 2;
 
 /// Plaintext of a TLS library.
 pub(crate) const TLS: u8 = 1;
-/// The other end is on this node and seen as well.
+/// The other end is on this node and is seen as well.
 pub(crate) const PEER_LOCAL: u8 = 4;
 
-/// Bytes of this direction came before it.
+/// There are earlier bytes of this direction before the record.
 pub(crate) const LATER: u8 = 8;
 
 /// UDP's number among the transports.
@@ -71,7 +71,7 @@ pub(crate) struct Head {
     pub(crate) flags: u8,
 }
 
-/// The name of a conversation: plaintext and ciphertext of one connection are two.
+/// The key of a conversation: plaintext and ciphertext of one connection have two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) connection: u64,
@@ -84,7 +84,7 @@ type End = [u8; 18];
 // === impl Shape ===
 
 impl Shape {
-    /// Looks the offsets up by the names of the members.
+    /// Finds the offsets by the names of the members.
     pub(crate) fn of(layout: &Layout) -> Result<Self, RouteError> {
         if layout.name != TRUNK_RECORD {
             return Err(RouteError::Record { found: layout.name.clone(), expected: TRUNK_RECORD });
@@ -117,7 +117,7 @@ impl Shape {
         Ok(shape)
     }
 
-    /// The members of a record; None if it is too short to be one.
+    /// Returns the members of a record; None if it is too short.
     pub(crate) fn head(&self, record: &[u8]) -> Option<Head> {
         if record.len() < self.size {
             return None;
@@ -137,12 +137,12 @@ impl Shape {
         })
     }
 
-    /// The bytes that were captured.
+    /// Returns the captured bytes.
     pub(crate) fn payload<'a>(&self, record: &'a [u8]) -> &'a [u8] {
         record.get(self.size..).unwrap_or_default()
     }
 
-    /// Both ends, the local one first; None if the record does not know its addresses.
+    /// Returns both ends, the local one first; None if the record has no addresses.
     pub(crate) fn ends(&self, record: &[u8]) -> Option<(End, End)> {
         if u16::from_le_bytes(array(record, self.family)) == 0 {
             return None;
@@ -157,14 +157,14 @@ impl Shape {
         Some((end(self.local_address, self.local_port), end(self.remote_address, self.remote_port)))
     }
 
-    /// The conversation that a record belongs to; None for a note.
+    /// Returns the conversation of a record; None for a note.
     pub(crate) fn key(&self, record: &[u8]) -> Option<Key> {
         let kind = record.get(self.kind).filter(|_| record.len() >= self.size)?;
         let tls = record.get(self.flags)? & TLS != 0;
         matches!(*kind, DATA | END).then(|| Key { connection: u64::from_le_bytes(array(record, self.connection)), tls })
     }
 
-    /// The record of a call without its first `bytes`; None if nothing is left.
+    /// Returns the record of a call without its first `bytes`; None if nothing remains.
     pub(crate) fn behind(&self, record: &[u8], bytes: u32) -> Option<Vec<u8>> {
         let total = u32::from_le_bytes(array(record, self.total));
         let left = total.checked_sub(bytes).filter(|left| *left > 0)?;
@@ -176,14 +176,14 @@ impl Shape {
         Some(rest)
     }
 
-    /// Whether two records are the same, but for what the router writes into those that it hands over.
+    /// Whether two records are equal, except for the members that the router writes.
     pub(crate) fn same(&self, one: &[u8], other: &[u8]) -> bool {
         let written = |at: &usize| *at == self.role || *at == self.flags;
         let is_same = |(at, (one, other)): (usize, (&u8, &u8))| one == other || written(&at);
         one.len() == other.len() && one.iter().zip(other).enumerate().all(is_same)
     }
 
-    /// A record that the router writes itself.
+    /// Returns a record that the router itself writes.
     pub(crate) fn note(&self, kind: u8, time_ns: u64) -> Vec<u8> {
         let mut record = vec![0; self.size];
         if let Some(time) = record.get_mut(self.time..self.time + 8) {
@@ -204,7 +204,7 @@ impl Head {
         self.flags & TLS != 0
     }
 
-    /// The port of the server, if it is known which end that is.
+    /// Returns the port of the server, if it is known which end that is.
     pub(crate) const fn server_port(&self, role: u8) -> Option<u16> {
         match role {
             CLIENT => Some(self.remote_port),
@@ -213,13 +213,13 @@ impl Head {
         }
     }
 
-    /// The same, or a guess: ports of clients are drawn from the upper half.
+    /// Returns the port of the server or a guess: ports of clients are drawn from the upper half.
     pub(crate) fn likely_server_port(&self, role: u8) -> u16 {
         self.server_port(role).unwrap_or_else(|| self.local_port.min(self.remote_port))
     }
 }
 
-/// The records of a run that are not discarded, each with the place of its bytes.
+/// Iterates over the records of a run that are not discarded, each with the position of its bytes.
 pub(crate) fn walk(run: Run<'_>) -> impl Iterator<Item = (usize, &[u8])> {
     let mut at = 0;
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! The handle of a router: what it is made of, its start, and what it is asked.
+//! The handle of a router: its parts, its start, and requests to it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,24 +20,24 @@ use crate::verdicts::Verdicts;
 pub struct Trunk {
     /// The name of the probe.
     pub name: Arc<str>,
-    /// Where records come from.
+    /// The source of the records.
     pub source: Box<dyn Source>,
-    /// The record that it writes.
+    /// The layout of the record that the probe writes.
     pub layout: Arc<Layout>,
-    /// The maps of its object: verdicts are written there.
+    /// The maps of the probe's object: verdicts are written there.
     pub maps: Arc<dyn MapAccess>,
     /// Observes faults of the decoders that are asked.
     pub observer: Arc<dyn Observer>,
     /// The trunk's side of the ledger.
     pub counters: Arc<PathCounters>,
-    /// How much is read at once, and how often.
+    /// Limits on the size and the age of a run.
     pub limits: RunLimits,
-    /// Ports of servers, and the protocol that is spoken there whatever it looks like.
+    /// Ports of servers, and the protocol there, regardless of its bytes.
     pub pins: BTreeMap<u16, String>,
-    /// Bytes of each call that are captured at least: a protocol that asks for more gets it.
+    /// Minimum number of bytes captured of each call: a protocol that asks for more gets more.
     pub capture_bytes: u32,
-    /// In a replay: every lane has worked on a run before the next is read, and nothing is lost, so that the same capture always
-    /// gives the same rows.
+    /// Whether this is a replay in step: every lane finishes a run before the next is read, and nothing is lost, so that the same capture
+    /// always gives the same rows.
     pub in_step: bool,
 }
 
@@ -48,11 +48,11 @@ pub struct Router {
     thread: WorkerHandle<Command>,
 }
 
-/// Starts a router on a thread of its own, with a lane for each of these; the sources are in the same order. Start their paths soon:
-/// records come.
+/// Starts a router on a thread of its own, with a lane for each of `recognisers`; the sources are in the same order. Start their paths
+/// soon: records arrive.
 ///
 /// # Errors
-/// The trunk's record is another one, two have the same protocol, or the system gives no thread.
+/// The trunk has a different record, two recognisers have the same protocol, or the system does not create the thread.
 pub fn route(trunk: Trunk, recognisers: Vec<Box<dyn Recogniser>>) -> Result<(Router, Vec<Box<dyn Source>>), RouteError> {
     let Trunk { name, source, layout, maps, observer, counters, limits, pins, capture_bytes, in_step } = trunk;
     let shape = Shape::of(&layout)?;
@@ -81,7 +81,7 @@ impl Router {
         &self.counters
     }
 
-    /// The account, taken between two runs. After `timeout`, or when the router has ended, only what was counted last. Blocks.
+    /// Returns the account, taken between two runs. After `timeout`, or when the router has ended, returns the last account. Blocks.
     #[must_use]
     pub fn account(&self, timeout: Duration) -> Account {
         let account = self.thread.sender().ask_within(timeout, Command::Account);
@@ -97,7 +97,7 @@ impl Router {
     /// Adds a lane for one more protocol. Connections of an unknown protocol are detected anew. Blocks.
     ///
     /// # Errors
-    /// There is one for this protocol, there are too many, or the router has ended.
+    /// The protocol has a lane already, the maximum of lanes is reached, or the router has ended.
     pub fn enlist(&self, recogniser: Box<dyn Recogniser>) -> Result<Box<dyn Source>, RouteError> {
         self.ask(|reply| Command::Enlist { recogniser, reply })
     }
@@ -105,26 +105,26 @@ impl Router {
     /// Replaces the recogniser of a protocol, and its signatures. Blocks.
     ///
     /// # Errors
-    /// There is no lane for its protocol, or the router has ended.
+    /// The protocol has no lane, or the router has ended.
     pub fn amend(&self, recogniser: Box<dyn Recogniser>) -> Result<(), RouteError> {
         self.ask(|reply| Command::Amend { recogniser, reply })
     }
 
-    /// Ends the lane of a protocol: its path reads what is there and finishes. Its connections become unknown. Blocks.
+    /// Ends the lane of a protocol: its path reads the remaining records and finishes. Its connections become unknown. Blocks.
     ///
     /// # Errors
-    /// There is no such lane, or the router has ended.
+    /// The protocol has no lane, or the router has ended.
     pub fn dismiss(&self, protocol: &str) -> Result<(), RouteError> {
         self.ask(|reply| Command::Dismiss { protocol: protocol.to_owned(), reply })
     }
 
-    /// Whether the source has ended and all of it was given to the lanes, or the thread has ended.
+    /// Whether the source has ended and all its records were delivered to the lanes, or the thread has ended.
     #[must_use]
     pub fn finished(&self) -> bool {
         self.thread.finished()
     }
 
-    /// Takes what is left in the ring, gives it to the lanes and ends them. Detach the probe before, stop the paths after. Blocks.
+    /// Delivers the rest of the ring to the lanes and ends them. Detach the probe before, stop the paths after. Blocks.
     pub fn stop(self) -> Ledger {
         let Self { counters, thread, .. } = self;
         drop(thread);

@@ -1,4 +1,4 @@
-//! The table of connections: bounded, found by key, the one that was quiet for longest evicted first.
+//! The table of connections: bounded, indexed by key; evicts the connection that was quiet for longest.
 
 use std::hash::BuildHasher;
 
@@ -15,22 +15,22 @@ pub(crate) const MOST: usize = 65_536;
 const LOOKED_AT: usize = 16;
 /// Time without a record after which a connection is removed: ten minutes.
 const QUIET_NS: u64 = 600_000_000_000;
-/// The same for a routed connection whose end the kernel tells: a day, after which decoders time out, and an hour.
+/// The same for a routed connection whose close the kernel reports: a day, after which decoders time out, and an hour.
 const ROUTED_QUIET_NS: u64 = 90_000_000_000_000;
 
-/// The place of a connection in the table. It does not lead to a successor in the same place.
+/// The place of a connection in the table, never mistaken for that of a later connection in the same place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ConnectionId {
     index: usize,
     serial: u32,
 }
 
-/// What the router knows of a connection.
+/// The router's state of a connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) key: Key,
     pub(crate) fate: Fate,
-    /// The role of the local end, as far as it is known.
+    /// The role of the local end, if known.
     pub(crate) role: u8,
     /// Whether the router knows the role better than the record.
     pub(crate) sure_of_role: bool,
@@ -38,57 +38,57 @@ pub(crate) struct Connection {
     pub(crate) peer_local: bool,
     /// Whether it was closed.
     pub(crate) ended: bool,
-    /// Whether the kernel tells when it is closed: not for datagram sockets.
+    /// Whether the kernel reports its close: not for datagram sockets.
     has_end: bool,
-    /// Whether decoders are about to be asked about it.
+    /// Whether decoders are to be asked about it.
     pub(crate) due: bool,
     /// When a verdict on it was written last; 0 for never.
     pub(crate) verdict_ns: u64,
-    /// How often a decoder rejected it.
+    /// Number of times that a decoder rejected it.
     pub(crate) disowned: u8,
-    /// Lanes that rejected it.
+    /// Lanes that rejected it, as bits.
     pub(crate) not: u64,
-    /// Lanes whose uncertain signatures match.
+    /// Lanes whose uncertain signatures match, as bits.
     pub(crate) likely: u64,
     pub(crate) last_ns: u64,
     /// Its first records, while they are retained.
     pub(crate) held: Option<Box<Held>>,
-    /// Records that its lane was given and had room for.
+    /// Number of records that its lane was given and had room for.
     pub(crate) given: u64,
-    /// Records since its protocol is unknown.
+    /// Number of records since its protocol is unknown.
     pub(crate) unrouted: u64,
-    /// What is known of it while it changes hands.
+    /// Its state while it changes lanes.
     pub(crate) change: Option<Box<Change>>,
     /// Whether this is ciphertext whose plaintext is seen, or was.
     pub(crate) is_covered: bool,
-    /// The hash of both ends, and which of the two this is.
+    /// The hash of both ends, and which of the two ends this is.
     pair: u64,
     side: usize,
 }
 
-/// A conversation that one decoder gives back, before another gets it.
+/// The state of a conversation between the lane that returns it and the next.
 #[derive(Debug)]
 pub(crate) struct Change {
-    /// The lane that gives it back.
+    /// The lane that returns it.
     pub(crate) ticket: Ticket,
-    /// Since its beginning.
+    /// Whether it was disowned from its beginning.
     pub(crate) whole: bool,
-    /// Records that came since then, as in a run.
+    /// Records that arrived since then, framed as in a run.
     pub(crate) newer: Vec<u8>,
-    /// How many they are.
+    /// Number of these records.
     pub(crate) records: u64,
 }
 
-/// Where the records of a connection go.
+/// The destination of the records of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// Undecided.
     Open,
     /// To a lane.
     Routed(usize),
-    /// Undecided again: its decoder rejected it, and has not returned yet what was on its way.
+    /// Undecided again: its decoder rejected it, and has not returned the records under way yet.
     Changing,
-    /// Nowhere: its protocol is unknown, and it is counted at this index.
+    /// Nowhere: its protocol is unknown; it is counted at this index.
     Unknown(usize),
 }
 
@@ -97,9 +97,9 @@ pub(crate) struct Table {
     by_key: HashMap<Key, usize, FixedState>,
     slots: Vec<Slot>,
     free: Vec<usize>,
-    /// Where the next search for a quiet connection begins.
+    /// The index at which the next search for a quiet connection starts.
     hand: usize,
-    /// Both ends of connections, by what they have in common.
+    /// Both ends of connections, by their common hash.
     pairs: HashMap<u64, [usize; 2], FixedState>,
     hasher: FixedState,
     most: usize,
@@ -142,7 +142,7 @@ impl Table {
         slot.connection.as_mut()
     }
 
-    /// Makes room for one more. Returns the connection that was evicted for it, if any.
+    /// Makes room for one more connection. Returns the connection that was evicted, if any.
     pub(crate) fn make_room(&mut self) -> Option<Connection> {
         if self.by_key.len() < self.most {
             return None;
@@ -231,7 +231,7 @@ impl Table {
         Some(connection)
     }
 
-    /// The connections for which `holds`, in the order of their places.
+    /// Returns the connections for which `holds`, in the order of their places.
     pub(crate) fn ids(&self, mut holds: impl FnMut(&Connection) -> bool) -> Vec<ConnectionId> {
         let held = |(index, slot): (usize, &Slot)| {
             let connection = slot.connection.as_ref()?;
@@ -240,7 +240,7 @@ impl Table {
         self.slots.iter().enumerate().filter_map(held).collect()
     }
 
-    /// Connections that were quiet for too long.
+    /// Returns the connections that were quiet for too long.
     pub(crate) fn quiet(&self, now_ns: u64) -> Vec<ConnectionId> {
         self.ids(|connection| {
             let waits = connection.has_end && matches!(connection.fate, Fate::Routed(_));

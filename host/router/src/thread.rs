@@ -1,4 +1,4 @@
-//! The router's thread: it naps until a run is worth taking, routes what is there, and handles commands between two runs.
+//! The router's thread: it sleeps until a run is large or old enough, routes it, and handles commands between two runs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,16 +13,16 @@ use crate::dispatch::{Backpressure, Dispatch};
 use crate::error::RouteError;
 use crate::lane::Time;
 
-/// Interval at which decoders are told the time.
+/// Interval at which decoders get the time.
 const TICK: Duration = Duration::from_secs(1);
 /// Interval at which quiet connections are removed.
 const SWEEP: Duration = Duration::from_secs(60);
-/// Maximum time of the drain at the end, and for a lane to make room for it.
+/// Maximum time of the drain at the end, and for a lane to make room in it.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
-/// Maximum time that lanes have at the end to read what they have, so that what they reject still reaches others.
+/// Maximum time for lanes to read their records at the end, so that conversations they reject still reach others.
 const READING_DEADLINE: Duration = Duration::from_secs(1);
 
-/// How much of a trunk is read at once, and how often.
+/// Limits on the size and the age of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct RunLimits {
     /// Maximum records of a run.
@@ -33,7 +33,7 @@ pub struct RunLimits {
     pub age: Duration,
 }
 
-/// All that the thread owns.
+/// The state of the thread.
 pub(crate) struct Thread {
     pub(crate) name: Arc<str>,
     pub(crate) source: Box<dyn Source>,
@@ -44,12 +44,12 @@ pub(crate) struct Thread {
     pub(crate) clock: Clock,
 }
 
-/// When the slow things were last done.
+/// When the periodic work was last done.
 pub(crate) struct Clock {
     ticked: Instant,
     swept: Instant,
     audited: Instant,
-    /// The time of the last tick in a replay, where time is that of the records.
+    /// The time of the last tick in a replay, by the clock of the records.
     ticked_ns: Option<u64>,
 }
 
@@ -65,7 +65,7 @@ impl Clock {
 // === impl Thread ===
 
 impl Thread {
-    /// The life of the thread.
+    /// Runs the thread.
     pub(crate) fn run(mut self) {
         loop {
             if self.poll_commands() {
@@ -87,7 +87,7 @@ impl Thread {
         self.finish();
     }
 
-    /// Routes what waits at this moment; what arrives meanwhile is left for the next round.
+    /// Routes the records that are there now; later ones are left for the next round.
     fn take(&mut self) {
         let mut owed = self.source.waiting_bytes();
         while owed > 0 {
@@ -120,7 +120,7 @@ impl Thread {
         let unix_offset_ns = source.unix_offset_ns();
         let taken = source.run(self.limits.rows, self.limits.bytes).bytes.len();
         let time = Time { unix_offset_ns, replayed_ns: source.time_ns() };
-        // Until it is released, the same run comes again.
+        // The same run is returned until it is released.
         let run = source.run(self.limits.rows, self.limits.bytes);
         if taken == 0 {
             return 0;
@@ -137,7 +137,7 @@ impl Thread {
         taken
     }
 
-    /// The slow things, when their time has come.
+    /// Does the periodic work that is due.
     fn tick(&mut self) {
         let time = self.time();
         if !self.in_step && self.dispatch.take_back() {
@@ -149,7 +149,7 @@ impl Thread {
             self.dispatch.tick(monotonic_ns());
             self.dispatch.deliver(&[], time, Backpressure::Live);
         }
-        // A replay forgets only what has no room, so that it does not depend on how long it takes.
+        // A replay forgets connections only for lack of room, so that its result does not depend on how long it takes.
         if !self.in_step && now.duration_since(self.clock.swept) >= SWEEP {
             self.clock.swept = now;
             self.dispatch.remove_quiet();
@@ -167,7 +167,7 @@ impl Thread {
         self.dispatch.counters.take()
     }
 
-    /// Handles the commands that wait. Returns whether to stop.
+    /// Handles the waiting commands. Returns whether to stop.
     fn poll_commands(&mut self) -> bool {
         loop {
             match self.commands.next() {
@@ -218,7 +218,7 @@ impl Thread {
         }
     }
 
-    /// Takes everything that is still in the ring. The lanes have time to make room: the kernel produces no more.
+    /// Routes everything that is still in the ring. The lanes have time to make room: the kernel produces no more.
     fn drain(&mut self) {
         let deadline = Instant::now() + DRAIN_DEADLINE;
         let backpressure = if self.in_step { Backpressure::InStep } else { Backpressure::Draining(deadline) };
@@ -230,7 +230,7 @@ impl Thread {
         }
     }
 
-    /// Waits until the lanes have read what they were handed, and have given back what their decoders disowned of it.
+    /// Waits until the lanes have read their records and returned those that their decoders disowned.
     fn change_hands(&mut self, time: Time, backpressure: Backpressure) {
         let began = Instant::now();
         loop {
@@ -249,7 +249,7 @@ impl Thread {
         }
     }
 
-    /// Tells the lanes that nothing follows, ends them, and counts.
+    /// Sends the lanes that no records follow, ends them, and counts.
     fn finish(&mut self) {
         let time = self.time();
         let backpressure =
@@ -267,7 +267,7 @@ impl Thread {
 }
 
 impl Clock {
-    /// Tells the lanes that time passes when a second of the records has; again from the start if a capture begins anew.
+    /// Sends the lanes a tick for each second of the records' clock; starts again if a capture starts anew.
     fn tick_by(&mut self, time_ns: u64, dispatch: &mut Dispatch) {
         let second = u64::try_from(TICK.as_nanos()).unwrap_or(u64::MAX);
         match self.ticked_ns {
@@ -284,7 +284,7 @@ impl Clock {
     }
 }
 
-/// CLOCK_MONOTONIC, which records are stamped with.
+/// Returns CLOCK_MONOTONIC, the clock of the records.
 fn monotonic_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);

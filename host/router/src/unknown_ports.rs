@@ -2,18 +2,18 @@
 
 use host_model::UnknownPort;
 
-/// Maximum number of ports that are counted apart; the rest are counted together.
+/// Maximum number of ports with counts of their own; the rest are counted together.
 const MOST: usize = 256;
 
-/// Index of ciphertext whose plaintext is seen as well: its protocol need not be known.
+/// Index for ciphertext whose plaintext is seen as well: its protocol does not matter.
 pub(crate) const COVERED: usize = usize::MAX;
 
-/// The counts.
+/// The counts per port.
 #[derive(Default)]
 pub(crate) struct UnknownPorts {
     ports: Vec<UnknownPort>,
     others: UnknownPort,
-    /// Not shown.
+    /// The counts of such ciphertext. Not shown.
     covered: UnknownPort,
 }
 
@@ -47,7 +47,7 @@ impl UnknownPorts {
         port.records = port.records.saturating_sub(records);
     }
 
-    /// All ports, those with most connections first.
+    /// Returns all ports, those with most connections first.
     pub(crate) fn all(&self) -> Vec<UnknownPort> {
         let mut all = self.ports.clone();
         all.retain(|port| port.connections > 0);

@@ -1,4 +1,4 @@
-//! Verdicts on connections, written into a map of the kernel, so that it does not send what nobody reads.
+//! Verdicts on connections, written into a map of the kernel, so that it does not send unused records.
 
 use std::sync::Arc;
 
@@ -6,22 +6,21 @@ use host_model::{MapAccess, MapError};
 
 use crate::record::Key;
 
-/// By connection: verdict and bytes to capture of each call.
+/// The map, by connection: verdict and bytes to capture of each call.
 const MAP: &str = "l7_verdicts";
-/// The kernel side's settings: bytes to capture where a verdict does not say (u32), and a number (u32) that makes it read verdicts
-/// again.
+/// The kernel side's settings: bytes to capture without a verdict (u32), and a number (u32) whose change makes it read verdicts again.
 const SETTINGS: &str = ".data.l7";
 
 const IGNORE: u32 = 1;
 const WANTED: u32 = 2;
 
-/// Set in the key of plaintext of a TLS library.
+/// The bit in the key of plaintext of a TLS library.
 const PLAINTEXT: u64 = 1 << 63;
 
 /// Writes verdicts into the kernel's map.
 pub(crate) struct Verdicts {
     maps: Arc<dyn MapAccess>,
-    /// Minimum bytes of each call that are captured, whatever its protocol asks for.
+    /// Minimum bytes of each call that are captured, for any protocol.
     capture_bytes: u32,
     /// Whether there is no such map, as in a replay.
     absent: bool,
@@ -34,12 +33,12 @@ impl Verdicts {
         Self { maps, capture_bytes, absent: false }
     }
 
-    /// Tells the kernel not to send a connection.
+    /// Has the kernel stop sending a connection.
     pub(crate) fn ignore(&mut self, key: Key) {
         self.write(key, IGNORE, 0);
     }
 
-    /// Tells the kernel to capture this many bytes of each call; more, if the operator asks for more.
+    /// Has the kernel capture this many bytes of each call; more, if the operator asks for more.
     pub(crate) fn want(&mut self, key: Key, capture_bytes: u32) {
         self.write(key, WANTED, capture_bytes.max(self.capture_bytes));
     }
@@ -47,12 +46,12 @@ impl Verdicts {
     /// Removes the verdict on a connection.
     pub(crate) fn forget(&mut self, key: Key) {
         if !self.absent {
-            // It may have been forgotten before: the kernel keeps those that were used last.
+            // The kernel may have dropped it before: it keeps the most recently used ones.
             let _ = self.maps.delete(MAP, &name(key));
         }
     }
 
-    /// Has the kernel read all verdicts again: it remembers those that it has read once.
+    /// Has the kernel read all verdicts again: it caches those that it has read once.
     pub(crate) fn revise(&mut self) {
         let key = 0_u32.to_ne_bytes();
         let Ok(Some(mut value)) = self.maps.lookup(SETTINGS, &key) else { return };
@@ -72,7 +71,7 @@ impl Verdicts {
         match self.maps.update(MAP, &name(key), &value) {
             Ok(()) => {}
             Err(MapError::NoMap) => self.absent = true,
-            // The kernel goes on sending: that costs time and no records.
+            // The kernel goes on sending: that costs time, not records.
             Err(error) => tracing::debug!(%error, "a verdict was not written"),
         }
     }

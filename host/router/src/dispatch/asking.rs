@@ -1,5 +1,5 @@
-//! Asking decoders about connections that no signature decided: one call for all of a batch, candidate after candidate. It happens on
-//! the router's thread, so a decoder that takes too long for it is not asked any more.
+//! Asking decoders about connections that no signature decided: one call for a whole batch, candidate after candidate. It runs on the
+//! router's thread, so a decoder that takes too long is no longer asked.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::lanes::bit;
 use crate::table::{ConnectionId, Fate};
 
 impl Dispatch {
-    /// Asks about the connections that wait for it, and gives up those of which enough was seen.
+    /// Asks about the connections that are due, and marks those unknown of which enough was seen.
     pub(super) fn ask(&mut self) {
         if self.due.is_empty() {
             return;
@@ -51,7 +51,7 @@ impl Dispatch {
         }
     }
 
-    /// Asks the decoder of a lane about what was gathered, and routes what it recognises.
+    /// Asks the decoder of a lane about the gathered beginnings, and routes the connections that it recognises.
     fn ask_lane(&mut self, lane: usize) {
         let Some(entry) = self.lanes.at(lane) else { return };
         let began = Instant::now();

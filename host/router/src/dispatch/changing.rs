@@ -1,5 +1,5 @@
-//! How a conversation changes hands: its decoder disowns it, the router keeps what comes, and when the lane has returned what was on
-//! its way, another gets all of it in its order.
+//! Moving a conversation to another decoder: its decoder disowns it, the router retains new records, and once the lane has returned the
+//! records under way, another lane gets all of them in order.
 
 use super::Dispatch;
 use crate::held::Held;
@@ -9,16 +9,16 @@ use crate::record::{Head, Key, walk};
 use crate::table::{Change, Connection, ConnectionId, Fate};
 use host_model::{Run, Sender};
 
-/// Maximum times that a connection is re-routed.
+/// Maximum number of times that a connection is re-routed.
 const TRIES: u8 = 4;
-/// Maximum messages that are handled between two runs: it bounds what a decoder costs the others that disowns what it never had.
+/// Maximum number of messages handled between two runs: it bounds the cost to others of a decoder that disowns conversations it never had.
 const AT_ONCE: usize = 4096;
-/// Maximum bytes that are retained of one conversation while it changes hands. 1 MiB: 2,900 calls at the default capture.
+/// Maximum bytes retained of one conversation while it changes lanes. 1 MiB: 2,900 calls at the default capture.
 const MOST_OF_ONE: usize = 1 << 20;
 /// The same for all conversations together.
 const MOST_OF_ALL: usize = 16 << 20;
 
-/// A lane that was found in the first records of a connection, the sender, and the record that showed it.
+/// A lane that was found in the first records of a connection, the sender, and the record that matched.
 type Found = Option<(usize, Option<Sender>, Head)>;
 
 impl Dispatch {
@@ -47,9 +47,9 @@ impl Dispatch {
         self.changing > 0
     }
 
-    /// A decoder disowns a conversation: its lane gets no more of it.
+    /// Handles the message that a decoder disowns a conversation: its lane gets no more of it.
     fn disowned(&mut self, ticket: Ticket, key: Key, whole: bool) {
-        // Of a lane that is gone everything is returned without being told.
+        // A lane that has ended returns everything without this message.
         let Some(entry) = self.lanes.of(ticket) else { return };
         entry.outlet.stop(key);
         entry.is_stopping = true;
@@ -63,14 +63,14 @@ impl Dispatch {
         connection.likely = 0;
         connection.verdict_ns = 0;
         if whole {
-            // From the beginning it cannot be this one; behind what was its own it can.
+            // If it is disowned from its beginning, this decoder is ruled out; if later, it may still be right.
             connection.not |= bit(ticket.lane);
             connection.sure_of_role = false;
         }
         self.changing += 1;
     }
 
-    /// A record of a conversation that changes hands: it comes behind those that are still to be returned.
+    /// Retains a record of a conversation that changes lanes: it follows those that are still to be returned.
     pub(super) fn retain_newer(&mut self, id: ConnectionId, record: &[u8]) {
         let needs = host_model::run::slot_len(u32::try_from(record.len()).unwrap_or(u32::MAX));
         let Some(change) = self.table.at(id).and_then(|connection| connection.change.as_mut()) else { return };
@@ -84,7 +84,7 @@ impl Dispatch {
         self.tally.held += 1;
     }
 
-    /// A lane has given back what it had of a conversation.
+    /// Handles the message that a lane has returned its records of a conversation.
     fn returned(&mut self, ticket: Ticket, key: Key, returned: &Returned) {
         self.tally.taken_back += returned.records;
         let id = self.table.find(key);
@@ -95,7 +95,7 @@ impl Dispatch {
         };
         let is_of = |change: &mut Box<Change>| change.ticket == ticket;
         let Some(change) = connection.change.take_if(is_of) else {
-            // Its lane was dismissed, or it was forgotten meanwhile and met again.
+            // Its lane was dismissed, or the connection was forgotten meanwhile and seen again.
             match connection.fate {
                 Fate::Unknown(port) => {
                     self.tally.unrouted += returned.records;
@@ -122,7 +122,7 @@ impl Dispatch {
                 (self.made_of(&returned.bytes), known.saturating_sub(returned.records).max(returned.lost))
             }
         };
-        // What the decoder had been given and nobody has any more.
+        // Records that the decoder was given and that are no longer stored.
         self.tally.taken_back += missing;
         self.tally.lost_in_change += missing;
         self.add(&mut held, &change.newer);
@@ -152,13 +152,13 @@ impl Dispatch {
         self.reopen(id);
     }
 
-    /// What a conversation began with, followed by what was returned of it and is not part of that; and how many records there were
-    /// between the two.
+    /// Returns the first records of a conversation, followed by those returned records that are not among them; and the number of records
+    /// missing between the two.
     fn joined(&mut self, began: Held, given: u64, returned: &Returned) -> (Held, u64) {
         let shape = self.shape;
         let records = |bytes| walk(Run { bytes, records: 0 });
         let is_known = |record: &[u8]| began.records().any(|known| shape.same(known, record));
-        // The first records only: what is known cannot be behind more than there is of it.
+        // The first records only: the overlap cannot be larger than they are.
         let most = began.records().count();
         let again = records(&returned.bytes).take(most).enumerate().filter(|(_, (_, record))| is_known(record));
         let again = again.last().map_or(0, |(index, _)| index + 1);
@@ -211,7 +211,7 @@ impl Dispatch {
         self.make_room();
     }
 
-    /// A conversation is forgotten while it changes hands: what was kept for the next decoder goes to nobody.
+    /// Releases a change whose conversation is forgotten: the records retained for the next decoder are dropped.
     pub(super) fn abort_change(&mut self, change: &Change) {
         self.changing -= 1;
         self.changing_bytes -= change.newer.len();

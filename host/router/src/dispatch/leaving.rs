@@ -1,4 +1,4 @@
-//! How a connection ends: its protocol stays unknown, its route is confirmed, or it is removed.
+//! How a connection ends: its protocol remains unknown, its route is confirmed, or it is removed.
 
 use super::Dispatch;
 use crate::held::Held;
@@ -8,11 +8,11 @@ use crate::unknown_ports::COVERED;
 
 /// Maximum bytes of first records that are retained. 8 MiB: those of 2,500 connections at the default capture.
 const MOST_HELD: usize = 8 << 20;
-/// Maximum empty buffers that wait for reuse.
+/// Maximum number of empty buffers kept for reuse.
 const SPARE: usize = 256;
 
 impl Dispatch {
-    /// Counts a connection as one of an unknown protocol, and tells the kernel not to send it.
+    /// Counts a connection as one of an unknown protocol, and has the kernel stop sending it.
     pub(super) fn mark_unknown(&mut self, id: ConnectionId) {
         let Some(connection) = self.table.at(id) else { return };
         let (key, role, ended, is_covered) = (connection.key, connection.role, connection.ended, connection.is_covered);
@@ -41,7 +41,7 @@ impl Dispatch {
         }
     }
 
-    /// Marks the ciphertext of a conversation whose plaintext is seen: its protocol need not be known.
+    /// Marks the ciphertext of a conversation whose plaintext is seen: its protocol does not matter.
     pub(super) fn cover(&mut self, connection: u64) {
         let Some(id) = self.table.find(Key { connection, tls: false }) else { return };
         let Some(connection) = self.table.at(id) else { return };
@@ -54,7 +54,7 @@ impl Dispatch {
         }
     }
 
-    /// Confirms a route some time after the decision; later where little was seen so far, which may still be rejected.
+    /// Confirms a route some time after the decision; later if few records were seen so far, since the decoder may still reject it.
     pub(super) fn review(&mut self, id: ConnectionId) {
         let Some(connection) = self.table.at(id) else { return };
         let says_more = !connection.ended && connection.held.as_ref().is_some_and(|held| !held.is_full());
@@ -70,7 +70,7 @@ impl Dispatch {
         }
     }
 
-    /// Drops trials of connections whose first records are not retained any more.
+    /// Drops trials of connections whose first records are no longer retained.
     pub(super) fn drop_finished_trials(&mut self) {
         let table = &mut self.table;
         self.short_trials.retain(|&id| table.at(id).is_some_and(|connection| connection.held.is_some()));
@@ -95,7 +95,7 @@ impl Dispatch {
         }
     }
 
-    /// Releases what a connection held that was removed from the table.
+    /// Releases the resources of a connection that was removed from the table.
     pub(super) fn release(&mut self, connection: Connection) {
         if let Fate::Routed(lane) = connection.fate
             && let Some(entry) = self.lanes.at(lane)
@@ -130,7 +130,7 @@ impl Dispatch {
         }
     }
 
-    /// Keeps first records within bounds: those of decided connections go first.
+    /// Keeps first records within bounds: those of decided connections are dropped first.
     pub(super) fn make_room(&mut self) {
         while self.held_bytes > MOST_HELD {
             if let Some(id) = self.short_trials.pop_front() {

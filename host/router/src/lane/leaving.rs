@@ -10,11 +10,11 @@ use host_model::{Disowned, Run, SwitchPoint};
 use crate::inbox::{Inbox, Message, Returned, Ticket};
 use crate::record::{Key, Shape, walk};
 
-/// Maximum conversations that leave a lane at once: as many as the router knows.
+/// Maximum number of conversations that leave a lane at once: as many as the router tracks.
 const MOST: usize = crate::table::MOST;
-/// Maximum bytes that are returned of one conversation. 1 MiB: 2,900 calls at the default capture.
+/// Maximum bytes returned of one conversation. 1 MiB: 2,900 calls at the default capture.
 const MOST_OF_ONE: usize = 1 << 20;
-/// The same for all conversations that leave at the same time.
+/// Maximum bytes returned of all conversations that leave at the same time.
 const MOST_OF_ALL: usize = 8 << 20;
 
 /// The conversations that are leaving.
@@ -45,8 +45,8 @@ impl Leaving {
         self.all.is_empty()
     }
 
-    /// Begins to return these conversations. `run` is what the decoder has just read, and stays as it is. Returns false if none
-    /// leaves: they are leaving already, or the router takes none.
+    /// Starts to return these conversations. `run` is the run that the decoder has just read, and stays as it is. Returns false if none
+    /// leaves: they are leaving already, or the router accepts none.
     pub(super) fn begin(&mut self, disowned: &[Disowned], run: &[u8]) -> bool {
         let mut points: HashMap<Key, Option<SwitchPoint>, FixedState> = HashMap::default();
         let mut keys = Vec::new();
@@ -59,7 +59,7 @@ impl Leaving {
                 keys.push(key);
                 from
             });
-            // Of several the earliest; None is the beginning.
+            // The earliest of several counts; None is the beginning.
             *point = (*point).min(from);
         }
         let ticket = self.ticket;
@@ -85,8 +85,8 @@ impl Leaving {
         true
     }
 
-    /// Takes their records out of what was not read yet, and returns their number. `stops` are conversations of which the router
-    /// hands over no more, each with the place behind its last record.
+    /// Takes their records out of the unread ones, and returns their number. `stops` are conversations whose delivery has stopped, each
+    /// with the position behind its last record.
     pub(super) fn sift(&mut self, unread: &mut [u8], stops: &[(Key, usize)]) -> u64 {
         for (key, until) in stops {
             if let Some(going) = self.all.get_mut(key) {
@@ -111,7 +111,7 @@ impl Leaving {
         removed
     }
 
-    /// Returns what was taken out of these conversations, once all was read up to where the router stopped.
+    /// Returns the records taken out of these conversations, once all records up to the stop were read.
     pub(super) fn finish(&mut self, stops: &[(Key, usize)]) {
         let messages: Vec<Message> = stops.iter().filter_map(|(key, _)| self.message(*key)).collect();
         if !messages.is_empty() {
@@ -119,7 +119,7 @@ impl Leaving {
         }
     }
 
-    /// Returns everything: the lane has no reader any more.
+    /// Returns everything: the lane has lost its reader.
     pub(super) fn abandon(&mut self) {
         let stops: Vec<(Key, usize)> = self.all.keys().map(|key| (*key, 0)).collect();
         self.finish(&stops);

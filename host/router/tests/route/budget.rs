@@ -1,4 +1,4 @@
-//! What asking decoders may cost the others.
+//! The maximum cost of asking decoders for the other protocols.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use host_model::{Opinion, Sender};
 use crate::rig::{received, rig, sent, signature, talk, until};
 use crate::said;
 
-/// Is not sure, and takes its time.
+/// An unsure decoder that is slow.
 fn slow(_: &[u8]) -> Opinion {
     std::thread::sleep(Duration::from_millis(60));
     Opinion::Unsure

@@ -1,4 +1,4 @@
-//! Conversations that change hands while records come, at any call and at any rate.
+//! Conversations that change lanes while records arrive, at any call and at any rate.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -9,17 +9,17 @@ use host_model::{Disowned, KernelCounters, Ledger, Source, SwitchPoint};
 
 use crate::rig::{END, LATER, Record, Rig, SENT, TLS, end, from, received, rig, sent, talk, until, whole};
 
-/// What a path saw: the numbers of each conversation's records, in their order.
+/// The records that a path saw: the numbers of each conversation's records, in order.
 type Numbers = BTreeMap<(u64, bool), Vec<u64>>;
 type Seen = Arc<Mutex<Numbers>>;
 
-/// What a path that was read says of a run.
+/// The verdict of a path on a run that it has read.
 type Verdict = Box<dyn FnMut(&[Record]) -> Vec<Disowned> + Send>;
 
-/// A path at work; it gives back its lane and what the kernel counted.
+/// A running path; it returns its lane and the kernel's counters.
 type Reading = JoinHandle<(Box<dyn Source>, KernelCounters)>;
 
-/// A path that reads a lane to its end, and gives back what this says of each of its runs.
+/// Starts a path that reads a lane to its end, and disowns what `disowned` returns for each run.
 fn path(mut lane: Box<dyn Source>, mut disowned: impl FnMut(&[Record]) -> Vec<Disowned> + Send + 'static) -> (Seen, Reading) {
     let seen = Seen::default();
     let to = Arc::clone(&seen);
@@ -53,7 +53,7 @@ fn path(mut lane: Box<dyn Source>, mut disowned: impl FnMut(&[Record]) -> Vec<Di
     (seen, thread)
 }
 
-/// Disowns each conversation from its record with this payload on.
+/// Disowns each conversation from the record with this payload on.
 fn leaves_at(word: &'static [u8]) -> impl FnMut(&[Record]) -> Vec<Disowned> + Send + 'static {
     move |records| {
         let at = |(index, record): (u32, &Record)| {
@@ -69,7 +69,7 @@ fn keeps(_: &[Record]) -> Vec<Disowned> {
     Vec::new()
 }
 
-/// Records of a conversation, numbered by their time; some have words.
+/// Records of a conversation, numbered by their time; some have a payload.
 fn conversation(connection: u64, flags: u8, records: u64, words: &[(u64, &[u8])]) -> Vec<Record> {
     let record = |number: u64| {
         let word = words.iter().find(|(at, _)| *at == number).map_or(&b"x"[..], |(_, word)| word);
@@ -78,7 +78,7 @@ fn conversation(connection: u64, flags: u8, records: u64, words: &[(u64, &[u8])]
     (1..=records).map(record).collect()
 }
 
-/// Every lane's path, and what they saw in the end.
+/// Runs a path for every lane, and returns what they saw.
 fn play(rig: Rig, mut paths: Vec<Verdict>, feed: impl FnOnce(&Rig)) -> (Vec<Numbers>, Ledger) {
     let mut rig = rig;
     let lanes = std::mem::take(&mut rig.lanes);
@@ -172,7 +172,7 @@ fn since_its_beginning_it_comes_with_what_was_kept_and_the_rest_is_counted() {
         let got = &seen[1][&(1, false)];
         assert!(got.is_sorted() && got[..8] == [1, 2, 3, 4, 5, 6, 7, 8] && got.last() == Some(&1500), "{point}: {got:?}");
         assert_eq!(got.len() as u64 + ledger.lost_in_change, 1500, "{point}: {ledger:?}");
-        // A run of this path is of 64 records at most.
+        // A run of this path has at most 64 records.
         assert!(ledger.lost_in_change < point, "{point}: {ledger:?}");
     }
 }
@@ -224,7 +224,7 @@ fn what_was_left_behind_may_come_again_to_the_same_decoder() {
     let records = conversation(1, 0, 300, &[(1, b"ONE"), (100, b"ONE again")]);
     records.chunks(10).for_each(|some| rig.wire.push(some.to_vec()));
     rig.settle(300);
-    // It is given up after four times: who leaves again and again has no place.
+    // The router stops after four attempts: a decoder that always disowns would not end.
     until("it is nobody's", || rig.maps.verdict(1).is_some_and(|(verdict, _)| verdict == 1));
     let ledger = rig.router.stop();
     thread.join().unwrap();
@@ -320,7 +320,7 @@ fn ciphertext_whose_plaintext_is_known_is_not_unknown() {
     rig.wire.push(wire(1).chain([plain(1, b"GET /")]));
     rig.wire.push(wire(2).take(4).chain([plain(2, b"GET /")]).chain(wire(2)));
     rig.wire.push(wire(3));
-    // Of short ones nothing is decided before their end.
+    // Short conversations are not decided before their end.
     rig.wire.push(wire(4).take(2).chain([plain(4, b"GET /"), end(4)]));
     rig.wire.push([plain(5, b"GET /")].into_iter().chain(wire(5).take(2)).chain([end(5)]));
     rig.settle(44);

@@ -1,4 +1,4 @@
-//! Lanes that come and go, and what the router writes into them itself.
+//! Lanes that are added and removed, and the records that the router itself writes into them.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ fn a_lane_that_is_dismissed_ends_and_its_connections_are_unknown() {
     let account = rig.router.account(Duration::from_secs(20));
     assert_eq!((account.ledger.routed, account.ledger.unrouted, account.ledger.held), (3, 1, 1));
     assert!(matches!(rig.router.dismiss("get"), Err(RouteError::None(_))));
-    // Its place is free for another.
+    // Its place is reused.
     let mut lane = rig.router.enlist(talk("late", b"LATE").boxed()).unwrap();
     rig.wire.push([sent(4, b"LATE")]);
     rig.settle(6);

@@ -1,4 +1,4 @@
-//! Records of many connections through the router: who gets them, what the kernel is told, what is counted.
+//! Records of many connections through the router: their lanes, the verdicts in the kernel, the counters.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first wrong answer")]
 

@@ -1,4 +1,4 @@
-//! Connections that were given to the wrong decoder.
+//! Connections that were routed to the wrong decoder.
 
 use std::time::Duration;
 

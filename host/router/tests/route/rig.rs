@@ -23,7 +23,7 @@ pub(crate) const TLS: u8 = 1;
 pub(crate) const PEER_LOCAL: u8 = 4;
 pub(crate) const LATER: u8 = 8;
 
-/// One record, in words.
+/// One record as the test describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) time_ns: u64,
@@ -95,7 +95,7 @@ impl Record {
     }
 }
 
-/// `struct l7_record`, as far as it is read.
+/// The members of `struct l7_record` that the router reads.
 pub(crate) fn layout() -> Layout {
     let members = [
         ("time_ns", 0, 8),
@@ -150,7 +150,7 @@ impl Wire {
         self.filled.notify_all();
     }
 
-    /// Something that is too short to be a record.
+    /// Pushes bytes that are too short for a record.
     pub(crate) fn push_scrap(&self) {
         let mut state = self.state.lock().unwrap();
         state.records.push_back(vec![1; 50]);
@@ -221,7 +221,7 @@ pub(crate) struct Maps(pub(crate) Mutex<Entries>);
 type Entries = BTreeMap<(String, Vec<u8>), Vec<u8>>;
 
 impl Maps {
-    /// Verdict and bytes to capture.
+    /// Returns verdict and bytes to capture.
     pub(crate) fn verdict(&self, connection: u64) -> Option<(u32, u32)> {
         let maps = self.0.lock().unwrap();
         let value = maps.get(&("l7_verdicts".to_owned(), connection.to_ne_bytes().to_vec()))?;
@@ -247,10 +247,10 @@ impl MapAccess for Maps {
 
 type Rule = Box<dyn FnMut(&[u8]) -> Opinion + Send>;
 
-/// Port and sender that it was told, and a payload.
+/// Port, sender and payload of a question.
 type Asked = (u32, u8, Vec<u8>);
 
-/// A decoder's opinions, by a closure.
+/// A decoder whose opinions come from a closure.
 pub(crate) struct Talk {
     id: PluginId,
     pub(crate) stats: Arc<CallStats>,
@@ -260,7 +260,7 @@ pub(crate) struct Talk {
     pub(crate) faulty: bool,
 }
 
-/// A protocol that is certain of what begins with `prefix`.
+/// A protocol that is certain of conversations that start with `prefix`.
 pub(crate) fn talk(name: &str, prefix: &[u8]) -> Talk {
     let signatures = if prefix.is_empty() { Vec::new() } else { vec![signature(Sender::Either, prefix, true)] };
     let id = PluginId {
@@ -333,7 +333,7 @@ impl Recogniser for Talk {
     }
 }
 
-/// A router with its lanes, which the test reads by itself.
+/// A router with its lanes, which the test itself reads.
 pub(crate) struct Rig {
     pub(crate) wire: Wire,
     pub(crate) maps: Arc<Maps>,
@@ -352,7 +352,7 @@ pub(crate) fn pinned(talks: Vec<Talk>, pins: &[(u16, &str)]) -> Rig {
     Rig { wire, maps, router, lanes }
 }
 
-/// Where the operator wants so many bytes of each call.
+/// Starts a router with this minimum of captured bytes per call.
 pub(crate) fn capturing(capture_bytes: u32, talks: Vec<Talk>) -> Rig {
     let (wire, maps) = (Wire::default(), Arc::new(Maps::default()));
     let trunk = Trunk { capture_bytes, ..trunk(&wire, &maps, &[], false) };
@@ -376,20 +376,20 @@ pub(crate) fn trunk(wire: &Wire, maps: &Arc<Maps>, pins: &[(u16, &str)], in_step
 }
 
 impl Rig {
-    /// Waits until so many records have been read from the trunk.
+    /// Waits until this many records were read from the trunk.
     pub(crate) fn settle(&self, records: u64) {
         until("all records are routed", || self.router.account(Duration::from_secs(20)).ledger.received == records);
         let ledger = self.router.account(Duration::from_secs(20)).ledger;
         assert!(ledger.balanced(), "{ledger:?}");
     }
 
-    /// What came along a lane since the last look: payloads, with their connections.
+    /// Returns the new records of a lane: connections and payloads.
     pub(crate) fn lane(&mut self, index: usize) -> Vec<(u64, String)> {
         let words = |record: Record| (record.connection, String::from_utf8(record.payload).unwrap());
         self.records(index).into_iter().filter(|record| record.kind == 0).map(words).collect()
     }
 
-    /// Waits until one lane has given something back, and another has it.
+    /// Waits until one lane has returned a conversation and another has it.
     pub(crate) fn passes_on(&mut self, from: usize, to: usize) {
         until("the other has it", || {
             self.lanes[from].wait(1, Duration::from_millis(1));
@@ -402,17 +402,17 @@ impl Rig {
     }
 }
 
-/// A conversation that a decoder disowns since its beginning.
+/// A conversation that a decoder disowns from its beginning.
 pub(crate) const fn whole(connection: u64) -> Disowned {
     Disowned { connection, tls: false, from: None }
 }
 
-/// One that it disowns from a record of its last run on.
+/// A conversation that it disowns from a record of its last run on.
 pub(crate) const fn from(connection: u64, record: u32, bytes: u32) -> Disowned {
     Disowned { connection, tls: false, from: Some(SwitchPoint { record, bytes }) }
 }
 
-/// All that waits in a source.
+/// Returns all records that wait in a source.
 pub(crate) fn read(source: &mut dyn Source) -> Vec<Record> {
     let mut records = Vec::new();
     while source.waiting_bytes() > 0 {
@@ -422,7 +422,7 @@ pub(crate) fn read(source: &mut dyn Source) -> Vec<Record> {
     records
 }
 
-/// Waits for something that must come true.
+/// Waits until a condition holds.
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !holds() {

@@ -1,4 +1,4 @@
-//! In step: a replay, in which every lane has worked on a run before the next is read.
+//! In step: a replay in which every lane finishes a run before the next is read.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use crate::rig::{Maps, Record, TICK, Wire, sent, talk, trunk, until, whole};
 
 type Seen = Arc<Mutex<Vec<(&'static str, u8, u64)>>>;
 
-/// A path: reads a lane to its end and writes down what it saw, in the order in which all paths did.
+/// A path: reads a lane to its end and logs what it saw, in the order of all paths.
 fn follow(name: &'static str, mut lane: Box<dyn Source>, seen: &Seen, foreign: u64) -> std::thread::JoinHandle<u64> {
     let seen = Arc::clone(seen);
     std::thread::spawn(move || {
