@@ -9,16 +9,16 @@ use crate::blueprint::{Stages, StartError};
 use crate::fault_marks;
 use crate::metrics::Metrics;
 
-/// The fields that are decoded at each stage, and the schema of the rows behind it.
+/// The fields that are decoded at each stage, and the schema of the rows after it.
 pub(crate) struct Binding {
     plain: Asked,
     /// The same for batches that a shadow of the sampler sees, if it reads more fields.
     wide: Option<Asked>,
-    /// The schema behind each enricher.
+    /// The schema after each enricher.
     pub(crate) enriched: Vec<Arc<Schema>>,
     /// The schema of the sink's rows, for Arrow.
     pub(crate) arrow: Arc<arrow_schema::Schema>,
-    /// The schema of rows that carry marks. It is made here and not when there is a fault: sinks know a schema by its address.
+    /// The schema of rows that carry marks. It is made here and not at a fault: sinks identify a schema by its address.
     pub(crate) marked: Arc<Schema>,
     /// The same for Arrow.
     pub(crate) marked_arrow: Arc<arrow_schema::Schema>,
@@ -47,7 +47,7 @@ impl Binding {
         }
         let last = enriched.last().unwrap_or(schema);
         if last.named(fault_marks::FIELD).is_some() {
-            // A plugin could say of rows that they are marked, or that they are not.
+            // A plugin could otherwise mark rows, or hide the mark.
             return Err(refuse(SchemaError::Twice(fault_marks::FIELD.to_owned())));
         }
         let mut marked = Schema::clone(last);
@@ -62,13 +62,13 @@ impl Binding {
         })
     }
 
-    /// Computes the fields that are decoded at each stage. `shadow` are those that a shadow of the sampler reads; `planned` says
-    /// that rows may carry thresholds of the kernel plan, which the sampling needs.
+    /// Computes the fields that are decoded at each stage. `shadow` are those that a shadow of the sampler reads; with `planned`, rows may
+    /// carry thresholds of the kernel plan, which the sampling needs.
     pub(crate) fn ask(&mut self, stages: &Stages, shadow: &[usize], planned: bool) {
         let schema = stages.decoder.schema();
         let sampled = stages.sampler.iter().flat_map(|sampler| sampler.wanted().iter().copied());
         let thresholds = planned.then(|| schema.position(FieldUse::Threshold)).flatten();
-        // What both ends of an exchange have in common decides how they fare.
+        // The value that both ends of an exchange have in common decides whether they are kept.
         let correlation = schema.position(FieldUse::Correlation);
         let common = correlation.into_iter().chain(correlation.and_then(|_| schema.position(FieldUse::TraceParent)));
         let first: Vec<usize> = Metrics::wanted(schema).into_iter().chain(sampled).chain(thresholds).chain(common).collect();
@@ -82,12 +82,12 @@ impl Binding {
         self.wide.is_some()
     }
 
-    /// The fields that the decoder is asked for.
+    /// Returns the fields that the decoder is asked for.
     pub(crate) fn asked(&self, wide: bool) -> &Asked {
         self.wide.as_ref().filter(|_| wide).unwrap_or(&self.plain)
     }
 
-    /// The schema in front of the enricher at `place`.
+    /// Returns the schema in front of the enricher at `place`.
     pub(crate) fn before<'a>(&'a self, stages: &'a Stages, place: usize) -> &'a Arc<Schema> {
         let before = place.checked_sub(1).and_then(|before| self.enriched.get(before));
         before.unwrap_or_else(|| stages.decoder.schema())

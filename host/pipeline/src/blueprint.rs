@@ -1,4 +1,4 @@
-//! What a path is made of.
+//! The parts of a path.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,19 +9,19 @@ use host_model::{Decoder, Enricher, Observer, PathCounters, Sampler, Seed, Sink,
 pub struct Blueprint {
     /// The name of its probe.
     pub name: Arc<str>,
-    /// Where records come from.
+    /// The source of the records.
     pub source: Box<dyn Source>,
-    /// What happens to them.
+    /// The stages that records and rows go through.
     pub stages: Stages,
-    /// Where kept rows and metrics go. It shares `counters.delivery`.
+    /// The destination of kept rows and metrics. It shares `counters.delivery`.
     pub sink: Box<dyn Sink>,
     /// Observes every fault.
     pub observer: Arc<dyn Observer>,
     /// The path's side of the ledger.
     pub counters: Arc<PathCounters>,
-    /// When a batch closes, and how often the slow things happen.
+    /// Limits of a batch, and the interval of metrics.
     pub limits: BatchLimits,
-    /// What rows are sampled by. The sink derives ids from the same.
+    /// The seed of the randomness of rows. The sink derives ids from the same seed.
     pub seed: Seed,
 }
 
@@ -29,32 +29,32 @@ pub struct Blueprint {
 pub struct Stages {
     /// Records to rows.
     pub decoder: Box<dyn Decoder>,
-    /// Which rows are kept; all, if there is none.
+    /// Chooses the rows to keep; None keeps all.
     pub sampler: Option<Box<dyn Sampler>>,
-    /// In order: a later one sees the columns of an earlier one.
+    /// Enrichers, in order: a later one sees the columns of an earlier one.
     pub enrichers: Vec<Box<dyn Enricher>>,
 }
 
-/// When a batch closes, and how often the slow things happen.
+/// Limits of a batch, and the interval of metrics.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchLimits {
-    /// Rows. 1024: the crossing costs 0.5 us, so from here on it is under 1 ns a row.
+    /// Maximum rows of a batch. 1024: the crossing costs 0.5 us, so from here on it is under 1 ns a row.
     pub rows: usize,
-    /// Bytes. 256 KiB stay in the second-level cache.
+    /// Maximum bytes of a batch. 256 KiB stay in the second-level cache.
     pub bytes: usize,
-    /// The longest that a record waits in the ring before it is read. 50 ms is at once to a person.
+    /// Maximum time that a record waits in the ring before it is read. 50 ms is immediate to a person.
     pub age: Duration,
-    /// How often metrics are handed to the sink.
+    /// Interval at which metrics are handed to the sink.
     pub metric_interval: Duration,
-    /// Series per metric; what is over goes into one series with `otel.metric.overflow`. 2000 is OpenTelemetry's default.
-    /// A schema with more than 16 metrics gets fewer, so that its series take no more memory than theirs would.
+    /// Maximum series per metric; the rest go into one series with `otel.metric.overflow`. 2000 is OpenTelemetry's default.
+    /// A schema with more than 16 metrics gets fewer, so that its series take no more memory than those of 16 would.
     pub cardinality: usize,
-    /// Bytes that the points of all series may take as they go out, buckets included. 32 MiB: 2000 series of four distributions, with
-    /// 400 bytes of attributes, take half of it. What is over goes into the series with `otel.metric.overflow`.
+    /// Maximum exported bytes of the points of all series, buckets included. 32 MiB: 2000 series of four distributions, with 400 bytes of
+    /// attributes, take half of it. The rest go into the series with `otel.metric.overflow`.
     pub metric_bytes: usize,
 }
 
-/// Why a path does not start.
+/// The reasons why a path does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The schemas of the stages do not fit together.
@@ -62,15 +62,15 @@ pub enum StartError {
     Schema {
         /// The path.
         path: Arc<str>,
-        /// What does not fit.
+        /// The reason.
         source: host_model::schema::SchemaError,
     },
-    /// The system gave no thread.
+    /// The system did not create the thread.
     #[error("path {path}: no thread for its worker: {source}")]
     Thread {
         /// The path.
         path: Arc<str>,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }

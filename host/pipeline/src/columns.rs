@@ -11,10 +11,10 @@ use arrow_schema::ArrowError;
 use arrow_select::filter::{FilterBuilder, FilterPredicate};
 use host_model::{Batch, ColumnType};
 
-/// Types that a column may have.
+/// Number of types that a column may have.
 const TYPES: usize = 7;
 
-/// A column of `rows` values that are 0 or empty.
+/// Returns a column of `rows` values that are 0 or empty.
 pub(crate) fn blank(column_type: ColumnType, rows: usize) -> ArrayRef {
     match column_type {
         ColumnType::Boolean => Arc::new(UInt8Array::from(vec![0; rows])),
@@ -31,7 +31,7 @@ fn nothing() -> Buffer {
     Buffer::from_vec(Vec::<u8>::new())
 }
 
-/// The rows to keep, prepared once for all columns.
+/// Prepares the rows to keep, once for all columns.
 pub(crate) fn selection(keep: &[bool]) -> FilterPredicate {
     FilterBuilder::new(&BooleanArray::from(keep.to_vec())).optimize().build()
 }
@@ -45,8 +45,8 @@ pub(crate) fn narrow(batch: &mut Batch, selection: &FilterPredicate) -> Result<(
     Ok(())
 }
 
-/// Puts blank columns in place of those that are missing or have the wrong length or type, and returns their number. Those of one type
-/// share their memory.
+/// Replaces columns that are missing or have the wrong length or type by blank ones, and returns their number. Those of one type share
+/// their memory.
 pub(crate) fn fill(batch: &mut Batch) -> usize {
     let mut filled = 0;
     let mut blanks: [Option<ArrayRef>; TYPES] = [const { None }; TYPES];
@@ -64,7 +64,7 @@ pub(crate) fn fill(batch: &mut Batch) -> usize {
     filled
 }
 
-/// The Arrow batch of a batch whose columns are all there.
+/// Returns the Arrow batch of a batch whose columns are complete.
 pub(crate) fn record_batch(batch: Batch, arrow: &Arc<arrow_schema::Schema>) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(Arc::clone(arrow), batch.columns.into_iter().flatten().collect())
 }

@@ -1,4 +1,4 @@
-//! Commands to the worker of a path, and what it answers.
+//! Commands to the worker of a path, and its answers.
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -15,7 +15,7 @@ pub(crate) enum Command {
     Ledger(SyncSender<Ledger>),
     /// Returns the metrics of all rows so far.
     Count(SyncSender<Counted>),
-    /// Replaces plugins. `rows` is what the path had counted when the switch was asked for.
+    /// Replaces plugins. `rows` is the path's row count when the switch was requested.
     Switch { change: Box<Change>, rows: u64, reply: SyncSender<Result<Switched, SwitchError>> },
     /// Begins a shadow run.
     Shadow { tap: Box<Tap>, reply: SyncSender<Result<Known, ShadowError>> },
@@ -28,7 +28,7 @@ pub(crate) enum Command {
 pub struct Counted {
     /// The schema of the rows.
     pub schema: Arc<Schema>,
-    /// One for each metric of the schema, in its order. They count since the path started, or since its decoder was replaced by
-    /// one with another schema.
+    /// One for each metric of the schema, in order. They count since the start of the path, or since its decoder was replaced by one with
+    /// another schema.
     pub metrics: Vec<MetricData>,
 }

@@ -1,19 +1,19 @@
-//! Fault marks: a column that names the faults in spite of which rows went on.
+//! Fault marks: a column that names the faults that rows passed.
 
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, StringArray};
 use host_model::{ColumnType, Fault, Field, FieldUse, Sensitivity, printable};
 
-/// The name of the column. Raw events do without it: their `error.type` says the same.
+/// The name of the column. Raw events do not have it: their `error.type` holds the same.
 pub(crate) const FIELD: &str = "host.fault";
 
 /// Maximum bytes of the marks of a batch: they are exported once per row.
 const MOST: usize = 256;
-/// The mark of faults that had no room.
+/// The mark for faults that had no room.
 const MORE: &str = "; and more";
 
-/// The faults that one batch went on in spite of: `sampler: trap; enricher.process: backing-off`.
+/// The faults that one batch passed: `sampler: trap; enricher.process: backing-off`.
 #[derive(Debug, Default)]
 pub(crate) struct FaultMarks(String);
 
@@ -36,13 +36,13 @@ impl FaultMarks {
         self.0.push_str(&words);
     }
 
-    /// The column, for `rows` rows; None if there was no fault.
+    /// Returns the column for `rows` rows; None if there was no fault.
     pub(crate) fn column(&self, rows: usize) -> Option<ArrayRef> {
         (!self.0.is_empty()).then(|| -> ArrayRef { Arc::new(StringArray::from(vec![self.0.as_str(); rows])) })
     }
 }
 
-/// The field that rows with marks have behind all others.
+/// Returns the field of marks, the last one of marked rows.
 pub(crate) fn field() -> Field {
     Field {
         name: FIELD.to_owned(),

@@ -1,8 +1,8 @@
 //! The path of an event, on a thread of its own: source, decoder, metrics, sampler, enrichers, sink.
 //!
-//! A [`Blueprint`] says what a path is made of, [`start`] builds it, [`Running`] is the handle: ask for the ledger, switch
-//! a plugin between two batches, try a candidate beside it, stop. The crate knows
-//! the traits in `host-model` and nothing behind them: no kernel, no wasmtime, no network, and not what a record looks like.
+//! A [`Blueprint`] holds the parts of a path, [`start`] builds it, [`Running`] is the handle: ask for the ledger, switch a plugin between
+//! two batches, try a candidate beside it, stop. The crate knows the traits in `host-model` and nothing behind them: no kernel, no
+//! wasmtime, no network, and no layout of a record.
 
 #![forbid(unsafe_code)]
 

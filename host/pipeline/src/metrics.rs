@@ -1,4 +1,4 @@
-//! RED metrics: every row is counted here before the sampler sees it, so they are exact whatever it drops.
+//! RED metrics: every row is counted before the sampler sees it, so they are exact however many it drops.
 
 mod buckets;
 mod meter;
@@ -19,8 +19,8 @@ use crate::blueprint::BatchLimits;
 use buckets::Buckets;
 use meter::Meter;
 
-/// Maximum bytes of text in the key of a series, over all dimensions: a series is kept for ever, however long the values are that a
-/// decoder makes up.
+/// Maximum bytes of text in the key of a series, over all dimensions: a series is kept for ever, and a decoder may return values of any
+/// length.
 const KEY: usize = 4096;
 
 /// Maximum metrics of a path with its full number of series: a series takes up to 3 KiB for each metric.
@@ -32,7 +32,7 @@ const POINT: usize = 96;
 /// Size of the exported buckets of a distribution: half of them are used, of one byte to two.
 const DISTRIBUTION: usize = 512;
 
-/// Maximum bytes that the sink is given at once.
+/// Maximum bytes that the sink gets at once.
 const PART: usize = 2 << 20;
 
 /// The limits on the series of a path.
@@ -50,7 +50,7 @@ pub(crate) struct Metrics {
     /// Maximum bytes of a value in a key.
     longest: usize,
     cardinality: usize,
-    /// Maximum bytes of the exported points of all series, and how many there are.
+    /// Maximum bytes of the exported points of all series, and their current number.
     most_bytes: usize,
     bytes: usize,
     /// The place of the overflow series.
@@ -58,7 +58,7 @@ pub(crate) struct Metrics {
     series: Vec<Series>,
     index: HashTable<usize>,
     hasher: FixedState,
-    /// The dimensions of the row at hand, and the series of the row before: rows of a kind come together.
+    /// The dimensions of the current row, and the series of the row before: similar rows come together.
     key: Vec<u8>,
     last: Option<usize>,
     start_unix_ns: u64,
@@ -69,7 +69,7 @@ struct Series {
     attributes: Arc<[(String, AttributeValue)]>,
     /// Size of each of its exported points, without buckets.
     bytes: usize,
-    /// One per metric of the schema.
+    /// One total per metric of the schema.
     totals: Vec<Total>,
 }
 
@@ -106,7 +106,7 @@ impl Metrics {
         &self.schema
     }
 
-    /// The fields that the metrics of a schema need of every row.
+    /// Returns the fields that the metrics of a schema need of every row.
     pub(crate) fn wanted(schema: &Schema) -> Vec<usize> {
         if schema.metrics.is_empty() {
             return Vec::new();
@@ -147,14 +147,14 @@ impl Metrics {
         }
     }
 
-    /// All points, cumulative since the start.
+    /// Returns all points, cumulative since the start.
     pub(crate) fn collect(&self) -> Vec<MetricData> {
         let now = unix_ns();
         let metrics = self.schema.metrics.iter().enumerate();
         metrics.map(|(index, metric)| self.data(metric, now, self.points(index, metric).collect())).collect()
     }
 
-    /// Sends all points to a sink, in parts: encoded at once they might take many times of what they take here.
+    /// Sends all points to a sink, in parts: encoded at once they could take many times their size here.
     pub(crate) fn send(&self, sink: &mut dyn Sink) {
         let now = unix_ns();
         let (mut part, mut bytes) = (Vec::new(), 0);
@@ -196,7 +196,7 @@ impl Metrics {
         self.sized(index, metric).map(|(point, _)| point)
     }
 
-    /// The points of a metric, one for each series, and their exported size. Where it counts only some rows, series without any have
+    /// The points of a metric, one for each series, and their exported size. If the metric counts only some rows, series without any have
     /// no point.
     fn sized(&self, index: usize, metric: &Metric) -> impl Iterator<Item = (MetricPoint, usize)> + '_ {
         let sparse = !metric.only.is_empty();
@@ -204,7 +204,7 @@ impl Metrics {
         self.series.iter().filter(counted).filter_map(move |series| Some((series.point(index)?, series.bytes + DISTRIBUTION)))
     }
 
-    /// The series of the current key; a new one if there is room, else the overflow series.
+    /// Returns the series of the current key; a new one if there is room, else the overflow series.
     fn find(&mut self, dimensions: &[(ColumnType, &ArrayRef)], row: usize) -> usize {
         let hash = self.hasher.hash_one(&self.key);
         let found = self.index.find(hash, |&place| self.series.get(place).is_some_and(|series| series.key == self.key));
@@ -230,12 +230,12 @@ impl Metrics {
         place
     }
 
-    /// The series that OpenTelemetry reserves for values over the cardinality limit. It stands behind all others.
+    /// Returns the series that OpenTelemetry reserves for values over the cardinality limit. It is the last one.
     fn overflow(&mut self) -> usize {
         if let Some(place) = self.overflow {
             return place;
         }
-        // No row has this key: a real one is as long as its dimensions are.
+        // No row has this key: a real key is as long as its dimensions.
         let attributes = Arc::new([("otel.metric.overflow".to_owned(), AttributeValue::Bool(true))]);
         let place = self.push(b"overflow".repeat(64), attributes);
         self.overflow = Some(place);
@@ -319,7 +319,7 @@ fn typed(batch: &Batch, field: usize) -> Option<(ColumnType, &ArrayRef)> {
     Some((batch.schema.fields.get(field)?.column_type, batch.column(field)?))
 }
 
-/// Appends a value in a form that differs for different values, as far as they are looked at: text carries its length.
+/// Appends a value in a form that differs for different values, up to the length that counts: text carries its length.
 fn append(key: &mut Vec<u8>, column: &ArrayRef, row: usize, longest: usize) {
     if row >= column.len() {
         return;
@@ -355,7 +355,7 @@ fn attribute(column: &ArrayRef, row: usize, omit_zero: bool, longest: usize) -> 
     if let Some(large) = column.as_primitive_opt::<UInt64Type>().and_then(|column| column.values().get(row).copied())
         && i64::try_from(large).is_err()
     {
-        // As in rows: OTLP has no integer for it.
+        // As in rows: OTLP has no integer that holds it.
         return Some(AttributeValue::Text(large.to_string()));
     }
     let number = number(column, row)?;

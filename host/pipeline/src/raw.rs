@@ -1,4 +1,4 @@
-//! Raw events: log records in place of records that no decoder could read, so that these are seen and not lost.
+//! Raw events: log records that replace records no decoder could read, so that they are visible and not lost.
 
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ pub(crate) fn schema() -> Schema {
         event: "host.undecodable".to_owned(),
         signal: Signal::Log,
         fields: vec![
-            // 0 stands for the time of export: the record's own time is among what could not be read.
+            // 0 stands for the time of export: the record's own time could not be read either.
             field("time", ColumnType::U64, FieldUse::Time, Sensitivity::Public),
             field("body", ColumnType::Text, FieldUse::Body, Sensitivity::Public),
             field("error.type", ColumnType::Text, FieldUse::Error, Sensitivity::Public),
-            // The guest's own words: they may repeat what it read.
+            // The guest's own message: it may repeat its input.
             field("host.fault.detail", ColumnType::Text, FieldUse::Plain, Sensitivity::Payload),
             field("host.record", ColumnType::Bytes, FieldUse::Plain, Sensitivity::Payload),
         ],
@@ -31,10 +31,10 @@ pub(crate) fn schema() -> Schema {
     }
 }
 
-/// Why records could not be read.
+/// The reason why records could not be read.
 #[derive(Clone, Copy)]
 pub(crate) struct Reason<'a> {
-    /// The kind, one word.
+    /// The kind of fault, one word.
     pub(crate) kind: &'a str,
     /// The message of the host.
     pub(crate) body: &'a str,
@@ -42,7 +42,7 @@ pub(crate) struct Reason<'a> {
     pub(crate) detail: &'a str,
 }
 
-/// One row for each record whose index is in `indices` (all records, if None).
+/// Returns one row for each record whose index is in `indices` (all records, if None).
 pub(crate) fn rows(schema: &Arc<Schema>, run: Run<'_>, indices: Option<&[u32]>, reason: Reason<'_>) -> Batch {
     let chosen = |index: usize| {
         indices.is_none_or(|indices| u32::try_from(index).is_ok_and(|index| indices.binary_search(&index).is_ok()))

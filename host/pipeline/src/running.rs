@@ -22,7 +22,7 @@ pub struct Running {
 /// Starts a path on a thread of its own.
 ///
 /// # Errors
-/// The stages' schemas do not fit together, or the system gives no thread.
+/// The stages' schemas do not fit together, or the system does not create the thread.
 pub fn start(blueprint: Blueprint) -> Result<Running, StartError> {
     let Blueprint { name, source, stages, sink, observer, counters, limits, seed } = blueprint;
     let bound = BoundStages::new(Arc::clone(&name), Arc::clone(&counters), observer, stages, limits.into(), seed)?;
@@ -51,8 +51,8 @@ impl Running {
         &self.counters
     }
 
-    /// The ledger, counted by the worker between two batches. Where that takes longer than `timeout`, what it counted last: sums that
-    /// move would not balance. When the worker has ended, the sums as they are. Blocks.
+    /// Returns the ledger, counted by the worker between two batches. If that takes longer than `timeout`, returns its last count: sums
+    /// that move would not balance. When the worker has ended, returns the sums as they are. Blocks.
     #[must_use]
     pub fn snapshot(&self, timeout: Duration) -> Snapshot {
         match self.worker.sender().ask_within(timeout, Command::Ledger) {
@@ -62,14 +62,14 @@ impl Running {
         }
     }
 
-    /// The ledger of [`Running::snapshot`], whatever its age. Blocks.
+    /// Returns the ledger of [`Running::snapshot`], regardless of its age. Blocks.
     #[must_use]
     pub fn ledger(&self, timeout: Duration) -> Ledger {
         self.snapshot(timeout).ledger
     }
 
-    /// What the metrics of all rows have come to, read by the worker between two batches; None after `timeout`, or when the
-    /// worker has ended. Blocks.
+    /// Returns the metrics of all rows so far, read by the worker between two batches; None after `timeout`, or when the worker has ended.
+    /// Blocks.
     #[must_use]
     pub fn counted(&self, timeout: Duration) -> Option<Counted> {
         self.worker.sender().ask_within(timeout, Command::Count)
@@ -78,28 +78,28 @@ impl Running {
     /// Replaces plugins between two batches. Blocks until the new ones are live.
     ///
     /// # Errors
-    /// Why nothing was replaced.
+    /// The reason why nothing was replaced.
     pub fn switch(&self, change: Change) -> Result<Switched, SwitchError> {
         let rows = self.counters.ledger().rows;
         let switched = self.worker.sender().ask(|reply| Command::Switch { change: Box::new(change), rows, reply });
         switched.ok_or_else(|| SwitchError::Ended(Arc::clone(&self.name)))?
     }
 
-    /// Runs a candidate beside the live plugin of its slot, on this share of the batches (0 to 1). The live path never waits for
-    /// it: what it cannot keep up with is dropped and counted. Blocks until the next batch boundary.
+    /// Runs a candidate beside the live plugin of its slot, on this share of the batches (0 to 1). The live path never waits for it:
+    /// batches that it cannot keep up with are dropped and counted. Blocks until the next batch boundary.
     ///
     /// # Errors
-    /// Why the candidate cannot be compared.
+    /// The reason why the candidate cannot be compared.
     pub fn shadow(&self, candidate: Candidate, share: f64) -> Result<Shadow, ShadowError> {
         self.shadow_with_control(candidate, None, share)
     }
 
-    /// As [`Running::shadow`], with another instance of the live plugin, bound as the candidate is. It works on the same batches
-    /// on the candidate's thread, and only its time counts: the live plugin's own says more about its thread than about the
-    /// plugin (measured: 0.3 to 3 times what the very same plugin takes in the shadow).
+    /// Like [`Running::shadow`], with another instance of the live plugin as control, bound as the candidate is. The control works on the
+    /// same batches on the candidate's thread, and only its time counts: the live plugin's own time depends more on its thread than on the
+    /// plugin (measured: 0.3 to 3 times the time of the same plugin in the shadow).
     ///
     /// # Errors
-    /// As of [`Running::shadow`].
+    /// The same as those of [`Running::shadow`].
     pub fn shadow_with_control(
         &self,
         candidate: Candidate,
@@ -112,14 +112,14 @@ impl Running {
         prepared.start(&self.name, known, self.worker.sender().clone())
     }
 
-    /// True once the source has ended and all of it has been handed to the sink, or the worker has stopped.
+    /// Whether the source has ended and all of it was handed to the sink, or the worker has stopped.
     #[must_use]
     pub fn finished(&self) -> bool {
         self.worker.finished()
     }
 
-    /// Takes what is left in the ring, hands it to the sink and ends the worker. Detach the probe before. Blocks. What the sink
-    /// still has to deliver moves `counters` on after this.
+    /// Hands the rest of the ring to the sink and ends the worker. Detach the probe before. Blocks. Rows that the sink still has to deliver
+    /// move `counters` after this.
     pub fn stop(self) -> Ledger {
         let Self { counters, worker, .. } = self;
         drop(worker);

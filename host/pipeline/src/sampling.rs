@@ -5,10 +5,10 @@ use arrow_array::types::UInt64Type;
 use arrow_array::{Array, StringArray};
 use host_model::{Batch, Decisions, FieldUse, NEVER, Seed, Threshold, TraceParent, trace};
 
-/// Which rows of a batch are kept, and under which thresholds.
+/// The rows of a batch that are kept, and their thresholds.
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
-    /// One per row that came in; empty if all were kept.
+    /// One per input row; empty if all were kept.
     pub(crate) keep: Vec<bool>,
     /// One per kept row.
     pub(crate) thresholds: Vec<Threshold>,
@@ -18,12 +18,12 @@ pub(crate) struct Verdicts {
     pub(crate) explicit: bool,
 }
 
-/// What the rows of a batch bring along to the sampling.
+/// The values in the rows of a batch that affect the sampling.
 #[derive(Default)]
 pub(crate) struct Given<'a> {
-    /// The kernel plan's threshold of each row; nothing if it has no such column.
+    /// The kernel plan's threshold of each row; empty without such a column.
     kernel: &'a [u64],
-    /// What each row has in common with the one of the other end of its exchange.
+    /// The value that each row shares with the row of the other end of its exchange.
     common: Option<Common<'a>>,
 }
 
@@ -33,18 +33,18 @@ struct Common<'a> {
     seed: &'a Seed,
 }
 
-/// splitmix64. Fast and well distributed; nothing here is a secret.
+/// splitmix64. Fast and well distributed; the values are no secret.
 pub(crate) struct Randomness(u64);
 
 // === impl Randomness ===
 
 impl Randomness {
-    /// The generator of this name.
+    /// Creates the generator of this name.
     pub(crate) fn new(seed: &Seed, name: &str) -> Self {
         Self(seed.generator(name))
     }
 
-    /// 64 bits.
+    /// Returns 64 bits.
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -52,8 +52,8 @@ impl Randomness {
         mixed ^ (mixed >> 31)
     }
 
-    /// 56 bits that are at least `kernel`: the kernel plan kept the row under that threshold, so its randomness is known to
-    /// lie above it.
+    /// Returns 56 bits that are at least `kernel`: the kernel plan kept the row under that threshold, so its randomness is known to lie
+    /// above it.
     fn above(&mut self, kernel: Threshold) -> u64 {
         let room = NEVER.get().saturating_sub(kernel.get()).max(1);
         // The high half of the product spreads 64 bits over `room` values without a division.
@@ -77,7 +77,8 @@ impl<'a> Given<'a> {
 // === impl Common ===
 
 impl Common<'_> {
-    /// The randomness that its trace id carries, so that both ends of an exchange fare alike; None for a row that stands alone.
+    /// Returns the randomness that its trace id carries, so that both ends of an exchange are kept or dropped together; None for a row
+    /// without another end.
     fn randomness(&self, row: usize) -> Option<u64> {
         let correlation = self.correlations.get(row).copied().filter(|&correlation| correlation != 0)?;
         let parent = self.parents.filter(|parents| row < parents.len());
@@ -89,7 +90,7 @@ impl Common<'_> {
 // === impl Verdicts ===
 
 impl Verdicts {
-    /// Compares each of `rows` rows with its threshold. `drawn` is for those who want to know what all rows were compared with, those that were not kept included.
+    /// Compares each of `rows` rows with its threshold. `drawn` receives the randomness of all rows, also of those that were not kept.
     pub(crate) fn new(
         rows: usize,
         decisions: &Decisions,
@@ -104,7 +105,7 @@ impl Verdicts {
         let mut all = true;
         for row in 0..rows {
             let floor = floor(given.kernel, row);
-            // Of a row that the kernel thinned out it is known where its randomness lies.
+            // The randomness of a row that the kernel sampled has a known lower bound.
             let common = || given.common.as_ref().filter(|_| floor == Threshold::ALWAYS)?.randomness(row);
             let chosen = decisions.randomness.get(row).copied();
             let value = chosen.or_else(common).unwrap_or_else(|| randomness.above(floor));
@@ -126,7 +127,7 @@ impl Verdicts {
     }
 }
 
-/// The threshold of one row, and whether it is kept.
+/// Returns the threshold of one row, and whether it is kept.
 #[inline]
 pub(crate) fn verdict(decisions: &Decisions, row: usize, floor: Threshold, drawn: u64) -> (Threshold, bool) {
     let asked = match decisions.thresholds.as_slice() {
@@ -135,11 +136,11 @@ pub(crate) fn verdict(decisions: &Decisions, row: usize, floor: Threshold, drawn
     };
     let asked = Threshold::new(asked);
     let threshold = asked.max(floor);
-    // What the kernel kept, and the sampler too, stays kept, also if the sampler's own randomness says otherwise.
+    // A row that both the kernel and the sampler keep stays kept, even if the sampler's own randomness says otherwise.
     (threshold, threshold.keeps(drawn) || asked == Threshold::ALWAYS)
 }
 
-/// The thresholds under which the kernel plan let the rows of a batch through; nothing if it has no such column.
+/// Returns the thresholds under which the kernel plan kept the rows of a batch; empty without such a column.
 pub(crate) fn kernel_thresholds(batch: &Batch) -> &[u64] {
     let column = batch.schema.position(FieldUse::Threshold).and_then(|field| batch.column(field));
     column.and_then(|column| column.as_primitive_opt::<UInt64Type>()).map_or(&[][..], |column| column.values())

@@ -1,7 +1,7 @@
 //! A shadow run: a candidate works on the same batches beside the live plugin, and its results are compared and thrown away.
 //!
-//! It has a thread of its own. The path's worker hands it what the live plugin saw and said, and never waits for it: a batch
-//! for which there is no room is dropped and counted.
+//! It has a thread of its own. The path's worker sends it the input and the results of the live plugin, and never waits for it: a batch
+//! without room is dropped and counted.
 
 mod error;
 mod handle;
@@ -23,17 +23,17 @@ pub use error::ShadowError;
 pub use handle::Shadow;
 pub(crate) use handle::prepare;
 
-/// Maximum batches that wait for a candidate. 16 of at most 256 KiB: 4 MiB at the worst, and more than arrives between two looks.
+/// Maximum number of batches that wait for a candidate. 16 of at most 256 KiB: at most 4 MiB, and more than arrives between two polls.
 const ROOM: usize = 16;
 
-/// A plugin that is tried, bound as the live one in its slot is. `id().slot` names the slot.
+/// A plugin under test, bound as the live one in its slot is. `id().slot` names the slot.
 pub enum Candidate {
-    /// Bound to the same records; its schema may be another. It is asked for the fields of the same name and type.
+    /// A decoder bound to the same records; its schema may differ. It is asked for the fields of the same name and type.
     Decoder(Box<dyn Decoder>),
-    /// Bound to the schema that the live sampler is bound to. Its `tune` is called as that of the live one, and its plans are thrown
-    /// away.
+    /// A sampler bound to the schema that the live sampler is bound to. Its `tune` is called like that of the live one, and its plans are
+    /// thrown away.
     Sampler(Box<dyn Sampler>),
-    /// Bound to the schema that the live enricher is bound to.
+    /// An enricher bound to the schema that the live enricher is bound to.
     Enricher(Box<dyn Enricher>),
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Shared {
     tally: Lock<Tally>,
     left_out: AtomicU64,
     dropped: AtomicU64,
-    /// Batches on their way to the candidate.
+    /// Number of batches on their way to the candidate.
     waiting: AtomicUsize,
     /// Buffers for records, for reuse.
     buffers: Lock<Vec<Vec<u8>>>,
@@ -52,7 +52,7 @@ pub(crate) struct Shared {
     ended: OnceLock<String>,
 }
 
-/// The schema of what a candidate is compared with.
+/// The schema that a candidate is compared with.
 pub(crate) struct Known {
     /// The schema of a live decoder, or the one in front of a live sampler or enricher.
     pub(crate) schema: Arc<Schema>,
@@ -91,7 +91,7 @@ impl Candidate {
         }
     }
 
-    /// The fields that it reads of the rows in front of it.
+    /// Returns the fields that it reads of its input rows.
     fn wanted(&self) -> &[usize] {
         match self {
             Self::Decoder(_) => &[],
@@ -108,7 +108,7 @@ impl Shared {
         self.over.load(Relaxed)
     }
 
-    /// The first reason stays.
+    /// Ends the run. The first reason is kept.
     pub(crate) fn end(&self, reason: impl Into<String>) {
         self.ended.get_or_init(|| reason.into());
     }
@@ -117,7 +117,7 @@ impl Shared {
         self.tally.lock()
     }
 
-    /// A buffer for records. Does not wait.
+    /// Returns a buffer for records. Does not wait.
     fn buffer(&self) -> Vec<u8> {
         self.buffers.try_lock().and_then(|mut buffers| buffers.pop()).unwrap_or_default()
     }

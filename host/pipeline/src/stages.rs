@@ -1,5 +1,5 @@
-//! One batch through all stages: decode, count, sample, complete, enrich, write. A stage that faults is skipped as its fallback
-//! says, and every row is counted whatever happens.
+//! One batch through all stages: decode, count, sample, complete, enrich, write. A stage that faults is skipped as its fallback says, and
+//! every row is counted in all cases.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -20,12 +20,12 @@ use crate::sampling::{Given, Randomness, Verdicts};
 use crate::shadow::tap::{Sample, Tap, Taps};
 use crate::shadow::{Known, ShadowError, Shared};
 
-/// The stages of a path, with all that is computed once per binding.
+/// The stages of a path, with all values that are computed once per binding.
 pub(crate) struct BoundStages {
     pub(crate) path: Arc<str>,
     pub(crate) stages: Stages,
     pub(crate) metrics: Metrics,
-    /// Whether the kernel has been given a plan, so that rows may carry thresholds of its own.
+    /// Whether the kernel has a plan, so that rows may carry thresholds of its own.
     pub(crate) planned: bool,
     pub(crate) observer: Arc<dyn Observer>,
     /// Taps of candidates that run beside the stages.
@@ -44,7 +44,7 @@ pub(crate) struct BoundStages {
 pub(crate) struct When {
     /// The difference of Unix time and CLOCK_MONOTONIC, nanoseconds.
     pub(crate) unix_offset_ns: u64,
-    /// When it was taken, CLOCK_MONOTONIC nanoseconds, if that is not now; else 0.
+    /// When the run was recorded in a replay, CLOCK_MONOTONIC nanoseconds; else 0 for now.
     pub(crate) observed_ns: u64,
 }
 
@@ -80,7 +80,7 @@ impl BoundStages {
         Ok(bound)
     }
 
-    /// Takes a new binding. Metrics start anew if the schema changed, and shadows end whose live plugin was replaced.
+    /// Replaces the binding. Metrics restart if the schema changed, and shadows end whose live plugin was replaced.
     pub(crate) fn rebind(&mut self, binding: Binding) {
         let schema = self.stages.decoder.schema();
         if self.metrics.schema() != schema {
@@ -91,7 +91,7 @@ impl BoundStages {
         self.ask();
     }
 
-    /// Says that rows may carry thresholds of the kernel plan from now on.
+    /// Notes that rows may carry thresholds of the kernel plan from now on.
     pub(crate) fn expect_plan(&mut self) {
         self.planned = true;
         self.ask();
@@ -110,13 +110,13 @@ impl BoundStages {
         self.ask();
     }
 
-    /// Computes again which fields are decoded at each stage.
+    /// Recomputes the fields that are decoded at each stage.
     fn ask(&mut self) {
         self.binding.ask(&self.stages, self.taps.wanted(), self.planned);
     }
 
-    /// Runs all stages on one run. The time that is not spent in plugins is the host's own work on the decoder's rows: it is measured
-    /// beside the decoder's calls.
+    /// Runs all stages on one run. The time outside the plugins is the host's own work on the decoder's rows: it is measured beside the
+    /// decoder's calls.
     pub(crate) fn run(&mut self, run: Run<'_>, when: When, sink: &mut dyn Sink) {
         let (began, called) = (Instant::now(), self.called_ns());
         self.run_stages(run, when, sink);
@@ -125,7 +125,7 @@ impl BoundStages {
         self.stages.decoder.stats().record_work(took.saturating_sub(called));
     }
 
-    /// All the time spent in the plugins of the path.
+    /// Returns the total time spent in the plugins of the path.
     fn called_ns(&self) -> u64 {
         let Stages { decoder, sampler, enrichers } = &self.stages;
         let of = |stats: &CallStats| stats.total_ns.load(Relaxed);
@@ -183,7 +183,7 @@ impl BoundStages {
         self.write(batch, arrow, verdicts, when, sink);
     }
 
-    /// Runs the sampler. Without one all rows are kept; if it faults, all or none, as its fallback says.
+    /// Runs the sampler. Without one all rows are kept; on a fault all or none, as its fallback says.
     fn sample(&mut self, batch: &Batch, marks: &mut FaultMarks) -> Verdicts {
         let Self { stages, taps, observer, randomness, seed, .. } = self;
         let given = Given::of(batch, seed);
@@ -210,7 +210,7 @@ impl BoundStages {
         verdicts
     }
 
-    /// Narrows the batch to the kept rows and has the other fields decoded. Returns whether the rows go on.
+    /// Narrows the batch to the kept rows and has the remaining fields decoded. Returns whether the rows go on.
     fn complete(&mut self, batch: &mut Batch, verdicts: &Verdicts, wide: bool, marks: &mut FaultMarks) -> bool {
         let rows: Vec<u32> = match verdicts.keep.as_slice() {
             [] => (0..u32::try_from(batch.rows).unwrap_or(u32::MAX)).collect(),
@@ -288,14 +288,14 @@ impl BoundStages {
                 observed_ns: when.observed_ns,
             }),
             Err(error) => {
-                // Cannot happen after `fill`. If it does, the rows are given up in the open.
+                // Cannot happen after `fill`. If it does, the rows are dropped and counted.
                 tracing::error!(path = %self.path, %error, "a batch does not fit its schema");
                 self.counters.delivery.count(rows as u64, Settled::Rejected);
             }
         }
     }
 
-    /// Handles a run that the decoder failed on: its records go on as raw events, or are counted as such and dropped.
+    /// Handles a run on which the decoder failed: its records go on as raw events, or are counted as such and dropped.
     fn fail(&mut self, run: Run<'_>, fault: &Fault, when: When, sink: &mut dyn Sink) {
         match self.stages.decoder.fallback() {
             Fallback::Pass => {
@@ -325,7 +325,7 @@ impl BoundStages {
     }
 }
 
-/// Reports a fault of a stage that rows can do without, and marks it. Returns whether the rows go on.
+/// Reports a fault of an optional stage, and marks it. Returns whether the rows go on.
 fn step_over(observer: &dyn Observer, fault: &Fault, input: Input<'_>, fallback: Fallback, marks: &mut FaultMarks) -> bool {
     observer.fault(fault, input);
     marks.add(fault);

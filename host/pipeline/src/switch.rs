@@ -11,9 +11,9 @@ use crate::stages::BoundStages;
 /// The plugins to replace. Where a member is None, the plugin stays.
 #[derive(Default)]
 pub struct Change {
-    /// Records to rows. If its schema differs from the one before, sampler and enrichers must come with it.
+    /// The new decoder. If its schema differs from the one before, sampler and enrichers must come with it.
     pub decoder: Option<Box<dyn Decoder>>,
-    /// `Some(None)` takes the sampler away: everything is kept.
+    /// The new sampler. `Some(None)` removes the sampler: all rows are kept.
     pub sampler: Option<Option<Box<dyn Sampler>>>,
     /// All enrichers, in order.
     pub enrichers: Option<Vec<Box<dyn Enricher>>>,
@@ -43,22 +43,22 @@ pub struct Handover {
 /// The outcome of a handover.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// One of the two hands no state over.
+    /// One of the two hands over no state.
     Stateless,
-    /// The successor goes on where its predecessor stopped.
+    /// The successor goes on from its predecessor's state.
     Warm,
-    /// It was not given, refused, too large, that of another plugin, or one of the two faulted over it: why. The successor starts
-    /// cold.
+    /// No state was handed over: it was missing, refused, too large, that of another plugin, or one of the two faulted over it. Holds the
+    /// reason. The successor starts cold.
     Cold(String),
 }
 
-/// Why nothing was switched.
+/// The reasons why nothing was switched.
 #[derive(Debug, thiserror::Error)]
 pub enum SwitchError {
     /// The worker has ended.
     #[error("path {0} has ended")]
     Ended(Arc<str>),
-    /// The new decoder's schema differs, and what was bound to the old one would stay.
+    /// The new decoder's schema differs, and stages that were bound to the old one would remain.
     #[error("path {0}: the new decoder has another schema, so sampler and enrichers must be bound anew with it")]
     Unbound(Arc<str>),
     /// The new stages do not fit together.
@@ -69,7 +69,7 @@ pub enum SwitchError {
 // === impl Change ===
 
 impl Change {
-    /// Replaces stages of `bound`. On an error everything is as it was.
+    /// Replaces stages of `bound`. An error leaves everything unchanged.
     pub(crate) fn make(self, bound: &mut BoundStages) -> Result<Switched, SwitchError> {
         let stages = &mut bound.stages;
         let new_schema = self.decoder.as_ref().is_some_and(|new| new.schema() != stages.decoder.schema());
@@ -107,7 +107,7 @@ impl Change {
         }
         let Replaced { handovers, retired, .. } = replaced;
         bound.rebind(binding);
-        // The worker, who knows when the path stood still, fills in the rest.
+        // The worker fills in the rest, since it knows when the path stood still.
         Ok(Switched { pause_ns: 0, rows_during: 0, handovers, retired })
     }
 }
@@ -122,8 +122,8 @@ struct Replaced<'a> {
 // === impl Replaced ===
 
 impl Replaced<'_> {
-    /// Gives the state of `old` to `new`; a plugin of the same digest whose instance is merely bound anew counts as well. Only to
-    /// a plugin of the same name: a version number of one plugin's format says nothing to another.
+    /// Gives the state of `old` to `new`; also if a plugin of the same digest is merely bound anew. Only to a plugin of the same name: a
+    /// version number of one plugin's format means nothing to another.
     fn hand_over(&mut self, mut old: Box<dyn Plugin>, new: &mut dyn Plugin) {
         let name = Arc::clone(&old.id().name);
         let outcome = match old.export_state() {
@@ -137,7 +137,7 @@ impl Replaced<'_> {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(fault) => {
-                // A predecessor that is left alone anyway has done nothing new.
+                // A fault without a call of the predecessor is nothing new.
                 if fault.kind.is_own() {
                     self.observer.fault(&fault, Input::Other);
                 }

@@ -1,5 +1,5 @@
-//! The worker: the thread that owns a path. It naps until a batch is worth taking, takes what is there, and handles
-//! commands between two batches.
+//! The worker: the thread that owns a path. It sleeps until a batch is large or old enough, processes the records that are there, and
+//! handles commands between two batches.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,7 +14,7 @@ use crate::stages::{BoundStages, When};
 
 /// Interval at which a sampler may change the kernel plan.
 const TUNE_INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum time of the drain at the end, in case the source does not dry up.
+/// Maximum time of the drain at the end, in case the source never runs dry.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The state of a worker.
@@ -30,17 +30,17 @@ pub(crate) struct Worker {
     pub(crate) steered: bool,
 }
 
-/// When the slow things were last done.
+/// When the periodic work was last done.
 pub(crate) struct Clock {
     flushed: Instant,
     measured: Instant,
     audited: Instant,
     tuned: Instant,
-    /// The same by the time of a capture.
+    /// The time of the last `tune` by the clock of a capture.
     tuned_ns: Option<u64>,
     /// The ledger at the last call of `tune`.
     last_ledger: Ledger,
-    /// Why the last plan was refused, until one is taken.
+    /// Why the last plan was refused, until one is accepted.
     refused: String,
 }
 
@@ -62,7 +62,7 @@ impl Clock {
 }
 
 impl Clock {
-    /// The time since the last call of `tune`: in a replay by the time of its capture, so that each replay does the same.
+    /// Returns the time since the last call of `tune`: in a replay by the clock of its capture, so that each replay does the same.
     fn since_tuned(&mut self, time_ns: Option<u64>) -> Duration {
         let Some(now) = time_ns else { return self.tuned.elapsed() };
         Duration::from_nanos(now.saturating_sub(*self.tuned_ns.get_or_insert(now)))
@@ -93,8 +93,8 @@ impl Worker {
         self.finish();
     }
 
-    /// Takes what waits at this moment. What arrives meanwhile is left for the next round, unless it is worth a batch: so a
-    /// trickle is read in batches of an age, and a flood in batches of full size.
+    /// Processes the records that are there now. Later ones are left for the next round, unless there are enough for a batch: so a trickle
+    /// is read in batches of one age, and a flood in batches of full size.
     fn take(&mut self) {
         let mut owed = self.source.waiting_bytes();
         while owed > 0 {
@@ -123,7 +123,7 @@ impl Worker {
         taken
     }
 
-    /// Returns conversations to the router that the decoder rejects.
+    /// Returns conversations that the decoder rejects to the router.
     fn give_back(&mut self) {
         if !self.source.is_routed() {
             return;
@@ -135,7 +135,7 @@ impl Worker {
         }
     }
 
-    /// Handles the commands that wait. Returns whether to stop.
+    /// Handles the waiting commands. Returns whether to stop.
     fn poll_commands(&mut self) -> bool {
         loop {
             match self.commands.next() {
@@ -159,7 +159,7 @@ impl Worker {
             Command::Switch { change, rows, reply } => {
                 let began = Instant::now();
                 if change.decoder.is_some() {
-                    // Its metrics may be others: what was counted so far goes out under the old names.
+                    // The new metrics may differ: the counts so far go out under the old names.
                     self.bound.metrics.send(&mut *self.sink);
                 }
                 let replans = change.sampler.is_some() && self.bound.planned;
@@ -180,7 +180,7 @@ impl Worker {
         }
     }
 
-    /// The slow things, when their time has come.
+    /// Does the periodic work that is due.
     fn tick(&mut self) {
         let now = Instant::now();
         if now.duration_since(self.clock.flushed) >= self.limits.age {
@@ -213,7 +213,7 @@ impl Worker {
         self.clock.tuned_ns = self.source.time_ns();
         let replay = self.clock.tuned_ns.is_some();
         if replay {
-            // The statistics of a replay must not depend on when the last audit was.
+            // The statistics of a replay must not depend on the time of the last audit.
             self.audit();
         }
         let Some(sampler) = self.bound.stages.sampler.as_mut() else { return };
@@ -237,7 +237,7 @@ impl Worker {
             Ok(None) => return,
             Err(fault) => {
                 self.bound.observer.fault(&fault, Input::Other);
-                // After a fault the plan stays; but nobody answers for it any more if its sampler is not called again.
+                // After a fault the plan stays; but it is removed once its sampler is quarantined and never called again.
                 if fault.kind == FaultKind::Quarantined && self.steered {
                     tracing::warn!(path = %self.bound.path, "the sampler is quarantined; its kernel plan is taken back");
                     self.forget_plan();
@@ -247,7 +247,7 @@ impl Worker {
         };
         match self.apply(&plan) {
             Ok(()) => self.clock.refused.clear(),
-            // A sampler may try every second.
+            // A sampler may retry every second; the same reason is logged once.
             Err(reason) if reason == self.clock.refused => {}
             Err(reason) => {
                 tracing::warn!(path = %self.bound.path, %reason, "the sampler's kernel plan was refused; the plan before stays");
@@ -271,7 +271,7 @@ impl Worker {
         }
     }
 
-    /// Takes everything that is still in the ring.
+    /// Processes everything that is still in the ring.
     fn drain(&mut self) {
         let deadline = Instant::now() + DRAIN_DEADLINE;
         while self.source.waiting_bytes() > 0 && Instant::now() < deadline {

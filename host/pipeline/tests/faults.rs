@@ -1,4 +1,4 @@
-//! Stages that fail: what their fallback does to the batch, how the rows are marked, and that every row is counted.
+//! Stages that fail: the effect of their fallback on the batch, the marks of the rows, and that every row is counted.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first wrong answer")]
 
@@ -28,7 +28,7 @@ fn fails(base: &mut Base, step: &'static str, kind: FaultKind, fallback: Fallbac
     base.faulty.store(true, SeqCst);
 }
 
-/// The ledger after 100 records, and what arrived.
+/// Returns the ledger after 100 records, and the rows that arrived.
 fn hundred(plugins: (Numbers, Keep, Tag)) -> (Ledger, Vec<Kept>, Shelf) {
     let (ring, shelf) = (Ring::default(), Shelf::default());
     let path = path(&ring, &shelf, stages(plugins));
@@ -39,7 +39,7 @@ fn hundred(plugins: (Numbers, Keep, Tag)) -> (Ledger, Vec<Kept>, Shelf) {
     (ledger, kept, shelf)
 }
 
-/// What the rows of a batch say of faults.
+/// Returns the marks of the rows of a batch.
 fn marks(kept: &Kept) -> Option<Vec<&str>> {
     let field = kept.schema.named("host.fault")?;
     assert_eq!(field, kept.schema.fields.len() - 1, "behind all others");
@@ -155,7 +155,7 @@ fn only_batches_with_a_fault_are_marked_and_all_of_them_share_one_schema() {
         ring.push(0..10);
         settle(&path, round * 10);
         if round == 10 {
-            // A shadow that comes or goes changes nothing about the rows.
+            // A shadow that starts or ends does not change the rows.
             drop(path.shadow(Candidate::Sampler(Box::new(keep(1))), 1.0).unwrap());
         }
     }
@@ -163,12 +163,12 @@ fn only_batches_with_a_fault_are_marked_and_all_of_them_share_one_schema() {
     let kept = shelf.kept.lock().unwrap();
     let (marked, plain): (Vec<&Kept>, Vec<&Kept>) = kept.iter().partition(|kept| marks(kept).is_some());
     assert!(marked.iter().map(|kept| kept.batch.num_rows()).sum::<usize>() == 100 && !plain.is_empty());
-    // A sink works out once per address what to do with a schema, and remembers few.
+    // A sink plans a schema once per address, and caches few plans.
     assert!(marked.iter().all(|kept| Arc::ptr_eq(&kept.schema, &marked[0].schema)));
     assert!(plain.iter().all(|kept| Arc::ptr_eq(&kept.schema, &plain[0].schema)));
 }
 
-/// Notes every fault, and what the call was given.
+/// Notes every fault, and the input of the call.
 #[derive(Default)]
 struct Notebook(Mutex<Vec<String>>);
 

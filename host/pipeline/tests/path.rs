@@ -1,4 +1,4 @@
-//! A fake ring through all stages to a shelf: what arrives, what is counted, what a fault does.
+//! A fake ring through all stages to a fake sink: the rows that arrive, the counts, the effect of a fault.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first wrong answer")]
 
@@ -102,7 +102,7 @@ fn a_plan_reaches_the_kernel_and_ends_with_its_sampler() {
     let path = path(&ring, &shelf, Stages { sampler: Some(Box::new(sampler)), ..stages() });
     until("the plan is applied", || ring.plan.lock().unwrap().as_ref() == Some(&plan));
 
-    // It ends with the sampler that made it.
+    // The plan ends with the sampler that made it.
     path.switch(Change { sampler: Some(Some(Box::new(keep(10)))), ..Change::default() }).unwrap();
     assert_eq!(ring.plan.lock().unwrap().as_ref(), Some(&KernelPlan::default()));
 }

@@ -1,4 +1,4 @@
-//! Candidates beside live plugins: what is compared, what is reported, and that the live path does not notice.
+//! Candidates beside live plugins: what is compared, what is reported, and that the live path is not affected.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may stop at the first wrong answer")]
 
@@ -46,7 +46,7 @@ fn compared(shadow: &Shadow, rows: u64) -> Comparison {
     shadow.comparison()
 }
 
-/// What became of `records` records along `stages`, with a candidate beside them.
+/// Returns the comparison after `records` records along `stages` with a candidate beside them.
 fn compare(stages: Stages, candidate: Candidate, records: u64) -> Comparison {
     let (ring, shelf) = (Ring::default(), Shelf::default());
     let path = path(&ring, &shelf, stages);
@@ -75,7 +75,7 @@ fn verdicts_are_compared_under_the_same_randomness() {
     let stages = || Stages { sampler: Some(Box::new(half(0.5))), ..live() };
     let same = compare(stages(), sampler(half(0.5)), 10_000);
     assert_eq!((same.rows, same.differing), (10_000, 0));
-    // Who keeps more keeps at least the same rows: 10 % of all are between the two.
+    // A sampler that keeps more keeps at least the same rows: 10 % of all are between the two.
     let more = compare(stages(), sampler(half(0.6)), 10_000);
     assert_eq!(more.differing, more.candidate_rows - more.live_rows);
     assert!((800..1200).contains(&more.differing), "{more:?}");
@@ -100,7 +100,7 @@ fn the_cost_is_that_of_the_control_on_the_same_thread_where_there_is_one() {
             comparison.batches > batch
         });
     }
-    // It works on one batch in eight, so that it costs the machine little.
+    // The control works on one batch in eight, so that it costs the machine little.
     assert_eq!((comparison.cost, comparison.live_ns * 3), (1.5, comparison.candidate_ns * 2));
     assert_eq!(comparison.live_ns, 2_000 * comparison.batches.div_ceil(8));
     assert!(comparison.timed_rows > 0 && comparison.timed_rows < comparison.rows / 4, "{comparison:?}");
@@ -118,13 +118,13 @@ fn a_blocked_candidate_delays_nothing_and_what_it_misses_is_dropped_and_counted(
     blocked.store(true, SeqCst);
     let shadow = path.shadow(sampler(candidate), 1.0).unwrap();
     ring.push(0..50_000);
-    // It ends while the candidate is still within its first call.
+    // The path ends while the candidate is still within its first call.
     let ledger = path.stop();
     assert!(ledger.balanced() && ledger.kept == 25_000, "{ledger:?}");
     let comparison = shadow.comparison();
     assert_eq!((comparison.batches, comparison.left_out), (0, 0));
     assert!(comparison.dropped > 400, "{comparison:?}");
-    // It works off what still waited for it, and every batch is accounted for.
+    // The candidate finishes the waiting samples, and every batch is accounted for.
     blocked.store(false, SeqCst);
     let batches = calls.calls.load(SeqCst);
     until("every batch was compared or dropped", || {
@@ -149,7 +149,7 @@ fn a_shadow_ends_with_its_handle_even_while_its_candidate_is_blocked() {
     settle(&path, 200);
     blocked.store(false, SeqCst);
     until("the candidate is gone", || alive.strong_count() == 0);
-    // There is room for the next one.
+    // The slot is free for the next candidate.
     let shadow = path.shadow(sampler(keep(1)), 1.0).unwrap();
     assert_eq!(send(&ring, &path, &shadow, 100).faults, 0);
 }
@@ -206,7 +206,7 @@ fn batches_that_the_live_plugin_failed_on_are_not_compared() {
         let shadows = candidates.map(|candidate| path.shadow(candidate, 1.0).unwrap());
         ring.push(0..100);
         settle(&path, 100);
-        // From here on nobody fails.
+        // From here on no stage fails.
         faulty.iter().for_each(|faulty| faulty.store(false, SeqCst));
         ring.push(0..50);
         settle(&path, 150);
@@ -253,7 +253,7 @@ fn what_a_candidate_reads_is_decoded_before_the_sampler_only_while_it_is_there()
     let asked = Arc::clone(&live_decoder.3.asked);
     let path = path(&ring, &shelf, Stages { decoder: Box::new(live_decoder), ..live() });
     let mut candidate = keep(1);
-    // The fake insists on finding all that it wants.
+    // The fake requires all columns that it wants.
     candidate.3 = vec![0, 1];
     let shadow = path.shadow(sampler(candidate), 1.0).unwrap();
     assert_eq!(send(&ring, &path, &shadow, 100).faults, 0);
@@ -263,7 +263,7 @@ fn what_a_candidate_reads_is_decoded_before_the_sampler_only_while_it_is_there()
     settle(&path, 200);
     assert_eq!(asked.lock().unwrap().last(), Some(&vec![1]));
 
-    // Of batches that it does not see, nothing more is asked.
+    // Batches that the shadow does not see need no additional fields.
     let mut candidate = keep(1);
     candidate.3 = vec![0, 1];
     let shadow = path.shadow(sampler(candidate), 0.5).unwrap();
@@ -307,7 +307,7 @@ fn a_decoder_that_reads_one_row_in_a_hundred_otherwise_is_reported_as_one_percen
 fn fields_that_are_decoded_for_kept_rows_only_are_compared_too() {
     let mut candidate = numbers("a");
     candidate.3.value = |name, value| if name == "time" { value + 1 } else { value };
-    // Of every ten rows one is kept, and `time` is not asked for before.
+    // One row of ten is kept, and `time` is decoded only after that.
     let stages = Stages { sampler: Some(Box::new(keep(10))), ..live() };
     let comparison = compare(stages, decoder(candidate), 1000);
     assert_eq!((comparison.rows, comparison.differing), (1000, 100));
@@ -393,7 +393,7 @@ fn a_shadow_needs_a_live_plugin_and_a_slot_of_its_own() {
     elsewhere.3 = vec![17];
     drop(_first);
     assert!(matches!(path.shadow(sampler(elsewhere), 1.0), Err(ShadowError::Misfit { .. })));
-    // One of each may run beside the others.
+    // A candidate of each role may run beside the others.
     let _all = (path.shadow(sampler(keep(1)), 1.0).unwrap(), path.shadow(decoder(numbers("a")), 1.0).unwrap());
     let shadow = path.shadow(enricher(tag("x")), 1.0).unwrap();
     assert_eq!(send(&ring, &path, &shadow, 1000).differing, 0);
@@ -422,7 +422,7 @@ fn a_shadow_goes_on_when_another_plugin_is_replaced() {
     let path = path(&ring, &shelf, live());
     let beside_sampler = path.shadow(sampler(keep(1)), 1.0).unwrap();
     let beside_enricher = path.shadow(enricher(tag("x")), 1.0).unwrap();
-    // A new decoder of the same schema; and another enricher in front of the one that is there, bound anew.
+    // A new decoder of the same schema; and another enricher in front of the present one, which is bound anew.
     path.switch(Change { decoder: Some(Box::new(numbers("a"))), ..Change::default() }).unwrap();
     assert_eq!(send(&ring, &path, &beside_sampler, 100).faults, 0);
     compared(&beside_enricher, 100);

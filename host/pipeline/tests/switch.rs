@@ -1,4 +1,4 @@
-//! Plugins replaced while records flow: nothing lost, nothing twice, state handed over, and all or nothing.
+//! Plugins replaced while records flow: no row lost or counted twice, state handed over, and all or nothing.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests may stop at the first wrong answer")]
 
@@ -66,8 +66,7 @@ fn a_sampler_goes_on_with_the_state_of_its_predecessor() {
     assert_eq!(state.load(SeqCst), 42);
 }
 
-/// A switch to a sampler whose hand-over goes wrong in this step, of the old one or of the new one: what was said, and what the
-/// path did afterwards.
+/// Switches to a sampler whose handover fails in this step, of the old one or of the new one: checks the outcome and the path after it.
 fn handed_over(step: &'static str, kind: FaultKind) {
     let (ring, shelf) = (Ring::default(), Shelf::default());
     let path = path(&ring, &shelf);

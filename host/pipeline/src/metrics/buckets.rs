@@ -26,12 +26,12 @@ const MANTISSAS: [u64; 31] = [
     0x000d_fc97_337b_9b5f, 0x000e_a4af_a2a4_90da, 0x000f_5076_5b6e_4540,
 ];
 
-/// Counts of values in one unit, kept in the unit they are exported in.
+/// Counts of values, stored in the unit of the export.
 #[derive(Debug, Clone)]
 pub(super) struct Buckets {
-    /// The factor of a value before it is counted: 1e-9 makes seconds of nanoseconds.
+    /// The factor that a value is multiplied by before it is counted: 1e-9 turns nanoseconds into seconds.
     factor: f64,
-    /// How often pairs of buckets were merged.
+    /// Number of times that pairs of buckets were merged.
     halvings: u32,
     /// Bucket of `counts[0]`.
     first: i32,
@@ -73,7 +73,7 @@ impl Buckets {
         self.count == 0
     }
 
-    /// The exported histogram.
+    /// Returns the exported histogram.
     pub(super) fn histogram(&self) -> Histogram {
         let scale = FINEST.saturating_sub(self.halvings).cast_signed();
         if self.count == 0 {
@@ -116,13 +116,13 @@ impl Buckets {
         }
     }
 
-    /// The number of buckets, with this one.
+    /// Returns the number of buckets including this one.
     fn span_with(&self, bucket: i32) -> usize {
         let last = self.first + i32::try_from(self.counts.len()).unwrap_or(i32::MAX) - 1;
         usize::try_from(last.max(bucket) - self.first.min(bucket) + 1).unwrap_or(usize::MAX)
     }
 
-    /// Merges pairs of buckets: each begins and ends where two finer ones do.
+    /// Merges pairs of buckets: the bounds of each pair are those of a coarser bucket.
     fn halve(&mut self) {
         let (first, counts) = (self.first, std::mem::take(&mut self.counts));
         self.halvings += 1;
@@ -137,7 +137,7 @@ impl Buckets {
     }
 }
 
-/// The bucket of a positive, normal number at the finest scale.
+/// Returns the bucket of a positive, normal number at the finest scale.
 fn bucket(value: f64) -> i32 {
     let bits = value.to_bits();
     let mantissa = bits & ((1 << 52) - 1);

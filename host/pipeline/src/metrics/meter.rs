@@ -14,14 +14,14 @@ pub(super) struct Meter<'a> {
 enum Test<'a> {
     Number(&'a [u32], u32),
     Flag(&'a [u8], u32),
-    /// Its column is missing: it never holds.
+    /// The column is missing: the condition never holds.
     Never,
 }
 
 /// A measured column.
 struct Values<'a> {
     numbers: Numbers<'a>,
-    /// Whether a 0 is no measurement.
+    /// Whether a 0 means that there is no measurement.
     omit_zero: bool,
 }
 
@@ -43,7 +43,7 @@ impl<'a> Meter<'a> {
         self.only.iter().all(|only| only.holds(row))
     }
 
-    /// The value of a row, unless it is not known.
+    /// Returns the value of a row, unless it is unknown.
     pub(super) fn known(&self, row: usize) -> Option<u64> {
         self.values.as_ref()?.known(row)
     }
@@ -80,7 +80,7 @@ impl<'a> Values<'a> {
         Some(Self { numbers, omit_zero })
     }
 
-    /// The value of a row, unless it is not known.
+    /// Returns the value of a row, unless it is unknown.
     fn known(&self, row: usize) -> Option<u64> {
         let value = match self.numbers {
             Numbers::U32(values) => values.get(row).copied()?.into(),

@@ -158,7 +158,7 @@ fn a_schema_of_many_metrics_gets_fewer_series() {
     assert_eq!(metrics.collect()[63].points.len(), 26);
 }
 
-/// A schema with so many dimensions whose names have 100 bytes, and so many distributions.
+/// A schema with this many dimensions, whose names have 100 bytes, and this many distributions.
 fn wide(dimensions: usize, metrics: usize) -> Arc<Schema> {
     let mut schema = (*schema()).clone();
     let dimension = Field { field_use: FieldUse::Dimension, ..schema.fields[2].clone() };
@@ -169,7 +169,7 @@ fn wide(dimensions: usize, metrics: usize) -> Arc<Schema> {
     Arc::new(schema)
 }
 
-/// A row for each number, that has it in every dimension.
+/// A row for each number, which is its value in every dimension.
 fn numbered(schema: &Arc<Schema>, rows: std::ops::Range<u64>) -> Batch {
     let count = usize::try_from(rows.end - rows.start).unwrap();
     let mut batch = Batch::new(Arc::clone(schema), count);
@@ -181,7 +181,7 @@ fn numbered(schema: &Arc<Schema>, rows: std::ops::Range<u64>) -> Batch {
     batch
 }
 
-/// What was handed over, part by part: points and the bytes of their attributes.
+/// The parts that were sent: points and the bytes of their attributes.
 #[derive(Default)]
 struct Parts(Vec<(usize, usize)>);
 
@@ -232,7 +232,7 @@ fn series_share_their_attributes_with_all_their_points() {
     assert!(data.iter().all(|metric| Arc::ptr_eq(&metric.points[0].attributes, &data[0].points[0].attributes)));
 }
 
-/// The attributes of the series that a dimension makes.
+/// The attributes of the series of a dimension.
 fn told(column_type: ColumnType, column: ArrayRef) -> Vec<Vec<(String, AttributeValue)>> {
     let mut schema = (*wide(1, 1)).clone();
     schema.fields[2].column_type = column_type;
@@ -256,7 +256,7 @@ fn a_dimension_of_any_type_goes_out_as_what_it_is_and_no_two_series_look_the_sam
     let not_a_number = f64::from_bits(f64::NAN.to_bits() | 1);
     let floats: ArrayRef = Arc::new(arrow_array::Float64Array::from(vec![0.5, 0.0, -0.0, f64::NAN, not_a_number]));
     let float = |value: f64| one(AttributeValue::Float(value.into()));
-    // As in every column of numbers, 0 says that there is nothing.
+    // As in every column of numbers, 0 means that there is no value.
     assert_eq!(told(ColumnType::F64, floats), [float(0.5), Vec::new(), float(f64::NAN)]);
     let large: ArrayRef = Arc::new(UInt64Array::from(vec![u64::MAX, 7]));
     assert_eq!(told(ColumnType::U64, large), [one(AttributeValue::Text(u64::MAX.to_string())), one(AttributeValue::Int(7))]);

@@ -11,7 +11,7 @@ use crate::sampling;
 use crate::shadow::tally::Finding;
 use crate::shadow::value::{Column, Value, describe, say};
 
-/// Maximum differing fields that an example names.
+/// Maximum number of differing fields that an example names.
 const NAMED: usize = 4;
 
 /// A field that both have, and its index in each.
@@ -21,11 +21,11 @@ pub(crate) struct Common {
     pub(crate) candidate: usize,
 }
 
-/// The rows of both for one record, or in one place; None where only one of the two has a row.
+/// The rows of both for one record, or at one index; None if one of the two has no row.
 pub(crate) type Pair = (Option<usize>, Option<usize>);
 
-/// The fields of the same name and type, the names that only the live plugin has, and those that only the candidate has. A
-/// field whose type differs is among both.
+/// Returns the fields of the same name and type, the names that only the live plugin has, and those that only the candidate has. A field
+/// whose type differs is in both lists.
 pub(crate) fn fields(live: &[Field], candidate: &[Field]) -> (Vec<Common>, Vec<String>, Vec<String>) {
     let same = |a: &Field, b: &Field| a.name == b.name && a.column_type == b.column_type;
     let place = |field: &Field| candidate.iter().position(|other| same(field, other));
@@ -37,7 +37,7 @@ pub(crate) fn fields(live: &[Field], candidate: &[Field]) -> (Vec<Common>, Vec<S
     (shared.collect(), only(live, candidate), only(candidate, live))
 }
 
-/// Verdicts over the same rows under the same randomness, unless a sampler chooses its own.
+/// Compares verdicts over the same rows under the same randomness, unless a sampler chooses its own.
 pub(crate) fn verdicts(batch: &Batch, live: &Decisions, drawn: &[u64], candidate: &Decisions) -> Finding {
     let kernel = sampling::kernel_thresholds(batch);
     let side = Side::of(batch);
@@ -64,8 +64,7 @@ pub(crate) fn verdicts(batch: &Batch, live: &Decisions, drawn: &[u64], candidate
     finding
 }
 
-/// Pairs the rows of two decoders that stand for the same record. Where one of them does not make one row per record, rows are paired
-/// by their place.
+/// Pairs the rows of two decoders for the same record. If one of them does not make one row per record, rows are paired by their index.
 pub(crate) fn pairs(records: u32, live: &Decoded, candidate: &Decoded) -> Vec<Pair> {
     let records = records as usize;
     let row_per_record = |decoded: &Decoded| decoded.batch.rows + decoded.undecodable.len() == records;
@@ -78,8 +77,8 @@ pub(crate) fn pairs(records: u32, live: &Decoded, candidate: &Decoded) -> Vec<Pa
     sides.filter(|sides| *sides != (None, None)).collect()
 }
 
-/// Values of two decoders, or of two enrichers, over paired rows. `input` is what may be shown of the rows of enrichers; those of
-/// decoders speak for themselves.
+/// Compares values of two decoders, or of two enrichers, over paired rows. `input` shows the rows of enrichers; those of decoders show
+/// themselves.
 pub(crate) fn rows(
     live: &Side<'_>,
     candidate: &Side<'_>,
@@ -129,12 +128,12 @@ pub(crate) fn rows(
     finding
 }
 
-/// The columns of one of the two.
+/// The columns of one of the two plugins.
 pub(crate) struct Side<'a> {
     fields: &'a [Field],
-    /// By field; None where it was not asked for.
+    /// The columns by field; None if not requested.
     columns: Vec<Option<Column<'a>>>,
-    /// Columns with values for some rows only, by field; and where in them each row's values are.
+    /// Columns with values for some rows only, by field; and the position of each row's values in them.
     later: Vec<Option<Column<'a>>>,
     places: Vec<Option<usize>>,
 }
@@ -142,7 +141,7 @@ pub(crate) struct Side<'a> {
 // === impl Side ===
 
 impl<'a> Side<'a> {
-    /// The columns of a batch, as far as they are there.
+    /// The columns of a batch that exist.
     pub(crate) fn of(batch: &'a Batch) -> Self {
         let columns = batch.columns.iter().map(|column| column.as_ref().map(Column::of)).collect();
         Self { fields: &batch.schema.fields, columns, later: Vec::new(), places: Vec::new() }
@@ -197,7 +196,7 @@ impl<'a> RowOfRecord<'a> {
         Self { undecodable: decoded.undecodable.iter().peekable(), next: 0 }
     }
 
-    /// The row of the next record; None if it has none.
+    /// Returns the row of the next record; None if it has none.
     fn of(&mut self, record: usize) -> Option<usize> {
         if self.undecodable.next_if(|undecodable| **undecodable as usize == record).is_some() {
             return None;

@@ -1,14 +1,14 @@
-//! Why a candidate is not compared.
+//! The reasons why a candidate is not compared.
 
 use std::sync::Arc;
 
-/// Why a candidate is not compared.
+/// The reasons why a candidate is not compared.
 #[derive(Debug, thiserror::Error)]
 pub enum ShadowError {
     /// The worker has ended.
     #[error("path {0} has ended")]
     Ended(Arc<str>),
-    /// A candidate for a slot that nothing is live in.
+    /// The slot of the candidate has no live plugin.
     #[error("path {path}: there is nothing in slot {slot} to compare with; `host plugin list` shows what is where")]
     Alone {
         /// The path.
@@ -16,7 +16,7 @@ pub enum ShadowError {
         /// The slot.
         slot: Arc<str>,
     },
-    /// A second candidate for one slot.
+    /// The slot has a candidate already.
     #[error("path {path}: slot {slot} has a shadow already; promote or discard it first")]
     Shadowed {
         /// The path.
@@ -24,7 +24,7 @@ pub enum ShadowError {
         /// The slot.
         slot: Arc<str>,
     },
-    /// A candidate that was bound to other rows than those of its slot.
+    /// The candidate was bound to other rows than those of its slot.
     #[error(
         "path {path}: the candidate for slot {slot} reads fields that the rows there do not have; bind it to the live schema"
     )]
@@ -34,14 +34,14 @@ pub enum ShadowError {
         /// The slot.
         slot: Arc<str>,
     },
-    /// The system gave no thread to a candidate.
+    /// The system did not create the candidate's thread.
     #[error("path {path}: no thread for the shadow of slot {slot}: {source}")]
     Thread {
         /// The path.
         path: Arc<str>,
         /// The slot.
         slot: Arc<str>,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! The handle of a shadow run: its start, what was compared so far, its end.
+//! The handle of a shadow run: its start, its comparison, its end.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,7 +13,7 @@ use super::tap::{Sample, Tap};
 use super::{Candidate, Known, ROOM, Shared};
 use crate::command::Command;
 
-/// A shadow run. Dropping it ends it: its thread ends after the call at hand, and takes the candidate with it.
+/// A shadow run. Dropping it ends it: its thread ends after the current call, and drops the candidate.
 pub struct Shadow {
     slot: Arc<str>,
     sender: CommandSender<Command>,
@@ -45,7 +45,7 @@ impl Prepared {
         let Self { candidate, control, samples, shared } = self;
         let slot = Arc::clone(&candidate.id().slot);
         let runner = Runner::new(candidate, control, known, samples, Arc::clone(&shared));
-        // Linux shows 15 characters.
+        // Linux shows 15 characters of a thread's name.
         let thread = std::thread::Builder::new().name(format!("shadow-{slot}")).spawn(move || runner.run());
         match thread {
             Ok(thread) => Ok(Shadow { slot, sender, thread: thread.thread().clone(), shared }),
@@ -66,7 +66,7 @@ impl Shadow {
         &self.slot
     }
 
-    /// The comparison so far. Batches that the live plugin failed on are not compared.
+    /// Returns the comparison so far. Batches on which the live plugin failed are not compared.
     #[must_use]
     pub fn comparison(&self) -> Comparison {
         let mut comparison = self.shared.tally().read();
@@ -75,8 +75,8 @@ impl Shadow {
         comparison
     }
 
-    /// Why it ended: its live plugin was replaced, or the path stopped. None while it goes on. Batches that were on their way to the
-    /// candidate by then are still compared.
+    /// Returns why it ended: its live plugin was replaced, or the path stopped. None while it goes on. Batches already on their way to the
+    /// candidate are still compared.
     #[must_use]
     pub fn ended(&self) -> Option<String> {
         self.shared.ended.get().cloned()
@@ -92,6 +92,6 @@ impl Drop for Shadow {
 
 fn dismiss(sender: &CommandSender<Command>, shared: &Arc<Shared>) {
     shared.over.store(true, Relaxed);
-    // A worker that has ended has nothing to take away.
+    // A worker that has ended has no tap to remove.
     let _ = sender.send(Command::Dismiss(Arc::clone(shared)));
 }

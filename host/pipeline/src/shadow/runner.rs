@@ -1,4 +1,4 @@
-//! The candidate's end of a shadow run: a thread that calls it with what the live plugin saw.
+//! The candidate's end of a shadow run: a thread that calls it with the input of the live plugin.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,21 +13,21 @@ use crate::shadow::tally::{Finding, Times};
 use crate::shadow::tap::{Completed, Sample};
 use crate::shadow::{Candidate, Known, Shared};
 
-/// First and longest sleep while no sample waits. The thread polls, because waking it would cost the live path a system call per batch;
-/// within the longest sleep no more arrives at a normal rate than there is room for.
+/// Minimum and maximum sleep while no sample waits. The thread polls, because waking it would cost the live path a system call per batch;
+/// at a normal rate no more arrives within the maximum sleep than there is room for.
 const NAP: Duration = Duration::from_millis(1);
 const LONGEST_NAP: Duration = Duration::from_millis(8);
 
 /// The control works on one batch in eight: enough for a median, at an eighth of the processor time.
 const TIMED: u64 = 8;
 
-/// Niceness of the thread. Not 19: a thread that runs only while no other wants to cannot keep the deadline of a call.
+/// Niceness of the thread. Not 19: a thread that runs only on idle processors cannot meet the deadline of a call.
 const NICENESS: i32 = 10;
 
 /// The state of the thread of a shadow run.
 pub(crate) struct Runner {
     candidate: Contender,
-    /// Another instance of the live plugin, for its time.
+    /// Another instance of the live plugin, for a fair comparison of time.
     control: Option<Contender>,
     /// Number of batches so far.
     batches: u64,
@@ -40,7 +40,7 @@ pub(crate) struct Runner {
 struct Contender {
     plugin: Candidate,
     stats: Arc<CallStats>,
-    /// The fields that it and the live decoder, or enricher, both have.
+    /// The fields that both it and the live decoder, or enricher, have.
     fields: Vec<compare::Common>,
 }
 
@@ -67,7 +67,7 @@ impl Runner {
         Self { candidate, control, batches: 0, known, samples, shared }
     }
 
-    /// Runs the thread until the handle is dropped, or the worker has dismissed the candidate and no sample waits any more.
+    /// Runs the thread until the handle is dropped, or the worker has dismissed the candidate and no sample waits.
     pub(crate) fn run(mut self) {
         if let Err(error) = rustix::process::nice(NICENESS) {
             tracing::debug!(%error, "a shadow runs at the priority of the live path");
@@ -97,7 +97,7 @@ impl Runner {
             Sample::Run { live_ns, .. } | Sample::Rows { live_ns, .. } | Sample::Kept { live_ns, .. } => *live_ns,
             Sample::Stats(stats) => return self.tune(stats),
         };
-        // Who goes second finds the batch in the caches: they take turns.
+        // The second to run finds the batch in the caches: they alternate.
         let (timed, control_first) = (self.batches.is_multiple_of(TIMED), (self.batches / TIMED).is_multiple_of(2));
         self.batches += 1;
         let mut control_ns = None;
@@ -121,7 +121,7 @@ impl Runner {
     }
 
     fn tune(&mut self, stats: &Stats) {
-        // Plans are for the kernel, and neither has a say there.
+        // The plans would go to the kernel; neither of the two may steer it.
         if let Some(Contender { plugin: Candidate::Sampler(sampler), .. }) = &mut self.control {
             let _ = sampler.tune(stats);
         }
@@ -136,7 +136,7 @@ impl Runner {
 // === impl Contender ===
 
 impl Contender {
-    /// With the fields that only the live plugin has, and those that only this one has.
+    /// Also returns the fields that only the live plugin has, and those that only this one has.
     fn new(plugin: Candidate, known: &Known) -> (Self, Vec<String>, Vec<String>) {
         let (fields, missing, added) = match &plugin {
             Candidate::Decoder(decoder) => compare::fields(&known.schema.fields, &decoder.schema().fields),
@@ -147,8 +147,8 @@ impl Contender {
         (Self { plugin, stats, fields }, missing, added)
     }
 
-    /// Compares its results on a batch with those of the live plugin; also returns the nanoseconds that its calls took. None for a
-    /// sample of another role, which no tap offers.
+    /// Compares its results on a batch with those of the live plugin; also returns the nanoseconds that its calls took. None for a sample
+    /// of another role, which no tap offers.
     fn answer(&mut self, sample: &Sample, known: &Known) -> (Option<Result<Finding, Fault>>, u64) {
         let before = self.stats.total_ns.load(Relaxed);
         let found = match (&mut self.plugin, sample) {
@@ -170,13 +170,13 @@ impl Contender {
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        // Only if nothing better is known.
+        // Used only without another reason.
         self.shared.end("the candidate's thread has ended");
         std::mem::take(&mut *self.shared.buffers.lock());
     }
 }
 
-/// Asks the candidate for the fields that the live decoder was asked for, as far as it has them.
+/// Asks the candidate for the fields that the live decoder was asked for, if it has them.
 fn decode(decoder: &mut dyn Decoder, live: &Decoding<'_>, fields: &[compare::Common]) -> Result<Finding, Fault> {
     let Decoding { run, decoded, completed } = *live;
     let asked = |at_once: bool| {

@@ -7,7 +7,7 @@ use crate::sampling::Randomness;
 /// Number of cost ratios that are kept: a sample of all batches. The median of 512 is within 5 % of the ranks.
 const RATIOS: usize = 512;
 
-/// Maximum examples of one batch, so that they are not all of one moment.
+/// Maximum number of examples of one batch, so that they are not all from one moment.
 pub(crate) const PER_BATCH: usize = 3;
 
 /// The differences in one batch.
@@ -17,22 +17,22 @@ pub(crate) struct Finding {
     pub(crate) differing: u64,
     pub(crate) live_rows: u64,
     pub(crate) candidate_rows: u64,
-    /// At most [`PER_BATCH`].
+    /// At most [`PER_BATCH`] examples.
     pub(crate) examples: Vec<Example>,
 }
 
-/// The times that one batch took, nanoseconds.
+/// The durations for one batch, nanoseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Times {
     pub(crate) live_ns: u64,
     pub(crate) candidate_ns: u64,
 }
 
-/// The sums.
+/// The sums of a shadow run.
 pub(crate) struct Tally {
     comparison: Comparison,
     ratios: Vec<f64>,
-    /// Batches that had a ratio.
+    /// Number of batches with a cost ratio.
     timed: u64,
     chance: Randomness,
 }
@@ -63,12 +63,12 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Fields that only one of the two has.
+    /// Sets the fields that only one of the two has.
     pub(crate) fn fields(&mut self, missing: Vec<String>, added: Vec<String>) {
         (self.comparison.missing_fields, self.comparison.added_fields) = (missing, added);
     }
 
-    /// Adds a batch that both have worked on; with their times, if it was timed.
+    /// Adds a batch that both have processed; with their times, if it was timed.
     pub(crate) fn add(&mut self, finding: Finding, times: Option<Times>) {
         let sums = &mut self.comparison;
         sums.batches += 1;
@@ -93,14 +93,14 @@ impl Tally {
         self.comparison.faults += 1;
     }
 
-    /// The sums now.
+    /// Returns the current sums.
     pub(crate) fn read(&self) -> Comparison {
         let mut ratios = self.ratios.clone();
         ratios.sort_unstable_by(f64::total_cmp);
         Comparison { cost: ratios.get(ratios.len() / 2).copied().unwrap_or(0.0), ..self.comparison.clone() }
     }
 
-    /// Keeps a ratio so that each of all batches has the same chance to be among those kept (Vitter's algorithm R).
+    /// Samples a ratio so that each batch has the same chance to be kept (Vitter's algorithm R).
     fn ratio(&mut self, ratio: f64) {
         self.timed += 1;
         if self.ratios.len() < RATIOS {
@@ -121,7 +121,7 @@ mod tests {
     fn the_cost_is_the_median_over_all_batches_and_takes_bounded_room() {
         let mut tally = Tally::default();
         assert_eq!(tally.read().cost, 0.0);
-        // A tenth of the batches was interrupted; the later half costs the same as the first.
+        // A tenth of the batches was interrupted; the later half costs as much as the first.
         for batch in 0..10_000 {
             let candidate_ns = if batch % 10 == 0 { 1_000_000 } else { 1500 };
             tally.add(Finding::default(), Some(Times { live_ns: 1000, candidate_ns }));

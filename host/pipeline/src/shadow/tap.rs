@@ -1,4 +1,4 @@
-//! The worker's end of a shadow run: it chooses the batches that are compared, and hands samples of them over.
+//! The worker's end of a shadow run: it chooses the batches to compare, and hands over samples of them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,28 +11,28 @@ use crate::binding::Binding;
 use crate::blueprint::Stages;
 use crate::shadow::{Candidate, Known, ROOM, ShadowError, Shared};
 
-/// Input and result of a call of the live plugin, with the nanoseconds that it took.
+/// Input and result of a call of the live plugin, with its duration in nanoseconds.
 pub(crate) enum Sample {
-    /// A run of records and the rows that were made of it.
+    /// A run of records and the rows decoded from it.
     Run { bytes: Vec<u8>, records: u32, decoded: Decoded, completed: Option<Completed>, live_ns: u64 },
     /// Rows, their thresholds, and the randomness that each was compared with.
     Rows { batch: Batch, decisions: Decisions, drawn: Vec<u64>, live_ns: u64 },
-    /// Kept rows, and the columns that were added.
+    /// Kept rows, and the added columns.
     Kept { batch: Batch, added: Added, live_ns: u64 },
     /// The statistics that a sampler was given.
     Stats(Stats),
 }
 
-/// The columns that a decoder was asked for later.
+/// The columns that the decoder completed later.
 pub(crate) struct Completed {
-    /// The rows of the run, rising.
+    /// The rows of the run, in ascending order.
     pub(crate) rows: Vec<u32>,
     pub(crate) fields: Vec<usize>,
-    /// One per field, with a value per row of `rows`.
+    /// One column per field, with a value per row of `rows`.
     pub(crate) columns: Vec<ArrayRef>,
 }
 
-/// A tap at a live plugin: its input and results go to a candidate.
+/// A tap on a live plugin: its input and results go to a candidate.
 pub(crate) struct Tap {
     /// The index of an enricher among the enrichers.
     pub(crate) place: usize,
@@ -40,12 +40,12 @@ pub(crate) struct Tap {
     role: Role,
     /// The fields that the candidate reads.
     wanted: Vec<usize>,
-    /// Its live plugin, and the schema behind it (of a sampler, in front of it). The shadow ends when they change.
+    /// Its live plugin, and the schema after it (for a sampler, before it). The shadow ends when they change.
     live: Option<(PluginId, Arc<Schema>)>,
-    /// The share of batches that is compared, and how much of it is saved up: 2^32 is one batch.
+    /// The share of batches that is compared, and how much of it has accumulated: 2^32 is one batch.
     share: u64,
     saved: u64,
-    /// Whether the next batch is compared, if that is decided already.
+    /// Whether the next batch is compared, if already decided.
     turn: Option<bool>,
     samples: SyncSender<Sample>,
     shared: Arc<Shared>,
@@ -64,7 +64,7 @@ pub(crate) struct Taps {
     run: Option<Seen>,
 }
 
-/// What is known so far of the current run.
+/// The data gathered so far of the current run.
 struct Seen {
     watch: Watch,
     decoded: Option<Decoded>,
@@ -136,7 +136,7 @@ impl Tap {
 // === impl Watch ===
 
 impl Watch {
-    /// The time that the live plugin has taken since, nanoseconds.
+    /// Returns the time that the live plugin has taken since, nanoseconds.
     pub(crate) fn spent(&self, live: &dyn Plugin) -> u64 {
         live.stats().total_ns.load(Relaxed).saturating_sub(self.0)
     }
@@ -145,7 +145,7 @@ impl Watch {
 // === impl Taps ===
 
 impl Taps {
-    /// The fields that a shadow of the sampler reads of every row.
+    /// Returns the fields that a shadow of the sampler reads of every row.
     pub(crate) fn wanted(&self) -> &[usize] {
         self.sampler.as_ref().map_or(&[], |tap| &tap.wanted)
     }
@@ -171,12 +171,12 @@ impl Taps {
         }
     }
 
-    /// Drops the run: the live decoder failed, and there is nothing to compare with.
+    /// Drops the run: the live decoder failed, so there is nothing to compare with.
     pub(crate) fn forget_run(&mut self) {
         self.run = None;
     }
 
-    /// Ends a run and offers its sample; its bytes are copied while they are still there.
+    /// Ends a run and offers its sample; copies its bytes while they are still there.
     pub(crate) fn passed(&mut self, run: Run<'_>, live: &dyn Plugin) {
         let (Some(seen), Some(tap)) = (self.run.take(), &self.decoder) else { return };
         let Seen { watch, decoded: Some(decoded), completed } = seen else { return };
@@ -196,7 +196,7 @@ impl Taps {
         }
     }
 
-    /// Admits a candidate, and returns what it is compared with.
+    /// Admits a candidate, and returns the schema that it is compared with.
     pub(crate) fn admit(
         &mut self,
         mut tap: Tap,
@@ -265,7 +265,7 @@ impl Taps {
     }
 }
 
-/// The live plugin of a tap: its place in its role, its identity, and the schema whose change ends a shadow.
+/// Finds the live plugin of a tap: its index in its role, its identity, and the schema whose change ends a shadow.
 fn find<'a>(tap: &Tap, stages: &'a Stages, bound: &'a Binding) -> Option<(usize, &'a PluginId, &'a Arc<Schema>)> {
     let schema = stages.decoder.schema();
     let (place, live, schema) = match tap.role {

@@ -1,4 +1,4 @@
-//! Values of columns, to be compared and shown.
+//! Values of columns for comparison and display.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use arrow_array::{Array, ArrayRef, BinaryArray, StringArray};
 use arrow_schema::DataType;
 use host_model::{Field, Sensitivity, printable};
 
-/// Bytes of a value that are shown.
+/// Maximum bytes of a value that are shown.
 const SHOWN: usize = 80;
-/// Fields of a row that are shown.
+/// Maximum number of fields of a row that are shown.
 const FIELDS: usize = 24;
 
 /// One column, resolved once per batch.
@@ -24,11 +24,11 @@ pub(crate) enum Column<'a> {
     F64(&'a [f64]),
     Text(&'a StringArray),
     Bytes(&'a BinaryArray),
-    /// Of a type that no field has.
+    /// A column of a type that no field has.
     Absent,
 }
 
-/// One value. Floats are compared by their bits, so that a NaN is itself.
+/// One value. Floats are compared by their bits, so that a NaN equals itself.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Value<'a> {
     Boolean(bool),
@@ -55,7 +55,7 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// The value of a row; None past the end.
+    /// Returns the value of a row; None past the end.
     pub(crate) fn value(self, row: usize) -> Option<Value<'a>> {
         Some(match self {
             Self::Boolean(values) => Value::Boolean(*values.get(row)? != 0),
@@ -73,7 +73,7 @@ impl<'a> Column<'a> {
 // === impl Value ===
 
 impl Value<'_> {
-    /// 0, false or empty.
+    /// Whether the value is 0, false or empty.
     fn is_zero(self) -> bool {
         match self {
             Self::Boolean(value) => !value,
@@ -86,7 +86,7 @@ impl Value<'_> {
     }
 }
 
-/// Printable, and cut to [`SHOWN`] bytes.
+/// Printable text, cut to [`SHOWN`] bytes.
 impl std::fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let cut = |over: bool| if over { "…" } else { "" };
@@ -105,7 +105,7 @@ impl std::fmt::Display for Value<'_> {
     }
 }
 
-/// What may be shown of one row: its public fields, as far as their values are known.
+/// Describes one row by the known values of its public fields.
 pub(crate) fn describe<'a>(fields: &[Field], value: impl Fn(usize) -> Option<Value<'a>>) -> BTreeMap<String, String> {
     let public = fields.iter().enumerate().filter(|(_, field)| field.sensitivity == Sensitivity::Public);
     let known = public.filter_map(|(index, field)| {
@@ -115,7 +115,7 @@ pub(crate) fn describe<'a>(fields: &[Field], value: impl Fn(usize) -> Option<Val
     known.take(FIELDS).collect()
 }
 
-/// One value with its name: `file.path=/a`; of a sensitive field only its name.
+/// Formats one value with its name: `file.path=/a`; only the name of a sensitive field.
 pub(crate) fn say(field: &Field, value: Option<Value<'_>>) -> String {
     let name = printable(&field.name, SHOWN);
     match value {

@@ -1,4 +1,4 @@
-//! A path without a kernel and without wasmtime: a ring that is a vector, plugins that are a few lines.
+//! A path without a kernel and without wasmtime: a ring that is a vector, plugins of a few lines.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its share")]
 
 use std::collections::VecDeque;
@@ -126,19 +126,19 @@ impl Source for RingSource {
     }
 }
 
-/// Who a fake is, and how it misbehaves.
+/// The identity of a fake, and how it misbehaves.
 pub struct Base {
     pub id: PluginId,
     pub stats: Arc<CallStats>,
     /// Its calls fail while this is set.
     pub faulty: Arc<AtomicBool>,
-    /// Only this call does; every call, if None.
+    /// Only calls of this name fail; all calls, if None.
     pub faulty_step: Option<&'static str>,
     pub kind: FaultKind,
     pub fallback: Fallback,
     /// Its calls do not return while this is set.
     pub blocked: Arc<AtomicBool>,
-    /// What a call is said to cost.
+    /// The reported cost of a call.
     pub cost_ns: u64,
     pub state: Arc<AtomicU64>,
     pub stateful: bool,
@@ -202,15 +202,15 @@ pub fn field(name: &str, column_type: ColumnType, field_use: FieldUse) -> Field 
 /// Decodes a u64 into the fields `time` and `value`. `event` names its schema.
 pub struct Numbers(pub Base, pub Arc<Schema>, Vec<u64>, pub Quirks);
 
-/// How a decoder differs from others.
+/// How a decoder differs from the default.
 pub struct Quirks {
-    /// The value of a field: its name and the record.
+    /// Returns the value of a field from its name and the record.
     pub value: fn(&str, u64) -> u64,
-    /// Records that it cannot read.
+    /// Whether a record cannot be read.
     pub undecodable: fn(u64) -> bool,
     /// Rows per record.
     pub rows: usize,
-    /// What `decode` was asked for.
+    /// The fields that each `decode` was asked for.
     pub asked: Arc<Mutex<Vec<Vec<usize>>>>,
 }
 
@@ -269,10 +269,10 @@ impl Decoder for Numbers {
     }
 }
 
-/// Gives a threshold by value; counts in its state what it has seen.
+/// A sampler with a threshold by value; its state is the number of rows it has seen.
 pub struct Keep(pub Base, Box<dyn Fn(u64) -> u64 + Send>, pub Option<KernelPlan>, pub Vec<usize>);
 
-/// Keeps rows whose value is divisible.
+/// Keeps rows whose value is divisible by `divisor`.
 pub fn keep(divisor: u64) -> Keep {
     thresholds(move |value| if value % divisor == 0 { 0 } else { u64::MAX })
 }
@@ -302,7 +302,7 @@ impl Sampler for Keep {
     }
 }
 
-/// Adds a column of text by value; `tag`, unless its fields are replaced.
+/// An enricher that adds a column of text by value; `tag`, unless its fields are replaced.
 pub struct Tag(pub Base, Box<dyn Fn(u64) -> String + Send>, pub Vec<Field>);
 
 pub fn tag(name: &'static str) -> Tag {
@@ -330,12 +330,12 @@ impl Enricher for Tag {
     }
 }
 
-/// A path of these stages whose batches are small and close soon.
+/// Starts a path of these stages whose batches are small and close soon.
 pub fn path(ring: &Ring, shelf: &Shelf, stages: Stages) -> Running {
     watched(ring, shelf, stages, Arc::new(()))
 }
 
-/// The same, with somebody who is told of faults.
+/// The same, with an observer of faults.
 pub fn watched(ring: &Ring, shelf: &Shelf, stages: Stages, observer: Arc<dyn Observer>) -> Running {
     start(Blueprint {
         name: "fake".into(),
@@ -350,12 +350,12 @@ pub fn watched(ring: &Ring, shelf: &Shelf, stages: Stages, observer: Arc<dyn Obs
     .unwrap()
 }
 
-/// Waits until this many records have gone along the path.
+/// Waits until this many records have passed along the path.
 pub fn settle(path: &Running, records: u64) {
     until("all records have been received", || path.ledger(Duration::from_secs(20)).received == records);
 }
 
-/// Waits for something that must come true.
+/// Waits until a condition holds.
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !holds() {
@@ -364,7 +364,7 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Keeps what it is given, and counts it as exported.
+/// A sink that stores all rows, and counts them as exported.
 #[derive(Clone, Default)]
 pub struct Shelf {
     pub kept: Arc<Mutex<Vec<Kept>>>,
@@ -390,7 +390,7 @@ impl Sink for Shelf {
 }
 
 impl Shelf {
-    /// All values of a column, over all events of this name.
+    /// Returns all values of a column, over all events of this name.
     pub fn values(&self, event: &str, column: usize) -> Vec<u64> {
         let kept = self.kept.lock().unwrap();
         let batches = kept.iter().filter(|kept| kept.schema.event == event);
