@@ -1,5 +1,5 @@
-//! Sends spans, log records and metric points to the collector that the `OTEL_*` variables name, and prints what became of
-//! them: `OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 cargo run --release -p host-export --example send -- 10000`
+//! Sends spans, log records and metric points to the collector that the `OTEL_*` variables name, and prints the outcome:
+//! `OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 cargo run --release -p host-export --example send -- 10000`
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "an example may stop at the first thing that is wrong")]
 
@@ -14,7 +14,7 @@ use host_model::{
     Signal, Threshold,
 };
 
-/// Rows of a batch.
+/// Number of rows of a batch.
 const BATCH: u64 = 1000;
 
 #[tokio::main]

@@ -1,45 +1,45 @@
-//! The buffer that a sink encodes into, and how what it holds is handed on without a copy and comes back to be used again.
+//! The buffer that a sink encodes into; its bytes are handed on without a copy, and it comes back for reuse.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use host_model::Lock;
 
-/// Encoded bytes after which a sink starts another parcel.
+/// Number of encoded bytes after which a sink starts another parcel.
 pub(crate) const PARCEL_BYTES: usize = 256 << 10;
-/// The step by which a buffer grows when it holds a parcel.
+/// The step by which a buffer of a parcel's size grows.
 const STEP: usize = 32 << 10;
-/// Buffers that are kept for reuse: two parcels being written and two requests of two under way.
+/// Maximum number of buffers kept for reuse: two parcels being written and two requests of two under way.
 const KEPT: usize = 6;
-/// Small parcels after which buffers are not needed for large ones any more. The last parcel of each batch may be small under load, too.
+/// Number of small parcels in a row after which large buffers are freed. The last parcel of each batch may be small under load, too.
 const SMALL: u32 = 8;
-/// A buffer that one huge row has stretched is not kept.
+/// Maximum size of a buffer kept for reuse: one that a huge row has stretched is freed.
 const KEPT_BYTES: usize = 4 * PARCEL_BYTES;
 
-/// Room to write to, and how much of it has been written. What is behind stays as it is: it was zeroed once, when it was made.
+/// A buffer, and the number of bytes written. The rest is not touched: it was zeroed once, when it was allocated.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
     room: Vec<u8>,
     /// The offset of the next byte.
     pub at: usize,
-    /// Parcels since the last that filled at least half of the room.
+    /// Number of parcels since the last one that filled at least half of the buffer.
     small: u32,
 }
 
-/// Buffers that have come back.
+/// Buffers ready for reuse.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Pool(Arc<Lock<Vec<Vec<u8>>>>);
 
-/// Bytes that were taken out of a buffer.
+/// Bytes taken out of a buffer.
 #[derive(Debug)]
 pub(crate) struct Taken {
     /// The bytes.
     pub bytes: Bytes,
-    /// The memory that they keep from being used.
+    /// Size of the memory that they occupy.
     pub held: u64,
 }
 
-/// Room under way; goes back to the pool when the last reader is done.
+/// A buffer under way; returns to the pool when its last reader is done.
 struct Lent {
     room: Vec<u8>,
     written: usize,
@@ -49,19 +49,19 @@ struct Lent {
 // === impl Buffer ===
 
 impl Buffer {
-    /// The room, with at least so many bytes behind what has been written.
+    /// Returns the buffer, with at least `more` bytes behind those written.
     #[inline]
     pub(crate) fn room(&mut self, more: usize) -> &mut [u8] {
         let needed = self.at + more;
         if self.room.len() < needed {
-            // Doubled while it is small; a whole parcel and its last row are to fill it almost.
+            // Doubled while it is small; a whole parcel and its last row should almost fill it.
             let room = if needed < PARCEL_BYTES { needed.next_power_of_two() } else { needed.next_multiple_of(STEP) };
             self.room.resize(room, 0);
         }
         &mut self.room
     }
 
-    /// Gives back what one huge row has stretched it to. To be called when all that was written has been taken.
+    /// Frees the memory that one huge row took. Call it when all written bytes have been taken.
     pub(crate) fn shrink(&mut self) {
         if self.at == 0 && self.room.len() > KEPT_BYTES {
             self.room = Vec::new();
@@ -72,9 +72,9 @@ impl Buffer {
 // === impl Pool ===
 
 impl Pool {
-    /// Takes what has been written to `buffer`, which can then be written to again. A buffer that is mostly empty is copied
-    /// from instead of given away, so that small parcels do not keep large buffers. After [`SMALL`] small ones in a row each frees one of
-    /// the buffers that large ones left here.
+    /// Takes the bytes written to `buffer`, which can then be written to again. A buffer that is mostly empty is copied from instead of
+    /// given away, so that small parcels do not occupy large buffers. After [`SMALL`] small ones in a row each frees one of the large
+    /// buffers in the pool.
     pub(crate) fn take(&self, buffer: &mut Buffer) -> Taken {
         let written = std::mem::take(&mut buffer.at);
         if written < buffer.room.len() / 2 {

@@ -1,9 +1,8 @@
 //! Captures: the runs of records that probes wrote, in a file, and the same runs as a source again.
 //!
-//! A capture is an Arrow IPC stream, its bodies LZ4-compressed, that any Arrow library reads. Its schema's metadata holds the
-//! version of the format, the probes with the layouts of their records (JSON), and what turns monotonic into Unix time. Each
-//! row is one run: the index of its probe, when it was taken (CLOCK_MONOTONIC nanoseconds), how many records it holds, and its
-//! bytes as the ring had them, headers included.
+//! A capture is an Arrow IPC stream with LZ4-compressed bodies that any Arrow library reads. Its schema's metadata holds the version of the
+//! format, the probes with the layouts of their records (JSON), and the offset from monotonic to Unix time. Each row is one run: the index
+//! of its probe, when it was taken (CLOCK_MONOTONIC nanoseconds), its number of records, and its bytes as in the ring, headers included.
 
 mod conductor;
 
@@ -27,17 +26,17 @@ pub use reader::{CapturedRun, Reader, Runs};
 pub use replay::{Pace, Replay};
 pub use writer::Writer;
 
-/// The format that is written, and the only one that is read.
+/// The version of the format that is written, and the only one that is read.
 pub const VERSION: u32 = 1;
 
-/// Keys of the schema's metadata.
+/// The keys of the schema's metadata.
 const VERSION_KEY: &str = "capture.version";
 const OFFSET_KEY: &str = "capture.unix_offset_ns";
 const PROBES_KEY: &str = "capture.probes";
 
-/// Probes a capture may hold: the index is one byte.
+/// Maximum number of probes of a capture: the index is one byte.
 const PROBES: usize = 256;
-/// Bytes of one run, and of one message when it is unpacked: what a hostile file can make a reader allocate.
+/// Maximum bytes of one run, and of one unpacked message: it bounds the allocation that a hostile file can cause.
 const RUN_BYTES: usize = 32 << 20;
 const MESSAGE_BYTES: usize = 64 << 20;
 
@@ -46,23 +45,23 @@ const MESSAGE_BYTES: usize = 64 << 20;
 pub struct CapturedProbe {
     /// Its name.
     pub name: String,
-    /// The record it wrote; None where its object had no BTF.
+    /// The layout of its records; None if its object had no BTF.
     pub layout: Option<Layout>,
 }
 
-/// Why a capture cannot be read or written.
+/// The reasons why a capture cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
     /// The file cannot be read or written.
     #[error("the capture cannot be read or written: {0}")]
     Io(#[from] std::io::Error),
-    /// It is something else, or its head is broken.
+    /// The file is not a capture, or its head is broken.
     #[error("this is not a capture: {0}; `host record` writes them")]
     Not(String),
-    /// It is of a version that this host does not know.
+    /// The version of the capture is unknown to this host.
     #[error("the capture has format version {0}, this host reads {VERSION}; record it again, or use the host that wrote it")]
     Version(String),
-    /// It ends within a message.
+    /// The capture ends within a message.
     #[error("the capture ends early: {0} bytes in, within a message; what came before it is whole")]
     Truncated(u64),
     /// A message is broken.
@@ -70,23 +69,23 @@ pub enum CaptureError {
     Broken {
         /// The offset of the message.
         at: u64,
-        /// What is wrong with it.
+        /// The error.
         wrong: String,
     },
-    /// There is no such probe in it.
+    /// The capture has no such probe.
     #[error("the capture has no probe `{wanted}`; it has {has}")]
     NoProbe {
-        /// The probe that was asked for.
+        /// The probe that was requested.
         wanted: String,
-        /// Those that are there.
+        /// The probes of the capture.
         has: String,
     },
     /// A run that cannot be written.
     #[error("a run of probe {probe} cannot be captured: {wrong}")]
     Run {
-        /// The index that was given.
+        /// The index of the probe.
         probe: usize,
-        /// What is wrong.
+        /// The error.
         wrong: String,
     },
 }

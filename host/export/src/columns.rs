@@ -10,28 +10,28 @@ use host_model::{ColumnType, Field, Schema};
 #[derive(Debug)]
 pub(crate) struct Columns<'a> {
     columns: Vec<Column<'a>>,
-    /// Rows of the batch.
+    /// Number of rows of the batch.
     pub rows: usize,
 }
 
 /// One column as the encoders read it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Column<'a> {
-    /// 0 or 1.
+    /// Boolean: 0 or 1.
     Boolean(&'a [u8]),
-    /// Unsigned 32-bit.
+    /// Unsigned 32-bit integer.
     U32(&'a [u32]),
-    /// Unsigned 64-bit.
+    /// Unsigned 64-bit integer.
     U64(&'a [u64]),
-    /// Signed 64-bit.
+    /// Signed 64-bit integer.
     I64(&'a [i64]),
     /// 64-bit float.
     F64(&'a [f64]),
     /// Text: row i is `bytes[offsets[i]..offsets[i + 1]]`.
     Text(&'a [i32], &'a [u8]),
-    /// Bytes, laid out as text is.
+    /// Bytes, in the layout of text.
     Bytes(&'a [i32], &'a [u8]),
-    /// Not there, or not of the field's type.
+    /// The column is missing, or has another type than the field.
     Absent,
 }
 
@@ -40,13 +40,13 @@ pub(crate) enum Column<'a> {
 pub(crate) enum Value<'a> {
     /// 0 or 1.
     Bool(bool),
-    /// Unsigned.
+    /// An unsigned integer.
     Unsigned(u64),
-    /// Signed.
+    /// A signed integer.
     Signed(i64),
-    /// Float.
+    /// A float.
     Float(f64),
-    /// UTF-8.
+    /// UTF-8 text.
     Text(&'a [u8]),
     /// Bytes.
     Bytes(&'a [u8]),
@@ -61,26 +61,26 @@ impl<'a> Columns<'a> {
         Self { columns: schema.fields.iter().map(column).collect(), rows: batch.num_rows() }
     }
 
-    /// The column of a field.
+    /// Returns the column of a field.
     #[inline]
     pub(crate) fn column(&self, field: usize) -> Column<'a> {
         self.columns.get(field).copied().unwrap_or(Column::Absent)
     }
 
-    /// The value of a field; None if its column is missing.
+    /// Returns the value of a field; None if its column is missing.
     #[inline]
     pub(crate) fn value(&self, field: usize, row: usize) -> Option<Value<'a>> {
         self.columns.get(field)?.value(row)
     }
 
-    /// The length of the longest value of a text or bytes field.
+    /// Returns the length of the longest value of a text or bytes field.
     pub(crate) fn longest(&self, field: usize) -> usize {
         let (Column::Text(offsets, _) | Column::Bytes(offsets, _)) = self.column(field) else { return 0 };
         let lengths = offsets.iter().zip(offsets.iter().skip(1)).map(|(start, end)| end.wrapping_sub(*start));
         lengths.max().map_or(0, |longest| usize::try_from(longest).unwrap_or(0))
     }
 
-    /// The value of a number field; 0 if there is none.
+    /// Returns the value of a number field; 0 if there is none.
     #[inline]
     pub(crate) fn number(&self, field: usize, row: usize) -> u64 {
         match self.value(field, row) {
@@ -89,7 +89,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// The value of a text field; empty if there is none.
+    /// Returns the value of a text field; empty if there is none.
     #[inline]
     pub(crate) fn text(&self, field: usize, row: usize) -> &'a [u8] {
         match self.value(field, row) {
@@ -148,7 +148,7 @@ fn slice<'a>(offsets: &[i32], bytes: &'a [u8], row: usize) -> Option<&'a [u8]> {
 // === impl Value ===
 
 impl Value<'_> {
-    /// Whether it is what `omit-zero` means: 0, false or empty.
+    /// Whether `omit-zero` omits the value: 0, false or empty.
     #[inline]
     pub(crate) fn is_zero(self) -> bool {
         match self {

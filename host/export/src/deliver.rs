@@ -1,4 +1,4 @@
-//! From a queue to the collector: requests, retries, and the account of every row in them.
+//! Delivery from a queue to the collector: requests, retries, and the account of every row in them.
 
 mod backoff;
 mod body;
@@ -28,10 +28,10 @@ use crate::status::Shared;
 /// The user agent of every request.
 pub(crate) const USER_AGENT: &str = concat!("host-otlp/", env!("CARGO_PKG_VERSION"));
 
-/// Requests of one signal under way at the same time: enough to fill a line of some delay, few enough to stay in order.
+/// Maximum number of concurrent requests of one signal: enough to fill a connection with some delay, few enough to stay in order.
 const UNDER_WAY: usize = 4;
-/// A collector that answers, but only with "later", is given this long. One that does not answer is waited for without end:
-/// the queue is what is bounded then.
+/// Maximum time of retries with a collector that answers, but always with "later". Retries with one that does not answer have no limit: the
+/// queue is bounded instead.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Maximum bytes of a collector's message that are shown.
 const MESSAGE: usize = 512;
@@ -46,20 +46,19 @@ pub(crate) struct Deliverer {
     pub linger: Duration,
 }
 
-/// Why a request was not taken.
+/// The reasons why a request was not accepted.
 #[derive(Debug)]
 enum Refusal {
-    /// It would not be, if it were sent again.
+    /// The collector would refuse the request again.
     Final(String),
-    /// Half of it might be.
+    /// The collector may accept half of the request.
     TooLarge(String),
 }
 
 // === impl Deliverer ===
 
 impl Deliverer {
-    /// Sends until the queue is closed and empty and every request has been answered. Dropped before that, it gives up what
-    /// it holds.
+    /// Sends until the queue is closed and empty and every request is answered. If it is dropped before that, it gives up its rows.
     ///
     /// When the exporter gives up, it ends with every request that is under way: the rows of each have been accounted for when this
     /// returns.
@@ -85,7 +84,7 @@ impl Deliverer {
         while under_way.join_next().await.is_some() {}
     }
 
-    /// Sends parcels in one request; where the collector says that this is too much at once, in smaller ones, down to one item each.
+    /// Sends parcels in one request; if the collector answers that it is too large, in smaller ones, down to one item each.
     async fn deliver(&self, parcels: Vec<Parcel>) {
         let mut waiting = vec![parcels];
         while let Some(parcels) = waiting.pop() {
@@ -106,7 +105,7 @@ impl Deliverer {
         }
     }
 
-    /// One request until it is taken or refused for good.
+    /// Sends one request until it is accepted or finally refused.
     async fn send(&self, frames: &[Bytes]) -> Result<Partial, Refusal> {
         let mut backoff = Backoff::default();
         let mut answered: Option<Instant> = None;
@@ -133,7 +132,8 @@ impl Deliverer {
         }
     }
 
-    /// The collector took the request. What it left out is taken from the parcels in their order: it does not say which.
+    /// Settles a request that the collector accepted. Rejected items are subtracted from the parcels in order: the collector does not say
+    /// which.
     fn settle(&self, parcels: Vec<Parcel>, partial: &Partial) {
         let mut rejected = partial.rejected;
         if rejected > 0 || !partial.message.is_empty() {

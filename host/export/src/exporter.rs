@@ -1,4 +1,4 @@
-//! The exporter: one per process; it hands a sink to every path and delivers what they encode.
+//! The exporter: one per process; it creates a sink for every path and delivers the encoded rows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +21,13 @@ use crate::sink::PathSink;
 use crate::status::{ExportStatus, Shared};
 use crate::ways::{LinesWay, Ways};
 
-/// The share of the queue's bytes that metrics have to themselves: they tell of the outage that fills the rest.
+/// The share of the queue's bytes reserved for metrics: they report the outage that fills the rest.
 const METRICS_SHARE: u64 = 16;
 
-/// Maximum time that a deliverer may take to give up.
+/// Maximum time for a deliverer to give up.
 const GIVING_UP: Duration = Duration::from_millis(500);
 
-/// Delivers kept rows and metrics. Dropped without [`Exporter::drain`], it gives up what waits and counts it.
+/// Delivers kept rows and metrics. If it is dropped without [`Exporter::drain`], it gives up waiting rows and counts them.
 #[derive(Debug)]
 pub struct Exporter {
     settings: ExportSettings,
@@ -37,20 +37,20 @@ pub struct Exporter {
     deliverers: Lock<Vec<JoinHandle<()>>>,
 }
 
-/// Why an exporter cannot start.
+/// The reasons why an exporter cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// One signal's endpoint is no use.
+    /// The endpoint of one signal is unusable.
     #[error("OTLP {signal} to {url}: {reason}")]
     Endpoint {
         /// `traces`, `metrics` or `logs`.
         signal: &'static str,
         /// Its URL.
         url: String,
-        /// What is wrong.
+        /// The reason.
         reason: TransportError,
     },
-    /// The system gave no thread.
+    /// The system did not create the thread.
     #[error("the thread that writes lines cannot start: {0}")]
     Thread(std::io::Error),
 }
@@ -58,12 +58,12 @@ pub enum ExportError {
 // === impl Exporter ===
 
 impl Exporter {
-    /// Starts delivery on `runtime`. Nothing is connected yet: a collector that is not there is waited for.
+    /// Starts delivery on `runtime`. It does not connect yet: it waits for a collector that is not up.
     ///
     /// # Errors
-    /// Certificates, keys, headers or URLs that are no use.
+    /// Certificates, keys, headers or URLs are unusable.
     pub fn start(settings: ExportSettings, output: Output, runtime: &Handle) -> Result<Self, ExportError> {
-        // Which of several compiled-in providers rustls is to use must be said once per process; who said it first is right.
+        // rustls must know once per process which of several compiled-in providers to use; the first call is right.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let _within = runtime.enter();
         let shared = Shared::new();
@@ -93,7 +93,7 @@ impl Exporter {
             None => None,
             Some((format, output)) => {
                 let writer = Lines::start(output).map_err(ExportError::Thread)?;
-                // A view has bytes of its own: it must not take those of the collector's queue.
+                // A view has a budget of its own: it must not use the bytes of the collector's queue.
                 let budget = match settings.otlp {
                     None => Arc::clone(&rows),
                     Some(_) => Budget::new(settings.queue_bytes / METRICS_SHARE),
@@ -108,15 +108,15 @@ impl Exporter {
         Ok(Self { settings, ways, own, seed: Seed::system(), deliverers: Lock::new(deliverers) })
     }
 
-    /// Ids are derived from this seed: that of the paths, whose sampling goes by what trace ids carry.
+    /// Sets the seed that ids are derived from: that of the paths, whose sampling depends on trace ids.
     #[must_use]
     pub fn seeded(mut self, seed: Seed) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Whether rows wait for room in the queue, and their paths with them, or are dropped where there is none: a replay waits, the
-    /// kernel would not. End the patience before paths are stopped.
+    /// Sets whether rows wait for room in the queue, and their paths with them, or are dropped without room: a replay waits, the kernel
+    /// would not. Set it to false before paths are stopped.
     pub fn be_patient(&self, patient: bool) {
         self.ways.rows.be_patient(patient);
         if let Some(lines) = &self.ways.lines {
@@ -124,7 +124,7 @@ impl Exporter {
         }
     }
 
-    /// The sink of a path. What becomes of its rows is counted in `counters`.
+    /// Returns the sink of a path. The outcome of its rows is counted in `counters`.
     #[must_use]
     pub fn sink(&self, path: &str, counters: Arc<DeliveryCounters>) -> Box<dyn Sink> {
         let allowed = Allowed::new(&self.settings.sensitive);
@@ -136,7 +136,7 @@ impl Exporter {
         self.ways.metrics(&self.own, metrics);
     }
 
-    /// The state now.
+    /// Returns the current state.
     #[must_use]
     pub fn status(&self) -> ExportStatus {
         let (rows, row_cap) = self.ways.rows.level();
@@ -154,7 +154,7 @@ impl Exporter {
         status
     }
 
-    /// Returns once the reader of the output has gone (`host run | head`): time to stop. Never without an output.
+    /// Returns once the reader of the output has gone (`host run | head`): time to stop. Never returns without an output.
     pub async fn output_closed(&self) {
         match &self.ways.lines {
             Some(lines) => {
@@ -164,8 +164,8 @@ impl Exporter {
         }
     }
 
-    /// Delivers what waits, for at most this long, and takes nothing more in. What is left then counts as dropped at shutdown:
-    /// afterwards no row of any path is in flight.
+    /// Delivers waiting rows, for at most `deadline`, and accepts no more. The rest counts as dropped at shutdown: afterwards no row of any
+    /// path is in flight.
     pub async fn drain(&self, deadline: Duration) {
         let end = tokio::time::Instant::now() + deadline;
         for queue in self.ways.queues() {
@@ -179,7 +179,7 @@ impl Exporter {
                 late.push(deliverer);
             }
         }
-        // They end with their requests: none of their rows is in flight afterwards.
+        // The deliverers end with their requests: none of their rows is in flight afterwards.
         self.ways.shared.give_up();
         for mut deliverer in late {
             if tokio::time::timeout(GIVING_UP, &mut deliverer).await.is_err() {
@@ -208,7 +208,7 @@ impl Drop for Exporter {
     }
 }
 
-/// A URL without the user and password that somebody may have put into it.
+/// Returns a URL without the user and password that it may contain.
 fn without_user(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {

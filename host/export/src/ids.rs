@@ -1,14 +1,14 @@
-//! Trace and span ids of a row: drawn; the caller's from a `traceparent`; or derived from what both ends of an exchange have in
-//! common, so that the server's span is a child of the client's though neither knows of the other.
+//! Trace and span ids of a row: drawn; the caller's from a `traceparent`; or derived from the value that both ends of an exchange share, so
+//! that the server's span is a child of the client's though neither knows of the other.
 
 use host_model::trace::{self, RANDOMNESS};
 use host_model::{Seed, Threshold, TraceParent};
 
 /// W3C trace flags of a trace that begins here: sampled, and its id is random.
 const OWN_FLAGS: u32 = 0x03;
-/// OTLP: it is known whether the parent is remote.
+/// OTLP flag: it is known whether the parent is remote.
 const HAS_IS_REMOTE: u32 = 0x100;
-/// OTLP: the parent is remote.
+/// OTLP flag: the parent is remote.
 const IS_REMOTE: u32 = 0x200;
 
 /// The ids of a row.
@@ -20,28 +20,28 @@ pub(crate) struct Ids {
     pub span: [u8; 8],
     /// The id of the caller's span.
     pub parent: Option<[u8; 8]>,
-    /// As in OTLP: the trace flags, and whether the parent is remote.
+    /// Flags as in OTLP: the trace flags, and whether the parent is remote.
     pub flags: u32,
-    /// The randomness, where the trace id does not carry it.
+    /// The randomness, if the trace id does not carry it.
     pub randomness: Option<u64>,
 }
 
-/// What the ids of a row are made of.
+/// The values that the ids of a row are made from.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Known {
     /// The randomness that its threshold was compared with, 56 bits.
     pub randomness: u64,
-    /// Whether the sampler chose that.
+    /// Whether the sampler chose the randomness.
     pub explicit: bool,
-    /// Its caller.
+    /// The span of its caller.
     pub parent: Option<TraceParent>,
-    /// Equal at both ends of its exchange; 0 for none.
+    /// The correlation, equal at both ends of its exchange; 0 for none.
     pub correlation: u64,
-    /// Whether it is the server's end.
+    /// Whether the row is of the server's end.
     pub server: bool,
 }
 
-/// Draws ids: a generator that need not be secret, one per sink.
+/// Generates ids: a generator that need not be secret, one per sink.
 #[derive(Debug)]
 pub(crate) struct Identities {
     state: u64,
@@ -51,7 +51,7 @@ pub(crate) struct Identities {
 // === impl Ids ===
 
 impl Ids {
-    /// The randomness: told apart, or the low 56 bits of the trace id.
+    /// Returns the randomness: the separate one, or the low 56 bits of the trace id.
     pub(crate) fn carried_randomness(&self) -> u64 {
         self.randomness.unwrap_or(trace::carried(u128::from_be_bytes(self.trace)))
     }
@@ -60,12 +60,12 @@ impl Ids {
 // === impl Identities ===
 
 impl Identities {
-    /// Those of the sink of this name.
+    /// Creates the generator of the sink of this name.
     pub(crate) fn new(seed: &Seed, name: &str) -> Self {
         Self { state: seed.generator(name), seed: seed.clone() }
     }
 
-    /// 64 bits (SplitMix64).
+    /// Returns 64 bits (SplitMix64).
     #[inline]
     pub(crate) fn draw(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -74,12 +74,12 @@ impl Identities {
         mixed ^ mixed >> 31
     }
 
-    /// The ids of a row.
+    /// Returns the ids of a row.
     #[inline]
     pub(crate) fn of_row(&mut self, row: Known) -> Ids {
         let common = row.correlation != 0;
-        // The client's end is the span that the server's end names: whatever called the client is behind it. That of the server is
-        // derived too: an exchange that was given up and ends after all has two rows, which are of one span.
+        // The client's end is the span that the server's end names as its parent: the client's own caller is behind it. The span of the
+        // server is derived too: an exchange that was given up and later ends has two rows of one span.
         let (span, local) = match (common, row.server) {
             (true, true) => (self.common_span(!row.correlation), Some(self.common_span(row.correlation))),
             (true, false) => (self.common_span(row.correlation), None),
@@ -96,12 +96,12 @@ impl Identities {
         Ids { trace, span, parent, flags, randomness: (!carried).then_some(randomness) }
     }
 
-    /// A span that is the same whenever and wherever it is asked for.
+    /// Returns a span id that is the same at every call and in every process.
     fn common_span(&self, common: u64) -> [u8; 8] {
         self.seed.span_of(common).to_be_bytes()
     }
 
-    /// A trace that begins here; it carries its randomness, unless the sampler chose that.
+    /// Returns the id of a new trace; it carries its randomness, unless the sampler chose that.
     fn draw_trace(&mut self, row: Known) -> u128 {
         let (high, low) = (self.draw(), self.draw());
         let low = if row.explicit { low } else { low & !RANDOMNESS | row.randomness & RANDOMNESS };
@@ -109,7 +109,7 @@ impl Identities {
     }
 }
 
-/// Flags of a trace that begins on this node, whose parent, if it has one, is in another process.
+/// Returns the flags of a trace that starts on this node; its parent, if any, is in another process.
 const fn own_flags(called: bool) -> u32 {
     if called { OWN_FLAGS | HAS_IS_REMOTE | IS_REMOTE } else { OWN_FLAGS | HAS_IS_REMOTE }
 }
@@ -121,7 +121,7 @@ pub(crate) fn write_hex(buf: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// Appends a threshold as `th` wants it: hexadecimal digits without trailing zeros, `0` for always.
+/// Appends a threshold in the format of `th`: hexadecimal digits without trailing zeros, `0` for always.
 pub(crate) fn write_threshold(buf: &mut Vec<u8>, threshold: Threshold) {
     let mut rest = threshold.get() << 8;
     buf.push(digit((rest >> 60) as u8));
@@ -132,7 +132,7 @@ pub(crate) fn write_threshold(buf: &mut Vec<u8>, threshold: Threshold) {
     }
 }
 
-/// 56 bits of randomness as `rv` wants them: 14 hexadecimal digits.
+/// Formats 56 bits of randomness for `rv`: 14 hexadecimal digits.
 pub(crate) fn randomness_digits(randomness: u64) -> [u8; 14] {
     std::array::from_fn(|place| digit((randomness >> (52 - 4 * place)) as u8 & 15))
 }
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(one.randomness, Some(5));
     }
 
-    /// Both ends of an exchange, as two sinks of one run see them.
+    /// Returns the ids of both ends of an exchange, from two sinks of one run.
     fn both_ends(row: Known) -> (Ids, Ids) {
         let seed = Seed::system();
         let row = Known { correlation: 99, randomness: trace::carried(seed.trace_of(99)), ..row };

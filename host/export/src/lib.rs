@@ -1,9 +1,8 @@
-//! The way out: kept rows and metrics to OTLP bytes to a collector, or to lines on an output; and runs of records into captures
-//! and back.
+//! The export: kept rows and metrics as OTLP bytes to a collector, or as lines to an output; and runs of records into captures and back.
 //!
-//! A path's sink *plans* a schema once, encodes its rows straight from their columns, and puts the bytes into a *queue* that is
-//! bounded by bytes. A *deliverer* per signal wraps what waits into requests and sends them until they are taken or refused.
-//! Every row is counted in its path's delivery counters when its fate is known, and only then.
+//! A path's sink *plans* a schema once, encodes its rows straight from their columns, and puts the bytes into a *queue* that is bounded by
+//! bytes. A *deliverer* per signal wraps waiting bytes into requests and sends them until they are accepted or refused. Every row is
+//! counted in its path's delivery counters when its outcome is known, and only then.
 
 #![forbid(unsafe_code)]
 #![allow(

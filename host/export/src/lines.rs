@@ -15,9 +15,9 @@ use crate::otlp::span::Row;
 use crate::plan::Plan;
 pub use console::ConsoleStyle;
 
-/// The output of rows as lines. Beside a collector it is a view, whose rows are not counted; without one it is what rows are delivered to.
+/// The output of rows as lines. Beside a collector it is a view, whose rows are not counted; without one it is where rows are delivered.
 pub enum Output {
-    /// Nowhere.
+    /// No output.
     None,
     /// One JSON object per line.
     Jsonl(Box<dyn Write + Send>),
@@ -35,7 +35,7 @@ pub(crate) enum Format {
 // === impl Output ===
 
 impl Output {
-    /// The format and the place; None for nowhere.
+    /// Returns the format and the writer; None without an output.
     pub(crate) fn open(self) -> Option<(Format, Box<dyn Write + Send>)> {
         match self {
             Self::None => None,

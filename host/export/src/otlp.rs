@@ -1,4 +1,4 @@
-//! OTLP, written to protobuf bytes straight from columns: no struct per row stands between.
+//! OTLP, encoded as protobuf straight from columns, without a struct per row.
 
 pub(crate) mod wire;
 pub(crate) mod slice_writer;

@@ -1,4 +1,4 @@
-//! The plan of a schema: the member of OTLP that each field becomes, computed once per schema.
+//! The plan of a schema: the OTLP member of each field, computed once per schema.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use host_model::{Field, FieldUse, Schema, Sensitivity, Signal};
 use crate::columns::{Columns, Value};
 use crate::otlp::attribute::Attribute;
 
-/// Room for all members of a row except its attributes, name and body: under 300 bytes.
+/// Room for all members of a row except its attributes, name and body: these take under 300 bytes.
 const BARE_ROW: usize = 512;
 
 /// The sensitive fields that may be exported: names, or `*` for all.
@@ -17,7 +17,7 @@ pub(crate) struct Allowed(Arc<[String]>);
 /// The plan of one schema.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// The schema; kept, so that its address stays its own.
+    /// The schema; stored, so that no other schema gets its address.
     pub schema: Arc<Schema>,
     /// Indices of the fields that are more than an attribute.
     pub time: Option<usize>,
@@ -30,7 +30,7 @@ pub(crate) struct Plan {
     pub correlation: Option<usize>,
     /// The attributes, in the order of the fields.
     pub attributes: Vec<Attribute>,
-    /// Indices of fields that must not leave.
+    /// Indices of fields that must not be exported.
     pub withheld: Vec<usize>,
 }
 
@@ -66,7 +66,7 @@ impl Plan {
         let is_log = schema.signal == Signal::Log;
         for (index, field) in schema.fields.iter().enumerate() {
             let attribute = || Attribute::new(index, field, schema.signal);
-            // Times, kinds and thresholds say nothing about anyone, and `error` decides the status even if its text stays here.
+            // Times, kinds and thresholds reveal nothing about a person, and `error` decides the status even if its text is withheld.
             let exported = allowed.exports(field);
             match field.field_use {
                 FieldUse::Time => plan.time = Some(index),
@@ -96,20 +96,20 @@ impl Plan {
         plan
     }
 
-    /// Maximum size of an encoded row.
+    /// Returns the maximum size of an encoded row.
     pub(crate) fn longest_row(&self, columns: &Columns<'_>) -> usize {
         let texts = [self.name, self.body].into_iter().flatten().map(|field| columns.longest(field));
         let attributes = self.attributes.iter().map(|attribute| attribute.longest(columns));
         BARE_ROW + self.schema.event.len() + texts.chain(attributes).sum::<usize>()
     }
 
-    /// Values of one row that must not leave.
+    /// Returns the number of values of one row that must not be exported.
     #[inline]
     pub(crate) fn withheld_in(&self, columns: &Columns<'_>, row: usize) -> u64 {
         self.withheld.iter().filter(|&&field| !columns.value(field, row).is_none_or(Value::is_zero)).count() as u64
     }
 
-    /// The name of a row.
+    /// Returns the name of a row.
     #[inline]
     pub(crate) fn name_of<'a>(&'a self, columns: &Columns<'a>, row: usize) -> &'a [u8] {
         match self.name.map(|field| columns.text(field, row)) {
@@ -118,7 +118,7 @@ impl Plan {
         }
     }
 
-    /// Whether a row stands for something that failed.
+    /// Whether a row represents a failed operation.
     #[inline]
     pub(crate) fn failed(&self, columns: &Columns<'_>, row: usize) -> bool {
         self.error.is_some_and(|field| !columns.text(field, row).is_empty())

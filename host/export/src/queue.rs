@@ -1,5 +1,5 @@
-//! Encoded rows that wait, bounded by their bytes, and the account of each: a row that was taken in ends as exported or as
-//! dropped for one reason, whatever becomes of the task that holds it.
+//! Encoded rows that wait, bounded by their bytes, and the account of each: a row that was accepted ends as exported or as dropped for one
+//! reason, whatever happens to the task that holds it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -16,21 +16,21 @@ use crate::otlp::answer;
 use crate::otlp::request::Scope;
 use crate::settings::RequestLimits;
 
-/// Interval at which a thread that waits for room looks for it.
+/// Interval at which a thread that waits for room checks for it.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// The bytes that may wait, shared by the queues that draw on it.
+/// The number of bytes that may wait, shared by the queues that draw on it.
 #[derive(Debug)]
 pub(crate) struct Budget {
     cap: u64,
     used: AtomicU64,
-    /// Rows wait for room.
+    /// Whether rows wait for room.
     patient: AtomicBool,
     freed: Condvar,
     freeing: Lock<()>,
 }
 
-/// The account of some rows. Dropped without a word, its rows count as dropped at shutdown.
+/// The account of some rows. If it is dropped unsettled, its rows count as dropped at shutdown.
 #[derive(Debug)]
 pub(crate) struct Receipt {
     rows: u64,
@@ -42,20 +42,20 @@ pub(crate) struct Receipt {
 /// Encoded items of one scope.
 #[derive(Debug)]
 pub(crate) struct Parcel {
-    /// Whose they are.
+    /// The scope of the items.
     pub scope: Arc<Scope>,
-    /// The items.
+    /// The encoded items.
     pub bytes: Bytes,
-    /// Their account.
+    /// The account of the items.
     pub receipt: Receipt,
 }
 
 /// The treatment of a parcel that finds no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Overflow {
-    /// It is dropped.
+    /// The parcel is dropped.
     DropNewest,
-    /// The oldest parcels make room: right for cumulative metrics, whose newest points say all.
+    /// The oldest parcels make room: right for cumulative metrics, whose newest points are complete.
     DropOldest,
 }
 
@@ -91,13 +91,13 @@ impl Budget {
         })
     }
 
-    /// Whether rows wait for room from here on, or are dropped where there is none.
+    /// Sets whether rows wait for room from now on, or are dropped without room.
     pub(crate) fn be_patient(&self, patient: bool) {
         self.patient.store(patient, Relaxed);
         self.freed.notify_all();
     }
 
-    /// Bytes that wait, and the most that may.
+    /// Returns the bytes that wait, and their maximum.
     pub(crate) fn level(&self) -> (u64, u64) {
         (self.used.load(Relaxed), self.cap)
     }
@@ -107,7 +107,7 @@ impl Budget {
         self.used.fetch_update(Relaxed, Relaxed, grown).is_ok()
     }
 
-    /// A receipt for rows whose bytes fit, or None.
+    /// Returns a receipt for rows whose bytes fit, or None.
     pub(crate) fn admit(self: &Arc<Self>, bytes: u64, rows: u64, counters: Option<&Arc<DeliveryCounters>>) -> Option<Receipt> {
         let is_admitted = self.take(bytes) || self.patient.load(Relaxed) && self.await_room(bytes);
         if !is_admitted {
@@ -119,7 +119,7 @@ impl Budget {
         Some(Receipt { rows, counters: counters.cloned(), budget: Arc::clone(self), held: bytes })
     }
 
-    /// Waits for room and takes these bytes. Returns false if there will never be room, or the wait was ended.
+    /// Waits for room and reserves these bytes. Returns false if there will never be room, or the wait was ended.
     #[cold]
     fn await_room(&self, bytes: u64) -> bool {
         let mut freeing = self.freeing.lock();
@@ -137,18 +137,18 @@ impl Budget {
 // === impl Receipt ===
 
 impl Receipt {
-    /// The rows that are still open.
+    /// Returns the number of open rows.
     pub(crate) const fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// The collector, or the output, took all that is open.
+    /// Settles all open rows as exported: the collector, or the output, accepted them.
     pub(crate) fn exported(mut self) {
         let rows = std::mem::take(&mut self.rows);
         self.settle(rows, Settled::Exported);
     }
 
-    /// At most `rows` of what is open were refused; returns how many.
+    /// Settles at most `rows` open rows as rejected; returns their number.
     pub(crate) fn rejected(&mut self, rows: u64) -> u64 {
         let rows = rows.min(self.rows);
         self.rows -= rows;
@@ -156,13 +156,13 @@ impl Receipt {
         rows
     }
 
-    /// What is open had to make room.
+    /// Settles the open rows as displaced by others.
     fn displaced(mut self) {
         let rows = std::mem::take(&mut self.rows);
         self.settle(rows, Settled::QueueFull);
     }
 
-    /// The account of some of the rows and bytes, which are no longer part of this one.
+    /// Splits off the account of some of the rows and bytes.
     fn split(&mut self, rows: u64, held: u64) -> Self {
         let (rows, held) = (rows.min(self.rows), held.min(self.held));
         self.rows -= rows;
@@ -188,7 +188,7 @@ impl Drop for Receipt {
 // === impl Parcel ===
 
 impl Parcel {
-    /// Two parcels with half of the items each, or the parcel where it has one.
+    /// Returns two parcels with half of the items each, or the parcel if it has one item.
     fn halve(mut self) -> Result<(Self, Self), Self> {
         let (mut middle, mut items) = (0, 0);
         while middle < self.bytes.len() / 2
@@ -206,7 +206,7 @@ impl Parcel {
     }
 }
 
-/// Two requests with half of the items each, or the parcels of one that has one item only.
+/// Returns two requests with half of the items each, or the parcels if they have one item only.
 #[allow(clippy::type_complexity, reason = "two of what was given")]
 pub(crate) fn halve(mut parcels: Vec<Parcel>) -> Result<(Vec<Parcel>, Vec<Parcel>), Vec<Parcel>> {
     if parcels.len() > 1 {
@@ -227,10 +227,10 @@ impl Queue {
         Arc::new(Self { state: Lock::default(), changed: Notify::new(), budget, overflow, request })
     }
 
-    /// Puts rows at the end; false if there was no room, which is then counted.
+    /// Appends rows; returns false if there was no room, which is then counted.
     pub(crate) fn push(&self, scope: &Arc<Scope>, taken: Taken, rows: u64, counters: Option<&Arc<DeliveryCounters>>) -> bool {
         let Taken { bytes, held } = taken;
-        // It may wait for those who take from the queue: they must be able to.
+        // It may wait for the threads that take from the queue, so the queue must not be locked.
         let mut admitted = self.budget.admit(held, rows, counters);
         let mut state = self.state();
         let receipt = loop {
@@ -264,7 +264,7 @@ impl Queue {
         true
     }
 
-    /// What waits is to leave now, without waiting for company.
+    /// Sends waiting parcels now, without lingering for more.
     pub(crate) fn hurry(&self) {
         let mut state = self.state();
         if !state.parcels.is_empty() && !state.urgent {
@@ -273,13 +273,13 @@ impl Queue {
         }
     }
 
-    /// Nothing more is taken in; what waits still leaves.
+    /// Closes the queue: it accepts no more, but waiting parcels are still sent.
     pub(crate) fn close(&self) {
         self.state().closed = true;
         self.changed.notify_one();
     }
 
-    /// Gives up what waits.
+    /// Gives up the waiting parcels.
     pub(crate) fn clear(&self) {
         let parcels = {
             let mut state = self.state();
@@ -289,8 +289,8 @@ impl Queue {
         drop(parcels);
     }
 
-    /// The parcels of the next request: as soon as there are enough for a full one, `linger` has passed since there are any,
-    /// or someone is in a hurry. None once the queue is closed and empty.
+    /// Returns the parcels of the next request: as soon as there are enough for a full one, `linger` has passed since the first, or
+    /// [`Queue::hurry`] was called. None once the queue is closed and empty.
     pub(crate) async fn next(&self, linger: Duration) -> Option<Vec<Parcel>> {
         let mut first_seen = None;
         loop {
@@ -338,7 +338,7 @@ impl State {
         Some(parcel)
     }
 
-    /// As many parcels as one request holds, at least one.
+    /// Takes as many parcels as one request holds, at least one.
     fn take(&mut self, limits: RequestLimits) -> Vec<Parcel> {
         let (mut bytes, mut rows) = (0, 0);
         let mut request = Vec::new();

@@ -1,4 +1,4 @@
-//! The settings of the export: endpoints, queue, requests, and the sensitive fields that may leave.
+//! The settings of the export: endpoints, queue, requests, and the sensitive fields that may be exported.
 
 mod environment;
 
@@ -8,22 +8,22 @@ use std::time::Duration;
 
 pub use environment::{Explicit, SettingsError};
 
-/// Bytes that may wait for a collector. At 250 bytes a row it holds a quarter of a million rows, and it is what the host grows
-/// by while a collector is away.
+/// Default maximum bytes that wait for a collector. At 250 bytes a row they hold a quarter of a million rows, and the host grows by them
+/// while a collector is away.
 pub const QUEUE_BYTES: u64 = 64 << 20;
-/// Maximum time that rows wait for others before a request leaves.
+/// Default maximum time that rows wait for others before a request is sent.
 pub const LINGER: Duration = Duration::from_millis(100);
 
-/// All that an [`Exporter`](crate::Exporter) is told.
+/// The settings of an [`Exporter`](crate::Exporter).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportSettings {
     /// The collector; None: rows go to the [`Output`](crate::Output) only.
     pub otlp: Option<OtlpSettings>,
-    /// Names of payload and identity fields that may leave; `*` for all. All others are withheld and counted.
+    /// Names of payload and identity fields that may be exported; `*` for all. All others are withheld and counted.
     pub sensitive: Vec<String>,
-    /// Encoded bytes that may wait; what comes beyond is dropped and counted.
+    /// Maximum encoded bytes that wait; further rows are dropped and counted.
     pub queue_bytes: u64,
-    /// Maximum time that rows wait for others before a request leaves, unless their path goes idle.
+    /// Maximum time that rows wait for others before a request is sent, unless their path goes idle.
     pub linger: Duration,
     /// Maximum size of a request.
     pub request: RequestLimits,
@@ -36,20 +36,20 @@ pub struct ExportSettings {
 /// Maximum size of a request; it always holds one encoded batch of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLimits {
-    /// Rows.
+    /// Maximum number of rows.
     pub rows: u64,
-    /// Encoded bytes, before compression.
+    /// Maximum encoded bytes, before compression.
     pub bytes: usize,
 }
 
 /// The endpoint of each signal; None if its rows count as exported at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OtlpSettings {
-    /// Spans.
+    /// Endpoint of spans.
     pub traces: Option<Endpoint>,
-    /// Metrics.
+    /// Endpoint of metrics.
     pub metrics: Option<Endpoint>,
-    /// Log records.
+    /// Endpoint of log records.
     pub logs: Option<Endpoint>,
 }
 
@@ -58,15 +58,15 @@ pub struct OtlpSettings {
 pub struct Endpoint {
     /// Over HTTP the whole URL, path included; over gRPC the origin.
     pub url: String,
-    /// How.
+    /// The transport.
     pub protocol: Protocol,
-    /// Sent with every request. Not shown by `Debug`: they hold keys.
+    /// Headers sent with every request. Not shown by `Debug`: they hold keys.
     pub headers: Vec<(String, String)>,
-    /// Whether bodies are compressed.
+    /// The compression of bodies.
     pub compression: Compression,
     /// Maximum time of one attempt.
     pub timeout: Duration,
-    /// PEM file of the authority that the collector's certificate is checked against; None: those of the system.
+    /// PEM file of the authority that the collector's certificate is checked against; None: the system's authorities.
     pub certificate: Option<PathBuf>,
     /// PEM files of the host's own certificate and key, for mutual TLS.
     pub client: Option<(PathBuf, PathBuf)>,
@@ -84,7 +84,7 @@ pub enum Protocol {
 /// The compression of request bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     #[default]
     None,
     /// gzip at its fastest level.
@@ -108,13 +108,13 @@ impl Default for ExportSettings {
 }
 
 impl ExportSettings {
-    /// What the environment and the operator's own words add up to. The standard `OTEL_*` variables are read through
-    /// `variable`; what is `explicit` (flags, configuration) wins over them.
+    /// Merges the environment and the operator's settings. The standard `OTEL_*` variables are read through `variable`; `explicit` ones
+    /// (flags, configuration) win over them.
     ///
     /// OTLP is on when an endpoint is named anywhere, or a signal's exporter is set to `otlp`.
     ///
     /// # Errors
-    /// The variable or setting that cannot be read, and what it may be.
+    /// A variable or setting cannot be read; the error says what it may be.
     pub fn merge(variable: &dyn Fn(&str) -> Option<String>, explicit: &Explicit) -> Result<Self, SettingsError> {
         environment::merge(variable, explicit)
     }
@@ -123,7 +123,7 @@ impl ExportSettings {
 // === impl RequestLimits ===
 
 impl Default for RequestLimits {
-    /// 4096 rows, 512 KiB: an eighth of what gRPC servers take by default, so that one large batch more does no harm.
+    /// Returns 4096 rows, 512 KiB: an eighth of the default maximum of gRPC servers, so that one more large batch does no harm.
     fn default() -> Self {
         Self { rows: 4096, bytes: 512 << 10 }
     }
@@ -132,7 +132,7 @@ impl Default for RequestLimits {
 // === impl Endpoint ===
 
 impl Endpoint {
-    /// An endpoint with the defaults of the specification: no headers, no compression, ten seconds.
+    /// Creates an endpoint with the defaults of the specification: no headers, no compression, ten seconds.
     #[must_use]
     pub fn new(url: impl Into<String>, protocol: Protocol) -> Self {
         Self {

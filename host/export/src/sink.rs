@@ -1,4 +1,4 @@
-//! The end of a path: kept rows become bytes on the worker's thread, and wait in a queue.
+//! The end of a path: kept rows are encoded on the worker's thread, and wait in a queue.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,7 +17,7 @@ use crate::otlp::{log, span};
 use crate::plan::{Allowed, Plan};
 use crate::ways::Ways;
 
-/// Schemas whose plans are kept: those of the generations that may be on a path at once, and the one of raw events.
+/// Maximum number of plans kept: those of the generations that may be on a path at once, and the one of raw events.
 const PLANS: usize = 8;
 
 /// The sink of one path.
@@ -73,7 +73,7 @@ impl PathSink {
         plan
     }
 
-    /// Hands on the encoded rows.
+    /// Puts the encoded rows into their queue.
     fn hand_on(&mut self, signal: Signal, rows: u64) {
         if rows == 0 {
             return;
@@ -83,7 +83,7 @@ impl PathSink {
         queue.push(&self.scope, taken, rows, Some(&self.counters));
     }
 
-    /// Hands on the lines; without a collector they are what is delivered.
+    /// Puts the lines into the output's queue; without a collector they are the delivery of the rows.
     fn show(&mut self, rows: u64) {
         let Some(lines) = self.ways.lines() else { return };
         if rows == 0 {

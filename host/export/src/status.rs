@@ -1,4 +1,4 @@
-//! The status of the exporter: numbers for the status page, and log lines that do not repeat.
+//! The status of the exporter: figures for the status page, and rate-limited log lines.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -11,7 +11,7 @@ use host_model::Lock;
 
 use crate::deliver::signal::Signal;
 
-/// Interval at which the same complaint is logged.
+/// Minimum interval between log lines of the same complaint.
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// The state of an exporter.
@@ -19,23 +19,23 @@ const INTERVAL: Duration = Duration::from_secs(60);
 pub struct ExportStatus {
     /// The URL of the collector; None without one.
     pub endpoint: Option<String>,
-    /// Encoded bytes that wait.
+    /// Number of encoded bytes that wait.
     pub queue_bytes: u64,
-    /// The most that may.
+    /// Maximum number of bytes that wait.
     pub queue_cap_bytes: u64,
-    /// The last error of the collector, or of the way to it. Printable.
+    /// The last error of the collector, or of the transport. Printable.
     pub last_error: Option<String>,
-    /// Attempts that had to be repeated.
+    /// Number of attempts that had to be repeated.
     pub retries: u64,
-    /// Requests that were taken.
+    /// Number of accepted requests.
     pub requests: u64,
-    /// Their bytes.
+    /// Bytes of the accepted requests.
     pub sent_bytes: u64,
-    /// Values of payload and identity fields that were not exported.
+    /// Number of values of payload and identity fields that were not exported.
     pub withheld_values: u64,
-    /// Rows that a view beside the collector had no room for.
+    /// Number of rows that a view beside the collector had no room for.
     pub unseen_rows: u64,
-    /// The reader of the output has gone.
+    /// Whether the reader of the output has gone.
     pub output_closed: bool,
 }
 
@@ -78,7 +78,7 @@ impl Shared {
         })
     }
 
-    /// Fills in what is counted here.
+    /// Fills in the counters held here.
     pub(crate) fn fill(&self, status: &mut ExportStatus) {
         status.last_error = self.last_error.lock().clone();
         status.retries = self.retries.load(Relaxed);
@@ -88,20 +88,20 @@ impl Shared {
         status.unseen_rows = self.unseen.load(Relaxed);
     }
 
-    /// A request was taken.
+    /// Counts an accepted request.
     pub(crate) fn sent(&self, bytes: u64) {
         self.requests.fetch_add(1, Relaxed);
         self.sent_bytes.fetch_add(bytes, Relaxed);
     }
 
-    /// The collector answers; said once after an outage.
+    /// Notes that the collector answers; logged once after an outage.
     pub(crate) fn reached(&self, signal: Signal) {
         if self.away(signal).swap(false, Relaxed) {
             tracing::info!(signal = signal.name(), "the collector takes {} again", signal.name());
         }
     }
 
-    /// An attempt has to be repeated; said once per outage.
+    /// Notes that an attempt has to be repeated; logged once per outage.
     pub(crate) fn retried(&self, signal: Signal, reason: &str) {
         let reason = host_model::printable(reason, 512);
         self.retries.fetch_add(1, Relaxed);
@@ -111,7 +111,7 @@ impl Shared {
         self.failed(signal, &reason);
     }
 
-    /// The collector refused rows for good.
+    /// Notes that the collector refused rows finally.
     pub(crate) fn refused(&self, signal: Signal, rows: u64, reason: &str) {
         self.failed(signal, reason);
         self.complain(signal, rows, |rows| {
@@ -119,7 +119,7 @@ impl Shared {
         });
     }
 
-    /// The collector took a request and left rows out, or has something to say.
+    /// Notes that the collector accepted a request but rejected rows, or sent a message.
     pub(crate) fn partial(&self, signal: Signal, rows: u64, message: &str) {
         if rows > 0 {
             self.failed(signal, message);
@@ -129,7 +129,7 @@ impl Shared {
         });
     }
 
-    /// Waits before the next attempt; less when the exporter begins to drain, which is worth an attempt.
+    /// Waits before the next attempt; shorter when the exporter starts to drain, which is worth an attempt.
     pub(crate) async fn pause(&self, wait: Duration) {
         let mut draining = self.draining.subscribe();
         if *draining.borrow_and_update() {
@@ -144,12 +144,12 @@ impl Shared {
         self.draining.send_replace(true);
     }
 
-    /// What has not been delivered by now is given up.
+    /// Gives up everything that has not been delivered by now.
     pub(crate) fn give_up(&self) {
         self.gave_up.send_replace(true);
     }
 
-    /// Returns once what has not been delivered is to be given up.
+    /// Returns once undelivered rows are to be given up.
     pub(crate) async fn given_up(&self) {
         let _ = self.gave_up.subscribe().wait_for(|gave_up| *gave_up).await;
     }

@@ -1,4 +1,4 @@
-//! The ways out, shared by all sinks: a queue for each signal, and the output of lines.
+//! The destinations, shared by all sinks: a queue for each signal, and the output of lines.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::otlp::request::Scope;
 use crate::queue::{Budget, Queue};
 use crate::status::Shared;
 
-/// The ways out, shared by all sinks.
+/// The destinations, shared by all sinks.
 #[derive(Debug)]
 pub(crate) struct Ways {
     pub(crate) traces: Option<Arc<Queue>>,
@@ -25,7 +25,7 @@ pub(crate) struct Ways {
     pub(crate) shared: Arc<Shared>,
 }
 
-/// The way to an output.
+/// The output of lines.
 #[derive(Debug)]
 pub(crate) struct LinesWay {
     pub(crate) format: Format,
@@ -36,7 +36,7 @@ pub(crate) struct LinesWay {
 // === impl Ways ===
 
 impl Ways {
-    /// The queue of a signal; None if it does not go to a collector.
+    /// Returns the queue of a signal; None if it does not go to a collector.
     pub(crate) fn queue(&self, signal: Signal) -> Option<&Arc<Queue>> {
         match signal {
             Signal::Span => self.traces.as_ref(),
@@ -68,7 +68,7 @@ impl Ways {
         self.queues().for_each(|queue| queue.hurry());
     }
 
-    /// Bytes of rows that wait, and the most that may.
+    /// Returns the bytes of rows that wait, and their maximum.
     pub(crate) fn level(&self) -> (u64, u64) {
         self.rows.level()
     }

@@ -1,4 +1,4 @@
-//! The contenders. Each sends so many rows to the sink, in requests of 512, and returns when all have been taken.
+//! The contenders. Each sends this many rows to the sink, in requests of 512, and returns when all have been accepted.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -20,7 +20,7 @@ use prost::Message;
 
 use crate::rows::{BATCH, Open, kept, opens};
 
-/// What may wait: as much as the SDK's queues of 2048 rows would.
+/// Maximum bytes that wait: as much as the SDK's queues of 2048 rows.
 const WAITING: u64 = 1 << 20;
 
 pub fn host_512(url: &str, rows: u64) {
@@ -50,7 +50,7 @@ fn deliver(url: &str, rows: u64, request: RequestLimits) {
     assert_eq!((counters.exported.load(Relaxed), counters.dropped()), (rows, 0));
 }
 
-/// The encoder by itself: what is encoded finds a full queue and is forgotten.
+/// The encoder by itself: encoded rows find a full queue and are dropped.
 pub fn host_encode(_: &str, rows: u64) {
     let runtime = runtime();
     let traces = Some(Endpoint::new("http://127.0.0.1:9/v1/traces", Protocol::Http));
@@ -130,7 +130,7 @@ pub fn sdk_spans(url: &str, rows: u64) {
             let builder = tracer.span_builder("file.open").with_start_time(at(open.time)).with_attributes(pairs(open));
             builder.start(&tracer).end_with_timestamp(at(open.time + open.duration));
         }
-        // Its queue holds 2048 and drops what is beyond.
+        // The SDK's queue holds 2048 rows and drops the rest.
         if batch % 2 == 1 {
             provider.force_flush().unwrap();
         }

@@ -1,6 +1,6 @@
-//! What encoding and sending a row costs: this exporter beside the reference implementation's own ways, in one run against the
-//! same sink. Rows have eight attributes, requests 512 rows; the figure is CPU time of this process per row (the sink is
-//! another process), the median of interleaved rounds.
+//! The cost of encoding and sending a row: this exporter beside the reference implementation's own ways, in one run against the same sink.
+//! Rows have eight attributes, requests 512 rows; the figure is CPU time of this process per row (the sink is another process), the median
+//! of interleaved rounds.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,9 +22,9 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 
-/// Rounds; their median counts.
+/// Number of rounds; their median counts.
 const ROUNDS: usize = 7;
-/// Rows of a round.
+/// Number of rows of a round.
 const ROWS: u64 = 512 * 400;
 
 type Contender = (&'static str, fn(&str, u64));
@@ -72,7 +72,7 @@ fn main() {
     println!("written to {}", path.display());
 }
 
-/// CPU time of all threads of this process.
+/// Returns the CPU time of all threads of this process.
 fn cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)

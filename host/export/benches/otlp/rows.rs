@@ -5,10 +5,10 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use host_model::{ColumnType, Field, FieldUse, Kept, Schema, Sensitivity, Signal, Threshold};
 
-/// Rows of a batch.
+/// Number of rows of a batch.
 pub const BATCH: u64 = 512;
 
-/// One row, as a program would hold it.
+/// One row as a struct of a program.
 pub struct Open {
     pub time: u64,
     pub duration: u64,

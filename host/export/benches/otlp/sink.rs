@@ -1,10 +1,10 @@
-//! A sink in a process of its own: it takes every request and forgets it.
+//! A sink in a process of its own: it accepts every request and drops it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-/// Set for the process that is the sink.
+/// The environment variable set for the process that is the sink.
 const ROLE: &str = "OTLP_BENCH_SINK";
 
 pub struct Sink {
@@ -16,7 +16,7 @@ pub fn is_asked_for() -> bool {
     std::env::var_os(ROLE).is_some()
 }
 
-/// Serves until it is killed; says first where.
+/// Serves until it is killed; first prints its address.
 pub fn run() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     println!("http://{}", listener.local_addr().unwrap());
@@ -26,7 +26,7 @@ pub fn run() {
     }
 }
 
-/// Requests with a length, one after the other.
+/// Serves requests with a length, one after the other.
 fn serve(mut stream: TcpStream) {
     stream.set_nodelay(true).unwrap();
     let mut input = BufReader::with_capacity(256 << 10, stream.try_clone().unwrap());

@@ -1,5 +1,5 @@
-//! A capture played to all its probes' paths together: run by run, in the order in which they were taken, each when the one before
-//! is done with. So what paths say, and in which order, is the same in every replay, however fast.
+//! Plays a capture to the paths of all its probes: run by run, in the order in which they were taken, each after the one before is
+//! finished. So the paths' output and its order are the same in every replay, at any speed.
 
 use std::io::Read;
 use std::sync::{Arc, MutexGuard};
@@ -16,18 +16,18 @@ pub struct Conductor {
     probes: Vec<CapturedProbe>,
 }
 
-/// One probe of the capture, as the [`Source`] of its path. Take all that are wanted before the first is waited for: the runs of
-/// probes whose seat is empty are passed over.
+/// One probe of the capture, as the [`Source`] of its path. Take all seats before the first is waited for: the runs of probes without a
+/// reader are skipped.
 pub struct Seat {
     stage: Arc<Stage>,
     probe: usize,
     name: String,
-    /// The run whose turn it is, framed; records before `head` have been released.
+    /// The current run, framed; records before `head` have been released.
     run: Vec<u8>,
     head: usize,
-    /// Bytes of the part that has been handed out, and its records.
+    /// The bytes and the number of records of the part that has been handed out.
     taken: (usize, u32),
-    /// Records of the run that have not been released.
+    /// Number of records of the run that have not been released.
     waiting: u64,
     produced: u64,
     time_ns: Option<u64>,
@@ -52,7 +52,7 @@ struct Score {
     start: Option<(Instant, u64)>,
 }
 
-/// Whose turn it is.
+/// The seat whose run is next.
 enum Turn {
     Nobody,
     /// A run waits for the seat of its probe.
@@ -62,7 +62,7 @@ enum Turn {
         run: Vec<u8>,
         records: u32,
     },
-    /// It was taken, and is being worked on.
+    /// The run was taken, and is being processed.
     Taken {
         probe: usize,
     },
@@ -80,7 +80,7 @@ impl Conductor {
     /// Opens a capture.
     ///
     /// # Errors
-    /// It is not a capture.
+    /// The input is not a capture.
     pub fn open(input: Box<dyn Read + Send>, pace: Pace) -> Result<Self, CaptureError> {
         let reader = Reader::new(input)?;
         let probes = reader.probes().to_vec();
@@ -96,7 +96,7 @@ impl Conductor {
         &self.probes
     }
 
-    /// The seat of a probe; None if the capture has no such probe, or somebody sits there.
+    /// Returns the seat of a probe; None if the capture has no such probe, or the seat is taken.
     #[must_use]
     pub fn seat(&self, probe: &str) -> Option<Seat> {
         let place = self.probes.iter().position(|captured| captured.name == probe)?;
@@ -129,7 +129,7 @@ impl Stage {
 // === impl Score ===
 
 impl Score {
-    /// Turns to the next run of a seat that is taken.
+    /// Advances to the next run of a seat that is taken.
     fn advance(&mut self) {
         while matches!(self.turn, Turn::Nobody) {
             let Some((message, next)) = &mut self.message else {
@@ -155,7 +155,7 @@ impl Score {
         }
     }
 
-    /// When the run is due that was taken at this time.
+    /// Returns when the run that was taken at this time is due.
     fn due(&mut self, time_ns: u64) -> Instant {
         let (start, first) = *self.start.get_or_insert_with(|| (Instant::now(), time_ns));
         match self.pace {
@@ -168,7 +168,7 @@ impl Score {
 // === impl Seat ===
 
 impl Seat {
-    /// Takes the run whose turn it is. Returns when it is due, if it is not yet; None when it is somebody else's turn, too.
+    /// Takes the current run if it belongs to this seat. Returns when it is due, if that is later; None also if it belongs to another seat.
     fn sit(&mut self, score: &mut Score) -> Option<Instant> {
         score.advance();
         let (probe, time_ns) = match &score.turn {
@@ -210,7 +210,7 @@ impl Source for Seat {
             let left = due.unwrap_or(deadline).min(deadline).saturating_duration_since(now);
             score = stage.changed.wait_timeout(score, left);
         }
-        // Whoever else waits may find that it is their turn now, or that all is over.
+        // The next run may belong to another waiting seat, or the replay has ended.
         stage.changed.notify_all();
     }
 
@@ -269,7 +269,7 @@ impl Source for Seat {
 }
 
 impl Drop for Seat {
-    /// Whoever leaves does not hold the others up.
+    /// A seat that is dropped does not hold up the others.
     fn drop(&mut self) {
         let mut score = self.stage.score();
         if let Some((taken, _)) = score.seats.get_mut(self.probe) {

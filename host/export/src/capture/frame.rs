@@ -1,5 +1,4 @@
-//! The messages of an Arrow IPC stream, taken apart and checked before Arrow sees them: a file comes from anywhere, and its
-//! lengths are only claims.
+//! The messages of an Arrow IPC stream, split and checked before Arrow reads them: the file is not trusted, and neither are its lengths.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read};
@@ -13,24 +12,24 @@ use arrow_schema::{Schema, SchemaRef};
 
 use super::{CaptureError, MESSAGE_BYTES};
 
-/// Stands before the length of every message.
+/// The marker before the length of every message.
 const CONTINUATION: [u8; 4] = [0xff; 4];
-/// Bytes of a message's description: our longest is the schema, with 256 layouts.
+/// Maximum bytes of a message's description: our longest is the schema, with 256 layouts.
 const DESCRIPTION_BYTES: usize = 8 << 20;
-/// Runs in one message.
+/// Maximum number of runs in one message.
 const ROWS: i64 = 1 << 20;
-/// Before compressed bytes stands how many they were.
+/// Bytes before compressed data that hold its unpacked length.
 const SIZE: usize = 8;
-/// Claimed by a buffer that was not worth compressing.
+/// The length of a buffer that was not worth compressing.
 const NOT_COMPRESSED: i64 = -1;
 
-/// Bytes of a value in each buffer: of every column the validity and the values, and before the runs their offsets.
+/// Bytes of a value in each buffer: for every column the validity and the values, and before the runs their offsets.
 const WIDTHS: [usize; 9] = [1, 1, 1, 8, 1, 4, 1, 4, 1];
 
 /// Reads messages.
 pub(super) struct Frames<R> {
     input: R,
-    /// Bytes read.
+    /// Number of bytes read.
     read: u64,
     /// The offset of the current message.
     at: u64,
@@ -49,7 +48,7 @@ impl<R: Read> Frames<R> {
         Self { input, read: 0, at: 0 }
     }
 
-    /// The next message; None at the end. A file that ends between two messages has ended.
+    /// Returns the next message; None at the end. A file that ends between two messages is complete.
     pub(super) fn next(&mut self) -> Result<Option<Frame>, CaptureError> {
         self.at = self.read;
         let mut word = [0; 4];
@@ -80,7 +79,7 @@ impl<R: Read> Frames<R> {
         CaptureError::Broken { at: self.at, wrong: wrong.to_owned() }
     }
 
-    /// False if the input ends before the first byte.
+    /// Returns false if the input ends before the first byte.
     fn fill(&mut self, bytes: &mut [u8]) -> Result<bool, CaptureError> {
         let mut filled = 0;
         while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -105,7 +104,7 @@ impl<R: Read> Frames<R> {
         }
     }
 
-    /// As many bytes; memory is taken as they come, not as they are claimed.
+    /// Reads `length` bytes; memory is allocated as they arrive, not as claimed.
     fn bytes(&mut self, length: usize) -> Result<Vec<u8>, CaptureError> {
         let mut bytes = Vec::new();
         self.read += (&mut self.input).take(length as u64).read_to_end(&mut bytes)? as u64;
@@ -116,13 +115,13 @@ impl<R: Read> Frames<R> {
 // === impl Frame ===
 
 impl Frame {
-    /// The schema, if that is what this message is.
+    /// Returns the schema, if this message is one.
     pub(super) fn schema(&self) -> Option<Schema> {
         let message = root_as_message(&self.description).ok()?;
         convert::try_fb_to_schema(message.header_as_schema()?).ok()
     }
 
-    /// The rows, if that is what this message is.
+    /// Returns the rows, if this message has any.
     pub(super) fn rows(self, schema: &SchemaRef) -> Result<RecordBatch, String> {
         let message = root_as_message(&self.description).map_err(|error| error.to_string())?;
         if message.header_type() != MessageHeader::RecordBatch {
@@ -138,7 +137,7 @@ impl Frame {
     }
 }
 
-/// Checks what a description claims about a body: Arrow allocates and slices by it.
+/// Checks the claims of a description about its body: Arrow allocates and slices by them.
 fn check(batch: &arrow_ipc::RecordBatch<'_>, body: &[u8]) -> Result<(), String> {
     if !(0..=ROWS).contains(&batch.length()) {
         return Err(format!("{} rows, at most {ROWS} are read", batch.length()));

@@ -1,4 +1,4 @@
-//! Reads a capture. Nothing in it is believed before it is checked.
+//! Reads a capture. All of it is checked before use.
 
 use std::io::Read;
 
@@ -19,7 +19,7 @@ pub struct Reader<R> {
     unix_offset_ns: u64,
 }
 
-/// The runs of one message; all of them have been checked.
+/// The runs of one message; all of them are checked.
 #[derive(Debug, Clone)]
 pub struct Runs(RecordBatch);
 
@@ -40,7 +40,7 @@ impl<R: Read> Reader<R> {
     /// Reads the head of a capture.
     ///
     /// # Errors
-    /// It is not a capture, of another version, or its head is broken.
+    /// The input is not a capture, has another version, or its head is broken.
     pub fn new(input: R) -> Result<Self, CaptureError> {
         let not = |wrong: &str| CaptureError::Not(wrong.to_owned());
         let mut frames = Frames::new(input);
@@ -70,19 +70,19 @@ impl<R: Read> Reader<R> {
         })
     }
 
-    /// The probes, in the order of their indices.
+    /// Returns the probes, in the order of their indices.
     #[must_use]
     pub fn probes(&self) -> &[CapturedProbe] {
         &self.probes
     }
 
-    /// The difference of Unix time and CLOCK_MONOTONIC, nanoseconds.
+    /// Returns the difference of Unix time and CLOCK_MONOTONIC, nanoseconds.
     #[must_use]
     pub const fn unix_offset_ns(&self) -> u64 {
         self.unix_offset_ns
     }
 
-    /// The next runs; None at the end.
+    /// Returns the next runs; None at the end.
     ///
     /// # Errors
     /// The file ends early, a message is broken, or a run's framing does not hold.
@@ -110,7 +110,7 @@ impl<R: Read> Reader<R> {
 // === impl Runs ===
 
 impl Runs {
-    /// The run of a row.
+    /// Returns the run of a row.
     #[must_use]
     pub fn get(&self, row: usize) -> Option<CapturedRun<'_>> {
         let (probes, times) = (self.0.columns().first()?, self.0.columns().get(1)?);
@@ -121,7 +121,7 @@ impl Runs {
         Some(CapturedRun { probe: usize::from(probe), time_ns, run: Run::parse(bytes)? })
     }
 
-    /// The runs.
+    /// Iterates over the runs.
     pub fn iter(&self) -> impl Iterator<Item = CapturedRun<'_>> {
         (0..self.0.num_rows()).map_while(|row| self.get(row))
     }

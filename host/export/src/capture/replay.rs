@@ -1,4 +1,4 @@
-//! One probe of a capture as a source: the same runs, as fast as they are taken or at the pace at which they came.
+//! One probe of a capture as a source: the same runs, as fast as they are read or at the recorded pace.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use host_model::{Condvar, KernelCounters, KernelPlan, Lock, PlanError, Run, Sour
 
 use super::{CaptureError, CapturedProbe, Reader, Runs};
 
-/// Bytes that are read ahead: what a batch holds.
+/// Maximum bytes that are read ahead: those of a batch.
 const AHEAD: usize = 256 << 10;
 
 /// The speed of a replay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Pace {
-    /// As fast as it is taken.
+    /// As fast as the runs are read.
     #[default]
     Fast,
-    /// With the pauses between its runs.
+    /// With the recorded pauses between the runs.
     Real,
 }
 
@@ -29,10 +29,10 @@ pub struct Replay {
     pace: Pace,
     /// The message being read, and its next run.
     message: Option<(Runs, usize)>,
-    /// Records that may be taken, framed; those before `head` have been released.
+    /// Records that are ready, framed; those before `head` have been released.
     ready: Vec<u8>,
     head: usize,
-    /// Bytes of the run that has been handed out, and its records.
+    /// The bytes and the number of records of the run that has been handed out.
     taken: (usize, u32),
     produced: u64,
     waiting: u64,
@@ -54,7 +54,7 @@ impl Replay {
     /// Opens a capture for one of its probes.
     ///
     /// # Errors
-    /// It is not a capture, or the probe is not in it.
+    /// The input is not a capture, or has no such probe.
     pub fn open(input: Box<dyn Read + Send>, probe: &str, pace: Pace) -> Result<Self, CaptureError> {
         let reader = Reader::new(input)?;
         let names =
@@ -77,13 +77,13 @@ impl Replay {
         })
     }
 
-    /// The probe that is replayed.
+    /// Returns the probe that is replayed.
     #[must_use]
     pub fn probe(&self) -> Option<&CapturedProbe> {
         self.reader.probes().get(self.probe)
     }
 
-    /// Reads ahead. Returns when the next run is due, if it is not yet.
+    /// Reads ahead. Returns when the next run is due, if that is later.
     fn fill(&mut self) -> Option<Instant> {
         if self.taken.0 == 0 && self.head > 0 {
             self.ready.drain(..self.head);
@@ -194,7 +194,8 @@ impl Waker for Signal {
     }
 }
 
-/// The length of the longest prefix of framed records within the limits, and its records; at least one, if there is one.
+/// Returns the length of the longest prefix of framed records within the limits, and the number of its records; at least one, if there is
+/// one.
 pub(super) fn prefix(bytes: &[u8], max_records: usize, max_bytes: usize) -> (usize, u32) {
     let (mut length, mut records) = (0, 0);
     while let Some((header, _)) = bytes.get(length..).and_then(<[u8]>::split_first_chunk::<4>) {

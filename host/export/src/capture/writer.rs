@@ -12,9 +12,9 @@ use host_model::Run;
 
 use super::{CaptureError, CapturedProbe, PROBES, RUN_BYTES, schema};
 
-/// A message closes at this many bytes of runs: enough for LZ4 to find what repeats, little to lose when the power goes.
+/// Number of bytes of runs at which a message is closed: enough for LZ4 to find repetitions, little to lose at a power failure.
 const CLOSE_BYTES: usize = 1 << 20;
-/// Or at this many runs.
+/// Number of runs at which a message is closed.
 const CLOSE_RUNS: usize = 4096;
 
 /// Writes runs, in the order in which they are pushed.
@@ -32,11 +32,11 @@ pub struct Writer<W: Write> {
 // === impl Writer ===
 
 impl<W: Write> Writer<W> {
-    /// Begins a capture of these probes. `unix_offset_ns` is what turns the runs' times, and those in their records, into Unix
+    /// Starts a capture of these probes. `unix_offset_ns` is the offset from the times of the runs, and those in their records, to Unix
     /// time.
     ///
     /// # Errors
-    /// More than 256 probes, or the file cannot be written.
+    /// There are more than 256 probes, or the file cannot be written.
     pub fn new(output: W, unix_offset_ns: u64, probes: &[CapturedProbe]) -> Result<Self, CaptureError> {
         if probes.len() > PROBES {
             return Err(CaptureError::Run { probe: PROBES, wrong: format!("a capture holds at most {PROBES} probes") });
@@ -58,7 +58,7 @@ impl<W: Write> Writer<W> {
     /// Adds a run of one probe, taken at `time_ns` (CLOCK_MONOTONIC).
     ///
     /// # Errors
-    /// A probe that was not named at the start, a run over 32 MiB, or the file cannot be written.
+    /// The probe was not named at the start, the run is over 32 MiB, or the file cannot be written.
     pub fn push(&mut self, probe: usize, time_ns: u64, run: Run<'_>) -> Result<(), CaptureError> {
         let wrong = |wrong: String| CaptureError::Run { probe, wrong };
         let index = u8::try_from(probe).ok().filter(|_| probe < self.probes);
@@ -80,7 +80,7 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Writes out what was pushed.
+    /// Writes all pushed runs to the output.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -89,7 +89,7 @@ impl<W: Write> Writer<W> {
         self.stream.flush().map_err(io)
     }
 
-    /// Ends the capture and gives the output back.
+    /// Ends the capture and returns the output.
     ///
     /// # Errors
     /// The file cannot be written.

@@ -1,4 +1,4 @@
-//! The wait before the next attempt: doubling, with jitter, or as long as the collector asks for.
+//! The wait before the next attempt: it doubles, with jitter, or follows the collector's request.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use host_model::Seed;
 
 use crate::ids::Identities;
 
-/// A collector that restarts is found again soon.
+/// First wait: a collector that restarts is found again soon.
 const FIRST: Duration = Duration::from_millis(250);
-/// And one that stays away is asked seldom.
+/// Maximum wait: a collector that stays away is tried rarely.
 const LONGEST: Duration = Duration::from_secs(5);
-/// Maximum wait that a collector may ask for.
+/// Maximum wait that a collector may request.
 const ASKED: Duration = Duration::from_secs(300);
 
-/// The waits of one request.
+/// The waits between the attempts of one request.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     base: Duration,
@@ -29,8 +29,8 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The next wait: between half of and the whole doubling delay, so that many hosts do not come at once; not less than what
-    /// the collector asked for.
+    /// Returns the next wait: between half of and the whole doubling delay, so that many hosts do not come at once; never less than the
+    /// collector asked for.
     pub(crate) fn next(&mut self, asked: Option<Duration>) -> Duration {
         let half = self.base / 2;
         let share = (self.random.draw() >> 11) as f64 / (1u64 << 53) as f64;

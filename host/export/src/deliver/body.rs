@@ -1,4 +1,4 @@
-//! A request body out of frames that are shared, not copied, and a response body that is read no further than a cap.
+//! A request body made of shared frames without a copy, and a response body that is read up to a cap.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -13,10 +13,10 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
-/// Maximum bytes that are read of a response. A partial success is a number and a sentence.
+/// Maximum bytes read of a response. A partial success is a number and a sentence.
 pub(crate) const RESPONSE: usize = 64 << 10;
 
-/// Frames one after the other.
+/// Frames, sent one after the other.
 #[derive(Debug)]
 pub(crate) struct Frames {
     frames: VecDeque<Bytes>,
@@ -52,17 +52,17 @@ impl Body for Frames {
     }
 }
 
-/// The frames as one gzip stream.
+/// Compresses the frames into one gzip stream.
 pub(crate) fn gzip(frames: &[Bytes]) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    // A vector takes everything.
+    // Writing to a vector cannot fail.
     for frame in frames {
         let _ = encoder.write_all(frame);
     }
     encoder.finish().unwrap_or_default().into()
 }
 
-/// The data of a response, and its trailers. None where it is longer than the cap.
+/// Reads the data of a response, and its trailers. The data is None if it is longer than the cap.
 pub(crate) async fn read<B>(body: B) -> Result<(Option<Vec<u8>>, Option<HeaderMap>), B::Error>
 where
     B: Body<Data = Bytes>,

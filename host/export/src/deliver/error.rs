@@ -1,10 +1,10 @@
-//! Why there is no way to a collector; and the files that a way to it takes.
+//! The reasons why a transport to a collector cannot be built; and reading the files that it needs.
 
 use std::path::{Path, PathBuf};
 
 use crate::deliver::outcome::causes;
 
-/// Why there is no way to a collector. Found at start, never later.
+/// The reasons why a transport to a collector cannot be built. Found at start, never later.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     /// A certificate or key cannot be read.
@@ -12,7 +12,7 @@ pub enum TransportError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         reason: std::io::Error,
     },
     /// A file holds no usable certificate or key.
@@ -20,7 +20,7 @@ pub enum TransportError {
     Tls {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error in it.
         reason: String,
     },
     /// A header that HTTP does not allow.
@@ -39,7 +39,7 @@ impl TransportError {
     }
 }
 
-/// Reads a certificate or a key.
+/// Reads the file of a certificate or a key.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, TransportError> {
     std::fs::read(path).map_err(|reason| TransportError::File { path: path.to_owned(), reason })
 }

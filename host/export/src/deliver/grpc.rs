@@ -1,5 +1,4 @@
-//! OTLP over gRPC. The messages are bytes already, so a call is one framed body over tonic's channel: nothing is encoded again,
-//! and nothing is copied.
+//! OTLP over gRPC. The messages are encoded already, so a call is one framed body over tonic's channel: nothing is encoded again or copied.
 
 use std::time::Duration;
 
@@ -18,10 +17,10 @@ use crate::deliver::signal::Signal;
 use crate::otlp::answer::{self, Partial};
 use crate::settings::{Compression, Endpoint};
 
-/// Bytes before a message: whether it is compressed, and its length.
+/// Number of bytes before a message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
 
-/// One signal's way to a collector.
+/// The gRPC transport of one signal.
 #[derive(Debug)]
 pub(crate) struct Grpc {
     channel: Channel,
@@ -34,7 +33,7 @@ pub(crate) struct Grpc {
 // === impl Grpc ===
 
 impl Grpc {
-    /// Connects when it is first used. Must be called within a tokio runtime.
+    /// Creates a transport that connects at first use. Must be called within a tokio runtime.
     pub(crate) fn new(endpoint: &Endpoint, signal: Signal) -> Result<Self, TransportError> {
         let failed = |error: tonic::transport::Error| TransportError::Client(causes(&error));
         let mut target = Channel::from_shared(endpoint.url.clone())
@@ -100,7 +99,7 @@ impl Grpc {
             ));
         }
         match body::read(response.into_body()).await {
-            // Longer than any answer may be: the trailers that follow are not waited for.
+            // The answer is longer than any may be: the trailers after it are not waited for.
             Ok((None, _)) => Outcome::Taken(Partial::default()),
             Ok((Some(data), trailers)) => match trailers.as_ref().and_then(Status::from_header_map) {
                 Some(status) => judge(&status, data.get(PREFIX..).unwrap_or_default()),
@@ -111,7 +110,7 @@ impl Grpc {
     }
 }
 
-/// The outcome of a request by its status: the codes that may be tried again are those of the specification.
+/// Returns the outcome of a request by its status: the codes that may be retried are those of the specification.
 fn judge(status: &Status, response: &[u8]) -> Outcome {
     let reason = match status.message() {
         "" => format!("{:?}", status.code()),
@@ -119,7 +118,7 @@ fn judge(status: &Status, response: &[u8]) -> Outcome {
     };
     let after = answer::retry_delay(status.details());
     match status.code() {
-        // The server of the method says so: whatever else it says is no reason to send the rows again.
+        // The server's method has answered OK: no other content of the answer is a reason to send the rows again.
         Code::Ok => Outcome::Taken(answer::partial_success(response).unwrap_or_default()),
         Code::ResourceExhausted | Code::OutOfRange | Code::InvalidArgument if is_too_large(status.message()) => {
             Outcome::TooLarge(reason)
@@ -136,7 +135,7 @@ fn judge(status: &Status, response: &[u8]) -> Outcome {
     }
 }
 
-/// Whether a server gave a message up for its length; there is no code for it. In the words of grpc-go, grpc-java, C++ and tonic.
+/// Whether a server rejected a message for its length; there is no code for it. Matches the messages of grpc-go, grpc-java, C++ and tonic.
 fn is_too_large(message: &str) -> bool {
     ["larger than max", "exceeds maximum size", "message length too large", "Max message size"]
         .iter()

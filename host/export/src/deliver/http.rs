@@ -13,7 +13,7 @@ use crate::deliver::outcome::{Outcome, causes};
 use crate::otlp::answer;
 use crate::settings::{Compression, Endpoint};
 
-/// One signal's way to a collector.
+/// The HTTP transport of one signal.
 #[derive(Debug)]
 pub(crate) struct Http {
     client: Client,
@@ -39,14 +39,14 @@ impl Http {
             .default_headers(headers)
             .user_agent(USER_AGENT)
             .timeout(endpoint.timeout)
-            // A redirect would send the rows, and the keys in the headers, to whom nobody named.
+            // A redirect would send the rows, and the keys in the headers, to a host that the operator did not name.
             .redirect(redirect::Policy::none())
             .tcp_nodelay(true);
         if let Some(path) = &endpoint.certificate {
             let bundle = reqwest::Certificate::from_pem_bundle(&read(path)?);
             client = client.tls_certs_only(bundle.map_err(|error| TransportError::tls(path, &error))?);
         } else if endpoint.url.starts_with("http://") {
-            // No TLS: the system's certificates need not be read.
+            // No TLS: the system's certificates are not needed.
             client = client.tls_certs_only([]);
         }
         if let Some((certificate, key)) = &endpoint.client {
@@ -77,7 +77,7 @@ impl Http {
         if status.is_success() {
             return match read {
                 Ok((data, _)) => judge(status, &content_type, data.as_deref()),
-                // It is in the collector's hands, even if the answer did not come to its end.
+                // The collector has accepted the request, even if its answer is incomplete.
                 Err(_) => Outcome::Taken(answer::Partial::default()),
             };
         }
@@ -97,14 +97,14 @@ impl Http {
     }
 }
 
-/// What a success means whose answer was read; None where it is longer than is read, which is for the type of its content to judge. A proxy that wants a
-/// sign-in, or a web server on the collector's port, answers 200 as well, and has taken nothing.
+/// Judges an answer with a success status; `data` is None if it is longer than the cap, so that its content type decides. A proxy that
+/// wants a sign-in, or a web server on the collector's port, answers 200 as well, without accepting anything.
 fn judge(status: StatusCode, content_type: &str, data: Option<&[u8]>) -> Outcome {
     let partial = match (content_type, data) {
         ("" | "application/x-protobuf" | "application/protobuf" | "application/octet-stream", Some(data)) => {
             answer::partial_success(data)
         }
-        // Nothing was said, in whichever form.
+        // An empty answer, of any content type.
         (other, Some([])) if !other.starts_with("text/html") => Some(answer::Partial::default()),
         ("application/x-protobuf" | "application/protobuf" | "application/json", None) => Some(answer::Partial::default()),
         ("application/json", Some(data)) => answer::partial_success_json(data),
@@ -119,7 +119,7 @@ fn judge(status: StatusCode, content_type: &str, data: Option<&[u8]>) -> Outcome
     Outcome::Taken(partial)
 }
 
-/// The media type of an answer, without its parameters, in lower case.
+/// Returns the media type of an answer, without its parameters, in lower case.
 fn content_type(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
@@ -148,7 +148,7 @@ fn hint(status: StatusCode) -> &'static str {
     }
 }
 
-/// `Retry-After`: seconds, or a date.
+/// Parses `Retry-After`: seconds, or a date.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     match value.parse() {

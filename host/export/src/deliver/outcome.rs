@@ -7,24 +7,24 @@ use crate::otlp::answer::Partial;
 /// The outcome of one attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The collector took it, perhaps not all of it.
+    /// The collector accepted the request, perhaps only in part.
     Taken(Partial),
-    /// It refused, and would again.
+    /// The collector refused the request, and would again.
     Refused(String),
-    /// It refused because the request was too large: less at once may be taken.
+    /// The collector refused the request because it is too large: it may accept a smaller one.
     TooLarge(String),
-    /// It answered that it cannot now.
+    /// The collector answered that it cannot accept the request now.
     Later {
-        /// In its words.
+        /// The reason in its answer.
         reason: String,
-        /// When it wants to be asked again.
+        /// The delay that it asks for.
         after: Option<Duration>,
     },
     /// There was no answer.
     Unreachable(String),
 }
 
-/// An error with what caused it: the cause is what helps ("connection refused"), and errors of HTTP clients hide it.
+/// Formats an error with its causes: the cause is the useful part ("connection refused"), and errors of HTTP clients hide it.
 pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

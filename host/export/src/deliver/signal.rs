@@ -14,7 +14,7 @@ pub(crate) enum Signal {
 // === impl Signal ===
 
 impl Signal {
-    /// As logs and status name it.
+    /// Returns its name in logs and status.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Traces => "traces",

@@ -1,4 +1,4 @@
-//! One signal's way to its collector, by either protocol.
+//! The transport of one signal to its collector, by either protocol.
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use crate::deliver::outcome::Outcome;
 use crate::deliver::signal::Signal;
 use crate::settings::{Compression, Endpoint, Protocol};
 
-/// One signal's way to its collector.
+/// The transport of one signal to its collector, by either protocol.
 #[derive(Debug)]
 pub(crate) struct Transport {
     pub signal: Signal,
@@ -35,7 +35,7 @@ impl Transport {
         Ok(Self { signal, compression: endpoint.compression, carrier })
     }
 
-    /// The frames as they travel; compressed on a thread that may block.
+    /// Returns the frames to send; they are compressed on a thread that may block.
     pub(crate) async fn prepare(&self, frames: Vec<Bytes>) -> Vec<Bytes> {
         match self.compression {
             Compression::None => frames,

@@ -1,4 +1,4 @@
-//! One readable line per row, cut to the width of the terminal: when, what, how long, whether it failed, and the attributes.
+//! One readable line per row, cut to the width of the terminal: time, name, duration, whether it failed, and the attributes.
 
 use crate::columns::{Columns, Value};
 use crate::lines::time;
@@ -6,9 +6,9 @@ use crate::otlp::span::Row;
 use crate::plan::Plan;
 use host_model::text::shown;
 
-/// Columns of a line where nobody said how wide a line may be.
+/// Default width of a line, in terminal columns.
 const WIDTH: u16 = 120;
-/// Under this many columns a line says too little.
+/// Minimum width: a shorter line holds too little.
 const NARROWEST: u16 = 80;
 
 const DIM: &str = "\x1b[2m";
@@ -21,11 +21,11 @@ const RESET: &str = "\x1b[0m";
 pub struct ConsoleStyle {
     /// Whether the terminal shows colours.
     pub colour: bool,
-    /// Columns of a line.
+    /// Width of a line, in terminal columns.
     pub width: u16,
 }
 
-/// A line that knows how many columns are left.
+/// A line with the number of terminal columns left.
 struct Line<'a> {
     buf: &'a mut Vec<u8>,
     style: ConsoleStyle,
@@ -35,7 +35,7 @@ struct Line<'a> {
 // === impl ConsoleStyle ===
 
 impl ConsoleStyle {
-    /// The style for a terminal or a file; `NO_COLOR`, `TERM` and `COLUMNS` are read through `variable`.
+    /// Returns the style for a terminal or a file; `NO_COLOR`, `TERM` and `COLUMNS` are read through `variable`.
     #[must_use]
     pub fn detect(is_terminal: bool, variable: &dyn Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
@@ -102,7 +102,7 @@ fn duration_text(ns: u64) -> String {
 // === impl Line ===
 
 impl Line<'_> {
-    /// As much as fits, without what could steer the terminal. The last column of a cut line says that it was cut.
+    /// Appends as much as fits, without characters that could steer the terminal. The last column of a cut line shows that it was cut.
     fn text(&mut self, text: &str) {
         let mut characters = text.chars().map(shown).peekable();
         while let Some(character) = characters.next() {

@@ -105,7 +105,7 @@ fn number(buf: &mut Vec<u8>, value: u64) {
     json(buf, &value);
 }
 
-/// A vector takes everything, and numbers and text are always JSON; a float that is no number becomes null.
+/// Appends JSON. A vector accepts everything, and numbers and text are always JSON; a float that is not a number becomes null.
 fn json(buf: &mut Vec<u8>, value: &(impl serde::Serialize + ?Sized)) {
     let _ = serde_json::to_writer(buf, value);
 }

@@ -1,4 +1,4 @@
-//! Unix time as people write it, in UTC.
+//! Unix time in human-readable form, in UTC.
 
 use std::io::Write as _;
 
@@ -14,10 +14,10 @@ pub(crate) fn write_clock(buf: &mut Vec<u8>, unix_ns: u64) {
     append(buf, unix_ns, "%H:%M:%S%.3f");
 }
 
-/// Appends a time in a format of `chrono::format::strftime`. Times after the year 2262 are written as the last of it.
+/// Appends a time in a format of `chrono::format::strftime`. Times after the year 2262 are written as its end.
 fn append(buf: &mut Vec<u8>, unix_ns: u64, format: &str) {
     let time: DateTime<Utc> = DateTime::from_timestamp_nanos(i64::try_from(unix_ns).unwrap_or(i64::MAX));
-    // A vector takes everything, and the formats above have no item that can fail.
+    // Writing to a vector cannot fail, and the formats above have no item that can.
     let _ = write!(buf, "{}", time.format(format));
 }
 

@@ -23,10 +23,10 @@ pub(crate) struct Lines {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<(Bytes, Receipt)>,
-    /// The account of what is being written. Whoever takes it settles it: the thread when the write is done, or a drain that
-    /// does not wait any longer.
+    /// The account of the bytes that are being written. It is settled by the side that takes it: the thread after the write, or a drain
+    /// that has stopped waiting.
     writing: Option<Receipt>,
-    /// Nothing more is taken in: the output is gone, or the exporter has been drained.
+    /// Whether nothing more is accepted: the output is gone, or the exporter has been drained.
     ended: bool,
 }
 
@@ -41,7 +41,7 @@ impl Lines {
         Ok(lines)
     }
 
-    /// Puts lines at the end.
+    /// Appends lines to the queue.
     pub(crate) fn push(&self, bytes: Bytes, receipt: Receipt) {
         let mut state = self.state();
         if !state.ended {
@@ -50,12 +50,12 @@ impl Lines {
         }
     }
 
-    /// Whether the reader of the output has gone.
+    /// Returns whether the reader of the output has gone.
     pub(crate) fn closed(&self) -> watch::Receiver<bool> {
         self.closed.subscribe()
     }
 
-    /// Waits until all is written, at most until `deadline`; what is left then counts as dropped at shutdown.
+    /// Waits until all is written, at most until `deadline`; the rest then counts as dropped at shutdown.
     pub(crate) fn drain(&self, deadline: Instant) {
         let mut state = self.state();
         while !state.ended && (!state.waiting.is_empty() || state.writing.is_some()) {
@@ -89,7 +89,7 @@ impl Lines {
         }
     }
 
-    /// The next lines; waits for them. None at the end.
+    /// Returns the next lines; waits for them. None at the end.
     fn take(&self) -> Option<Bytes> {
         let mut state = self.state();
         loop {

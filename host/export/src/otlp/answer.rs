@@ -1,14 +1,14 @@
-//! The answer of a collector: `Export…Response { partial_success = 1 { rejected = 1, message = 2 } }` and, over gRPC, the
-//! `RetryInfo` in the details of a status. Read by hand: it comes from the network, so nothing in it is believed.
+//! The answer of a collector: `Export…Response { partial_success = 1 { rejected = 1, message = 2 } }` and, over gRPC, the `RetryInfo` in
+//! the details of a status. Parsed by hand: it comes from the network, so nothing in it is trusted.
 
 use std::time::Duration;
 
 /// The part of a request that a collector rejected, although it took the request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Partial {
-    /// Items it refused.
+    /// Number of rejected items.
     pub rejected: u64,
-    /// Why; also set for a warning without refusals.
+    /// The reason; also set for a warning without rejections.
     pub message: String,
 }
 
@@ -19,7 +19,7 @@ enum Field<'a> {
     Other,
 }
 
-/// Reads a response in protobuf; None where it is not one.
+/// Parses a response in protobuf; None if it is not one.
 pub(crate) fn partial_success(response: &[u8]) -> Option<Partial> {
     let mut partial = Partial::default();
     let mut fields = Fields(response);
@@ -40,7 +40,7 @@ pub(crate) fn partial_success(response: &[u8]) -> Option<Partial> {
     fields.0.is_empty().then_some(partial)
 }
 
-/// Reads a response in JSON, which some collectors answer whatever they are sent; None where it is not an object.
+/// Parses a response in JSON, which some collectors return for any request; None if it is not an object.
 pub(crate) fn partial_success_json(response: &[u8]) -> Option<Partial> {
     let response: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(response).ok()?;
     let Some(partial) = response.get("partialSuccess") else { return Some(Partial::default()) };
@@ -51,7 +51,7 @@ pub(crate) fn partial_success_json(response: &[u8]) -> Option<Partial> {
     Some(Partial { rejected: rejected.and_then(number).unwrap_or(0), message: message.to_owned() })
 }
 
-/// The end of the first item in a list of length-delimited fields; None where there is none.
+/// Returns the end of the first item in a list of length-delimited fields; None if there is none.
 pub(crate) fn item_end(items: &[u8]) -> Option<usize> {
     let mut fields = Fields(items);
     match fields.next()? {
@@ -60,7 +60,7 @@ pub(crate) fn item_end(items: &[u8]) -> Option<usize> {
     }
 }
 
-/// The delay that a `google.rpc.Status` asks for, if it carries a `RetryInfo`.
+/// Returns the delay that a `google.rpc.Status` asks for, if it carries a `RetryInfo`.
 pub(crate) fn retry_delay(status: &[u8]) -> Option<Duration> {
     for field in Fields(status) {
         let Field::Bytes(3, any) = field else { continue };
@@ -80,7 +80,7 @@ pub(crate) fn retry_delay(status: &[u8]) -> Option<Duration> {
     None
 }
 
-/// `RetryInfo { retry_delay = 1: Duration { seconds = 1, nanos = 2 } }`.
+/// Parses `RetryInfo { retry_delay = 1: Duration { seconds = 1, nanos = 2 } }`.
 fn duration(retry_info: &[u8]) -> Duration {
     let mut delay = Duration::ZERO;
     for field in Fields(retry_info) {
@@ -98,7 +98,7 @@ fn duration(retry_info: &[u8]) -> Duration {
     delay
 }
 
-/// The text of a `google.rpc.Status`, which an HTTP collector sends with an error.
+/// Returns the text of a `google.rpc.Status`, which an HTTP collector sends with an error.
 pub(crate) fn status_message(status: &[u8]) -> Option<String> {
     Fields(status).find_map(|field| match field {
         Field::Bytes(2, text) => std::str::from_utf8(text).ok().map(str::to_owned),
@@ -106,7 +106,7 @@ pub(crate) fn status_message(status: &[u8]) -> Option<String> {
     })
 }
 
-/// Walks the fields of a message; ends where it is not one, with the rest from there on.
+/// Iterates over the fields of a message; stops at the first that is malformed, with the rest from there on.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {

@@ -1,5 +1,4 @@
-//! An attribute: `KeyValue { key = 1, value = 2: AnyValue }`, of which all that does not change from row to row is written
-//! beforehand.
+//! An attribute: `KeyValue { key = 1, value = 2: AnyValue }`; all parts that do not change from row to row are encoded beforehand.
 
 use host_model::{AttributeValue, ColumnType, Field, Signal};
 
@@ -21,9 +20,9 @@ const RAW: u8 = tag(7, BYTES);
 pub(crate) const SPAN_ATTRIBUTES: u8 = tag(9, BYTES);
 pub(crate) const LOG_ATTRIBUTES: u8 = tag(6, BYTES);
 
-/// Bytes that a prefix is padded to, so that it is copied in a few whole registers.
+/// Number of bytes that a prefix is padded to, so that it is copied in a few whole registers.
 const PADDED: usize = 48;
-/// As for text of up to this length, where as much lies behind its start.
+/// Number of bytes that a text of up to this length is copied with, if as many follow its start.
 const SHORT_TEXT: usize = 64;
 /// Room for the lengths before a key and a value, and for a number.
 const LENGTHS: usize = 24;
@@ -37,8 +36,8 @@ pub(crate) struct Attribute {
     /// Its name.
     pub name: String,
     omit_zero: bool,
-    /// Tag, length, key, tag and length of the value, and the tag within the value. Both lengths are right where every value
-    /// of the type takes as many bytes, and are written over where not.
+    /// Tag, length, key, tag and length of the value, and the tag within the value. Both lengths are right if every value of the type has
+    /// the same size; otherwise they are overwritten.
     prefix: Vec<u8>,
     /// The same, padded; None for a key that is too long for it.
     padded: Option<[u8; PADDED]>,
@@ -69,13 +68,13 @@ impl Attribute {
         Self { field: index, name: field.name.clone(), omit_zero: field.omit_zero, prefix, padded: padded.try_into().ok() }
     }
 
-    /// The value that leaves; None where there is nothing to say.
+    /// Returns the exported value; None if there is none.
     #[inline]
     pub(crate) fn value<'a>(&self, columns: &Columns<'a>, row: usize) -> Option<Value<'a>> {
         columns.value(self.field, row).filter(|value| !(self.omit_zero && value.is_zero()))
     }
 
-    /// Room that one row takes at most, padding of the copies included.
+    /// Returns the maximum room for one row, padding of the copies included.
     pub(crate) fn longest(&self, columns: &Columns<'_>) -> usize {
         let value = match columns.column(self.field) {
             Column::Text(..) | Column::Bytes(..) => columns.longest(self.field) + SHORT_TEXT,
@@ -84,7 +83,7 @@ impl Attribute {
         PADDED.max(self.prefix.len()) + LENGTHS + value
     }
 
-    /// Writes the attribute of one row; returns where it ends.
+    /// Writes the attribute of one row; returns its end.
     #[inline]
     pub(crate) fn encode(&self, room: &mut [u8], at: usize, columns: &Columns<'_>, row: usize) -> usize {
         match columns.column(self.field) {
@@ -133,7 +132,7 @@ impl Attribute {
         }
     }
 
-    /// The prefix, before a value that takes `rest` bytes behind its tag.
+    /// Writes the prefix, before a value that takes `rest` bytes behind its tag.
     #[inline(always)]
     fn head(&self, room: &mut [u8], at: usize, rest: usize) -> usize {
         let length = self.prefix.len();
@@ -149,7 +148,7 @@ impl Attribute {
         end
     }
 
-    /// As `head`, for lengths of more than one byte and for a value of another case.
+    /// Like `head`, for lengths of more than one byte and for a value of another case.
     fn long_head(&self, room: &mut [u8], at: usize, case: u8, rest: usize) -> usize {
         let [first, _, key @ .., _, _] = self.prefix.as_slice() else { return at };
         let value_len = rest as u64 + 1;
@@ -160,7 +159,7 @@ impl Attribute {
         slice_writer::put(room, at, [case])
     }
 
-    /// A number that an OTLP integer cannot hold goes out as text, as the specification maps it.
+    /// Writes a number that an OTLP integer cannot hold as text, as the specification maps it.
     #[cold]
     fn decimal(&self, room: &mut [u8], at: usize, value: u64) -> usize {
         let text = value.to_string();
@@ -170,7 +169,7 @@ impl Attribute {
     }
 }
 
-/// Writes a text attribute that no field stands behind; both texts are short.
+/// Writes a text attribute without a field; both texts are short.
 pub(crate) fn short_text(room: &mut [u8], at: usize, tag: u8, key: &str, value: &[u8]) -> usize {
     let length = 6 + key.len() + value.len();
     let at = slice_writer::put(room, at, [tag, length as u8, KEY, key.len() as u8]);
@@ -187,7 +186,7 @@ pub(crate) fn any_text(room: &mut [u8], at: usize, tag: u8, value: &[u8]) -> usi
     slice_writer::bytes(room, at, TEXT, value)
 }
 
-/// Appends a text attribute that no field stands behind.
+/// Appends a text attribute without a field.
 pub(crate) fn text(buf: &mut Vec<u8>, tag: u8, key: &str, value: &[u8]) {
     let at = vec_writer::open(buf, tag);
     vec_writer::bytes(buf, KEY, key.as_bytes());
@@ -212,7 +211,7 @@ pub(crate) fn owned(buf: &mut Vec<u8>, tag: u8, key: &str, value: &AttributeValu
     vec_writer::close(buf, at);
 }
 
-/// The same of what dimensions seldom are.
+/// The same for types that dimensions rarely have.
 fn rare(buf: &mut Vec<u8>, tag: u8, key: &str, value: &AttributeValue) {
     let at = vec_writer::open(buf, tag);
     vec_writer::bytes(buf, KEY, key.as_bytes());

@@ -21,7 +21,7 @@ const SPAN_ID: u8 = tag(10, BYTES);
 const OBSERVED: u8 = tag(11, FIXED64);
 const EVENT_NAME: u8 = tag(12, BYTES);
 
-/// The W3C half of the flags: a log's flags say nothing about a parent.
+/// The W3C half of the flags: a log's flags have no bit about a parent.
 const TRACE_FLAGS: u32 = 0xff;
 
 /// The severity of a row: INFO, or ERROR when it failed.
@@ -29,7 +29,7 @@ pub(crate) const fn severity(failed: bool) -> (u8, &'static str) {
     if failed { (17, "ERROR") } else { (9, "INFO") }
 }
 
-/// Writes the log record of one row, which the host saw at `observed` (Unix nanoseconds); returns where it ends.
+/// Writes the log record of one row, which the host saw at `observed` (Unix nanoseconds); returns its end.
 #[inline]
 pub(crate) fn encode(
     room: &mut [u8],
@@ -72,8 +72,8 @@ pub(crate) fn encode(
     slice_writer::close(room, start, at)
 }
 
-/// `sampling.threshold` and `sampling.randomness`, as the semantic conventions have it for logs; nothing where every row was
-/// kept. A log has no trace id of its own, so the randomness is told too, unless the caller's trace id carries it.
+/// Writes `sampling.threshold` and `sampling.randomness`, as in the semantic conventions for logs; nothing if every row was kept. A log has
+/// no trace id of its own, so the randomness is written too, unless the caller's trace id carries it.
 #[inline]
 fn sampling(room: &mut [u8], at: usize, row: &Row, texts: &mut ThresholdText) -> usize {
     if row.threshold == Threshold::ALWAYS {

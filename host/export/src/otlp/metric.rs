@@ -7,7 +7,7 @@ use crate::otlp::span::ITEM;
 use crate::otlp::vec_writer;
 use crate::otlp::wire::{BYTES, FIXED64, VARINT, tag};
 
-/// Fields of `Metric`.
+/// The fields of `Metric`.
 const NAME: u8 = tag(1, BYTES);
 const DESCRIPTION: u8 = tag(2, BYTES);
 const UNIT: u8 = tag(3, BYTES);
@@ -19,14 +19,14 @@ const DATA_POINTS: u8 = tag(1, BYTES);
 /// `aggregation_temporality: CUMULATIVE`, the same field in sums and histograms.
 const CUMULATIVE: [u8; 2] = [tag(2, VARINT), 2];
 const MONOTONIC: [u8; 2] = [tag(3, VARINT), 1];
-/// Fields of every point.
+/// The fields of every point.
 const START: u8 = tag(2, FIXED64);
 const TIME: u8 = tag(3, FIXED64);
-/// Fields of `NumberDataPoint`.
+/// The fields of `NumberDataPoint`.
 const NUMBER_ATTRIBUTES: u8 = tag(7, BYTES);
 const AS_DOUBLE: u8 = tag(4, FIXED64);
 const AS_INT: u8 = tag(6, FIXED64);
-/// Fields of `ExponentialHistogramDataPoint`.
+/// The fields of `ExponentialHistogramDataPoint`.
 const HISTOGRAM_ATTRIBUTES: u8 = tag(1, BYTES);
 const COUNT: u8 = tag(4, FIXED64);
 const TOTAL: u8 = tag(5, FIXED64);
@@ -35,15 +35,15 @@ const ZERO_COUNT: u8 = tag(7, FIXED64);
 const POSITIVE: u8 = tag(8, BYTES);
 const MIN: u8 = tag(12, FIXED64);
 const MAX: u8 = tag(13, FIXED64);
-/// Fields of `Buckets`.
+/// The fields of `Buckets`.
 const OFFSET: u8 = tag(1, VARINT);
 const BUCKET_COUNTS: u8 = tag(2, BYTES);
 
-/// Appends metrics; returns how many points.
+/// Appends metrics; returns the number of points.
 pub(crate) fn encode(buf: &mut Vec<u8>, metrics: &[MetricData]) -> u64 {
     let mut points = 0;
     for metric in metrics {
-        // OTLP knows one kind of point per metric.
+        // OTLP allows one kind of point per metric.
         for kind in [SUM, GAUGE, EXPONENTIAL_HISTOGRAM] {
             let mut of_kind = metric.points.iter().filter(|point| kind_of(&point.value) == kind).peekable();
             if of_kind.peek().is_none() {

@@ -11,7 +11,7 @@ use crate::otlp::wire::{self, BYTES, tag};
 
 const OF_RESOURCE: u8 = tag(1, BYTES);
 const OF_SCOPE: u8 = tag(2, BYTES);
-/// The resource, and the scope within what is of the scope.
+/// The resource, and the scope within the scope's message.
 const WHOSE: u8 = tag(1, BYTES);
 const ATTRIBUTES: u8 = tag(1, BYTES);
 const NAME: u8 = tag(1, BYTES);
@@ -52,8 +52,7 @@ impl Resource {
     }
 }
 
-/// A request out of encoded items and the scopes they belong to. The items are not copied: what comes back are the frames of
-/// a body.
+/// Assembles a request from encoded items and the scopes they belong to. The items are not copied: the result is the frames of a body.
 pub(crate) fn assemble(resource: &Resource, items: &[(Arc<Scope>, Bytes)]) -> Vec<Bytes> {
     let mut groups: Vec<(&Arc<Scope>, Vec<&Bytes>)> = Vec::new();
     for (scope, bytes) in items {

@@ -1,12 +1,11 @@
-//! Protobuf into room that is there already. Where the next byte goes is handed from call to call in a register: a vector would
-//! read its length from memory, and write it back, for every member of every row.
+//! Writes protobuf into a slice. The position of the next byte is passed from call to call in a register: a vector would read its length
+//! from memory, and write it back, for every member of every row.
 //!
-//! Whoever begins a row makes room for the longest that it can get. What has no room all the same is left out; it never
-//! reaches another row.
+//! The caller that starts a row makes room for its maximum length. A value without room is left out; it never reaches another row.
 
 use super::wire::varint_len;
 
-/// Writes the first `length` of N bytes. All N are copied, which is quicker than a copy whose length is known only now.
+/// Writes the first `length` of N bytes. All N are copied, which is faster than a copy whose length is known only at run time.
 #[inline(always)]
 pub(crate) fn prefix<const N: usize>(room: &mut [u8], at: usize, bytes: &[u8; N], length: usize) -> usize {
     match room.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<N>) {
@@ -24,7 +23,7 @@ pub(crate) fn put<const N: usize>(room: &mut [u8], at: usize, bytes: [u8; N]) ->
     prefix(room, at, &bytes, N)
 }
 
-/// Writes bytes of any number.
+/// Writes a slice of bytes.
 #[inline(always)]
 pub(crate) fn slice(room: &mut [u8], at: usize, bytes: &[u8]) -> usize {
     match room.get_mut(at..at + bytes.len()) {
@@ -36,7 +35,7 @@ pub(crate) fn slice(room: &mut [u8], at: usize, bytes: &[u8]) -> usize {
     }
 }
 
-/// Writes a varint. The groups of seven bits are moved apart all at once: three steps, no loop.
+/// Writes a varint. The groups of seven bits are spread all at once: three steps, no loop.
 #[inline(always)]
 pub(crate) fn varint(room: &mut [u8], at: usize, value: u64) -> usize {
     if value < 0x80 {
@@ -53,7 +52,7 @@ pub(crate) fn varint(room: &mut [u8], at: usize, value: u64) -> usize {
     prefix(room, at, &(groups | continues).to_le_bytes(), length)
 }
 
-/// As `varint`, but not a byte behind it is touched.
+/// Like `varint`, but touches no byte behind it.
 #[cold]
 fn exact_varint(room: &mut [u8], mut at: usize, mut value: u64) -> usize {
     while value >= 0x80 {
@@ -71,17 +70,16 @@ pub(crate) fn bytes(room: &mut [u8], at: usize, tag: u8, bytes: &[u8]) -> usize 
     slice(room, at, bytes)
 }
 
-/// Bytes set aside for the length of a message. Spans and most logs have 128 to 16383 bytes, so that nothing has to be moved.
+/// Bytes reserved for the length of a message. Spans and most logs have 128 to 16383 bytes, so that nothing has to be moved.
 const GUESS: usize = 2;
 
-/// Begins a message; returns where its body begins.
+/// Starts a message; returns the start of its body.
 #[inline(always)]
 pub(crate) fn open(room: &mut [u8], at: usize, tag: u8) -> usize {
     put(room, at, [tag, 0, 0])
 }
 
-/// Ends the message whose body began at `start`: writes its length, as short as it can be, and moves the body where the guess
-/// was wrong.
+/// Ends the message whose body starts at `start`: writes its length in the fewest bytes, and moves the body if the guess was wrong.
 #[inline(always)]
 pub(crate) fn close(room: &mut [u8], start: usize, at: usize) -> usize {
     let body = at - start;
@@ -108,7 +106,7 @@ fn close_elsewhere(room: &mut [u8], start: usize, at: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// A varint, written by the book.
+    /// A varint, encoded as in the specification.
     fn by_the_book(mut value: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
         while value >= 0x80 {

@@ -21,7 +21,7 @@ const START: u8 = tag(7, FIXED64);
 const END: u8 = tag(8, FIXED64);
 const DROPPED_ATTRIBUTES: u8 = tag(10, VARINT);
 const STATUS: u8 = tag(15, BYTES);
-/// Field 16, the first whose tag takes two bytes.
+/// The tag of field 16, the first of two bytes.
 const FLAGS: [u8; 2] = [0x80 | FIXED32, 1];
 /// `Status { code = 3: ERROR }`.
 const FAILED: [u8; 4] = [STATUS, 2, tag(3, VARINT), 2];
@@ -33,17 +33,17 @@ const RANDOMNESS: &[u8; 4] = b";rv:";
 pub(crate) struct Row {
     /// Its index in the batch.
     pub index: usize,
-    /// Its ids.
+    /// The ids of the row.
     pub ids: Ids,
-    /// When it began, Unix nanoseconds.
+    /// Start of the row, Unix nanoseconds.
     pub unix_ns: u64,
     /// The threshold under which it was kept.
     pub threshold: Threshold,
-    /// Values that do not leave.
+    /// Number of values that are not exported.
     pub withheld: u64,
 }
 
-/// The digits of the last row's threshold: rows that follow each other mostly share theirs.
+/// The digits of the last row's threshold: consecutive rows mostly have the same.
 #[derive(Debug, Default)]
 pub(crate) struct ThresholdText {
     threshold: Threshold,
@@ -53,19 +53,19 @@ pub(crate) struct ThresholdText {
 // === impl Row ===
 
 impl Row {
-    /// The OTLP span kind; what a guest made up counts as internal.
+    /// Returns the OTLP span kind; an unknown number counts as internal.
     pub(crate) fn kind(&self, plan: &Plan, columns: &Columns<'_>) -> SpanKind {
         plan.kind.map_or(SpanKind::Internal, |field| SpanKind::of(columns.number(field, self.index)))
     }
 
-    /// Its duration, if the schema has one.
+    /// Returns the duration, if the schema has one.
     #[inline]
     pub(crate) fn duration(&self, plan: &Plan, columns: &Columns<'_>) -> Option<u64> {
         plan.duration.map(|field| columns.number(field, self.index))
     }
 }
 
-/// Writes the span of one row; returns where it ends.
+/// Writes the span of one row; returns its end.
 #[inline]
 pub(crate) fn encode(
     room: &mut [u8],
@@ -78,7 +78,7 @@ pub(crate) fn encode(
     let start = slice_writer::open(room, at, ITEM);
     let ids = &row.ids;
     let end = row.unix_ns.saturating_add(row.duration(plan, columns).unwrap_or(0));
-    // Members of a fixed size stand together: they are written at known distances.
+    // Members of fixed size stand together: they are written at known distances.
     let at = slice_writer::put(room, start, [TRACE_ID, 16]);
     let at = slice_writer::put(room, at, ids.trace);
     let at = slice_writer::put(room, at, [SPAN_ID, 8]);
@@ -108,7 +108,7 @@ pub(crate) fn encode(
     slice_writer::close(room, start, at)
 }
 
-/// `ot=th:<threshold>`, and `;rv:<randomness>` where the trace id does not carry it.
+/// Writes `ot=th:<threshold>`, and `;rv:<randomness>` if the trace id does not carry it.
 #[inline]
 fn trace_state(room: &mut [u8], at: usize, row: &Row, texts: &mut ThresholdText) -> usize {
     let threshold = texts.of(row.threshold);
@@ -125,7 +125,7 @@ fn trace_state(room: &mut [u8], at: usize, row: &Row, texts: &mut ThresholdText)
 // === impl ThresholdText ===
 
 impl ThresholdText {
-    /// The digits of a threshold.
+    /// Returns the digits of a threshold.
     pub(crate) fn of(&mut self, threshold: Threshold) -> &[u8] {
         if self.digits.is_empty() || self.threshold != threshold {
             self.threshold = threshold;

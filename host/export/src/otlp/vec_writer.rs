@@ -1,4 +1,4 @@
-//! Protobuf appended to a vector: for what is not written once per row.
+//! Appends protobuf to a vector: for everything that is not written once per row.
 
 use super::slice_writer;
 use super::wire::LONGEST_VARINT;
@@ -24,7 +24,7 @@ pub(crate) fn fixed64(buf: &mut Vec<u8>, tag: u8, value: u64) {
     buf.extend_from_slice(&[tag, a, b, c, d, e, f, g, h]);
 }
 
-/// Appends a varint field, unless it is 0, which is what a reader takes an absent one for.
+/// Appends a varint field, unless it is 0: a reader takes a missing field for 0.
 pub(crate) fn number(buf: &mut Vec<u8>, tag: u8, value: u64) {
     if value != 0 {
         buf.push(tag);
@@ -32,11 +32,11 @@ pub(crate) fn number(buf: &mut Vec<u8>, tag: u8, value: u64) {
     }
 }
 
-/// A message that is being written: where its body begins.
+/// A message that is being written: the start of its body.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Open(usize);
 
-/// Begins a message.
+/// Starts a message.
 pub(crate) fn open(buf: &mut Vec<u8>, tag: u8) -> Open {
     buf.push(tag);
     Open(buf.len())

@@ -11,11 +11,11 @@ use super::{Compression, Endpoint, ExportSettings, LINGER, OtlpSettings, Protoco
 pub struct Explicit {
     /// Base URL for all signals; over HTTP the signal's path is added.
     pub endpoint: Option<String>,
-    /// `grpc` or `http/protobuf`.
+    /// The protocol: `grpc` or `http/protobuf`.
     pub protocol: Option<String>,
-    /// Sent with every request.
+    /// Headers sent with every request.
     pub headers: Vec<(String, String)>,
-    /// `gzip` or `none`.
+    /// The compression: `gzip` or `none`.
     pub compression: Option<String>,
     /// Maximum time of one attempt, milliseconds.
     pub timeout_ms: Option<u64>,
@@ -31,21 +31,21 @@ pub struct Explicit {
 pub struct SettingsError {
     /// The variable, or the setting's name.
     pub name: String,
-    /// Its value; empty where it may be a secret.
+    /// Its value; empty if it may be a secret.
     pub value: String,
-    /// What is wrong.
+    /// The error.
     pub wrong: String,
-    /// What to write instead.
+    /// The text to write instead.
     pub cure: &'static str,
 }
 
 type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// One signal as variables and paths name it.
+/// The name of a signal in variables and paths.
 struct SignalNames {
-    /// `TRACES`
+    /// The name in variables: `TRACES`.
     upper: &'static str,
-    /// `v1/traces`
+    /// The path: `v1/traces`.
     path: &'static str,
 }
 
@@ -54,7 +54,7 @@ const METRICS: SignalNames = SignalNames { upper: "METRICS", path: "v1/metrics" 
 const LOGS: SignalNames = SignalNames { upper: "LOGS", path: "v1/logs" };
 
 pub(super) fn merge(variable: Variables<'_>, explicit: &Explicit) -> Result<ExportSettings, SettingsError> {
-    // An empty variable counts as one that is not set.
+    // An empty variable counts as unset.
     let variable: Variables<'_> =
         &|name: &str| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
     let disabled = explicit.endpoint.is_none() && variable("OTEL_SDK_DISABLED").is_some_and(|v| v.eq_ignore_ascii_case("true"));
@@ -110,7 +110,7 @@ fn endpoint(signal: &SignalNames, variable: Variables<'_>, explicit: &Explicit) 
     };
     let given = own.as_ref().or(base.as_ref());
     let protocol = protocol.unwrap_or(match given {
-        // What a collector listens on for gRPC; a POST there would only fail.
+        // The collectors' usual port for gRPC; a POST there would only fail.
         Some(url) if url.trim_end_matches('/').ends_with(":4317") => Protocol::Grpc,
         _ => Protocol::Http,
     });
@@ -155,7 +155,7 @@ fn endpoint(signal: &SignalNames, variable: Variables<'_>, explicit: &Explicit) 
     Ok(Some(Endpoint { url, protocol, headers, compression, timeout, certificate: file("CERTIFICATE"), client }))
 }
 
-/// A URL with a scheme: where it has none, it is https unless the operator said insecure.
+/// Returns a URL with a scheme: without one it is https, unless the operator set insecure.
 fn check(name: String, url: &str, insecure: bool) -> Result<String, SettingsError> {
     let full = match (url.contains("://"), insecure) {
         (true, _) => url.to_owned(),
@@ -209,7 +209,7 @@ fn timeout(name: String, value: String) -> Result<Duration, SettingsError> {
     }
 }
 
-/// `key=value,key=value`, the values percent-encoded.
+/// Parses `key=value,key=value`, the values percent-encoded.
 fn headers(name: &str, text: &str) -> Result<Vec<(String, String)>, SettingsError> {
     let wrong = |wrong: String| SettingsError {
         name: name.to_owned(),
@@ -230,7 +230,7 @@ fn headers(name: &str, text: &str) -> Result<Vec<(String, String)>, SettingsErro
     text.split(',').filter(|part| !part.trim().is_empty()).map(pair).collect()
 }
 
-/// `service.name` and the rest: the variables, and what the host knows of itself.
+/// Returns `service.name` and the other attributes: from the variables, and from the host itself.
 pub(super) fn resource(variable: Variables<'_>) -> Vec<(String, String)> {
     let mut attributes: Vec<(String, String)> = Vec::new();
     let mut set = |name: &str, value: String| {
@@ -288,7 +288,7 @@ impl SignalNames {
         format!("OTEL_{}_EXPORTER", self.upper)
     }
 
-    /// The signal's own variable, or else the general one, with its name.
+    /// Returns the value and the name of the signal's own variable, or else of the general one.
     fn setting(&self, what: &str, variable: Variables<'_>) -> Option<(String, String)> {
         [self.own(what), format!("OTEL_EXPORTER_OTLP_{what}")]
             .into_iter()

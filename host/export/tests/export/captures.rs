@@ -1,4 +1,4 @@
-//! Captures: what was written comes back, and a hostile file is refused with what is wrong in it.
+//! Captures: written runs are read back, and a hostile file is refused with the reason.
 
 use std::io::Cursor;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ fn run(records: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// Two probes, taken in turns; `file` has `runs` runs of three records.
+/// A capture of two probes in turn; `file` has `runs` runs of three records.
 fn capture(runs: u64) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), 99, &probes()).unwrap();
     for index in 0..runs {
@@ -103,7 +103,7 @@ fn at_real_pace_runs_come_when_they_came() {
     assert!(start.elapsed() >= Duration::from_millis(30), "{:?}", start.elapsed());
 }
 
-/// Plays all seats, each on a thread of its own; gives what was worked on, in the order in which it was.
+/// Plays all seats, each on a thread of its own; returns the processed runs in order.
 fn play(bytes: Vec<u8>, pace: Pace, probes: &[&'static str]) -> Vec<(&'static str, Option<u64>, Vec<u8>)> {
     let conductor = Conductor::open(Box::new(Cursor::new(bytes)), pace).unwrap();
     let seats: Vec<_> = probes.iter().map(|probe| (*probe, conductor.seat(probe).unwrap())).collect();
@@ -184,7 +184,7 @@ fn a_run_of_a_probe_that_was_not_named_is_not_written() {
     assert!(writer.push(2, 0, Run::default()).is_err());
 }
 
-/// Reads a file to its end, or to what is wrong with it.
+/// Reads a file to its end, or to its first error.
 fn read(bytes: &[u8]) -> Result<(), CaptureError> {
     let mut reader = Reader::new(bytes)?;
     while reader.read()?.is_some() {}
@@ -269,7 +269,7 @@ fn a_probe_index_that_is_not_named_is_refused() {
         writer.finish().unwrap()
     };
     let (small, large) = (one(1), one(3));
-    // The head of the one, with one probe, and the rows of the other, of the third probe.
+    // The head of one capture, with one probe, and the rows of the other, of the third probe.
     let head = |bytes: &[u8]| {
         let length = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize;
         8 + length

@@ -1,4 +1,4 @@
-//! A collector in this process: it answers as it is told, and keeps what it was sent.
+//! A collector in this process: it answers as the test sets it, and stores the requests.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use http::HeaderMap;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 
-/// Longer than anything here takes; a test that waits this long has failed.
+/// Longer than any test takes; a test that waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One request.
@@ -59,7 +59,7 @@ impl Collector {
         Self { address, shared, stop: Some(stop), served }
     }
 
-    /// The next request that has no answer yet gets this one. All others are taken.
+    /// Sets the answer of the next request without one. All others are accepted.
     pub fn answer(&self, status: u16, headers: &[(&'static str, &str)], body: Vec<u8>) {
         let mut response = Response::builder().status(status);
         for (name, value) in headers {
@@ -73,7 +73,7 @@ impl Collector {
         self.shared.script.lock().unwrap().push_back(Box::new(answer));
     }
 
-    /// What has arrived, once there are at least so many requests.
+    /// Returns the requests, once there are at least `least`.
     pub async fn received(&self, least: usize) -> Vec<Received> {
         let wait = async {
             loop {
@@ -88,7 +88,7 @@ impl Collector {
         tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("fewer than {least} requests arrived"))
     }
 
-    /// Ends, and is no longer listened at when this returns.
+    /// Stops the collector; it no longer listens when this returns.
     pub async fn stop(mut self) {
         self.stop.take().unwrap().send(()).unwrap();
         self.served.await.unwrap();
@@ -98,7 +98,7 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
-    /// An exporter that sends all signals here.
+    /// An exporter that sends all signals to this collector.
     pub fn exporter(&self) -> Exporter {
         exporter(self.settings())
     }
@@ -124,7 +124,7 @@ async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     answer.map_or_else(|| Response::new(Body::empty()), |answer| answer())
 }
 
-/// Waits until something that cannot be awaited is so.
+/// Waits until a condition holds that cannot be awaited.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !holds() {

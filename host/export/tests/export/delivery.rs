@@ -13,7 +13,7 @@ use prost::Message;
 use crate::collector::{Collector, Received, exporter, until};
 use crate::rows::{Rows, spans};
 
-/// exported, dropped because the queue was full, rejected, dropped at shutdown
+/// Returns the rows exported, dropped because the queue was full, rejected, and dropped at shutdown.
 fn counts(counters: &DeliveryCounters) -> [u64; 4] {
     let DeliveryCounters { exported, dropped_queue_full, dropped_rejected, dropped_at_shutdown, .. } = counters;
     [exported, dropped_queue_full, dropped_rejected, dropped_at_shutdown].map(|counter| counter.load(Relaxed))
@@ -227,7 +227,7 @@ async fn an_exporter_that_is_dropped_accounts_for_what_it_held() {
 #[tokio::test]
 async fn what_is_too_large_for_the_collector_is_sent_in_parts() {
     let collector = Collector::start().await;
-    // All of it, then the first half.
+    // The answer to all of it, then to the first half.
     collector.answer(413, &[], Vec::new());
     collector.answer(413, &[], Vec::new());
     let exporter = collector.exporter();

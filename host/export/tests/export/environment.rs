@@ -1,4 +1,4 @@
-//! `OTEL_*` variables: which endpoint, protocol, headers and limits come out.
+//! `OTEL_*` variables: the resulting endpoint, protocol, headers and limits.
 
 use std::time::Duration;
 

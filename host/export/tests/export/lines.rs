@@ -132,7 +132,7 @@ async fn colours_do_not_count_as_columns() {
     assert_eq!((plain.chars().count(), line.ends_with("\x1b[0m") || plain.ends_with('…')), (80, true));
 }
 
-/// An output that takes nothing until it is told to, or whose reader has gone.
+/// An output that blocks until the test releases it, or whose reader has gone.
 struct Pipe {
     go: Receiver<()>,
     broken: Arc<AtomicBool>,

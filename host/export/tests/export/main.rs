@@ -1,5 +1,5 @@
-//! The exporter against collectors in the same process: what arrives is decoded with the reference implementation's own types,
-//! and what is counted must be what arrived.
+//! The exporter against collectors in the same process: requests are decoded with the reference implementation's own types, and the
+//! counters must match them.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What may reveal something leaves by no way unless the operator names it.
+//! Sensitive values are not exported by any output unless the operator names their field.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use host_model::{FieldUse, Kept, Sensitivity, Signal};
 use crate::collector::Collector;
 use crate::rows::Rows;
 
-/// What must not be seen anywhere.
+/// The text that must not appear anywhere.
 const SECRET: &str = "hunter2";
 
 #[derive(Clone, Default)]
@@ -27,7 +27,7 @@ impl Write for Page {
     }
 }
 
-/// A failed row with a secret in every place that text can be in.
+/// A failed row with a secret in every place that can hold text.
 fn secrets(signal: Signal, sensitivity: Sensitivity) -> Kept {
     Rows::new(signal, 1)
         .u64("duration", FieldUse::Duration, vec![1_000])
@@ -46,7 +46,7 @@ fn secrets(signal: Signal, sensitivity: Sensitivity) -> Kept {
         .kept()
 }
 
-/// All that leaves, by every way there is: OTLP, objects, lines.
+/// Returns everything that is exported, by every output: OTLP, objects, lines.
 async fn all_that_leaves(kept: &Kept, sensitive: &[&str]) -> String {
     let mut seen = String::new();
     let collector = Collector::start().await;

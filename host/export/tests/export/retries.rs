@@ -1,4 +1,4 @@
-//! What a collector may answer over HTTP, and what becomes of the rows.
+//! The possible answers of a collector over HTTP, and the outcome of the rows.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

@@ -7,7 +7,7 @@ use arrow_array::{
 };
 use host_model::{ColumnType, Field, FieldUse, Kept, Schema, Sensitivity, Signal, Threshold};
 
-/// What is added to the monotonic times of these rows.
+/// The offset added to the monotonic times of these rows.
 pub const OFFSET: u64 = 1_700_000_000_000_000_000;
 
 pub struct Rows {
@@ -20,7 +20,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// As many rows, a second apart.
+    /// Creates `count` rows, a second apart.
     pub fn new(signal: Signal, count: u64) -> Self {
         let rows = Self {
             signal,
@@ -74,13 +74,13 @@ impl Rows {
         self.with(name, FieldUse::Plain, ColumnType::Bytes, Arc::new(BinaryArray::from(values)))
     }
 
-    /// The last field may reveal something.
+    /// Makes the last field sensitive.
     pub fn sensitive(mut self, sensitivity: Sensitivity) -> Self {
         self.fields.last_mut().unwrap().sensitivity = sensitivity;
         self
     }
 
-    /// 0 or empty means "not known" in the last field.
+    /// Makes 0 or empty mean "not known" in the last field.
     pub fn omit_zero(mut self) -> Self {
         self.fields.last_mut().unwrap().omit_zero = true;
         self
@@ -102,7 +102,7 @@ impl Rows {
     }
 }
 
-/// A row whose every number is at an end of what it can be.
+/// A row whose numbers are all at a limit of their range.
 pub fn extremes() -> Kept {
     let rows = Rows::new(Signal::Span, 1)
         .u64("duration", FieldUse::Duration, vec![u64::MAX])
@@ -117,7 +117,7 @@ pub fn extremes() -> Kept {
     kept
 }
 
-/// As many spans with one attribute that tells them apart.
+/// Creates `count` spans with one attribute that distinguishes them.
 pub fn spans(count: u64) -> Kept {
     Rows::new(Signal::Span, count).u64("row", FieldUse::Plain, (0..count).collect()).kept()
 }

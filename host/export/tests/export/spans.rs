@@ -13,7 +13,7 @@ use prost::Message;
 use crate::collector::{Collector, exporter};
 use crate::rows::{OFFSET, Rows, extremes};
 
-/// The spans that a collector decodes out of some rows.
+/// Returns the spans that a collector decodes from some rows.
 async fn arrive(kept: Kept, adjust: impl FnOnce(&mut ExportSettings)) -> (Vec<Span>, u64) {
     let collector = Collector::start().await;
     let mut settings = collector.settings();

@@ -1,4 +1,4 @@
-//! OTLP over TLS: an authority of one's own, and certificates on both sides.
+//! OTLP over TLS: a private authority, and certificates on both sides.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ impl Papers {
         ExportSettings { otlp: Some(otlp), ..ExportSettings::default() }
     }
 
-    /// Takes every request of a client that the authority knows.
+    /// Starts a collector that accepts every request of a client that the authority knows.
     async fn http_collector(&self) -> u16 {
         let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
