@@ -1,4 +1,4 @@
-//! The audit: the counters of a source, taken over into the ledger so that it balances.
+//! The audit: reads the counters of a source into the ledger so that it balances.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::ledger::PathCounters;
 use crate::stage::Source;
 
-/// Interval between two audits of a source while nobody asks.
+/// Interval between two audits of a source without requests.
 pub const AUDIT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Reads the counters of the source: what waits is counted between two readings, and must lie between what they say.
+/// Reads the counters of the source: the waiting records are counted between two readings, and must lie between them.
 pub fn audit(source: &mut dyn Source, counters: &PathCounters) {
     const ATTEMPTS: usize = 8;
     let received = counters.received.load(Relaxed);
@@ -22,7 +22,7 @@ pub fn audit(source: &mut dyn Source, counters: &PathCounters) {
         let seen = received + waiting;
         let fits = before.produced.saturating_sub(after.lost) <= seen && seen <= after.produced.saturating_sub(before.lost);
         if fits || attempt == ATTEMPTS {
-            // Between the two readings there was a moment when exactly this had been produced.
+            // At some moment between the two readings exactly this number had been produced.
             let produced = if fits { seen + before.lost } else { after.produced };
             counters.produced.store(produced, Relaxed);
             counters.lost_in_ring.store(before.lost, Relaxed);

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-/// Unix time, nanoseconds; 0 on a machine whose clock stands before 1970.
+/// Returns Unix time, nanoseconds; 0 if the machine's clock is before 1970.
 #[must_use]
 pub fn unix_ns() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

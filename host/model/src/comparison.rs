@@ -60,17 +60,17 @@ const Z: f64 = 1.959_964;
 // === impl Comparison ===
 
 impl Comparison {
-    /// Examples that are kept.
+    /// Maximum number of examples that are kept.
     pub const EXAMPLES: usize = 10;
 
-    /// The share of rows that differ; 0 before the first row.
+    /// Returns the share of rows that differ; 0 before the first row.
     #[must_use]
     pub fn disagreement(&self) -> f64 {
         if self.rows == 0 { 0.0 } else { self.differing as f64 / self.rows as f64 }
     }
 
-    /// The 95 % confidence interval of [`Comparison::disagreement`], by Wilson's score (E. B. Wilson, JASA 22, 1927); 0 to 1 before
-    /// the first row. Rows are taken for independent of each other.
+    /// Returns the 95 % confidence interval of [`Comparison::disagreement`], by Wilson's score (E. B. Wilson, JASA 22, 1927); 0 to 1 before
+    /// the first row. Rows are assumed to be independent of each other.
     #[must_use]
     pub fn interval(&self) -> (f64, f64) {
         if self.rows == 0 {

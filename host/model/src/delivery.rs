@@ -3,34 +3,34 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::lock::Lock;
-/// The account of a path's kept rows. Shared by the path, its sink and those who deliver. Rows in flight are counted as they come and
-/// go, so that `kept = exported + dropped + in flight` can fail.
+/// The account of a path's kept rows. Shared by the path, its sink and the deliverers. Rows in flight are counted as they come and go, so
+/// that `kept = exported + dropped + in flight` can fail.
 #[derive(Debug, Default)]
 pub struct DeliveryCounters {
-    /// Rows that were taken in and have not been settled.
+    /// Rows that were accepted and are not settled.
     pub in_flight: AtomicU64,
     /// See [`crate::Ledger::exported`].
     pub exported: AtomicU64,
-    /// The queue was at its cap.
+    /// Rows dropped because the queue was full.
     pub dropped_queue_full: AtomicU64,
-    /// The collector refused them for good, or a partial success left them out.
+    /// Rows that the collector refused finally, or that a partial success left out.
     pub dropped_rejected: AtomicU64,
-    /// Not delivered before the end of the drain.
+    /// Rows not delivered before the end of the drain.
     pub dropped_at_shutdown: AtomicU64,
-    /// Held while rows go from one counter to another, and while all are read: by deliverers for each parcel, never by a path.
+    /// Held while rows move from one counter to another, and while all are read: by deliverers for each parcel, never by a path.
     moving: Lock<()>,
 }
 
 /// The outcome of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
-    /// The collector, or the output, took them.
+    /// The collector, or the output, accepted the rows.
     Exported,
-    /// There was no room for them.
+    /// There was no room for the rows.
     QueueFull,
-    /// The collector refused them.
+    /// The collector refused the rows.
     Rejected,
-    /// There was no time left for them.
+    /// There was no time left for the rows.
     Shutdown,
 }
 
@@ -52,24 +52,24 @@ pub struct Delivery {
 // === impl DeliveryCounters ===
 
 impl DeliveryCounters {
-    /// Rows were taken in.
+    /// Counts rows as accepted.
     pub fn admit(&self, rows: u64) {
         self.in_flight.fetch_add(rows, Relaxed);
     }
 
-    /// Rows that were taken in are settled.
+    /// Settles rows that were accepted.
     pub fn settle(&self, rows: u64, settled: Settled) {
         let _moving = self.moving.lock();
         self.counter(settled).fetch_add(rows, Relaxed);
         self.in_flight.fetch_sub(rows, Relaxed);
     }
 
-    /// Rows are settled that were never taken in.
+    /// Counts rows as settled that were never accepted.
     pub fn count(&self, rows: u64, settled: Settled) {
         self.counter(settled).fetch_add(rows, Relaxed);
     }
 
-    /// The counters at a moment at which no rows were being settled.
+    /// Returns the counters at a moment at which no rows were being settled.
     #[must_use]
     pub fn now(&self) -> Delivery {
         let _still = self.moving.lock();
@@ -82,7 +82,7 @@ impl DeliveryCounters {
         }
     }
 
-    /// Rows given up, for whatever reason.
+    /// Returns the number of dropped rows, for any reason.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.now().dropped()
@@ -101,7 +101,7 @@ impl DeliveryCounters {
 // === impl Delivery ===
 
 impl Delivery {
-    /// Rows given up, for whatever reason.
+    /// Returns the number of dropped rows, for any reason.
     #[must_use]
     pub const fn dropped(&self) -> u64 {
         self.dropped_queue_full + self.dropped_rejected + self.dropped_at_shutdown

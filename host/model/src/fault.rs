@@ -34,7 +34,7 @@ pub enum FaultKind {
 pub struct Fault {
     /// The plugin.
     pub plugin: PluginId,
-    /// The exported function: `decode`, `decide`, `enrich`.
+    /// The name of the exported function: `decode`, `decide`, `enrich`.
     pub step: &'static str,
     /// The kind.
     pub kind: FaultKind,
@@ -56,24 +56,24 @@ pub enum Fallback {
 /// The input of a call that failed.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {
-    /// Records, and the fields that were asked for.
+    /// Records, and the fields that were requested.
     Run(Run<'a>, &'a [usize]),
-    /// Rows, with the columns that there were.
+    /// Rows, with the columns that they had.
     Batch(&'a Batch),
-    /// Something that is not kept: statistics, state, rows of a run before.
+    /// An input that is not kept: statistics, state, rows of an earlier run.
     Other,
 }
 
-/// Observes every fault on a path, on its worker: must be quick, and must not wait.
+/// Observes every fault on a path, on its worker: must be fast, and must not wait.
 pub trait Observer: Send + Sync {
-    /// A call failed. Called for each batch that a plugin which rests or is quarantined did not see, too.
+    /// Handles a fault. Also called for each batch that a plugin missed because it is backing off or quarantined.
     fn fault(&self, fault: &Fault, input: Input<'_>);
 }
 
 // === impl FaultKind ===
 
 impl FaultKind {
-    /// Every kind, in the order of [`FaultKind::index`].
+    /// All kinds, in the order of [`FaultKind::index`].
     pub const ALL: [Self; 8] = [
         Self::Trap,
         Self::Deadline,
@@ -85,19 +85,19 @@ impl FaultKind {
         Self::Quarantined,
     ];
 
-    /// Its index in [`FaultKind::ALL`].
+    /// Returns its index in [`FaultKind::ALL`].
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
     }
 
-    /// Whether the plugin did it in a call, and was not merely left alone for what it did before.
+    /// Whether it happened in a call of the plugin, which was not merely skipped for an earlier fault.
     #[must_use]
     pub const fn is_own(self) -> bool {
         !matches!(self, Self::BackingOff | Self::Quarantined)
     }
 
-    /// Whether the plugin broke a limit or the contract: what backing off and quarantine count. An error of its own is an answer.
+    /// Whether the plugin broke a limit or the contract: backing off and quarantine count these. An error of its own is an answer.
     #[must_use]
     pub const fn is_offence(self) -> bool {
         self.is_own() && !matches!(self, Self::Refused)
@@ -119,7 +119,7 @@ impl std::fmt::Display for FaultKind {
     }
 }
 
-/// Nobody: for paths whose faults interest no one beyond the counters.
+/// An observer that does nothing: for paths whose faults need no more than the counters.
 impl Observer for () {
     fn fault(&self, _fault: &Fault, _input: Input<'_>) {}
 }

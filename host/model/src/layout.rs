@@ -1,4 +1,4 @@
-//! The shape of a record: the C struct that a BPF program wrote, as its BTF tells it.
+//! The layout of a record: the C struct that a BPF program wrote, from its BTF.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,13 +41,13 @@ pub struct Layout {
     pub members: Vec<Member>,
 }
 
-/// Why a decoder cannot read the records of a probe.
+/// The reasons why a decoder cannot read the records of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
-    /// The decoder was written for another record.
+    /// The decoder was written for a different record.
     #[error("it reads `struct {expected}`, the probe writes `struct {found}`")]
     Record {
-        /// The struct the decoder names.
+        /// The struct that the decoder names.
         expected: String,
         /// The struct in the object's BTF.
         found: String,
@@ -60,7 +60,7 @@ pub enum Mismatch {
         /// The member.
         member: String,
     },
-    /// A member is elsewhere, or something else.
+    /// A member has another offset, size or kind.
     #[error(
         "`{record}.{member}` is {found_kind:?} of {found_size} bytes at offset {found_offset} in the probe's record, but it reads {kind:?} of {size} bytes at offset {offset}"
     )]
@@ -69,17 +69,17 @@ pub enum Mismatch {
         record: String,
         /// The member.
         member: String,
-        /// What the decoder expects.
+        /// The kind that the decoder expects.
         kind: MemberKind,
-        /// What the decoder expects, bytes.
+        /// The size that the decoder expects, bytes.
         size: u32,
-        /// What the decoder expects, bytes.
+        /// The offset that the decoder expects, bytes.
         offset: u32,
-        /// What the object has.
+        /// The kind in the object.
         found_kind: MemberKind,
-        /// What the object has, bytes.
+        /// The size in the object, bytes.
         found_size: u32,
-        /// What the object has, bytes.
+        /// The offset in the object, bytes.
         found_offset: u32,
     },
 }
@@ -87,8 +87,8 @@ pub enum Mismatch {
 // === impl Layout ===
 
 impl Layout {
-    /// Whether a decoder that expects `expected` can read records of this layout: every member it names must be here, at
-    /// the same offset, with the same size and kind. Members it does not name may come and go.
+    /// Whether a decoder that expects `expected` can read records of this layout: every member it names must be here, at the same offset,
+    /// with the same size and kind. Other members may come and go.
     ///
     /// # Errors
     /// The first member that differs, by name.

@@ -102,7 +102,7 @@ pub struct Ledger {
     pub in_flight: u64,
 }
 
-/// The counters of one path. Written by its worker and its sink, read by anyone; relaxed, because each is a sum of its own.
+/// The counters of one path. Written by its worker and its sink, read by any thread; relaxed, because each is a sum of its own.
 #[derive(Debug, Default)]
 pub struct PathCounters {
     /// See [`Ledger::produced`].
@@ -151,27 +151,27 @@ pub struct PathCounters {
     pub sampled_out: AtomicU64,
     /// See [`Ledger::kept`].
     pub kept: AtomicU64,
-    /// Metric series the path counts; not part of the ledger.
+    /// Number of metric series of the path; not part of the ledger.
     pub series: AtomicU64,
-    /// Shared with the sink.
+    /// The delivery counters, shared with the sink.
     pub delivery: Arc<DeliveryCounters>,
-    /// The sums when the worker took them last, and when that was.
+    /// The sums that the worker took last, and when it did.
     taken: Lock<Option<(Ledger, Instant)>>,
 }
 
-/// The sums of a path, which hold together, and how old they are.
+/// The sums of a path, which balance, and their age.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// The sums.
     pub ledger: Ledger,
-    /// The time since the worker took them: zero where it has answered, more where it is busy with one batch.
+    /// The time since the worker took the sums: zero if it has answered, more if it is busy with one batch.
     pub age: Duration,
 }
 
 // === impl Ledger ===
 
 impl Ledger {
-    /// Whether every sum holds. `in_ring` is what the worker saw waiting when it read the kernel's counters, so the first
+    /// Whether all sums balance. `in_ring` is the number of waiting records at the worker's reading of the kernel's counters, so the first
     /// line is a measurement and not a definition.
     #[must_use]
     pub const fn balanced(&self) -> bool {
@@ -189,7 +189,7 @@ impl Ledger {
             && self.kept == self.exported + self.dropped_at_export + self.in_flight
     }
 
-    /// All events that never arrived here, wherever they were lost.
+    /// Returns the number of events that never arrived here, wherever they were lost.
     #[must_use]
     pub const fn lost(&self) -> u64 {
         self.lost_in_ring + self.missed_in_kernel + self.lost_in_change
@@ -204,22 +204,22 @@ impl PathCounters {
         counter.fetch_add(amount, Relaxed);
     }
 
-    /// The sums, taken by the worker between two batches: they hold together.
+    /// Returns the sums, taken by the worker between two batches: they balance.
     pub fn take(&self) -> Ledger {
         let ledger = self.ledger();
         *self.taken.lock() = Some((ledger, Instant::now()));
         ledger
     }
 
-    /// The sums as the worker took them last: right for whoever cannot wait until it has time.
+    /// Returns the sums that the worker took last: for callers that cannot wait for it.
     #[must_use]
     pub fn taken(&self) -> Snapshot {
         let taken = *self.taken.lock();
         taken.map_or_else(Snapshot::default, |(ledger, at)| Snapshot { ledger, age: at.elapsed() })
     }
 
-    /// The sums now. Sums that are still moving are read from the end of the path to its start, so that a row is never counted
-    /// behind a stage without being counted before it; take the ledger from the path's worker where it must balance.
+    /// Returns the current sums. Sums that are still moving are read from the end of the path to its start, so that a row is never counted
+    /// after a stage without being counted before it; where the ledger must balance, take it from the path's worker.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         let delivery = self.delivery.now();

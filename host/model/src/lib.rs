@@ -1,9 +1,9 @@
-//! The nouns of the path and the traits of its stages, in the order an event meets them.
+//! The nouns of the path and the traits of its stages, in the order of an event's path.
 //!
-//! A *probe* writes *records* into a ring; a *run* of them is decoded into the columns of a *batch*; a sampler gives each
-//! row a *threshold*; what is kept goes to an enricher and then to a *sink*. The *ledger* counts every step.
+//! A *probe* writes *records* into a ring; a *run* of them is decoded into the columns of a *batch*; a sampler gives each row a
+//! *threshold*; kept rows go to an enricher and then to a *sink*. The *ledger* counts every step.
 //!
-//! There is no I/O here, no tokio, no wasmtime and no kernel: everything above depends on this crate, and it on none of them.
+//! There is no I/O here, no tokio, no wasmtime and no kernel: all higher levels depend on this crate, and it on none of them.
 
 #![forbid(unsafe_code)]
 

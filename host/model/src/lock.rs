@@ -1,7 +1,7 @@
 //! Locks and a condition variable without poisoning.
 //!
-//! A thread that panics while it holds a lock is reported where it ends. Whatever it shared is counters, queues and lists that are
-//! whole after every statement, so that the others go on with them: a second panic there would lose what the first did not.
+//! A panic in a thread that holds a lock is reported where the thread ends. The shared values are counters, queues and lists that are valid
+//! after every statement, so other threads go on with them: a second panic there would lose more than the first did.
 
 use std::sync::{self, MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct Condvar(sync::Condvar);
 // === impl Lock ===
 
 impl<T> Lock<T> {
-    /// A lock around a value.
+    /// Creates a lock around a value.
     pub const fn new(value: T) -> Self {
         Self(sync::Mutex::new(value))
     }
@@ -46,7 +46,7 @@ impl<T: ?Sized> Lock<T> {
 // === impl ReadWriteLock ===
 
 impl<T> ReadWriteLock<T> {
-    /// A lock around a value.
+    /// Creates a lock around a value.
     pub const fn new(value: T) -> Self {
         Self(sync::RwLock::new(value))
     }
@@ -58,7 +58,7 @@ impl<T: ?Sized> ReadWriteLock<T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until nobody has the lock and takes it for writing.
+    /// Waits until no thread has the lock and takes it for writing.
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,7 +67,7 @@ impl<T: ?Sized> ReadWriteLock<T> {
 // === impl Condvar ===
 
 impl Condvar {
-    /// A condition that nobody waits for yet.
+    /// Creates a condition variable without waiting threads.
     #[must_use]
     pub const fn new() -> Self {
         Self(sync::Condvar::new())

@@ -1,4 +1,4 @@
-//! Metric series on their way to a sink: what was counted before sampling, and the host's own telemetry.
+//! Metric series on their way to a sink: counts from before sampling, and the host's own telemetry.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use std::sync::Arc;
 pub struct MetricData {
     /// OpenTelemetry metric name.
     pub name: String,
-    /// One sentence.
+    /// The description, one sentence.
     pub description: String,
     /// UCUM unit.
     pub unit: String,
-    /// When counting began, Unix nanoseconds.
+    /// Start of the counting, Unix nanoseconds.
     pub start_unix_ns: u64,
-    /// When it was read, Unix nanoseconds.
+    /// Time of the reading, Unix nanoseconds.
     pub unix_ns: u64,
     /// The series.
     pub points: Vec<MetricPoint>,
@@ -24,7 +24,7 @@ pub struct MetricData {
 pub struct MetricPoint {
     /// Attributes: name and value. All points of one series share them.
     pub attributes: Arc<[(String, AttributeValue)]>,
-    /// Its value.
+    /// The value.
     pub value: PointValue,
 }
 
@@ -33,18 +33,17 @@ pub struct MetricPoint {
 pub enum AttributeValue {
     /// Text.
     Text(String),
-    /// A number.
+    /// An integer.
     Int(i64),
-    /// True or false.
+    /// A boolean.
     Bool(bool),
-    /// A number with a fraction.
+    /// A float.
     Float(Float),
     /// Bytes.
     Bytes(Vec<u8>),
 }
 
-/// A number with a fraction as what tells series apart: two are the same if they are written the same, and so there is one that is no
-/// number, and one zero.
+/// A float whose equality distinguishes series: two are equal if they print the same, so there is one NaN and one zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Float(u64);
 
@@ -62,21 +61,21 @@ pub enum PointValue {
 /// An exponential histogram: bucket `offset + i` holds the values in (2^(k/2^scale), 2^((k+1)/2^scale)] with k = offset + i.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Histogram {
-    /// Resolution.
+    /// The resolution.
     pub scale: i32,
     /// Index of the first bucket.
     pub offset: i32,
     /// Counts of consecutive buckets.
     pub buckets: Vec<u64>,
-    /// Values that were 0.
+    /// Number of values that were 0.
     pub zero_count: u64,
-    /// All values.
+    /// Number of all values.
     pub count: u64,
     /// Their sum, in the metric's unit.
     pub sum: f64,
-    /// The least, in the metric's unit.
+    /// The minimum, in the metric's unit.
     pub min: f64,
-    /// The greatest, in the metric's unit.
+    /// The maximum, in the metric's unit.
     pub max: f64,
 }
 
@@ -85,7 +84,7 @@ pub struct Histogram {
 impl From<f64> for Float {
     fn from(number: f64) -> Self {
         let number = if number.is_nan() { f64::NAN } else { number };
-        // Without a sign.
+        // Drops the sign of a zero.
         Self(if number == 0.0 { 0 } else { number.to_bits() })
     }
 }
@@ -99,8 +98,8 @@ impl From<Float> for f64 {
 // === impl Histogram ===
 
 impl Histogram {
-    /// The value that this share of all values (0 to 1) does not exceed, in the metric's unit: it is off by half a bucket at most.
-    /// None without values.
+    /// Returns the value that this share of all values (0 to 1) does not exceed, in the metric's unit, within half a bucket. None without
+    /// values.
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "2^53 values are out of reach")]
     pub fn quantile(&self, share: f64) -> Option<f64> {
@@ -123,7 +122,7 @@ impl Histogram {
         Some(self.max)
     }
 
-    /// Adds what another one of the same unit counted. The coarser of the two scales holds for both.
+    /// Adds the counts of another histogram of the same unit. The result has the coarser of the two scales.
     pub fn merge(&mut self, other: &Self) {
         if other.count == 0 {
             return;
@@ -154,7 +153,7 @@ impl Histogram {
         };
     }
 
-    /// The buckets at a coarser scale, and the index of the first.
+    /// Returns the buckets at a coarser scale, and the index of the first.
     fn at(&self, scale: i32) -> (i32, Vec<u64>) {
         let halvings = (self.scale - scale).clamp(0, 31);
         let offset = self.offset >> halvings;

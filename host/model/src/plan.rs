@@ -1,13 +1,13 @@
-//! The kernel plan: what a sampler asks the kernel side to drop before the ring buffer.
+//! The kernel plan: the events that a sampler asks the kernel side to drop before the ring buffer.
 
 use serde::{Deserialize, Serialize};
 
 use crate::verdict::Threshold;
 
-/// Rules a plan may have: the size of the map that holds them.
+/// Maximum number of rules of a plan: the size of the map that holds them.
 pub const MAX_RULES: usize = 1024;
 
-/// Whom a rule is about.
+/// The processes that a rule applies to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
@@ -22,20 +22,20 @@ pub enum Subject {
 /// A threshold for one subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    /// Whom it is about.
+    /// The processes that it applies to.
     pub subject: Subject,
-    /// 0 allows all, 2^56 denies all.
+    /// The threshold: 0 allows all, 2^56 denies all.
     pub threshold: Threshold,
 }
 
-/// A plan. It replaces the one before it.
+/// A plan. It replaces the previous one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelPlan {
-    /// The rate of processes that no rule names.
+    /// The threshold of processes that no rule names.
     pub default_threshold: Threshold,
-    /// Pid before cgroup before comm.
+    /// The rules; pid comes before cgroup, and cgroup before comm.
     pub rules: Vec<Rule>,
-    /// Events that did not fail and took less than this many nanoseconds are dropped; 0 for none.
+    /// Minimum duration in nanoseconds: shorter events that did not fail are dropped; 0 for none.
     pub min_duration_ns: u64,
 }
 
@@ -50,31 +50,31 @@ pub struct Stats {
     pub lost_in_ring: u64,
     /// Hits that the filters or the plan dropped.
     pub filtered_in_kernel: u64,
-    /// Rows decoded.
+    /// Number of decoded rows.
     pub rows: u64,
-    /// Rows kept.
+    /// Number of kept rows.
     pub kept: u64,
-    /// Bytes waiting for the collector.
+    /// Number of bytes that wait for the collector.
     pub queue_bytes: u64,
-    /// The most that may wait.
+    /// Maximum number of bytes that may wait.
     pub queue_cap_bytes: u64,
 }
 
-/// Why a plan is refused.
+/// The reasons why a plan is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// Too many rules.
     #[error("{0} rules; at most {MAX_RULES} fit into the kernel")]
     TooMany(usize),
-    /// A comm that no task can have.
+    /// The comm is one that no task can have.
     #[error("{0:?} is not a command name: 1 to 15 bytes without NUL")]
     Comm(String),
-    /// This probe has no such filter.
+    /// The probe has no such filter.
     #[error("probe `{probe}` cannot apply a plan: {reason}")]
     Unsupported {
         /// The probe.
         probe: String,
-        /// What it lacks.
+        /// The missing filter.
         reason: String,
     },
     /// The kernel refused a map update.
@@ -90,10 +90,10 @@ pub enum PlanError {
 // === impl KernelPlan ===
 
 impl KernelPlan {
-    /// Checks what a guest asked for.
+    /// Checks the plan of a guest.
     ///
     /// # Errors
-    /// The first rule that cannot be written.
+    /// A rule cannot be written; the error names the first.
     pub fn check(&self) -> Result<(), PlanError> {
         if self.rules.len() > MAX_RULES {
             return Err(PlanError::TooMany(self.rules.len()));

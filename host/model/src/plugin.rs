@@ -22,18 +22,18 @@ pub enum Role {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest(pub [u8; 32]);
 
-/// The one identity of a plugin: in logs, metrics, status and errors.
+/// The identity of a plugin, the same in logs, metrics, status and errors.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PluginId {
-    /// The slot it is in: `sampler`, `decoder.file`, `enricher.process`.
+    /// Its slot: `sampler`, `decoder.file`, `enricher.process`.
     pub slot: Arc<str>,
-    /// Its name, from its own bytes.
+    /// Its name, read from its bytes.
     pub name: Arc<str>,
-    /// Its version, from its own bytes.
+    /// Its version, read from its bytes.
     pub version: Arc<str>,
-    /// Its digest.
+    /// The digest of its bytes.
     pub digest: Digest,
-    /// Number of plugins that the slot has had, this one included.
+    /// Number of plugins that the slot has had, including this one.
     pub generation: u64,
 }
 
@@ -60,7 +60,7 @@ impl fmt::Display for Digest {
 
 // === impl PluginId ===
 
-/// `sampler-ratio@0.1.0 (sampler, generation 2)`
+/// Formats it as `sampler-ratio@0.1.0 (sampler, generation 2)`.
 impl fmt::Display for PluginId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{} ({}, generation {})", self.name, self.version, self.slot, self.generation)

@@ -1,17 +1,17 @@
-//! A probe: BPF programs with one ring, and what became of them on this kernel.
+//! A probe: BPF programs with one ring, and their state on this kernel.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
 
-/// Whose events the kernel side lets through; all conditions must hold. The host's own process is always left out, or the
-/// export of an event would be an event.
+/// The processes whose events the kernel side passes; all conditions must hold. The host's own process is always excluded, or the export of
+/// an event would be an event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// Process id (thread group).
     pub pid: Option<u32>,
-    /// Id of a cgroup v2; its descendants are let through as well.
+    /// Id of a cgroup v2; its descendants pass as well.
     pub cgroup: Option<u64>,
     /// Command name, at most 15 bytes.
     pub comm: Option<String>,

@@ -1,4 +1,4 @@
-//! A protocol that is spoken over connections: what its decoder says of itself, and what it thinks of a connection's first bytes.
+//! A protocol on connections: its decoder's description, and the decoder's opinion of a connection's first bytes.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use crate::fault::Fault;
 use crate::plugin::PluginId;
 use crate::stats::CallStats;
 
-/// Which end of a connection sends.
+/// The end of a connection that sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sender {
-    /// It makes no difference.
+    /// Either end.
     Either,
     /// The end that connected.
     Client,
@@ -23,7 +23,7 @@ pub enum Sender {
 /// The transport of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// It makes no difference.
+    /// Either transport.
     Either,
     /// TCP.
     Tcp,
@@ -31,80 +31,80 @@ pub enum Transport {
     Udp,
 }
 
-/// A test of the first bytes that an end sends. It holds where every byte, masked, is equal.
+/// A test of the first bytes that an end sends. It matches if all bytes, masked, are equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
-    /// Whose bytes.
+    /// The end that sends the bytes.
     pub sender: Sender,
-    /// Carried by what.
+    /// The transport of the bytes.
     pub transport: Transport,
     /// The offset in the payload, at most [`Signature::FARTHEST`].
     pub offset: u32,
-    /// 1 to [`Signature::LONGEST`] bytes.
+    /// The expected bytes, 1 to [`Signature::LONGEST`].
     pub bytes: Vec<u8>,
-    /// As long as `bytes`, or empty for all ones.
+    /// The mask, as long as `bytes`, or empty for all ones.
     pub mask: Vec<u8>,
-    /// Only where the server's port is this one; 0 for any.
+    /// The only port of the server that it applies to; 0 for any.
     pub port: u16,
-    /// True: it decides. False: the decoder is asked.
+    /// Whether a match decides; otherwise the decoder is asked.
     pub certain: bool,
 }
 
-/// A protocol, as its decoder describes it.
+/// A protocol as its decoder describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
-    /// The protocol: the name of its path.
+    /// The name of the protocol and of its path.
     pub name: String,
-    /// At most [`Description::SIGNATURES`], the most telling first.
+    /// The signatures, at most [`Description::SIGNATURES`], the most specific first.
     pub signatures: Vec<Signature>,
-    /// Ports on which it is usual; at most [`Description::PORTS`].
+    /// Its usual ports; at most [`Description::PORTS`].
     pub ports: Vec<u16>,
-    /// Bytes of each call that are worth capturing; 0 for the host's default. The operator may want more.
+    /// Number of bytes of each call that are worth capturing; 0 for the host's default. The operator may want more.
     pub capture_bytes: u32,
 }
 
-/// What is wrong with a description.
+/// The error in a description.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DescriptionError {
-    /// It cannot be the name of a path.
+    /// The name cannot be that of a path.
     #[error("{0:?} is not the name of a protocol: 1 to {max} lower-case letters, digits and `-`", max = Description::NAME)]
     Name(String),
-    /// More signatures than are tried.
+    /// There are more signatures than are tried.
     #[error("{0} signatures; at most {max} are tried", max = Description::SIGNATURES)]
     Signatures(usize),
-    /// More ports than are looked at.
+    /// There are more ports than are considered.
     #[error("{0} ports; at most {max} are looked at", max = Description::PORTS)]
     Ports(usize),
-    /// More bytes of each call than can be captured.
+    /// It asks for more bytes of each call than can be captured.
     #[error("it wants {0} bytes of each call; at most {max} are captured", max = Description::CAPTURE)]
     Capture(u32),
-    /// A test of too few or too many bytes.
+    /// A signature has too few or too many bytes.
     #[error("signature {index} tests {bytes} bytes; it must be 1 to {max}", max = Signature::LONGEST)]
     Length {
-        /// Which one, from 0.
+        /// Its index, from 0.
         index: usize,
-        /// How many bytes it has.
+        /// Its number of bytes.
         bytes: usize,
     },
-    /// A mask of another length than the bytes.
+    /// A mask has another length than the bytes.
     #[error("the mask of signature {index} has {mask} bytes, its bytes are {bytes}")]
     Mask {
-        /// Which one, from 0.
+        /// Its index, from 0.
         index: usize,
         /// The length of its mask.
         mask: usize,
-        /// How many bytes it has.
+        /// Its number of bytes.
         bytes: usize,
     },
-    /// A mask that every payload passes.
+    /// Every payload passes the mask.
     #[error("signature {0} tests nothing: every byte of its mask is 0")]
     Blank(usize),
-    /// Too far into the payload.
+    /// The offset is too large.
     #[error("signature {index} is at offset {offset}; at most {max}", max = Signature::FARTHEST)]
     Offset {
-        /// Which one, from 0.
+        /// Its index, from 0.
         index: usize,
-        /// Where it wants to look.
+        /// Its offset.
         offset: u32,
     },
 }
@@ -112,11 +112,11 @@ pub enum DescriptionError {
 /// The beginnings of connections: one value per beginning in each column.
 #[derive(Debug, Clone, Default)]
 pub struct Beginnings {
-    /// Port of the server; 0 if it is not known which end that is.
+    /// Port of the server; 0 if it is not known which end is the server.
     pub ports: Vec<u32>,
     /// The sender: 0 not known, 1 client, 2 server.
     pub senders: Vec<u8>,
-    /// 6 TCP, 17 UDP.
+    /// The transport: 6 TCP, 17 UDP.
     pub transports: Vec<u8>,
     /// Payload i is `bytes[offsets[i]..offsets[i + 1]]`.
     pub offsets: Vec<u32>,
@@ -129,33 +129,33 @@ pub struct Beginnings {
 pub enum Opinion {
     /// It is another protocol.
     No,
-    /// It cannot tell yet.
+    /// The decoder cannot decide yet.
     Unsure,
-    /// It is this one.
+    /// It is this protocol.
     Yes,
-    /// It is, and these are the client's bytes.
+    /// It is this protocol, and these are the client's bytes.
     YesClient,
-    /// It is, and these are the server's bytes.
+    /// It is this protocol, and these are the server's bytes.
     YesServer,
 }
 
-/// A conversation that turned out to speak another protocol than that of the decoder it was given to.
+/// A conversation that turned out to have another protocol than its decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disowned {
-    /// The connection, as its records name it.
+    /// The connection's id in its records.
     pub connection: u64,
-    /// The plaintext of a TLS library over that connection, not what went over the wire.
+    /// Whether this is the plaintext of a TLS library over that connection, not its bytes on the wire.
     pub tls: bool,
-    /// The place where the other protocol begins; None for the begin of the conversation.
+    /// The point where the other protocol starts; None for the start of the conversation.
     pub from: Option<SwitchPoint>,
 }
 
-/// A place in the last run.
+/// A point in the last run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SwitchPoint {
-    /// Index of a record, discarded ones not counted. It, and all that follow it.
+    /// Index of a record, discarded ones not counted. That record and all later ones are meant.
     pub record: u32,
-    /// Bytes at the beginning of that record's call that come before the place.
+    /// Number of bytes of that record's call before the point.
     pub bytes: u32,
 }
 
@@ -172,9 +172,9 @@ pub struct UnknownPort {
     pub records: u64,
 }
 
-/// A decoder of a protocol, as the router has it: an instance of its own that sees beginnings and no records.
+/// A decoder of a protocol as the router uses it: an instance of its own that gets beginnings and no records.
 pub trait Recogniser: Send {
-    /// Who.
+    /// Its identity.
     fn id(&self) -> &PluginId;
 
     /// The cost of its calls.
@@ -183,19 +183,19 @@ pub trait Recogniser: Send {
     /// The description of its protocol.
     fn description(&self) -> &Description;
 
-    /// One opinion per beginning.
+    /// Returns one opinion per beginning.
     ///
     /// # Errors
-    /// The fault; nothing is known of these connections then.
+    /// The fault; these connections then remain undecided.
     fn recognise(&mut self, beginnings: &Beginnings) -> Result<Vec<Opinion>, Fault>;
 }
 
 // === impl Signature ===
 
 impl Signature {
-    /// The farthest offset.
+    /// Maximum offset.
     pub const FARTHEST: u32 = 64;
-    /// The most bytes.
+    /// Maximum number of bytes.
     pub const LONGEST: usize = 32;
 
     /// Whether these bytes pass the test. `false` if there are too few.
@@ -231,19 +231,19 @@ impl Signature {
 // === impl Description ===
 
 impl Description {
-    /// Bytes of a name.
+    /// Maximum bytes of a name.
     pub const NAME: usize = 32;
-    /// The most signatures.
+    /// Maximum number of signatures.
     pub const SIGNATURES: usize = 64;
-    /// The most ports.
+    /// Maximum number of ports.
     pub const PORTS: usize = 64;
-    /// The most bytes of one call.
+    /// Maximum number of captured bytes of one call.
     pub const CAPTURE: u32 = 4096;
 
-    /// Checks what a guest said.
+    /// Checks the description of a guest.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The description is wrong; the error names the first problem.
     pub fn check(&self) -> Result<(), DescriptionError> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if self.name.is_empty() || self.name.len() > Self::NAME || !self.name.bytes().all(allowed) {
@@ -265,7 +265,7 @@ impl Description {
 // === impl Beginnings ===
 
 impl Beginnings {
-    /// How many there are.
+    /// Returns the number of beginnings.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ports.len()
@@ -277,7 +277,7 @@ impl Beginnings {
         self.ports.is_empty()
     }
 
-    /// Adds one. `port` is 0 and `sender` [`Sender::Either`] if it is not known which end the server is.
+    /// Adds a beginning. `port` is 0 and `sender` [`Sender::Either`] if it is not known which end is the server.
     pub fn push(&mut self, port: u16, sender: Sender, transport: u8, payload: &[u8]) {
         if self.offsets.is_empty() {
             self.offsets.push(0);
@@ -293,14 +293,14 @@ impl Beginnings {
         self.offsets.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
     }
 
-    /// Payload `index`.
+    /// Returns payload `index`.
     #[must_use]
     pub fn payload(&self, index: usize) -> &[u8] {
         let at = |index: usize| self.offsets.get(index).map_or(0, |&offset| offset as usize);
         self.bytes.get(at(index)..at(index + 1)).unwrap_or_default()
     }
 
-    /// Forgets all, keeps the room.
+    /// Removes all beginnings, but keeps the capacity.
     pub fn clear(&mut self) {
         let Self { ports, senders, transports, offsets, bytes } = self;
         ports.clear();

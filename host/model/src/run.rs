@@ -2,18 +2,18 @@
 
 /// Length of the header before each record.
 pub const HEADER: usize = 8;
-/// Set by the kernel while a record is being written. Never set within a run.
+/// Flag that the kernel sets while a record is being written. Never set within a run.
 pub const BUSY: u32 = 1 << 31;
-/// Set on a record that its program discarded.
+/// Flag of a record that its program discarded.
 pub const DISCARDED: u32 = 1 << 30;
 
-/// Consecutive records as the BPF ring buffer lays them out: per record a header (u32 length and flags, u32 page offset),
-/// `length` bytes, padding to a multiple of 8. The slice starts and ends on record boundaries.
+/// Consecutive records in the layout of the BPF ring buffer: per record a header (u32 length and flags, u32 page offset), `length` bytes,
+/// padding to a multiple of 8. The slice starts and ends on record boundaries.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Run<'a> {
     /// The bytes, headers included.
     pub bytes: &'a [u8],
-    /// Records that are not discarded.
+    /// Number of records that are not discarded.
     pub records: u32,
 }
 
@@ -22,7 +22,7 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     /// Counts the records in `bytes`.
     ///
-    /// None if the framing does not hold: a length past the end, a busy record, or bytes left over.
+    /// Returns None if the framing is invalid: a length past the end, a busy record, or bytes left over.
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let mut rest = bytes;
@@ -40,7 +40,7 @@ impl<'a> Run<'a> {
         Some(Self { bytes, records })
     }
 
-    /// The records, without the discarded ones.
+    /// Iterates over the records, without the discarded ones.
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut rest = self.bytes;
         std::iter::from_fn(move || {
@@ -55,7 +55,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Appends one record to `bytes`, framed as the kernel frames it. For captures and tests.
+    /// Appends one record to `bytes`, framed like the kernel does. For captures and tests.
     pub fn push(bytes: &mut Vec<u8>, record: &[u8]) {
         let length = u32::try_from(record.len()).unwrap_or(0) & !(BUSY | DISCARDED);
         bytes.extend_from_slice(&length.to_le_bytes());
@@ -65,13 +65,13 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Bytes of the record behind a header.
+/// Returns the number of bytes of the record behind a header.
 #[must_use]
 pub const fn payload_len(header: u32) -> usize {
     (header & !(BUSY | DISCARDED)) as usize
 }
 
-/// Bytes that the record takes in the ring: header, record, padding.
+/// Returns the number of bytes that the record takes in the ring: header, record, padding.
 #[must_use]
 pub const fn slot_len(header: u32) -> usize {
     (payload_len(header) + HEADER).next_multiple_of(8)

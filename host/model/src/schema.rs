@@ -1,6 +1,6 @@
 //! The schema of rows: field names, units, uses, and the OpenTelemetry signal of kept rows.
 //!
-//! The words are those of `wit/v0.1/schema.wit`; see there for what each promises.
+//! The names are those of `wit/v0.1/schema.wit`; see there for their meaning.
 
 use arrow_schema::DataType;
 use schemars::JsonSchema;
@@ -145,31 +145,31 @@ pub struct Schema {
     pub metrics: Vec<Metric>,
 }
 
-/// Why a schema is refused.
+/// The reasons why a schema is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
     /// More fields than [`MAX_FIELDS`].
     #[error("{0} fields; at most {MAX_FIELDS} are allowed")]
     TooMany(usize),
-    /// A name that is empty, too long or has other characters than lower-case letters, digits, `.` and `_`.
+    /// A name is empty, too long or has other characters than lower-case letters, digits, `.` and `_`.
     #[error("{0:?} is not a name; a name is 1 to {MAX_NAME} of a-z, 0-9, `.`, `_` and `-`")]
     Name(String),
-    /// Two fields of one name.
+    /// Two fields have the same name.
     #[error("two fields are named `{0}`")]
     Twice(String),
-    /// A use whose column must have another type.
+    /// The column of a use must have another type.
     #[error("field `{name}` is used as {field_use:?}, so its type must be {must:?}, not {is:?}")]
     Type {
         /// The field.
         name: String,
         /// Its use.
         field_use: FieldUse,
-        /// The type the use asks for.
+        /// The type that the use requires.
         must: ColumnType,
-        /// The type it has.
+        /// The type of the field.
         is: ColumnType,
     },
-    /// A dimension that may reveal something: metrics are not withheld, so it would leave with every series.
+    /// A dimension is sensitive: metrics are not withheld, so it would be exported with every series.
     #[error("field `{0}` separates metric series, so it must be public; make it a plain field, or do not mark it sensitive")]
     Reveals(String),
     /// A use that may appear once appears twice, or `time` not at all.
@@ -177,54 +177,54 @@ pub enum SchemaError {
     Count {
         /// The use.
         field_use: FieldUse,
-        /// How often it appears.
+        /// Number of its appearances.
         count: usize,
-        /// How often it must.
+        /// Required number of its appearances.
         must: &'static str,
     },
-    /// Two metrics of one name: whoever receives them would add what is not the same.
+    /// Two metrics have the same name: a receiver would add up unrelated values.
     #[error("two metrics are named `{0}`; give each a name of its own")]
     MetricTwice(String),
-    /// Metrics and dimensions that would take the host too much memory for each of their series.
+    /// Metrics and dimensions would take too much of the host's memory for each of their series.
     #[error(
         "{metrics} metrics with {dimensions} dimensions, whose names have {bytes} bytes, take {all} bytes for every series; at most \
          {MAX_SERIES_BYTES} are allowed: declare fewer metrics or dimensions, or give these shorter names"
     )]
     Heavy {
-        /// How many metrics.
+        /// Number of metrics.
         metrics: usize,
-        /// How many dimensions.
+        /// Number of dimensions.
         dimensions: usize,
         /// Bytes of the names of all dimensions.
         bytes: usize,
-        /// Of these names, for each metric once.
+        /// Bytes of these names, counted once for each metric.
         all: usize,
     },
-    /// A metric measures a field that is not there or is no number.
+    /// A metric measures a field that does not exist or is not a number.
     #[error("metric `{metric}` measures field {value}, which is not a u32 or u64 field of the schema")]
     Measures {
         /// The metric.
         metric: String,
-        /// The index it gave.
+        /// The index that it gave.
         value: usize,
     },
-    /// A metric with more conditions than [`MAX_CONDITIONS`].
+    /// A metric has more conditions than [`MAX_CONDITIONS`].
     #[error("metric `{metric}` has {count} conditions; at most {MAX_CONDITIONS} are allowed")]
     Conditions {
         /// The metric.
         metric: String,
-        /// How many it has.
+        /// Number of its conditions.
         count: usize,
     },
-    /// A metric's condition tests a field that is not there or is neither a number of 32 bits nor a boolean.
+    /// A metric's condition tests a field that does not exist, or is neither a number of 32 bits nor a boolean.
     #[error("metric `{metric}` has a condition on field {field}, which is not a u32 or boolean field of the schema")]
     Tests {
         /// The metric.
         metric: String,
-        /// The index it gave.
+        /// The index that it gave.
         field: usize,
     },
-    /// An added field with a use that only decoders have.
+    /// An added field has a use that only decoders may have.
     #[error("the added field `{name}` is used as {field_use:?}; an enricher may add only plain and body")]
     Added {
         /// The field.
@@ -234,19 +234,19 @@ pub enum SchemaError {
     },
 }
 
-/// Fields a schema may have: a bound on what a plugin can make the host allocate per batch.
+/// Maximum number of fields of a schema: it bounds what a plugin can make the host allocate per batch.
 pub const MAX_FIELDS: usize = 256;
-/// Conditions a metric may have: each is tested for every row.
+/// Maximum number of conditions of a metric: each is tested for every row.
 pub const MAX_CONDITIONS: usize = 4;
-/// Bytes that the names of dimensions may take in one series, once for each metric: as often they are written whenever metrics go out.
+/// Maximum bytes of the names of dimensions in one series, counted once for each metric: each export writes them that often.
 pub const MAX_SERIES_BYTES: usize = 64 << 10;
-/// Bytes a field, metric or event name may have.
+/// Maximum bytes of the name of a field, metric or event.
 pub const MAX_NAME: usize = 128;
 
 // === impl ColumnType ===
 
 impl ColumnType {
-    /// The Arrow type of the column in the host.
+    /// Returns the Arrow type of the column in the host.
     #[must_use]
     pub const fn data_type(self) -> DataType {
         match self {
@@ -264,10 +264,10 @@ impl ColumnType {
 // === impl Schema ===
 
 impl Schema {
-    /// Checks what a guest declared.
+    /// Checks the schema that a guest declared.
     ///
     /// # Errors
-    /// The first rule of `wit/v0.1/schema.wit` that it breaks.
+    /// A rule of `wit/v0.1/schema.wit` is broken; the error names the first.
     pub fn check(&self) -> Result<(), SchemaError> {
         if self.fields.len() > MAX_FIELDS {
             return Err(SchemaError::TooMany(self.fields.len()));
@@ -323,7 +323,7 @@ impl Schema {
         })
     }
 
-    /// The size of a series that has nothing but names.
+    /// Checks the size of a series that has nothing but names.
     fn check_weight(&self) -> Result<(), SchemaError> {
         let metrics = self.metrics.len();
         let names = self.dimensions().filter_map(|field| self.fields.get(field)).map(|field| field.name.len());
@@ -349,10 +349,10 @@ impl Schema {
         }
     }
 
-    /// This schema with an enricher's fields behind its own.
+    /// Returns this schema with an enricher's fields appended.
     ///
     /// # Errors
-    /// A name that is already there, or a use that enrichers may not add.
+    /// A name exists already, or enrichers may not add the use.
     pub fn extend(&self, added: &[Field]) -> Result<Self, SchemaError> {
         if let Some(field) = added.iter().find(|field| !matches!(field.field_use, FieldUse::Plain | FieldUse::Body)) {
             return Err(SchemaError::Added { name: field.name.clone(), field_use: field.field_use });
@@ -363,25 +363,25 @@ impl Schema {
         Ok(extended)
     }
 
-    /// The index of the field with this use.
+    /// Returns the index of the field with this use.
     #[must_use]
     pub fn position(&self, field_use: FieldUse) -> Option<usize> {
         self.fields.iter().position(|field| field.field_use == field_use)
     }
 
-    /// The index of the field with this name.
+    /// Returns the index of the field with this name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.name == name)
     }
 
-    /// Indices of the fields that tell metric series apart.
+    /// Returns the indices of the fields that distinguish metric series.
     pub fn dimensions(&self) -> impl Iterator<Item = usize> + '_ {
         let is_dimension = |field: &Field| matches!(field.field_use, FieldUse::Dimension | FieldUse::Error);
         self.fields.iter().enumerate().filter(move |(_, field)| is_dimension(field)).map(|(index, _)| index)
     }
 
-    /// The Arrow schema of a whole batch.
+    /// Returns the Arrow schema of a complete batch.
     #[must_use]
     pub fn arrow(&self) -> arrow_schema::Schema {
         let field = |field: &Field| arrow_schema::Field::new(&field.name, field.column_type.data_type(), false);
@@ -396,7 +396,7 @@ impl Schema {
 // === impl FieldUse ===
 
 impl FieldUse {
-    /// The column type this use asks for, if it does.
+    /// Returns the column type that this use requires, if any.
     const fn column_type(self) -> Option<ColumnType> {
         match self {
             Self::Plain | Self::Dimension => None,

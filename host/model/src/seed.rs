@@ -3,11 +3,11 @@
 use std::fmt;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 
-/// The source of all that one run draws: randomness of rows, ids of traces and spans. Clones give the same.
+/// The source of all random numbers of one run: randomness of rows, ids of traces and spans. Clones give the same numbers.
 #[derive(Clone, Default)]
 pub struct Seed(Option<RandomState>);
 
-/// The purpose that numbers are derived for. Those for one purpose say nothing of those for another.
+/// The purpose that numbers are derived for. Numbers for one purpose reveal nothing about those for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Generator,
@@ -19,33 +19,33 @@ enum Purpose {
 // === impl Seed ===
 
 impl Seed {
-    /// Keyed by the system once per run (SipHash-1-3): whoever sees what is derived can guess nothing else of it.
+    /// Creates a seed that the system keys once per run (SipHash-1-3): a reader of derived numbers cannot guess others.
     #[must_use]
     pub fn system() -> Self {
         Self(Some(RandomState::new()))
     }
 
-    /// The same in every run of this binary.
+    /// Creates the seed that is the same in every run of this binary.
     #[must_use]
     pub const fn fixed() -> Self {
         Self(None)
     }
 
-    /// The first state of the generator of this name.
+    /// Returns the first state of the generator of this name.
     #[must_use]
     pub fn generator(&self, name: &str) -> u64 {
         self.derive(Purpose::Generator, name)
     }
 
-    /// The trace of an exchange: the same at both its ends. Its low 56 bits are the randomness of their rows, so that both fare
-    /// alike.
+    /// Returns the trace of an exchange, equal at both ends. Its low 56 bits are the randomness of their rows, so that both are kept or
+    /// dropped together.
     #[must_use]
     pub fn trace_of(&self, correlation: u64) -> u128 {
         let high = u128::from(self.derive(Purpose::TraceHigh, &correlation) | 1);
         high << 64 | u128::from(self.derive(Purpose::TraceLow, &correlation))
     }
 
-    /// The span at the client's end of an exchange, which the server's end names as its parent.
+    /// Returns the span at the client's end of an exchange, which the server's end names as its parent.
     #[must_use]
     pub fn span_of(&self, correlation: u64) -> u64 {
         self.derive(Purpose::Span, &correlation) | 1

@@ -1,4 +1,4 @@
-//! The kind of a span: which end of an exchange its row tells of.
+//! The kind of a span: the end of an exchange that its row describes.
 
 /// The kind of a span, with its number in OTLP.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -6,20 +6,20 @@ pub enum SpanKind {
     /// Work within a process.
     #[default]
     Internal = 1,
-    /// The end that was asked.
+    /// The end that received the request.
     Server = 2,
-    /// The end that asked.
+    /// The end that sent the request.
     Client = 3,
     /// The end that sent a message for later.
     Producer = 4,
-    /// The end that received it.
+    /// The end that received that message.
     Consumer = 5,
 }
 
 // === impl SpanKind ===
 
 impl SpanKind {
-    /// The kind of this number; internal for a number that is none.
+    /// Returns the kind of this number; internal for an unknown one.
     #[inline]
     #[must_use]
     pub const fn of(number: u64) -> Self {
@@ -32,14 +32,14 @@ impl SpanKind {
         }
     }
 
-    /// Its number.
+    /// Returns its number.
     #[inline]
     #[must_use]
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// Its name: `server`.
+    /// Returns its name: `server`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -6,48 +6,48 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::FaultKind;
 
-/// The cost of one plugin's calls on one path. Written by its worker, read by anyone.
+/// The cost of one plugin's calls on one path. Written by its worker, read by any thread.
 #[derive(Debug)]
 pub struct CallStats {
-    /// Calls into the component.
+    /// Number of calls into the component.
     pub calls: AtomicU64,
-    /// Rows that went in.
+    /// Number of rows that went in.
     pub rows: AtomicU64,
     /// Linear memory of the instance, bytes.
     pub memory_bytes: AtomicU64,
-    /// Calls that it made into the host.
+    /// Number of calls that it made into the host.
     pub host_calls: AtomicU64,
-    /// Log lines over its rate, which were left out.
+    /// Number of log lines over its rate, which were left out.
     pub lines_left_out: AtomicU64,
-    /// Updates of BPF maps over their granted rate, which were not made.
+    /// Number of updates of BPF maps over their granted rate, which were not made.
     pub updates_left_out: AtomicU64,
-    /// Keys of the host's tables that were not read in time, and so had no values that were new.
+    /// Number of keys of the host's tables that were not read in time, and so had no new values.
     pub lookups_left_out: AtomicU64,
-    /// Instances that were replaced because their memory had grown past the high-water mark.
+    /// Number of instances that were replaced because their memory had grown past the high-water mark.
     pub recycled: AtomicU64,
-    /// Faults by kind.
+    /// Number of faults by kind.
     faults: [AtomicU64; FaultKind::ALL.len()],
-    /// A [`Health`].
+    /// The [`Health`] as a number.
     health: AtomicU8,
-    /// All the time spent in calls, nanoseconds.
+    /// Total time spent in calls, nanoseconds.
     pub total_ns: AtomicU64,
-    /// Calls by duration: bucket i holds durations in [2^(i/4), 2^((i+1)/4)) nanoseconds.
+    /// Number of calls by duration: bucket i holds durations in [2^(i/4), 2^((i+1)/4)) nanoseconds.
     durations: [AtomicU64; BUCKETS],
-    /// All the time of the host's own work on what it returned, nanoseconds.
+    /// Total time of the host's own work on its results, nanoseconds.
     pub work_ns: AtomicU64,
-    /// The same by batch, as calls by duration.
+    /// The same by batch, in the same buckets.
     works: [AtomicU64; BUCKETS],
 }
 
-/// Whether a plugin is called, and why not.
+/// Whether a plugin is called, and the reason if not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
-    /// With every batch.
+    /// It is called for every batch.
     Live,
-    /// Not for a while, because of faults.
+    /// It is not called for a while, because of faults.
     BackingOff,
-    /// Not any more, because of faults.
+    /// It is no longer called, because of faults.
     Quarantined,
 }
 
@@ -86,7 +86,7 @@ impl CallStats {
         count(&self.durations, nanos);
     }
 
-    /// Counts the host's own work on one batch of what it returned.
+    /// Counts the host's own work on the results of one batch.
     pub fn record_work(&self, nanos: u64) {
         self.work_ns.fetch_add(nanos, Relaxed);
         count(&self.works, nanos);
@@ -99,19 +99,19 @@ impl CallStats {
         }
     }
 
-    /// Faults of one kind.
+    /// Returns the number of faults of one kind.
     #[must_use]
     pub fn faults(&self, kind: FaultKind) -> u64 {
         self.faults.get(kind.index()).map_or(0, |count| count.load(Relaxed))
     }
 
-    /// Faults in which the plugin broke a limit or the contract.
+    /// Returns the number of faults in which the plugin broke a limit or the contract.
     #[must_use]
     pub fn offences(&self) -> u64 {
         FaultKind::ALL.into_iter().filter(|kind| kind.is_offence()).map(|kind| self.faults(kind)).sum()
     }
 
-    /// Whether it is called.
+    /// Returns whether it is called.
     #[must_use]
     pub fn health(&self) -> Health {
         match self.health.load(Relaxed) {
@@ -121,18 +121,18 @@ impl CallStats {
         }
     }
 
-    /// Says whether it is called.
+    /// Sets whether it is called.
     pub fn set_health(&self, health: Health) {
         self.health.store(health as u8, Relaxed);
     }
 
-    /// The duration that this share of calls did not exceed, nanoseconds, within 25 %. 0 before the first call.
+    /// Returns the duration that this share of calls did not exceed, nanoseconds, within 25 %. 0 before the first call.
     #[must_use]
     pub fn quantile_ns(&self, share: f64) -> u64 {
         quantile(&self.durations, share)
     }
 
-    /// The same of the host's own work on what it returned, batch by batch.
+    /// The same for the host's own work on its results, batch by batch.
     #[must_use]
     pub fn work_quantile_ns(&self, share: f64) -> u64 {
         quantile(&self.works, share)

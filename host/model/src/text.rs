@@ -1,10 +1,10 @@
-//! Text from guests, the kernel, peers and files, made fit for a log, a terminal and an attribute. There is one judge of what may be
-//! shown, [`shown`], whoever shows it.
+//! Text from guests, the kernel, peers and files, made safe for a log, a terminal and an attribute. Only [`shown`] decides which characters
+//! are printed.
 
-/// Stands where something was that is not shown, so that nobody takes a name for another that differs in it.
+/// The replacement for a character that is not shown, so that two names which differ in it are not taken for one.
 pub const REPLACED: char = '\u{fffd}';
 
-/// At most `max` bytes of `text`, cut between characters, with every character as it is [`shown`].
+/// Returns at most `max` bytes of `text`, cut between characters, with every character as in [`shown`].
 #[must_use]
 pub fn printable(text: &str, max: usize) -> String {
     let mut clean = String::with_capacity(text.len().min(max));
@@ -18,21 +18,21 @@ pub fn printable(text: &str, max: usize) -> String {
     clean
 }
 
-/// A character as it may be shown: line breaks and tabs as spaces, and [`REPLACED`] for what steers a terminal, changes how the text
-/// around it looks, or cannot be seen.
+/// Returns a character in printable form: line breaks and tabs as spaces, and [`REPLACED`] for one that steers a terminal, changes the look
+/// of the text around it, or cannot be seen.
 #[must_use]
 pub fn shown(character: char) -> char {
     match character {
         '\n' | '\t' | '\r' => ' ',
-        // Nearly all text is of these.
+        // Nearly all characters are in this range.
         ' '..='~' => character,
         hidden if hides(hidden) => REPLACED,
         other => other,
     }
 }
 
-/// Control characters (C0, DEL, C1), separators of lines and paragraphs, bidirectional controls, and what Unicode calls default
-/// ignorable: characters that are there and not seen, of which tags can hold a whole message.
+/// Control characters (C0, DEL, C1), separators of lines and paragraphs, bidirectional controls, and those that Unicode calls default
+/// ignorable: invisible characters, of which tags can hold a whole message.
 fn hides(character: char) -> bool {
     character.is_control()
         || matches!(

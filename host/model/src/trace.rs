@@ -1,6 +1,6 @@
 //! W3C Trace Context: the trace that a row is part of.
 
-/// The 56 bits of a trace id that sampling looks at.
+/// The 56 bits of a trace id that sampling uses.
 pub const RANDOMNESS: u64 = (1 << 56) - 1;
 
 /// A valid W3C `traceparent`.
@@ -17,14 +17,14 @@ pub struct TraceParent {
 // === impl TraceParent ===
 
 impl TraceParent {
-    /// Reads `00-<trace id>-<span id>-<flags>`; None if it is empty or breaks a rule of W3C Trace Context.
+    /// Parses `00-<trace id>-<span id>-<flags>`; None if it is empty or breaks a rule of W3C Trace Context.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         let (fixed, rest) = text.split_first_chunk::<55>()?;
         let [version, trace, span, flags] = [0..2, 3..35, 36..52, 53..55].map(|range| fixed.get(range));
         let [version] = hex(version?)?;
         let dashes = [2, 35, 52].iter().all(|&at| fixed.get(at) == Some(&b'-'));
-        // A version that is not known yet may have more behind another dash.
+        // A later version may have more after another dash.
         let length = if version == 0 { rest.is_empty() } else { matches!(rest.first(), None | Some(b'-')) };
         let [flags] = hex(flags?)?;
         let parent = Self { trace: hex(trace?)?, span: hex(span?)?, flags };
@@ -32,14 +32,14 @@ impl TraceParent {
         valid.then_some(parent)
     }
 
-    /// The randomness that the trace id carries.
+    /// Returns the randomness of the trace id.
     #[must_use]
     pub fn randomness(&self) -> u64 {
         carried(u128::from_be_bytes(self.trace))
     }
 }
 
-/// The randomness that a trace id carries: its low 56 bits.
+/// Returns the randomness of a trace id: its low 56 bits.
 #[must_use]
 #[allow(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
 pub const fn carried(trace: u128) -> u64 {

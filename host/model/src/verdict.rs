@@ -19,23 +19,23 @@ pub struct Threshold(u64);
 pub struct Decisions {
     /// One threshold per row, or one for all rows; values over 2^56 count as 2^56.
     pub thresholds: Vec<u64>,
-    /// Empty, or one 56-bit value per row.
+    /// The randomness: empty, or one 56-bit value per row.
     pub randomness: Vec<u64>,
 }
 
 // === impl Threshold ===
 
 impl Threshold {
-    /// Keeps always.
+    /// The threshold that keeps all rows.
     pub const ALWAYS: Self = Self(0);
 
-    /// A threshold from a guest's number; everything over 2^56 is [`NEVER`].
+    /// Creates a threshold from a guest's number; everything over 2^56 is [`NEVER`].
     #[must_use]
     pub const fn new(value: u64) -> Self {
         if value > NEVER.0 { NEVER } else { Self(value) }
     }
 
-    /// The threshold that keeps with this probability, 0.0 to 1.0.
+    /// Returns the threshold that keeps with this probability, 0.0 to 1.0.
     #[must_use]
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the product is within 0 and 2^56")]
     pub fn from_ratio(ratio: f64) -> Self {
@@ -48,14 +48,14 @@ impl Threshold {
         randomness >= self.0
     }
 
-    /// The number, 0 to 2^56.
+    /// Returns the number, 0 to 2^56.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
 }
 
-/// As `th` in tracestate: 14 hexadecimal digits without trailing zeros, `0` for always.
+/// Formats it like `th` in tracestate: 14 hexadecimal digits without trailing zeros, `0` for always.
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = format!("{:014x}", self.0);

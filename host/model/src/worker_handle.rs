@@ -1,4 +1,4 @@
-//! The handle of a thread that reads a [`Source`](crate::Source): commands are sent to it, and carried out between two runs.
+//! The handle of a thread that reads a [`Source`](crate::Source): it sends commands, which the thread handles between two runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ pub struct WorkerHandle<C> {
 
 /// The sending end of the commands.
 pub struct CommandSender<C> {
-    /// None: stop.
+    /// The commands; None means stop.
     commands: Sender<Option<C>>,
     /// Whether a command was sent, so that a batch boundary costs one load.
     pending: Arc<AtomicBool>,
@@ -31,13 +31,13 @@ pub struct Commands<C> {
     finished: Arc<AtomicBool>,
 }
 
-/// What a thread does next between two runs.
+/// The next step of a thread between two runs.
 pub enum Next<C> {
-    /// It handles this command; more may follow.
+    /// Handle this command; more may follow.
     Command(C),
-    /// It goes on: no command waits.
+    /// Go on: no command waits.
     Nothing,
-    /// It takes what is left in the source, and ends.
+    /// Take the rest of the source, and end.
     Stop,
 }
 
@@ -47,7 +47,7 @@ impl<C: Send + 'static> WorkerHandle<C> {
     /// Starts a thread of this name; `waker` wakes its source.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The system does not create the thread.
     pub fn start(
         name: String,
         waker: Arc<dyn Waker>,
@@ -62,7 +62,7 @@ impl<C: Send + 'static> WorkerHandle<C> {
 }
 
 impl<C> WorkerHandle<C> {
-    /// The sender of its commands.
+    /// Returns the sender of its commands.
     #[must_use]
     pub const fn sender(&self) -> &CommandSender<C> {
         &self.sender
@@ -77,7 +77,7 @@ impl<C> WorkerHandle<C> {
 
 impl<C> Drop for WorkerHandle<C> {
     fn drop(&mut self) {
-        // The thread may have ended before.
+        // The thread may have ended already.
         let _ = self.sender.push(None);
         if let Some(thread) = self.thread.take() {
             let name = thread.thread().name().unwrap_or_default().to_owned();
@@ -101,7 +101,7 @@ impl<C> CommandSender<C> {
         self.send_question(question)?.recv().ok()
     }
 
-    /// As [`CommandSender::ask`]; None as well if there is no answer within `timeout`.
+    /// Like [`CommandSender::ask`]; None also if there is no answer within `timeout`.
     pub fn ask_within<A>(&self, timeout: Duration, question: impl FnOnce(SyncSender<A>) -> C) -> Option<A> {
         self.send_question(question)?.recv_timeout(timeout).ok()
     }
@@ -142,7 +142,7 @@ impl<C> Commands<C> {
         }
         match self.commands.try_recv() {
             Ok(Some(command)) => {
-                // There may be more.
+                // More commands may wait.
                 self.pending.store(true, Ordering::Release);
                 Next::Command(command)
             }
@@ -157,7 +157,7 @@ impl<C> Commands<C> {
         self.commands.recv().ok().flatten()
     }
 
-    /// Says that the source has ended, and that all that came from it was handed on.
+    /// Marks that the source has ended, and that everything from it was handed on.
     pub fn set_finished(&self) {
         self.finished.store(true, Ordering::Release);
     }
@@ -190,7 +190,7 @@ mod tests {
             loop {
                 match commands.next() {
                     Next::Command(Command::Note(note)) => taken.lock().unwrap().push(note),
-                    // The first who asks has given up.
+                    // The first caller has timed out.
                     Next::Command(Command::Count(reply)) => drop(reply.try_send(taken.lock().unwrap().len())),
                     Next::Command(Command::Panic) => panic!("as commanded"),
                     Next::Nothing => std::thread::yield_now(),
