@@ -1,4 +1,4 @@
-//! Builds the policy in Rust and in C, whose toolchains are here anyway. The others are made by `make polyglot`.
+//! Builds the policy in Rust and in C, whose toolchains are installed anyway. `make polyglot` builds the others.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -35,12 +35,12 @@ fn policies() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The core module that rustc makes, with a cargo of its own as `plugins/build.rs` does it.
+/// Builds the core module with rustc, by a cargo of its own like `plugins/build.rs`.
 fn rust(here: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let mut cargo = Command::new(variable("CARGO")?);
     cargo.args(["rustc", "--lib", "--crate-type", "cdylib", "--profile", "plugin", "--target", TARGET]);
     cargo.arg("--manifest-path").arg(here.join("rust/Cargo.toml")).arg("--target-dir").arg(out.join("wasm"));
-    // Flags and wrappers of the outer build are for another machine.
+    // Flags and wrappers of the outer build are for another target.
     let of_outer_build = ["CARGO_ENCODED", "CARGO_CFG", "CARGO_FEATURE", "CARGO_TARGET_DIR", "RUSTFLAGS", "RUSTC_"];
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| of_outer_build.iter().any(|start| name.starts_with(start))) {
@@ -51,7 +51,7 @@ fn rust(here: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
     Ok(out.join("wasm").join(TARGET).join("plugin/polyglot_rust.wasm"))
 }
 
-/// The core module that clang makes of the policy, the bindings, and as much of a C library as they use.
+/// Builds the core module with clang from the policy, the bindings, and the part of a C library that they use.
 fn c(here: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let mut wit = Resolve::default();
     let (package, _) = wit.push_dir(here.join("wit"))?;

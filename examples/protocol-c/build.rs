@@ -9,7 +9,7 @@ use wit_bindgen_core::Files;
 use wit_bindgen_core::wit_parser::Resolve;
 use wit_component::ComponentEncoder;
 
-/// As much of a C library as the bindings use: that of the policies.
+/// The part of a C library that the bindings use: that of the policies.
 const LIBC: &str = "../polyglot/c/libc";
 /// The sources, beside the bindings.
 const SOURCES: [&str; 3] = ["c/decoder.c", "c/tally.c", "c/rows.c"];
@@ -35,7 +35,7 @@ fn decoder() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The core module that clang makes of the decoder, the bindings and the C library.
+/// Builds the core module with clang from the decoder, the bindings and the C library.
 fn core(here: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let mut wit = Resolve::default();
     let (package, _) = wit.push_dir(here.join("../../wit/v0.1"))?;

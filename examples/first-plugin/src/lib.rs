@@ -1,8 +1,8 @@
-//! A sampler that keeps what one program does, and everything that failed.
+//! A sampler that keeps all rows of one program, and every failed row.
 
 use plugin_sdk::{ALWAYS, Columns, Config, Decisions, EventSchema, FieldUse, NEVER, Sampler};
 
-/// `{"program": "nginx"}`. A key that is not here is refused.
+/// `{"program": "nginx"}`. Unknown keys are refused.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settings {

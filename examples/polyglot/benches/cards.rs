@@ -1,4 +1,4 @@
-//! The cost card of the policy in each language that is here: a table, and `target/polyglot/cards.json`.
+//! The cost card of the policy in each available language: a table, and `target/polyglot/cards.json`.
 
 #![forbid(unsafe_code)]
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark may stop where it cannot go on")]
@@ -19,12 +19,12 @@ use serde_json::json;
 use table::{CONFIG, TABLE, batch, schema};
 
 const ROWS: usize = 1024;
-/// Rounds of which the best counts; native and every language take turns.
+/// Number of rounds, of which the best counts; native and every language take turns.
 const ROUNDS: usize = 15;
-/// Rows of one round of one side.
+/// Number of rows of one round of one side.
 const ROWS_OF_A_ROUND: usize = 50_000;
 
-/// What was measured of one language, and what is to be.
+/// The measurements of one language, and their limits.
 struct Card {
     language: &'static str,
     bytes: usize,
@@ -75,7 +75,7 @@ fn main() {
     eprintln!("written to {}", file.display());
 }
 
-/// Compiles once, loads three times: the quickest counts.
+/// Compiles once, loads three times: the fastest counts.
 fn card(engine: &Engine, language: &'static str, bytes: &[u8]) -> Card {
     let start = Instant::now();
     let component = Component::compile(engine, bytes, language).unwrap();
@@ -107,7 +107,7 @@ fn ns_per_row(mut call: impl FnMut()) -> f64 {
     (cpu_ns() - start) as f64 / (calls * ROWS) as f64
 }
 
-/// This thread's: what else the machine does is not the policy's.
+/// CPU time of this thread only, so that other work of the machine does not count.
 fn cpu_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
@@ -133,7 +133,7 @@ fn native() -> polyglot_rust::Policy {
     polyglot_rust::Policy::bind(&schema, Config::new(CONFIG)).unwrap()
 }
 
-/// The batch as the policy gets it.
+/// Returns the batch in the types of the policy.
 fn columns() -> Columns {
     let cycle = || TABLE.iter().cycle().take(ROWS);
     let mut errors = Text::with_capacity(ROWS, 0);

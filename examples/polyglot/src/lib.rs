@@ -13,14 +13,14 @@ pub static RUST: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rust.wasm"));
 /// The policy in C.
 pub static C: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/c.wasm"));
 
-/// Names the folder that `make polyglot` put the other components into.
+/// The environment variable with the folder that `make polyglot` put the other components into.
 pub const FOLDER: &str = "POLYGLOT";
 
-/// The policies that are there, by language: those in Rust and C always; the others if `POLYGLOT` names their folder, and then
-/// all of them.
+/// Returns the available policies by language: those in Rust and C always; the others if `POLYGLOT` names their folder, and then all of
+/// them.
 ///
 /// # Panics
-/// `POLYGLOT` names a folder that lacks one.
+/// `POLYGLOT` names a folder that lacks a component.
 #[must_use]
 #[allow(clippy::panic, reason = "a test that skipped a language in silence would be worth nothing")]
 pub fn policies() -> Vec<(&'static str, Vec<u8>)> {

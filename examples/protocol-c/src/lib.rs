@@ -1,4 +1,4 @@
-//! A decoder of a protocol of one's own in C, as a component.
+//! A decoder of a custom protocol in C, as a component.
 
 #![forbid(unsafe_code)]
 

@@ -31,7 +31,7 @@ fn id() -> PluginId {
     PluginId { slot, name, version, digest: Digest([0; 32]), generation: 1 }
 }
 
-/// The record as the object has it.
+/// The layout of the record in the object.
 fn layout() -> Layout {
     let layout = header_layout(HEADER, "l7_record").unwrap();
     let kind = |kind| match kind {
@@ -50,7 +50,7 @@ fn decoder() -> Box<dyn Decoder> {
     component().decoder(id(), "l7", &layout(), Setup::default()).unwrap()
 }
 
-/// Every row of a conversation: each field that is neither 0 nor empty, in words.
+/// Returns every row of a conversation: each field that is neither 0 nor empty, as text.
 fn rows(decoder: &mut dyn Decoder, run: &[u8]) -> Vec<String> {
     let schema = decoder.schema().clone();
     let fields: Vec<usize> = (0..schema.fields.len()).collect();
@@ -77,7 +77,7 @@ fn rows(decoder: &mut dyn Decoder, run: &[u8]) -> Vec<String> {
     (0..decoded.batch.rows).map(row).collect()
 }
 
-/// What was asked, how it ended, and how many calls that took.
+/// Returns the request, its outcome, and the number of calls.
 fn told(talk: &Talk) -> Vec<String> {
     let of = |row: &str, name: &str| row.split(' ').find_map(|word| word.strip_prefix(name)).unwrap_or("-").to_owned();
     let told = |row: &String| {

@@ -11,10 +11,10 @@ use plugin_sdk::conversation::{
 use plugin_sdk::{Config, FieldUse, Sensitivity, Signal, scan};
 use serde::{Deserialize, Serialize};
 
-/// The protocol. A decoder without settings has nothing to remember but connections.
+/// The protocol. A decoder without settings has no state but connections.
 pub struct Depot;
 
-/// What is remembered of one connection. It is handed over when the decoder is replaced.
+/// The state of one connection. It is handed over when the decoder is replaced.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Connection {
     asked: Vec<Asked>,
@@ -36,14 +36,14 @@ enum Verb {
     Get,
 }
 
-/// What a row says beside what all protocols say.
+/// The fields of a row that are specific to this protocol.
 pub struct Exchange {
     verb: Verb,
     key: Short,
     status: &'static str,
 }
 
-/// Requests that wait on one connection. A client that never listens must not fill the memory.
+/// Maximum number of waiting requests on one connection. A client that never reads must not fill the memory.
 const MOST: usize = 64;
 
 impl Protocol for Depot {
@@ -68,7 +68,7 @@ impl Protocol for Depot {
             .label("response.status", |exchange| exchange.status)
             .used(FieldUse::Dimension)
             .omit_zero()
-            // What a program stores is nobody's business, unless an operator allows the field by name.
+            // Stored keys are private, unless an operator allows the field by name.
             .text("depot.key", |exchange, out| _ = out.str(&exchange.key))
             .reveals(Sensitivity::Payload)
             .histogram("depot.server.request.duration", "How long the depot takes.", "duration")
@@ -92,7 +92,7 @@ impl Protocol for Depot {
                 _ => return known.strange(data),
             };
             known.is_met = true;
-            // A value may be longer than what is there of it: so many bytes more then go by unseen.
+            // A value may be longer than its captured part: the rest is skipped.
             done = done.saturating_add(len).saturating_add(size);
             if let Some((verb, key)) = request {
                 for oldest in
@@ -114,20 +114,21 @@ impl Protocol for Depot {
         Ok(done)
     }
 
-    /// Numbers tell which response is whose, so that nothing has to be forgotten.
+    /// Responses carry the number of their request, so a gap needs no reset.
     fn gap(&mut self, _: &mut Connection, _: Sender, _: &mut Emit<'_, Exchange>) {}
 
     fn end(&mut self, known: &mut Connection, why: &Ending, rows: &mut Emit<'_, Exchange>) {
         for asked in known.asked.iter_mut().filter(|asked| why.gives_up(asked.began)) {
             rows.row(asked.began, why.time_ns(), asked.unanswered()).unfinished(why);
-            // Its response may come yet, and is told as a late one then.
+            // A response may still come, and is then reported as late.
             asked.began.is_given_up = true;
         }
     }
 }
 
 impl Connection {
-    /// A line that is none of the protocol's: behind lost bytes it may be the middle of a value, else the connection is another's.
+    /// Handles a line that is not of the protocol: after lost bytes it may be the middle of a value, else the connection has another
+    /// protocol.
     fn strange(&self, data: &Data<'_>) -> Result<usize, Foreign> {
         if self.is_met { Ok(data.bytes.len() + data.missing as usize) } else { Err(Foreign::Whole) }
     }

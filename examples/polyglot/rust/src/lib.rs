@@ -2,24 +2,24 @@
 
 use plugin_sdk::{ALWAYS, Columns, Config, Decisions, EventSchema, FieldUse, Sampler};
 
-/// What the operator may set.
+/// The settings of the operator.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Settings {
-    /// Rows that took longer are kept.
+    /// Slower rows are kept.
     slow_ms: u64,
-    /// Of the others one in so many is kept, by process.
+    /// One in this many of the other rows is kept, by process.
     one_in: u32,
-    /// Never answers, to show what the host does then.
+    /// Whether to never return, to show how the host reacts.
     spin: bool,
 }
 
 /// The sampler.
 pub struct Policy {
-    /// Duration, error, process.
+    /// The fields duration, error, process.
     wanted: Vec<u32>,
     slow_ns: u64,
-    /// Of rows that neither failed nor were slow.
+    /// Threshold of rows that neither failed nor were slow.
     threshold: u64,
     spin: bool,
 }

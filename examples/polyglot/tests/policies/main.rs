@@ -1,4 +1,4 @@
-//! The same policy in every language that is here: it decides by one table, is limited, and is swapped while events flow.
+//! The same policy in every available language: its decisions follow one table, it is limited, and it is swapped while events flow.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
@@ -14,7 +14,7 @@ use host_plugin::{Component, Engine, PluginError, Setup};
 use polyglot::policies;
 use table::{CONFIG, TABLE, batch, schema};
 
-/// Each policy that is here, compiled once for all tests: an interpreter takes seconds.
+/// Returns each available policy, compiled once for all tests: an interpreter takes seconds.
 fn components() -> Vec<(&'static str, Component)> {
     static COMPILED: LazyLock<Vec<(&str, Component)>> = LazyLock::new(|| {
         let engine = Engine::new().unwrap();

@@ -8,7 +8,7 @@ use host_tests::load::Load;
 use host_tests::turn::{measured, turn_as_root};
 use polyglot::policies;
 
-/// Of each language.
+/// Number of swaps to each language.
 const ROUNDS: usize = 3;
 const RATE: u64 = 20_000;
 
@@ -30,7 +30,7 @@ fn a_policy_in_one_language_takes_over_from_another_and_nothing_is_lost_needs_ro
     load.go();
     for round in 0..ROUNDS {
         for (language, file) in &policies {
-            // Another setting each time: what is live already would not be loaded again.
+            // A different setting each time: a plugin that is live already would not be loaded again.
             let loaded = host.load(file, "sampler", Some(&format!("{{\"one_in\": {}}}", round + 2)));
             assert!(loaded.status.success(), "{language}: {}", stderr(&loaded));
             host.status_when(&format!("batches that {language} decided"), Duration::from_secs(20), |status| {

@@ -1,11 +1,11 @@
-//! What the policy decides: the table that holds for every language, and batches to decide upon.
+//! The decisions of the policy: the table that holds for every language, and batches to decide on.
 
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, StringArray, UInt32Array, UInt64Array};
 use host_model::{Batch, ColumnType, Field, FieldUse, Schema, Sensitivity, Signal};
 
-/// A row, and what is decided about it under [`CONFIG`].
+/// A row, and the decision on it under [`CONFIG`].
 pub(crate) struct Row {
     pub(crate) duration_ns: u64,
     pub(crate) error: &'static str,
@@ -16,7 +16,7 @@ pub(crate) struct Row {
 
 pub(crate) const CONFIG: &str = r#"{"slow_ms": 100, "one_in": 4}"#;
 
-/// Keeps the upper quarter of all randomness.
+/// The threshold that keeps the upper quarter of all randomness.
 const QUARTER: u64 = 0xc0_0000_0000_0000;
 
 pub(crate) const TABLE: [Row; 12] = [
@@ -38,7 +38,7 @@ const fn row(duration_ns: u64, error: &'static str, pid: u32, threshold: u64, mi
     Row { duration_ns, error, pid, threshold, randomness: (mixed as u64) << 24 }
 }
 
-/// The schema of a probe that has what the policy wants, in an order of its own.
+/// The schema of a probe with the fields that the policy reads, in a different order.
 pub(crate) fn schema() -> Arc<Schema> {
     let field = |name: &str, column_type, field_use| Field {
         name: name.into(),
@@ -57,7 +57,7 @@ pub(crate) fn schema() -> Arc<Schema> {
     Arc::new(Schema { event: "file.open".into(), signal: Signal::Span, fields, metrics: Vec::new() })
 }
 
-/// So many rows: the table, over and over.
+/// Returns a batch of `rows` rows: the table, repeated.
 pub(crate) fn batch(rows: usize) -> Batch {
     let cycle = || TABLE.iter().cycle().take(rows);
     let columns: Vec<ArrayRef> = vec![
