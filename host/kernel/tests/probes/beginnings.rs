@@ -1,4 +1,4 @@
-//! A record says whether its bytes are the first of their direction, if the connection's beginning was seen.
+//! A record says whether its bytes are the first of their direction, if the start of the connection was seen.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -10,17 +10,17 @@ use crate::choice::{verdict, without};
 use crate::l7::{CLIENT, RECEIVED, SENT, SERVER, connect, exact, options};
 use crate::reading::{Probe, Record, start};
 
-/// `L7_LATER`
+/// The flag `L7_LATER`.
 const LATER: i64 = 8;
 
-/// A probe through each set of hooks that this kernel has.
+/// The probe with each set of hooks that this kernel has.
 const KINDS: [fn(u16) -> Probe; 3] = [
     |port| start("l7", &options(port)),
     |port| without(&["sock_send_length", "inet_sendmsg"], port),
     |port| start("l7", &LoadOptions { plain: true, ..options(port) }),
 ];
 
-/// Of the records of one end, in their order: direction, and whether they are later.
+/// Returns direction and `later` flag of each record of one end, in order.
 fn later(records: &[Record], role: i64) -> Vec<(i64, bool)> {
     let these = records.iter().filter(|record| record.number("role") == role && record.number("kind") == 0);
     these.map(|record| (record.number("direction"), record.number("flags") & LATER != 0)).collect()
@@ -57,7 +57,7 @@ fn what_was_moved_without_a_record_is_not_forgotten_needs_root() {
         assert_eq!(calls::splice(&client, 100), 12);
         server.write_all(b"second").unwrap();
         exact(&mut client, 6);
-        // Whoever ignores it does not know the first bytes either.
+        // After an ignore verdict the first bytes are unknown, too.
         client.write_all(b"first question").unwrap();
         let records = probe.drain_at_least(4);
         let received = later(&records, CLIENT);

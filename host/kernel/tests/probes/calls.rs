@@ -10,7 +10,7 @@ fn vector(segments: &[&[u8]]) -> Vec<libc::iovec> {
     segments.iter().map(|segment| libc::iovec { iov_base: segment.as_ptr() as *mut _, iov_len: segment.len() }).collect()
 }
 
-/// Room of these sizes, and the vector over it.
+/// Allocates buffers of these sizes, and the vector over them.
 fn room(sizes: &[usize]) -> (Vec<Vec<u8>>, Vec<libc::iovec>) {
     let mut room: Vec<Vec<u8>> = sizes.iter().map(|size| vec![0; *size]).collect();
     let vector = room.iter_mut().map(|part| libc::iovec { iov_base: part.as_mut_ptr().cast(), iov_len: part.len() }).collect();
@@ -82,7 +82,7 @@ pub(crate) fn splice(socket: &impl AsRawFd, size: usize) -> isize {
 }
 
 thread_local! {
-    /// Where vectors of messages are, always at the same place, as in a program that uses one again and again.
+    /// The headers of messages, always at the same address, as in a program that reuses its vector.
     static MESSAGES: std::cell::RefCell<[libc::mmsghdr; 2]> = const {
         // SAFETY: headers without anything are all zero.
         std::cell::RefCell::new(unsafe { zeroed() })
@@ -92,7 +92,7 @@ thread_local! {
 fn with_messages(mut vectors: Vec<Vec<libc::iovec>>, call: impl FnOnce(*mut libc::mmsghdr) -> i32) -> i32 {
     MESSAGES.with_borrow_mut(|messages| {
         for (place, vector) in messages.iter_mut().zip(&mut vectors) {
-            // What the kernel wrote into it last time stays, as it does in careless programs.
+            // The values that the kernel wrote last time stay, as in careless programs.
             place.msg_hdr = message(vector);
         }
         call(messages.as_mut_ptr())
@@ -115,7 +115,7 @@ pub(crate) fn recvmmsg(socket: RawFd, count: u32) -> i32 {
     })
 }
 
-/// A TCP socket that can be used twice.
+/// A TCP socket that can connect twice.
 pub(crate) struct Socket(OwnedFd);
 
 impl Socket {

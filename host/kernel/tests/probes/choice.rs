@@ -1,4 +1,4 @@
-//! What of payload is told: ports, filters, plans, verdicts and sizes; and by which hooks.
+//! The selection of captured payload: ports, filters, plans, verdicts and sizes; and the hooks.
 
 use std::io::Write;
 use std::net::{TcpListener, UdpSocket};
@@ -73,7 +73,7 @@ fn what_is_ignored_is_silent_and_what_is_wanted_has_its_size_needs_root() {
     let records = probe.drain_at_least(1);
     assert_eq!((records.len(), records[0].number("connection")), (1, at_server));
     assert_eq!(records[0].bytes("payload"), [b'y'; 700]);
-    // Another mind takes another epoch.
+    // A changed verdict needs a new epoch.
     verdict(&probe, at_client, 2, 0);
     client.write_all(b"unheard").unwrap();
     exact(&mut server, 7);
@@ -118,7 +118,7 @@ fn filters_are_about_the_process_that_calls_needs_root() {
     assert_eq!((others.drain().len(), excluded.drain().len()), (0, 0));
 }
 
-/// Loads the probe with hooks that no kernel has in the place of these.
+/// Loads the probe with nonexistent hooks in place of these.
 pub(crate) fn without(hooks: &[&str], port: u16) -> Probe {
     let mut object = catalog::find("l7").unwrap().object.to_vec();
     for hook in hooks {

@@ -1,4 +1,4 @@
-//! Payload of datagrams: whose they are, and which of several in one call.
+//! Payload of datagrams: their owners, and their order within one call.
 
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -56,12 +56,12 @@ fn each_message_of_a_vector_is_the_right_one_needs_root() {
     let mut probe = start("l7", &options(server.local_addr().unwrap().port()));
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     client.connect(server.local_addr().unwrap()).unwrap();
-    // The same vector again and again, as resolvers use it; one with an empty message in it.
+    // The same vector again and again, like resolvers use it; one has an empty message.
     for words in [["a?", "aaaa"], ["aa", "bb"], ["aa", "bb"], ["", "cc"], ["dd", ""], ["ee", "ff"]] {
         assert_eq!(calls::sendmmsg(client.as_raw_fd(), &words), 2);
         assert_eq!(calls::recvmmsg(server.as_raw_fd(), 2), 2);
     }
-    // A vector that ends early: the socket has no more.
+    // A vector that ends early: the socket has no more datagrams.
     calls::sendmmsg(client.as_raw_fd(), &["gg"]);
     assert_eq!(calls::recvmmsg(server.as_raw_fd(), 2), 1);
     calls::sendmmsg(client.as_raw_fd(), &["hh", "ii"]);

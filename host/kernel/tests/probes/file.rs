@@ -111,7 +111,7 @@ fn where_the_tracepoints_are_missing_all_system_calls_are_watched_with_the_same_
     needs_root!();
     let mut object = catalog::find("file").unwrap().object.to_vec();
     let hook = b"sys_enter_openat\0";
-    // Wherever the section is named: in the ELF file, and in its BTF.
+    // All places that name the section: in the ELF file, and in its BTF.
     let named: Vec<usize> = (0..object.len() - hook.len()).filter(|&at| object[at..].starts_with(hook)).collect();
     named.into_iter().for_each(|at| object[at] = b'x');
     for plain in [false, true] {
@@ -146,7 +146,7 @@ fn more_calls_at_once_than_there_is_memory_for_are_counted_needs_root() {
     for pipe in &pipes {
         assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
     }
-    // Each waits in its open until somebody reads.
+    // Each program blocks in its open until the pipe has a reader.
     let open =
         |pipe: PathBuf| on_named_thread("load-untracked", move || drop(OpenOptions::new().write(true).open(pipe).unwrap()));
     let writers: Vec<_> = pipes.iter().cloned().map(open).collect();
@@ -157,7 +157,7 @@ fn more_calls_at_once_than_there_is_memory_for_are_counted_needs_root() {
     writers.into_iter().for_each(|writer| writer.join().unwrap());
     let records = probe.drain_at_least(4);
     fs::remove_dir_all(&folder).unwrap();
-    // The C library may open a file of its own, once.
+    // The C library may once open a file of its own.
     let told = records.len() + usize::try_from(probe.counters(records.len()).missed).unwrap();
     assert!(records.len() >= 4 && (told == 8 || told == 9), "{told} of 8, {} records", records.len());
 }

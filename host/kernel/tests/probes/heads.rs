@@ -1,4 +1,4 @@
-//! Heads of messages are captured whole, and bodies as ever, on every set of hooks.
+//! Heads of messages are captured whole, and bodies as usual, on every set of hooks.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -10,14 +10,14 @@ use crate::choice::without;
 use crate::l7::{RECEIVED, SENT, connect, exact, options};
 use crate::reading::{Probe, start};
 
-/// Bytes of a call that are captured at most.
+/// Maximum number of captured bytes of a call.
 const MOST: usize = 16 << 10;
-/// Bytes of any other call, where nothing is said.
+/// Number of captured bytes of any other call, by default.
 const USUAL: usize = 256;
-/// Bytes behind a long head that are captured with it.
+/// Number of bytes after a long head that are captured with it.
 const BEHIND: usize = 256;
 
-/// A request whose head has so many bytes.
+/// Returns a request whose head has this many bytes.
 fn request(bytes: usize) -> Vec<u8> {
     head("GET /orders HTTP/1.1\r\nAuthorization: Bearer ", bytes)
 }
@@ -28,7 +28,7 @@ fn head(begin: &str, bytes: usize) -> Vec<u8> {
     [begin.as_bytes(), &vec![b'a'; filled], END.as_bytes()].concat()
 }
 
-/// Two ends of a connection, and a probe that sees them through each set of hooks that this kernel has.
+/// Runs a test with two ends of a connection and a probe, for each set of hooks that this kernel has.
 fn through_every_hook(test: impl Fn(&mut TcpStream, &mut TcpStream, &mut Probe)) {
     needs_root!();
     let kinds: [fn(u16) -> Probe; 3] = [
@@ -90,7 +90,7 @@ fn a_body_is_captured_as_ever_needs_root() {
             server.write_all(&answer).unwrap();
             exact(client, answer.len());
             let captured = payloads(probe, SENT, 1).concat();
-            // Whether a request follows is known from four bytes behind a head.
+            // Four bytes after a head show whether a request follows.
             let most = if head.len() + 4 <= USUAL { USUAL } else { head.len() + BEHIND };
             assert!(captured.len() >= head.len() && captured.len() <= most, "{} of {}", captured.len(), head.len());
             server.write_all(&body).unwrap();
@@ -105,7 +105,7 @@ fn a_body_is_captured_as_ever_needs_root() {
 fn a_head_in_many_calls_is_captured_to_its_end_needs_root() {
     through_every_hook(|client, server, probe| {
         let head = request(6000);
-        // By a thousand; by pieces that are captured anyway; and with its end in two calls, wherever it is parted.
+        // Parts of a thousand bytes; parts that are captured anyway; and the end of the head in two calls, split at each position.
         let parts = [vec![1000; 6], vec![100; 60]].into_iter().chain((1..5).map(|behind| vec![700, 5300 - behind, behind]));
         for parts in parts {
             let mut at = 0;
@@ -128,7 +128,7 @@ fn a_head_in_many_calls_is_captured_to_its_end_needs_root() {
 #[test]
 fn requests_in_a_pipeline_are_all_heads_needs_root() {
     through_every_hook(|client, server, probe| {
-        // Of 128 bytes, so that one ends where the usual capture does; and of others.
+        // Requests of 128 bytes, so that one ends where the usual capture does; and of other sizes.
         for (bytes, times) in [(128, 40), (150, 33), (1000, 16)] {
             let all = request(bytes).repeat(times);
             client.write_all(&all).unwrap();

@@ -45,7 +45,7 @@ pub(crate) fn exact(stream: &mut TcpStream, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// What a record says, in short: role, direction, total, payload.
+/// Returns the content of a record in short: role, direction, total, payload.
 pub(crate) fn told(record: &Record) -> (i64, i64, i64, String) {
     let payload = String::from_utf8_lossy(record.bytes("payload")).into_owned();
     (record.number("role"), record.number("direction"), record.number("total"), payload)
@@ -134,7 +134,7 @@ fn every_call_is_counted_exactly(listener: &TcpListener, mut probe: Probe) {
     echo.join().unwrap();
     let records = probe.drain_at_least(4 * ROUNDS + 2);
     let counters = probe.counters(records.len());
-    // What is missing was passed over.
+    // The missing records were skipped by the kernel.
     assert_eq!((counters.produced + counters.missed, counters.lost, counters.unread), (4 * ROUNDS as u64 + 2, 0, 0));
     if passes_over() && counters.missed > 0 {
         return;
@@ -231,11 +231,11 @@ fn the_last_bytes_have_their_place_though_the_end_was_read_with_them_needs_root(
     let (mut client, mut server, mut probe) = pair();
     client.write_all(b"last words").unwrap();
     drop(client);
-    // Not by one recv: by what reads until the end.
+    // Not by one recv: by a function that reads until the end.
     let mut all = Vec::new();
     std::thread::sleep(std::time::Duration::from_millis(20));
     server.read_to_end(&mut all).unwrap();
-    // What was sent, what was received, and the end of the one that closed, which may come first.
+    // The sent record, the received record, and the end of the side that closed, which may come first.
     let records = probe.drain_at_least(3);
     let received = records.iter().find(|record| told(record).1 == RECEIVED && record.number("kind") == 0).unwrap();
     assert_eq!((received.number("sequence"), all.len()), (records[0].number("sequence"), 10));
@@ -297,7 +297,7 @@ fn tls_that_begins_later_is_found_by_its_hello_needs_root() {
     let (mut client, mut server, mut probe) = pair();
     client.write_all(b"STARTTLS").unwrap();
     exact(&mut server, 8);
-    // Three bytes that look like it are not enough in the middle of a conversation.
+    // Three matching bytes are not enough in the middle of a conversation.
     client.write_all(b"\x16\x03\x01 no").unwrap();
     exact(&mut server, 6);
     let hello = b"\x16\x03\x01\x00\x40\x01\x00\x00\x3c\x03\x03";
@@ -317,7 +317,7 @@ fn what_was_sent_before_a_reset_is_told_before_the_end_needs_root() {
     let (mut client, mut server, mut probe) = pair();
     client.write_all(b"unread").unwrap();
     server.write_all(b"reply").unwrap();
-    // It closes with something unread: that is a reset.
+    // The server closes with unread data: that is a reset.
     drop(server);
     std::thread::sleep(std::time::Duration::from_millis(20));
     exact(&mut client, 5);

@@ -1,4 +1,4 @@
-//! Objects of the user's own, and what is said about those that cannot be loaded.
+//! Objects of users, and the errors for those that cannot be loaded.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::reading::Probe;
 const HEADERS: &str = "#include <vmlinux.h>\n#include <bpf/bpf_helpers.h>\nchar LICENSE[] SEC(\"license\") = \"GPL\";\n";
 const RECORD: &str = "struct mine_record { __u32 pid; int value; enum { A, B } kind; char name[8]; __u8 raw[3]; };\n";
 
-/// Compiles a source with the headers that users have.
+/// Compiles a source with the headers for users.
 pub(crate) fn compile(name: &str, source: &str) -> Vec<u8> {
     let c = std::env::temp_dir().join(format!("host-kernel-{name}-{}.bpf.c", std::process::id()));
     std::fs::write(&c, format!("{HEADERS}{source}")).unwrap();
@@ -55,13 +55,13 @@ fn what_is_no_bpf_object_is_called_what_it_is() {
     assert!(refusal("x", truncated).contains("not a BPF object"));
 }
 
-/// Tiny, so that two thousand of it are soon tried.
+/// Tiny, so that two thousand variants are tried quickly.
 const TINY: &str = "#include \"ring.h\"\nRING_RECORD(mine_record);\n\
     typedef __u64 word_type; struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, word_type); } seen SEC(\".maps\");\n\
     SEC(\"raw_tp/sched_process_exec\") int watch_this(void *ctx) { struct mine_record *r = ring_reserve(sizeof(*r));\n\
       if (!r) return 0; r->value = 1; ring_submit(r); return 0; }\n";
 
-/// One byte of it changed, `round` after `round`: to another value, or to one that is no text in UTF-8.
+/// Changes one byte of it, `round` after `round`: to another value, or to one that is invalid UTF-8.
 fn mutated(honest: &[u8], round: usize) -> Vec<u8> {
     let at = round.wrapping_mul(2_654_435_761) % honest.len();
     let mut object = honest.to_vec();
@@ -69,7 +69,7 @@ fn mutated(honest: &[u8], round: usize) -> Vec<u8> {
     object
 }
 
-/// What an error says is fit for a terminal and a log, whatever the names in the object.
+/// Whether an error is printable on a terminal and in a log, for any names in the object.
 fn is_fit(error: &KernelError) -> bool {
     let text = error.to_string();
     text.starts_with("probe `") && text.len() < 8192 && !text.chars().any(|it| it.is_control() && it != '\n')
@@ -104,7 +104,7 @@ fn corrupt_objects_are_each_loaded_or_refused_needs_root() {
 fn names_that_are_no_text_are_told_as_far_as_they_are_needs_root() {
     needs_root!();
     let honest = compile("names", &format!("{RECORD}{TINY}"));
-    // Of the program, of the map, of the type, in every table that has them.
+    // Names of the program, the map and the type, in every table that has them.
     for name in ["watch_this", "seen", "word_type", "raw_tp/sched_process_exec", "mine_record", ".maps", ".data.ring", "value"]
     {
         let mut object = honest.clone();

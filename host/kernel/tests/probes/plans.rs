@@ -1,4 +1,4 @@
-//! A kernel plan drops events before the ring, and says how likely what came through was.
+//! A kernel plan drops events before the ring, and the probability of those that pass is in the record.
 
 use std::fs::File;
 

@@ -1,4 +1,4 @@
-//! What takes privilege, and what does not.
+//! The operations that need privilege, and those that do not.
 
 use std::fs::File;
 
@@ -12,7 +12,7 @@ fn without_capabilities_reading_goes_on_and_loading_says_what_is_missing_needs_r
     needs_root!();
     let mut probe = start("file", &by_comm("load-dropped"));
     assert!(capabilities::missing().is_empty());
-    // Capabilities belong to threads: the others of this test keep theirs.
+    // Capabilities belong to threads: the other threads of this test keep theirs.
     let (mut probe, refusal) = std::thread::spawn(move || {
         capabilities::keep(CapabilitySet::default()).unwrap();
         on_thread("load-dropped", || drop(File::open("/proc/version").unwrap()));

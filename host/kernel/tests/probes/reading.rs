@@ -1,4 +1,4 @@
-//! Loading a probe in a test and reading what it wrote.
+//! Loading a probe in a test and reading its records.
 
 use std::io::Write;
 use std::thread::JoinHandle;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use host_kernel::{LoadOptions, LoadedProbe, catalog};
 use host_model::{Filter, KernelCounters, Layout, MemberKind, Source};
 
-/// A probe that runs.
+/// A running probe.
 pub(crate) struct Probe {
     pub(crate) loaded: LoadedProbe,
     pub(crate) source: Box<dyn Source>,
@@ -19,7 +19,7 @@ pub(crate) struct Record {
     pub(crate) layout: Layout,
 }
 
-/// Ends a test that needs root and has none, and says so past the harness's capture: it was skipped and proves nothing.
+/// Ends a test that needs root and has none, and reports the skip past the harness's capture: it proves nothing.
 macro_rules! needs_root {
     () => {
         if !crate::reading::is_root() {
@@ -39,8 +39,8 @@ pub(crate) fn is_root() -> bool {
     root
 }
 
-/// Whether this kernel passes over a program that another task on the same CPU was taken away in, and counts that: since Linux 7.0
-/// tasks can be taken away in a tracepoint.
+/// Whether this kernel skips a program if another task on the same CPU was preempted in it, and counts that: since Linux 7.0 tasks can be
+/// preempted in a tracepoint.
 pub(crate) fn passes_over() -> bool {
     host_kernel::release::running().unwrap() >= (7, 0)
 }
@@ -57,7 +57,7 @@ pub(crate) fn start(name: &str, options: &LoadOptions) -> Probe {
     Probe { loaded, source }
 }
 
-/// Runs `work` on a thread of this name and returns what it returned.
+/// Runs `work` on a thread of this name and returns its result.
 pub(crate) fn on_thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
     on_named_thread(name, work).join().unwrap()
 }
@@ -71,7 +71,7 @@ pub(crate) fn on_named_thread<T: Send + 'static>(name: &str, work: impl FnOnce()
 // === impl Probe ===
 
 impl Probe {
-    /// Everything that is in the ring now.
+    /// Returns everything that is in the ring now.
     pub(crate) fn drain(&mut self) -> Vec<Record> {
         let mut records = Vec::new();
         loop {
@@ -99,7 +99,7 @@ impl Probe {
         records
     }
 
-    /// All counters, after checking that nothing is unaccounted for.
+    /// Returns all counters, after checking that every record is accounted for.
     pub(crate) fn counters(&mut self, received: usize) -> KernelCounters {
         let counters = self.source.counters();
         assert_eq!(counters.produced, counters.lost + received as u64 + self.source.waiting_records(), "{counters:?}");

@@ -10,7 +10,7 @@ use host_kernel::LoadOptions;
 
 use crate::reading::{Probe, by_comm, on_thread, start};
 
-/// Whether what was received and waits lies between what the counters say before and after.
+/// Whether the sum of received and waiting records lies between the counters before and after.
 fn bounds_meet(probe: &mut Probe, received: u64) -> bool {
     let (before, waiting) = (probe.source.counters(), probe.source.waiting_records());
     let (seen, after) = (received + waiting, probe.source.counters());
@@ -38,7 +38,7 @@ fn a_full_ring_loses_exactly_what_the_counters_say_needs_root() {
             thread::Builder::new().name("load-overflow".into()).spawn(load).unwrap()
         })
         .collect();
-    // The reader takes a few now and then, so most are lost, at every fill of the ring and across its end.
+    // The reader takes a few records now and then, so most are lost, at every fill of the ring and across its end.
     let mut received = 0;
     for _ in 0..500 {
         received += u64::from(probe.source.run(7, 1000).records);

@@ -29,7 +29,7 @@ fn serve(name: &str, address: &str, count: usize) -> (SocketAddr, JoinHandle<()>
     (told.recv().unwrap(), server.unwrap())
 }
 
-/// Says something, hears the answer, closes.
+/// Sends a message, reads the answer, closes.
 fn call(address: SocketAddr, words: &[u8]) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(words).unwrap();

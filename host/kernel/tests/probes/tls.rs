@@ -25,13 +25,13 @@ const CLIENT: i64 = 1;
 const SERVER: i64 = 2;
 const TLS: i64 = 1;
 
-/// A folder with a key and a certificate, gone with the value.
+/// A folder with a key and a certificate, removed on drop.
 struct Folder(PathBuf);
 
-/// A server that ends with the value.
+/// A server that is killed on drop.
 struct Server(Child);
 
-/// A Python program that is told line by line what to do, and answers each line with one.
+/// A Python program that reads a command per line, and answers each with one line.
 struct Python {
     child: Child,
     tell: Option<ChildStdin>,
@@ -65,7 +65,7 @@ impl Drop for Folder {
 // === impl Server ===
 
 impl Server {
-    /// Starts it and waits until it listens.
+    /// Starts the server and waits until it listens.
     fn start(command: &mut Command, port: u16) -> Self {
         let mut server = Self(spawn(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())));
         for _ in 0..1000 {
@@ -112,7 +112,7 @@ impl Python {
         Self { child, tell, told }
     }
 
-    /// Says a line and returns the answer.
+    /// Sends a line and returns the answer.
     fn ask(&mut self, line: &str) -> String {
         writeln!(self.tell.as_mut().unwrap(), "{line}").unwrap();
         let mut answer = String::new();
@@ -120,7 +120,7 @@ impl Python {
         answer.trim().to_owned()
     }
 
-    /// Nothing more is said: it ends.
+    /// Closes the input, so that the program ends.
     fn end(mut self) {
         drop(self.tell.take());
         assert!(self.child.wait().unwrap().success());
@@ -155,7 +155,7 @@ fn probe(port: u16) -> Probe {
     start("l7", &LoadOptions { exclude_pid: None, ports: vec![port], ..LoadOptions::default() })
 }
 
-/// Waits until a file is traced, or is no more.
+/// Waits until a file is traced, or no longer traced.
 fn until_traced(probe: &Probe, path: &Path, traced: bool) {
     let hook = format!("uprobe.multi/{}:", path.display());
     for _ in 0..500 {
@@ -167,7 +167,7 @@ fn until_traced(probe: &Probe, path: &Path, traced: bool) {
     panic!("{hook} in {:?}", probe.loaded.hooks());
 }
 
-/// Takes records until so many conversations in plaintext have ended, and sees that nothing was lost.
+/// Takes records until this many conversations in plaintext have ended, and checks that nothing was lost.
 fn drain_until_ends(probe: &mut Probe, conversations: usize) -> Vec<Record> {
     let mut records = Vec::new();
     for _ in 0..100 {
@@ -186,13 +186,13 @@ fn is_plaintext(record: &Record) -> bool {
     record.number("flags") & TLS != 0
 }
 
-/// What an end received, or sent, in plaintext.
+/// Returns the messages that an end received, or sent, in plaintext.
 fn messages(records: &[Record], role: i64, direction: i64) -> Vec<&Record> {
     let kind = |record: &Record| (record.number("kind"), record.number("role"), record.number("direction"));
     records.iter().filter(|record| is_plaintext(record) && kind(record) == (DATA, role, direction)).collect()
 }
 
-/// All in one connection with these ports, each where the one before ended; returns the text.
+/// Checks that all are in one connection with these ports, each starting where the one before ended; returns the text.
 fn conversation(messages: &[&Record], port: u16) -> String {
     let first = messages.first().unwrap();
     let mut place = 0;
@@ -215,14 +215,14 @@ fn conversation(messages: &[&Record], port: u16) -> String {
     String::from_utf8(text).unwrap()
 }
 
-/// So many messages, one record each, all of which begin so.
+/// Checks that there are this many messages, one record each, and all with this prefix.
 fn one_record_each(messages: &[&Record], beginning: &str, port: u16, count: usize) {
     assert_eq!(messages.len(), count);
     assert!(messages.iter().all(|message| message.bytes("payload").starts_with(beginning.as_bytes())));
     assert_eq!(conversation(messages, port).matches(beginning).count(), count);
 }
 
-/// Of the ciphertext there is nothing but the first record of a handshake at each end, and the ends.
+/// Checks that the ciphertext has only the first record of a handshake at each end, and the ends.
 fn ciphertext_is_silent(records: &[Record]) {
     let raw: Vec<_> = records.iter().filter(|record| !is_plaintext(record) && record.number("kind") == DATA).collect();
     assert!(raw.len() <= 2, "{} records of ciphertext", raw.len());

@@ -1,4 +1,4 @@
-//! A kernel that does not describe itself: its BTF is hidden from the thread that asks, and given as a file.
+//! A kernel without its own BTF: it is hidden from the loading thread, and given as a file.
 
 #![allow(unsafe_code, reason = "a mount namespace for one thread")]
 
@@ -12,7 +12,7 @@ use crate::exec::Cgroup;
 use crate::objects::compile;
 use crate::reading::start;
 
-/// Runs `work` where /sys/kernel/btf is empty; it is given a copy of what was there.
+/// Runs `work` where /sys/kernel/btf is empty; `work` gets a copy of its content.
 fn without_btf<T: Send + 'static>(name: &str, work: impl FnOnce(PathBuf) -> T + Send + 'static) -> T {
     let copy = std::env::temp_dir().join(format!("host-kernel-{name}-{}.btf", std::process::id()));
     std::fs::copy("/sys/kernel/btf/vmlinux", &copy).unwrap();

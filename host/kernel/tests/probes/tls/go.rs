@@ -8,7 +8,7 @@ use super::{
     messages, one_record_each, probe, run, until_traced,
 };
 
-/// The toolchain: that of `GO`, of the PATH, or the one that `.ci/setup test` installs.
+/// Returns the toolchain: that of `GO`, of the PATH, or the one that `.ci/setup test` installs.
 fn go() -> PathBuf {
     let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/go/bin/go");
     let candidates = [std::env::var_os("GO").map(PathBuf::from), Some("go".into()), Some(installed)];
@@ -39,11 +39,11 @@ fn go_talks_to_go(name: &str, flags: &[&str], serving: &str) {
     one_record_each(&messages(&records, CLIENT, SENT), "GET /", port, REQUESTS);
     one_record_each(&messages(&records, CLIENT, RECEIVED), "HTTP/1.1 200 OK\r\n", port, REQUESTS);
     one_record_each(&messages(&records, SERVER, SENT), "HTTP/1.1 200 OK\r\n", port, REQUESTS);
-    // While a handler works, a goroutine waits for the next request's first byte, and reads that alone.
+    // While a handler works, a goroutine waits for the next request's first byte, and reads only that.
     let requests = conversation(&messages(&records, SERVER, RECEIVED), port);
     assert_eq!(requests.matches("GET /").count(), REQUESTS);
     ciphertext_is_silent(&records);
-    // What is written comes before what is read because of it, though other goroutines do it.
+    // A write comes before the reads that it causes, though other goroutines do them.
     let client: Vec<_> =
         records.iter().filter(|record| record.number("role") == CLIENT && super::is_plaintext(record)).collect();
     let directions =

@@ -9,7 +9,7 @@ use super::{
     free_port, is_plaintext, messages, one_record_each, probe, run, until_traced,
 };
 
-/// A client on a blocking socket: connects, says what it is bound to, then makes as many requests as each line says.
+/// A client on a blocking socket: connects, prints its local address, then makes the number of requests in each line.
 const CLIENT_PROGRAM: &str = r#"
 import socket, ssl, sys
 context = ssl._create_unverified_context()
@@ -24,7 +24,7 @@ for line in sys.stdin:
 s.close()
 "#;
 
-/// The same, but what moves the ciphertext is the program: OpenSSL never sees a socket.
+/// The same, but the program moves the ciphertext: OpenSSL never sees a socket.
 const ASYNC_PROGRAM: &str = r#"
 import asyncio, ssl, sys
 async def main():
@@ -164,7 +164,7 @@ fn a_library_that_a_later_process_brings_along_is_traced_and_dropped_once_it_is_
     client.end();
     let records = drain_until_ends(&mut probe, 2);
     one_record_each(&messages(&records, CLIENT, SENT), "GET /python", port, 5);
-    // Until then it waits for the next process.
+    // Before that, the scanner waits for the next process.
     assert!(probe.loaded.hooks().iter().any(|hook| hook.contains(ours.to_str().unwrap())));
     std::fs::remove_file(&ours).unwrap();
     until_traced(&probe, &ours, false);
@@ -187,7 +187,7 @@ fn a_command_with_a_library_of_its_own_is_traced_whenever_it_runs_again_needs_ro
         });
         assert_eq!(client.ask("1"), "done");
         if turn == 0 {
-            // The first has to live until its library is found. It is mostly traced before it asks, but need not be.
+            // The first process must live until its library is found. It is mostly traced before it asks, but need not be.
             until_traced(&probe, &ours, true);
         }
         client.end();
@@ -206,13 +206,13 @@ fn a_verdict_about_plaintext_stops_it_and_is_not_one_about_ciphertext_needs_root
     let mut probe = probe(port);
     let mut client = Python::start(CLIENT_PROGRAM, port, |_| ());
     assert_eq!(client.ask("1"), "done");
-    // The first of the handshake and both messages, at both ends.
+    // The first record of the handshake and both messages, at both ends.
     let records = probe.drain_at_least(6);
     let of = |role| messages(&records, role, SENT)[0].number("connection") as u64;
     let ignore = [1_u32.to_ne_bytes(), 0_u32.to_ne_bytes()].concat();
     let maps = probe.loaded.maps();
     maps.update("l7_verdicts", &(of(CLIENT) | 1 << 63).to_ne_bytes(), &ignore).unwrap();
-    // Without the mark it is about the raw bytes, of which there are none.
+    // Without the plaintext bit the verdict is about the raw bytes, of which there are none.
     maps.update("l7_verdicts", &of(SERVER).to_ne_bytes(), &ignore).unwrap();
     assert_eq!(client.ask("10"), "done");
     client.end();
