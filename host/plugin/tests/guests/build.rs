@@ -6,13 +6,13 @@ use std::sync::OnceLock;
 
 use wit_component::ComponentEncoder;
 
-/// The component that does what its configuration says.
+/// The component that behaves as its configuration says.
 pub(crate) fn faulty() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| component(&core("faulty")))
 }
 
-/// The component that asks the host.
+/// The component that calls the host.
 pub(crate) fn curious() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| component(&core("curious")))
@@ -24,13 +24,13 @@ pub(crate) fn lucky() -> &'static [u8] {
     BYTES.get_or_init(|| component(&core("lucky")))
 }
 
-/// The component that takes the standard library at its word: of WASI 0.2, as rustc makes it.
+/// The component that uses the whole standard library: of WASI 0.2, as rustc makes it.
 pub(crate) fn worldly() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| std::fs::read(build("wasm32-wasip2", &["worldly"]).join("worldly.wasm")).unwrap())
 }
 
-/// The same of WASI preview 1, through the stub adapter.
+/// The same for WASI preview 1, through the stub adapter.
 pub(crate) fn adapted() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| {
@@ -59,7 +59,7 @@ pub(crate) fn core(name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name).with_extension("wasm")).unwrap()
 }
 
-/// A component with every `from` replaced by a `to` of the same length.
+/// Returns a component with every `from` replaced by a `to` of the same length.
 pub(crate) fn patched(component: &[u8], from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let mut bytes = component.to_vec();
@@ -78,7 +78,7 @@ fn component(module: &[u8]) -> Vec<u8> {
     ComponentEncoder::default().validate(true).module(module).unwrap().encode().unwrap()
 }
 
-/// Cargo sees to it that nothing is built twice, also across test runs and processes.
+/// Cargo ensures that nothing is built twice, also across test runs and processes.
 fn build(target: &str, guests: &[&str]) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("guests");
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests/Cargo.toml");

@@ -1,4 +1,4 @@
-//! Compiled code that is kept: what is run of it, and what is compiled anew.
+//! The cache of compiled code: which code is reused, and which is compiled anew.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use crate::imports::Lines;
 use crate::{ENGINE, batch, build, schema};
 
-/// More than any test needs.
+/// Size of a cache that no test fills.
 const MAX: u64 = 64 << 20;
 
-/// Bytes before the machine code of an entry.
+/// Number of bytes before the machine code of an entry.
 const HEAD: usize = 16 + 32 + 32;
 
 #[cfg(target_arch = "x86_64")]
@@ -30,7 +30,7 @@ fn cache(folder: &TempDir) -> Cache {
     Cache::open(folder.path(), MAX).unwrap()
 }
 
-/// Loads, calls once, and says what the cache did.
+/// Loads, calls once, and returns how the cache was used.
 fn load(bytes: &[u8], cache: &Cache) -> CacheUse {
     let (component, done) = Component::compile_cached(&ENGINE, bytes, "file", cache).unwrap();
     let mut sampler = component.sampler(component.inspection().id("sampler", 1), &schema(), Setup::default()).unwrap();
@@ -183,7 +183,7 @@ fn the_entry_that_was_not_used_for_the_longest_time_goes_first() {
     let kept = age(20, &kept);
     load(&variant(2), &three);
     age(10, &kept);
-    // The oldest is used, so that the second is the one to go.
+    // The oldest entry is used, so that the second is evicted.
     assert_eq!(load(&variant(0), &three), CacheUse::Hit);
     load(&variant(3), &three);
     assert_eq!(entries(folder.path()).len(), 3);
@@ -211,7 +211,7 @@ fn code_for_another_machine_is_of_its_architecture() {
         let file = std::fs::read(&made.path).unwrap();
         let code = &file[HEAD..];
         assert!(code.starts_with(b"\x7fELF"));
-        // `e_machine` of the ELF header.
+        // The member `e_machine` of the ELF header.
         assert_eq!(u16::from_le_bytes([code[18], code[19]]), machine, "{target}");
         assert_eq!(made.bytes as usize, file.len() - HEAD - 32);
     }

@@ -1,4 +1,4 @@
-//! Compiled plugins: what is run of them, for whom, and on what.
+//! Compiled plugins: which of them run, with which grants, and on which machines.
 
 use std::sync::LazyLock;
 
@@ -24,7 +24,7 @@ fn load(engine: &Engine, bytes: &[u8]) -> Result<Component, PluginError> {
     Component::load(engine, bytes, "file", &Grants::parse(&["native-code"]).unwrap())
 }
 
-/// Loads what is expected to be refused.
+/// Loads a plugin that must be refused, and returns the error.
 fn refused(engine: &Engine, bytes: &[u8]) -> PluginError {
     load(engine, bytes).err().unwrap()
 }

@@ -1,11 +1,10 @@
-//! The edges of an empty WASI: components whose start function asks what a standard library would not.
+//! The edges of an empty WASI: components whose start function makes calls that a standard library would not.
 
 use host_plugin::{Component, PluginError, Setup, Step};
 
 use crate::{ENGINE, schema};
 
-/// Starts a component that says it is a sampler, and never gets as far as being one: its start function ends it, or its lack of
-/// any function does.
+/// Starts a component that claims to be a sampler, and never becomes one: its start function ends it, or it lacks all functions.
 fn start(imports: &str, module: &str) -> PluginError {
     let text = format!(
         r#"(component {imports}
@@ -31,7 +30,7 @@ fn stdout(version: &str) -> String {
     )
 }
 
-/// Calls so many times, and keeps all that it gets.
+/// A start function that makes this many calls, and keeps all results.
 fn hoard(times: u32) -> String {
     format!(
         r#"(import "host" "call" (func $call (result i32)))

@@ -1,4 +1,4 @@
-//! What a guest gets of the host: what was granted, and a reason for what was not.
+//! The host's functions for a guest: granted ones, and the reasons for those that are not.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -31,7 +31,7 @@ impl Tables for Processes {
     }
 }
 
-/// A table that is slow: it takes all the time that it is given and as much again, and finds nothing.
+/// A table that is slow: it takes twice its time, and finds nothing.
 #[derive(Default)]
 struct Slow(Mutex<Vec<Duration>>);
 
@@ -63,7 +63,7 @@ impl MapAccess for Maps {
     }
 }
 
-/// A clock that stands.
+/// A clock that stands still.
 pub(crate) struct Noon;
 
 impl Clock for Noon {
@@ -76,7 +76,7 @@ impl Clock for Noon {
     }
 }
 
-/// What the guest wrote into the column of each of two rows, whose keys are 0 and 1.
+/// Returns the guest's column for two rows, whose keys are 0 and 1.
 fn answers(host: &Host, grants: &[&str], config: &str) -> [String; 2] {
     let setup = Setup { config: config.into(), grants: Grants::parse(grants).unwrap(), host: host.clone(), ..Setup::default() };
     let mut enricher = curious().enricher(curious().inspection().id("enricher.curious", 1), &schema(), setup).unwrap();
@@ -134,7 +134,7 @@ fn a_table_is_given_half_of_the_time_of_the_call_and_all_that_the_host_waits_cou
     let within = slow.0.lock().unwrap()[0];
     assert!(within <= Duration::from_millis(125) && within >= Duration::from_millis(50), "{within:?}");
     assert_eq!(enricher.stats().lookups_left_out.load(Relaxed), 2);
-    // It has had the reading of a quarter of a second, and gets no more before that has passed.
+    // The table has used its reading time of a quarter of a second, and gets no more before that has passed.
     let _ = enricher.enrich(&batch(2));
     let again = slow.0.lock().unwrap()[1];
     assert!(again < within || began.elapsed() > Duration::from_millis(500), "{again:?}");
@@ -190,12 +190,12 @@ fn random_numbers_are_granted_by_name_and_differ() {
     assert!(greedy.enrich(&batch(1)).unwrap_err().detail.contains("65536"));
 }
 
-/// Log lines, as a subscriber writes them.
+/// Log lines in the format of a subscriber.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
-    /// What is logged while something is done.
+    /// Returns the log of an action.
     pub(crate) fn of(act: impl FnOnce()) -> String {
         let lines = Self::default();
         let writer = lines.clone();

@@ -1,4 +1,4 @@
-//! Limits of one call, beyond time and memory: calls of the host, rows, state.
+//! Limits of one call, beside time and memory: calls into the host, rows, state.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What the host does with guests: good ones, and ones that trap, loop, hoard or lie.
+//! The host with guests: good ones, and ones that trap, loop, hoard or lie.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop at the first wrong answer")]
 
@@ -40,7 +40,7 @@ fn curious() -> &'static Component {
     COMPONENT.get_or_init(|| Component::compile(&ENGINE, build::curious(), "file").unwrap())
 }
 
-/// A setup that tells the guest what to do.
+/// A setup whose configuration names the guest's behaviour.
 fn told(way: &str) -> Setup {
     Setup { config: format!("{{\"do\": \"{way}\"}}"), ..Setup::default() }
 }

@@ -1,4 +1,4 @@
-//! Decoders of a protocol: what they say of it is checked at bind, what they think of first bytes at each call.
+//! Decoders of a protocol: their descriptions are checked at bind, their opinions of first bytes at each call.
 
 use std::sync::OnceLock;
 
@@ -23,7 +23,7 @@ fn decoder(setup: Setup) -> Box<dyn Decoder> {
     talker().decoder(talker().inspection().id("decoder.talk", 1), "talk", &record(), setup).unwrap()
 }
 
-/// `struct l7_record`, as far as the guest looks.
+/// The members of `struct l7_record` that the guest reads.
 fn record() -> Layout {
     let member = |name: &str, offset, size, kind| Member { name: name.into(), offset, size, kind };
     let members = vec![

@@ -1,4 +1,4 @@
-//! Guests that are given up, and guests that are not.
+//! Guests that are quarantined, and guests that are not.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};

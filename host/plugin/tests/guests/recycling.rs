@@ -13,7 +13,7 @@ fn growing(way: &str) -> Setup {
     Setup { limits: Limits { recycle_bytes: MARK, ..Limits::default() }, ..told(way) }
 }
 
-/// Calls a sampler that grows; then calls it again, so that it is replaced before.
+/// Calls a sampler that grows; then calls it again, so that it is replaced before that call.
 fn grown_and_called_again(way: &str) -> Box<dyn Sampler> {
     let mut sampler = sampler(growing(way)).unwrap();
     sampler.decide(&batch(1)).unwrap();
@@ -23,7 +23,7 @@ fn grown_and_called_again(way: &str) -> Box<dyn Sampler> {
     sampler
 }
 
-/// What the guest counted, as its state says.
+/// Returns the guest's call count, read from its state.
 fn calls(sampler: &mut dyn Sampler) -> u32 {
     u32::from_le_bytes(sampler.export_state().unwrap().unwrap().bytes.try_into().unwrap())
 }

@@ -1,4 +1,4 @@
-//! Loads that fail: each says the step, what is wrong, and the cure.
+//! Loads that fail: each error has the step, the problem, and the cure.
 
 use host_model::{Layout, Role};
 use host_plugin::{Component, Deadlines, Engine, Grants, Inspection, Limits, PluginError, Refusal, Setup, Step, inspect};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::build::{core, curious as curious_bytes, faulty as faulty_bytes, patched};
 use crate::{ENGINE, curious, decoder, enricher, faulty, granted, layout, sampler, schema, told};
 
-/// The error of a load, which must be printable and name the plugin.
+/// Returns the error of a load, which must be printable and name the plugin.
 #[track_caller]
 fn refused<T>(result: Result<T, PluginError>, step: Step, problem: &str, cure: &str) -> PluginError {
     let Err(error) = result else { panic!("the load did not fail") };
@@ -53,7 +53,7 @@ fn bytes_that_were_flipped_never_panic() {
     for at in (0..whole.len()).step_by(whole.len() / 211) {
         let mut damaged = whole.to_vec();
         damaged[at] ^= 0x55;
-        // Compiling all of them would take minutes and is wasmtime's own matter.
+        // Compiling all of them would take minutes and tests only wasmtime.
         let _: Result<Inspection, Refusal> = inspect(&damaged);
     }
 }
@@ -117,7 +117,7 @@ fn an_import_that_no_host_offers_is_refused_whatever_is_granted() {
 
 #[test]
 fn an_export_of_another_shape_is_refused() {
-    // A field that the contract does not have: the types no longer fit.
+    // Renames a field to one that the contract does not have: the types no longer match.
     let bytes = patched(faulty_bytes(), "min-duration-ns", "min-duration-xx");
     let component = compile(&bytes).unwrap();
     let sampler = component.sampler(component.inspection().id("sampler", 1), &schema(), Setup::default());

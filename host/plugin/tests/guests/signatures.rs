@@ -1,4 +1,4 @@
-//! Components that say who made them.
+//! Components with signatures of their makers.
 
 use host_plugin::signature::{PrivateKey, sign, verify};
 use host_plugin::{Component, Setup, Step, inspect};

@@ -1,4 +1,4 @@
-//! A guest of a toolchain that insists on an operating system, and finds it empty.
+//! A guest of a toolchain that requires an operating system, and finds an empty one.
 
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
