@@ -1,4 +1,4 @@
-//! `docs/configuration.md`: every key of `host.toml` and what it says, made of the schema.
+//! `docs/configuration.md`: every key of `host.toml` with its description, generated from the schema.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first wrong answer")]
 
@@ -17,15 +17,15 @@ A size is a number of bytes or a text such as `\"64KiB\"`, `\"8MiB\"` or `\"1GiB
 `\"10s\"`, `\"2m\"` or `\"1h\"`. NAME is whatever the operator calls it.
 ";
 
-/// The page as it grows.
+/// The page being written.
 struct Page {
     schema: Value,
     text: String,
-    /// Tables that were told of: the name of the type, and where it first stood.
+    /// Tables that were described: the name of the type, and where it was first.
     told: Vec<(String, String)>,
 }
 
-/// With `HOST_EXPECT=write` it is written anew, for a person to read the difference.
+/// With `HOST_EXPECT=write` the page is written anew, so that a person can read the difference.
 #[test]
 fn the_page_in_docs_is_made_of_the_schema() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
@@ -41,7 +41,7 @@ fn the_page_in_docs_is_made_of_the_schema() {
 // === impl Page ===
 
 impl Page {
-    /// A table with its keys, then the tables in it.
+    /// Writes a table with its keys, then the tables in it.
     fn table(&mut self, name: &str, table: &Value) {
         let mut inner = Vec::new();
         let heading = if name.is_empty() { "At the top".to_owned() } else { format!("`{name}`") };
@@ -75,7 +75,7 @@ impl Page {
         }
     }
 
-    /// The table that a value is (``), that it holds by name (`.NAME`), or that it is a list of (`[]`).
+    /// Returns the table that a value is (``), that it holds by name (`.NAME`), or that it is a list of (`[]`).
     fn innermost(&self, value: &Value) -> Option<(&'static str, Value)> {
         let value = self.resolved(value);
         if value["properties"].is_object() {
@@ -90,7 +90,7 @@ impl Page {
         None
     }
 
-    /// What stands behind a reference, with the name of its type; what may be missing as if it were there.
+    /// Resolves a reference, with the name of its type; an optional value is treated as present.
     fn resolved(&self, value: &Value) -> Value {
         if let Some(name) = value["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
             let mut resolved = self.schema["$defs"][name].clone();
@@ -104,7 +104,7 @@ impl Page {
         }
     }
 
-    /// What may be written.
+    /// Returns the type that may be written.
     fn type_name(&self, value: &Value) -> String {
         let value = self.resolved(value);
         let name = value["x-name"].as_str().unwrap_or_default();
@@ -126,7 +126,7 @@ impl Page {
         }
     }
 
-    /// The words that may be written, where only some may, and what each says.
+    /// Returns the permitted words, if only some are, with the description of each.
     fn words(&self, value: &Value) -> Vec<(String, String)> {
         let value = self.resolved(value);
         let plain =
@@ -136,7 +136,7 @@ impl Page {
         plain.chain(told).collect()
     }
 
-    /// What a key says; of words each.
+    /// Returns the description of a key; of words that of each.
     fn said(&self, value: &Value) -> String {
         let own = line(&value["description"]);
         let own = if own.is_empty() { line(&self.resolved(value)["description"]) } else { own };
@@ -145,12 +145,12 @@ impl Page {
     }
 }
 
-/// A description in one line of a table.
+/// Formats a description as one line of a table.
 fn line(description: &Value) -> String {
     description.as_str().unwrap_or_default().replace('\n', " ").replace('|', "\\|")
 }
 
-/// What a heading is called in a link.
+/// Returns the anchor of a heading in a link.
 fn anchor(heading: &str) -> String {
     heading.to_lowercase().chars().filter(|letter| letter.is_alphanumeric() || "-_".contains(*letter)).collect()
 }

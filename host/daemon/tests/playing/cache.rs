@@ -7,7 +7,7 @@ use crate::house::House;
 use host_api::Step;
 use host_daemon::{Daemon, Input};
 
-/// Names and contents of the entries. The key is none.
+/// Returns names and contents of the entries, without the key.
 fn entries(house: &House) -> Vec<(PathBuf, Vec<u8>)> {
     let files = fs::read_dir(house.state.path().join("cache")).unwrap().map(|entry| entry.unwrap().path());
     let mut entries: Vec<_> =

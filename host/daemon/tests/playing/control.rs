@@ -1,4 +1,4 @@
-//! The control socket, from the other end.
+//! The control socket, from the client's end.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
@@ -103,7 +103,7 @@ async fn a_given_time_ends_the_daemon() {
     assert_eq!(daemon.stop().await.cause, Cause::Duration);
 }
 
-/// A client that asks without end and takes no answer; ends when the other side ends it.
+/// A client that sends requests without end and reads no answer; ends when the daemon closes the connection.
 async fn deaf(socket: std::path::PathBuf) {
     let Ok(mut stream) = UnixStream::connect(socket).await else { return };
     let requests = "GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n".repeat(64);
@@ -122,7 +122,7 @@ async fn clients_that_never_read_shut_nobody_out_and_hold_up_no_end() {
     let began = Instant::now();
     let report = tokio::time::timeout(Duration::from_secs(30), daemon.stop()).await.expect("it ends");
     assert!(report.balanced && report.hung.is_empty(), "{report:?}");
-    // No collector, so no time for one: all else gets a second, and the machine may be busy.
+    // There is no collector to wait for: everything else gets a second, and the machine may be busy.
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     deaf.iter().for_each(tokio::task::JoinHandle::abort);
 }
@@ -131,7 +131,7 @@ async fn clients_that_never_read_shut_nobody_out_and_hold_up_no_end() {
 async fn a_change_that_comes_while_the_host_ends_is_refused() {
     let house = House::new();
     let (daemon, client) = (playing(&house).await, house.client());
-    // One that has sent half of its request, and one that asks when all is over.
+    // A client that has sent half of its request, and one that asks after the end.
     let mut half = UnixStream::connect(client.socket()).await.unwrap();
     half.write_all(b"POST /v1/plugins/load HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{").await.unwrap();
     let late = order("sampler-ratio", None, None);

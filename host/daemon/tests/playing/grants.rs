@@ -1,11 +1,11 @@
-//! Grants by who a component is.
+//! Grants by digest and signer of a component.
 
 use crate::house::{House, order, refusal};
 use host_api::{GetSlots, Step};
 use host_daemon::{Config, Daemon, Input};
 use host_plugin::signature::{PrivateKey, sign};
 
-/// An enricher of another slot than the one that has its grant without a word.
+/// An enricher slot other than the one whose plugin has its grant by default.
 const SLOT: &str = "enricher.second";
 
 async fn load(house: &House, config: &str, file: &str) -> Result<u64, host_api::Refusal> {

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use wit_component::ComponentEncoder;
 
-/// The file of a component that does what `{"do": ...}` in its configuration says: a sampler and an enricher.
+/// The file of a component that behaves as `{"do": ...}` in its configuration says: a sampler and an enricher.
 pub(crate) fn faulty() -> &'static str {
     static FILE: OnceLock<(tempfile::TempDir, String)> = OnceLock::new();
     &FILE.get_or_init(|| component("faulty")).1
@@ -27,7 +27,7 @@ fn component(guest: &str) -> (tempfile::TempDir, String) {
     (folder, file.to_str().unwrap().to_owned())
 }
 
-/// Cargo sees to it that nothing is built twice, also across test runs and processes.
+/// Cargo ensures that nothing is built twice, also across test runs and processes.
 fn build(guest: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("guests");
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests/Cargo.toml");

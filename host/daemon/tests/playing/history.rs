@@ -1,4 +1,4 @@
-//! What a slot tells of the plugins that it has had.
+//! The history of a slot's plugins.
 
 use crate::guests::faulty;
 use crate::house::{House, eventually, order};
@@ -73,7 +73,7 @@ async fn a_rollback_goes_to_what_was_live_before_and_not_to_what_was_taken_back(
     assert_eq!(client.call(&back).await.unwrap().generation, 1);
     client.call(&order("sampler-ratio", None, Some(r#"{"ratio": 0.2}"#))).await.unwrap();
     assert_eq!(client.call(&back).await.unwrap().generation, 1, "2 was taken back");
-    // The same where the host goes back by itself.
+    // The same after an automatic rollback.
     client.call(&order("sampler-ratio", None, Some(r#"{"ratio": 0.3}"#))).await.unwrap();
     assert_eq!(client.call(&back).await.unwrap().generation, 1);
     client.call(&order(faulty(), Some("sampler"), Some(r#"{"do": "trap"}"#))).await.unwrap();

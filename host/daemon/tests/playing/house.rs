@@ -10,13 +10,13 @@ use host_daemon::config::{Config, OutputName};
 use host_daemon::settings::View;
 use host_daemon::{Daemon, Input, Settings};
 
-/// The folder: socket and ready file; and what outlives a daemon, elsewhere.
+/// The folder with socket and ready file; and a second one for state that outlives a daemon.
 pub(crate) struct House {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) state: tempfile::TempDir,
 }
 
-/// What went to an output.
+/// The bytes written to an output.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -36,7 +36,7 @@ impl House {
         }
     }
 
-    /// A daemon with this configuration that plays the embedded capture again and again.
+    /// Starts a daemon with this configuration that plays the embedded capture again and again.
     pub(crate) async fn playing(&self, config: &str) -> Daemon {
         let mut settings = self.settings(Input::Embedded { looping: true });
         settings.config = Config::parse(Path::new("host.toml"), config).unwrap();
@@ -55,13 +55,13 @@ impl House {
         std::fs::read_dir(self.folder.path()).unwrap().next().is_none()
     }
 
-    /// The first status that satisfies `condition`.
+    /// Returns the first status that satisfies `condition`.
     pub(crate) async fn until(&self, daemon: &Daemon, condition: impl Fn(&Status) -> bool) -> Status {
         eventually(async || daemon.status().await, condition).await
     }
 }
 
-/// The first answer that satisfies `condition`.
+/// Returns the first answer that satisfies `condition`.
 pub(crate) async fn eventually<T: std::fmt::Debug>(ask: impl AsyncFn() -> T, condition: impl Fn(&T) -> bool) -> T {
     let start = Instant::now();
     loop {
@@ -74,7 +74,7 @@ pub(crate) async fn eventually<T: std::fmt::Debug>(ask: impl AsyncFn() -> T, con
     }
 }
 
-/// What the daemon said no with.
+/// Returns the daemon's refusal.
 pub(crate) fn refusal<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> Result<T, Refusal> {
     answer.map_err(|error| match error {
         ClientError::Refused(refusal) => refusal,
@@ -82,7 +82,7 @@ pub(crate) fn refusal<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> Res
     })
 }
 
-/// An order to load a component of the binary, or a file.
+/// Returns a request to load a component of the binary, or a file.
 pub(crate) fn order(component: &str, slot: Option<&str>, config: Option<&str>) -> LoadPlugin {
     LoadPlugin {
         path: Some(component.into()),

@@ -11,7 +11,7 @@ use host_model::{Layout, Member, MemberKind, Run};
 use crate::guests;
 use crate::house::{House, Lines, order, refusal};
 
-/// What a connection says: direction (1 sent), bytes.
+/// A call of a connection: direction (1 sent), bytes.
 type Line = (u8, &'static [u8]);
 
 const HTTP: [Line; 2] = [(1, b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"), (0, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")];
@@ -66,7 +66,7 @@ fn l7() -> Layout {
     Layout { name: "l7_record".into(), size: 104, members: members.map(member).to_vec() }
 }
 
-/// A record; direction 2 is the end.
+/// A record; direction 2 means the end.
 fn record(layout: &Layout, connection: u64, time_ns: u64, direction: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; layout.size as usize];
     let mut put = |name: &str, value: u64| {
@@ -144,7 +144,7 @@ async fn a_protocol_comes_and_goes_with_its_decoder() {
     let status = house.until(&daemon, |status| rows(status, "talk") > 0).await;
     assert!(status.balanced, "{status:?}");
 
-    // Another generation takes over, and the router asks that one.
+    // Another generation takes over, and the router asks it instead.
     let live = client.call(&order(guests::talker(), None, Some("{\"other\": 1}"))).await.unwrap();
     assert_eq!((live.generation, live.handover.as_str()), (2, "warm"));
     let asked = |status: &Status| path(status, "l7").unwrap().plugins.iter().map(|plugin| plugin.generation).max();

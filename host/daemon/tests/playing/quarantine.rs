@@ -22,7 +22,7 @@ fn states(status: &Status, slot: &str) -> Vec<(u64, PluginState)> {
     plugins.map(|plugin| (plugin.generation, plugin.state)).collect()
 }
 
-/// Swaps that the host made by itself: from and to.
+/// Returns the swaps that the host made automatically: from and to.
 fn by_itself(status: &Status) -> Vec<(String, String)> {
     let quarantined = status.swaps.iter().filter(|swap| swap.reason.starts_with("quarantined: "));
     quarantined.map(|swap| (swap.from.clone(), swap.to.clone())).collect()
@@ -42,12 +42,12 @@ async fn the_newest_earlier_generation_that_was_healthy_is_put_back_by_itself() 
     let given_up = generation(&client, "sampler", 2).await;
     assert!(given_up.health.starts_with("quarantined: 3 faults"), "{given_up:?}");
 
-    // Another bad one: it is not the first bad one that is put back.
+    // Another bad generation: the rollback skips the first bad one.
     assert_eq!(load(&client, "sampler", r#"{"do": "trap", "and": "again"}"#).await.generation, 3);
     let status = house.until(&daemon, |status| by_itself(status).len() == 2).await;
     assert_eq!(by_itself(&status)[1], ("faulty@1.2.3 (3)".into(), "sampler-ratio@0.1.0 (1)".into()));
 
-    // Whoever wants it all the same gets it, and it is judged anew.
+    // An operator may roll back to it all the same, and it is judged anew.
     let back = RollbackPlugin { slot: "sampler".parse().unwrap(), generation: Some(2) };
     assert_eq!(client.call(&back).await.unwrap().generation, 2);
     house.until(&daemon, |status| by_itself(status).len() == 3).await;

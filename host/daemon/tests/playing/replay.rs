@@ -9,7 +9,7 @@ use host_daemon::config::{Config, OutputName};
 use host_daemon::{Daemon, Input, Pace};
 use host_export::capture::Reader;
 
-/// Records of each probe of a capture.
+/// Returns the number of records of each probe of a capture.
 fn records(capture: &Path) -> Vec<(String, u64)> {
     let mut reader = Reader::new(std::fs::File::open(capture).unwrap()).unwrap();
     let mut counts: Vec<(String, u64)> = reader.probes().iter().map(|probe| (probe.name.clone(), 0)).collect();
@@ -68,7 +68,7 @@ async fn a_recording_of_a_replay_is_the_same_capture_again() {
     assert_eq!(produced(&daemon.stop().await), records(&tape));
 }
 
-/// What a replay of the embedded capture writes, byte by byte.
+/// Returns the output of a replay of the embedded capture, byte by byte.
 async fn replayed(config: &str, pace: Pace) -> Vec<u8> {
     let (house, lines) = (House::new(), Lines::default());
     let mut settings = house.settings(Input::Embedded { looping: false });
@@ -85,7 +85,7 @@ async fn replayed(config: &str, pace: Pace) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_capture_says_the_same_bytes_each_time_in_the_order_in_which_it_was_taken() {
-    // A budget follows the load by the second: those of the capture. A short queue makes rows wait.
+    // A budget follows the load second by second, by the clock of the capture. A short queue makes rows wait.
     let config = "[plugins.sampler]\nconfig = { ratio = 0.5, budget_per_second = 200 }\n[export]\nqueue_bytes = \"64KiB\"";
     let first = replayed(config, Pace::Fast).await;
     assert!(first.len() > 10_000, "{} bytes", first.len());

@@ -1,4 +1,4 @@
-//! Calls that failed, kept and made again.
+//! Failed calls that are stored and repeated.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -11,7 +11,7 @@ use host_daemon::{Daemon, to_slot_limits};
 use host_model::{FaultKind, Role};
 use host_plugin::{Engine, Limits};
 
-/// A daemon in which a sampler has failed, and the call that it failed in.
+/// Starts a daemon in which a sampler has failed, and returns the failed call.
 async fn failed(house: &House, config: &str) -> (Daemon, Client, Repro) {
     let (daemon, client) = (house.playing("").await, house.client());
     client.call(&order(faulty(), Some("sampler"), Some(config))).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_batch_that_a_sampler_failed_on_fails_again_without_a_daemon() {
     let mended = house.folder.path().join("mended.wasm");
     std::fs::write(&mended, plugins::component("sampler-ratio").unwrap().bytes).unwrap();
     let mended = run(&found, &engine, Some(&mended)).unwrap();
-    // It does not know `do`.
+    // The sampler has no setting `do`.
     assert_eq!(mended.outcome, RerunOutcome::Unbound, "{mended:?}");
     let mended = run(&Repro { config: serde_json::Map::new(), ..found }, &engine, Some(Path::new("sampler-ratio"))).unwrap();
     assert_eq!(mended.outcome, RerunOutcome::Succeeded, "{mended:?}");

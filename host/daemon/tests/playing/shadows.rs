@@ -1,4 +1,4 @@
-//! Candidates beside what is live.
+//! Candidates beside live plugins.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use host_daemon::Daemon;
 use hyper::Method;
 use serde::{Deserialize, Serialize};
 
-/// Keeps half of the rows, by what they are: an answer that is the same every time.
+/// A sampler that keeps half of the rows by a hash: its decisions are always the same.
 const HALF: &str = r#"{"ratio": 0.5, "hash": ["process.pid"], "keep_failed": false, "slow_ms": 0}"#;
 const NONE: &str = r#"{"ratio": 0.0, "keep_failed": false, "slow_ms": 0}"#;
 
@@ -33,7 +33,7 @@ fn sampler() -> Slot {
     Slot::Sampler
 }
 
-/// A comparison that names no slot.
+/// A comparison without a slot.
 #[derive(Serialize, Deserialize)]
 struct Nameless {}
 
@@ -43,7 +43,7 @@ impl Endpoint for Nameless {
     type Answer = ShadowStatus;
 }
 
-/// The comparison once it satisfies `condition`.
+/// Returns the comparison once it satisfies `condition`.
 async fn compared(client: &Client, condition: impl Fn(&ShadowStatus) -> bool) -> ShadowStatus {
     eventually(async || client.call(&ComparePlugin { slot: sampler() }).await.unwrap(), condition).await
 }

@@ -47,7 +47,7 @@ async fn a_bind_that_fails_on_one_path_changes_none() {
     assert_eq!(refused.step, Step::Bind, "{refused:?}");
     assert!(!refused.cure.is_empty() && refused.message.contains("ratio"), "{refused:?}");
 
-    // It fits the first path only.
+    // The decoder fits the first path only.
     let refused = load(&client, "decoder-exec", Some("decoder.file"), None).await.unwrap_err();
     assert!(refused.message.contains("exec_record") && refused.message.contains("file_record"), "{refused:?}");
 
