@@ -1,5 +1,4 @@
-//! What is made of the answers of a running host. The host is a stand-in: a socket that gives one prepared answer and keeps what
-//! it was asked.
+//! The output for answers of a running host. The host is a stand-in: a socket that gives one prepared answer and stores the request.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test stops at the first wrong answer")]
 
@@ -10,27 +9,27 @@ use std::process::{Command, Output};
 use std::sync::mpsc;
 use std::thread;
 
-/// Runs `host` with these arguments against a host that answers anything so; gives the output and the last request.
+/// Runs `host` with these arguments against a host that always gives this answer; returns the output and the last request.
 fn ask(arguments: &[&str], status: u16, answer: &str) -> (Output, String) {
     let (output, mut requests) = ask_all(arguments, status, &[("", answer)]);
     (output, requests.pop().unwrap_or_default())
 }
 
-/// The same against a host that gives each path its answer: the first whose beginning fits.
+/// The same against a host with an answer for each path: the first whose prefix matches.
 fn ask_all(arguments: &[&str], status: u16, answers: &[(&str, &str)]) -> (Output, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("host.sock");
     let listener = UnixListener::bind(&socket).unwrap();
     let answers: Vec<(String, String)> = answers.iter().map(|(path, answer)| (path.to_string(), answer.to_string())).collect();
     let (seen, requests) = mpsc::channel();
-    // It waits for one more request when the test ends, and goes with it.
+    // The thread waits for one more request when the test ends, and ends with the process.
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut reader = BufReader::new(stream.unwrap());
             let request = request(&mut reader);
             let path = request.split(' ').nth(1).unwrap_or_default();
             let answer = answers.iter().find(|(start, _)| path.starts_with(start)).map_or("", |(_, answer)| answer);
-            // Told of before it is answered: whoever has the answer finds the request told of.
+            // Sent before the answer, so that a test that has the answer also finds the request.
             seen.send(request).unwrap();
             let length = answer.len();
             let head = format!(
@@ -44,7 +43,7 @@ fn ask_all(arguments: &[&str], status: u16, answers: &[(&str, &str)]) -> (Output
     (output, requests.try_iter().collect())
 }
 
-/// A request: its first line and its body.
+/// Reads a request: its first line and its body.
 fn request(reader: &mut BufReader<UnixStream>) -> String {
     let mut request = String::new();
     reader.read_line(&mut request).unwrap();
@@ -65,7 +64,7 @@ fn request(reader: &mut BufReader<UnixStream>) -> String {
     request
 }
 
-/// A file to load: what is in it only the host looks at.
+/// A file to load: only the host looks at its content.
 fn component() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("x.wasm");

@@ -1,4 +1,4 @@
-//! Signals: what asks for an end gets one, whatever hangs, and what asks for nothing ends nothing.
+//! Signals: those that ask for an end always get one, even if something hangs, and others end nothing.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Action, tcflow};
 
-/// What anything may take on a machine that is busy.
+/// Maximum time for anything on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn capture() -> PathBuf {
@@ -45,14 +45,14 @@ fn until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// Whether it has a handler for this signal.
+/// Whether the process has a handler for this signal.
 fn hears(child: &Child, signal: Signal) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
     let caught = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigCgt:")?.trim(), 16).ok());
     caught.is_some_and(|caught| caught >> (signal.as_raw() - 1) & 1 == 1)
 }
 
-/// How it ended, and after how long; killed if it does not.
+/// Returns how the process ended, and after how long; kills it if it does not end.
 fn ended(child: &mut Child) -> (ExitStatus, Duration) {
     let start = Instant::now();
     loop {
@@ -114,7 +114,7 @@ fn a_start_that_hangs_is_called_off() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
-    // Nobody reads there: opening it for writing waits for ever.
+    // The pipe has no reader: opening it for writing blocks for ever.
     let record = pipe.to_str().unwrap();
     let mut run = host(folder.path(), &["run", "--output", "none", "--no-replay", "--probe", "exec", "--record", record]);
     let mut run = run.spawn().unwrap();
@@ -133,7 +133,7 @@ fn a_start_that_hangs_is_called_off() {
     assert!(!folder.path().join("host.sock").exists(), "it takes its files away");
 }
 
-/// Whether it has ended and nobody has asked for its status yet.
+/// Whether the process has ended and its status was not read yet.
 fn is_zombie(child: &Child) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
     stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
@@ -147,7 +147,7 @@ fn a_terminal_that_takes_nothing_does_not_keep_it_from_ending() {
     unlockpt(&screen).unwrap();
     let name = ptsname(&screen, Vec::new()).unwrap();
     let program = open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
-    // As Ctrl-S does it.
+    // Stops the output like Ctrl-S.
     tcflow(&program, Action::OOff).unwrap();
     let config = folder.path().join("host.toml");
     std::fs::write(&config, "[export]\ndrain = \"1s\"\n").unwrap();

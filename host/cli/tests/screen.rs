@@ -1,4 +1,4 @@
-//! `host run` on a terminal: the live table comes and goes, and the terminal is as it was.
+//! `host run` on a terminal: the live table appears and disappears, and the terminal is restored.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test stops at the first wrong answer")]
 
@@ -35,12 +35,12 @@ fn the_live_table_leaves_the_terminal_as_it_was_and_the_ledger_below_it() {
     host.arg("--state-dir").arg(folder.path().join("state"));
     host.env("TERM", "xterm").env_remove("NO_COLOR").stdin(end()).stdout(end()).stderr(end());
     let mut running = host.spawn().unwrap();
-    // It holds the program's end of the terminal, too.
+    // The command holds the program's end of the terminal, too.
     drop(host);
-    // What is not read in time would hold the program up.
+    // Unread output would block the program.
     let reader = thread::spawn(move || {
         let mut seen = Vec::new();
-        // The end of a terminal is an error.
+        // The end of a terminal is reported as an error.
         let _ = File::from(screen).read_to_end(&mut seen);
         String::from_utf8_lossy(&seen).into_owned()
     });

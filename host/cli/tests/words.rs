@@ -1,5 +1,5 @@
-//! What the binary says, word by word: help, errors, tables. Expected texts are in `expected/`; with `HOST_EXPECT=write` they
-//! are written anew, for a person to read the difference.
+//! The text of the binary, word by word: help, errors, tables. Expected texts are in `expected/`; with `HOST_EXPECT=write` they are written
+//! anew, so that a person can read the difference.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test stops at the first wrong answer")]
 
@@ -33,7 +33,7 @@ fn expect(name: &str, actual: &str) {
     assert!(actual == expected, "{name} differs.\n--- expected\n{expected}\n--- actual\n{actual}");
 }
 
-/// A file in a folder that goes with the test.
+/// Writes a file in a folder that is removed with the test.
 fn file(folder: &tempfile::TempDir, name: &str, content: &[u8]) -> PathBuf {
     let path = folder.path().join(name);
     fs::write(&path, content).unwrap();
