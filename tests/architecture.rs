@@ -1,4 +1,4 @@
-//! The laws of the house: what ARCHITECTURE.md promises about its shape, each law a test that lists its offenders.
+//! The laws of the architecture: the promises of ARCHITECTURE.md about structure, each a test that lists its offenders.
 #![forbid(unsafe_code)]
 
 #[path = "architecture/circles.rs"]
@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use toml::Table;
 
-/// The crates of the host and their levels. A crate depends only on lower levels. `bpf` and `plugins` are what the build makes
-/// of C and of guests: bytes, below everything.
+/// The crates of the host and their levels. A crate depends only on lower levels. `bpf` and `plugins` hold the build output of C and of
+/// guests: bytes, below everything.
 const LEVELS: &[(&str, &str, u8)] = &[
     ("bpf", "bpf", 0),
     ("plugins", "plugins", 0),
@@ -32,7 +32,7 @@ const LEVELS: &[(&str, &str, u8)] = &[
     ("host/cli", "host", 5),
 ];
 
-/// Outside crates that only some of ours may know, and why.
+/// External crates that only some of ours may depend on, with the reason.
 const OWNED: &[(&str, &[&str])] = &[
     ("wasmtime", &["host/plugin"]),
     ("wasmparser", &["host/plugin"]),
@@ -50,11 +50,11 @@ const OWNED: &[(&str, &[&str])] = &[
     ("tokio", &["host/api", "host/export", "host/daemon", "host/cli"]),
 ];
 
-/// The one room outside of host/kernel with unsafe code: machine code from outside becomes part of the process.
+/// The one file outside of host/kernel with unsafe code: machine code from outside becomes part of the process.
 const UNSAFE_ROOM: (&str, &str) = ("host/plugin", "host/plugin/src/map.rs");
 
-/// Rooms of the daemon and of plugins that read files or pipes by themselves, and why nobody waits for them. All others call
-/// `host_kernel::file`: a path that somebody named may lead to a pipe, a device, or a mount that does not answer.
+/// Files of the daemon and of plugins that read files or pipes directly, and why no thread waits for them. All others call
+/// `host_kernel::file`: a path that an operator names may lead to a pipe, a device, or a mount that does not answer.
 const READERS: &[(&str, &str)] = &[
     ("host/daemon/src/config.rs", "at the start, or within a deadline on a thread of its own"),
     ("host/daemon/src/probes/replay.rs", "within a deadline on a thread of its own"),
@@ -67,10 +67,10 @@ const READERS: &[(&str, &str)] = &[
     ("host/plugin/src/apart/inside.rs", "standard input of that process"),
 ];
 
-/// Lines that a room may have, its tests included.
+/// Maximum number of lines of a room, its tests included.
 const ROOM: usize = 500;
 
-/// Names that say nothing.
+/// Names without a meaning.
 const NAMELESS: &[&str] = &["util", "utils", "common", "helper", "helpers", "misc", "types"];
 
 // === Crates ===
@@ -145,7 +145,7 @@ fn an_outside_crate_has_the_owner_it_should_have() {
 #[test]
 fn every_crate_keeps_the_lints_of_the_workspace() {
     let keeps = |folder: &str| manifest(folder).get("lints").is_some_and(|lints| lints["workspace"].as_bool() == Some(true));
-    // All of `tests` is test.
+    // All of `tests` is test code.
     let is_test = |folder: &str| folder == "tests" || folder.starts_with("tests/");
     none(&crates().into_iter().filter(|folder| !is_test(folder) && !keeps(folder)).collect::<Vec<_>>());
 }
@@ -238,7 +238,7 @@ fn no_room_is_nameless() {
 fn submodules_are_foo_rs_beside_foo() {
     let offends = |file: &&PathBuf| {
         let stem = file.file_stem();
-        // In a `tests` folder cargo takes every other name for a test of its own; and a report is a folder with all that belongs to it.
+        // In a `tests` folder cargo takes every other name for a test of its own; and a report is a folder with all its files.
         let is_mod = stem.is_some_and(|stem| stem == "mod") && !format!("/{}", relative(file)).contains("/tests/");
         is_mod || stem == file.parent().and_then(Path::file_name)
     };
@@ -348,7 +348,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
-/// Headers that are others' work: the kernel's types, and libbpf's.
+/// Whether a header is the work of others: the kernel's types, and libbpf's.
 fn is_vendored(file: &Path) -> bool {
     file.file_name().is_some_and(|name| name == "vmlinux.h") || relative(file).starts_with("bpf/include/bpf/")
 }
@@ -361,7 +361,7 @@ fn read(path: &Path) -> String {
     String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()
 }
 
-/// What is in a folder, without what is hidden and what a build made.
+/// Returns the entries of a folder, without hidden ones and build output.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| {
@@ -372,7 +372,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Every file of the house with one of these extensions.
+/// Returns every file of the repository with one of these extensions.
 fn files(extensions: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root()];
@@ -388,7 +388,7 @@ fn files(extensions: &[&str]) -> Vec<PathBuf> {
     found
 }
 
-/// Folders of all members of the workspace.
+/// Returns the folders of all members of the workspace.
 fn crates() -> Vec<String> {
     let members = manifest("")["workspace"]["members"].as_array().unwrap().clone();
     let listed = members.iter().map(|member| member.as_str().unwrap().to_owned());
@@ -409,7 +409,7 @@ fn manifest(folder: &str) -> Table {
     read(&root().join(folder).join("Cargo.toml")).parse().unwrap()
 }
 
-/// Names of the dependencies in these sections, those for some targets only included.
+/// Returns the names of the dependencies in these sections, also of those for some targets only.
 fn dependencies(folder: &str, sections: &[&str]) -> Vec<String> {
     let manifest = manifest(folder);
     let mut tables = vec![&manifest];
@@ -425,7 +425,7 @@ fn dependencies(folder: &str, sections: &[&str]) -> Vec<String> {
     names.into_keys().collect()
 }
 
-/// A dependency may be renamed; its package is what counts.
+/// Returns the package of a dependency, which may be renamed.
 fn package(name: &str, value: &toml::Value) -> String {
     value.get("package").and_then(|package| package.as_str()).unwrap_or(name).to_owned()
 }

@@ -1,5 +1,5 @@
-//! Makes components of the guests in `tests/guests`, so that tests find them as bytes. `wit-component` is a dependency of this
-//! script and not of the tests, because as theirs it would turn on features that make cargo compile wasmtime a second time.
+//! Makes components of the guests in `tests/guests`, so that tests have them as bytes. `wit-component` is a dependency of this script and
+//! not of the tests, because there it would turn on features that make cargo compile wasmtime a second time.
 
 #[path = "build/cargo.rs"]
 mod cargo;
@@ -31,7 +31,7 @@ fn main() {
     conformance::write(&guests.join("conformance"), &modules.join("examples"), &out);
 }
 
-/// The component of a core module, whose custom sections say which world it lives in.
+/// Returns the component of a core module, whose custom sections name its world.
 fn component(module: &[u8]) -> Vec<u8> {
     ComponentEncoder::default().validate(true).module(module).unwrap().encode().unwrap()
 }

@@ -1,4 +1,4 @@
-//! The build without a compiler, as a gateway has it: it runs what was compiled elsewhere, for an operator who answers for it.
+//! The build without a compiler, for a gateway: it runs plugins that were compiled elsewhere, if the operator grants them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use host_tests::load::Load;
 use host_tests::turn::{measured, skip, turn_as_root};
 use host_tests::{process, repository, target_folder, wait_for};
 
-/// Some more than it takes. If the code in the binary stayed unpacked it would take 6 MiB more.
+/// Maximum resident memory, with some margin. If the code in the binary stayed unpacked it would take 6 MiB more.
 const RSS: u64 = 43 << 20;
-/// Some more than it takes with every plugin interpreted. If the code of that kind stayed unpacked it would take 6 MiB more.
+/// Maximum with every plugin interpreted, with some margin. If the code of that kind stayed unpacked it would take 6 MiB more.
 const RSS_INTERPRETED: u64 = 48 << 20;
 const RATE: u64 = 1_000;
 
@@ -22,7 +22,7 @@ const HERE: &str = "x86_64-unknown-linux-gnu";
 #[cfg(target_arch = "aarch64")]
 const HERE: &str = "aarch64-unknown-linux-gnu";
 
-/// Forbids the command behind it to make memory executable; ends with 77 where the kernel cannot forbid it.
+/// Forbids the command after it to make memory executable; ends with 77 if the kernel cannot forbid it.
 const NO_EXECUTABLE_MEMORY: [&str; 3] = [
     "python3",
     "-c",
@@ -31,7 +31,7 @@ const NO_EXECUTABLE_MEMORY: [&str; 3] = [
      os.execv(sys.argv[1], sys.argv[1:])",
 ];
 
-/// The binary without a compiler, its plugins compiled by the one with it.
+/// Returns the binary without a compiler; its plugins were compiled by the one with it.
 fn edge() -> &'static Path {
     static EDGE: OnceLock<PathBuf> = OnceLock::new();
     EDGE.get_or_init(|| {
@@ -45,7 +45,7 @@ fn edge() -> &'static Path {
     })
 }
 
-/// A sampler as a file: a component, and compiled for a target.
+/// A sampler as files: a component, and compiled for a target.
 struct Sampler {
     folder: tempfile::TempDir,
 }
@@ -55,7 +55,7 @@ struct Sampler {
 impl Sampler {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // Not the bytes of the one in the binary: that is trusted.
+        // Different bytes from the one in the binary: that is trusted.
         let bytes = [plugins::component("sampler-ratio").unwrap().bytes, &[0, 3, 1, b'v', 1]].concat();
         fs::write(folder.path().join("mine.wasm"), bytes).unwrap();
         Self { folder }
@@ -65,7 +65,7 @@ impl Sampler {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
-    /// Compiles it; the digest of the file.
+    /// Compiles it; returns the digest of the file.
     fn compile(&self, target: &str, name: &str) -> String {
         let (from, to) = (self.path("mine.wasm"), self.path(name));
         let made = host(&["plugin", "compile", &from, "--target", target, "-o", &to, "--format", "json"]);
@@ -73,7 +73,7 @@ impl Sampler {
         serde_json::from_slice::<serde_json::Value>(&made.stdout).unwrap()["compiled_digest"].as_str().unwrap().to_owned()
     }
 
-    /// Writes the configuration of a host that runs code of this digest or signer.
+    /// Writes the configuration of a host that grants code of this digest or signer.
     fn answer_for(&self, who: &str) -> String {
         let path = self.path("host.toml");
         fs::write(&path, format!("{who}\nallow = [\"native-code\"]\n")).unwrap();
@@ -164,7 +164,7 @@ fn it_runs_code_of_whom_the_operator_trusts_and_no_other_needs_root() {
     assert!(loaded.status.success(), "{}", stderr(&loaded));
     assert_eq!(host.status().plugin("file", "sampler").digest, digest);
 
-    // Signed, it is another file: whoever answers for the signer answers for it.
+    // The signed plugin is another file: a grant for the signer covers it.
     let key = sampler.path("us.key");
     let made = ask(edge(), &["plugin", "keygen", &key, "--format", "json"]);
     let public = serde_json::from_slice::<serde_json::Value>(&made.stdout).unwrap()["public_key"].as_str().unwrap().to_owned();
@@ -180,7 +180,7 @@ fn it_runs_code_of_whom_the_operator_trusts_and_no_other_needs_root() {
     tampered[middle] ^= 1;
     fs::write(sampler.path("tampered.cwasm"), &tampered).unwrap();
     refused(&load("tampered.cwasm"), &["has not signed these bytes"]);
-    // Without its signature it is nobody's.
+    // Without its signature no grant covers it.
     refused(&load("mine.cwasm"), &["not signed", "native-code"]);
     sampler.compile("pulley64", "interpreted.cwasm");
     let signed = sampler.path("interpreted.cwasm");

@@ -1,8 +1,8 @@
 //! The law about circles: the modules of a crate depend on each other in one direction.
 //!
-//! Read from the source: `use` lines, and paths in the code that begin with `crate`, `super` or `self`; comments and tests do not
-//! count. A path that leads through a re-export leads to the module that it comes from. A module and those within it are one idea:
-//! arrows between them are no circle.
+//! Read from the source: `use` lines, and paths in the code that begin with `crate`, `super` or `self`; comments and tests do not count. A
+//! path through a re-export leads to the module that it comes from. A module and its submodules are one idea: arrows between them do not
+//! form a circle.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -12,10 +12,10 @@ use super::{crates, entries, none, read, root};
 
 /// The path of a module within its crate; the root is empty.
 type Module = Vec<String>;
-/// For each module those that it depends on, and by which path.
+/// For each module its dependencies, and the path of each.
 type Arrows = BTreeMap<Module, BTreeMap<Module, String>>;
 
-/// What a module says of others.
+/// The references of a module to others.
 #[derive(Default)]
 struct Source {
     uses: Vec<Use>,
@@ -25,7 +25,7 @@ struct Source {
     tests: BTreeSet<String>,
 }
 
-/// One name that is brought in.
+/// One imported name.
 struct Use {
     is_public: bool,
     path: Vec<String>,
@@ -108,7 +108,7 @@ impl Source {
         source
     }
 
-    /// All names of a tree such as `a::{b, c::{self, D as E}}`.
+    /// Adds all names of a tree such as `a::{b, c::{self, D as E}}`.
     fn bring_in(&mut self, before: &[String], tree: &str, is_public: bool) {
         let (head, group) = tree.split_once('{').map_or((tree, None), |(head, rest)| (head, Some(rest)));
         let (head, alias) = head.split_once(" as ").map_or((head, None), |(head, alias)| (head, Some(alias.trim())));
@@ -137,7 +137,7 @@ impl Source {
     }
 }
 
-/// The modules of a crate.
+/// Returns the modules of a crate.
 fn sources(src: &Path) -> BTreeMap<Module, Source> {
     let mut sources = BTreeMap::new();
     let mut folders = vec![src.to_path_buf()];
@@ -172,7 +172,7 @@ fn arrows(sources: &BTreeMap<Module, Source>) -> Arrows {
     let mut arrows = Arrows::new();
     for (module, source) in sources {
         for Use { is_public, path, name } in &source.uses {
-            // What is only handed on is not needed here.
+            // A name that is only re-exported is not a dependency.
             if *is_public && !source.words.contains(name) {
                 continue;
             }
@@ -185,7 +185,7 @@ fn arrows(sources: &BTreeMap<Module, Source>) -> Arrows {
     arrows
 }
 
-/// The module in which what a path names stands; None if it is of another crate.
+/// Returns the module that defines the target of a path; None if it is in another crate.
 fn resolve(sources: &BTreeMap<Module, Source>, from: &[String], path: &[String], depth: usize) -> Option<Module> {
     let mut module = from.to_vec();
     let mut rest = path;
@@ -227,7 +227,7 @@ fn resolve(sources: &BTreeMap<Module, Source>, from: &[String], path: &[String],
 
 // === Circles ===
 
-/// Circles, each as short as it can be; a module is named in one of them.
+/// Returns the circles, each as short as possible; a module is in one of them.
 fn circles(arrows: &Arrows) -> Vec<String> {
     let mut named = BTreeSet::new();
     let mut circles = Vec::new();
@@ -246,7 +246,7 @@ fn circles(arrows: &Arrows) -> Vec<String> {
     circles
 }
 
-/// The shortest way from a module back to itself.
+/// Returns the shortest way from a module back to itself.
 fn circle(arrows: &Arrows, start: &Module) -> Option<Vec<Module>> {
     let mut came_from: BTreeMap<&Module, &Module> = BTreeMap::new();
     let mut queue = VecDeque::from([start]);

@@ -41,7 +41,7 @@ fn a_heading_is_linked_to_as_forges_and_the_book_name_it() {
     assert_eq!(headings(text), expected.map(str::to_owned).into());
 }
 
-/// Links of a document to places in the repository, `[words](place#heading)`: the file, and the heading.
+/// Returns the links of a document to places in the repository, `[words](place#heading)`: the file, and the heading.
 fn links(document: &Path) -> Vec<(PathBuf, Option<String>)> {
     let text = read(document);
     let targets = text.match_indices("](").filter_map(|(at, mark)| text[at + mark.len()..].split([')', ' ', '\n']).next());
@@ -55,7 +55,7 @@ fn links(document: &Path) -> Vec<(PathBuf, Option<String>)> {
     places.collect()
 }
 
-/// The path without `..`.
+/// Returns the path without `..`.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -67,7 +67,7 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// What the headings of a document are called in a link.
+/// Returns the anchors of the headings of a document.
 fn headings(text: &str) -> BTreeSet<String> {
     let mut headings = BTreeSet::new();
     let mut is_code = false;

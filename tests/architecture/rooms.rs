@@ -1,18 +1,18 @@
-//! The rooms of the decoders: who knows one of them finds the same thing under the same name in all others.
+//! The rooms of the decoders: a reader who knows one decoder finds the same idea under the same name in all others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{entries, none, read, relative, root};
 
-/// What every decoder of conversations has.
+/// The rooms of every decoder of conversations.
 const CONVERSATIONS: &[&str] =
     &["src/recognise.rs", "src/attributes.rs", "src/waiting.rs", "src/matching.rs", "tests/golden.rs", "tests/beginnings.rs"];
 
-/// What every decoder of events has.
+/// The rooms of every decoder of events.
 const EVENTS: &[&str] = &["src/attributes.rs", "tests/golden.rs"];
 
-/// Names for what has a name already.
+/// Names for a room that has a name already.
 const SYNONYMS: &[(&str, &str)] = &[
     ("beginning", "recognise"),
     ("detect", "recognise"),
@@ -37,14 +37,14 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("hostile", "advisories"),
 ];
 
-/// What a room must say, so that its name is true.
+/// Text that a room must contain, so that its name is true.
 const SAYS: &[(&str, &[&str])] = &[
     ("src/recognise.rs", &["pub(crate) fn description()", "pub(crate) fn recognise("]),
     ("src/attributes.rs", &["pub(crate) fn sheet(", "pub(crate) fn table("]),
     ("src/settings.rs", &["struct Settings"]),
 ];
 
-/// Lines of a room of a decoder, its tests included.
+/// Minimum and maximum number of lines of a room of a decoder, its tests included.
 const LINES: std::ops::RangeInclusive<usize> = 30..=400;
 
 #[test]
@@ -88,7 +88,7 @@ fn a_room_of_a_decoder_has_what_its_name_says_and_no_other_has_it() {
             let text = read(&decoder.folder.join(room));
             for (owner, marks) in SAYS {
                 let says = marks.iter().filter(|mark| text.contains(**mark)).count();
-                // A row is of a sheet or of a table.
+                // A row belongs to a sheet or to a table.
                 let expected = if *owner == "src/attributes.rs" { 1 } else { marks.len() };
                 if says != if room == owner { expected } else { 0 } {
                     offenders.push(format!("decoder-{name}/{room}: {} belongs into {owner}", marks.join(" and ")));
@@ -158,13 +158,13 @@ fn the_table_of_rooms_is_true() {
 /// A folder of `plugins/`.
 struct Decoder {
     folder: PathBuf,
-    /// It decodes conversations; else events.
+    /// Whether it decodes conversations; else events.
     has_conversations: bool,
     /// `src/lib.rs`, `tests/golden.rs`: files of these two folders, not of those below.
     rooms: BTreeSet<String>,
 }
 
-/// All decoders, by the names of what they decode.
+/// Returns all decoders, by the names of their probes or protocols.
 fn decoders() -> BTreeMap<String, Decoder> {
     let decoder = |folder: PathBuf| {
         let name = folder.file_name()?.to_str()?.strip_prefix("decoder-")?.to_owned();

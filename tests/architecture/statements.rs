@@ -1,4 +1,4 @@
-//! The law about statements: what documents say of figures, lists and commands is what the source says.
+//! The law about statements: figures, lists and commands in documents are those of the source.
 
 use std::collections::BTreeSet;
 
@@ -108,7 +108,7 @@ fn text(path: &str) -> String {
     read(&root().join(path))
 }
 
-/// The document has these words, wherever its lines end.
+/// Checks that the document has these words, across line ends.
 fn says(path: &str, words: &str) {
     let text = text(path).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains(words), "{path} does not say: {words}");

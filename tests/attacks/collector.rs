@@ -1,4 +1,4 @@
-//! A collector that answers as collectors should not.
+//! A collector that gives wrong answers.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// It takes some requests, and to others says later, nothing, too large, or what is no answer.
+/// A collector that accepts some requests, and answers others with "later", nothing, "too large", or an invalid answer.
 pub(crate) struct BadCollector {
     port: u16,
     behaves: Arc<AtomicBool>,
@@ -33,7 +33,7 @@ impl BadCollector {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Whether it takes everything from now on.
+    /// Sets whether it accepts everything from now on.
     pub(crate) fn behave(&self, behaves: bool) {
         self.behaves.store(behaves, Relaxed);
     }

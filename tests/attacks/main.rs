@@ -1,8 +1,7 @@
-//! All that was tried against a host, in random order, against one process; and its end, asked for at random moments while the worst of it
-//! is under way.
+//! All attacks on a host, in random order, against one process; and its end, requested at random moments during the worst of them.
 //!
-//! `ATTACK_SECONDS` is how long the first lasts (15 by default; `make attack` takes 600), `ATTACK_ROUNDS` how often the second ends a host
-//! (6 by default; `make attack` takes 100), `ATTACK_SEED` repeats an order.
+//! `ATTACK_SECONDS` is the duration of the first test (15 by default; `make attack` takes 600), `ATTACK_ROUNDS` the number of times that
+//! the second ends a host (6 by default; `make attack` takes 100), `ATTACK_SEED` repeats an order.
 
 mod collector;
 mod moves;
@@ -20,30 +19,30 @@ use rustix::process::Signal;
 use crate::collector::BadCollector;
 use crate::moves::{Arsenal, Attack};
 
-/// How long the host may deliver what is left at its end.
+/// Maximum time for the host to deliver the remaining rows at its end.
 const DRAIN: Duration = Duration::from_secs(1);
-/// What it may take beyond that, whatever hangs.
+/// Maximum additional time of its end, even if something hangs.
 const BEYOND: Duration = Duration::from_secs(2);
-/// What this machine may take to start a process, and to see that one has ended.
+/// Maximum time for this machine to start a process, and to notice that one has ended.
 const SLACK: Duration = Duration::from_millis(500);
-/// How often every move is made before memory is measured: what the host remembers of them stays for good.
+/// Number of times that every move is made before memory is measured: the host keeps its records of them for good.
 const WARM: usize = 2;
-/// How long it is attacked before that in a run that is at least [`LONG`]: histories of slots, routes and series are full then.
+/// Duration of the attacks before that in a run of at least [`LONG`]: histories of slots, routes and series are full then.
 const FILLING: Duration = Duration::from_secs(60);
-/// Programs that are run after that: the table of processes is full then.
+/// Number of programs that are run after that: the table of processes is full then.
 const PROCESSES: usize = 16_384;
 const LONG: Duration = Duration::from_secs(120);
-/// How long memory is looked at when nobody attacks any more.
+/// Duration of the measurement of memory after the attacks.
 const SETTLING: Duration = Duration::from_secs(12);
 const SOON: Duration = Duration::from_secs(90);
 
-/// Numbers that a seed repeats (SplitMix64).
+/// A generator of numbers that a seed repeats (SplitMix64).
 struct Dice(u64);
 
 // === impl Dice ===
 
 impl Dice {
-    /// From `ATTACK_SEED`, or from the time.
+    /// Creates it from `ATTACK_SEED`, or from the time.
     fn new() -> Self {
         let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
         let seed = number("ATTACK_SEED").unwrap_or_else(now);
@@ -64,7 +63,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// A configuration with a short drain; its file.
+/// Writes a configuration with a short drain; returns its file.
 fn settings(folder: &Path) -> PathBuf {
     let path = folder.join("host.toml");
     let slot =
@@ -93,7 +92,7 @@ fn one_process_lives_through_every_attack_needs_root() {
     let collector = BadCollector::start();
     let mut host = start(folder.path(), &collector).ready().unwrap();
     let arsenal = Arsenal::new(folder.path());
-    // What a host at work holds: every kind of move, and what it remembers of them.
+    // The state of a host at work: every kind of move, and the records that it keeps of them.
     for attack in Attack::ALL.repeat(WARM) {
         arsenal.make(attack, &host, &mut dice);
     }
@@ -115,7 +114,7 @@ fn one_process_lives_through_every_attack_needs_root() {
         made[attack] += 1;
         most = most.max(process::rss_bytes(host.pid()));
     }
-    // A short run is measured while all that fills.
+    // A short run is measured while all that fills up.
     let allowed = if is_long { before + before / 10 } else { before + before / 2 };
     let after = at_rest(&host, &arsenal, &collector, allowed);
     let status = host.status_when("the ledgers to balance", SOON, |status| status.balanced);
@@ -147,7 +146,7 @@ fn whatever_hangs_a_termination_ends_it_in_time_needs_root() {
     let (mut longest, mut failed) = (Duration::ZERO, 0);
     for round in 0..rounds {
         let host = start(folder.path(), &collector);
-        // Some ends come before it is ready.
+        // Some ends come before the host is ready.
         let mut host = if round % 4 == 3 { host } else { host.ready().unwrap() };
         let mut held = Vec::new();
         if host.path("socket").exists() {
@@ -172,7 +171,7 @@ fn whatever_hangs_a_termination_ends_it_in_time_needs_root() {
     measured(&format!("{rounds} ends, {failed} of them with rows that were not delivered; the longest took {longest:.2?}"));
 }
 
-/// The paths of a last report, which balances and has nothing in flight.
+/// Returns the paths of a last report, which balances and has no rows in flight.
 fn settled_in(report: &serde_json::Value) -> &Vec<serde_json::Value> {
     assert_eq!(report["balanced"], true, "{report:#}");
     let paths = report["paths"].as_array().unwrap();
@@ -180,7 +179,7 @@ fn settled_in(report: &serde_json::Value) -> &Vec<serde_json::Value> {
     paths
 }
 
-/// Asks for its end; how it ended, and after how long.
+/// Asks the host to end; returns how it ended, and after how long.
 fn end(host: &mut Host) -> (std::process::ExitStatus, Duration) {
     let asked = Instant::now();
     host.signal(Signal::TERM);
@@ -188,12 +187,12 @@ fn end(host: &mut Host) -> (std::process::ExitStatus, Duration) {
     (ended, asked.elapsed())
 }
 
-/// The ledger at the end, if it got as far as one.
+/// Returns the ledger at the end, if the host wrote one.
 fn report(host: &Host) -> Option<serde_json::Value> {
     serde_json::from_str(&host.stdout()).ok()
 }
 
-/// Resident memory of a host that nobody attacks and that has delivered all there was; see [`settled`].
+/// Returns the resident memory of a host without attacks that has delivered all rows; see [`settled`].
 fn at_rest(host: &Host, arsenal: &Arsenal, collector: &BadCollector, allowed: u64) -> u64 {
     collector.behave(true);
     arsenal.calm(host);
@@ -201,7 +200,7 @@ fn at_rest(host: &Host, arsenal: &Arsenal, collector: &BadCollector, allowed: u6
     settled(host, allowed)
 }
 
-/// Resident memory once it is at most this; else the least of a time in which the host gives free memory back more than once.
+/// Returns the resident memory once it is at most `allowed`; else its minimum over a time in which the host frees memory more than once.
 fn settled(host: &Host, allowed: u64) -> u64 {
     let start = Instant::now();
     let mut least = u64::MAX;

@@ -1,4 +1,4 @@
-//! What is done to a host.
+//! The attacks on a host.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -28,19 +28,19 @@ pub(crate) enum Attack {
     Object,
     /// Clients of the control socket ask without ever reading.
     SilentClients,
-    /// Bytes that are no request are sent to the control socket.
+    /// Bytes that are not a request are sent to the control socket.
     ControlGarbage,
     /// Conversations with wrong bytes in them.
     Requests,
-    /// Thousands of paths that are not there.
+    /// Thousands of requests for paths that do not exist.
     Scanner,
-    /// Signals that an operator sends by habit.
+    /// Signals that an operator may send by habit.
     Signals,
     /// A good plugin is loaded and rolled back.
     Swap,
 }
 
-/// Files to attack with.
+/// The files for attacks.
 pub(crate) struct Arsenal {
     guests: Vec<PathBuf>,
     bombs: Vec<PathBuf>,
@@ -48,14 +48,14 @@ pub(crate) struct Arsenal {
     not_files: Vec<PathBuf>,
 }
 
-/// What goes on after an attack was begun; ended when dropped.
+/// The running part of an attack; ended when dropped.
 #[derive(Default)]
 pub(crate) struct Held {
     clients: Vec<UnixStream>,
     children: Vec<Child>,
 }
 
-/// The longest that a command of this attack may take: each is refused or done long before.
+/// Maximum time of a command of this attack: each is refused or done long before.
 const LONGEST: Duration = Duration::from_secs(60);
 
 // === impl Attack ===
@@ -90,7 +90,7 @@ impl Arsenal {
         File::create(&sparse).unwrap().set_len(1 << 40).unwrap();
         let not_files =
             [fifo, sparse, folder.to_owned(), "/dev/zero".into(), "/dev/stdin".into(), "/proc/kmsg".into()].to_vec();
-        // One is refused by its size, another when its time is over.
+        // One is refused by its size, another at its deadline.
         let bombs = [(1, 49_000, 400), (40, 19_000, 60)].map(|(functions, locals, loops)| {
             let path = folder.join(format!("bomb-{functions}.wasm"));
             let sampler = plugins::component("sampler-ratio").unwrap().bytes;
@@ -100,7 +100,7 @@ impl Arsenal {
         Self { guests: guests.collect(), bombs: bombs.to_vec(), objects: objects(folder), not_files }
     }
 
-    /// Makes one move, and sees it through.
+    /// Makes one move, and waits until it is done.
     pub(crate) fn make(&self, attack: Attack, host: &Host, dice: &mut Dice) {
         let mut held = self.begin(attack, host, dice);
         for child in &mut held.children {
@@ -112,7 +112,7 @@ impl Arsenal {
         }
     }
 
-    /// Begins a move.
+    /// Starts a move.
     pub(crate) fn begin(&self, attack: Attack, host: &Host, dice: &mut Dice) -> Held {
         let mut held = Held::default();
         let slot = ["sampler", "enricher.process", "decoder.http"][dice.roll(3)];
@@ -128,7 +128,7 @@ impl Arsenal {
             Attack::Fifo => {
                 let file = &self.not_files[dice.roll(self.not_files.len())];
                 held.children.push(command(host, &["plugin", "load", text(file), "--slot", slot]));
-                // And not by way of the command, which looks at the file itself.
+                // Not by the command, which checks the file itself.
                 held.clients.extend(ask(
                     host,
                     "POST",
@@ -169,7 +169,7 @@ impl Arsenal {
         held
     }
 
-    /// Takes out what the attacks left in the slots.
+    /// Removes the plugins that the attacks left in the slots.
     pub(crate) fn calm(&self, host: &Host) {
         for slot in ["sampler", "enricher.process", "decoder.http"] {
             for _ in 0..16 {
@@ -197,7 +197,7 @@ fn command(host: &Host, arguments: &[&str]) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Asks at the control socket, and does not read the answer.
+/// Sends a request to the control socket, and does not read the answer.
 fn ask(host: &Host, method: &str, path: &str, body: &str) -> Option<UnixStream> {
     let mut client = UnixStream::connect(host.path("socket")).ok()?;
     client.set_nonblocking(true).unwrap();
@@ -209,7 +209,7 @@ fn ask(host: &Host, method: &str, path: &str, body: &str) -> Option<UnixStream> 
     Some(client)
 }
 
-/// Beginnings of conversations of all protocols, a byte of each wrong, at both ends of a connection.
+/// Starts of conversations of all protocols, with one wrong byte each, at both ends of a connection.
 fn converse(dice: &mut Dice) {
     const BEGINNINGS: [&[u8]; 6] = [
         b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -234,7 +234,7 @@ fn converse(dice: &mut Dice) {
     }
 }
 
-/// Requests for paths that are not there, over one connection.
+/// Requests for paths that do not exist, over one connection.
 fn scan(dice: &mut Dice) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -250,7 +250,7 @@ fn scan(dice: &mut Dice) {
     }
 }
 
-/// The BPF objects that a report tells of, and each of them with other bytes wrong.
+/// Writes the BPF objects of a report, and each of them with other wrong bytes.
 fn objects(folder: &Path) -> Vec<PathBuf> {
     let mut objects = Vec::new();
     for name in ["exec", "l7"] {

@@ -1,4 +1,4 @@
-//! What a start waits for: the bundled plugins compiled, and taken from the cache of compiled code.
+//! The time that a start waits for: the bundled plugins compiled, and taken from the cache of compiled code.
 
 #![allow(missing_docs)]
 
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use host_plugin::{Cache, CacheUse, Component, Engine};
 
-/// Loads of each; the fastest counts, for what else the machine does only adds.
+/// Number of loads of each; the fastest counts, because other work of the machine only adds time.
 const TIMES: usize = 9;
 
 fn main() {

@@ -8,7 +8,7 @@ use crate::variable;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Builds the workspace of the guests; the folder of the modules.
+/// Builds the workspace of the guests; returns the folder of the modules.
 pub(crate) fn build(guests: &Path, target_dir: &Path) -> PathBuf {
     let mut cargo = Command::new(variable("CARGO"));
     cargo.args(["build", "--workspace", "--lib", "--examples", "--profile", "guest", "--locked", "--target", TARGET]);
@@ -24,10 +24,10 @@ pub(crate) fn build(guests: &Path, target_dir: &Path) -> PathBuf {
     target_dir.join(TARGET).join("guest")
 }
 
-/// Variables that shape the outer build and would shape this one.
+/// Whether a variable configures the outer build and would affect this one.
 fn belongs_to_outer_build(name: &str) -> bool {
     name.starts_with("CARGO_ENCODED")
         || name.starts_with("CARGO_CFG")
-        // The last is clippy's: the guests are not what is to be linted.
+        // The last is clippy's: the guests are not to be linted here.
         || ["CARGO_TARGET_DIR", "RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"].contains(&name)
 }

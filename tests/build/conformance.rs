@@ -43,7 +43,7 @@ pub(crate) fn write(source: &Path, modules: &Path, out: &Path) {
     fs::write(out.join("conformance.rs"), file).unwrap();
 }
 
-/// The names of the files in a folder, without their endings, in order.
+/// Returns the names of the files in a folder, without extensions, in order.
 fn stems(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut stems: Vec<String> = entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();

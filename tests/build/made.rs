@@ -1,11 +1,11 @@
-//! Guests that no toolchain makes: components written byte by byte, or out of a good one.
+//! Guests that no toolchain produces: components written byte by byte, or made from a good one.
 
 use std::fmt::Write;
 
-/// What is appended to a component to give it the sampler's interface, with nothing in it.
+/// Text that gives a component the sampler's interface, without any function in it.
 const NO_SAMPLER: &str = r#"(instance $sampler) (export "probe:plugin/sampler@0.1.0" (instance $sampler))"#;
 
-/// Their names and bytes, made of a component that behaves and of its core module.
+/// Returns their names and bytes, made from a good component and its core module.
 pub(crate) fn guests(behaves: &[u8], module: Vec<u8>) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
     let wat = |text: String| wat::parse_str(text).unwrap();
     [
@@ -21,9 +21,9 @@ pub(crate) fn guests(behaves: &[u8], module: Vec<u8>) -> impl Iterator<Item = (&
         ("ten_thousand_imports", wat(ten_thousand_imports())),
         ("two_thousand_instances", wat(two_thousand_instances())),
         ("ten_thousand_nested_components", nested(10_000)),
-        // Lengths: the first section of the component says that it has 4 GiB.
+        // Lengths: the first section of the component claims 4 GiB.
         ("a_section_of_four_gigabytes", [behaves, b"\x01\xff\xff\xff\xff\x0f"].concat()),
-        // Too large to be kept: made when it is asked for.
+        // Too large to be stored: made on request.
         ("a_hundred_megabytes", Vec::new()),
     ]
     .into_iter()
@@ -49,7 +49,7 @@ fn two_thousand_instances() -> String {
     text + NO_SAMPLER + ")"
 }
 
-/// Components within components.
+/// Returns components within components.
 fn nested(depth: usize) -> Vec<u8> {
     let preamble = b"\0asm\x0d\0\x01\0";
     let mut bytes = preamble.to_vec();
@@ -71,7 +71,7 @@ fn leb128(mut number: usize, bytes: &mut Vec<u8>) {
     bytes.push(number as u8);
 }
 
-/// Every occurrence of a name by another of the same length.
+/// Replaces every occurrence of a name by another of the same length.
 fn renamed(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut renamed = bytes.to_vec();
     let places: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(from)).collect();

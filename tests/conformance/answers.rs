@@ -1,4 +1,4 @@
-//! Columns that are not what the contract says. The instance lives on; the batch goes on without what it said.
+//! Columns that break the contract. The instance lives on; the batch goes on without them.
 
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
@@ -8,13 +8,13 @@ use host_tests::guests::conformance::Guest;
 
 use crate::rig::{batch, decode, decoder, enricher, faults, records};
 
-/// A decoder whose answer breaks the contract, in `decode` as in `complete`, and whose instance lives on.
+/// Checks a decoder whose answer breaks the contract, in `decode` and in `complete`, and whose instance lives on.
 #[track_caller]
 fn breaks<G: Guest>(words: &str) {
     let mut decoder = decoder::<G>().unwrap();
     faults(decode(&mut *decoder), FaultKind::Contract, words);
     assert_eq!(decoder.stats().faults(FaultKind::Contract), 1);
-    // It still knows what it counted: nothing was built again.
+    // The count is still there: the instance was not replaced.
     assert_eq!(decoder.export_state().unwrap().unwrap().bytes, 3_u64.to_le_bytes());
 }
 

@@ -1,4 +1,4 @@
-//! What `expects` and `bind` may not do.
+//! Forbidden results of `expects` and `bind`.
 
 use std::time::{Duration, Instant};
 

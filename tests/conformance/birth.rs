@@ -1,4 +1,4 @@
-//! What happens while memories and tables are made and start functions run.
+//! Failures while memories and tables are created and start functions run.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What the bytes tell before anything of them runs.
+//! Guests that are refused by their bytes, before any of their code runs.
 
 use host_plugin::{Grants, Step};
 

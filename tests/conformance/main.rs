@@ -1,15 +1,15 @@
-//! One hostile component per behaviour, and what the host does about it. A guest without a test does not compile; after each
-//! test plugins that behave are called in the same engine, and nothing of what happened may show.
+//! One hostile component per behaviour, and the host's reaction to it. A guest without a test does not compile; after each test good
+//! plugins are called in the same engine, and must not be affected.
 
 #[macro_use]
 mod must;
 mod rig;
 
-// Guests that are never called, because their bytes tell.
+// Guests that are never called: their bytes are enough to refuse them.
 mod bytes;
 mod birth;
 
-// Guests that fail where they are bound.
+// Guests that fail when they are bound.
 mod binding;
 mod schemas;
 

@@ -1,4 +1,4 @@
-//! What a call may take.
+//! Limits of the memory of a call.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ conformance! {
             assert!(sampler.decide(&batch(1)).is_ok());
             assert!(sampler.stats().memory_bytes.load(Relaxed) <= 8 << 20);
             assert!(start.elapsed() < Duration::from_secs(20), "it was not replaced");
-            // 2.5 MiB a second: it is replaced once a second at most.
+            // 2.5 MiB a second: the instance is replaced at most once a second.
             std::thread::sleep(Duration::from_millis(100));
         }
         assert_eq!(sampler.stats().offences(), 0);

@@ -1,4 +1,4 @@
-//! The rule of the house: every guest has a test that says what the host does about it.
+//! The rule: every guest has a test that states the host's reaction to it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,11 +8,11 @@ use host_tests::repository;
 
 /// A guest that has a test.
 pub(crate) trait Tested {
-    /// What the host does about it.
+    /// The host's reaction to it.
     const THE_HOST: &'static str;
 }
 
-/// One test per guest, which is `It` in the body. The sentence goes on from "the host".
+/// One test per guest, which is `It` in the body. The sentence continues "the host".
 macro_rules! conformance {
     ($($guest:ident => $the_host:literal $body:block)*) => {$(
         impl crate::must::Tested for host_tests::guests::conformance::$guest {
@@ -29,7 +29,7 @@ macro_rules! conformance {
     )*};
 }
 
-/// What the host does about each guest; a guest that is not tested has no such sentence, and this no type.
+/// The host's reaction to each guest; a guest without a test has no such sentence, and does not compile here.
 macro_rules! sentences {
     ($($guest:ident)*) => {
         [$((stringify!($guest), <conformance::$guest as Tested>::THE_HOST)),*]

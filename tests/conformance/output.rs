@@ -1,4 +1,4 @@
-//! What a call may return.
+//! Limits of the result of a call.
 
 use host_model::{FaultKind, Run};
 

@@ -1,4 +1,4 @@
-//! What guests ask of the host.
+//! Requests of guests to the host.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -28,7 +28,7 @@ impl MapAccess for Maps {
     }
 }
 
-/// A setup with these grants and with maps, and the maps.
+/// Returns a setup with these grants and with maps, and the maps.
 fn with_maps(words: &[&str]) -> (Setup, Arc<Maps>) {
     let maps = Arc::new(Maps::default());
     (Setup { host: Host { maps: maps.clone(), ..Host::default() }, ..granted(words) }, maps)

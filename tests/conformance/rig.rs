@@ -1,4 +1,4 @@
-//! What the tests need: small limits, plugins out of guests, and a look at how a call or a load failed.
+//! The tools of the tests: small limits, plugins from guests, and checks of failed calls and loads.
 
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
@@ -16,10 +16,10 @@ use host_tests::guests::conformance::{Guest, behaves};
 /// One engine for all tests, as in the host.
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new().unwrap());
 
-/// How long calls may take here.
+/// Maximum time of calls in these tests.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(60);
 
-/// Limits that are reached soon.
+/// Returns limits that are reached soon.
 pub(crate) fn limits() -> Limits {
     let mut limits = Limits { memory_bytes: 8 << 20, recycle_bytes: 4 << 20, output_bytes: 1 << 20, ..Limits::default() };
     limits.state_bytes = 64 << 10;
@@ -27,7 +27,7 @@ pub(crate) fn limits() -> Limits {
     limits.table_elements = 1000;
     limits.quarantine = None;
     let deadlines = &mut limits.deadlines;
-    // Longer: instances are made in it, on a machine that may be busy.
+    // Longer: instances are created in it, on a machine that may be busy.
     deadlines.bind = Duration::from_millis(500);
     (deadlines.decode, deadlines.decide, deadlines.tune) = (DEADLINE, DEADLINE, DEADLINE);
     (deadlines.enrich, deadlines.handover) = (DEADLINE, DEADLINE);
@@ -80,7 +80,7 @@ pub(crate) fn decode(decoder: &mut dyn Decoder) -> Result<Decoded, Fault> {
     decoder.decode(Run::parse(&bytes).unwrap(), &fields)
 }
 
-/// The fault of a call: of this kind, with these words, printable, and counted once.
+/// Checks the fault of a call: of this kind, with these words, printable, and counted once.
 #[track_caller]
 pub(crate) fn faults<T>(answer: Result<T, Fault>, kind: FaultKind, words: &str) -> Fault {
     let Err(fault) = answer else { panic!("the call did not fail") };
@@ -91,7 +91,7 @@ pub(crate) fn faults<T>(answer: Result<T, Fault>, kind: FaultKind, words: &str) 
     fault
 }
 
-/// The error of a load: at this step, with these words and this cure, printable.
+/// Checks the error of a load: at this step, with these words and this cure, printable.
 #[track_caller]
 pub(crate) fn refused<T>(load: Result<T, PluginError>, step: Step, words: &str, cure: &str) {
     let Err(error) = load else { panic!("the load did not fail") };
@@ -103,7 +103,7 @@ pub(crate) fn refused<T>(load: Result<T, PluginError>, step: Step, words: &str, 
     assert!(text.len() < 4096, "{} bytes of words", text.len());
 }
 
-/// The fault of a call that does not return: it comes at the deadline, and not much later.
+/// Checks the fault of a call that does not return: it comes at the deadline, and not much later.
 #[track_caller]
 pub(crate) fn late<T>(call: impl FnOnce() -> Result<T, Fault>) {
     let start = Instant::now();
@@ -113,7 +113,7 @@ pub(crate) fn late<T>(call: impl FnOnce() -> Result<T, Fault>) {
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
-/// Plugins that behave still do, those that lived all the time and new ones.
+/// Checks that good plugins still work, old instances and new ones.
 pub(crate) fn others_live_on() {
     struct Others {
         decoder: Box<dyn Decoder>,
@@ -155,7 +155,7 @@ fn layout() -> Layout {
     Layout { name: "test_record".into(), size: 16, members }
 }
 
-/// What samplers and enrichers are bound to: the time, and nothing else.
+/// The schema that samplers and enrichers are bound to: only the time.
 pub(crate) fn schema() -> Arc<Schema> {
     let time = Field {
         name: "time".into(),
@@ -176,7 +176,7 @@ pub(crate) fn batch(rows: u64) -> Batch {
     batch
 }
 
-/// Records as a ring frames them.
+/// Records framed like in a ring.
 pub(crate) fn records(rows: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     for row in 0..rows {

@@ -1,4 +1,4 @@
-//! Decisions and plans that are not what the contract says.
+//! Decisions and plans that break the contract.
 
 use host_model::{FaultKind, NEVER, Stats};
 

@@ -1,4 +1,4 @@
-//! What a decoder may not declare, and an enricher not add.
+//! Fields that a decoder may not declare, and an enricher may not add.
 
 use host_model::FaultKind;
 use host_plugin::Step;

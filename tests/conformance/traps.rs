@@ -1,4 +1,4 @@
-//! Calls that end the instance, or in an error.
+//! Calls that end the instance, or return an error.
 
 use host_model::FaultKind;
 
@@ -40,7 +40,7 @@ conformance! {
             let limits = host_plugin::Limits { output_bytes, memory_bytes: 64 << 20, ..crate::rig::limits() };
             crate::rig::sampler_with::<It>(host_plugin::Setup { limits, ..crate::rig::setup() }).unwrap()
         };
-        // Ten megabytes of words are more than it may return.
+        // Ten megabytes of text exceed the maximum output.
         faults(with(1 << 20).decide(&batch(1)), FaultKind::Output, "`output_bytes`");
         let mut sampler = with(64 << 20);
         let fault = faults(sampler.decide(&batch(1)), FaultKind::Refused, "[31mnot today");

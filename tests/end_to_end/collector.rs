@@ -1,4 +1,4 @@
-//! A real collector, over both transports, and one that goes away for a while.
+//! A real collector, over both transports, and one that is down for a while.
 
 use std::fs;
 use std::time::Duration;
@@ -38,7 +38,7 @@ fn counts_what_was_exported(protocol: &str) {
 
     let exported = |probe: &str| status.ledger(probe).exported;
     assert!(exported("file") >= 20_000 && exported("exec") == 400 && exported("tcp") == 1_000, "{status:#?}");
-    // Opens and connections are spans, executed programs are logs; the last metrics leave at the end.
+    // Opens and connections are spans, executed programs are logs; the last metrics are sent at the end.
     let expected = (exported("file") + exported("tcp"), exported("exec"));
     let received = wait_for("the collector's counts", SOON, || {
         let received = collector.received();
@@ -72,7 +72,7 @@ fn an_outage_of_the_collector_within_the_byte_cap_loses_nothing_needs_root() {
     let ledger = status.ledger("file");
     assert_eq!((ledger.produced, ledger.exported), (operations, operations), "{ledger:?}");
     assert_eq!((ledger.lost_in_ring, ledger.dropped_at_export), (0, 0), "{ledger:?}");
-    // What was under way when it went may arrive twice: the host cannot know that it was taken.
+    // Requests under way when it stopped may arrive twice: the host cannot know that they were accepted.
     let received = collector.received();
     assert!(received.spans >= operations, "{received:?} of {operations}");
     measured(&format!("{operations} spans, {} received, RSS {} -> {} MiB", received.spans, before >> 20, during >> 20));
@@ -111,12 +111,12 @@ fn an_outage_beyond_the_byte_cap_drops_counts_and_stays_within_its_memory_needs_
     assert_eq!(ledger.exported + ledger.dropped_at_export, operations, "{ledger:?}");
     assert!(ledger.dropped_at_export > 0, "20 s at 20,000/s are more than 4 MiB: {ledger:?}");
     assert!(collector.received().spans >= ledger.exported);
-    // The queue, and as much again for what is being encoded and sent.
+    // The queue, and as much again for rows that are being encoded and sent.
     assert!(most - before < 16 << 20, "memory grew by {} MiB with a queue of 4", (most - before) >> 20);
     measured(&format!("{ledger:?}, RSS {} -> at most {} MiB", before >> 20, most >> 20));
 }
 
-/// The status once nothing is under way any more.
+/// Returns the status once no rows are under way.
 fn delivered(host: &Host) -> Status {
     host.status_when("everything to be delivered or dropped", Duration::from_secs(60), |status| {
         let done = |ledger: host_tests::daemon::Ledger| {

@@ -1,10 +1,10 @@
-//! What an operator writes wrongly is told with its place and its cure, before anything is touched.
+//! A mistake of an operator is reported with its place and its cure, before anything is changed.
 
 use std::fs;
 
 use host_tests::daemon::{host, stderr};
 
-/// Runs `host run` with a configuration, expecting that it is refused; what it says.
+/// Runs `host run` with a configuration that must be refused; returns its message.
 fn refusal_of(text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("host.toml");

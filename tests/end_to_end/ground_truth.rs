@@ -1,4 +1,4 @@
-//! A program of known counts, and a ledger that must say the same.
+//! A program with known counts, and a ledger that must agree.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use host_tests::turn::{measured, turn_as_root};
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// Keeps one in a hundred of what neither failed nor was slow.
+/// Keeps one in a hundred of the rows that neither failed nor were slow.
 const SPARSE: &str = "[plugins.sampler]\ncomponent = \"sampler-ratio\"\nconfig = { ratio = 0.01, slow_ms = 0 }\n";
 
 #[test]
@@ -35,7 +35,7 @@ fn opens_execs_and_connections_are_counted_exactly_needs_root() {
     let file = status.ledger("file");
     nothing_was_lost(&status, "file");
     assert_eq!(file.produced, 200_000, "{file:?}");
-    // Programs that executed, and their exits.
+    // Counts executed programs, and their exits.
     let exec = status.ledger("exec");
     nothing_was_lost(&status, "exec");
     assert_eq!(exec.produced, 2_000 + 2_000, "{exec:?}");
@@ -45,7 +45,7 @@ fn opens_execs_and_connections_are_counted_exactly_needs_root() {
     assert_eq!(tcp.produced, 5_000 + 5_000, "{tcp:?}");
     assert!(status.balanced);
 
-    // The sampler drops nearly all, but nothing that failed.
+    // The sampler drops nearly all rows, but none that failed.
     assert!(file.sampled_out > 190_000, "{file:?}");
     let failed = stdout.lines().filter(|line| line.contains("/nowhere/to/be/found")).count();
     assert_eq!(failed, 1_000, "every failed open is among the exported");
@@ -101,7 +101,7 @@ fn a_ring_that_is_too_small_loses_and_says_how_much_needs_root() {
     assert_eq!(undecodable, 0);
 }
 
-/// The status once every record that was produced has reached its end.
+/// Returns the status once every produced record has reached its end.
 fn settled(host: &Host) -> Status {
     host.status_when("the paths to run dry", SOON, |status| {
         let dry = |ledger: &Ledger| ledger.produced == ledger.received + ledger.lost_in_ring && ledger.in_flight == 0;
@@ -116,7 +116,7 @@ fn nothing_was_lost(status: &Status, probe: &str) {
     assert_eq!(ledger.kept, ledger.exported, "{probe}: {ledger:?}");
 }
 
-/// A program that opens nothing: a dynamic one opens its libraries.
+/// Builds a program that opens no file: a dynamic one opens its libraries.
 fn static_program(folder: &Path) -> std::path::PathBuf {
     let (source, program) = (folder.join("nothing.c"), folder.join("nothing"));
     fs::write(&source, "int main(void) { return 0; }\n").unwrap();

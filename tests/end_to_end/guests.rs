@@ -1,4 +1,4 @@
-//! Plugins as files: those in the binary, and those that misbehave.
+//! Plugins as files: those in the binary, and hostile ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ pub(crate) fn built_in(folder: &Path, name: &str) -> PathBuf {
     path
 }
 
-/// Writes the guest that does what `{"do": ...}` says to a file.
+/// Writes the guest that behaves as `{"do": ...}` says to a file.
 pub(crate) fn faulty(folder: &Path) -> PathBuf {
     let path = folder.join("faulty.wasm");
     fs::write(&path, host_tests::guests::FAULTY).unwrap();
@@ -26,11 +26,11 @@ pub(crate) fn hostile(folder: &Path, name: &str) -> PathBuf {
     path
 }
 
-/// Another component that does the same: the bytes of the first, and a section that nobody reads.
+/// Writes another component that does the same: the bytes of the first, and an unused section.
 pub(crate) fn variant(file: &Path, number: u8) -> PathBuf {
     let mut bytes = fs::read(file).unwrap();
     bytes.extend_from_slice(&[0, 3, 1, b'v', number]);
-    // The file keeps its name: it is the plugin's, if the component has none, and state goes only to a plugin of the same name.
+    // The file keeps its name: it names a plugin whose component has no name, and state goes only to a plugin of the same name.
     let folder = file.with_file_name(number.to_string());
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join(file.file_name().unwrap());

@@ -1,4 +1,4 @@
-//! What the host costs when nothing happens: with three probes as ever, and with a path for every protocol.
+//! The cost of an idle host: with the three default probes, and with a path for every protocol.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use host_tests::turn::{measured, turn_as_root};
 
 const WATCHED: Duration = Duration::from_secs(10);
 
-/// What it may take, and for what.
+/// Maximum resources of a host with these probes.
 struct Allowance {
     probes: &'static [&'static str],
-    /// Of a core.
+    /// Share of a core.
     share: f64,
     rss_bytes: u64,
-    /// From start to ready, with a warm cache.
+    /// Maximum time from start to ready, with a warm cache.
     start: Duration,
 }
 
@@ -51,15 +51,15 @@ fn a_host_of_eleven_paths_with_a_warm_cache_is_ready_within_two_seconds_needs_ro
 
 fn idles_within(allowed: &Allowance) {
     let Some(_turn) = turn_as_root() else { return };
-    // A cgroup that nobody is in: whatever else this machine does, this host sees nothing.
+    // An empty cgroup: the host sees no event, however busy this machine is.
     let cgroup = Cgroup::new("idle");
-    // As it is from the second start on: compiling leaves more behind than running takes.
+    // The usual state from the second start on: compiling leaves more memory behind than running takes.
     let state = tempfile::tempdir().unwrap();
     let arguments = ["--cgroup", cgroup.path(), "--output", "none", "--state-dir", state.path().to_str().unwrap()];
     let arguments = [allowed.probes, &arguments].concat();
     Host::run(&arguments).stop();
     let host = Host::run(&arguments);
-    // What starting still costs is not idling.
+    // The rest of the start does not count as idle.
     std::thread::sleep(Duration::from_secs(1));
     let before = process::cpu_ns(host.pid());
     std::thread::sleep(WATCHED);

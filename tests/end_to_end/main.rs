@@ -1,4 +1,4 @@
-//! The real binary on a real kernel, driven as an operator drives it. See ../README.md for what each room proves.
+//! The real binary on a real kernel, used like an operator uses it. See ../README.md for what each room proves.
 
 mod ground_truth;
 mod swaps;

@@ -1,5 +1,5 @@
-//! Least privilege: what `host doctor --caps` prints is enough, and nothing of it can be missing; once the probes are attached only the
-//! threads that need any have any.
+//! Least privilege: the output of `host doctor --caps` is enough, and none of it can be missing; once the probes are attached only the
+//! threads that need capabilities have any.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,15 +17,15 @@ use crate::guests::built_in;
 
 const NOBODY: u32 = 65_534;
 const SOON: Duration = Duration::from_secs(20);
-/// The ledger alone, on standard output.
+/// Only the ledger, on standard output.
 const QUIET: [&str; 2] = ["--output", "none"];
 /// Threads that may have capabilities, by name.
 const PRIVILEGED: [&str; 3] = ["loader", "reader", "uprobes"];
-/// The bits of what may last.
+/// The bits of the capabilities that may last.
 const BITS: [(&str, u32); 5] =
     [("CAP_BPF", 39), ("CAP_PERFMON", 38), ("CAP_SYS_PTRACE", 19), ("CAP_DAC_READ_SEARCH", 2), ("CAP_SYS_ADMIN", 21)];
 
-/// `host doctor --caps --format json`, as far as scripts may rely on it.
+/// `host doctor --caps --format json`, the part that scripts may rely on.
 #[derive(Deserialize)]
 struct Caps {
     required: Vec<Taken>,
@@ -46,7 +46,7 @@ struct Grant {
     capsh: String,
 }
 
-/// The binary and a home where nobody can reach them, wherever the repository lies.
+/// The binary and a home, where user `nobody` can reach them, wherever the repository is.
 struct Confined {
     _turn: Turn,
     folder: tempfile::TempDir,
@@ -75,14 +75,14 @@ impl Confined {
         file.to_str().unwrap().to_owned()
     }
 
-    /// What the doctor says that a run of this takes.
+    /// Returns the capabilities that the doctor lists for a run with these arguments.
     fn caps(&self, arguments: &[&str]) -> Caps {
         let output = host(&[&["doctor", "--caps", "--format", "json"], arguments].concat());
         assert!(output.status.success(), "{}", stderr(&output));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// A run for a second as an ordinary user with these capabilities and no others.
+    /// Runs for a second as an ordinary user with exactly these capabilities.
     fn run(&self, capabilities: &[&str], arguments: &[&str]) -> Output {
         let set: String =
             capabilities.iter().map(|name| format!(",+{}", name.trim_start_matches("CAP_").to_lowercase())).collect();
@@ -96,7 +96,7 @@ impl Confined {
         command.output().unwrap()
     }
 
-    /// A run by a line that the doctor printed.
+    /// Runs a line that the doctor printed.
     fn paste(&self, line: &str, arguments: &[&str]) -> Output {
         let run =
             format!("{} {} {}", self.folder.path().join("host").display(), self.arguments().join(" "), arguments.join(" "));
@@ -120,19 +120,19 @@ fn names(taken: &[Taken]) -> Vec<&str> {
     taken.iter().map(|taken| taken.capability.as_str()).collect()
 }
 
-/// The process saw this machine, and counted all of it.
+/// Checks that the process saw this machine's events, and counted all of them.
 fn assert_live(output: &Output, what: &str) {
     assert!(output.status.success(), "{what}: {}", stderr(output));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&report["mode"], &report["balanced"]), (&"live".into(), &true.into()), "{what}: {report}");
 }
 
-/// `CapEff` of every thread, with its name, and whether no thread can gain any.
+/// Returns `CapEff` of every thread, with its name, and whether no thread can gain any.
 fn threads(pid: u32) -> (BTreeMap<String, u64>, bool) {
     let (mut held, mut locked) = (BTreeMap::new(), true);
     for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
         let folder = task.unwrap().path();
-        // One that has just ended has nothing.
+        // A thread that has just ended has none.
         let Ok(status) = fs::read_to_string(folder.join("status")) else { continue };
         let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
         let bits = ["CapEff:", "CapPrm:", "CapInh:", "CapAmb:"].map(|set| u64::from_str_radix(&field(set), 16).unwrap());
@@ -143,7 +143,7 @@ fn threads(pid: u32) -> (BTreeMap<String, u64>, bool) {
     (held, locked)
 }
 
-/// Those that have any.
+/// Returns the threads that have any.
 fn privileged(pid: u32) -> BTreeMap<String, u64> {
     let (mut held, locked) = threads(pid);
     assert!(locked, "a thread may gain privileges: {held:?}");
@@ -200,7 +200,7 @@ fn what_is_optional_is_what_the_host_sees_less_of_without_it_needs_root() {
     let optional = caps.optional.iter().find(|taken| taken.capability == "CAP_SYS_PTRACE").expect("it is optional");
     assert!(optional.reasons.iter().any(|reason| reason.contains("enricher.process")), "{:?}", optional.reasons);
     let executables = |capabilities: &[&str]| {
-        // Of root, whom an ordinary user may not look at.
+        // A process of root, which an ordinary user may not inspect.
         let mut child = Command::new("sh").args(["-c", "while :; do sleep 0.3; done"]).spawn().unwrap();
         let output = confined.run(capabilities, &["--probe", "file", "--comm", "sleep", "--output", "jsonl"]);
         child.kill().unwrap();
@@ -225,12 +225,12 @@ fn once_it_is_ready_only_the_threads_that_load_and_look_have_capabilities_needs_
         let held = privileged(host.pid());
         held.iter().all(|(thread, bits)| is_privileged(thread) && bits & !lasting == 0).then_some(held)
     };
-    // Breakpoints are settled after the first look at all processes.
+    // Breakpoints are set after the first scan of all processes.
     let held = wait_for("no more than what lasts", SOON, settled);
     for name in PRIVILEGED {
         assert!(held.keys().any(|thread| thread.starts_with(name)), "{name} has nothing left to work with: {held:?}");
     }
-    // A probe can still be loaded, and nobody has more for it afterwards.
+    // A probe can still be loaded, and no thread has more capabilities afterwards.
     assert!(host.ask(&["probe", "unload", "tcp"]).status.success());
     let loaded = host.ask(&["probe", "load", "tcp"]);
     assert!(loaded.status.success(), "{}", stderr(&loaded));
@@ -251,7 +251,7 @@ fn where_nothing_is_to_be_kept_nothing_is_and_a_probe_that_comes_late_is_refused
     assert_eq!(loaded.status.code(), Some(3), "{}", stderr(&loaded));
     let said = stderr(&loaded);
     assert!(said.contains("CAP_BPF") && said.contains("after_attach"), "{said}");
-    // What is attached goes on.
+    // The attached probes go on.
     let before = host.status().ledger("exec").kept;
     host.status_when("programs that start", SOON, |status| {
         let _ = Command::new("true").status();
@@ -263,7 +263,7 @@ fn where_nothing_is_to_be_kept_nothing_is_and_a_probe_that_comes_late_is_refused
 #[test]
 fn what_the_operator_may_read_root_reads_also_where_others_may_not_needs_root() {
     let Some(_turn) = turn_as_root() else { return };
-    // A home as a distribution makes it: nobody's, and closed to others. Root without CAP_DAC_OVERRIDE is one of these.
+    // A home as distributions create it: of user `nobody`, and closed to others. Root without CAP_DAC_OVERRIDE is one of these.
     let home = tempfile::tempdir().unwrap();
     let plugin = built_in(home.path(), "sampler-ratio");
     let config = home.path().join("host.toml");

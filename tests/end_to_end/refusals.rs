@@ -1,4 +1,4 @@
-//! What the host refuses to load: each with a reason and a cure, and what ran before still runs.
+//! Components that the host refuses to load: each with a reason and a cure, and the running plugins still run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,14 @@ use host_tests::turn::turn_as_root;
 
 use crate::guests::{built_in, faulty};
 
-/// One thing that must be refused.
+/// One component that must be refused.
 struct Refused {
-    /// What is wrong with it, in our words.
+    /// The problem, in our words.
     what: &'static str,
     file: PathBuf,
     slot: &'static str,
     config: Option<&'static str>,
-    /// Words of which the message must hold at least one.
+    /// Texts of which the message must contain at least one.
     says: &'static [&'static str],
 }
 
@@ -118,7 +118,7 @@ fn all(folder: &Path) -> Vec<Refused> {
     ]
 }
 
-/// Every occurrence of a name by another of the same length.
+/// Replaces every occurrence of a name by another of the same length.
 fn renamed(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let mut renamed = bytes.to_vec();

@@ -1,4 +1,4 @@
-//! How a replay ends says whether its plugins worked.
+//! The exit code of a replay reports whether its plugins worked.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use host_tests::guests::conformance;
 use host_tests::repository;
 use host_tests::turn::turn;
 
-/// Plays the capture that the host carries, with this plugin if there is one: `slot=component`.
+/// Plays the embedded capture, with this plugin if there is one: `slot=component`.
 fn replay(folder: &Path, plugin: Option<&str>) -> Output {
     let mut command = Command::new(host_binary());
     command.arg("replay").arg(repository().join("host/daemon/captures/default.capture"));

@@ -1,4 +1,4 @@
-//! A candidate in the shadow of what is live: what it is compared by, what it costs, and how it takes its place.
+//! A candidate in the shadow of a live plugin: its comparison, its cost, and its promotion.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::guests::{built_in, hostile, variant};
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// A host whose sampler keeps everything, under a load that does not saturate it.
+/// Starts a host whose sampler keeps everything, under a load that does not saturate it.
 fn host(rate: u64) -> (Host, Load) {
     let mut load = Load::paced(rate, 300.0);
     let host = Host::run(&["--probe", "file", "--pid", &load.pid().to_string(), "--output", "none"]);
@@ -99,7 +99,7 @@ fn a_shadow_changes_the_cost_of_the_live_path_by_less_than_a_twentieth_needs_roo
         ));
         with / without
     };
-    // On a machine whose processors are shared with strangers, noise alone is a few percent: a real cost shows every time.
+    // On a machine whose processors are shared with other guests, noise alone is a few percent: a real cost shows every time.
     assert!((0..5).any(|_| ratio() < 1.05), "a row costs a twentieth more with a shadow, five times in a row");
     host.stop();
 }
@@ -110,7 +110,7 @@ fn a_candidate_that_meets_its_condition_is_promoted_by_itself_and_one_that_does_
     let folder = tempfile::tempdir().unwrap();
     let alike = variant(&built_in(folder.path(), "sampler-ratio"), 1);
     let other = hostile(folder.path(), "drops_one_in_a_hundred");
-    // Enough rows that the interval around no difference at all ends below the condition's bound, on a busy machine too.
+    // Enough rows that the confidence interval around zero ends below the condition's bound, on a busy machine too.
     let (mut host, _load) = host(20_000);
     let mut control = host.control();
     let condition = json!({ "promote_if": "disagreement < 0.1% and faults == 0", "after_ms": 1500 });
@@ -136,7 +136,7 @@ fn a_candidate_that_meets_its_condition_is_promoted_by_itself_and_one_that_does_
     host.stop();
 }
 
-/// The lower quartile: strangers only add to a cost.
+/// Returns the lower quartile: other guests only add to a cost.
 fn quartile(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values[values.len() / 4]

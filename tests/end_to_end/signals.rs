@@ -1,4 +1,4 @@
-//! However the host ends, the kernel is as it was before.
+//! After any end of the host, the kernel is as it was before.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ fn ends_at_random_moments(signal: Signal) {
     let before = kernel::held();
     let mut random = Random::new();
     let mut ready = 0;
-    // Moments before anything is loaded, while it attaches, and while events flow, on a slow machine too.
+    // Moments before anything is loaded, during the attachment, and while events flow, on a slow machine too.
     let mut first = Host::run(&["--output", "none"]);
     first.stop();
     let latest = 2 * first.started_in.as_millis() as u64;
@@ -45,7 +45,7 @@ fn ends_at_random_moments(signal: Signal) {
         if signal == Signal::TERM && was_ready {
             assert!(ended.success(), "round {round}, after {moment:?}: {ended}\n{}", host.stderr());
         }
-        // The kernel frees what nobody holds a little later.
+        // The kernel frees unreferenced objects with a delay.
         wait_for("the kernel to let go", Duration::from_secs(10), || {
             kernel::left_behind(&before, &kernel::held()).is_empty().then_some(())
         });
@@ -65,7 +65,7 @@ fn an_interrupt_drains_prints_the_ledger_and_ends_well_needs_root() {
     let mut host = Host::run(&["--probe", "file", "--pid", &load.pid().to_string(), "--output", "jsonl"]);
     load.go();
     assert_eq!(load.line(), "done");
-    // At once: what waits in the ring must still come out.
+    // Immediately: records that wait in the ring must still come out.
     host.signal(Signal::INT);
     let ended = host.wait();
     assert!(ended.success(), "{ended}: {}", host.stderr());
@@ -86,7 +86,7 @@ fn a_given_duration_is_kept_needs_root() {
     assert!((Duration::from_secs(1)..Duration::from_secs(10)).contains(&lasted), "{lasted:?}");
 }
 
-/// Enough randomness to choose a moment; the seed is the time, so that no two runs are alike.
+/// Enough randomness to choose a moment; the seed is the time, so that runs differ.
 struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! State goes over with a swap: counts that would be others if it were lost.
+//! State is handed over at a swap: counts would differ if it were lost.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ fn a_limit_per_second_holds_although_two_hundred_instances_took_turns_needs_root
     let seconds = report.wall_ns.div_ceil(1_000_000_000) + 1;
     let kept = status.ledger("file").kept;
     measured(&format!("{swaps} swaps in {:.1?}: {kept} rows kept, {PER_SECOND} a second", start.elapsed()));
-    // Which of the rows that may be kept are, is drawn; four deviations are added.
+    // The selection among the eligible rows is random; four deviations are added.
     let most = seconds * PER_SECOND;
     assert!(kept <= most + 4 * most.isqrt(), "{kept} rows were kept in {seconds} s");
     assert!(kept >= PER_SECOND, "{kept}");

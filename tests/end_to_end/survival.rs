@@ -1,6 +1,6 @@
-//! Every hostile guest in every slot, in random order, with good plugins between them: one process survives all of it.
+//! Every hostile guest in every slot, in random order, with good plugins between them: one process survives all of them.
 //!
-//! `SURVIVE_SECONDS` says how long (20 by default; `make survive` takes 600), `SURVIVE_SEED` repeats an order.
+//! `SURVIVE_SECONDS` sets the duration (20 by default; `make survive` takes 600), `SURVIVE_SEED` repeats an order.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,28 +19,28 @@ use crate::guests::{built_in, hostile, variant};
 
 const SLOTS: [&str; 3] = ["decoder.file", "sampler", "enricher.process"];
 const RATE: u64 = 5_000;
-/// Swaps of each slot with good plugins before memory is measured. The host remembers the last 256 swaps with their words, and may
-/// hold that much; nothing hostile is in a history then.
+/// Number of swaps of each slot with good plugins before memory is measured. The host keeps the last 256 swaps with their texts, and may
+/// use that much memory; no hostile plugin is in a history then.
 const ROUNDS: usize = 100;
 const SOON: Duration = Duration::from_secs(90);
 
-/// Numbers that a seed repeats (SplitMix64).
+/// A generator of numbers that a seed repeats (SplitMix64).
 struct Dice(u64);
 
-/// Files to load.
+/// The files to load.
 struct Shelf {
-    /// Two that do the same, for each slot.
+    /// Two equivalent plugins for each slot.
     good: BTreeMap<&'static str, [PathBuf; 2]>,
     hostile: Vec<PathBuf>,
 }
 
-/// Every guest once in every slot, in some order.
+/// Every guest once in every slot, in random order.
 struct Deck {
     cards: Vec<(PathBuf, &'static str)>,
     dealt: usize,
 }
 
-/// What was done.
+/// Counts of the moves.
 #[derive(Debug, Default)]
 struct Done {
     loaded: usize,
@@ -78,7 +78,7 @@ impl Shelf {
         }
     }
 
-    /// Good plugins in all slots, so often that no history knows another.
+    /// Loads good plugins into all slots, often enough that no history has another.
     fn settle(&self, control: &mut Control) {
         for round in 0..ROUNDS {
             for slot in SLOTS {
@@ -106,7 +106,7 @@ impl Deck {
     }
 }
 
-/// One move.
+/// Makes one move.
 fn act(shelf: &Shelf, deck: &mut Deck, dice: &mut Dice, control: &mut Control, done: &mut Done) {
     let slot = SLOTS[dice.roll(3) as usize];
     match dice.roll(16) {
@@ -233,7 +233,7 @@ fn one_process_survives_every_hostile_guest_in_every_slot_needs_root() {
         ledger.lost_in_ring
     ));
     assert_eq!((ledger.lost_in_ring, ledger.dropped_at_export), (0, 0), "{ledger:?}");
-    // One of them has the kernel drop everything, as long as it is there; opens of other processes are among the filtered.
+    // One of them has the kernel drop everything while it is live; opens of other processes are among the filtered.
     assert!(
         ledger.produced <= operations && operations <= ledger.produced + ledger.filtered_in_kernel,
         "{operations}: {ledger:?}"

@@ -1,4 +1,4 @@
-//! The sampler is replaced while events flow, and nothing is lost.
+//! The sampler is replaced while events flow, and no row is lost.
 
 use std::time::{Duration, Instant};
 
@@ -23,11 +23,11 @@ fn a_hundred_swaps_of_the_sampler_under_load_lose_nothing_needs_root() {
     load.go();
     let start = Instant::now();
     for swap in 0..SWAPS {
-        // Another policy each time, so that a swap that did nothing would show in what is kept.
+        // A different policy each time, so that a swap without effect would show in the kept rows.
         let config = format!("{{\"ratio\": {}, \"slow_ms\": 0}}", if swap % 2 == 0 { 0.5 } else { 0.25 });
         let loaded = host.load(&sampler, "sampler", Some(&config));
         assert!(loaded.status.success(), "swap {swap}: {}", stderr(&loaded));
-        // A second batch at least meets each policy.
+        // Each policy gets at least a second batch.
         std::thread::sleep(Duration::from_millis(40));
     }
     let lasted = start.elapsed();

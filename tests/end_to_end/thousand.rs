@@ -15,22 +15,22 @@ use crate::guests::{built_in, hostile, variant};
 
 const SWAPS: usize = 1_000;
 const RATE: u64 = 100_000;
-/// Between two swaps: about 3,000 records meet each plugin.
+/// Time between two swaps: about 3,000 records meet each plugin.
 const PACE: Duration = Duration::from_millis(30);
 /// Three seconds of records: two processors are shared by the load, the compiler and the path.
 const RING: &str = "[probes.file]\nenabled = true\nring_bytes = \"32MiB\"\n";
 
-/// What is loaded.
+/// The components to load.
 struct Shelf {
     samplers: [PathBuf; 2],
     rates: [PathBuf; 2],
     decoders: [PathBuf; 3],
     enrichers: [PathBuf; 4],
-    /// With the slot they go into; refused, or live until the next swap of their slot.
+    /// Each with its slot; refused, or live until the next swap of that slot.
     faulty: Vec<(PathBuf, &'static str)>,
 }
 
-/// What happened, swap by swap.
+/// The outcomes, swap by swap.
 #[derive(Default)]
 struct Record {
     pauses: Vec<u64>,
@@ -38,7 +38,7 @@ struct Record {
     unchanged: usize,
 }
 
-/// What the process holds.
+/// The resources that the process holds.
 #[derive(Debug, Clone, Copy)]
 struct Holding {
     rss_bytes: u64,
@@ -195,7 +195,7 @@ fn a_thousand_swaps_of_all_kinds_lose_nothing_pause_briefly_and_leave_nothing_be
     );
     assert!(late.rss_bytes <= early.rss_bytes + early.rss_bytes / 20, "{early:?} {late:?}");
     assert_eq!(late.descriptors, early.descriptors);
-    // Those that wait for what blocks come and go.
+    // Threads for blocking calls come and go.
     assert!(late.threads <= early.threads + 2, "{early:?} {late:?}");
     host.stop();
 }

@@ -1,4 +1,4 @@
-//! Without the privilege for BPF the very same path replays a capture, and says so.
+//! Without the privilege for BPF the same path replays a capture, and says so.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -11,7 +11,7 @@ use host_tests::turn::{Turn, skip, turn};
 
 const NOBODY: u32 = 65_534;
 
-/// The binary where nobody can reach it, wherever the repository lies.
+/// The binary where user `nobody` can reach it, wherever the repository is.
 struct Unprivileged {
     _turn: Turn,
     folder: tempfile::TempDir,
@@ -47,7 +47,7 @@ impl Unprivileged {
     }
 }
 
-/// Some machines let everyone load BPF programs.
+/// Whether this machine lets every user load BPF programs.
 fn is_allowed_anyway() -> bool {
     let allowed =
         fs::read_to_string(Path::new("/proc/sys/kernel/unprivileged_bpf_disabled")).is_ok_and(|text| text.trim() == "0");

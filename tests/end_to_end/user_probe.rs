@@ -20,7 +20,7 @@ fn a_probe_of_the_users_own_is_loaded_read_and_unloaded_needs_root() {
     assert!(loaded.status.success(), "{}", stderr(&loaded));
 
     let status = host.status_when("events of the user's probe", SOON, |status| {
-        // Whatever it watches, programs that run and files that are read will wake it.
+        // Programs that run and files that are read trigger any of the examples.
         let _ = Command::new("cat").arg("/proc/self/status").output();
         status.paths.iter().any(|path| path.probe == name && path.ledger.kept > 0)
     });
@@ -57,7 +57,7 @@ fn a_probe_that_was_asked_for_by_name_and_does_not_exist_is_an_error() {
     assert!(stderr(&output).contains("nonsense"), "{}", stderr(&output));
 }
 
-/// Compiles the example of a probe; the object and the name that the host will give it.
+/// Compiles the example of a probe; returns the object and its name in the host.
 fn example(folder: &Path) -> (PathBuf, String) {
     let sources = std::fs::read_dir(repository().join("examples/custom-probe")).unwrap();
     let is_source = |path: &PathBuf| path.to_string_lossy().ends_with(".bpf.c");

@@ -1,4 +1,4 @@
-//! Every input of the kept corpora, and for each target some thousand mutations of them: always the same ones.
+//! Every input of the stored corpora, and for each target some thousand mutations of them: always the same ones.
 
 #![forbid(unsafe_code)]
 
@@ -15,13 +15,13 @@ use fuzz::mutation::Mutations;
 use fuzz::{TARGETS, Target};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// Mutations of each target: a few seconds.
+/// Number of mutations of each target: a few seconds.
 const RUNS: usize = 100_000;
-/// What one input may take. A thousand times what it takes, so that a busy machine does not matter.
+/// Maximum time for one input. A thousand times the usual, so that a busy machine does not matter.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Addresses that this process may have: what asks for gigabytes because an input says so, dies of it.
+/// Maximum address space of this process: code that allocates gigabytes because an input claims them fails.
 const ADDRESSES: u64 = 4 << 30;
-/// Of all kept corpora together.
+/// Maximum size of all stored corpora together.
 const CORPUS_BYTES: usize = 200 << 10;
 
 #[test]
@@ -76,7 +76,7 @@ fn short_run(name: &str) {
     }
 }
 
-/// Keeps the input that something does not hold for, as `make fuzz` does.
+/// Checks an input, and stores it if the check fails, like `make fuzz`.
 fn holds(target: &Target, input: &[u8]) {
     let start = Instant::now();
     let outcome = catch_unwind(AssertUnwindSafe(|| (target.check)(input)));
@@ -90,7 +90,7 @@ fn holds(target: &Target, input: &[u8]) {
     panic!("{}: {wrong}; the input is kept in {}", target.name, kept.display());
 }
 
-/// The inputs of a target's corpus, in the order of their names.
+/// Returns the inputs of a target's corpus, in the order of their names.
 fn inputs(target: &str) -> Vec<Vec<u8>> {
     let archive = File::open(corpora().join(format!("{target}.tar.gz"))).unwrap();
     let mut archive = tar::Archive::new(GzDecoder::new(archive));

@@ -1,4 +1,4 @@
-//! A machine to boot: a kernel, what runs on it, and the lines that come back.
+//! A machine to boot: a kernel, the programs that run on it, and the lines that it prints.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use host_tests::target_folder;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Emulated, and perhaps beside other work.
+/// Maximum time of a machine: it is emulated, and perhaps beside other work.
 const LONG: Duration = Duration::from_secs(600);
-/// What was built to run there.
+/// The programs that were built to run there.
 const PROGRAMS: [&str; 4] = ["host", "kernel-guest", "load", "open-load"];
 
 /// A kernel, and programs for its processor.
@@ -25,10 +25,10 @@ pub(crate) struct Guest {
 // === impl Guest ===
 
 impl Guest {
-    /// A machine with the kernel of this name, such as `6.1/x86_64`.
+    /// Finds a machine with the kernel of this name, such as `6.1/x86_64`.
     ///
     /// # Errors
-    /// What is not here.
+    /// A kernel or program is missing.
     pub(crate) fn find(name: &str) -> Result<Self, String> {
         let kernel = Kernel::find(&target_folder().join("kernels"), name)
             .ok_or_else(|| format!("kernel {name} is not here: .ci/kernels fetches it"))?;
@@ -47,7 +47,7 @@ impl Guest {
         Ok(Self { kernel, programs })
     }
 
-    /// A disk with the programs, and the code of every plugin in the binary.
+    /// Creates a disk with the programs, and the code of every plugin in the binary.
     pub(crate) fn disk(&self) -> Disk {
         let mut disk = Disk::default();
         for name in PROGRAMS {
@@ -57,7 +57,7 @@ impl Guest {
         disk
     }
 
-    /// Boots with this disk and runs a command; its rows, and all that the console showed.
+    /// Boots with this disk and runs a command; returns its rows, and the output of the console.
     pub(crate) fn boot(&self, mut disk: Disk, command: &str) -> (Vec<Value>, String) {
         let folder = tempfile::tempdir().unwrap();
         let image = folder.path().join("disk");
@@ -73,7 +73,7 @@ impl Guest {
     }
 }
 
-/// The code of every plugin in the binary for a processor: emulated, it would take minutes to compile.
+/// Returns the code of every plugin in the binary for a processor: under emulation it would take minutes to compile.
 fn compiled(arch: Arch) -> Arc<TempDir> {
     static COMPILED: Mutex<Option<HashMap<&str, Arc<TempDir>>>> = Mutex::new(None);
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);

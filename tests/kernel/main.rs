@@ -14,7 +14,7 @@ use host_tests::turn::{measured, skip, turn};
 use guest::Guest;
 use table::{Row, Verdict};
 
-/// One old, one new, one of the other processor.
+/// One old kernel, one new, one of the other processor.
 const FEW: &str = "6.1/x86_64 7.3/x86_64 6.12/aarch64";
 
 #[test]
@@ -38,7 +38,7 @@ fn every_probe_counts_exactly_on_every_kernel() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// What one machine says of each probe.
+/// Returns the rows of one machine, one for each probe.
 fn probes(guest: &Guest) -> Vec<Row> {
     let Kernel { series, arch, .. } = &guest.kernel;
     let (said, console) = guest.boot(guest.disk(), "kernel-guest");

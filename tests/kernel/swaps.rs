@@ -1,4 +1,4 @@
-//! The whole of it on an ARM64 machine: default probes, a real collector, and a sampler that is replaced while events flow.
+//! The whole host on an ARM64 machine: default probes, a real collector, and a sampler that is replaced while events flow.
 
 use host_tests::target_folder;
 use host_tests::turn::{measured, skip, turn};
@@ -24,12 +24,12 @@ fn twenty_swaps_on_arm64_lose_nothing_on_the_way_to_a_collector() {
     disk.folder_of("/lib", &rotel.join("lib")).file("/bin/rotel-agent", &std::fs::read(rotel.join("rotel-agent")).unwrap());
     let sampler = plugins::component("sampler-ratio").unwrap().bytes;
     disk.file("/plugins/sampler-ratio.wasm", sampler);
-    // A section that nobody reads makes another component of it.
+    // An unused section makes another component of it.
     disk.file("/plugins/stranger/sampler-ratio.wasm", &[sampler, &[0, 2, 1, b'v']].concat());
 
     let (rows, console) = guest.boot(disk, "kernel-guest swaps");
     let [said] = rows.as_slice() else { panic!("no account:\n{console}") };
-    // Before the console, which is long.
+    // Before the console output, which is long.
     measured(&said.to_string());
     assert!(said["broken"].is_null(), "{said}\n{console}");
     let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{said}"));
@@ -45,6 +45,6 @@ fn twenty_swaps_on_arm64_lose_nothing_on_the_way_to_a_collector() {
     for path in ["exec", "file", "tcp", "http", "dns"] {
         assert!(said["paths"].as_array().unwrap().iter().any(|named| named == path), "{said}");
     }
-    // One for the component that was compiled there.
+    // One more for the component that was compiled there.
     assert_eq!(said["pauses_ns"].as_array().map(Vec::len), usize::try_from(SWAPS + 1).ok(), "{said}");
 }

@@ -1,4 +1,4 @@
-//! What a kernel made of a probe, and whether that is as it should be.
+//! The result of a probe on a kernel, and whether it is as expected.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -13,26 +13,26 @@ pub(crate) struct Row {
     pub(crate) said: Value,
 }
 
-/// What to think of it.
+/// The judgement of a row.
 pub(crate) enum Verdict {
-    /// Everything that happened was counted, by the best hooks.
+    /// Every event was counted, by the best hooks.
     Exact,
-    /// It was counted by lesser hooks, or this kernel cannot run the probe, as is known: and why.
+    /// The events were counted by lesser hooks, or this kernel cannot run the probe, for a known reason.
     Degraded(String),
-    /// And why.
+    /// The row is wrong, with the reason.
     Wrong(String),
 }
 
-/// What a series of kernels is known to lack.
+/// A known limitation of a series of kernels.
 struct Known {
     series: &'static str,
     arch: Option<Arch>,
     probe: &'static str,
-    /// One of the hooks that it is left with; none if it cannot run the probe.
+    /// One of the remaining hooks; None if it cannot run the probe.
     hook: Option<&'static str>,
 }
 
-/// One of the hooks of each probe where nothing is lacking.
+/// One of the hooks of each probe on a kernel without limitations.
 const BEST: [(&str, &str); 4] = [
     ("exec", "tp_btf/sched_process_exec"),
     ("file", "tp/syscalls/sys_enter_openat"),
@@ -41,7 +41,7 @@ const BEST: [(&str, &str); 4] = [
 ];
 
 const KNOWN: &[Known] = &[
-    // No storage in tasks and sockets for tracing programs before 5.13.
+    // Before 5.13 tracing programs have no storage in tasks and sockets.
     Known { series: "5.10", arch: None, probe: "exec", hook: Some("raw_tp/sched_process_exec") },
     Known { series: "5.10", arch: None, probe: "file", hook: Some("tp/syscalls/sys_enter_openat") },
     Known { series: "5.10", arch: None, probe: "l7", hook: Some("raw_tp/sys_exit") },
@@ -51,7 +51,7 @@ const KNOWN: &[Known] = &[
     Known { series: "6.1", arch: Some(Arch::Aarch64), probe: "l7", hook: Some("tp_btf/sys_exit") },
 ];
 
-/// All rows as a page.
+/// Formats all rows as a page.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut text = String::from(
         "# Kernels\n\nWhat `make test-kernels` saw in virtual machines, under loads of known counts. Generated; do not edit.\n\n\
@@ -114,7 +114,7 @@ impl Row {
         })
     }
 
-    /// What the host and the load do not agree about.
+    /// Returns the counts on which the host and the load disagree.
     fn miscounted(&self) -> Option<String> {
         let number = |key: &str| self.said[key].as_u64();
         if self.said["balanced"] != true || number("undecodable") != Some(0) {
@@ -123,14 +123,14 @@ impl Row {
         let excused = number("lost")? + number("missed")?;
         let short: u64 = self.counts().map(|(_, of, counted)| of.abs_diff(counted)).sum();
         let over = self.counts().any(|(_, of, counted)| counted > of);
-        // What the kernel did not run the program for is a loss that the ledger tells.
+        // Events for which the kernel did not run the program are losses that the ledger counts.
         if self.counts().next().is_some() && !over && (short == 0 || short <= excused) {
             return None;
         }
         Some(format!("{short} events are neither counted nor told as lost"))
     }
 
-    /// What happened, how often, and how often the host saw it.
+    /// Returns each kind of event, its number, and the number that the host saw.
     fn counts(&self) -> impl Iterator<Item = (&str, u64, u64)> {
         let list = self.said["counts"].as_array().into_iter().flatten();
         list.filter_map(|count| Some((count[0].as_str()?, count[1].as_u64()?, count[2].as_u64()?)))

@@ -51,7 +51,7 @@ const REQUESTS: [(&str, Shape, &str); 36] = [
     ("http proxy authorization", Shape::Word, "CONNECT h:443 HTTP/1.1\r\nHost: h\r\nProxy-Authorization: Basic {}\r\n\r\n"),
 ];
 
-/// Answers: the secret is in what the server says.
+/// Answers with the secret in the server's bytes.
 const ANSWERS: [(&str, Shape, &str); 8] = [
     ("http reason", Shape::Word, "HTTP/1.1 400 {}\r\nContent-Length: 0\r\n\r\n"),
     ("http location", Shape::Word, "HTTP/1.1 302 Found\r\nLocation: /next?token={}\r\nContent-Length: 0\r\n\r\n"),
@@ -67,7 +67,7 @@ const ANSWERS: [(&str, Shape, &str); 8] = [
     ("http authenticate", Shape::Word, "HTTP/1.1 401 No\r\nWWW-Authenticate: Digest nonce={}\r\nContent-Length: 0\r\n\r\n"),
 ];
 
-/// Every place, in a conversation of its own.
+/// Returns every place, in a conversation of its own.
 pub(crate) fn planted(first: usize) -> Vec<Planted> {
     let mut places: Vec<Place> = Vec::new();
     for (place, shape, request) in REQUESTS {
@@ -82,7 +82,7 @@ pub(crate) fn planted(first: usize) -> Vec<Planted> {
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// An ordinary exchange, by which the protocol is known, and then this one.
+/// Returns an ordinary exchange, by which the protocol is recognised, and then this one.
 fn exchange(request: &str, answer: &str) -> Talk {
     Talk::default().client("GET /health HTTP/1.1\r\nHost: h\r\n\r\n").server(OK).client(request).server(answer)
 }

@@ -1,5 +1,5 @@
-//! Secrets that are planted in everything that the host sees of programs and their conversations: by default none of them leaves, neither
-//! on standard output nor to a collector nor in `host requests`.
+//! Secrets that are planted in everything that the host sees of programs and their conversations: by default none of them is exported,
+//! neither on standard output nor to a collector nor in `host requests`.
 
 mod http;
 mod mysql;
@@ -16,37 +16,37 @@ use host_tests::turn::{measured, turn_as_root};
 
 use crate::play::{Listener, Talk};
 
-/// Places in which secrets are planted at least: a shorter list has lost some.
+/// Minimum number of places in which secrets are planted: a shorter list has lost some.
 const PLACES: usize = 153;
 
 /// A secret, and the conversation that carries it.
 struct Planted {
-    /// Where it stands.
+    /// The place of the secret.
     place: &'static str,
     secret: String,
     talk: Talk,
 }
 
-/// Where a secret is to stand, what it looks like, and the conversation that is made of it.
+/// The place of a secret, its shape, and the function that makes the conversation.
 type Place = (&'static str, Shape, Box<dyn Fn(&str) -> Talk>);
 
 /// The name of a protocol, and its conversations with secrets from this number on.
 type Protocol = (&'static str, fn(usize) -> Vec<Planted>);
 
-/// What a secret looks like.
+/// The shape of a secret.
 #[derive(Clone, Copy)]
 enum Shape {
-    /// `Zq017hunter2`: what somebody might choose.
+    /// `Zq017hunter2`: a password of a person.
     Word,
-    /// Sixteen digits, as of a card.
+    /// Sixteen digits, like a card number.
     Digits,
     /// 32 hexadecimal digits.
     Hex,
-    /// The key of an account in a cloud.
+    /// The key of a cloud account.
     Key,
-    /// Three parts in base64, as of a JSON Web Token.
+    /// Three parts in base64, like a JSON Web Token.
     Token,
-    /// An address of mail.
+    /// A mail address.
     Mail,
     /// A version 4 UUID.
     Uuid,
@@ -55,7 +55,7 @@ enum Shape {
 // === impl Shape ===
 
 impl Shape {
-    /// One that no other place has.
+    /// Returns a secret that no other place has.
     fn secret(self, number: usize) -> String {
         match self {
             Self::Word => format!("Zq{number:03}hunter2"),
@@ -109,7 +109,7 @@ fn no_planted_secret_leaves_by_default_needs_root() {
         let requests = host.settled_requests();
         let seen = requests.0.iter().filter(|request| request.protocol == protocol && request.server_port == listener.port);
         let seen: u64 = seen.map(|request| request.count).sum();
-        // A secret that the host did not look at proves nothing.
+        // A secret that the host did not see proves nothing.
         assert!(seen >= places.len() as u64, "{protocol}: {seen} requests of {}: {requests:#?}", places.len());
         all.extend(places.into_iter().map(|planted| (planted.place, planted.secret)));
     }
@@ -117,7 +117,7 @@ fn no_planted_secret_leaves_by_default_needs_root() {
     assert!(all.len() >= PLACES, "{} places", all.len());
 
     let requests = String::from_utf8(host.ask(&["requests", "--format", "json"]).stdout).unwrap();
-    // The end waits for what is still to be delivered.
+    // The stop waits for undelivered rows.
     let (lines, said) = host.stop();
     let sent = String::from_utf8_lossy(&sink.kept()).into_owned();
     assert!(lines.lines().count() >= all.len() && !sent.is_empty(), "{said}");

@@ -1,4 +1,4 @@
-//! MySQL and MariaDB: statements in every way of quoting, values that are bound, and what the server says.
+//! MySQL and MariaDB: statements in every way of quoting, bound values, and the server's answers.
 
 use crate::play::Talk;
 use crate::{Place, Planted, Shape};
@@ -37,7 +37,7 @@ const STATEMENTS: [(&str, Shape, &[u8]); 30] = [
     ("mysql second statement", Shape::Word, b"SELECT 1; SET @x = '{}'"),
 ];
 
-/// Every place, in a session of its own.
+/// Returns every place, in a session of its own.
 pub(crate) fn planted(first: usize) -> Vec<Planted> {
     let mut places: Vec<Place> = Vec::new();
     for (place, shape, statement) in STATEMENTS {
@@ -64,7 +64,7 @@ fn put(statement: &[u8], secret: &str) -> Vec<u8> {
     [&statement[..at], secret.as_bytes(), &statement[at + 2..]].concat()
 }
 
-/// A session: the log-in, one statement and its answer.
+/// Returns a session: the log-in, one statement and its answer.
 fn session(asked: &[u8], answered: &[u8]) -> Talk {
     let mut greeting = b"\x0a8.0.36\0".to_vec();
     greeting.extend(7_u32.to_le_bytes());

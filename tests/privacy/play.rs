@@ -1,9 +1,9 @@
-//! Conversations over loopback, both ends in this process, in step: what one end sends the other has read before it goes on.
+//! Conversations over loopback, both ends in this process, in step: an end goes on only after the other has read its bytes.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 
-/// Who says what, in order.
+/// The sender and the bytes of each step, in order.
 #[derive(Default)]
 pub(crate) struct Talk(pub(crate) Vec<(Side, Vec<u8>)>);
 
@@ -13,7 +13,7 @@ pub(crate) enum Side {
     Server,
 }
 
-/// Where conversations of one protocol are held.
+/// The listener for conversations of one protocol.
 pub(crate) struct Listener {
     socket: Socket,
     pub(crate) port: u16,
@@ -27,13 +27,13 @@ enum Socket {
 // === impl Talk ===
 
 impl Talk {
-    /// The client says this.
+    /// Adds bytes of the client.
     pub(crate) fn client(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.0.push((Side::Client, bytes.as_ref().to_vec()));
         self
     }
 
-    /// The server says this.
+    /// Adds bytes of the server.
     pub(crate) fn server(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.0.push((Side::Server, bytes.as_ref().to_vec()));
         self
@@ -43,7 +43,7 @@ impl Talk {
 // === impl Listener ===
 
 impl Listener {
-    /// Listens on a free port, by datagrams for `dns`.
+    /// Listens on a free port, with datagrams for `dns`.
     pub(crate) fn bind(protocol: &str) -> Self {
         let address = "127.0.0.1:0";
         if protocol == "dns" {
@@ -56,7 +56,7 @@ impl Listener {
         Self { socket: Socket::Tcp(socket), port }
     }
 
-    /// Holds a conversation on a connection of its own, and closes it.
+    /// Plays a conversation on a connection of its own, and closes it.
     pub(crate) fn play(&self, talk: &Talk) {
         match &self.socket {
             Socket::Tcp(listener) => {

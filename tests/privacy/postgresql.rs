@@ -1,4 +1,4 @@
-//! PostgreSQL: statements in every way of quoting, values that are bound, and what the server says.
+//! PostgreSQL: statements in every way of quoting, bound values, and the server's answers.
 
 use crate::play::Talk;
 use crate::{Place, Planted, Shape};
@@ -51,7 +51,7 @@ const STATEMENTS: [(&str, Shape, &str); 40] = [
     ("postgresql second statement", Shape::Word, "SELECT 1; SET x = {}; SELECT '{}'"),
 ];
 
-/// Every place, in a session of its own.
+/// Returns every place, in a session of its own.
 pub(crate) fn planted(first: usize) -> Vec<Planted> {
     let mut places: Vec<Place> = Vec::new();
     for (place, shape, statement) in STATEMENTS {
@@ -84,7 +84,7 @@ pub(crate) fn planted(first: usize) -> Vec<Planted> {
     crate::planted(first, places)
 }
 
-/// A session: the log-in, one statement and its answer.
+/// Returns a session: the log-in, one statement and its answer.
 fn session(asked: &[u8], answered: &[u8]) -> Talk {
     let parameter = message(b'S', b"standard_conforming_strings\0on\0");
     Talk::default().client(startup("u")).server(ready(&parameter)).client(asked).server(answered)

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::Shape;
 
-/// How a secret is given to a program.
+/// The ways to give a secret to a program.
 const ARGUMENTS: [(&str, &[&str]); 6] = [
     ("argument", &["{}"]),
     ("argument of a flag", &["--password", "{}"]),
@@ -14,13 +14,13 @@ const ARGUMENTS: [(&str, &[&str]); 6] = [
     ("argument in JSON", &["{\"key\":\"{}\"}"]),
 ];
 
-/// Runs a program with each secret in its arguments, and one with a secret in its environment; the places and the secrets.
+/// Runs a program with each secret in its arguments, and one with a secret in its environment; returns the places and the secrets.
 pub(crate) fn run(first: usize) -> Vec<(&'static str, String)> {
     let mut planted = Vec::new();
     for (index, (place, arguments)) in ARGUMENTS.into_iter().enumerate() {
         let secret = Shape::Word.secret(first + index);
         let arguments = arguments.iter().map(|argument| argument.replace("{}", &secret));
-        // `true` takes whatever it is given.
+        // `true` accepts any arguments.
         assert!(Command::new("true").args(arguments).stdin(Stdio::null()).status().unwrap().success());
         planted.push((place, secret));
     }

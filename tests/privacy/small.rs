@@ -72,7 +72,7 @@ pub(crate) fn memcached(first: usize) -> Vec<Planted> {
     crate::planted(first, places)
 }
 
-/// Records of DNS. The name that is asked for is what a lookup is about, and leaves.
+/// Records of DNS. The requested name is the subject of a lookup, and is exported.
 pub(crate) fn dns(first: usize) -> Vec<Planted> {
     let text = |secret: &str| [&[secret.len() as u8][..], secret.as_bytes()].concat();
     let places: Vec<Place> = vec![
@@ -95,7 +95,7 @@ fn command(words: &[&str], secret: &str) -> Vec<u8> {
     bytes
 }
 
-/// A question for `host.test`, and one record of this kind in its answer.
+/// Returns a question for `host.test`, and one record of this kind in its answer.
 fn lookup(kind: u16, data: &[u8]) -> Talk {
     let question = [&b"\x04host\x04test\0"[..], &kind.to_be_bytes(), &[0, 1]].concat();
     let head = |flags: u16, answers: u16| {

@@ -1,6 +1,6 @@
-//! Situations that broke this program, or one like it: a folder each, with what goes in, what is true, and where it was first told of.
+//! Situations that broke this program, or a similar one: a folder each, with the input, the truth, and where it was first reported.
 //!
-//! [README.md](README.md) says how to add one.
+//! [README.md](README.md) describes how to add one.
 
 mod component_that_takes_a_compiler_minutes;
 mod answer_read_by_splice;
@@ -27,20 +27,20 @@ use std::process::Command;
 use host_tests::daemon::Host;
 use host_tests::{repository, target_folder};
 
-/// A host that sees the requests of this machine, and sends its rows nowhere.
+/// Starts a host that sees the requests of this machine, and sends its rows nowhere.
 fn host() -> Host {
     Host::run(&["--probe", "l7", "--output", "none"])
 }
 
-/// A host that sees the requests of this machine, and writes a line of JSON for each.
+/// Starts a host that sees the requests of this machine, and writes a line of JSON for each.
 fn host_with_rows() -> Host {
     Host::run(&["--probe", "l7", "--output", "jsonl"])
 }
 
-/// The lines that a host has written, once `condition` holds of them.
+/// Returns the lines that a host has written, once `condition` holds for them.
 ///
 /// # Panics
-/// If it does not within half a minute.
+/// `condition` does not hold within half a minute.
 fn rows_when(host: &Host, what: &str, condition: impl Fn(&[serde_json::Value]) -> bool) -> Vec<serde_json::Value> {
     host_tests::wait_for(what, std::time::Duration::from_secs(30), || {
         let rows: Vec<serde_json::Value> = host.stdout().lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -48,12 +48,12 @@ fn rows_when(host: &Host, what: &str, condition: impl Fn(&[serde_json::Value]) -
     })
 }
 
-/// A file of a report.
+/// Returns a file of a report.
 fn file(report: &str, name: &str) -> PathBuf {
     repository().join("tests/reports").join(report).join(name)
 }
 
-/// A command that runs a Python script of a report, with the clients that `.ci/setup test` installs; None where there are none.
+/// Returns a command that runs a Python script of a report, with the clients that `.ci/setup test` installs; None without them.
 fn python(report: &str, script: &str) -> Option<Command> {
     let python = Some(target_folder().join("clients/bin/python")).filter(|python| python.is_file());
     if python.is_none() {
@@ -64,10 +64,10 @@ fn python(report: &str, script: &str) -> Option<Command> {
     Some(command)
 }
 
-/// Runs a command to its end; what it wrote to standard output.
+/// Runs a command to its end; returns its standard output.
 ///
 /// # Panics
-/// If it fails.
+/// The command fails.
 fn output(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -9,7 +9,7 @@ use host_tests::{repository, target_folder};
 
 use crate::{exact, faults, host};
 
-/// A Python that knows gRPC; `.ci/setup test` makes it.
+/// Returns a Python with gRPC; `.ci/setup test` installs it.
 fn python() -> Option<PathBuf> {
     Some(target_folder().join("grpc/bin/python")).filter(|python| python.is_file())
 }

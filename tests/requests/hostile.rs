@@ -1,5 +1,5 @@
-//! Conversations of real servers that go wrong in every way that can be thought of, along the whole path: router, decoders in their
-//! sandbox, metrics, sampler. `HOSTILE=1000000` is how many for each protocol; `make hostile` takes a million.
+//! Conversations of real servers with every kind of error, along the whole path: router, decoders in their sandbox, metrics, sampler.
+//! `HOSTILE=1000000` sets their number for each protocol; `make hostile` takes a million.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,16 +15,16 @@ use host_tests::process;
 use host_tests::turn::{measured, turn};
 use plugin_sdk::testing::Mutations;
 
-/// Conversations of one capture file.
+/// Number of conversations of one capture file.
 const CHUNK: u64 = 50_000;
-/// Conversations that share a run.
+/// Number of conversations that share a run.
 const TOGETHER: u64 = 16;
-/// Where a record has its connection.
+/// The bytes of a record that hold its connection.
 const CONNECTION: std::ops::Range<usize> = 8..16;
-/// What all connections of a decoder may hold is some MiB; what has gone by since the first chunk is some thousand.
+/// Maximum growth of memory: all connections of a decoder may hold some MiB, and some thousand have passed since the first chunk.
 const MOST_GROWTH: u64 = 64 << 20;
 
-/// What became of them.
+/// The sums of the ledgers.
 #[derive(Debug, Default)]
 struct Sum {
     records: u64,
@@ -35,7 +35,7 @@ struct Sum {
 #[test]
 fn mutated_conversations_of_every_protocol_hurt_nobody() {
     let _turn = turn();
-    // As the binary does: else what is measured is how many heaps there are.
+    // Like in the binary: else the measurement would depend on the number of heaps.
     host_kernel::one_heap();
     let count = std::env::var("HOSTILE").map_or(3_000, |count| count.parse().expect("HOSTILE is a number"));
     let state = tempfile::tempdir().unwrap();
@@ -61,13 +61,13 @@ fn mutated_conversations_of_every_protocol_hurt_nobody() {
     }
 }
 
-/// What is resident once what is free was given back.
+/// Returns the resident memory after free memory was returned to the system.
 fn memory() -> u64 {
     host_kernel::give_back();
     process::rss_bytes(std::process::id())
 }
 
-/// The records of a recording by connection, in their order; and the probe that wrote them.
+/// Returns the records of a recording by connection, in order; and the probe that wrote them.
 fn conversations(recording: &Path) -> (CapturedProbe, Vec<Vec<Vec<u8>>>) {
     let file = File::open(recording).unwrap_or_else(|error| panic!("{}: {error}", recording.display()));
     let mut reader = Reader::new(BufReader::new(file)).unwrap();

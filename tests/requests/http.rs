@@ -27,7 +27,7 @@ fn http_requests_are_counted_exactly_at_both_ends_needs_root() {
         exact(&host, &format!("nginx, {role}"), &of, 4 * SENT);
         let status = |status: &str| of.filter(|request| request.status == status).count();
         assert_eq!((status("200"), status("404"), status("500")), (2 * SENT, SENT, SENT), "{of:#?}");
-        // To a server, what it does not have is no error of its own.
+        // A missing page is not an error of the server.
         assert_eq!(of.errors(), if role == "server" { SENT } else { 2 * SENT });
         assert!(of.0.iter().all(|request| request.method == "GET"), "{of:#?}");
         assert_eq!(of.filter(|request| request.route == "/users/{id}").count(), SENT, "{of:#?}");

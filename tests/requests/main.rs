@@ -1,4 +1,4 @@
-//! Requests of real clients to real servers, as the host counts them and as the clients do.
+//! Requests of real clients to real servers: the host's counts against the clients'.
 
 mod dns;
 mod grpc;
@@ -18,18 +18,18 @@ use host_tests::daemon::{Host, Status};
 use host_tests::requests::{Requests, client, number_after};
 use host_tests::turn::measured;
 
-/// A host that sees the requests of this machine.
+/// Starts a host that sees the requests of this machine.
 fn host() -> Host {
     Host::run(&["--probe", "l7", "--output", "none"])
 }
 
-/// Holds what the host counted against what a client did. Nothing may be missing but what the ledger says was lost; with nothing
-/// lost the counts are equal.
+/// Compares the host's counts with the number that a client sent. Only losses in the ledger may be missing; without losses the counts are
+/// equal.
 fn exact(host: &Host, what: &str, counted: &Requests, sent: u64) {
     exact_by(host, what, counted, sent, 1);
 }
 
-/// The same where one record may tell of so many requests.
+/// The same if one record may carry this many requests.
 fn exact_by(host: &Host, what: &str, counted: &Requests, sent: u64, per_record: u64) {
     let status = host.status();
     let lost: u64 = status.paths.iter().map(|path| path.ledger.lost_in_ring).sum();
@@ -42,28 +42,29 @@ fn exact_by(host: &Host, what: &str, counted: &Requests, sent: u64, per_record: 
     }
 }
 
-/// Holds the median of what the host saw at the client's end against the client's own: within a tenth, or 50 us.
+/// Compares the median that the host saw at the client's end with the client's own: within a tenth, or 50 us.
 fn close(what: &str, ours: &Requests, theirs: Duration) {
     let ours = ours.median();
     measured(&format!("{what}: median {theirs:?}, as the host has it {ours:?}"));
     assert!(ours.abs_diff(theirs) <= Duration::from_micros(50).max(theirs / 10), "{what}: {theirs:?}, and not {ours:?}");
 }
 
-/// The middle one of durations in microseconds, of which each line has one in this place.
+/// Returns the median of durations in microseconds, one per line in this column.
 fn median_of(lines: &str, place: usize) -> Duration {
     let mut all: Vec<u64> = lines.lines().map(|line| line.split_whitespace().nth(place).unwrap().parse().unwrap()).collect();
     all.sort_unstable();
     Duration::from_micros(all[all.len() / 2])
 }
 
-/// What wrk says of the requests that it made.
+/// The report of wrk on its requests.
 struct Wrk {
     requests: u64,
     median: Duration,
 }
 
 impl Wrk {
-    /// Runs it with four connections for so many seconds. It cuts off at the end: what is under way then is answered, but not counted.
+    /// Runs it with four connections for this many seconds. It stops abruptly at the end: requests under way then are answered, but not
+    /// counted.
     fn run(url: &str, seconds: u32) -> Self {
         let said = client("wrk", &["-t1", "-c4", &format!("-d{seconds}"), "--latency", url]);
         let line = said.lines().find(|line| line.trim_start().starts_with("50%")).unwrap();
@@ -73,13 +74,13 @@ impl Wrk {
         Self { requests, median: Duration::from_secs_f64(median) }
     }
 
-    /// Whether these are its requests: those that it counts, and two of each connection at most beside them.
+    /// Whether this number fits its requests: those that it counts, and at most two more of each connection.
     fn has_made(&self, requests: u64) -> bool {
         (self.requests..=self.requests + 8).contains(&requests)
     }
 }
 
-/// Faults of all plugins.
+/// Returns the faults of all plugins.
 fn faults(status: &Status) -> u64 {
     status.paths.iter().flat_map(|path| &path.plugins).map(|plugin| plugin.traps).sum()
 }

@@ -6,7 +6,7 @@ use host_tests::turn::turn_as_root;
 
 use crate::{close, exact, faults, host, median_of};
 
-/// The lines that pgbench wrote, one for each transaction, into files whose names begin so.
+/// Returns the lines that pgbench wrote, one for each transaction, into files with this prefix.
 fn transactions(server: &Server, prefix: &str) -> String {
     let folder = server.path("");
     let ours = |file: &std::fs::DirEntry| file.file_name().to_string_lossy().starts_with(&format!("{prefix}."));

@@ -8,13 +8,13 @@ use host_tests::turn::turn_as_root;
 
 use crate::{close, exact, exact_by, faults, host};
 
-/// Runs it; what it says: a line of values for each command.
+/// Runs it; returns its output: a line of values for each command.
 fn benchmark(port: u16, pipeline: &str, sent: u64) -> String {
     let (port, sent) = (port.to_string(), sent.to_string());
     client("redis-benchmark", &["-p", &port, "-t", "set,get", "-n", &sent, "-c", "4", "-P", pipeline, "--csv"])
 }
 
-/// The median in a line of `redis-benchmark --csv`: `"GET","90000.00","0.030","0.008","0.023",..`, in milliseconds.
+/// Returns the median in a line of `redis-benchmark --csv`: `"GET","90000.00","0.030","0.008","0.023",..`, in milliseconds.
 fn median(said: &str, command: &str) -> Duration {
     let line = said.lines().find(|line| line.starts_with(&format!("\"{command}\""))).unwrap_or_else(|| panic!("{said}"));
     let median: f64 = line.split(',').nth(4).unwrap().trim_matches('"').parse().unwrap();
@@ -34,7 +34,7 @@ fn redis_commands_are_counted_exactly_at_both_ends_needs_root() {
         close(&format!("redis-benchmark, {command}"), &of, median(&said, command));
     }
     for role in ["server", "client"] {
-        // It asks for the configuration as well.
+        // The benchmark asks for the configuration as well.
         let of = requests.of("redis", role, server.port).filter(|request| ["GET", "SET"].contains(&request.method.as_str()));
         exact(&host, &format!("redis, {role}"), &of, 2 * SENT);
         assert_eq!(of.errors(), 0);

@@ -35,10 +35,10 @@ fn a_swap_of_the_http_decoder_under_wrk_loses_and_doubles_no_request_needs_root(
     assert!(counts.iter().all(|&count| wrk.has_made(count)), "{counts:?} of {}", wrk.requests);
 }
 
-/// Replaces the decoder by itself under another digest, again and again while there is load; what the load said, and how often.
+/// Replaces the decoder by itself under another digest, again and again during a load; returns the load's result, and the number of swaps.
 fn swapping<T: Send>(host: &Host, load: impl FnOnce() -> T + Send) -> (T, usize) {
     let folder = tempfile::tempdir().unwrap();
-    // The same decoder under another digest: an empty custom section more.
+    // The same decoder under another digest: with an additional empty custom section.
     let bundled = plugins::component("decoder-http").unwrap().bytes;
     let files = [0_u8, 1].map(|number| {
         let file = folder.path().join(format!("decoder-http-{number}.wasm"));
@@ -46,7 +46,7 @@ fn swapping<T: Send>(host: &Host, load: impl FnOnce() -> T + Send) -> (T, usize)
         std::fs::write(&file, [bundled, &section].concat()).unwrap();
         file
     });
-    // Compiled before there is load: a compiler takes what a load leaves it.
+    // Compiled before the load starts: a compiler gets only the time that a load leaves.
     for file in &files {
         let loaded = host.load(file, "decoder.http", None);
         assert!(loaded.status.success(), "{}", host_tests::daemon::stderr(&loaded));
@@ -66,7 +66,7 @@ fn swapping<T: Send>(host: &Host, load: impl FnOnce() -> T + Send) -> (T, usize)
     (said, swaps)
 }
 
-/// What the host counted at the server's end and at the client's; nothing was lost meanwhile.
+/// Returns the host's counts at the server's end and at the client's, and checks that nothing was lost meanwhile.
 fn counts(host: &Host, server: &Server) -> [u64; 2] {
     let requests = host.settled_requests();
     let status = host.status();

@@ -1,4 +1,4 @@
-//! What a person sees of requests: `host run` on a terminal of 80 columns, with real traffic.
+//! The view of requests on a terminal: `host run` with 80 columns and real traffic.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -18,26 +18,26 @@ use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 const WIDTH: u16 = 80;
 const HEIGHT: u16 = 24;
-/// What the program under test ends each frame with.
+/// The bytes that end each frame of the program under test.
 const FRAME_END: &[u8] = b"\x1b[?2026l";
 const CTRL_C: &[u8] = b"\x03";
 
-/// A terminal, with somebody who looks at it.
+/// A terminal with a thread that reads its screen.
 struct Terminal {
     keyboard: File,
-    /// The end that programs have.
+    /// The end for programs.
     program: OwnedFd,
     seen: Arc<Mutex<Seen>>,
     eyes: JoinHandle<()>,
 }
 
 struct Seen {
-    /// Larger than the terminal says it is: what is too long is not cut off, but found to be too long.
+    /// Larger than the reported size of the terminal: a line that is too long is not cut, but detected.
     screen: vt100::Parser,
     frames: Vec<Frame>,
 }
 
-/// What stood on the screen when a frame was complete.
+/// The content of the screen when a frame was complete.
 #[derive(Debug, Clone)]
 struct Frame(Vec<String>);
 
@@ -72,7 +72,7 @@ impl Terminal {
         Self { keyboard, program, seen, eyes }
     }
 
-    /// Makes a command a program of this terminal, which gets the signals of its keys.
+    /// Runs a command as a program of this terminal, which gets the signals of its keys.
     fn of(&self, command: &mut Command) {
         let end = || Stdio::from(self.program.try_clone().unwrap());
         let mut here = Command::new("setsid");
@@ -82,7 +82,7 @@ impl Terminal {
         *command = here;
     }
 
-    /// The first frame from number `from` on that answers to a condition, and its number.
+    /// Returns the first frame from number `from` on that satisfies a condition, and its number.
     fn frame(&self, what: &str, from: usize, condition: impl Fn(&Frame) -> bool) -> (usize, Frame) {
         const WITHIN: Duration = Duration::from_secs(30);
         let start = Instant::now();
@@ -97,7 +97,7 @@ impl Terminal {
         }
     }
 
-    /// Everything that was seen, once no program has the terminal any more.
+    /// Returns all frames, once no program has the terminal open.
     fn close(self) -> Seen {
         let Self { keyboard, program, seen, eyes } = self;
         drop(program);
@@ -107,7 +107,7 @@ impl Terminal {
     }
 }
 
-/// Reads what a terminal shows until nobody writes to it any more, which is an error.
+/// Reads the output of a terminal until no program writes to it any more, which is an error.
 fn look(mut terminal: File, seen: &Mutex<Seen>) {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
@@ -133,13 +133,13 @@ fn rows(screen: &vt100::Screen) -> Vec<String> {
 // === impl Frame ===
 
 impl Frame {
-    /// The lines below the name of a service.
+    /// Returns the lines below the name of a service.
     fn lines(&self, service: &str) -> Vec<Line> {
         let below = self.0.iter().skip_while(|row| row.trim_end() != service).skip(1);
         below.take_while(|row| row.starts_with("  ") && !row.starts_with("  and ")).map(|row| Line::read(row)).collect()
     }
 
-    /// The line of one status of a service.
+    /// Returns the line of one status of a service.
     fn status(&self, service: &str, status: &str) -> Option<Line> {
         self.lines(service).into_iter().find(|line| line.status == status)
     }
@@ -176,7 +176,7 @@ fn duration(number: &str, unit: &str) -> Duration {
     Duration::from_secs_f64(number.parse::<f64>().unwrap() * seconds)
 }
 
-/// Two clients ask, so that the server is busier than either; gives how many requests the server failed.
+/// Sends requests from two clients, so that the server is busier than either; returns the number of requests that the server failed.
 fn traffic(port: u16) -> u64 {
     let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
     for (path, count) in [("/users/42", "200"), ("/missing", "60"), ("/broken", "20")] {
@@ -206,7 +206,7 @@ fn host_run_on_a_terminal_shows_requests_until_ctrl_c_and_leaves_it_as_it_was_ne
     assert_eq!(headings, ["METHOD", "ROUTE", "STATUS", "PER", "S", "ERRORS", "P50", "P99"]);
     let lines = frame.lines(&service);
     let told: Vec<_> = lines.iter().map(|line| (&*line.method, &*line.route, &*line.status, line.errors)).collect();
-    // To a server, what it does not have is no error of its own.
+    // A missing page is not an error of the server.
     assert_eq!(told, [("GET", "/users/{id}", "200", 0), ("GET", "/*", "404", 0), ("GET", "/broken", "500", failed)]);
     for line in &lines {
         assert!(Duration::ZERO < line.p50 && line.p50 <= line.p99 && line.p99 < Duration::from_secs(1), "{line:?}");

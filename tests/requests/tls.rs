@@ -16,7 +16,7 @@ fn https_requests_are_counted_exactly_at_both_ends_needs_root() {
     const SENT: u64 = 5_000;
     let server = Server::nginx(true);
     let host = host();
-    // Its library is loaded by now; the client's is found when the client begins, or because nginx has the same.
+    // The server's library is loaded by now; the client's is found when the client starts, or because nginx has the same.
     let url = format!("https://127.0.0.1:{}/ok", server.port);
     client("h2load", &["--h1", "-n", &SENT.to_string(), "-c", "2", &url]);
     let requests = host.settled_requests();
@@ -70,7 +70,7 @@ fn requests_of_hey_to_a_go_server_have_the_statuses_that_it_reports_needs_root()
     assert_eq!(faults(&host.status()), 0);
 }
 
-/// A server in Go, built for the occasion; None without Go. `/ok` answers 200, all else 404.
+/// Builds and starts a server in Go; None without Go. `/ok` answers 200, all else 404.
 fn go_server() -> Option<Server> {
     let go = Some(target_folder().join("go/bin/go")).filter(|go| go.is_file()).or_else(|| find("go"))?;
     let folder = tempfile::tempdir().unwrap();

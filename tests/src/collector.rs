@@ -16,7 +16,7 @@ pub struct Collector {
     http: u16,
 }
 
-/// What a collector has received since it was first started.
+/// Counts of everything that a collector has received since it was first started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Received {
     /// Spans.
@@ -30,14 +30,14 @@ pub struct Received {
 // === impl Collector ===
 
 impl Collector {
-    /// Starts a collector on two free ports of loopback; None if it is not installed, which is said as a skip.
+    /// Starts a collector on two free ports of loopback; None if it is not installed, which is reported as a skip.
     #[must_use]
     pub fn start() -> Option<Self> {
         if !agent().exists() {
             crate::turn::skip("needs rotel, which `make setup` could not install");
             return None;
         }
-        // Both are held until both are known, so that they differ.
+        // Both ports are bound until both are known, so that they differ.
         let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let [grpc, http] = free.each_ref().map(|listener| listener.local_addr().unwrap().port());
         drop(free);
@@ -49,7 +49,7 @@ impl Collector {
     /// Starts it again after [`Collector::stop`], on the same ports.
     ///
     /// # Panics
-    /// If it does not listen within a minute.
+    /// The collector does not listen within a minute.
     pub fn resume(&mut self) {
         let log = File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
         let mut command = Command::new(agent());
@@ -63,7 +63,7 @@ impl Collector {
         wait_for("the collector", Duration::from_secs(60), || (listens(self.grpc) && listens(self.http)).then_some(()));
     }
 
-    /// Ends it; its ports are free until [`Collector::resume`]. What it has taken it has counted.
+    /// Ends it; its ports are free until [`Collector::resume`]. Everything that it accepted is counted.
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM);
@@ -71,19 +71,19 @@ impl Collector {
         }
     }
 
-    /// Its gRPC endpoint.
+    /// Returns its gRPC endpoint.
     #[must_use]
     pub fn grpc(&self) -> String {
         format!("http://127.0.0.1:{}", self.grpc)
     }
 
-    /// Its HTTP endpoint.
+    /// Returns its HTTP endpoint.
     #[must_use]
     pub fn http(&self) -> String {
         format!("http://127.0.0.1:{}", self.http)
     }
 
-    /// What it has received.
+    /// Returns the counts of everything it has received.
     #[must_use]
     pub fn received(&self) -> Received {
         let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
@@ -107,7 +107,7 @@ impl Drop for Collector {
     }
 }
 
-/// `ROTEL_BIN`, or what `make setup` fetched.
+/// Returns the binary: `ROTEL_BIN`, or the one that `make setup` fetched.
 fn agent() -> PathBuf {
     std::env::var_os("ROTEL_BIN").map_or_else(|| repository().join("target/rotel/rotel-agent"), PathBuf::from)
 }

@@ -1,4 +1,4 @@
-//! Who is compared in `make bench-peers`: each traces openat of one process with path and latency.
+//! The contenders of `make bench-peers`: each traces openat of one process with path and latency.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -15,21 +15,21 @@ use crate::{kernel, process, wait_for};
 /// A tracer, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Contender {
-    /// Nobody traces: what the traced program costs by itself.
+    /// No tracer: the cost of the traced program by itself.
     Untraced,
     /// The bare C reader in tests/benches/limit.
     Limit,
     /// `host`, a Wasm decoder and sampler that keep everything, a Wasm enricher, OTLP to a sink.
     Ours,
-    /// As `Ours`, but the sampler keeps one in ten.
+    /// Like `Ours`, but the sampler keeps one in ten.
     OursSampled,
-    /// From Debian's libbpf-tools.
+    /// opensnoop of Debian's libbpf-tools.
     Opensnoop,
-    /// From Debian.
+    /// bpftrace of Debian.
     Bpftrace,
 }
 
-/// A contender at work.
+/// A running contender.
 pub struct Running {
     agent: Agent,
 }
@@ -41,22 +41,22 @@ enum Agent {
     Tool(Child, PathBuf),
 }
 
-/// What a contender says of its own losses.
+/// A contender's own report of its losses.
 #[derive(Debug, Clone, Copy)]
 pub struct Account {
-    /// Events that it got, if it counts them.
+    /// Number of events that it got, if it counts them.
     pub got: Option<u64>,
-    /// Events that it says it lost.
+    /// Number of events that it reports as lost.
     pub lost: u64,
 }
 
 // === impl Contender ===
 
 impl Contender {
-    /// All, in the order of a round.
+    /// All contenders, in the order of a round.
     pub const ALL: [Self; 6] = [Self::Untraced, Self::Limit, Self::Ours, Self::OursSampled, Self::Opensnoop, Self::Bpftrace];
 
-    /// As in the table.
+    /// Returns its name in the table.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -72,7 +72,7 @@ impl Contender {
     /// Starts it on the process `pid` and waits until it traces.
     ///
     /// # Panics
-    /// If it cannot be started.
+    /// The contender cannot be started.
     #[must_use]
     pub fn start(self, pid: u32, limit: &Path, sink: &Sink) -> Running {
         let pid = pid.to_string();
@@ -113,7 +113,7 @@ fn host(pid: &str, sink: &Sink, ratio: &str) -> Host {
     })
 }
 
-/// Starts a tool that says nothing when it is ready: it is when its programs are in the kernel and no more come.
+/// Starts a tool that does not report when it is ready: it is once its programs are in the kernel and their number is stable.
 fn tool(command: &mut Command, pid: &str) -> Agent {
     let talk = std::env::temp_dir().join(format!("host-bench-{}-{pid}", std::process::id()));
     let before = kernel::held().programs.len();
@@ -143,19 +143,19 @@ impl Drop for Agent {
 // === impl Running ===
 
 impl Running {
-    /// CPU nanoseconds of the tracer so far.
+    /// Returns the CPU nanoseconds of the tracer so far.
     #[must_use]
     pub fn cpu_ns(&self) -> u64 {
         self.pid().map_or(0, process::cpu_ns)
     }
 
-    /// Resident memory of the tracer, bytes.
+    /// Returns the resident memory of the tracer, bytes.
     #[must_use]
     pub fn rss_bytes(&self) -> u64 {
         self.pid().map_or(0, process::rss_bytes)
     }
 
-    /// Waits until the tracer has worked off what it has: until it needs less than 1 % of a CPU.
+    /// Waits until the tracer has processed its events: until it needs less than 1 % of a CPU.
     pub fn settle(&self) {
         for _ in 0..100 {
             let before = self.cpu_ns();
@@ -174,10 +174,10 @@ impl Running {
         }
     }
 
-    /// Ends the tracer and takes its account.
+    /// Ends the tracer and returns its report.
     ///
     /// # Panics
-    /// If it gives none.
+    /// The tracer gives no report.
     #[must_use]
     pub fn stop(mut self) -> Account {
         match &mut self.agent {
@@ -200,7 +200,7 @@ impl Running {
                 child.wait().unwrap();
                 let said = fs::read_to_string(&*talk).unwrap();
                 let _ = fs::remove_file(talk);
-                // Both say "Lost N events".
+                // Both print "Lost N events".
                 let counts = said.to_lowercase();
                 let counts =
                     counts.split("lost ").skip(1).filter_map(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());

@@ -1,4 +1,4 @@
-//! The control socket as a program speaks to it: one connection, kept open, without a process for each question.
+//! A client of the control socket: one connection, kept open, without a process for each request.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -13,22 +13,22 @@ pub struct Control {
     stream: Option<BufReader<UnixStream>>,
 }
 
-/// What the host said no to, in its own words.
+/// The host's refusal, in its own words.
 pub type Refused = String;
 
-/// The longest that the host takes for an answer; a component of a hundred megabytes is read meanwhile.
+/// Maximum time for an answer; a component of a hundred megabytes is read meanwhile.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 // === impl Control ===
 
 impl Control {
-    /// Speaks to the host at this socket; nothing is opened yet.
+    /// Creates a client of the host at this socket; it does not connect yet.
     #[must_use]
     pub const fn new(socket: PathBuf) -> Self {
         Self { socket, stream: None }
     }
 
-    /// Loads a plugin out of a file into a slot; what is live then.
+    /// Loads a plugin from a file into a slot; returns the live plugin.
     ///
     /// # Errors
     /// The host refuses.
@@ -43,7 +43,7 @@ impl Control {
     /// Makes an earlier generation of a slot live again.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no earlier generation.
     pub fn rollback(&mut self, slot: &str) -> Result<Value, Refused> {
         self.post("/v1/plugins/rollback", &json!({ "slot": slot }))
     }
@@ -51,27 +51,27 @@ impl Control {
     /// Empties a slot.
     ///
     /// # Errors
-    /// It may not be empty.
+    /// The slot may not be empty.
     pub fn unload(&mut self, slot: &str) -> Result<Value, Refused> {
         self.post("/v1/plugins/unload", &json!({ "slot": slot }))
     }
 
-    /// What is at a path.
+    /// Requests a path.
     ///
     /// # Panics
-    /// If the host refuses, or does not answer.
+    /// The host refuses, or does not answer.
     #[must_use]
     pub fn get(&mut self, path: &str) -> Value {
         self.ask("GET", path, "").unwrap()
     }
 
-    /// Asks for something to be done.
+    /// Requests a change.
     ///
     /// # Errors
     /// The host refuses.
     ///
     /// # Panics
-    /// If it does not answer.
+    /// The host does not answer.
     pub fn post(&mut self, path: &str, body: &Value) -> Result<Value, Refused> {
         self.ask("POST", path, &body.to_string())
     }
@@ -81,7 +81,7 @@ impl Control {
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
-        // The host closes what was silent for a while, so a connection that was used before may be gone.
+        // The host closes idle connections, so one that was used before may be gone.
         let answer = self.stream.take().and_then(|stream| exchange(stream, &request).ok());
         let (stream, status, answer) = answer.unwrap_or_else(|| {
             let stream = UnixStream::connect(&self.socket).unwrap();

@@ -1,4 +1,4 @@
-//! A host under test: the real binary, started as an operator starts it, asked through its own command line.
+//! A host under test: the real binary, started like an operator starts it, queried through its own command line.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -16,11 +16,11 @@ pub struct Host {
     binary: PathBuf,
     child: Child,
     folder: tempfile::TempDir,
-    /// From start to the ready file.
+    /// Time from start to the ready file.
     pub started_in: Duration,
 }
 
-/// `host status --format json`, as far as scripts may rely on it.
+/// `host status --format json`, the part that scripts may rely on.
 #[derive(Debug, Clone, Deserialize)]
 #[allow(missing_docs, reason = "the names are the contract")]
 pub struct Status {
@@ -102,10 +102,10 @@ pub struct ExportStatus {
     pub queue_bytes: u64,
 }
 
-/// The longest that a start takes, on a busy machine or an emulated one.
+/// Maximum time of a start, on a busy machine or an emulated one.
 const READY: Duration = Duration::from_secs(180);
 
-/// The binary under test: `HOST_BIN`, or what was built beside this test.
+/// Returns the binary under test: `HOST_BIN`, or the one that was built beside this test.
 #[must_use]
 pub fn host_binary() -> PathBuf {
     std::env::var_os("HOST_BIN").map_or_else(|| crate::binary("host"), PathBuf::from)
@@ -114,7 +114,7 @@ pub fn host_binary() -> PathBuf {
 /// Runs `host` with these arguments to its end.
 ///
 /// # Panics
-/// If it cannot be started.
+/// The host cannot be started.
 #[must_use]
 pub fn host(arguments: &[&str]) -> Output {
     ask(&host_binary(), arguments)
@@ -123,13 +123,13 @@ pub fn host(arguments: &[&str]) -> Output {
 /// Runs a binary of the host with these arguments to its end.
 ///
 /// # Panics
-/// If it cannot be started.
+/// The binary cannot be started.
 #[must_use]
 pub fn ask(binary: &Path, arguments: &[&str]) -> Output {
     Command::new(binary).args(arguments).env("NO_COLOR", "1").stdin(Stdio::null()).output().unwrap()
 }
 
-/// What a command wrote to standard error.
+/// Returns the standard error of a command.
 #[must_use]
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -141,49 +141,49 @@ impl Host {
     /// Starts `host run` with these arguments beside `--socket` and `--ready-file`, and waits until it is ready.
     ///
     /// # Panics
-    /// If it ends or is not ready within three minutes; with what it said.
+    /// The host ends or is not ready within three minutes; prints its output.
     #[must_use]
     pub fn run(arguments: &[&str]) -> Self {
         Self::run_with(arguments, |_, _| {})
     }
 
-    /// As [`Host::run`]; `prepare` may change the command and the folder that the host will use.
+    /// Like [`Host::run`]; `prepare` may change the command and the folder that the host will use.
     ///
     /// # Panics
-    /// As [`Host::run`].
+    /// The same as those of [`Host::run`].
     #[must_use]
     pub fn run_with(arguments: &[&str], prepare: impl FnOnce(&mut Command, &Path)) -> Self {
         Self::start(arguments, prepare).unwrap_or_else(|said| panic!("host ended before it was ready:\n{said}"))
     }
 
-    /// As [`Host::run_with`], where the host may well refuse to start.
+    /// Like [`Host::run_with`], if the host may refuse to start.
     ///
     /// # Errors
-    /// What it said before it ended.
+    /// The host has ended; returns its output.
     ///
     /// # Panics
-    /// If it is not ready within three minutes; with what it said.
+    /// The host is not ready within three minutes; prints its output.
     pub fn start(arguments: &[&str], prepare: impl FnOnce(&mut Command, &Path)) -> Result<Self, String> {
         Self::spawn(arguments, prepare).ready()
     }
 
-    /// As [`Host::run`], another binary; `wrapper` are words of a command that it is an argument of.
+    /// Like [`Host::run`], with another binary; `wrapper` is a command that it is an argument of.
     ///
     /// # Panics
-    /// As [`Host::run`].
+    /// The same as those of [`Host::run`].
     #[must_use]
     pub fn run_binary(binary: &Path, wrapper: &[&str], arguments: &[&str]) -> Self {
         let host = Self::spawn_binary(binary, wrapper, arguments, |_, _| {});
         host.ready().unwrap_or_else(|said| panic!("host ended before it was ready:\n{said}"))
     }
 
-    /// Waits until it is ready.
+    /// Waits until the host is ready.
     ///
     /// # Errors
-    /// What it said before it ended.
+    /// The host has ended; returns its output.
     ///
     /// # Panics
-    /// If it is not ready within three minutes; with what it said.
+    /// The host is not ready within three minutes; prints its output.
     pub fn ready(mut self) -> Result<Self, String> {
         let start = Instant::now();
         loop {
@@ -202,7 +202,7 @@ impl Host {
     /// Starts `host run` and does not wait.
     ///
     /// # Panics
-    /// If it cannot be started.
+    /// The host cannot be started.
     #[must_use]
     pub fn spawn(arguments: &[&str], prepare: impl FnOnce(&mut Command, &Path)) -> Self {
         Self::spawn_binary(&host_binary(), &[], arguments, prepare)
@@ -216,7 +216,7 @@ impl Host {
         command.args(&words[1..]).arg("run").args(arguments);
         command.arg("--socket").arg(folder.path().join("socket"));
         command.arg("--ready-file").arg(folder.path().join("ready"));
-        // What it keeps between two runs is not the machine's.
+        // State that it keeps between two runs must not be the machine's.
         command.env("STATE_DIRECTORY", folder.path().join("state"));
         command.env("NO_COLOR", "1").stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
         prepare(&mut command, folder.path());
@@ -224,31 +224,31 @@ impl Host {
         Self { binary: binary.to_owned(), child, folder, started_in: Duration::ZERO }
     }
 
-    /// A file in its folder.
+    /// Returns a file in its folder.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Its control socket.
+    /// Returns a client of its control socket.
     #[must_use]
     pub fn control(&self) -> crate::control::Control {
         crate::control::Control::new(self.path("socket"))
     }
 
-    /// Its process id.
+    /// Returns its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Data it wrote so far.
+    /// Returns its standard output so far.
     #[must_use]
     pub fn stdout(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.path("stdout")).unwrap_or_default()).into_owned()
     }
 
-    /// Talk it wrote so far.
+    /// Returns its standard error so far.
     #[must_use]
     pub fn stderr(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.path("stderr")).unwrap_or_default()).into_owned()
@@ -261,10 +261,10 @@ impl Host {
         ask(&self.binary, &[arguments, &["--socket", socket.to_str().unwrap()]].concat())
     }
 
-    /// Its status.
+    /// Returns its status.
     ///
     /// # Panics
-    /// If it gives none, or other JSON than the contract says.
+    /// The host returns no status, or other JSON than the contract says.
     #[must_use]
     pub fn status(&self) -> Status {
         let output = self.ask(&["status", "--format", "json"]);
@@ -272,10 +272,10 @@ impl Host {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// The status once `condition` holds.
+    /// Returns the status once `condition` holds.
     ///
     /// # Panics
-    /// If it does not within `within`; with the last status.
+    /// `condition` does not hold within `within`; prints the last status.
     pub fn status_when(&self, what: &str, within: Duration, condition: impl Fn(&Status) -> bool) -> Status {
         let start = Instant::now();
         loop {
@@ -300,7 +300,7 @@ impl Host {
     /// Sends a signal.
     ///
     /// # Panics
-    /// If it is gone.
+    /// The host has ended.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
@@ -308,15 +308,15 @@ impl Host {
     /// Waits for its end.
     ///
     /// # Panics
-    /// If it does not end within a minute.
+    /// The host does not end within a minute.
     pub fn wait(&mut self) -> ExitStatus {
         wait_for("the end of host", Duration::from_secs(60), || self.child.try_wait().unwrap())
     }
 
-    /// Asks it to drain and end, and gives what it wrote to standard output and to standard error.
+    /// Asks the host to drain and end; returns its standard output and standard error.
     ///
     /// # Panics
-    /// If it does not end well.
+    /// The host fails.
     pub fn stop(&mut self) -> (String, String) {
         self.signal(Signal::TERM);
         let status = self.wait();
@@ -335,28 +335,28 @@ impl Drop for Host {
 // === impl Status ===
 
 impl Status {
-    /// The ledger of a path.
+    /// Returns the ledger of a path.
     ///
     /// # Panics
-    /// If there is no such path.
+    /// There is no such path.
     #[must_use]
     pub fn ledger(&self, probe: &str) -> Ledger {
         self.path(probe).ledger
     }
 
-    /// A path.
+    /// Returns a path.
     ///
     /// # Panics
-    /// If there is no such path.
+    /// There is no such path.
     #[must_use]
     pub fn path(&self, probe: &str) -> &PathStatus {
         self.paths.iter().find(|path| path.probe == probe).unwrap_or_else(|| panic!("there is no path `{probe}`: {self:#?}"))
     }
 
-    /// A plugin of a path.
+    /// Returns a plugin of a path.
     ///
     /// # Panics
-    /// If nothing is in that slot.
+    /// The slot is empty.
     #[must_use]
     pub fn plugin(&self, probe: &str, slot: &str) -> &PluginStatus {
         let path = self.path(probe);

@@ -1,4 +1,4 @@
-//! What the kernel holds: BPF programs, links and pins. The same that `bpftool prog` shows.
+//! The BPF objects in the kernel: programs, links and pins, as in `bpftool prog`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ pub struct Held {
     pub pins: Vec<String>,
 }
 
-/// What the kernel holds now. Needs root.
+/// Returns the objects in the kernel now. Needs root.
 #[must_use]
 pub fn held() -> Held {
     let mut pins = Vec::new();
@@ -29,7 +29,7 @@ pub fn held() -> Held {
     }
 }
 
-/// Programs, links and pins that `after` has and `before` has not, one line each.
+/// Returns the programs, links and pins in `after` that are not in `before`, one line each.
 #[must_use]
 pub fn left_behind(before: &Held, after: &Held) -> Vec<String> {
     let programs = after.programs.iter().filter(|(id, _)| !before.programs.contains_key(id));

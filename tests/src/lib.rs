@@ -1,5 +1,5 @@
-//! What drives the real binary: a host under test, load of known counts, a real collector, and a look at what the kernel still
-//! holds. Nothing here knows the crates of the host: it uses what an operator has, the command line and its JSON.
+//! Drives the real binary: a host under test, load of known counts, a real collector, and the BPF objects that remain in the kernel.
+//! Nothing here depends on the crates of the host: it uses the operator's means, the command line and its JSON.
 
 pub mod turn;
 
@@ -23,10 +23,10 @@ pub mod machine;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Polls until `condition` gives a value.
+/// Polls until `condition` returns a value.
 ///
 /// # Panics
-/// If it gives none within `within`.
+/// It returns none within `within`.
 pub fn wait_for<T>(what: &str, within: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -38,16 +38,16 @@ pub fn wait_for<T>(what: &str, within: Duration, mut condition: impl FnMut() -> 
     }
 }
 
-/// The root of the repository.
+/// Returns the root of the repository.
 #[must_use]
 pub fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().map(PathBuf::from).unwrap_or_default()
 }
 
-/// The target folder that this program was built into.
+/// Returns the target folder that this program was built into.
 ///
 /// # Panics
-/// If it was not built by cargo.
+/// The program was not built by cargo.
 #[must_use]
 pub fn target_folder() -> PathBuf {
     let own = std::env::current_exe().unwrap();
@@ -55,10 +55,10 @@ pub fn target_folder() -> PathBuf {
     release.parent().map(PathBuf::from).unwrap_or_default()
 }
 
-/// A binary that was built beside this test.
+/// Returns a binary that was built beside this test.
 ///
 /// # Panics
-/// If it was not.
+/// The binary was not built.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap();

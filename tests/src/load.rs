@@ -1,42 +1,42 @@
-//! Programs that load the machine when told to, and the cgroup they do it in.
+//! Programs that load the machine on request, and the cgroup that they run in.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// A load program that waits for its sign. Killed when dropped.
+/// A load program that waits for its start line. Killed when dropped.
 pub struct Load {
     child: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
 }
 
-/// A cgroup v2 of a test's own. Removed when dropped.
+/// A cgroup v2 for one test. Removed when dropped.
 pub struct Cgroup {
     folder: PathBuf,
 }
 
-/// What `open-load` reports.
+/// The report of `open-load`.
 #[derive(Debug, Clone, Copy, serde::Deserialize)]
 pub struct Report {
-    /// Opens done.
+    /// Number of opens.
     pub operations: u64,
     /// CPU time of the load, nanoseconds.
     pub cpu_ns: u64,
-    /// Time from the sign to the end, nanoseconds.
+    /// Time from the start line to the end, nanoseconds.
     pub wall_ns: u64,
 }
 
 // === impl Load ===
 
 impl Load {
-    /// Starts `load`, which does what `work` says: `opens=N`, `failing=N`, `execs=N`, `program=PATH`, `connections=N`, `cgroup=PATH`.
+    /// Starts `load` with this work: `opens=N`, `failing=N`, `execs=N`, `program=PATH`, `connections=N`, `cgroup=PATH`.
     #[must_use]
     pub fn counted(work: &[&str]) -> Self {
         Self::start(&crate::binary("load"), work)
     }
 
-    /// Starts `open-load` at a rate per second, 0 for flat out, for at most so many seconds.
+    /// Starts `open-load` at a rate per second, 0 for as fast as possible, for at most this many seconds.
     #[must_use]
     pub fn paced(rate: u64, seconds: f64) -> Self {
         Self::start(&crate::binary("open-load"), &["/dev/null", &rate.to_string(), &seconds.to_string()])
@@ -45,7 +45,7 @@ impl Load {
     /// Waits for the report of `open-load`.
     ///
     /// # Panics
-    /// If it gives none.
+    /// `open-load` gives no report.
     pub fn report(&mut self) -> Report {
         serde_json::from_str(&self.line()).unwrap()
     }
@@ -53,7 +53,7 @@ impl Load {
     /// Starts `load` or `open-load` and waits until it is ready to go.
     ///
     /// # Panics
-    /// If it does not start.
+    /// The program does not start.
     #[must_use]
     pub fn start(binary: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(binary);
@@ -64,24 +64,24 @@ impl Load {
         load
     }
 
-    /// Its process id.
+    /// Returns its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Gives the sign to start; a second one tells `open-load` to stop.
+    /// Sends the start line; a second one stops `open-load`.
     ///
     /// # Panics
-    /// If it is gone.
+    /// The program has ended.
     pub fn go(&mut self) {
         self.child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
     }
 
-    /// Waits for its next line: `done`, or what it measured.
+    /// Waits for its next line: `done`, or its measurement.
     ///
     /// # Panics
-    /// If it ended without one.
+    /// The program ended without a line.
     pub fn line(&mut self) -> String {
         self.lines.next().unwrap_or_else(|| panic!("the load ended too early: {:?}", self.child.wait())).unwrap()
     }
@@ -100,7 +100,7 @@ impl Cgroup {
     /// Makes an empty cgroup. Needs root.
     ///
     /// # Panics
-    /// If there is no cgroup v2 hierarchy.
+    /// There is no cgroup v2 hierarchy.
     #[must_use]
     pub fn new(name: &str) -> Self {
         let mounts = fs::read_to_string("/proc/mounts").unwrap();
@@ -111,10 +111,10 @@ impl Cgroup {
         Self { folder }
     }
 
-    /// Where it is.
+    /// Returns its path.
     ///
     /// # Panics
-    /// If its path is not UTF-8.
+    /// The path is not UTF-8.
     #[must_use]
     pub fn path(&self) -> &str {
         self.folder.to_str().unwrap()
@@ -123,7 +123,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // What was killed may take a moment to leave.
+        // Killed processes may take a moment to leave.
         for _ in 0..1000 {
             if fs::remove_dir(&self.folder).is_ok() {
                 return;

@@ -1,4 +1,4 @@
-//! Virtual machines: a kernel of Debian's, a first process in memory, and what it writes to its console.
+//! Virtual machines: a Debian kernel, a first process in memory, and the output on its console.
 
 use std::fs;
 use std::io::Read;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// What a machine has in the place of a disk: an archive that the kernel unpacks into memory (`cpio`, format newc).
+/// The disk of a machine: an archive that the kernel unpacks into memory (`cpio`, format newc).
 #[derive(Debug, Default)]
 pub struct Disk {
     archive: Vec<u8>,
@@ -26,9 +26,9 @@ pub enum Arch {
 /// A kernel that `.ci/kernels` fetched.
 #[derive(Debug, Clone)]
 pub struct Kernel {
-    /// `6.1`.
+    /// The series: `6.1`.
     pub series: String,
-    /// What it runs on.
+    /// Its architecture.
     pub arch: Arch,
     folder: PathBuf,
 }
@@ -43,7 +43,7 @@ const LINK: u32 = 0o120_777;
 // === impl Arch ===
 
 impl Arch {
-    /// As cargo's targets and `uname -m` call it.
+    /// Returns the name that cargo's targets and `uname -m` use.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -52,13 +52,13 @@ impl Arch {
         }
     }
 
-    /// As cargo's targets are called.
+    /// Returns the name of cargo's target.
     #[must_use]
     pub fn target(self) -> String {
         format!("{}-unknown-linux-gnu", self.name())
     }
 
-    /// What runs its machines.
+    /// Returns the emulator of its machines.
     #[must_use]
     pub fn emulator(self) -> String {
         format!("qemu-system-{}", self.name())
@@ -75,7 +75,7 @@ impl Arch {
 // === impl Kernel ===
 
 impl Kernel {
-    /// The kernel of this name, such as `6.1/x86_64`, if it was fetched into `kernels`.
+    /// Returns the kernel of this name, such as `6.1/x86_64`, if it was fetched into `kernels`.
     #[must_use]
     pub fn find(kernels: &Path, name: &str) -> Option<Self> {
         let (series, arch) = name.split_once('/')?;
@@ -84,25 +84,25 @@ impl Kernel {
         folder.join("version").is_file().then(|| Self { series: series.to_owned(), arch, folder })
     }
 
-    /// The full version of the package.
+    /// Returns the full version of the package.
     ///
     /// # Panics
-    /// If it was not written.
+    /// The version was not written.
     #[must_use]
     pub fn version(&self) -> String {
         fs::read_to_string(self.folder.join("version")).unwrap().trim().to_owned()
     }
 
-    /// The shell that was fetched for it.
+    /// Returns the shell that was fetched for it.
     #[must_use]
     pub fn busybox(&self) -> PathBuf {
         self.folder.with_file_name(format!("busybox-{}", self.arch.debian()))
     }
 
-    /// Boots it with this disk until it powers off; what it wrote to its console.
+    /// Boots it with this disk until it powers off; returns the output of its console.
     ///
     /// # Panics
-    /// If it runs for longer than `within`; with what it wrote.
+    /// The machine runs for longer than `within`; prints the output.
     #[must_use]
     pub fn boot(&self, disk: &Path, within: Duration) -> String {
         let (console, machine): (_, &[&str]) = match self.arch {
@@ -123,7 +123,7 @@ impl Kernel {
             "-no-reboot",
         ]);
         qemu.arg("-kernel").arg(self.folder.join("vmlinuz")).arg("-initrd").arg(disk);
-        // A busy machine may leave an emulated timer without its ticks while the kernel tries it, and then the kernel panics.
+        // On a busy machine an emulated timer may miss its ticks while the kernel tests it, and then the kernel panics.
         qemu.args(["-append", &format!("console={console} quiet panic=-1 mitigations=off no_timer_check")]);
         let mut child =
             qemu.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("qemu is installed");
@@ -172,10 +172,10 @@ impl Disk {
         self
     }
 
-    /// Adds a program of this machine's at a path, and the libraries that it is linked with.
+    /// Adds a program of the host machine at a path, and its shared libraries.
     ///
     /// # Panics
-    /// If it is not there.
+    /// The program does not exist.
     pub fn program(&mut self, path: &str, from: &Path) -> &mut Self {
         let content = fs::read(from).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
         self.file(path, &content);
@@ -194,7 +194,7 @@ impl Disk {
     /// Adds all files of a folder.
     ///
     /// # Panics
-    /// If it cannot be read.
+    /// The folder cannot be read.
     pub fn folder_of(&mut self, path: &str, from: &Path) -> &mut Self {
         for entry in fs::read_dir(from).unwrap().flatten() {
             let path = format!("{path}/{}", entry.file_name().to_string_lossy());
@@ -203,10 +203,10 @@ impl Disk {
         self
     }
 
-    /// Adds all files of a folder, for their owner alone.
+    /// Adds all files of a folder, readable by their owner only.
     ///
     /// # Panics
-    /// If it cannot be read.
+    /// The folder cannot be read.
     pub fn private(&mut self, path: &str, from: &Path) -> &mut Self {
         self.folders_of(path);
         self.entry(path, PRIVATE_FOLDER, &[], (0, 0));
@@ -218,10 +218,10 @@ impl Disk {
         self
     }
 
-    /// Writes it; `script` is what its first process does before it powers off.
+    /// Writes the archive; its first process runs `script` and powers off.
     ///
     /// # Panics
-    /// If it cannot be written.
+    /// The archive cannot be written.
     pub fn write(&mut self, to: &Path, busybox: &Path, script: &str) {
         self.file("/bin/busybox", &fs::read(busybox).unwrap());
         for name in ["sh", "mount", "ifconfig", "poweroff", "true", "cat", "dmesg"] {

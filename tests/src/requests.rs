@@ -1,4 +1,4 @@
-//! What the host says of requests, beside what clients say.
+//! The host's counts of requests, beside those of clients.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -24,17 +24,17 @@ pub struct Request {
     pub p99_ns: u64,
 }
 
-/// Some of them.
+/// A selection of requests.
 #[derive(Debug, Clone, Default)]
 pub struct Requests(pub Vec<Request>);
 
 // === impl Host ===
 
 impl Host {
-    /// `host requests`.
+    /// Returns the lines of `host requests`.
     ///
     /// # Panics
-    /// If it gives none, or other JSON than the contract says.
+    /// The host returns none, or other JSON than the contract says.
     #[must_use]
     pub fn requests(&self) -> Requests {
         let output = self.ask(&["requests", "--format", "json"]);
@@ -42,10 +42,10 @@ impl Host {
         Requests(serde_json::from_slice(&output.stdout).unwrap())
     }
 
-    /// The requests once everything that happened has come along the paths.
+    /// Returns the requests once all events have passed along the paths.
     ///
     /// # Panics
-    /// If the paths do not run dry within 30 s.
+    /// The paths do not run dry within 30 s.
     #[must_use]
     pub fn settled_requests(&self) -> Requests {
         self.status_when("the paths to run dry", Duration::from_secs(30), |status| {
@@ -60,38 +60,38 @@ impl Host {
 // === impl Requests ===
 
 impl Requests {
-    /// Those of one protocol at one end of the connections to one port.
+    /// Returns those of one protocol at one end of the connections to one port.
     #[must_use]
     pub fn of(&self, protocol: &str, role: &str, port: u16) -> Self {
         let of = |request: &&Request| request.protocol == protocol && request.role == role && request.server_port == port;
         Self(self.0.iter().filter(of).cloned().collect())
     }
 
-    /// Those that answer to a condition.
+    /// Returns those that satisfy a condition.
     #[must_use]
     pub fn filter(&self, condition: impl Fn(&Request) -> bool) -> Self {
         Self(self.0.iter().filter(|request| condition(request)).cloned().collect())
     }
 
-    /// How many.
+    /// Returns the number of requests.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.iter().map(|request| request.count).sum()
     }
 
-    /// How many of one method.
+    /// Returns the number of requests of one method.
     #[must_use]
     pub fn method(&self, method: &str) -> u64 {
         self.filter(|request| request.method == method).count()
     }
 
-    /// How many failed.
+    /// Returns the number of failed requests.
     #[must_use]
     pub fn errors(&self) -> u64 {
         self.0.iter().map(|request| request.errors).sum()
     }
 
-    /// The median duration of the largest group.
+    /// Returns the median duration of the largest group.
     #[must_use]
     pub fn median(&self) -> Duration {
         let largest = self.0.iter().max_by_key(|request| request.count);
@@ -99,10 +99,10 @@ impl Requests {
     }
 }
 
-/// Runs a client to its end; what it wrote.
+/// Runs a client to its end; returns its output.
 ///
 /// # Panics
-/// If it is not there or fails.
+/// The client is not installed or fails.
 pub fn client(program: &str, arguments: &[&str]) -> String {
     let binary = crate::server::find(program).unwrap_or_else(|| panic!("{program} is not installed: run `make setup`"));
     let output = Command::new(binary).args(arguments).stdin(Stdio::null()).output().unwrap();
@@ -111,10 +111,10 @@ pub fn client(program: &str, arguments: &[&str]) -> String {
     text
 }
 
-/// The number that follows `before` in a text, such as `requests: 12.5`.
+/// Returns the number that follows `before` in a text, such as `requests: 12.5`.
 ///
 /// # Panics
-/// If there is none.
+/// There is no such number.
 #[must_use]
 pub fn number_after(text: &str, before: &str) -> f64 {
     let rest = text.split_once(before).unwrap_or_else(|| panic!("no {before:?} in {text}")).1.trim_start();

@@ -1,4 +1,4 @@
-//! Real servers, as Debian packages them, each in a folder and on a port of its own. Killed when dropped.
+//! Real servers from Debian packages, each in a folder and on a port of its own. Killed when dropped.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use crate::wait_for;
 
-/// A server that answers.
+/// A running server.
 pub struct Server {
     child: Child,
     folder: tempfile::TempDir,
-    /// Where it listens, on 127.0.0.1.
+    /// The port that it listens on, on 127.0.0.1.
     pub port: u16,
 }
 
-/// How long a database may take to begin.
+/// Maximum time for a database to start.
 const SOON: Duration = Duration::from_secs(30);
 
-/// Whether a program is installed; where it is not in PATH, Debian's own places are tried.
+/// Finds an installed program; outside of PATH, Debian's own folders are tried.
 #[must_use]
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -28,14 +28,14 @@ pub fn find(program: &str) -> Option<PathBuf> {
     folders.extend(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     folders.extend(versions.map(|version| version.path().join("bin")));
-    // A program that is named by its path is that file.
+    // A program given as a path is that file.
     folders.into_iter().map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// A port that is free now.
+/// Returns a port that is free now.
 ///
 /// # Panics
-/// If there is none.
+/// There is no free port.
 #[must_use]
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -44,10 +44,10 @@ pub fn free_port() -> u16 {
 // === impl Server ===
 
 impl Server {
-    /// nginx: `/ok` answers 200, `/users/ID` 200, `/missing` 404, `/broken` 500; with TLS where `tls`.
+    /// Starts nginx: `/ok` answers 200, `/users/ID` 200, `/missing` 404, `/broken` 500; with TLS if `tls`.
     ///
     /// # Panics
-    /// If it does not begin.
+    /// The server does not start.
     #[must_use]
     pub fn nginx(tls: bool) -> Self {
         let listen = if tls { " ssl" } else { "" };
@@ -72,10 +72,10 @@ impl Server {
         })
     }
 
-    /// Redis, which keeps nothing on disk.
+    /// Starts Redis, without persistence.
     ///
     /// # Panics
-    /// If it does not begin.
+    /// The server does not start.
     #[must_use]
     pub fn redis() -> Self {
         Self::start("redis-server", |folder, port| {
@@ -86,10 +86,10 @@ impl Server {
         })
     }
 
-    /// memcached.
+    /// Starts memcached.
     ///
     /// # Panics
-    /// If it does not begin.
+    /// The server does not start.
     #[must_use]
     pub fn memcached() -> Self {
         Self::start("memcached", |_, port| {
@@ -97,10 +97,10 @@ impl Server {
         })
     }
 
-    /// MariaDB with an empty database `test`; `root` needs no password.
+    /// Starts MariaDB with an empty database `test`; `root` needs no password.
     ///
     /// # Panics
-    /// If it does not begin.
+    /// The server does not start.
     #[must_use]
     pub fn mariadb() -> Self {
         Self::start("mariadbd", |folder, port| {
@@ -114,10 +114,10 @@ impl Server {
         })
     }
 
-    /// PostgreSQL, as the user `postgres`, who needs no password.
+    /// Starts PostgreSQL; the user `postgres` needs no password.
     ///
     /// # Panics
-    /// If it does not begin.
+    /// The server does not start.
     #[must_use]
     pub fn postgresql() -> Self {
         Self::postgresql_as(false)
@@ -126,7 +126,7 @@ impl Server {
     /// The same with a certificate: clients that ask for TLS get it.
     ///
     /// # Panics
-    /// If it does not begin.
+    /// The server does not start.
     #[must_use]
     pub fn postgresql_with_tls() -> Self {
         Self::postgresql_as(true)
@@ -145,7 +145,7 @@ impl Server {
             let (cert, key) = (format!("ssl_cert_file={socket}/cert.pem"), format!("ssl_key_file={socket}/key.pem"));
             if with_tls {
                 certificate(folder);
-                // It reads no key that others may read, nor one that is not its own.
+                // The server refuses a key that others may read, or that it does not own.
                 let owned = Command::new("chown").args(["postgres", "cert.pem", "key.pem"]).current_dir(folder).status();
                 assert!(owned.unwrap().success());
                 arguments.extend(["-c", "ssl=on", "-c", &cert, "-c", &key]);
@@ -154,10 +154,10 @@ impl Server {
         })
     }
 
-    /// dnsmasq, which knows `host-N.test` for N from 0 to 9 and says NXDOMAIN of all else under `test`.
+    /// Starts dnsmasq, which resolves `host-N.test` for N from 0 to 9 and answers NXDOMAIN for all other names under `test`.
     ///
     /// # Panics
-    /// If it does not begin.
+    /// The server does not start.
     #[must_use]
     pub fn dnsmasq() -> Self {
         Self::start("dnsmasq", |folder, port| {
@@ -176,10 +176,10 @@ impl Server {
         })
     }
 
-    /// Any other program that listens on the port it is given.
+    /// Starts any other program that listens on the port that it gets.
     ///
     /// # Panics
-    /// If it is not there or does not begin.
+    /// The program is not installed or does not start.
     #[must_use]
     pub fn start(program: &str, arguments: impl FnOnce(&Path, u16) -> Vec<String>) -> Self {
         Self::start_as(program, None, arguments)
@@ -209,13 +209,13 @@ impl Server {
         server
     }
 
-    /// Its process id.
+    /// Returns its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// A file in its folder.
+    /// Returns a file in its folder.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -224,7 +224,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Servers with children take them along on SIGTERM, and only then.
+        // Servers with children end them on SIGTERM, and only then.
         if let Some(pid) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
@@ -239,10 +239,10 @@ impl Drop for Server {
     }
 }
 
-/// The certificate of a server, signed by itself: `cert.pem` and `key.pem`.
+/// Makes a self-signed certificate of a server: `cert.pem` and `key.pem`.
 ///
 /// # Panics
-/// If `openssl` makes none.
+/// `openssl` makes none.
 pub fn certificate(folder: &Path) {
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])

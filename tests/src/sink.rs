@@ -1,4 +1,4 @@
-//! An OTLP/HTTP endpoint that takes everything: what a benchmark sends to, and what keeps the bodies for a test that looks for bytes.
+//! An OTLP/HTTP endpoint that accepts everything: the target of benchmarks, and a store of bodies for a test that searches them for bytes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,35 +9,35 @@ use std::sync::{Arc, Mutex};
 pub struct Sink {
     port: u16,
     bytes: Arc<AtomicU64>,
-    /// The bodies, one after the other, where they are kept.
+    /// The bodies, one after the other, if they are stored.
     kept: Option<Arc<Mutex<Vec<u8>>>>,
 }
 
 // === impl Sink ===
 
 impl Sink {
-    /// Starts one that keeps nothing.
+    /// Starts a sink that stores nothing.
     ///
     /// # Panics
-    /// If loopback has no free port.
+    /// Loopback has no free port.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(None)
     }
 
-    /// Starts one that keeps the bodies.
+    /// Starts a sink that stores the bodies.
     ///
     /// # Panics
-    /// If loopback has no free port.
+    /// Loopback has no free port.
     #[must_use]
     pub fn keeping() -> Self {
         Self::start_with(Some(Arc::default()))
     }
 
-    /// The bodies so far, one after the other.
+    /// Returns the bodies so far, one after the other.
     ///
     /// # Panics
-    /// If it keeps none.
+    /// The sink stores none.
     #[must_use]
     pub fn kept(&self) -> Vec<u8> {
         self.kept.as_ref().expect("it keeps the bodies").lock().unwrap().clone()
@@ -58,20 +58,20 @@ impl Sink {
         Self { port, bytes, kept }
     }
 
-    /// Where it listens.
+    /// Returns its URL.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Bytes of all bodies so far.
+    /// Returns the number of bytes of all bodies so far.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
     }
 }
 
-/// Answers 200 to every request of one connection, until it closes or does not speak HTTP/1.1 with a length.
+/// Answers 200 to every request of one connection, until it closes or does not use HTTP/1.1 with a length.
 fn serve(stream: TcpStream, total: &AtomicU64, keeps: Option<&Mutex<Vec<u8>>>) -> Option<()> {
     let mut reader = BufReader::with_capacity(1 << 20, stream.try_clone().ok()?);
     let mut writer = stream;

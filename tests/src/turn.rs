@@ -1,20 +1,20 @@
-//! Whose turn it is: tests that load the machine run one at a time, and those that cannot run here say so.
+//! Turns of tests: those that load the machine run one at a time, and those that cannot run here report it.
 
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard};
 
 static TURN: Mutex<()> = Mutex::new(());
 
-/// The machine is this test's alone, as far as this test binary goes.
+/// The lock of a test that has the machine alone, among the tests of its binary.
 pub type Turn = MutexGuard<'static, ()>;
 
 /// Waits until no other test of this binary loads the machine.
 pub fn turn() -> Turn {
-    // A test that failed has left nothing behind that the next could not bear.
+    // A failed test leaves nothing behind that would disturb the next.
     TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// As [`turn`], for tests that load BPF programs. Without root: says that the test is skipped, and gives None.
+/// Like [`turn`], for tests that load BPF programs. Without root: reports that the test is skipped, and returns None.
 #[must_use]
 pub fn turn_as_root() -> Option<Turn> {
     if rustix::process::geteuid().is_root() {
@@ -24,12 +24,12 @@ pub fn turn_as_root() -> Option<Turn> {
     None
 }
 
-/// Says past the harness's capture that this test did not run; `.ci/test` counts it as skipped.
+/// Reports past the harness's capture that this test did not run; `.ci/test` counts it as skipped.
 pub fn skip(reason: &str) {
     say("SKIPPED", reason);
 }
 
-/// Says past the harness's capture what this test measured.
+/// Reports past the harness's capture the measurements of this test.
 pub fn measured(figures: &str) {
     say("MEASURED", figures);
 }

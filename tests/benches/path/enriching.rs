@@ -10,13 +10,13 @@ use host_model::{Added, Batch, CallStats, Enricher, Fault, Field, Looked, Plugin
 
 use crate::native::Identity;
 
-/// What the host knows about the processes on the tape: pids 1000 to 1003.
+/// The host's knowledge of the processes on the tape: pids 1000 to 1003.
 #[derive(Debug)]
 pub(crate) struct Census {
     columns: Vec<(&'static str, [String; 4])>,
 }
 
-/// As `enricher-process`: it asks for columns of the process table and adds them as they are.
+/// Like `enricher-process`: requests columns of the process table and adds them unchanged.
 pub(crate) struct NativeEnricher {
     identity: Identity,
     census: Arc<Census>,
@@ -60,7 +60,7 @@ impl Tables for Census {
 // === impl NativeEnricher ===
 
 impl NativeEnricher {
-    /// One that reads and adds what `sandboxed` does; `columns` of the table, in that order.
+    /// Creates one that reads and adds the same as `sandboxed`; `columns` of the table, in that order.
     pub(crate) fn like(sandboxed: &dyn Enricher, census: Arc<Census>, columns: &[&str]) -> Self {
         let (wanted, added) = (sandboxed.wanted().to_vec(), sandboxed.added().to_vec());
         assert_eq!(added.len(), columns.len(), "{added:?}");

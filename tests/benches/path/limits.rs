@@ -1,5 +1,5 @@
-//! What the limits cost: the whole path with plugins that can be interrupted beside the same without, in turns. Only deadlines cost
-//! something in every call: code looks at the epoch in each loop. Memory and tables are asked about only when they grow.
+//! The cost of the limits: the whole path with plugins that can be interrupted beside the same without, in turns. Only deadlines cost time
+//! in every call: code checks the epoch in each loop. Memory and tables are checked only when they grow.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use crate::whole::{WayOut, pass};
 use crate::{ALL, ONE_IN_TEN, Workshop};
 
-/// Pairs of passes, one of each side; the median of their ratios counts, so that a disturbed one does not.
+/// Number of pairs of passes, one of each side; the median of their ratios counts, so that a disturbed one does not.
 const PAIRS: usize = 15;
 
-/// Prints the table; the rows for the file.
+/// Prints the table; returns the rows for the file.
 pub(crate) fn measure(workshop: &Workshop) -> Vec<Value> {
     let endless = workshop.with(Engine::without_interruption().unwrap());
     println!("\n| limits on | rows | without ns | with ns | ratio |");
@@ -28,7 +28,7 @@ pub(crate) fn measure(workshop: &Workshop) -> Vec<Value> {
             cost(&endless);
             let pairs: Vec<(f64, f64)> = (0..PAIRS)
                 .map(|pair| match pair % 2 {
-                    // Neither side is always the first.
+                    // Neither side is always first.
                     0 => (cost(&endless), cost(workshop)),
                     _ => {
                         let with = cost(workshop);

@@ -1,9 +1,9 @@
-//! What the sandbox costs: every stage of the path and the whole of it, native Rust beside Wasm, at several batch sizes, in one
-//! run. Writes a table, and `target/bench/path.json`.
+//! The cost of the sandbox: every stage of the path and the whole path, native Rust beside Wasm, at several batch sizes, in one run. Writes
+//! a table, and `target/bench/path.json`.
 //!
-//! Native is the plugins' own code (or, where that only asks the host, the host's answer) behind the same stage traits, compiled
-//! into the host. Both sides end with Arrow arrays that were checked alike. The whole path is `host-pipeline` on its thread: drain,
-//! decode, metrics, sample, complete, enrich, and a sink that counts or sends OTLP; its time is CPU time of the whole process.
+//! Native is the plugins' own code (or, if that only calls the host, the host's answer) behind the same stage traits, compiled into the
+//! host. Both sides end with Arrow arrays that were checked alike. The whole path is `host-pipeline` on its thread: drain, decode, metrics,
+//! sample, complete, enrich, and a sink that counts or sends OTLP; its time is CPU time of the whole process.
 
 mod enriching;
 mod limits;
@@ -26,14 +26,14 @@ use tape::Tape;
 use whole::WayOut;
 
 const SIZES: [usize; 4] = [64, 256, 1024, 4096];
-/// Rounds of which the best counts; the two sides take turns.
+/// Number of rounds, of which the best counts; the two sides take turns.
 pub(crate) const ROUNDS: usize = 15;
-/// What the sampler does on the whole path: failed and slow rows, and one in ten of the others.
+/// Configuration of the sampler on the whole path: keeps failed and slow rows, and one in ten of the others.
 pub(crate) const ONE_IN_TEN: &str = r#"{"ratio": 0.1, "slow_ms": 100}"#;
-/// It looks at every row as above, and then keeps it.
+/// Configuration that looks at every row as above, and then keeps it.
 pub(crate) const ALL: &str = r#"{"ratio": 0.9999999, "slow_ms": 100}"#;
 
-/// Everything the two sides are built of.
+/// The parts that both sides are built from.
 pub(crate) struct Workshop {
     engine: Engine,
     layout: Layout,
@@ -99,7 +99,7 @@ const STAGES: [(&str, Measure); 7] = [
 
 // === Stages ===
 
-/// All columns of every row.
+/// Measures decoding of all columns of every row.
 fn decode(workshop: &Workshop, size: usize) -> Pair {
     let tape = workshop.tape(size);
     let run = Run::parse(tape).unwrap();
@@ -115,7 +115,7 @@ fn decode(workshop: &Workshop, size: usize) -> Pair {
     )
 }
 
-/// A threshold for every row: looking for failed and slow ones.
+/// Measures a threshold for every row, which looks for failed and slow ones.
 fn sample(workshop: &Workshop, size: usize) -> Pair {
     let batch = workshop.batch(size);
     let mut wasm = workshop.sampler(&batch.schema, ONE_IN_TEN);
@@ -128,7 +128,7 @@ fn sample(workshop: &Workshop, size: usize) -> Pair {
     )
 }
 
-/// Six columns about the process of every row.
+/// Measures adding six columns about the process of every row.
 fn enrich(workshop: &Workshop, size: usize) -> Pair {
     let batch = workshop.batch(size);
     let mut wasm = workshop.enricher(&batch.schema);
@@ -143,7 +143,7 @@ fn enrich(workshop: &Workshop, size: usize) -> Pair {
 
 // === Time ===
 
-/// The best of several rounds of each side.
+/// Returns the best of several rounds of each side.
 fn in_turns(size: usize, mut native: impl FnMut(), mut wasm: impl FnMut()) -> Pair {
     let mut best = Pair { native: f64::MAX, wasm: f64::MAX };
     for _ in 0..ROUNDS {
@@ -153,7 +153,7 @@ fn in_turns(size: usize, mut native: impl FnMut(), mut wasm: impl FnMut()) -> Pa
     best
 }
 
-/// Nanoseconds of this thread's CPU time per row, over about 100,000 rows.
+/// Returns nanoseconds of this thread's CPU time per row, over about 100,000 rows.
 pub(crate) fn per_row(size: usize, call: &mut impl FnMut()) -> f64 {
     let calls = 100_000 / size;
     let start = cpu_ns(ClockId::ThreadCPUTime);
@@ -175,12 +175,12 @@ impl Workshop {
         Self { engine: Engine::new().unwrap(), layout: native::model_layout(&layout), records, census: Arc::new(Census::new()) }
     }
 
-    /// The same things with another engine.
+    /// Returns the same workshop with another engine.
     pub(crate) fn with(&self, engine: Engine) -> Self {
         Self { engine, layout: self.layout.clone(), records: self.records.clone(), census: Arc::clone(&self.census) }
     }
 
-    /// Runs of `size` records that live as long as the process: the native decoder reads them in place.
+    /// Returns runs of `size` records that live as long as the process: the native decoder reads them in place.
     pub(crate) fn tape(&self, size: usize) -> &'static [u8] {
         let mut tape = Tape::new(self.records.clone().leak(), 1);
         tape.run(size, usize::MAX).bytes.to_vec().leak()
@@ -217,7 +217,7 @@ impl Workshop {
         Box::new(NativeEnricher::like(sandboxed, self.census.clone(), &columns))
     }
 
-    /// Decoded rows with all their columns.
+    /// Returns decoded rows with all their columns.
     fn batch(&self, size: usize) -> Batch {
         let mut decoder = self.decoder();
         let fields: Vec<usize> = (0..decoder.schema().fields.len()).collect();

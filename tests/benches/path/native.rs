@@ -1,5 +1,5 @@
-//! The plugins' own code without the sandbox: compiled natively into the host, behind the same stage traits. What a host would
-//! cost whose policies are built in.
+//! The plugins' own code without the sandbox: compiled natively into the host, behind the same stage traits. It shows the cost of a host
+//! with built-in policies.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use host_model::{
 };
 use plugin_sdk::{Column, Columns, Config, Decoder as _, EventSchema, RecordLayout, Values};
 
-/// Who, and what its calls cost: what every stage has.
+/// The identity and the cost of the calls, which every stage has.
 pub(crate) struct Identity {
     id: PluginId,
     stats: Arc<CallStats>,
 }
 
 thread_local! {
-    /// The decoder of this thread: plugins are written for one thread, so it is made where it works.
+    /// The decoder of this thread: plugins are single-threaded, so it is created on the thread that uses it.
     static DECODER: RefCell<Option<decoder_file::Decoder>> = const { RefCell::new(None) };
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct NativeDecoder {
     identity: Identity,
     layout: RecordLayout,
     schema: Arc<Schema>,
-    /// All runs there will be. `complete` reads the last one in place: natively, nothing needs to be copied.
+    /// All runs of the benchmark. `complete` reads the last one in place: natively, nothing needs to be copied.
     tape: &'static [u8],
     run: &'static [u8],
 }
@@ -155,7 +155,7 @@ fn indices(fields: &[usize]) -> Vec<u32> {
     fields.iter().map(|&field| u32::try_from(field).unwrap()).collect()
 }
 
-/// The vectors become the array; offsets and text are checked as Arrow always checks them.
+/// Makes an array of the vectors; offsets and text are checked as Arrow always checks them.
 fn array(column: Column) -> ArrayRef {
     fn parts(values: Values) -> (OffsetBuffer<i32>, Buffer) {
         (OffsetBuffer::new(ScalarBuffer::from(Buffer::from_vec(values.offsets))), Buffer::from_vec(values.bytes))
@@ -177,7 +177,7 @@ fn array(column: Column) -> ArrayRef {
     }
 }
 
-/// A copy of an array, as the plugins' code reads it.
+/// Copies an array into the type of the plugins' code.
 fn column(array: &ArrayRef) -> Column {
     match array.data_type() {
         DataType::UInt32 => Column::U32(array.as_primitive::<UInt32Type>().values().to_vec()),
@@ -192,7 +192,7 @@ fn column(array: &ArrayRef) -> Column {
     }
 }
 
-/// A layout in the words of the plugins.
+/// Converts a layout to the type of the plugins.
 pub(crate) fn sdk_layout(layout: &host_model::Layout) -> RecordLayout {
     let kind = |kind| match kind {
         host_model::MemberKind::Unsigned => plugin_sdk::MemberKind::Unsigned,
@@ -209,7 +209,7 @@ pub(crate) fn sdk_layout(layout: &host_model::Layout) -> RecordLayout {
     RecordLayout { name: layout.name.clone(), size: layout.size, members: layout.members.iter().map(member).collect() }
 }
 
-/// And the other way round.
+/// Converts a layout back.
 pub(crate) fn model_layout(layout: &RecordLayout) -> host_model::Layout {
     let kind = |kind| match kind {
         plugin_sdk::MemberKind::Unsigned => host_model::MemberKind::Unsigned,

@@ -8,7 +8,7 @@ use rustix::time::ClockId;
 use crate::tape::Tape;
 use crate::{Pair, ROUNDS, Workshop, cpu_ns, per_row};
 
-/// Finding the run and giving it back. The same on both sides: the copy into the sandbox is counted where it happens, in `decode`.
+/// Measures finding and releasing a run. The same on both sides: the copy into the sandbox counts in `decode`.
 pub(crate) fn drain(workshop: &Workshop, size: usize) -> Pair {
     let both = |ns| Pair { native: ns, wasm: ns };
     if rustix::process::geteuid().is_root() {
@@ -22,7 +22,7 @@ pub(crate) fn drain(workshop: &Workshop, size: usize) -> Pair {
     both((0..ROUNDS).map(|_| per_row(size, &mut lap)).fold(f64::MAX, f64::min))
 }
 
-/// Nanoseconds per record of a run of `size` records that this thread has just caused.
+/// Returns nanoseconds per record of a run of `size` records that this thread has just caused.
 fn of_kernel(size: usize) -> f64 {
     let filter = Filter { pid: Some(std::process::id()), ..Filter::default() };
     let options = LoadOptions { filter, exclude_pid: None, ..LoadOptions::default() };

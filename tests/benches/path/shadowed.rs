@@ -1,5 +1,5 @@
-//! What a shadow run costs the live path: CPU time of the worker's own thread per record, with a candidate beside a stage and
-//! without. The tape is paced, so that the candidate keeps up: a batch that is dropped costs nothing.
+//! The cost of a shadow run on the live path: CPU time of the worker's own thread per record, with a candidate beside a stage and without.
+//! The tape is paced, so that the candidate keeps up: a dropped batch costs nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,10 +18,10 @@ use crate::{Workshop, cpu_ns};
 const SIZE: usize = 1024;
 const BATCHES: usize = 800;
 const PACE: Duration = Duration::from_micros(600);
-/// Passes of each side, in turns; the best counts.
+/// Number of passes of each side, in turns; the best counts.
 const PASSES: usize = 9;
 
-/// Failed and slow rows, and one in ten of the others.
+/// Keeps failed and slow rows, and one in ten of the others.
 const POLICY: &str = r#"{"ratio": 0.1, "slow_ms": 100}"#;
 
 type Shadows = fn(&Workshop, &Running) -> Vec<Shadow>;
@@ -36,21 +36,21 @@ const SIDES: [(&str, Shadows); 5] = [
     }),
 ];
 
-/// A tape that brings one batch at a time, from a start on.
+/// A tape that delivers one batch at a time, from its start on.
 struct Paced {
     tape: Tape,
     started: Arc<AtomicBool>,
     due: bool,
 }
 
-/// Notes what the worker's thread had cost when it wrote its first and its latest batch.
+/// The CPU time of the worker's thread when it wrote its first and its latest batch.
 struct Meter {
     counters: Arc<PathCounters>,
     first: Arc<AtomicU64>,
     last: Arc<AtomicU64>,
 }
 
-/// Prints the table; the rows for the file.
+/// Prints the table; returns the rows for the file.
 pub(crate) fn measure(workshop: &Workshop) -> Vec<Value> {
     let mut best = [(f64::MAX, 0, 0); SIDES.len()];
     for _ in 0..PASSES {
@@ -72,7 +72,7 @@ pub(crate) fn measure(workshop: &Workshop) -> Vec<Value> {
     rows
 }
 
-/// Nanoseconds of the worker's thread per record; batches that were compared, and that were dropped.
+/// Returns nanoseconds of the worker's thread per record, and the number of compared and of dropped batches.
 fn pass(workshop: &Workshop, shadows: Shadows) -> (f64, u64, u64) {
     let decoder = workshop.decoder();
     let schema = Arc::clone(decoder.schema());

@@ -1,4 +1,4 @@
-//! A ring that never runs dry until it ends: the same runs of records over and over, framed as the kernel frames them.
+//! A ring that is never empty until it ends: the same runs of records repeated, framed like in the kernel.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use host_model::{KernelCounters, KernelPlan, PlanError, Run, Source, Waker};
 use plugin_sdk::testing::Draft;
 
-/// Opened files as a server opens them; one in a hundred is not there.
+/// Opens of a server; one file in a hundred does not exist.
 pub(crate) fn records(layout: &plugin_sdk::RecordLayout, count: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     for index in 0..count as i128 {
@@ -31,7 +31,7 @@ pub(crate) fn records(layout: &plugin_sdk::RecordLayout, count: usize) -> Vec<u8
 pub(crate) struct Tape {
     bytes: &'static [u8],
     at: usize,
-    /// End of the run that was handed out last, and its records.
+    /// End of the run that was handed out last, and its number of records.
     end: usize,
     records: u64,
     laps: usize,

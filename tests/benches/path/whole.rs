@@ -1,4 +1,4 @@
-//! The whole path: the pipeline as the daemon runs it, from a ring that is a tape to a sink that counts, or to a collector.
+//! The whole path: the pipeline as in the daemon, from a ring that is a tape to a sink that counts, or to a collector.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -15,22 +15,22 @@ use tokio::runtime::{Builder, Runtime};
 use crate::tape::Tape;
 use crate::{Pair, Workshop, cpu_ns};
 
-/// Records of one pass.
+/// Number of records of one pass.
 const RECORDS: usize = 400_000;
-/// Passes of each side, in turns; the best counts.
+/// Number of passes of each side, in turns; the best counts.
 const PASSES: usize = 8;
-/// With this argument the benchmark is the collector: its time must not be among ours.
+/// The argument that makes the benchmark the collector: its time must not be among ours.
 pub(crate) const COLLECT: &str = "--collect";
 
-/// Where kept rows go.
+/// The destination of kept rows.
 pub(crate) enum WayOut {
     /// They are counted as delivered.
     Counted,
-    /// As OTLP over HTTP to a process that throws it away.
+    /// Sent as OTLP over HTTP to a process that drops them.
     Otlp(Box<Collector>),
 }
 
-/// A process that takes everything. Killed when dropped.
+/// A process that accepts everything. Killed when dropped.
 pub(crate) struct Collector {
     child: Child,
     endpoint: String,
@@ -39,7 +39,7 @@ pub(crate) struct Collector {
 
 struct Counting(Arc<DeliveryCounters>);
 
-/// The path at a batch size and under a sampler's configuration.
+/// Measures the path at a batch size and under a sampler's configuration.
 pub(crate) fn measure(workshop: &Workshop, size: usize, config: &str, way_out: &WayOut) -> Pair {
     let tape = workshop.tape(size);
     let schema = Arc::clone(workshop.decoder().schema());
@@ -61,8 +61,8 @@ pub(crate) fn measure(workshop: &Workshop, size: usize, config: &str, way_out: &
     best
 }
 
-/// Nanoseconds of CPU time per record of one pass, everything that helps included: the worker, the ticker of deadlines, and the
-/// threads that send.
+/// Returns nanoseconds of CPU time per record of one pass, including all helpers: the worker, the ticker of deadlines, and the threads that
+/// send.
 pub(crate) fn pass(stages: Stages, tape: &'static [u8], size: usize, way_out: &WayOut) -> f64 {
     let laps = RECORDS / size;
     let counters = Arc::new(PathCounters::default());
@@ -101,7 +101,7 @@ pub(crate) fn pass(stages: Stages, tape: &'static [u8], size: usize, way_out: &W
 // === impl WayOut ===
 
 impl WayOut {
-    /// To a collector in a process of its own.
+    /// Sends to a collector in a process of its own.
     pub(crate) fn otlp() -> Self {
         let own = std::env::current_exe().unwrap();
         let mut child = Command::new(own).arg(COLLECT).stdout(Stdio::piped()).spawn().unwrap();
@@ -116,7 +116,7 @@ impl WayOut {
         let explicit = Explicit {
             endpoint: Some(collector.endpoint.clone()),
             protocol: Some("http/protobuf".into()),
-            // Nothing is to be dropped: the tape is faster than any kernel.
+            // No row may be dropped: the tape is faster than any kernel.
             queue_bytes: Some(1 << 30),
             ..Explicit::default()
         };

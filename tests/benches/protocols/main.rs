@@ -1,9 +1,9 @@
-//! What a decoder of a protocol costs: the component in its sandbox beside the same code compiled natively, on the same records, in
-//! one run. Writes a table, and `target/bench/protocols.json`.
+//! The cost of a decoder of a protocol: the component in its sandbox beside the same code compiled natively, on the same records, in one
+//! run. Writes a table, and `target/bench/protocols.json`.
 //!
-//! A turn is what the path does with a batch: `decode` with the columns that metrics and the sampler read, `complete` with the others
-//! for one row in ten. Both sides end with Arrow arrays, which were compared. Times are CPU times of the thread; the two sides take
-//! turns, and of each the best round counts. `cargo bench --workspace --bench protocols -- http` measures one protocol.
+//! A turn is the path's work on a batch: `decode` with the columns that metrics and the sampler read, `complete` with the others for one
+//! row in ten. Both sides end with Arrow arrays, which were compared. Times are CPU times of the thread; the two sides take turns, and the
+//! best round of each counts. `cargo bench --workspace --bench protocols -- http` measures one protocol.
 
 mod sides;
 mod talks;
@@ -16,14 +16,14 @@ use serde_json::json;
 use sides::{Side, native, sandboxed};
 use talks::TALKS;
 
-/// Rounds of which the best counts.
+/// Number of rounds, of which the best counts.
 const ROUNDS: usize = 15;
-/// Records that a round decodes, about.
+/// Approximate number of records that a round decodes.
 const RECORDS: usize = 200_000;
-/// Of so many rows, one is kept.
+/// One in this many rows is kept.
 const ONE_IN: usize = 10;
 
-/// The ratio that Wasm is allowed.
+/// Maximum ratio of Wasm to native.
 const ALLOWED: f64 = 1.4;
 
 fn main() {
@@ -36,7 +36,7 @@ fn main() {
     println!("|---|---|---|---|---|---|---|---|---|");
     for talk in TALKS.iter().filter(|talk| wanted.as_ref().is_none_or(|wanted| talk.protocol == wanted)) {
         let run = talks::run(talk);
-        // The ring's reader counts records while it looks for the end of a run; it is no part of decoding on either side.
+        // The ring's reader counts records while it looks for the end of a run; it is not part of decoding on either side.
         let run = Run::parse(&run).unwrap();
         let mut sides = [native(talk.protocol), sandboxed(&engine, talk.protocol)];
         let (records, rows) = alike(&mut sides, run);
@@ -67,7 +67,7 @@ fn main() {
     eprintln!("written to {}", file.display());
 }
 
-/// How many records and rows a run has, and that both sides make the same of it.
+/// Returns the number of records and rows of a run, and checks that both sides decode the same.
 fn alike(sides: &mut [Box<dyn Side>; 2], run: Run<'_>) -> (usize, usize) {
     let [native, wasm] = sides.each_mut().map(|side| side.all(run));
     assert_eq!(native, wasm, "both sides make the same rows");
@@ -77,7 +77,7 @@ fn alike(sides: &mut [Box<dyn Side>; 2], run: Run<'_>) -> (usize, usize) {
     (records, rows)
 }
 
-/// Nanoseconds of CPU time that a turn of each side takes, the best of several rounds.
+/// Returns nanoseconds of CPU time that a turn of each side takes, the best of several rounds.
 fn in_turns(records: usize, run: Run<'_>, sides: &mut [Box<dyn Side>; 2]) -> [f64; 2] {
     let turns = (RECORDS / records).max(1);
     let mut best = [f64::MAX; 2];
@@ -91,7 +91,7 @@ fn in_turns(records: usize, run: Run<'_>, sides: &mut [Box<dyn Side>; 2]) -> [f6
     best
 }
 
-/// CPU time of this thread.
+/// Returns the CPU time of this thread.
 fn cpu_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64

@@ -15,9 +15,9 @@ use crate::ONE_IN;
 
 /// One side.
 pub(crate) trait Side {
-    /// All columns of all rows of a run.
+    /// Decodes all columns of all rows of a run.
     fn all(&mut self, run: Run<'_>) -> Vec<ArrayRef>;
-    /// What the path does with a run.
+    /// Does the path's work on a run.
     fn turn(&mut self, run: Run<'_>);
 }
 
@@ -33,7 +33,7 @@ struct Sandboxed {
     others: Vec<usize>,
 }
 
-/// The decoder of a protocol, natively.
+/// Creates the decoder of a protocol, natively.
 pub(crate) fn native(protocol: &str) -> Box<dyn Side> {
     match protocol {
         "http" => of::<decoder_http::Http>(),
@@ -47,10 +47,10 @@ pub(crate) fn native(protocol: &str) -> Box<dyn Side> {
     }
 }
 
-/// Its component.
+/// Creates its component.
 pub(crate) fn sandboxed(engine: &Engine, protocol: &str) -> Box<dyn Side> {
     let name = format!("decoder-{protocol}");
-    // Components of another build, to compare them.
+    // Components of another build, for a comparison.
     let component = match std::env::var("PROTOCOLS_FROM") {
         Ok(folder) => Component::compile(engine, &std::fs::read(format!("{folder}/{name}.wasm")).unwrap(), &name).unwrap(),
         Err(_) => Component::compile(engine, plugins::component(&name).unwrap().bytes, &name).unwrap(),
@@ -71,7 +71,7 @@ pub(crate) fn sandboxed(engine: &Engine, protocol: &str) -> Box<dyn Side> {
     Box::new(Sandboxed { decoder, wanted, others })
 }
 
-/// What metrics and the sampler read.
+/// Whether metrics or the sampler read the field.
 fn is_wanted(field_use: FieldUse) -> bool {
     use FieldUse::{Correlation, Dimension, Duration, Error, Kind, Time, TraceParent};
     matches!(field_use, Time | Duration | Kind | Error | Dimension | Correlation | TraceParent)
@@ -89,7 +89,7 @@ fn of<P: Protocol>() -> Box<dyn Side> {
     Box::new(Native { decoder, wanted, others })
 }
 
-/// One row in ten.
+/// Returns one row in ten.
 fn kept(rows: usize) -> Vec<u32> {
     (0..rows as u32).step_by(ONE_IN).collect()
 }
@@ -124,7 +124,7 @@ impl Side for Sandboxed {
     }
 }
 
-/// The vectors become the array; offsets and text are checked as Arrow always checks them.
+/// Makes an array of the vectors; offsets and text are checked as Arrow always checks them.
 fn array(column: Column) -> ArrayRef {
     fn parts(values: Values) -> (OffsetBuffer<i32>, Buffer) {
         (OffsetBuffer::new(ScalarBuffer::from(Buffer::from_vec(values.offsets))), Buffer::from_vec(values.bytes))
@@ -146,7 +146,7 @@ fn array(column: Column) -> ArrayRef {
     }
 }
 
-/// A layout in the words of the host.
+/// Converts a layout to the host's type.
 fn layout(layout: &RecordLayout) -> Layout {
     let kind = |kind| match kind {
         plugin_sdk::MemberKind::Unsigned => MemberKind::Unsigned,

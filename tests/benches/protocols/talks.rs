@@ -1,24 +1,24 @@
-//! What the decoders are measured with: exchanges as the tools that load real servers make them.
+//! The conversations for measuring decoders: exchanges like those of load tools for real servers.
 
 use plugin_sdk::testing::Talk;
 
-/// A conversation that is had by many at the same time.
+/// A conversation that many connections have at the same time.
 pub(crate) struct Conversation {
     pub(crate) protocol: &'static str,
-    /// What is said.
+    /// A description of the exchange.
     pub(crate) what: &'static str,
     port: u16,
-    /// Of each call so much is captured.
+    /// Number of bytes captured of each call.
     capture: usize,
-    /// What comes first, once.
+    /// The start of the conversation, sent once.
     greeting: fn(Talk) -> Talk,
-    /// An exchange, by its number.
+    /// Returns an exchange by its number.
     exchange: fn(Talk, u32) -> Talk,
 }
 
-/// Connections that take turns.
+/// Number of connections that take turns.
 const CONNECTIONS: u64 = 16;
-/// Exchanges on each.
+/// Number of exchanges on each connection.
 const EXCHANGES: u32 = 32;
 
 pub(crate) const TALKS: &[Conversation] = &[
@@ -48,7 +48,7 @@ pub(crate) const TALKS: &[Conversation] = &[
     Conversation { protocol: "mysql", what: "mariadb-slap", port: 3306, capture: 1024, greeting: hello, exchange: slap },
 ];
 
-/// The records of many such conversations, in turns, as a run; each ends, so that the run can be had again.
+/// Returns the records of many such conversations, in turns, as a run; each conversation ends, so that the run can be repeated.
 pub(crate) fn run(conversation: &Conversation) -> Vec<u8> {
     let talk = |number: u64| {
         let client = format!("10.0.0.7:{}", 40_000 + number);
@@ -61,7 +61,7 @@ pub(crate) fn run(conversation: &Conversation) -> Vec<u8> {
     let mut records = Vec::new();
     loop {
         let before = records.len();
-        // Two calls each: a request and its response are seldom torn apart.
+        // Two calls each: a request and its response are rarely separated.
         records.extend(talks.iter_mut().flat_map(|talk| [talk.next(), talk.next()]).flatten());
         if records.len() == before {
             return plugin_sdk::testing::run(records.iter().map(Vec::as_slice));
@@ -111,7 +111,7 @@ fn preface(talk: Talk) -> Talk {
 
 fn h2load(talk: Talk, number: u32) -> Talk {
     let stream = number * 2 + 1;
-    // GET, http, `/` of the static table; the authority and the agent are added to the dynamic one, and found there.
+    // GET, http, `/` of the static table; the authority and the agent are added to the dynamic one, and later found there.
     let request: &[u8] =
         if number == 0 { b"\x82\x86\x84\x41\x0flocalhost:18080\x7a\x0dh2load nghttp" } else { &[0x82, 0x86, 0x84, 0xbf, 0xbe] };
     let response: &[u8] =
@@ -208,6 +208,6 @@ fn slap(talk: Talk, number: u32) -> Talk {
     let line = &[0xfe, 0, 0, 0x22, 0];
     let bodies: [&[u8]; 5] = [&[1], column, line, b"\x011", line];
     let answered: Vec<u8> = (1..).zip(bodies).flat_map(|(number, body)| packet(number, body)).collect();
-    // The server reads a header by itself.
+    // The server reads a header with a call of its own.
     talk.client(header).client(rest).server(&answered)
 }

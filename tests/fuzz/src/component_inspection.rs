@@ -1,13 +1,13 @@
-//! The bytes of a component, before anything of it runs.
+//! The bytes of a component, before any of its code runs.
 
 use host_plugin::{Grants, inspect};
 
 use crate::is_printable;
 
-/// A refusal tells its reason and its cure; what is accepted is bounded and may be printed.
+/// Checks that a refusal has a reason and a cure; that an accepted component is bounded and printable.
 ///
 /// # Panics
-/// That does not hold.
+/// The check fails.
 pub fn check(data: &[u8]) {
     let inspection = match inspect(data) {
         Ok(inspection) => inspection,

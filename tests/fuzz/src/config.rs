@@ -8,13 +8,13 @@ use host_plugin::Grants;
 
 use crate::is_printable;
 
-/// What is refused is refused in words that may be printed, with its place; what is read can be used.
+/// Checks that an error is printable and has a place; that an accepted configuration can be used.
 ///
 /// # Panics
-/// That does not hold.
+/// The check fails.
 pub fn check(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    // Where the text is short, it is a quantity or a grant as well.
+    // A short text is also tried as a quantity and as a grant.
     if text.len() < 64 {
         let _ = (text.parse::<Size>(), text.parse::<Span>());
         match Grants::parse(&[text.as_ref()]) {
@@ -25,7 +25,7 @@ pub fn check(data: &[u8]) {
     match Config::parse(Path::new("host.toml"), &text) {
         Err(error) => {
             let message = error.to_string();
-            // It quotes a line of the file, with a mark below.
+            // The message quotes a line of the file, with a mark below.
             assert!(message.lines().all(is_printable), "{message:?}");
         }
         Ok(mut config) => {

@@ -1,4 +1,4 @@
-//! The body of a request to the control socket, and the words in it that are read once more.
+//! The body of a request to the control socket, and the texts in it that are parsed again.
 
 use std::fmt::Debug;
 
@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use crate::is_printable;
 
-/// A request that is read is written and read again as the same; so are a slot and a condition, and a condition can be judged.
+/// Checks that a parsed request is equal after writing and parsing it again; so are a slot and a condition, and a condition can be judged.
 ///
 /// # Panics
-/// That does not hold.
+/// The check fails.
 pub fn check(data: &[u8]) {
     request::<LoadPlugin>(data);
     request::<UnloadPlugin>(data);
@@ -43,7 +43,7 @@ fn request<T: Serialize + DeserializeOwned + PartialEq + Debug>(data: &[u8]) -> 
     Some(request)
 }
 
-/// The same, but for the last bit of numbers of more digits than a double has: serde_json rounds those to a neighbour.
+/// Whether two values are equal, except for the last bit of numbers with more digits than a double: serde_json rounds those to a neighbour.
 fn alike(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => match (one.as_f64(), other.as_f64()) {

@@ -1,6 +1,6 @@
-//! Values out of bytes, for targets whose input is not bytes: the same bytes always give the same values.
+//! Values from bytes, for targets whose input is not bytes: the same bytes always give the same values.
 
-/// What is left of the input. Where nothing is left everything is 0.
+/// The rest of the input. After its end everything is 0.
 pub(crate) struct Draw<'a> {
     rest: &'a [u8],
 }
@@ -18,12 +18,12 @@ impl<'a> Draw<'a> {
         first
     }
 
-    /// A number below `end`.
+    /// Returns a number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::from(self.byte()) % end
     }
 
-    /// Small numbers, most of the time; 255 introduces any.
+    /// Returns small numbers, most of the time; 255 introduces any number.
     pub(crate) fn word(&mut self) -> u32 {
         match self.byte() {
             255 => u32::from_le_bytes(std::array::from_fn(|_| self.byte())),
@@ -31,7 +31,7 @@ impl<'a> Draw<'a> {
         }
     }
 
-    /// As [`Draw::word`].
+    /// The same with 64 bits as [`Draw::word`].
     pub(crate) fn long(&mut self) -> u64 {
         match self.byte() {
             255 => u64::from_le_bytes(std::array::from_fn(|_| self.byte())),
@@ -39,7 +39,7 @@ impl<'a> Draw<'a> {
         }
     }
 
-    /// At most `most` bytes; the length comes first.
+    /// Returns at most `most` bytes; their length comes first.
     pub(crate) fn bytes(&mut self, most: usize) -> &'a [u8] {
         let length = (self.word() as usize).min(most).min(self.rest.len());
         let (taken, rest) = self.rest.split_at(length);
@@ -47,12 +47,12 @@ impl<'a> Draw<'a> {
         taken
     }
 
-    /// Text, whatever the bytes are.
+    /// Returns text for any bytes.
     pub(crate) fn text(&mut self, most: usize) -> String {
         String::from_utf8_lossy(self.bytes(most)).into_owned()
     }
 
-    /// As many values as the first byte says.
+    /// Returns as many values as the first byte says.
     pub(crate) fn list<T>(&mut self, mut value: impl FnMut(&mut Self) -> T) -> Vec<T> {
         (0..self.byte()).map(|_| value(self)).collect()
     }

@@ -1,4 +1,4 @@
-//! What a guest returned: every list of every call, before the host believes it.
+//! The results of a guest: every list of every call, before the host trusts it.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use host_plugin::fuzzing::{self, Returned};
 use crate::draw::Draw;
 use crate::is_printable;
 
-/// Rows that one decode may hand over.
+/// Maximum number of rows of one decode.
 const OUTPUT_ROWS: usize = 4096;
 
-/// A batch that was believed has as many rows as it says, text that is UTF-8, and no offset outside; a schema, a plan or a layout
-/// that was believed keeps to its own rules; and whatever was not says why in words that may be printed.
+/// Checks that an accepted batch has as many rows as it claims, text that is UTF-8, and no offset out of bounds; that an accepted schema,
+/// plan or layout keeps its own rules; and that each refusal has a printable reason.
 ///
 /// # Panics
-/// That does not hold.
+/// The check fails.
 pub fn check(data: &[u8]) {
     let mut draw = Draw::new(data);
     match draw.below(5) {
@@ -61,7 +61,7 @@ fn decoded(draw: &mut Draw<'_>) {
     }
 }
 
-/// The values of an array are those that were claimed, looked at without the checks of Arrow's own types.
+/// Checks that the values of an array are those that were claimed, read without the checks of Arrow's own types.
 fn believed(array: &ArrayRef, claimed: &Returned) {
     match claimed {
         Returned::Boolean(values) => {
@@ -95,7 +95,7 @@ fn decisions(draw: &mut Draw<'_>) {
     }
 }
 
-/// What `bind` returned: a decoder's schema, and which of its fields a sampler wants.
+/// Checks the results of `bind`: a decoder's schema, and the fields that a sampler wants.
 fn bound(draw: &mut Draw<'_>) {
     let (fields, metrics) = (draw.list(field), draw.list(metric));
     let wanted = draw.list(Draw::word);
@@ -125,7 +125,7 @@ fn planned(draw: &mut Draw<'_>) {
     }
 }
 
-/// What `expects` returned, against what an object has.
+/// Checks the result of `expects` against the layout of an object.
 fn expected(draw: &mut Draw<'_>) {
     if let Err(error) = fuzzing::expected(&layout(draw), &layout(draw)) {
         assert!(is_printable(&error), "{error:?}");
@@ -201,7 +201,7 @@ fn layout(draw: &mut Draw<'_>) -> Layout {
     Layout { name: draw.text(8), size: draw.word(), members: draw.list(member) }
 }
 
-/// A column: mostly of the right length, so that what lies behind that check is reached.
+/// Returns a column: mostly of the right length, so that code behind that check is reached.
 fn returned(draw: &mut Draw<'_>, rows: u32) -> Returned {
     let kind = draw.byte();
     let count = if kind & 0x80 == 0 { rows.min(OUTPUT_ROWS as u32) as usize } else { draw.byte().into() };
@@ -223,7 +223,7 @@ fn returned(draw: &mut Draw<'_>, rows: u32) -> Returned {
     }
 }
 
-/// Offsets that rise by what is drawn, or are what is drawn.
+/// Returns offsets that rise by the drawn numbers, or are the drawn numbers.
 fn values(draw: &mut Draw<'_>, count: usize) -> (Vec<u32>, Vec<u8>) {
     let any = draw.byte() & 1 == 1;
     let bytes = draw.bytes(4096).to_vec();

@@ -1,8 +1,8 @@
-//! Arbitrary bytes against everything of the host that reads what others wrote.
+//! Arbitrary bytes against all code of the host that reads untrusted input.
 //!
-//! A target is a function of bytes that panics when something does not hold: not only that nothing crashes, but also that what
-//! was believed is true. `make test` gives each its kept corpus and some thousand mutations of it, `make fuzz` gives each to
-//! libFuzzer, which looks for inputs that reach new code.
+//! A target is a function of bytes that panics when a check fails: not only that nothing crashes, but also that accepted values are true.
+//! `make test` gives each its stored corpus and some thousand mutations of it, `make fuzz` gives each to libFuzzer, which looks for inputs
+//! that reach new code.
 
 #![forbid(unsafe_code)]
 
@@ -20,11 +20,11 @@ pub mod mutation;
 pub struct Target {
     /// The name of its module, of its program and of its folder in `corpus/`.
     pub name: &'static str,
-    /// Panics if something does not hold for these bytes.
+    /// The function, which panics if a check fails for these bytes.
     pub check: fn(&[u8]),
 }
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [Target; 5] = [
     Target { name: "component_inspection", check: component_inspection::check },
     Target { name: "record_framing", check: record_framing::check },
@@ -33,7 +33,7 @@ pub const TARGETS: [Target; 5] = [
     Target { name: "control_request", check: control_request::check },
 ];
 
-/// Whether this text may reach a terminal: no control characters, none that turn the direction of what follows.
+/// Whether this text may reach a terminal: it has no control characters, and none that change the direction of the text after it.
 fn is_printable(text: &str) -> bool {
     !text.chars().any(|letter| letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
 }

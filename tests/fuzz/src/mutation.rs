@@ -1,4 +1,4 @@
-//! Mutations without libFuzzer: from the same seed the same inputs, on every machine.
+//! Mutations without libFuzzer: the same inputs from the same seed, on every machine.
 
 /// A source of mutated inputs.
 pub struct Mutations<'a> {
@@ -6,22 +6,22 @@ pub struct Mutations<'a> {
     state: u64,
 }
 
-/// Values at which something turns over.
+/// Values at which an integer overflows or changes sign.
 const EDGES: [u64; 10] = [0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0xffff_ffff, u64::MAX];
 
-/// No input is longer.
+/// Maximum length of an input.
 const LONGEST: usize = 64 << 10;
 
 // === impl Mutations ===
 
 impl<'a> Mutations<'a> {
-    /// Of these inputs; at least one.
+    /// Creates mutations of these inputs; at least one.
     #[must_use]
     pub const fn new(corpus: &'a [Vec<u8>], seed: u64) -> Self {
         Self { corpus, state: seed }
     }
 
-    /// The next input: one of the corpus after one to eight changes.
+    /// Returns the next input: one of the corpus after one to eight changes.
     ///
     /// # Panics
     /// The corpus is empty.
@@ -68,7 +68,7 @@ impl<'a> Mutations<'a> {
         (self.any() % end.max(1) as u64) as usize
     }
 
-    /// SplitMix64.
+    /// Returns 64 bits (SplitMix64).
     fn any(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.state;

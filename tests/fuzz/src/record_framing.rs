@@ -1,15 +1,15 @@
-//! What the kernel, or a capture, says are records; and the decoders that come with the host, which read them natively here.
+//! The framing of records from the kernel or a capture; and the decoders that come with the host, which run natively here.
 
 use host_export::capture::Reader;
 use host_model::Run;
 use plugin_sdk::testing::header_layout;
 use plugin_sdk::{Column, Config, Decoder, Record, RecordLayout};
 
-/// Bytes that are taken for a run hold exactly the records that were counted, and no decoder makes more or less of them than
-/// rows. The same bytes as a capture give runs that hold as well, or an error.
+/// Checks that an accepted run holds exactly the counted records, and that decoders make as many rows. The same bytes as a capture must
+/// give valid runs as well, or an error.
 ///
 /// # Panics
-/// That does not hold.
+/// The check fails.
 pub fn check(data: &[u8]) {
     capture(data);
     let Some(run) = Run::parse(data) else { return };
@@ -26,7 +26,7 @@ pub fn check(data: &[u8]) {
     decoded::<decoder_btf::Decoder>("any", &any, run);
 }
 
-/// One row or one undecodable record for each record; every column is as long as there are rows.
+/// Checks that each record gives one row or is undecodable; and that every column has a value per row.
 fn decoded<D: Decoder>(probe: &str, layout: &RecordLayout, run: Run<'_>) {
     let mut decoder = D::bind(probe, layout, Config::new("{}")).unwrap();
     let fields: Vec<u32> = (0..).zip(&decoder.schema().fields).map(|(index, _)| index).collect();

@@ -1,4 +1,4 @@
-//! README.md.
+//! See README.md.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use host_tests::turn;
 use serde_json::Value;
 
 const CONNECTIONS: usize = 6;
-/// Of each connection, whose answers are seen at both ends.
+/// Number of requests of each connection, whose answers are seen at both ends.
 const SEEN: usize = 4;
 
 #[test]

@@ -10,10 +10,10 @@ use host_tests::guests::slow_to_compile;
 use host_tests::wait_for;
 use rustix::process::Signal;
 
-/// The default of `drain`, and two seconds.
+/// Maximum time of the end: the default of `drain`, and two seconds.
 const END: Duration = Duration::from_secs(7);
 
-/// A sampler with so many functions added, each with every local changed within so many loops.
+/// A sampler with this many functions added, each with every local changed within this many loops.
 fn sampler(functions: usize, locals: usize, loops: usize) -> Vec<u8> {
     slow_to_compile(plugins::component("sampler-ratio").unwrap().bytes, functions, locals, loops)
 }
@@ -32,7 +32,7 @@ fn host(engine: &str) -> Host {
     })
 }
 
-/// The processes that a host has started to compile.
+/// Returns the processes that a host has started to compile.
 fn compilers(of: u32) -> Vec<String> {
     let processes = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let is_child = |pid: &String| {
@@ -57,7 +57,7 @@ fn a_function_a_time_and_a_memory_that_are_too_much_are_refused_with_the_limit_a
             assert_eq!(refused.status.code(), Some(3), "{}", stderr(&refused));
             assert!(stderr(&refused).contains(words), "{}", stderr(&refused));
         }
-        // One that nobody has made before is compiled by the same way.
+        // A new component of ordinary size is compiled in the same way.
         let sound = file(host, "sound.wasm", &sampler(1, 100, 3));
         let loaded = host.load(&sound, "sampler", Some("{\"ratio\": 0.5}"));
         assert!(loaded.status.success(), "{}", stderr(&loaded));
@@ -79,7 +79,7 @@ fn a_host_ends_in_time_though_a_component_is_compiled_and_leaves_no_process_behi
     let mut loading = load(&slow);
     let pid = host.pid();
     let compiler = wait_for("a compiler", Duration::from_secs(30), || compilers(pid).pop());
-    // What came with the host is not held up.
+    // Bundled plugins are not delayed.
     assert!(host.ask(&["plugin", "load", "sampler-rate", "--config", "{\"per_second\": 100}"]).status.success());
     let began = Instant::now();
     host.signal(Signal::TERM);

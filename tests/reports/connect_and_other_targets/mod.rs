@@ -1,4 +1,4 @@
-//! curl and bytes by hand ask a proxy that refuses all.
+//! curl and hand-written requests to a proxy that refuses all.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -30,7 +30,7 @@ fn every_form_of_target_is_a_request_needs_root() {
         let proxy = format!("http://127.0.0.1:{port}");
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--max-time", "20", "--proxy", &proxy, &format!("https://{name}/")]);
-        // The proxy refuses it, so that it fails.
+        // The proxy refuses it, so curl fails.
         assert!(!curl.stdout(Stdio::null()).status().unwrap().success());
     }
     for (method, target, _) in TARGETS {

@@ -1,4 +1,4 @@
-//! README.md.
+//! See README.md.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,7 +16,7 @@ fn unpacked(folder: &Path, name: &str) -> Vec<u8> {
     unpacked.stdout
 }
 
-/// The same object, the first of whose types that are another's name is now one of its own.
+/// Returns the same object with its first typedef made one of itself.
 fn in_a_circle(object: &[u8]) -> Vec<u8> {
     let word = |at: usize| u32::from_le_bytes(object[at..at + 4].try_into().unwrap());
     let magic = [0x9f, 0xeb, 1, 0, 24, 0, 0, 0];
@@ -46,7 +46,7 @@ fn a_corrupt_object_is_refused_and_the_host_goes_on_needs_root() {
     std::fs::write(folder.path().join("circle.bpf.o"), in_a_circle(&whole)).unwrap();
     for name in ["l7", "exec", "circle"] {
         let object = folder.path().join(format!("{name}.bpf.o"));
-        // A running probe of the same name is refused by that: these have names of their own.
+        // A running probe of the same name would be refused for that: these have names of their own.
         let given = folder.path().join(format!("corrupt-{name}.bpf.o"));
         std::fs::rename(object, &given).unwrap();
         let loaded = host.ask(&["probe", "load", given.to_str().unwrap()]);

@@ -1,4 +1,4 @@
-//! nginx, and a client that takes its time.
+//! nginx, and a client that reads slowly.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -29,7 +29,7 @@ fn a_file_that_goes_out_by_sendfile_lasts_as_long_as_its_client_says_needs_root(
         let median = of.filter(|request| request.method == "GET" && request.status == "200").median();
         measured(&format!("downloads of {BYTES} bytes: {truth:?}, {role} {median:?}"));
         let part = median.as_secs_f64() / truth.as_secs_f64();
-        // What is on its way in buffers when the server is done is little of it; machines that are busy are slow in both places.
+        // The bytes still in buffers when the server is done are a small part; a busy machine is slow at both ends.
         assert!((0.75..1.25).contains(&part), "{role}: {median:?} of {truth:?}");
         for (method, status, count) in
             [("GET", "200", DOWNLOADS as u64), ("HEAD", "200", 1), ("GET", "304", 1), ("GET", "206", 1)]
@@ -40,7 +40,7 @@ fn a_file_that_goes_out_by_sendfile_lasts_as_long_as_its_client_says_needs_root(
     }
 }
 
-/// nginx with a file, and small buffers of sockets.
+/// Starts nginx with a file, and small socket buffers.
 fn nginx() -> Server {
     Server::start("nginx", |folder, port| {
         let config = format!(
@@ -52,7 +52,7 @@ fn nginx() -> Server {
         );
         std::fs::create_dir(folder.join("files")).unwrap();
         std::fs::write(folder.join("files/download.bin"), vec![b'x'; BYTES]).unwrap();
-        // The workers of nginx are nobody's.
+        // The workers of nginx run as user `nobody`.
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
         std::fs::write(folder.join("nginx.conf"), config).unwrap();
@@ -60,7 +60,7 @@ fn nginx() -> Server {
     })
 }
 
-/// Asks for the file, and reads the answer with a pause for each megabyte; how long it took.
+/// Requests the file, and reads the answer with a pause for each megabyte; returns the duration.
 fn ask(stream: &mut TcpStream, method: &str, fields: &str, bytes: usize) -> Duration {
     let mut buffer = vec![0; 262_144];
     let began = Instant::now();

@@ -1,4 +1,4 @@
-//! The server counts what it was asked.
+//! The server counts its requests.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use host_tests::requests::client;
 use host_tests::turn::turn_as_root;
 
-/// What was asked, by path and status.
+/// Number of requests, by path and status.
 type Asked = Arc<Mutex<BTreeMap<(String, String), u64>>>;
 
-/// Answers of a server that reads no body which it has not asked for: what each path is answered.
+/// Answers of a server that does not read bodies without having asked for them: the status for each path.
 const REFUSALS: [(&str, &str); 4] = [
     ("/expectation", "417 Expectation Failed"),
     ("/login", "401 Unauthorized"),
@@ -50,7 +50,7 @@ fn a_body_that_was_refused_before_it_was_sent_swallows_no_request_needs_root() {
     }
 }
 
-/// A server on a port of its own.
+/// Starts a server on a port of its own.
 fn serve(asked: Asked) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! README.md.
+//! See README.md.
 
 use host_tests::server::Server;
 use host_tests::turn;

@@ -1,4 +1,4 @@
-//! README.md.
+//! See README.md.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -26,7 +26,7 @@ fn what_a_client_writes_when_its_handshake_is_done_is_told_needs_root() {
     let mut told = BufReader::new(talk.stdout.take().unwrap()).lines().map(Result::unwrap);
     let ports: Vec<u16> = told.next().unwrap().split(' ').map(|port| port.parse().unwrap()).collect();
     let [port, plain] = ports[..] else { panic!("{ports:?}") };
-    // It listens, so its program is known from the start.
+    // The server listens, so its program is known from the start.
     let host = super::host();
     writeln!(talk.stdin.take().unwrap(), "go").unwrap();
     assert_eq!(told.next().unwrap(), format!("{REQUESTS} {REQUESTS} {REQUESTS}"), "what the client counts");
@@ -36,7 +36,7 @@ fn what_a_client_writes_when_its_handshake_is_done_is_told_needs_root() {
         let of = requests.of("http", role, port);
         let answered = of.filter(|request| request.status == "200");
         assert_eq!((of.count(), answered.count()), (2 * REQUESTS, 2 * REQUESTS), "{role}: {of:#?}");
-        // What goes to another socket from within the callback is that socket's.
+        // Bytes written to another socket from within the callback belong to that socket.
         let of = requests.of("http", role, plain).filter(|request| request.status == "200");
         assert_eq!(of.count(), REQUESTS, "{role}, in the clear: {of:#?}");
     }

@@ -7,7 +7,7 @@ use host_tests::daemon::{Host, stderr};
 use host_tests::repository;
 use rustix::process::Signal;
 
-/// The default of `drain`, and two seconds.
+/// Maximum time of the end: the default of `drain`, and two seconds.
 const END: Duration = Duration::from_secs(7);
 
 #[test]
@@ -24,7 +24,7 @@ fn a_pipe_a_device_and_a_folder_are_refused_and_the_host_lives_on_and_ends() {
             assert_eq!(refused.status.code(), Some(3), "{command:?}: {}", stderr(&refused));
             assert!(stderr(&refused).contains(&format!("this is {kind}, not a file")), "{command:?}: {}", stderr(&refused));
         }
-        // Here the host itself is to read.
+        // In these requests the host itself reads the file.
         let requests = [
             ("/v1/plugins/load", serde_json::json!({ "path": path })),
             ("/v1/probes/load", serde_json::json!({ "path": path, "name": "mine" })),

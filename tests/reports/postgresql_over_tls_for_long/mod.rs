@@ -7,7 +7,7 @@ use host_tests::turn::turn_as_root;
 
 use crate::{host, output, python};
 
-/// The client's statements by what was seen of both ends.
+/// Returns the number of the client's statements seen at each end.
 fn seen(host: &host_tests::daemon::Host, protocol: &str, port: u16) -> [u64; 2] {
     let requests = host.settled_requests();
     let counted = |role| requests.of(protocol, role, port).filter(|request| request.route.contains("pg_class")).count();

@@ -1,4 +1,4 @@
-//! nginx is scanned, and another nginx is not.
+//! One nginx is scanned, and another is not.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -30,12 +30,12 @@ fn a_scanner_takes_no_route_from_anybody_needs_root() {
     }
 }
 
-/// Asks for paths over one connection.
+/// Sends requests for paths over one connection.
 fn ask(port: u16, paths: impl IntoIterator<Item = String>) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let mut buffer = [0; 65_536];
     for path in paths {
-        // In one call: what comes in parts waits for the acknowledgement of the first.
+        // In one call: a request in parts waits for the acknowledgement of the first.
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).unwrap();
         let mut answer = Vec::new();
         while !is_whole(&answer) {
@@ -46,7 +46,7 @@ fn ask(port: u16, paths: impl IntoIterator<Item = String>) {
     }
 }
 
-/// Whether an answer is here to its last byte.
+/// Whether an answer is complete.
 fn is_whole(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer);
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{output, python, rows_when};
 
-/// Two seconds of silence.
+/// A timeout of two seconds.
 const CONFIG: &str = "[plugins.\"decoder.http\"]\nconfig = { timeout = \"2s\" }\n";
 
 #[test]
@@ -25,7 +25,7 @@ fn streams_are_told_whole_and_late_answers_after_all_needs_root() {
         let line = waited.lines().find_map(|line| line.strip_prefix(path)).unwrap();
         line.trim().parse::<u64>().unwrap()
     };
-    // What the rows of this server say: the row itself, and its attributes.
+    // The rows of this server: the row itself, and its attributes.
     let of = |rows: &[Value], kind: &str, path: &str| -> Vec<(Value, Value)> {
         let known = |row: &Value| (row.clone(), row["attributes"].clone());
         let is =

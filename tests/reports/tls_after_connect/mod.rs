@@ -1,4 +1,4 @@
-//! README.md.
+//! See README.md.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

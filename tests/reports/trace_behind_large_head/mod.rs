@@ -1,4 +1,4 @@
-//! README.md.
+//! See README.md.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};

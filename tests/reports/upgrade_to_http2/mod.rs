@@ -1,4 +1,4 @@
-//! All that follows an upgrade is told, however quickly it comes.
+//! All exchanges after an upgrade are reported, however quickly they come.
 
 use host_tests::server::free_port;
 use host_tests::turn::turn_as_root;

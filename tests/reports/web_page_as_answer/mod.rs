@@ -6,7 +6,7 @@ use std::time::Duration;
 use host_tests::daemon::Host;
 use host_tests::turn::turn_as_root;
 
-/// Answers every request with a web page, for as long as the test runs; its address.
+/// Answers every request with a web page, for as long as the test runs; returns its address.
 fn web_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,5 +1,5 @@
-//! What an event costs, beside others: a load opens a file at a rate, each contender traces it in turn, and the CPU time that
-//! the load needs more and the tracer needs at all is divided by the events.
+//! The cost of an event, beside other tracers: a load opens a file at a rate, each contender traces it in turn, and the additional CPU time
+//! of the load plus the CPU time of the tracer is divided by the events.
 //!
 //! `bench-peers [--rounds N] [--seconds S] [--without NAME]...`, as root.
 
@@ -12,10 +12,10 @@ use host_tests::load::Load;
 use host_tests::sink::Sink;
 use serde_json::{Value, json};
 
-/// Opens per second; 0 is flat out.
+/// Opens per second; 0 is as fast as possible.
 const RATES: [u64; 3] = [20_000, 100_000, 0];
 
-/// By place in `RATES` and contender.
+/// Samples by index in `RATES` and contender.
 type Samples = BTreeMap<(usize, Contender), Vec<Sample>>;
 
 /// One contender at one rate in one round.
@@ -40,7 +40,7 @@ fn main() {
         match name.as_str() {
             "--rounds" => rounds = value.parse().expect("a number"),
             "--seconds" => seconds = value.parse().expect("a number"),
-            // All figures stand beside these two.
+            // All figures are compared with these two.
             "--without" => {
                 contenders.retain(|who| who.name() != value || [Contender::Untraced, Contender::Limit].contains(who))
             }
@@ -58,7 +58,7 @@ fn main() {
     for round in 0..rounds {
         for (at, rate) in RATES.into_iter().enumerate() {
             for turn in 0..contenders.len() {
-                // Every round starts with another, so that none always follows the same neighbour.
+                // Every round starts with another contender, so that none always follows the same one.
                 let who = contenders[(turn + round) % contenders.len()];
                 eprintln!("round {} of {rounds}: {} at {}", round + 1, who.name(), in_words(rate));
                 let sample = measure(who, rate, seconds, &bench.join("limit"), &sink);
@@ -97,7 +97,7 @@ fn measure(contender: Contender, rate: u64, seconds: f64, limit: &std::path::Pat
     }
 }
 
-/// Medians per rate and contender, as rows of JSON.
+/// Returns medians per rate and contender, as rows of JSON.
 fn table(samples: &Samples) -> Vec<Value> {
     let median_of = |at: usize, who: Contender, of: &dyn Fn(&Sample) -> f64| {
         median(samples.get(&(at, who)).into_iter().flatten().map(of).collect())
@@ -152,7 +152,7 @@ fn print(rows: &[Value]) {
     }
 }
 
-/// What a reader must know to judge the figures.
+/// Returns the conditions that a reader needs to judge the figures.
 fn conditions(rounds: usize, seconds: f64) -> Value {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     let cpu = read("/proc/cpuinfo");

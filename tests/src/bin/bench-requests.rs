@@ -1,6 +1,5 @@
-//! What tracing takes from real servers: the requests per second of a client with nobody watching, with the host in its default
-//! settings, with its sampler at one in a hundred, and with bpftrace doing the least that could count requests. They take turns in one
-//! run.
+//! The cost of tracing for real servers: the requests per second of a client without a tracer, with the host in its default settings, with
+//! its sampler at one in a hundred, and with bpftrace doing the minimum that could count requests. They take turns in one run.
 //!
 //! `bench-requests [--rounds N] [--seconds S] [--only WORKLOAD]...`, as root.
 
@@ -16,7 +15,7 @@ use host_tests::{kernel, process, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-/// Who watches.
+/// The tracer, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Watcher {
     Nobody,
@@ -40,7 +39,7 @@ struct Sample {
     rate: f64,
     /// CPU nanoseconds of the watcher for each request.
     agent_ns: f64,
-    /// Requests the watcher counted for each that the client made, at one end.
+    /// Number of requests that the watcher counted for each of the client's, at one end.
     counted: f64,
     lost: u64,
 }
@@ -94,7 +93,7 @@ fn measure(workload: Workload, server: &Server, watcher: Watcher, seconds: f64, 
     Sample { rate, agent_ns, counted: counted / sent, lost }
 }
 
-/// Medians per workload and watcher, as rows of JSON.
+/// Returns medians per workload and watcher, as rows of JSON.
 fn table(samples: &Samples) -> Vec<Value> {
     let mut rows = Vec::new();
     for (&(workload, watcher), own) in samples {
@@ -169,7 +168,7 @@ impl Workload {
         }
     }
 
-    /// Requests per second as the client reports them, and how many it made.
+    /// Returns the client's requests per second, and their number.
     fn load(self, server: &Server, seconds: f64) -> (f64, f64) {
         let port = server.port.to_string();
         let redis = |pipeline: &str, per_second: f64| {
@@ -208,7 +207,7 @@ impl Workload {
         }
     }
 
-    /// What the server's process is called.
+    /// Returns the command name of the server's process.
     const fn comm(self) -> &'static str {
         match self {
             Self::Redis | Self::RedisPipelined => "redis-server",
@@ -220,7 +219,7 @@ impl Workload {
 
 // === impl Watcher ===
 
-/// A watcher at work.
+/// A running watcher.
 enum Agent {
     None,
     Host(Box<Host>),
@@ -264,7 +263,7 @@ impl Watcher {
                 bpftrace.args(["-e", &script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
                 let agent = Agent::Bpftrace(bpftrace.spawn().expect("bpftrace is installed: run `.ci/setup peers`"));
                 wait_for("bpftrace to attach", Duration::from_secs(30), || {
-                    // Those of the watcher before may still be on their way out.
+                    // The programs of the previous watcher may still be in the kernel.
                     let new = kernel::held().programs.into_keys().filter(|id| !before.contains_key(id));
                     (new.count() >= 2).then_some(())
                 });
@@ -285,7 +284,7 @@ impl Agent {
         }
     }
 
-    /// Requests counted at the server's end, and records lost.
+    /// Returns the requests counted at the server's end, and the lost records.
     fn account(&self, workload: Workload, server: &Server) -> (f64, u64) {
         let Self::Host(host) = self else { return (f64::NAN, 0) };
         let requests = host.settled_requests().of(workload.protocol(), "server", server.port);

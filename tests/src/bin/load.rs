@@ -1,8 +1,8 @@
 //! A load of known counts: opens that succeed and fail, programs executed, TCP connections on loopback.
 //!
-//! `load [cgroup=FOLDER] [opens=N] [failing=N] [execs=N] [connections=N] [program=PATH]`. It writes `ready`, waits for a line on
-//! its standard input (so that a tracer can find its pid or its cgroup), works, writes `done`, and waits for another line, so
-//! that its own exit is not among what it is counted for.
+//! `load [cgroup=FOLDER] [opens=N] [failing=N] [execs=N] [connections=N] [program=PATH]`. It writes `ready`, waits for a line on its
+//! standard input (so that a tracer can find its pid or its cgroup), works, writes `done`, and waits for another line, so that its own exit
+//! is not among the counted events.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use std::process::Command;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-/// What is to be done.
+/// The work to do.
 #[derive(Default)]
 struct Work {
     opens: u64,
@@ -27,7 +27,7 @@ fn main() {
     if let Some(cgroup) = &work.cgroup {
         std::fs::write(cgroup.join("cgroup.procs"), "0").expect("the cgroup can be joined");
     }
-    // Bound before the count starts: a listener's own states are not a connection's.
+    // Bound before the count starts: a listener's own states are not those of a connection.
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
     println!("ready");
     wait_for_line();
@@ -58,7 +58,7 @@ impl Work {
         work
     }
 
-    /// `opens` calls of openat in all, `failing` of them on a file that is not there, evenly among the others.
+    /// Makes `opens` calls of openat in all, `failing` of them on a missing file, evenly among the others.
     fn open(&self) {
         let stride = self.opens.checked_div(self.failing).unwrap_or(u64::MAX);
         let mut failed = 0;
@@ -79,7 +79,7 @@ impl Work {
         }
     }
 
-    /// Each connection is closed by both ends in order: the client says a word and closes, the server reads to the end.
+    /// Makes connections that both ends close in order: the client sends a word and closes, the server reads to the end.
     fn connect(&self, listener: &TcpListener) {
         let address = listener.local_addr().expect("a bound listener has an address");
         for _ in 0..self.connections {

@@ -1,8 +1,8 @@
-//! Opens and closes one file at a rate, pinned to one CPU, and reports what that cost.
+//! Opens and closes one file at a rate, pinned to one CPU, and reports the cost.
 //!
-//! `open-load PATH RATE SECONDS [CPU]`: RATE per second, in batches of 1 ms; 0 is flat out. It writes `ready`, waits for a line
-//! on its standard input (so that a tracer can find its pid), works until the time is over or another line comes, and writes
-//! one line of JSON.
+//! `open-load PATH RATE SECONDS [CPU]`: RATE per second, in batches of 1 ms; 0 is as fast as possible. It writes `ready`, waits for a line
+//! on its standard input (so that a tracer can find its pid), works until the time is over or another line comes, and writes one line of
+//! JSON.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -44,7 +44,7 @@ fn main() {
             operations += 1000;
             continue;
         }
-        // What is due at the end of this millisecond, so that a late batch is made up for and the rate holds.
+        // The number of opens due at the end of this millisecond, so that a late batch is made up for and the rate holds.
         let tick = start.elapsed().as_millis() as u64 + 1;
         let due = (tick * rate / 1000).saturating_sub(operations);
         (0..due).for_each(|_| open());

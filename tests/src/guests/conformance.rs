@@ -1,7 +1,7 @@
 //! One component per behaviour: those of `tests/guests/conformance`, and those that the build script makes byte by byte.
 //!
-//! Each is a type of its name, and [`each_conformance_guest`](crate::each_conformance_guest) hands all names to a macro, so that
-//! a guest which nobody tests is an error of the compiler.
+//! Each is a type of its name, and [`each_conformance_guest`](crate::each_conformance_guest) hands all names to a macro, so that a guest
+//! without a test is a compile error.
 
 #![allow(non_camel_case_types, missing_docs, reason = "a guest is named after its file, which says what it does")]
 
@@ -20,15 +20,15 @@ pub trait Guest {
 
 include!(concat!(env!("OUT_DIR"), "/conformance.rs"));
 
-/// The names of all guests, in order.
+/// Returns the names of all guests, in order.
 pub fn names() -> impl Iterator<Item = &'static str> {
     KEPT.iter().map(|(name, _)| *name)
 }
 
-/// The bytes of a guest.
+/// Returns the bytes of a guest.
 ///
 /// # Panics
-/// If there is none of this name.
+/// There is no guest of this name.
 #[must_use]
 pub fn bytes(name: &str) -> Cow<'static, [u8]> {
     match name {
@@ -39,7 +39,7 @@ pub fn bytes(name: &str) -> Cow<'static, [u8]> {
     }
 }
 
-/// A component with so many bytes of nothing in a section that nobody reads.
+/// Returns a component with this many zero bytes in an unused section.
 fn inflated(mut component: Vec<u8>, by: usize) -> Cow<'static, [u8]> {
     component.push(0);
     // The length as LEB128 of five bytes, then a name of no bytes.

@@ -1,4 +1,4 @@
-//! Ways to misbehave that more than one guest has.
+//! Kinds of misbehaviour that several guests share.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -30,7 +30,7 @@ pub fn recurse(level: u64) -> u64 {
     black_box(recurse(black_box(level + 1))) + 1
 }
 
-/// Whether as many calls as a multiple of `every` have asked, this one included.
+/// Whether the number of calls, including this one, is a multiple of `every`.
 pub fn nth(every: u32) -> bool {
     CALLS.fetch_add(1, Relaxed) % every == every - 1
 }

@@ -2,13 +2,13 @@
 
 use crate::{Binding, Column, Decisions, Decoded, EventSchema, Field, KernelPlan, RecordLayout, State, Stats, good};
 
-/// What a guest does. The names are those of the contract; `bind` has one for each role.
+/// The behaviour of a guest. The names are those of the contract; `bind` has one for each role.
 pub trait Behaviour {
     fn expects() -> Option<RecordLayout> {
         None
     }
 
-    /// What `bind_decoder` answers.
+    /// The result of `bind_decoder`.
     fn schema() -> EventSchema {
         good::schema()
     }
@@ -30,7 +30,7 @@ pub trait Behaviour {
         Ok(decoded.columns)
     }
 
-    /// What becomes of a good answer of the decoder.
+    /// Changes a good answer of the decoder.
     fn lie(_decoded: &mut Decoded) {}
 
     fn bind_sampler(_schema: EventSchema) -> Result<Vec<u32>, String> {
@@ -45,7 +45,7 @@ pub trait Behaviour {
         None
     }
 
-    /// What `bind_enricher` says that it adds.
+    /// The fields that `bind_enricher` adds.
     fn added(_schema: EventSchema) -> Vec<Field> {
         vec![good::field("guest.note", crate::ColumnType::Text)]
     }

@@ -1,5 +1,5 @@
-//! What a guest does that behaves. Its decoder reads any record: 8 bytes of time, 8 bytes of a number, and text; it numbers its
-//! rows, and its state is the number of the last, so that a successor goes on counting.
+//! The behaviour of a good guest. Its decoder reads any record: 8 bytes of time, 8 bytes of a number, and text; it numbers its rows,
+//! and its state is the number of the last, so that a successor goes on counting.
 
 use std::cell::{Cell, RefCell};
 
@@ -35,12 +35,12 @@ pub fn field(name: &str, column_type: ColumnType) -> Field {
     }
 }
 
-/// So many plain fields.
+/// Returns this many plain fields.
 pub fn fields(count: usize) -> Vec<Field> {
     (0..count).map(|index| field(&format!("guest.field{index}"), ColumnType::U64)).collect()
 }
 
-/// The schema of a decoder that behaves.
+/// Returns the schema of a good decoder.
 pub fn good() -> EventSchema {
     schema()
 }
@@ -69,7 +69,7 @@ pub(crate) fn schema() -> EventSchema {
     }
 }
 
-/// The answer of a decoder that behaves.
+/// Returns the answer of a good decoder.
 pub fn decode(run: &[u8], fields: &[u32]) -> Decoded {
     let (mut rows, mut undecodable) = (Vec::new(), Vec::new());
     for (index, record) in records(run).enumerate() {
@@ -109,7 +109,7 @@ pub(crate) fn import_state(state: &State) -> Result<(), String> {
     Ok(())
 }
 
-/// The texts of an answer that has at least two rows.
+/// Returns the texts of an answer that has at least two rows.
 pub fn texts(decoded: &mut Decoded) -> impl Iterator<Item = &mut Values> {
     decoded.columns.iter_mut().filter_map(|column| match column {
         Column::Text(values) if values.offsets.len() > 2 => Some(values),
@@ -117,7 +117,7 @@ pub fn texts(decoded: &mut Decoded) -> impl Iterator<Item = &mut Values> {
     })
 }
 
-/// The columns of unsigned numbers in an answer.
+/// Returns the columns of unsigned numbers in an answer.
 pub fn numbers(decoded: &mut Decoded) -> impl Iterator<Item = &mut Vec<u64>> {
     decoded.columns.iter_mut().filter_map(|column| match column {
         Column::U64(values) => Some(values),
@@ -125,7 +125,7 @@ pub fn numbers(decoded: &mut Decoded) -> impl Iterator<Item = &mut Vec<u64>> {
     })
 }
 
-/// The records of a run, those that were discarded left out.
+/// Iterates over the records of a run, without discarded ones.
 fn records(mut run: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         loop {

@@ -1,5 +1,5 @@
-//! What every conformance guest is made of: a plugin of all roles that behaves, and a macro by which a guest says in one function
-//! how it does not. A guest is a file of `examples/`, and reads as its behaviour.
+//! The parts of every conformance guest: a good plugin of all roles, and a macro by which a guest overrides one function
+//! to misbehave. A guest is a file of `examples/`, and reads as its behaviour.
 
 mod bad;
 mod behaviour;
@@ -47,7 +47,7 @@ pub use wit::probe::plugin::{clock, config, log, maps, tables};
 
 extern crate self as conformance;
 
-/// Makes a component of functions that override those of [`Behaviour`]. It is named after its file, or as it says.
+/// Makes a component of functions that override those of [`Behaviour`]. Its name is that of its file, or the given one.
 #[macro_export]
 macro_rules! guest {
     (named $name:literal; $($function:item)*) => { $crate::guest! { @$name; $($function)* } };

@@ -1,4 +1,4 @@
-//! An enricher that asks the host what its configuration says, and writes the answer into `guest.answer` of every row.
+//! An enricher that calls the host as its configuration says, and writes the answer into `guest.answer` of every row.
 
 use exports::probe::plugin::enricher::{Binding, Column, EventSchema, Field, Guest};
 use probe::plugin::columns::{ColumnType, Values};

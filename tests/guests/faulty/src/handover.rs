@@ -1,4 +1,4 @@
-//! Hands over how many calls there were.
+//! Hands over the number of calls.
 
 use std::sync::atomic::Ordering::Relaxed;
 

@@ -1,4 +1,4 @@
-//! A decoder, a sampler and an enricher that behave, unless `{"do": ...}` in the configuration says how not to.
+//! A good decoder, sampler and enricher, unless `{"do": ...}` in the configuration asks for misbehaviour.
 
 mod decoder;
 mod enricher;
@@ -36,7 +36,7 @@ static IDENTITY: [u8; 12] = *b"faulty\x001.2.3";
 
 static WAY: OnceLock<String> = OnceLock::new();
 
-/// Calls of the hot functions so far.
+/// Number of calls of the hot functions so far.
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
 /// Whether the configuration asks for this behaviour; it may ask for several, separated by spaces.
@@ -45,7 +45,7 @@ fn told(way: &str) -> bool {
     ways.split(' ').any(|told| told == way)
 }
 
-/// Counts a call and does what any hot function may be told to do.
+/// Counts a call and misbehaves as the configuration asks of any hot function.
 fn misbehave() -> Result<(), String> {
     let call = CALLS.fetch_add(1, Relaxed) + 1;
     if told("trap") || (told("trap-on-second-call") && call == 2) {
@@ -85,12 +85,12 @@ fn forever() {
     }
 }
 
-/// Takes 20 MiB and gives them back, which leaves the memory as large.
+/// Allocates 20 MiB and frees them, which leaves the memory as large.
 fn spike() {
     drop(std::hint::black_box(vec![1u8; 20 << 20]));
 }
 
-/// Takes memory until there is none.
+/// Allocates memory until there is none.
 fn hoard() {
     loop {
         std::mem::forget(std::hint::black_box(vec![1u8; 1 << 20]));

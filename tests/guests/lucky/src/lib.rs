@@ -1,4 +1,4 @@
-//! An enricher that asks the host for random numbers: `guest.answer` is a number and the sum of so many bytes as `count` says.
+//! An enricher that asks the host for random numbers: `guest.answer` is a number and the sum of `count` bytes.
 
 use exports::probe::plugin::enricher::{Binding, Column, EventSchema, Field, Guest};
 use probe::plugin::columns::{ColumnType, Values};

@@ -1,4 +1,4 @@
-//! A sampler made with the SDK that panics in every call, with words that would move the cursor.
+//! A sampler made with the SDK that panics in every call, with a message that would move the cursor.
 
 use plugin_sdk::{Columns, Config, Decisions, EventSchema, Sampler};
 

@@ -16,7 +16,7 @@ struct Row {
     payload: Vec<u8>,
 }
 
-/// Where the members of `struct l7_record` are.
+/// The offsets of the members of `struct l7_record`.
 const KIND: usize = 46;
 const ROLE: usize = 48;
 const FLAGS: usize = 50;

@@ -1,5 +1,5 @@
-//! A decoder of a toy protocol over connections: clients send `PING`, servers `PONG`. `{"do": ...}` in the configuration says how not
-//! to behave, `{"name": ...}` what the protocol is called.
+//! A decoder of a toy protocol over connections: clients send `PING`, servers `PONG`. `{"do": ...}` in the configuration asks for
+//! misbehaviour, `{"name": ...}` is the name of the protocol.
 
 mod decoder;
 mod protocol;
@@ -31,13 +31,13 @@ struct Talker;
 static IDENTITY: [u8; 18] = *b"decoder-talk\x001.0.0";
 
 thread_local! {
-    /// Conversations that speak something else: connection, whether it is plaintext of TLS, and from which record on.
+    /// Conversations of another protocol: connection, whether it is plaintext of TLS, and from which record on.
     static FOREIGN: RefCell<Vec<(u64, u8, u32)>> = const { RefCell::new(Vec::new()) };
-    /// Records so far: what is handed over.
+    /// Number of records so far: the state of the handover.
     static SEEN: RefCell<u64> = const { RefCell::new(0) };
 }
 
-/// A text of the configuration.
+/// Returns a text of the configuration.
 fn text(key: &str) -> Option<String> {
     probe::plugin::config::get(key).map(|value| value.trim_matches('"').to_owned())
 }

@@ -1,4 +1,4 @@
-//! Knows `PING` and `PONG` for certain, and is asked about what begins with `TA`.
+//! Is certain of `PING` and `PONG`, and is asked about conversations that start with `TA`.
 
 use crate::exports::probe::plugin::protocol::{
     Beginnings, Description, DisownedConversations, Guest, Sender, Signature, Transport,

@@ -1,4 +1,4 @@
-//! An enricher that takes the standard library at its word: it prints, reads the environment, opens files, looks at clocks,
+//! An enricher that uses the whole standard library: it prints, reads the environment, opens files, looks at clocks,
 //! sleeps and exits, as `ask` in its configuration says. Built for wasm32-wasip2, and for wasm32-wasip1 with the stub adapter.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! One probe: what happened, and what the host counted of it.
+//! One probe: the events of the load, and the host's counts of them.
 
 use std::time::{Duration, Instant};
 
@@ -14,14 +14,14 @@ const FAILING: u64 = 100;
 const EXECS: u64 = 50;
 const CONNECTIONS: u64 = 100;
 
-/// What happened, how often, and how often the host saw it.
+/// A kind of event, its number, and the number that the host saw.
 struct Count {
     what: &'static str,
     expected: u64,
     counted: u64,
 }
 
-/// Runs a probe and its load, and waits until everything that it saw has come to the end of its path.
+/// Runs a probe and its load, and waits until everything that it saw has reached the end of its path.
 pub(crate) fn measure(probe: &str) -> Value {
     let cgroup = Cgroup::new(probe);
     let arguments = ["--probe", probe, "--cgroup", cgroup.path(), "--output", "jsonl", "--state-dir", "/state"];
@@ -35,7 +35,7 @@ pub(crate) fn measure(probe: &str) -> Value {
             ledger.produced == ledger.received + ledger.lost_in_ring && ledger.in_flight == 0 && ledger.kept == ledger.exported
         };
         let ledger = status.ledger(probe);
-        // What is shown of a ring may be half a second old.
+        // The counters of a ring may be half a second old.
         let seen = ledger.produced + ledger.filtered_in_kernel + ledger.missed_in_kernel >= least(probe);
         let out = ledger.routed > 0 || ledger.exported + ledger.lost_in_ring + ledger.undecodable == ledger.produced;
         seen && out && status.balanced && status.paths.iter().all(|path| through(&path.ledger))
@@ -44,7 +44,7 @@ pub(crate) fn measure(probe: &str) -> Value {
     let probes = host.control().get("/v1/probes");
     let about = probes.as_array().into_iter().flatten().find(|about| about["name"] == probe).cloned().unwrap_or_default();
     let ledger = status.ledger(probe);
-    // The end of the load would be one event more.
+    // The end of the load would be one more event.
     let (rows, _) = host.stop();
     drop(load);
     let lines = |words: &[&str]| rows.lines().filter(|line| words.iter().all(|word| line.contains(word))).count() as u64;
@@ -77,7 +77,7 @@ pub(crate) fn measure(probe: &str) -> Value {
     })
 }
 
-/// The requests of each end; what is not counted after a while never will be.
+/// Returns the requests of each end; one that is not counted after a while never will be.
 fn counted(host: &Host) -> Vec<Count> {
     let begun = Instant::now();
     loop {
@@ -97,7 +97,7 @@ fn counted(host: &Host) -> Vec<Count> {
     }
 }
 
-/// Does what a probe is to see, in a cgroup that nothing else is in.
+/// Makes the events of a probe, in a cgroup without other processes.
 fn work(probe: &str, cgroup: &Cgroup) -> Option<Load> {
     let place = format!("cgroup={}", cgroup.path());
     let amount = match probe {
@@ -116,7 +116,7 @@ fn work(probe: &str, cgroup: &Cgroup) -> Option<Load> {
     Some(load)
 }
 
-/// Records that there are at least once a probe has seen everything.
+/// Returns the minimum number of records of a probe that has seen everything.
 fn least(probe: &str) -> u64 {
     match probe {
         "file" => OPENS,
@@ -127,7 +127,7 @@ fn least(probe: &str) -> u64 {
     }
 }
 
-/// What the host said when it did not start.
+/// Returns the message of a host that did not start.
 fn refusal(said: &str) -> String {
     let error = said.lines().find_map(|line| line.strip_prefix("error: "));
     error.unwrap_or(said).trim().chars().take(600).collect()

@@ -1,6 +1,5 @@
-//! What runs inside a virtual machine. `kernel-guest` puts every probe under a load of known counts, `kernel-guest swaps` replaces a
-//! sampler again and again while events flow to a collector: a line of JSON for each on the console. Nothing here decides whether
-//! that is right.
+//! The program inside a virtual machine. `kernel-guest` puts every probe under a load of known counts, `kernel-guest swaps` replaces a
+//! sampler again and again while events flow to a collector: a line of JSON for each on the console. Nothing here judges the results.
 
 mod counts;
 mod swaps;
@@ -12,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// Emulation is some thirty times slower than the machine it runs on.
+/// Emulation is some thirty times slower than the host machine.
 const SOON: Duration = Duration::from_secs(180);
 
 fn main() {
@@ -25,15 +24,15 @@ fn main() {
     }
 }
 
-/// Says what was measured, or why it could not be.
+/// Prints a measurement, or why it failed.
 fn row(name: &str, measure: impl FnOnce() -> Value + std::panic::UnwindSafe) {
     let begun = Instant::now();
     let mut row = catch_unwind(measure).unwrap_or_else(|panic| json!({ "broken": reason(panic.as_ref()) }));
     row["name"] = name.into();
     row["ms"] = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX).into();
-    // The kernel may write to the console as well: a line of its own, and an end that can be told.
+    // The kernel may write to the console as well: the row has a line of its own, and a recognisable end.
     println!("\nROW {row} END");
-    // Powering off waits for nothing, and the line may be on its way yet.
+    // Powering off waits for nothing, and the line may still be under way.
     let _ = rustix::termios::tcdrain(std::io::stdout());
 }
 

@@ -1,4 +1,4 @@
-//! The whole of it on one machine: default probes, a collector, and a sampler that is replaced while events flow.
+//! The whole host on one machine: default probes, a collector, and a sampler that is replaced while events flow.
 
 use std::fs;
 use std::path::Path;
@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 use crate::{SOON, talk};
 
 const SWAPS: u64 = 20;
-/// Opens a second.
+/// Number of opens per second.
 const RATE: u64 = 500;
 /// The sampler, whose compiled code is in the cache.
 const SAMPLER: &str = "/plugins/sampler-ratio.wasm";
 /// The same with another digest: this machine has to compile it.
 const STRANGER: &str = "/plugins/stranger/sampler-ratio.wasm";
 
-/// Runs all of it; figures, and what each side says of the events.
+/// Runs all of it; returns figures, and each side's counts of the events.
 pub(crate) fn measure() -> Value {
     let begun = Instant::now();
     let collector = Collector::start().expect("the collector is on the disk");
@@ -41,7 +41,7 @@ pub(crate) fn measure() -> Value {
     for number in 1..=SWAPS {
         let before = host.status().ledger("file").received;
         swap(&host, Path::new(SAMPLER), number);
-        // Each policy meets a batch at least.
+        // Each policy gets at least one batch.
         host.status_when("rows under the new policy", SOON, |status| status.ledger("file").received > before + RATE / 10);
     }
     let swapped_ms = milliseconds(swapped);
@@ -52,13 +52,13 @@ pub(crate) fn measure() -> Value {
     let status = host.status_when("all rows delivered", SOON, |status| {
         let talked = status.paths.iter().any(|path| path.probe == "dns" && path.ledger.received > 0);
         let file = status.ledger("file");
-        // The kernel runs no program where another is in its way, and counts that.
+        // The kernel skips the program while another is running on the processor, and counts that.
         let seen = file.produced + file.missed_in_kernel >= report.operations;
         status.balanced && talked && seen && status.paths.iter().all(delivered)
     });
     let rss_bytes = process::rss_bytes(host.pid());
     let started_in = host.started_in;
-    // Ends with 0 only if its ledger balances.
+    // The host exits with 0 only if its ledger balances.
     host.stop();
     let expected = exported(&status);
     let received = wait_for("the collector's counts", SOON, || {
@@ -91,14 +91,14 @@ pub(crate) fn measure() -> Value {
     })
 }
 
-/// Another policy each time, so that a swap that did nothing would show in what is kept.
+/// Loads a different policy each time, so that a swap without effect would show in the kept rows.
 fn swap(host: &Host, sampler: &Path, number: u64) {
     let ratio = if number.is_multiple_of(2) { 0.5 } else { 0.25 };
     let loaded = host.load(sampler, "sampler", Some(&format!("{{\"ratio\": {ratio}, \"slow_ms\": 0}}")));
     assert!(loaded.status.success(), "swap {number}: {}", stderr(&loaded));
 }
 
-/// What the other probes see.
+/// Makes events of the other probes.
 fn others(cgroup: &Cgroup) {
     let place = format!("cgroup={}", cgroup.path());
     let mut load = Load::counted(&["execs=20", "connections=20", "program=/bin/true", &place]);
@@ -107,13 +107,13 @@ fn others(cgroup: &Cgroup) {
     talk::apart(cgroup.path());
 }
 
-/// Whether nothing is on its way.
+/// Whether no rows are under way.
 fn delivered(path: &PathStatus) -> bool {
     let ledger = &path.ledger;
     ledger.produced == ledger.received + ledger.lost_in_ring && ledger.in_flight == 0 && ledger.kept == ledger.exported
 }
 
-/// Executed programs are logs, all else is spans.
+/// Returns the exported rows: executed programs are logs, all else is spans.
 fn exported(status: &Status) -> Received {
     let mut sent = Received::default();
     for path in &status.paths {

@@ -5,22 +5,22 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 
-/// Where HTTP is served, on both addresses of loopback.
+/// The port of HTTP, on both addresses of loopback.
 pub(crate) const HTTP: u16 = 8080;
-/// Where DNS is served.
+/// The port of DNS.
 pub(crate) const DNS: u16 = 53;
-/// Requests over each of IPv4 and IPv6.
+/// Number of requests over each of IPv4 and IPv6.
 pub(crate) const REQUESTS: u64 = 100;
-/// Questions of DNS.
+/// Number of questions of DNS.
 pub(crate) const QUESTIONS: u64 = 50;
 
-/// A process of its own that talks in a cgroup.
+/// Starts a process of its own that talks in a cgroup.
 pub(crate) fn apart(cgroup: &str) {
     let talked = Command::new("/proc/self/exe").args(["talk", cgroup]).status().unwrap();
     assert!(talked.success(), "{talked}");
 }
 
-/// All of it, from this cgroup.
+/// Has all conversations, from this cgroup.
 pub(crate) fn talk(cgroup: &str) {
     fs::write(format!("{cgroup}/cgroup.procs"), "0").unwrap();
     http(Ipv4Addr::LOCALHOST.into());
@@ -28,7 +28,7 @@ pub(crate) fn talk(cgroup: &str) {
     dns();
 }
 
-/// So many requests over one connection.
+/// Sends the requests over one connection.
 fn http(address: IpAddr) {
     let listener = TcpListener::bind((address, HTTP)).unwrap();
     let server = std::thread::spawn(move || {
@@ -56,7 +56,7 @@ fn until(stream: &mut TcpStream, end: &[u8]) {
     }
 }
 
-/// The address of a name, asked for again and again.
+/// Requests the address of a name again and again.
 fn dns() {
     let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, DNS)).unwrap();
     let answers = std::thread::spawn(move || {
@@ -64,7 +64,7 @@ fn dns() {
         for _ in 0..QUESTIONS {
             let (length, client) = server.recv_from(&mut message).unwrap();
             let mut answer = message[..length].to_vec();
-            // It is an answer, recursion is available, and there is one record.
+            // An answer, recursion is available, and there is one record.
             answer[2..4].copy_from_slice(&[0x81, 0x80]);
             answer[7] = 1;
             // The name of the question, type A, class IN, a minute, four bytes.
