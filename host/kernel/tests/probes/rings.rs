@@ -46,12 +46,17 @@ fn a_full_ring_loses_exactly_what_the_counters_say_needs_root() {
         probe.source.wait(usize::MAX, Duration::from_micros(50));
         assert!((0..8).any(|_| bounds_meet(&mut probe, received)), "{:?}", probe.source.counters());
     }
+    // On a busy machine the reader may have kept up until here.
+    let begun = Instant::now();
+    while probe.source.counters().lost == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", probe.source.counters());
+        thread::yield_now();
+    }
     stop.store(true, Ordering::Relaxed);
     let opens: u64 = loads.into_iter().map(|load| load.join().unwrap()).sum();
     received += probe.drain().len() as u64;
     let counters = probe.source.counters();
     assert_eq!(counters.produced, opens);
-    assert!(counters.lost > 0);
     assert_eq!(received + counters.lost, counters.produced);
 }
 
