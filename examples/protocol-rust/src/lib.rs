@@ -127,8 +127,7 @@ impl Protocol for Depot {
 }
 
 impl Connection {
-    /// Handles a line that is not of the protocol: after lost bytes it may be the middle of a value, else the connection has another
-    /// protocol.
+    /// Handles a line of another protocol: after lost bytes it may be the middle of a value, else the connection is not ours.
     fn strange(&self, data: &Data<'_>) -> Result<usize, Foreign> {
         if self.is_met { Ok(data.bytes.len() + data.missing as usize) } else { Err(Foreign::Whole) }
     }
